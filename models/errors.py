@@ -1,0 +1,42 @@
+"""The root of the project's error tree.
+
+::
+
+    ModerationError
+    ├── InvalidText         a text that is not valid Unicode
+    ├── RecordError         a labelled comment that cannot be read (file, line, field)
+    └── ArtifactError       an artefact that cannot be used
+        ├── ArtifactMissing     no such version, or none promoted
+        ├── ArtifactDamaged     digest, format or content is not what the manifest says
+        └── PromotionRefused    the candidate is worse than what is in use
+
+The service's own errors hang below the same root, in ``service.errors``.
+"""
+
+
+class ModerationError(Exception):
+    """Root of every error this project raises on purpose."""
+
+
+class InvalidText(ModerationError):
+    """A text holds a lone surrogate, so it is not valid Unicode."""
+
+
+class RecordError(ModerationError):
+    """A labelled comment cannot be read; the message names file, line and field."""
+
+
+class ArtifactError(ModerationError):
+    """An artefact cannot be used."""
+
+
+class ArtifactMissing(ArtifactError):
+    """No artefact of that version exists, or none has been promoted."""
+
+
+class ArtifactDamaged(ArtifactError):
+    """The files of an artefact are not what its manifest says they are."""
+
+
+class PromotionRefused(ArtifactError):
+    """The candidate is worse than the artefact in use; the message says where."""

@@ -1,0 +1,1 @@
+"""Turns labelled comments into a new artefact and refuses to promote a worse one."""
