@@ -1,4 +1,30 @@
-"""The labelled comment: the one record that service and training exchange."""
+"""The labelled comment: the one record that service and training exchange.
+
+The service writes what moderators decided, training reads it beside the public sets, and both
+meet only here. The module keeps one secret: the record's form on disk, JSON Lines (one JSON
+object per line, UTF-8, ``\\n`` between lines), optionally compressed with gzip or xz.
+
+A record needs ``id``, ``text``, ``labels`` and ``source``; the other fields are strings that are
+left out when empty::
+
+    {"id": "17", "text": "...", "labels": {"toxicity": 1.0, "insult": 1.0}, "source": "moderator"}
+
+``labels`` holds only what was observed. A label that is missing is unknown, not 0: a comment that
+a moderator rejected as an insult says nothing about spam.
+"""
+
+import gzip
+import json
+import lzma
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+from models.errors import RecordError
 
 LABELS = (
     "toxicity",
@@ -9,3 +35,233 @@ LABELS = (
     "threat",
     "spam",
 )
+"""Every label, in the order of score columns. Their meaning is in the model card."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledComment:
+    """A comment and what is known about it.
+
+    Parameters
+    ----------
+    id : str
+        Identifies the comment within its source; not empty.
+    text : str
+        The comment as it was written, with at least one character that is not white space.
+    labels : Mapping[str, float]
+        Observed labels only, each in [0, 1]: 1 or 0, or the share of voters who saw it.
+    source : str
+        ``moderator``, ``policy``, ``site_feedback``, ``sample`` or the id of a public set.
+    author_name, article_title : str
+        What the reader saw beside the text.
+    split : str
+        ``train``, ``dev`` or ``test`` where the source fixes it.
+    dialect, site, reason, decided_at, license : str
+        Dialect of the text, site the comment came from, reason code and time (ISO 8601) of the
+        decision, licence of the text.
+
+    Raises
+    ------
+    RecordError
+        If a field has the wrong type, ``id``, ``text`` or ``source`` is empty, a string holds a
+        lone surrogate, or a label is not in `LABELS` or not a number in [0, 1].
+    """
+
+    id: str
+    text: str
+    labels: Mapping[str, float]
+    source: str
+    author_name: str = ""
+    article_title: str = ""
+    split: str = ""
+    dialect: str = ""
+    site: str = ""
+    reason: str = ""
+    decided_at: str = ""
+    license: str = ""
+
+    def __post_init__(self) -> None:
+        for name in _STRING_FIELDS:
+            _check_string(name, getattr(self, name))
+        if not isinstance(self.labels, Mapping):
+            raise RecordError(f'field "labels": expected an object, got {_kind(self.labels)}')
+        for label, share in self.labels.items():
+            if label not in LABELS:
+                known = ", ".join(LABELS)
+                raise RecordError(f'field "labels": unknown label {label!r}; known are {known}')
+            is_number = isinstance(share, int | float) and not isinstance(share, bool)
+            if not (is_number and 0 <= share <= 1):
+                raise RecordError(
+                    f'field "labels.{label}": expected a number between 0 and 1, got {share!r}'
+                )
+
+
+_FIELDS = tuple(field.name for field in fields(LabeledComment))
+_STRING_FIELDS = tuple(name for name in _FIELDS if name != "labels")
+_REQUIRED = ("id", "text", "labels", "source")
+_JSON_KINDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def read_comments(source: str | os.PathLike[str] | IO[Any]) -> Iterator[LabeledComment]:
+    """Read labelled comments one by one.
+
+    Parameters
+    ----------
+    source : path or file
+        A path, compressed when it ends in ``.gz`` or ``.xz``, ``"-"`` for standard input, or an
+        open file of text or bytes. Empty lines and a byte order mark at the start are passed
+        over.
+
+    Yields
+    ------
+    LabeledComment
+
+    Raises
+    ------
+    RecordError
+        If the file cannot be opened or decompressed, or a line is not a labelled comment. The
+        message names file, line and field, and never repeats the comment's text.
+    """
+    with _opened(source, "rb") as (file, name):
+        lines = enumerate(file, start=1)
+        number = 0
+        while True:
+            try:
+                number, line = next(lines)
+                if number == 1:
+                    line = line.removeprefix("\ufeff" if isinstance(line, str) else b"\xef\xbb\xbf")
+                comment = _parse(line) if line.strip() else None
+            except StopIteration:
+                return
+            except RecordError as error:
+                raise RecordError(f"{name}, line {number}: {error}") from None
+            except (OSError, EOFError, lzma.LZMAError) as error:
+                raise RecordError(f"{name}, after line {number}: cannot be read: {error}") from None
+            if comment is not None:
+                yield comment
+
+
+def write_comments(
+    comments: Iterable[LabeledComment], target: str | os.PathLike[str] | IO[Any]
+) -> int:
+    """Write labelled comments as JSON Lines.
+
+    The same comments give the same bytes: fields in the order of the class, labels in the order
+    of `LABELS`, no time stamp in a compressed file.
+
+    Parameters
+    ----------
+    comments : iterable of LabeledComment
+    target : path or file
+        As for `read_comments`; ``"-"`` is standard output.
+
+    Returns
+    -------
+    int
+        How many were written.
+
+    Raises
+    ------
+    RecordError
+        If the file cannot be opened.
+    """
+    count = 0
+    with _opened(target, "wb") as (file, _):
+        as_text = hasattr(file, "encoding")
+        for count, comment in enumerate(comments, start=1):
+            line = json.dumps(_record(comment), ensure_ascii=False) + "\n"
+            file.write(line if as_text else line.encode())
+    return count
+
+
+def _parse(line: bytes | str) -> LabeledComment:
+    """One line to one labelled comment."""
+    try:
+        record = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise RecordError("not valid UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise RecordError(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise RecordError("not a labelled comment: nested too deeply") from None
+    if not isinstance(record, dict):
+        raise RecordError(f"expected an object, got {_kind(record)}")
+    for name in record:
+        if name not in _FIELDS:
+            raise RecordError(f"unknown field {name!r}; known are {', '.join(_FIELDS)}")
+    for name in _REQUIRED:
+        if name not in record:
+            raise RecordError(f'field "{name}" is missing')
+    return LabeledComment(**record)
+
+
+def _record(comment: LabeledComment) -> dict[str, Any]:
+    """Return the JSON object of a labelled comment; empty optional fields are left out."""
+    record = {name: getattr(comment, name) for name in _FIELDS}
+    record["labels"] = {label: comment.labels[label] for label in LABELS if label in comment.labels}
+    return {name: value for name, value in record.items() if value or name in _REQUIRED}
+
+
+def _check_string(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RecordError(f'field "{name}": expected a string, got {_kind(value)}')
+    if name in _REQUIRED and not value.strip():
+        raise RecordError(f'field "{name}" is empty')
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RecordError(f'field "{name}": not valid Unicode (a lone surrogate)') from None
+
+
+def _kind(value: object) -> str:
+    return _JSON_KINDS.get(type(value), type(value).__name__)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object whose keys differ: JSON leaves open which of two equal keys counts."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise RecordError(f"field {repeated!r} is given twice")
+    return record
+
+
+def _refuse_constant(constant: str) -> float:
+    raise RecordError(f"not JSON: {constant} is not a JSON number")
+
+
+@contextmanager
+def _opened(place: str | os.PathLike[str] | IO[Any], mode: str) -> Iterator[tuple[Any, str]]:
+    """Open a path, or hand on an open file or standard stream without closing it."""
+    if not isinstance(place, str | os.PathLike):
+        yield place, str(getattr(place, "name", "<stream>"))
+        return
+    if place == "-":
+        stream = sys.stdin if mode == "rb" else sys.stdout
+        yield stream.buffer, f"<{stream.name.strip('<>')}>"
+        stream.flush()
+        return
+    path = Path(place)
+    try:
+        raw = path.open(mode)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be opened: {error.strerror}") from None
+    with raw:
+        if path.suffix == ".gz":
+            # Without a name and a time in the header, equal comments give equal files.
+            with gzip.GzipFile(filename="", mode=mode, fileobj=raw, mtime=0) as gzipped:
+                yield gzipped, str(path)
+        elif path.suffix == ".xz":
+            with lzma.LZMAFile(raw, mode) as xz:
+                yield xz, str(path)
+        else:
+            yield raw, str(path)
