@@ -1,0 +1,598 @@
+"""The people of the console: accounts, passwords, invitations, sessions and what each person prefers.
+
+Secret: how a person proves who they are, and how that is stored. Passwords are kept as argon2id
+hashes; session ids and invitations are random and only their SHA-256 is stored, so that a copy of
+the database opens nothing. Failed logins are counted per name and address in windows of
+:data:`FAILURE_WINDOW_SECONDS`.
+
+Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
+
+    {hakam:accounts}:names             set of account names
+    {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at, preferences,
+                                             totp (base32 secret), totp_pending, totp_step (last used)
+    {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
+    {hakam:accounts}:invite:<sha256>   string name, expires by itself
+    {hakam:accounts}:failures:<what>   string count, expires by itself
+
+A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person.
+"""
+
+import functools
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import pyotp
+import redis as redis_client
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from service.errors import (
+    AccountExists,
+    FieldError,
+    InvalidRequest,
+    ServiceError,
+    UnknownAccount,
+    translating_redis_errors,
+)
+
+ROLES = ("moderator", "senior", "admin")
+
+MIN_PASSWORD_LENGTH = 10
+INVITE_SECONDS = 3 * 86400
+SESSION_SECONDS = 12 * 3600
+FAILURE_WINDOW_SECONDS = 15 * 60
+#: Failures allowed per window: from one address for one name, from one address, for one name.
+#: The last is generous, so that a stranger cannot lock somebody out with a handful of requests.
+FAILURE_LIMITS = {"pair": 5, "address": 30, "name": 100}
+
+_PREFIX = "{hakam:accounts}:"
+_NAME = re.compile(r"[\w.@+-]{2,64}")
+_SEEN_EVERY_SECONDS = 60.0
+
+
+class AccountError(InvalidRequest):
+    """Something a person asked of an account cannot be done.
+
+    Attributes
+    ----------
+    code : str
+        A stable code which the console turns into a sentence of the reader's language.
+    """
+
+    def __init__(self, code: str, field_name: str, message: str) -> None:
+        super().__init__([FieldError(field_name, message)])
+        self.code = code
+
+
+class LoginThrottled(ServiceError):
+    """Too many failed attempts; ``retry_after_seconds`` says when the next one counts."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"too many failed attempts; wait {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What one moderator chose for their own desk; every field has a kind default.
+
+    Attributes
+    ----------
+    language : str
+        Catalogue code, ``ar`` or ``en``; empty follows the browser.
+    theme : str
+        ``auto``, ``light`` or ``dark``.
+    blur, greyscale : bool
+        Evidence and severe comments blurred until asked for; the desk without colour.
+    break_minutes : int
+        Minutes of work after which a break is proposed; 0 never.
+    severe_per_hour : int
+        Most severe items offered in an hour; 0 without limit.
+    keys : mapping of str to str
+        Command to key, only those that differ from the console's defaults.
+    replies : tuple of str
+        Saved replies to authors.
+    """
+
+    language: str = ""
+    theme: str = "auto"
+    blur: bool = False
+    greyscale: bool = False
+    break_minutes: int = 50
+    severe_per_hour: int = 0
+    keys: Mapping[str, str] = field(default_factory=dict)
+    replies: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "Preferences":
+        """Read stored preferences; fields that this version does not know are left out."""
+        stored = json.loads(text) if text else {}
+        known = {f.name for f in fields(cls)}
+        chosen = {name: value for name, value in stored.items() if name in known}
+        if "replies" in chosen:
+            chosen["replies"] = tuple(chosen["replies"])
+        return cls(**chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One person. ``sites`` is ``None`` for somebody who works for every site."""
+
+    name: str
+    role: str
+    sites: tuple[str, ...] | None = None
+    disabled: bool = False
+    created_at: float = 0.0
+    has_password: bool = True
+    has_totp: bool = False
+    preferences: Preferences = field(default_factory=Preferences)
+
+    def may_see(self, site_id: str) -> bool:
+        """Whether this person works for the site; admins work for all."""
+        return self.role == "admin" or self.sites is None or site_id in self.sites
+
+    def at_least(self, role: str) -> bool:
+        """Whether this person has ``role`` or one above it."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login of one person. ``digest`` names it without opening it."""
+
+    digest: str
+    agent: str
+    address: str
+    created_at: float
+    seen_at: float
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def canonical_name(name: str) -> str:
+    """The form under which a name is stored.
+
+    Raises
+    ------
+    AccountError
+        ``name`` is not 2 to 64 letters, digits or ``. _ @ + -``.
+
+    Examples
+    --------
+    >>> canonical_name(" Samira ")
+    'samira'
+    """
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    if not _NAME.fullmatch(folded):
+        raise AccountError("bad_name", "name", "a name has 2 to 64 letters, digits or . _ @ + -")
+    return folded
+
+
+def _check_role(role: str) -> str:
+    if role not in ROLES:
+        raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}, not {role!r}")
+    return role
+
+
+def _check_password(password: str) -> str:
+    # No rules of composition, only length: NIST SP 800-63B section 5.1.1.2.
+    if not MIN_PASSWORD_LENGTH <= len(password) <= 1024:
+        raise AccountError(
+            "bad_password", "password", f"has {MIN_PASSWORD_LENGTH} characters or more"
+        )
+    return password
+
+
+class Accounts:
+    """Everything Hakam knows about its moderators, in Redis.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        A client with ``decode_responses=True``; it is used, never closed.
+    hasher : argon2.PasswordHasher
+        Parameters of argon2id; the library's defaults are those of RFC 9106 (low memory).
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        redis: "redis_client.Redis",
+        *,
+        hasher: PasswordHasher | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis: Any = redis  # redis-py types each answer as "awaitable or not"
+        self._hasher = hasher or PasswordHasher()
+        self._clock = clock
+
+    # -- people ---------------------------------------------------------------------------------
+
+    def add(
+        self,
+        name: str,
+        password: str,
+        role: str = "moderator",
+        *,
+        sites: Iterable[str] | None = None,
+    ) -> Account:
+        """Create an account that can log in at once.
+
+        Raises
+        ------
+        AccountError
+            The name is malformed, the role unknown, or the password too short.
+        AccountExists
+            The name is taken.
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        return self._create(name, role, sites, self._hasher.hash(_check_password(password)))
+
+    @translating_redis_errors()
+    def _create(
+        self, name: str, role: str, sites: Iterable[str] | None, password_hash: str
+    ) -> Account:
+        name = canonical_name(name)
+        record = {
+            "role": _check_role(role),
+            "password": password_hash,
+            "disabled": "",
+            "sites": json.dumps(None if sites is None else sorted(set(sites))),
+            "created_at": repr(self._clock()),
+        }
+        key = self._key("account", name)
+
+        def store(pipe: Any) -> None:
+            if pipe.exists(key):
+                raise AccountExists(f"the name {name} is taken")
+            pipe.multi()
+            pipe.hset(key, mapping=record)
+            pipe.sadd(_PREFIX + "names", name)
+
+        self._redis.transaction(store, key)
+        return self._account(name, record)
+
+    @translating_redis_errors()
+    def get(self, name: str) -> Account | None:
+        """The account of that name, or ``None``."""
+        try:
+            name = canonical_name(name)
+        except AccountError:
+            return None
+        record = self._redis.hgetall(self._key("account", name))
+        return self._account(name, record) if record else None
+
+    @translating_redis_errors()
+    def list(self) -> Sequence[Account]:
+        """Every account, by name."""
+        names = sorted(self._redis.smembers(_PREFIX + "names"))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(self._key("account", name))
+            records = pipe.execute()
+        return [
+            self._account(name, record)
+            for name, record in zip(names, records, strict=True)
+            if record
+        ]
+
+    @translating_redis_errors()
+    def disable(self, name: str) -> None:
+        """Close the account and every session of it; nothing of it is erased."""
+        account = self._must_get(name)
+        self._keep_an_admin(account)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(self._key("account", account.name), "disabled", "1")
+            pipe.delete(self._key("sessions", account.name))
+            pipe.execute()
+
+    @translating_redis_errors()
+    def enable(self, name: str) -> None:
+        """Open a disabled account again."""
+        self._redis.hset(self._key("account", self._must_get(name).name), "disabled", "")
+
+    @translating_redis_errors()
+    def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
+        """Give a person another role and other sites."""
+        account = self._must_get(name)
+        if _check_role(role) != "admin":
+            self._keep_an_admin(account)
+        chosen = None if sites is None else sorted(set(sites))
+        self._redis.hset(
+            self._key("account", account.name), mapping={"role": role, "sites": json.dumps(chosen)}
+        )
+
+    @translating_redis_errors()
+    def save_preferences(self, name: str, preferences: Preferences) -> None:
+        """Keep what a person chose for their desk."""
+        key = self._key("account", self._must_get(name).name)
+        self._redis.hset(key, "preferences", json.dumps(asdict(preferences), ensure_ascii=False))
+
+    # -- passwords and invitations --------------------------------------------------------------
+
+    @translating_redis_errors()
+    def authenticate(self, name: str, password: str, *, address: str = "") -> Account | None:
+        """The account that ``name`` and ``password`` open, or ``None``.
+
+        An unknown name costs the same time as a wrong password.
+
+        Raises
+        ------
+        LoginThrottled
+            Too many failures from this address or for this name; the password was not looked at.
+        """
+        try:
+            name = canonical_name(name)
+        except AccountError:
+            name = ""
+        self._check_throttle(name, address)
+        record = self._redis.hgetall(self._key("account", name)) if name else {}
+        if self._verify(record.get("password", ""), password) and not record["disabled"]:
+            self._rehash(name, record["password"], password)
+            self._redis.delete(*self._failure_keys(name, address)[:1])
+            return self._account(name, record)
+        self._count_failure(name, address)
+        return None
+
+    def _verify(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash or self._nobody, password) and bool(
+                password_hash
+            )
+        except (VerificationError, InvalidHashError):
+            return False
+
+    @functools.cached_property
+    def _nobody(self) -> str:
+        """A hash that no password opens: what an unknown name is compared with."""
+        return self._hasher.hash(secrets.token_urlsafe())
+
+    def _rehash(self, name: str, password_hash: str, password: str) -> None:
+        if self._hasher.check_needs_rehash(password_hash):
+            self._redis.hset(self._key("account", name), "password", self._hasher.hash(password))
+
+    def set_password(self, name: str, password: str) -> None:
+        """Replace a password and end every session of its owner."""
+        self._store_password(name, self._hasher.hash(_check_password(password)))
+
+    @translating_redis_errors()
+    def _store_password(self, name: str, password_hash: str) -> None:
+        account = self._must_get(name)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(self._key("account", account.name), "password", password_hash)
+            pipe.delete(self._key("sessions", account.name))
+            pipe.execute()
+
+    def invite(self, name: str, role: str, *, sites: Iterable[str] | None = None) -> str:
+        """Create an account without a password; the token lets its owner choose one.
+
+        Returns
+        -------
+        str
+            A token good for :data:`INVITE_SECONDS` and one use.
+        """
+        return self._token_for(self._create(name, role, sites, "").name)
+
+    def reset(self, name: str) -> str:
+        """Take a person's password and second factor away and return a token to choose anew."""
+        self._store_password(name, "")
+        self.remove_totp(name)
+        return self._token_for(canonical_name(name))
+
+    @translating_redis_errors()
+    def _token_for(self, name: str) -> str:
+        token = secrets.token_urlsafe(32)
+        self._redis.set(self._key("invite", _digest(token)), name, ex=INVITE_SECONDS)
+        return token
+
+    @translating_redis_errors()
+    def invited(self, token: str) -> str | None:
+        """The name an unused token is for, or ``None``."""
+        name: str | None = self._redis.get(self._key("invite", _digest(token)))
+        return name
+
+    def accept(self, token: str, password: str) -> Account:
+        """Choose a password with a token, which is used up by it."""
+        _check_password(password)
+        name = self._take_invite(token)
+        self.set_password(name, password)
+        return self._must_get(name)
+
+    @translating_redis_errors()
+    def _take_invite(self, token: str) -> str:
+        name = self._redis.getdel(self._key("invite", _digest(token)))
+        if not name:
+            raise AccountError("bad_invite", "token", "this link was used or has expired")
+        return str(name)
+
+    # -- the second factor (RFC 6238) -----------------------------------------------------------
+
+    @translating_redis_errors()
+    def propose_totp(self, name: str) -> str:
+        """A new secret for an authenticator; it counts once :meth:`confirm_totp` has seen a code."""
+        account = self._must_get(name)
+        secret = pyotp.random_base32()
+        self._redis.hset(self._key("account", account.name), "totp_pending", secret)
+        return secret
+
+    @translating_redis_errors()
+    def confirm_totp(self, name: str, code: str) -> bool:
+        """Turn the proposed second factor on if ``code`` is right."""
+        key = self._key("account", canonical_name(name))
+        secret = self._redis.hget(key, "totp_pending") or ""
+        step = self._matching_step(secret, code)
+        if step is None:
+            return False
+        with self._redis.pipeline() as pipe:
+            pipe.hset(key, mapping={"totp": secret, "totp_step": step})
+            pipe.hdel(key, "totp_pending")
+            pipe.execute()
+        return True
+
+    @translating_redis_errors()
+    def check_totp(self, name: str, code: str, *, address: str = "") -> bool:
+        """Whether ``code`` is right and newer than the last one used; failures are throttled.
+
+        Raises
+        ------
+        LoginThrottled
+            Too many wrong codes.
+        """
+        name = canonical_name(name)
+        self._check_throttle(name, address)
+        key = self._key("account", name)
+        secret, last = self._redis.hmget(key, "totp", "totp_step")
+        step = self._matching_step(secret or "", code)
+        if step is None or step <= int(last or 0):
+            self._count_failure(name, address)
+            return False
+        self._redis.hset(key, "totp_step", step)
+        return True
+
+    @translating_redis_errors()
+    def remove_totp(self, name: str) -> None:
+        """Turn the second factor off."""
+        key = self._key("account", canonical_name(name))
+        self._redis.hdel(key, "totp", "totp_pending", "totp_step")
+
+    def _matching_step(self, secret: str, code: str) -> int | None:
+        """The 30-second step whose code was given: the present one or a neighbour."""
+        if not secret:
+            return None
+        totp = pyotp.TOTP(secret)
+        # Arabic keyboards type ARABIC-INDIC DIGITS; int() and \d know them, the codes do not.
+        digits = "".join(str(unicodedata.digit(c, "")) for c in code if not c.isspace())
+        now = int(self._clock() // totp.interval)
+        for step in (now, now - 1, now + 1):
+            if hmac.compare_digest(totp.generate_otp(step), digits):
+                return step
+        return None
+
+    # -- sessions -------------------------------------------------------------------------------
+
+    @translating_redis_errors()
+    def open_session(self, name: str, *, agent: str = "", address: str = "") -> str:
+        """Start a session and return its id, the only copy of it."""
+        session_id = secrets.token_urlsafe(32)
+        now = self._clock()
+        session = Session(_digest(session_id), agent[:200], address, now, now)
+        self._store_session(canonical_name(name), session)
+        return session_id
+
+    @translating_redis_errors()
+    def resume(self, name: str, session_id: str) -> Account | None:
+        """The account of an open session; ``None`` if it ended, was revoked or its owner disabled."""
+        digest = _digest(session_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self._key("account", name))
+            pipe.hget(self._key("sessions", name), digest)
+            record, stored = pipe.execute()
+        if not record or not stored or record["disabled"]:
+            return None
+        session = Session(**json.loads(stored))
+        now = self._clock()
+        if now - session.created_at > SESSION_SECONDS:
+            self._redis.hdel(self._key("sessions", name), digest)
+            return None
+        if now - session.seen_at > _SEEN_EVERY_SECONDS:
+            self._store_session(name, replace(session, seen_at=now))
+        return self._account(name, record)
+
+    @translating_redis_errors()
+    def sessions(self, name: str) -> Sequence[Session]:
+        """The open sessions of a person, the latest seen first."""
+        stored = self._redis.hvals(self._key("sessions", canonical_name(name)))
+        oldest = self._clock() - SESSION_SECONDS
+        opened = [Session(**json.loads(text)) for text in stored]
+        return sorted(
+            (s for s in opened if s.created_at >= oldest), key=lambda s: s.seen_at, reverse=True
+        )
+
+    @translating_redis_errors()
+    def close_session(self, name: str, digest: str) -> None:
+        """End one session; closing it twice is no error."""
+        self._redis.hdel(self._key("sessions", canonical_name(name)), digest)
+
+    def _store_session(self, name: str, session: Session) -> None:
+        key = self._key("sessions", name)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(key, session.digest, json.dumps(asdict(session)))
+            pipe.expire(key, SESSION_SECONDS)
+            pipe.execute()
+
+    # -- throttling -----------------------------------------------------------------------------
+
+    def _failure_keys(self, name: str, address: str) -> Sequence[str]:
+        pair, where, who = (_digest(x)[:32] for x in (f"{name}\n{address}", address, name))
+        return [
+            self._key("failures", f"{kind}:{digest}")
+            for kind, digest in zip(FAILURE_LIMITS, (pair, where, who), strict=True)
+        ]
+
+    def _check_throttle(self, name: str, address: str) -> None:
+        keys = self._failure_keys(name, address)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.mget(keys)
+            for key in keys:
+                pipe.ttl(key)
+            counts, *waits = pipe.execute()
+        limits = FAILURE_LIMITS.values()
+        over = [
+            wait
+            for count, wait, limit in zip(counts, waits, limits, strict=True)
+            if int(count or 0) >= limit
+        ]
+        if over:
+            raise LoginThrottled(max(1, *over))
+
+    def _count_failure(self, name: str, address: str) -> None:
+        with self._redis.pipeline() as pipe:
+            for key in self._failure_keys(name, address):
+                pipe.set(key, 0, ex=FAILURE_WINDOW_SECONDS, nx=True)
+                pipe.incr(key)
+            pipe.execute()
+
+    # -- plumbing -------------------------------------------------------------------------------
+
+    @staticmethod
+    def _key(kind: str, name: str) -> str:
+        return f"{_PREFIX}{kind}:{name}"
+
+    @staticmethod
+    def _account(name: str, record: Mapping[str, str]) -> Account:
+        sites = json.loads(record.get("sites") or "null")
+        return Account(
+            name=name,
+            role=record["role"],
+            sites=None if sites is None else tuple(sites),
+            disabled=bool(record.get("disabled")),
+            created_at=float(record.get("created_at") or 0),
+            has_password=bool(record.get("password")),
+            has_totp=bool(record.get("totp")),
+            preferences=Preferences.from_json(record.get("preferences")),
+        )
+
+    def _must_get(self, name: str) -> Account:
+        account = self.get(name)
+        if account is None:
+            raise UnknownAccount(f"there is no account {name}")
+        return account
+
+    def _keep_an_admin(self, account: Account) -> None:
+        admins = [a.name for a in self.list() if a.role == "admin" and not a.disabled]
+        if admins == [account.name]:
+            raise AccountError(
+                "last_admin", "role", "the last admin can neither be disabled nor demoted"
+            )
