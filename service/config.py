@@ -1,8 +1,8 @@
 """The environment, read once.
 
-`Settings.from_environ` is the only place of the service that looks at environment variables. It reports every
-problem at once, before a port is bound. Policies, webhooks and keys belong to sites, not to the environment.
-The secret kept here is the spelling and the parsing of the variables.
+`Settings.from_environ` is the only place of the service that looks at environment variables. It
+reports every problem at once, before a port is bound. Policies, webhooks and keys belong to sites,
+not to the environment. The secret kept here is the spelling and the parsing of the variables.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _at_least(length: int) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable: its name, default, form and meaning (the README's table is made of these)."""
+    """One environment variable; the README's table holds these columns."""
 
     name: str
     default: str
@@ -81,7 +81,7 @@ VARIABLES = (
         "HAKAM_REDIS_URL",
         "",
         "redis://, rediss:// or unix:// address",
-        "The Redis that keeps the review queue. Unset: `hakam run` starts a private one under HAKAM_VAR.",
+        "The Redis that keeps the queue. Unset: `hakam run` starts a private one under HAKAM_VAR.",
         _url("redis", "rediss", "unix"),
         secret=True,  # it may carry a password
     ),
@@ -102,7 +102,7 @@ VARIABLES = (
         "HAKAM_PUBLIC_URL",
         "",
         "http:// or https:// address",
-        "Address under which sites and moderators reach the service. Unset: taken from the request.",
+        "Address under which sites and moderators reach Hakam. Unset: taken from the request.",
         _url("http", "https"),
     ),
     Variable(
@@ -148,7 +148,8 @@ VARIABLES = (
 class Settings:
     """What the environment says; see `VARIABLES` for the meaning of each field.
 
-    An empty string (or None for a folder) stands for a variable without a value and without a default.
+    An empty string (or None for a folder) stands for a variable without a value and without a
+    default.
     """
 
     redis_url: str = ""
@@ -176,7 +177,8 @@ class Settings:
         Raises
         ------
         ConfigError
-            One or more variables have a value of the wrong form, or a name that is nearly one of ours.
+            One or more variables have a value of the wrong form, or a name that is nearly one of
+            ours.
         """
         fields: dict[str, Any] = {}
         problems = [problem for name in sorted(environ) if (problem := _misspelled(name))]
@@ -195,7 +197,7 @@ class Settings:
 
 
 def _misspelled(name: str) -> str:
-    """Complaint about a variable that would be silently ignored although it was surely meant for us."""
+    """Complaint about a variable that was surely meant for us, and would be silently ignored."""
     known = [variable.name for variable in VARIABLES]
     if not name.startswith("HAKAM_") or name in known:
         return ""

@@ -21,8 +21,9 @@
             ├── LeaseLost           the token is stale: the lease ran out or went to someone else
             └── AlreadyDecided
 
-The secret kept here is the HTTP status of an error and the shape of an error answer (problem+json, RFC 9457);
-the rest of the service raises in the words above. A message never repeats what the client wrote.
+The secret kept here is the HTTP status of an error and the shape of an error answer (problem+json,
+RFC 9457); the rest of the service raises in the words above. A message never repeats what the
+client wrote.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class ConfigError(ServiceError):
     Parameters
     ----------
     problems : sequence of str
-        One sentence for each wrong variable: its name, its value (secrets as ``***``), the expected form.
+        One sentence for each wrong variable: its name, its value (secrets as ``***``), the expected
+        form.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -65,7 +67,7 @@ class StoreUnavailable(ServiceError):
 
 
 class StoreMisconfigured(ServiceError):
-    """Redis would lose comments: no append-only file, not synced on every write, or keys evicted."""
+    """Redis could lose comments: no append-only file, not synced at each write, keys evicted."""
 
 
 class MalformedJson(ServiceError):
@@ -153,8 +155,9 @@ class AlreadyDecided(Conflict):
     """The review item has been decided, and not by this request."""
 
 
-# error -> (HTTP status, slug of the problem type, title). A subclass without a row of its own is answered like its
-# nearest ancestor. Anything else is a fault of ours: status 500, and nothing of its message reaches the client.
+# error -> (HTTP status, slug of the problem type, title). A subclass without a row of its own is
+# answered like its nearest ancestor. Anything else is a fault of ours: status 500, and nothing of
+# its message reaches the client.
 PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     MalformedJson: (400, "malformed-json", "The body is not valid JSON"),
     InvalidRequest: (422, "invalid-request", "The request has wrong fields"),
@@ -189,8 +192,8 @@ def translating_redis_errors() -> Iterator[None]:
     Raises
     ------
     StoreUnavailable
-        Redis could not be reached or refused the command. The message names the kind of fault only, because
-        Redis repeats arguments, and so comments, in its messages.
+        Redis could not be reached or refused the command. The message names the kind of fault only,
+        because Redis repeats arguments, and so comments, in its messages.
     """
     try:
         yield

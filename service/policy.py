@@ -1,8 +1,9 @@
 """From scores to an action.
 
-A policy holds two thresholds per label: from `review` on a person decides, from `reject` on the comment is refused
-without one. The thresholds come from the operating points of the artefact; a site may override each of them. Out of
-the box nothing is rejected without a person. Everything here is pure: same scores, same policy, same draw, same verdict.
+A policy holds two thresholds per label: from `review` on a person decides, from `reject` on the
+comment is refused without one. The thresholds come from the operating points of the artefact; a
+site may override each of them. Out of the box nothing is rejected without a person. Everything here
+is pure: same scores, same policy, same draw, same verdict.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Action = Literal["approve", "review", "reject"]
 Field = Literal["text", "author.name"]
 Reason = Literal["score", "audit", "clean"]
 
-# One comment in two hundred is shown to a person whatever its score: enough to measure what the thresholds miss,
-# little enough not to be felt at the desk. A site may choose another share.
+# One comment in two hundred is shown to a person whatever its score: enough to measure what the
+# thresholds miss, little enough not to be felt at the desk. A site may choose another share.
 AUDIT_SHARE = 0.005
 
 NO_AUDIT = 1.0  # a draw that no audit share reaches
@@ -43,8 +44,8 @@ class Verdict:
         The score of that label in that field; else the highest score of the comment. [0, 1].
     reason : {"score", "audit", "clean"}
     sampling_probability : float
-        Probability with which a comment of these scores reaches a person, (0, 1] for one that did. Estimates made
-        on decisions weigh each by its inverse.
+        Probability with which a comment of these scores reaches a person, (0, 1] for one that did.
+        Estimates made on decisions weigh each by its inverse.
     model_version : str
         Version of the artefact that gave the scores.
     """
@@ -65,11 +66,13 @@ class Policy:
     Attributes
     ----------
     review, reject : mapping of label to float
-        A score at or above the threshold counts. A label without a threshold, or with a threshold of 1, never does.
+        A score at or above the threshold counts. A label without a threshold, or with a threshold
+        of 1, never does.
     audit_share : float
         Share of the remaining comments that goes to review whatever the score, [0, 1].
     model_version : str
-        Version of the artefact whose operating points these are; thresholds mean nothing for another one.
+        Version of the artefact whose operating points these are; thresholds mean nothing for
+        another one.
     """
 
     review: Mapping[str, float]
@@ -90,8 +93,9 @@ class Policy:
         Parameters
         ----------
         points : mapping
-            label -> "review" or "reject" -> {"threshold", "precision", "recall"}, as in the manifest. The reject
-            points are offered to sites, and used only where a site asks for them by a threshold.
+            label -> "review" or "reject" -> {"threshold", "precision", "recall"}, as in the
+            manifest. The reject points are offered to sites, and used only where a site asks for
+            them by a threshold.
         """
         review = {
             label: kinds["review"]["threshold"]
@@ -121,12 +125,14 @@ class Policy:
         text_scores, author_scores : mapping of label to float
             Scores of the text and of the author's display name, [0, 1]; None when there is no name.
         draw : float
-            Uniform in [0, 1), from `audit_draw`. A draw below the audit share sends the comment to review.
+            Uniform in [0, 1), from `audit_draw`. A draw below the audit share sends the comment to
+            review.
 
         Notes
         -----
-        The verdict names the strongest action; within it the highest score, where any label is more telling than
-        `toxicity`, which is true of all of them; within equal scores the text, then the order of `LABELS`.
+        The verdict names the strongest action; within it the highest score, where any label is more
+        telling than `toxicity`, which is true of all of them; within equal scores the text, then
+        the order of `LABELS`.
         """
         by_field: dict[Field, Mapping[str, float]] = {"text": text_scores}
         if author_scores is not None:
@@ -180,7 +186,9 @@ def _telling(label: str, score: float) -> tuple[bool, float]:
 
 
 def audit_draw(site_id: str, comment_id: str) -> float:
-    """Uniform number in [0, 1) that is always the same for the same comment, so that a resubmission changes nothing.
+    """Uniform number in [0, 1), always the same for the same comment.
+
+    So a comment that is sent again gets the same verdict again.
 
     Examples
     --------
