@@ -1,0 +1,286 @@
+"""The ground the tests stand on: real Redis, a real artefact, real gunicorn, a real browser.
+
+A module that must hold on every kind of Redis says ``pytestmark = pytest.mark.every_redis``; all
+others run on one. Where the environment names CI, a missing server or a skipped test is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from service.private_redis import PrivateRedis, embedded_server
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from playwright.sync_api import Browser, Page
+
+    from models.registry import Artifact
+    from service.config import Settings
+    from service.sites import Site
+
+SAMPLE_COMMENTS = Path(__file__).parent / "data" / "sample_comments.jsonl"
+IN_CI = bool(os.environ.get("CI"))
+
+
+def redis_servers() -> dict[str, Path]:
+    """Return the Redis servers of this machine by kind: the embedded one, the path's own."""
+    found = {"embedded": embedded_server(), "path": shutil.which("redis-server")}
+    return {kind: Path(server) for kind, server in found.items() if server is not None}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_redis: run on every kind of Redis server found")
+    missing = {"embedded", "path"} - set(redis_servers())
+    if IN_CI and missing:
+        raise pytest.UsageError(f"CI lacks these Redis servers: {', '.join(sorted(missing))}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "redis_server" in metafunc.fixturenames:
+        kinds = sorted(redis_servers())
+        if metafunc.definition.get_closest_marker("every_redis") is None:
+            kinds = kinds[:1]
+        metafunc.parametrize("redis_server", kinds, indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if IN_CI and report.skipped:
+        report.outcome, report.longrepr = "failed", f"skipped in CI: {report.longrepr}"
+    return report
+
+
+def await_condition(
+    condition: Callable[[], Any], *, what: str = "the condition", seconds: float = 30.0
+) -> Any:
+    """Return the first true value of `condition`; fail when none comes within `seconds`."""
+    deadline = monotonic() + seconds
+    while not (value := condition()):
+        if monotonic() > deadline:
+            pytest.fail(f"{what} did not come true within {seconds:g} seconds")
+        sleep(0.01)
+    return value
+
+
+# Redis
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A running Redis: its URL and the executable it was started from."""
+
+    url: str
+    executable: Path
+
+
+@pytest.fixture(scope="session")
+def redis_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A real Redis as Hakam wants it: every write synced, nothing evicted."""
+    executable = redis_servers()[request.param]
+    with PrivateRedis(executable) as server:
+        yield RedisServer(server.start(tmp_path_factory.mktemp("redis")), executable)
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    """A client of an emptied `redis_server`."""
+    with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
+        client.flushall()
+        yield client
+
+
+# The artefact, the application and one site
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry's folder with one artefact, fitted on the sample comments and promoted."""
+    import numpy as np
+
+    from models.classifier import Classifier
+    from models.registry import Registry
+    from models.schema import LABELS, read_comments
+
+    comments = [c for c in read_comments(SAMPLE_COMMENTS) if c.labels]
+    y = np.array([[c.labels.get(label, np.nan) for label in LABELS] for c in comments])
+    classifier = Classifier().fit([c.text for c in comments], y)
+    point = {"threshold": 0.5, "precision": 0.9, "recall": 0.9}
+    points = {
+        label: {"review": point, "reject": point | {"threshold": 0.99}}
+        for label in classifier.labels_
+    }
+    root = tmp_path_factory.mktemp("artifacts")
+    registry = Registry(root)
+    version = registry.save(classifier, {"operating_points": points}, "# Fitted for tests\n")
+    registry.promote(version)
+    return root
+
+
+@pytest.fixture(scope="session")
+def artifact(artifacts: Path) -> Artifact:
+    """The artefact of `artifacts`, as the service loads it."""
+    from models.registry import Registry
+
+    return Registry(artifacts).load()
+
+
+@pytest.fixture(scope="session")
+def environ(redis_server: RedisServer, artifacts: Path) -> dict[str, str]:
+    """The HAKAM_* variables of a service on `redis_server` and `artifact`."""
+    return {
+        "HAKAM_REDIS_URL": redis_server.url,
+        "HAKAM_ARTIFACTS": str(artifacts),
+        "HAKAM_VAR": str(artifacts.parent / "var"),
+        "HAKAM_SECRET_KEY": "0123456789abcdef" * 4,
+    }
+
+
+@pytest.fixture
+def settings(environ: dict[str, str]) -> Settings:
+    """The settings that `environ` says."""
+    from service.config import Settings
+
+    return Settings.from_environ(environ)
+
+
+@pytest.fixture
+def app(settings: Settings, redis: Redis, artifact: Artifact) -> Flask:
+    """The application on an emptied Redis."""
+    from service.app import create_app
+
+    app = create_app(settings, redis=redis, artifact=artifact)
+    app.testing = True
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Flask's client of `app`: no socket, no server."""
+    return app.test_client()
+
+
+@pytest.fixture
+def site() -> Site:
+    """A site with the policy that a new site gets."""
+    from service.sites import Site
+
+    return Site(id="demo", name="Demo")
+
+
+@pytest.fixture
+def api_key(site: Site, redis: Redis) -> str:
+    """The key of `site`, which is stored by this."""
+    from service.sites import Sites
+
+    return Sites(redis).add(site)
+
+
+# A real server and a real browser
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def hakam(*words: str, environ: dict[str, str], **options: Any) -> subprocess.Popen[str]:
+    """Start the command `hakam` with exactly the HAKAM_* variables of `environ`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HAKAM_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "service.cli", *words],
+        env=inherited | environ,
+        text=True,
+        **options,
+    )
+
+
+@contextmanager
+def served(environ: dict[str, str], log: Path) -> Iterator[str]:
+    """Run ``hakam serve`` on a free port; yield its base URL once it is ready."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w") as out:
+        server = hakam(
+            "serve",
+            environ=environ | {"HAKAM_HOST": "127.0.0.1", "HAKAM_PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ready() -> bool:
+        if server.poll() is not None:
+            pytest.fail(f"hakam serve stopped with status {server.returncode}:\n{log.read_text()}")
+        try:
+            return httpx.get(f"{url}/readyz", timeout=5.0).is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        await_condition(ready, what="readiness of hakam serve", seconds=60.0)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30.0)
+
+
+@pytest.fixture(scope="session")
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that `server` logs to."""
+    return tmp_path_factory.mktemp("server") / "server.log"
+
+
+@pytest.fixture(scope="session")
+def server_process(environ: dict[str, str], server_log: Path) -> Iterator[str]:
+    """Gunicorn, once for all tests of a session; use `server`, which empties Redis too."""
+    with served(environ, server_log) as url:
+        yield url
+
+
+@pytest.fixture
+def server(server_process: str, redis: Redis) -> str:
+    """The base URL of real gunicorn workers on an emptied Redis."""
+    return server_process
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium: the machine's own, else the one Playwright downloaded."""
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with ExitStack() as stack:
+        playwright = stack.enter_context(sync_playwright())
+        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        stack.callback(chromium.close)
+        yield chromium
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a browser that has seen nothing yet."""
+    context = browser.new_context(locale="ar")
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
