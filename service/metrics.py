@@ -1,0 +1,118 @@
+"""What Prometheus may know: requests and verdicts, how long they took, how the queue stands.
+
+Secret: prometheus-client, and its way of adding up several workers. Labels have few values by
+construction: patterns of routes, actions, labels; no site, no id.
+
+With several workers `PROMETHEUS_MULTIPROC_DIR` must be set before prometheus-client is imported
+(``gunicorn.conf.py`` does it): the library chooses where numbers live at import.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from service.policy import Verdict
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class QueueCounts(Protocol):
+    """The counts of one site's review queue."""
+
+    @property
+    def pending(self) -> int: ...
+    @property
+    def leased(self) -> int: ...
+    @property
+    def outbox(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def oldest_seconds(self) -> float | None: ...
+
+
+class Metrics:
+    """The numbers of one application.
+
+    Parameters
+    ----------
+    shared : Path, optional
+        Folder in which several workers share their numbers; None for a single one.
+    queues : callable
+        Returns the counts of every site's queue, or nothing while they cannot be had.
+    """
+
+    def __init__(self, shared: Path | None, queues: Callable[[], Iterable[QueueCounts]]) -> None:
+        self._own = CollectorRegistry()
+        self._shared = shared
+        self._queues = _Queues(queues)
+        self._requests = Counter(
+            "hakam_requests", "Requests.", ["method", "route", "status"], registry=self._own
+        )
+        self._seconds = Histogram(
+            "hakam_request_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._own,
+        )
+        self._verdicts = Counter(
+            "hakam_verdicts",
+            "Verdicts on comments.",
+            ["action", "label", "reason"],
+            registry=self._own,
+        )
+
+    def install(self, app: Flask) -> None:
+        """Count every request of `app`."""
+        app.before_request(_begin)
+        app.after_request(self._end)
+
+    def count(self, verdict: Verdict) -> None:
+        """Count a verdict."""
+        self._verdicts.labels(verdict.action, verdict.label or "", verdict.reason).inc()
+
+    def render(self) -> bytes:
+        """All numbers, of all workers, in Prometheus' text format."""
+        registry = self._own
+        if self._shared is not None:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]
+        queue_registry = CollectorRegistry()
+        queue_registry.register(self._queues)
+        return generate_latest(registry) + generate_latest(queue_registry)
+
+    def _end(self, response: Response) -> Response:
+        rule = request.url_rule
+        method, route = (request.method, rule.rule) if rule else ("", "")
+        self._requests.labels(method, route, response.status_code).inc()
+        self._seconds.labels(route).observe(time.perf_counter() - g.metrics_started)
+        return response
+
+
+def _begin() -> None:
+    g.metrics_started = time.perf_counter()
+
+
+class _Queues(Collector):
+    """Asks the queues when asked."""
+
+    def __init__(self, queues: Callable[[], Iterable[QueueCounts]]) -> None:
+        self._queues = queues
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        counts = list(self._queues())
+        for state in ("pending", "leased", "outbox", "dead"):
+            total = sum(getattr(count, state) for count in counts)
+            yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
+        oldest = max((count.oldest_seconds or 0.0 for count in counts), default=0.0)
+        yield GaugeMetricFamily("hakam_queue_oldest_seconds", "Longest wait.", value=oldest)

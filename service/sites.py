@@ -1,0 +1,313 @@
+"""Sites: the tenants of the service, their API keys and what each of them wants.
+
+Secret: how a site is stored and how its key is checked. Of a key only the SHA-256 is stored. A key
+carries 256 random bits, so a slow hash would protect nothing; the comparison takes constant time.
+
+Key schema::
+
+    hakam:sites             set of site ids
+    {hakam:<site>}:site     hash  record (JSON of the site),
+                                  keys (JSON list of [SHA-256 of a key, epoch it ends at or null])
+
+A site's id is part of its key (``hk_<site>_<43 characters>``), so a key is checked with one read.
+
+While Redis is down the sites known before still get in: once a minute each worker reads all sites
+into memory (at most `MAX_REMEMBERED`) and, when Redis does not answer, checks keys against that
+memory for up to `REMEMBERED_SECONDS`. The price: a key taken away in the minute before the outage
+works until it ends, 15 minutes at most. With Redis up, a key taken away stops at once.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from models.schema import LABELS
+from service.errors import (
+    InvalidRequest,
+    SiteExists,
+    StoreUnavailable,
+    UnknownSite,
+    translating_redis_errors,
+)
+from service.policy import AUDIT_SHARE
+
+REMEMBERED_SECONDS = 15 * 60.0
+REMEMBER_EVERY_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+MAX_REMEMBERED = 1_000
+
+_INDEX = "hakam:sites"
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_KEY = re.compile(rf"hk_({_ID.pattern})_[A-Za-z0-9_-]{{43}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site and its wishes.
+
+    Attributes
+    ----------
+    id : str
+        1 to 63 of a-z, 0-9 and hyphen, as in a domain label.
+    name : str
+        For people.
+    review, reject : mapping of label to float
+        Thresholds in [0, 1] in place of the artefact's; 1 switches the label off. Without a reject
+        threshold nothing is rejected without a person.
+    audit_share : float
+        Share of unflagged comments that a person sees all the same, [0, 1].
+    webhook_url, webhook_secret : str
+        Where decisions are sent, and the key they are signed with; empty for none.
+    retention_days : int
+        How long decided items are kept.
+    time_target_seconds : int
+        Within this time a flagged comment should be decided; urgency grows towards it.
+    label_weights : mapping of label to float
+        Weight of a label in the urgency of an item, 1 where absent.
+    queue_analyzed : bool
+        Whether comments that come through the Perspective endpoint are put before a person.
+    coral_secrets : tuple of str
+        Active signing secrets of the Coral tenant (external moderation phase and webhooks).
+    coral_url, coral_token : str
+        Address and access token of Coral's GraphQL endpoint; empty: decisions are not sent there.
+    """
+
+    id: str
+    name: str = ""
+    review: Mapping[str, float] = field(default_factory=dict)
+    reject: Mapping[str, float] = field(default_factory=dict)
+    audit_share: float = AUDIT_SHARE
+    webhook_url: str = ""
+    webhook_secret: str = field(default="", repr=False)
+    retention_days: int = 90
+    time_target_seconds: int = 3600
+    label_weights: Mapping[str, float] = field(default_factory=dict)
+    queue_analyzed: bool = False
+    coral_secrets: tuple[str, ...] = field(default=(), repr=False)
+    coral_url: str = ""
+    coral_token: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        _require(bool(_ID.fullmatch(self.id)), "id", "expected 1 to 63 of a-z, 0-9 and hyphen")
+        for name in ("review", "reject", "label_weights"):
+            for label, number in getattr(self, name).items():
+                _require(label in LABELS, f"{name}.{label}", f"expected one of {', '.join(LABELS)}")
+                highest = 100.0 if name == "label_weights" else 1.0
+                _require(0 <= number <= highest, f"{name}.{label}", f"expected 0 to {highest:g}")
+        _require(0 <= self.audit_share <= 1, "audit_share", "expected 0 to 1")
+        _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
+        _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
+        for name in ("webhook_url", "coral_url"):
+            url = urlsplit(getattr(self, name))
+            web = url.scheme in ("http", "https") and bool(url.netloc)
+            _require(web or not getattr(self, name), name, "expected an http or https address")
+
+    def to_json(self) -> str:
+        """Write the site as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Site:
+        """Read what `to_json` wrote; fields of a newer version are left out."""
+        known = {f.name for f in fields(cls)}
+        record = {name: value for name, value in json.loads(text).items() if name in known}
+        return cls(**record | {"coral_secrets": tuple(record.get("coral_secrets", ()))})
+
+
+def _require(condition: bool, field_name: str, expected: str) -> None:
+    if not condition:
+        raise InvalidRequest.of(field_name, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    site: Site
+    keys: tuple[tuple[str, float | None], ...]
+    read_at: float
+
+    def opens(self, digest: str, now: float) -> bool:
+        fitting = [hmac.compare_digest(digest, key) for key, end in self.keys if _valid(end, now)]
+        return any(fitting)
+
+
+def _valid(end: float | None, now: float) -> bool:
+    return end is None or now < end
+
+
+class Sites:
+    """All sites of the service.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        A client with ``decode_responses=True``; used, never closed.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._memory: dict[str, _Record] = {}
+        self._memory_at = float("-inf")
+        self._retry_at = float("-inf")
+
+    @translating_redis_errors()
+    def add(self, site: Site) -> str:
+        """Store a new site and return its API key, which cannot be read again.
+
+        Raises
+        ------
+        SiteExists
+            The id is taken.
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        key = _new_key(site.id)
+        self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
+        if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
+            raise SiteExists(f"the site {site.id} exists already")
+        self._redis.hset(_record_key(site.id), "keys", json.dumps([[_digest(key), None]]))
+        return key
+
+    def get(self, site_id: str) -> Site:
+        """Return a site.
+
+        Raises
+        ------
+        UnknownSite
+            No site has this id.
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        return self._existing(site_id).site
+
+    @translating_redis_errors()
+    def list(self) -> builtins.list[Site]:
+        """Return all sites in the order of their ids."""
+        return [record.site for record in self._read_all()]
+
+    def update(self, site: Site) -> None:
+        """Replace what is stored of a site; its keys stay.
+
+        Raises
+        ------
+        UnknownSite
+            No site has this id.
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        self._existing(site.id)
+        with translating_redis_errors():
+            self._redis.hset(_record_key(site.id), "record", site.to_json())
+
+    def rotate_key(self, site_id: str, *, grace_seconds: float = 0.0) -> str:
+        """Give a site a new API key.
+
+        Parameters
+        ----------
+        grace_seconds : float
+            How long the previous key goes on working beside the new one.
+
+        Raises
+        ------
+        UnknownSite
+            No site has this id.
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        now = self._clock()
+        keys = [key for key in self._existing(site_id).keys if _valid(key[1], now)]
+        ending = [(old, min(end or now + grace_seconds, now + grace_seconds)) for old, end in keys]
+        key = _new_key(site_id)
+        stored = [(_digest(key), None), *(ending if grace_seconds > 0 else ())]
+        with translating_redis_errors():
+            self._redis.hset(_record_key(site_id), "keys", json.dumps(stored))
+        return key
+
+    def authenticate(self, key: str) -> Site | None:
+        """Return the site that this API key belongs to, or None.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached, and the site is not among those remembered.
+        """
+        match = _KEY.fullmatch(key)
+        record = self._current(match[1]) if match else None
+        if record is None or not record.opens(_digest(key), self._clock()):
+            return None
+        return record.site
+
+    @translating_redis_errors()
+    def remember(self) -> None:
+        """Read all sites into memory, for the time when Redis cannot be asked."""
+        self._memory = {r.site.id: r for r in self._read_all()[:MAX_REMEMBERED]}
+        self._memory_at = self._clock()
+
+    def _current(self, site_id: str) -> _Record | None:
+        now = self._clock()
+        if now >= self._retry_at:  # else the answer was "down" a moment ago: do not wait again
+            try:
+                if now - self._memory_at >= REMEMBER_EVERY_SECONDS:
+                    self.remember()
+                record = self._read(site_id)
+            except StoreUnavailable:
+                self._retry_at = now + RETRY_SECONDS
+            else:
+                self._keep(site_id, record)
+                return record
+        remembered = self._memory.get(site_id)
+        if remembered is None or now - remembered.read_at > REMEMBERED_SECONDS:
+            raise StoreUnavailable("the key cannot be checked while Redis is down")
+        return remembered
+
+    def _keep(self, site_id: str, record: _Record | None) -> None:
+        if record is None:
+            self._memory.pop(site_id, None)
+        elif site_id in self._memory or len(self._memory) < MAX_REMEMBERED:
+            self._memory[site_id] = record
+
+    def _existing(self, site_id: str) -> _Record:
+        record = self._read(site_id)
+        if record is None:
+            raise UnknownSite("no site has this id")
+        return record
+
+    @translating_redis_errors()
+    def _read(self, site_id: str) -> _Record | None:
+        return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
+
+    def _read_all(self) -> builtins.list[_Record]:
+        pipe = self._redis.pipeline(transaction=False)
+        for site_id in sorted(self._redis.smembers(_INDEX)):
+            pipe.hmget(_record_key(site_id), "record", "keys")
+        return [record for row in pipe.execute() if (record := self._parse(*row))]
+
+    def _parse(self, record: str | None, keys: str | None) -> _Record | None:
+        if record is None:
+            return None
+        digests = tuple((str(digest), end) for digest, end in json.loads(keys or "[]"))
+        return _Record(Site.from_json(record), digests, self._clock())
+
+
+def _record_key(site_id: str) -> str:
+    return f"{{hakam:{site_id}}}:site"
+
+
+def _new_key(site_id: str) -> str:
+    return f"hk_{site_id}_{secrets.token_urlsafe(32)}"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
