@@ -1,0 +1,68 @@
+# Every target prepares what it needs; the plain commands behind these lines stand in README.md.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The pip that Python came with installs into the environment, so the environment needs none.
+PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
+# What one lock installs, and then the project itself, whose build needs only the lock's setuptools.
+INSTALL = $(PIP) install --quiet --require-hashes -r $< && \
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+
+.PHONY: run test train bench lint browser lock clean
+
+run: $(VENV)/.run  ## start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one
+	@$(BIN)/hakam run
+
+test: lint browser  ## run everything that can fail
+	$(BIN)/pytest -n 2 --dist worksteal
+
+train: $(VENV)/.train  ## install what hakam-train needs
+	@$(BIN)/hakam-train --help
+
+bench: $(VENV)/.test  ## measure the classifier and the queue, and print ratios
+	$(BIN)/python tests/bench_classifier.py
+	$(BIN)/python tests/bench_queue.py
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Chromium for the tests: the machine's own, else Debian's package, else Playwright's download.
+browser: $(VENV)/.test
+	@if command -v chromium chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-noto-core; \
+	else $(BIN)/playwright install chromium; fi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Hakam needs Python 3.11 or newer, and $(PYTHON) is " \
+		+ sys.version.split()[0] + ": name another, as in make run PYTHON=python3.12" \
+		if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null >&2 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Hakam needs into $(VENV), once ..."
+	@$(INSTALL)
+	@touch $@
+
+$(VENV)/.train: training/requirements.lock pyproject.toml | $(VENV)/bin/python
+	@$(INSTALL)
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.test: tests/requirements.lock pyproject.toml | $(VENV)/bin/python
+	@$(INSTALL)
+	@touch $@ $(VENV)/.run $(VENV)/.train
+
+# The locks, for Python 3.11 and newer on Linux and macOS. Each later one holds all of the earlier.
+COMPILE = echo 'setuptools>=77' | $(BIN)/uv pip compile - pyproject.toml --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+lock: $(VENV)/.test  ## resolve the locks again; needs uv, which the test lock brings
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --constraints requirements.lock --extra train --output-file training/requirements.lock
+	$(COMPILE) --constraints training/requirements.lock --extra train --extra test --extra bench \
+		--output-file tests/requirements.lock
+
+clean:  ## remove what the targets above made; the data under var/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
