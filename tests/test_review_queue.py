@@ -1,0 +1,453 @@
+"""The queue keeps what it acknowledged, in order; one person decides one item, once."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from conftest import await_condition
+from models.errors import ModerationError
+from service.errors import (
+    AlreadyDecided,
+    InvalidRequest,
+    ItemNotFound,
+    LeaseLost,
+    StoreMisconfigured,
+    StoreUnavailable,
+)
+from service.policy import Verdict
+from service.review_queue import Comment, Decision, Lease, ReviewQueue, head_start
+from service.store import site_keys
+
+pytestmark = pytest.mark.every_redis
+
+VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+APPROVE = Decision("approve", (), "within_rules", "", "amal", "request-1")
+REJECT = replace(APPROVE, action="reject", labels=("insult",), reason="insult")
+
+
+@pytest.fixture
+def queue(redis: Redis) -> ReviewQueue:
+    return ReviewQueue(redis)
+
+
+@pytest.fixture
+def hasty(redis: Redis) -> ReviewQueue:
+    """A queue whose leases run out almost at once."""
+    return ReviewQueue(redis, lease_seconds=0.02)
+
+
+def comment(number: int = 1, **fields: Any) -> Comment:
+    # "a comment under the article"
+    known = {"id": f"c-{number}", "text": f"تعليق على المقال {number}"}
+    return Comment(**known | {"author_id": "reader-7", "article_id": "article-3"} | fields)
+
+
+def enqueue(queue: ReviewQueue, number: int = 1, *, score: float = 0.8, **fields: Any) -> str:
+    verdict = replace(VERDICT, score=score)
+    known = comment(number, **fields)
+    return queue.enqueue("demo", known, verdict, scores={"insult": score}).item_id
+
+
+def leased(queue: ReviewQueue, moderator: str = "amal", **filters: Any) -> Lease:
+    lease = queue.lease("demo", moderator, **filters)
+    assert lease is not None
+    return lease
+
+
+def expired(queue: ReviewQueue, lease: Lease) -> None:
+    await_condition(lambda: queue.item("demo", lease.item.id).state == "pending", what="expiry")
+
+
+# Comments come in
+
+
+def test_an_item_carries_all_that_the_moderator_needs(queue: ReviewQueue) -> None:
+    sent = comment(
+        author_name="قارئ", article_title="خبر", reach=1200, dialect="gulf"
+    )  # reader, news
+    evidence = [{"field": "text", "label": "insult", "start": 0, "end": 5, "weight": 1.5}]
+    made = queue.enqueue(
+        "demo",
+        sent,
+        VERDICT,
+        scores={"insult": 0.8},
+        author_scores={"insult": 0.1},
+        evidence=evidence,
+    )
+    item = queue.item("demo", made.item_id)
+    assert (item.comment, item.verdict, item.scores) == (sent, VERDICT, {"insult": 0.8})
+    assert (item.author_scores, item.evidence) == ({"insult": 0.1}, evidence)
+    assert (item.state, item.version, item.moderator, item.n_abandoned) == ("pending", 1, None, 0)
+
+
+def test_the_same_comment_is_enqueued_once(queue: ReviewQueue) -> None:
+    first = queue.enqueue("demo", comment(), VERDICT, scores={})
+    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    assert (first.created, again.created) == (True, False)
+    assert first.item_id == again.item_id
+    assert queue.stats("demo").pending == 1
+
+
+def test_a_comment_sent_again_after_the_decision_is_not_queued_again(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    assert (again.created, again.state) == (False, "decided")
+    assert queue.lease("demo", "amal") is None
+
+
+def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    edited = queue.enqueue("demo", comment(text="تعليق معدل"), VERDICT, scores={})  # "edited"
+    assert (edited.item_id, edited.created, edited.version) == (lease.item.id, True, 2)
+    with pytest.raises(LeaseLost, match="edited"):
+        queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    assert leased(queue, "basma").item.comment.text == "تعليق معدل"
+
+
+def test_a_decided_comment_that_is_edited_waits_again_and_keeps_its_first_decision(
+    queue: ReviewQueue,
+) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    enqueue(queue, text="تعليق معدل")  # "an edited comment"
+    again = leased(queue)
+    queue.decide("demo", again.item.id, again.token, replace(REJECT, request_id="request-2"))
+    first, second = queue.decisions("demo")
+    assert (first.version, first.action, second.version, second.action) == (
+        1,
+        "approve",
+        2,
+        "reject",
+    )
+    assert first.comment == comment()
+    assert second.comment == comment(text="تعليق معدل")
+
+
+def test_sites_do_not_see_each_others_items(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    assert queue.lease("other", "amal") is None
+    with pytest.raises(ItemNotFound):
+        queue.item("other", item_id)
+
+
+# The most urgent first
+
+
+def test_the_more_severe_of_two_comments_comes_first(queue: ReviewQueue) -> None:
+    enqueue(queue, 1, score=0.5)
+    enqueue(queue, 2, score=0.9)
+    assert [leased(queue).item.comment.id for _ in range(2)] == ["c-2", "c-1"]
+
+
+def test_a_site_weighs_labels(queue: ReviewQueue) -> None:
+    weights = {"insult": 0.2}
+    threat = replace(VERDICT, label="threat", score=0.5)
+    for number, verdict in enumerate([VERDICT, threat]):
+        assert verdict.label
+        queue.enqueue(
+            "demo",
+            comment(number),
+            verdict,
+            scores={verdict.label: verdict.score},
+            label_weights=weights,
+        )
+    assert leased(queue).item.verdict.label == "threat"
+
+
+def test_of_two_equally_severe_comments_the_wider_read_comes_first(queue: ReviewQueue) -> None:
+    enqueue(queue, 1, reach=10)
+    enqueue(queue, 2, reach=10_000)
+    assert leased(queue).item.comment.id == "c-2"
+
+
+def test_nothing_gets_ahead_of_a_comment_that_waited_one_time_target() -> None:
+    longest_wait = 1 - head_start(0.0, None)
+    shortest_wait = 1 - head_start(1.0, 10**9)
+    assert longest_wait - shortest_wait <= 1
+
+
+def test_moderators_can_ask_for_a_label(queue: ReviewQueue) -> None:
+    enqueue(queue, 1)
+    threat = replace(VERDICT, label="threat", score=0.1)
+    queue.enqueue("demo", comment(2), threat, scores={})
+    assert leased(queue, label="threat").item.comment.id == "c-2"
+    assert queue.lease("demo", "amal", label="threat") is None
+    assert leased(queue, label="insult").item.comment.id == "c-1"
+
+
+# One moderator, one item
+
+
+def test_fifty_people_asking_at_once_never_get_the_same_item(queue: ReviewQueue) -> None:
+    for number in range(100):
+        enqueue(queue, number)
+
+    def claim(person: int) -> list[str]:
+        return [leased(queue, f"moderator-{person}").item.id for _ in range(2)]
+
+    with ThreadPoolExecutor(50) as people:
+        claimed = [item_id for pair in people.map(claim, range(50)) for item_id in pair]
+    assert len(claimed) == len(set(claimed)) == 100
+    assert queue.lease("demo", "late") is None
+
+
+def test_an_expired_lease_returns_to_its_place_in_the_line(hasty: ReviewQueue) -> None:
+    enqueue(hasty)
+    first = leased(hasty)
+    expired(hasty, first)
+    second = leased(hasty, "basma")
+    assert (second.item.id, second.item.n_abandoned) == (first.item.id, 1)
+    assert second.item.due_at == first.item.due_at
+    assert second.token > first.token
+
+
+def test_an_expired_token_decides_nothing(hasty: ReviewQueue) -> None:
+    enqueue(hasty)
+    lease = leased(hasty)
+    expired(hasty, lease)
+    for verb in (hasty.renew, hasty.release, hasty.skip):
+        with pytest.raises(LeaseLost):
+            verb("demo", lease.item.id, lease.token)
+    with pytest.raises(LeaseLost):
+        hasty.decide("demo", lease.item.id, lease.token, APPROVE)
+    assert hasty.decisions("demo") == []
+
+
+def test_a_renewed_lease_lasts_longer(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    renewed = queue.renew("demo", lease.item.id, lease.token)
+    assert renewed.expires_at >= lease.expires_at
+    assert (renewed.token, renewed.item) == (lease.token, lease.item)
+
+
+def test_a_released_item_can_be_leased_by_somebody_else(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.release("demo", lease.item.id, lease.token)
+    assert leased(queue, "basma").item.id == lease.item.id
+    with pytest.raises(LeaseLost):
+        queue.release("demo", lease.item.id, lease.token)
+
+
+# Decisions
+
+
+def test_a_decision_is_recorded_with_its_comment_and_its_verdict(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    made = queue.decide("demo", lease.item.id, lease.token, replace(REJECT, note="ملاحظة"))  # note
+    assert (made.action, made.labels, made.reason, made.note) == (
+        "reject",
+        ("insult",),
+        "insult",
+        "ملاحظة",
+    )
+    assert (made.moderator, made.source, made.verdict) == ("amal", "moderator", VERDICT)
+    assert made.comment == comment()
+    assert made.decided_at >= made.enqueued_at > 0
+    assert queue.decisions("demo") == [made]
+    assert queue.item("demo", lease.item.id).state == "decided"
+    stats = queue.stats("demo")
+    assert (stats.pending, stats.leased, stats.decided, stats.outbox) == (0, 0, 1, 1)
+
+
+def test_the_same_request_again_gets_the_same_decision(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    first = queue.decide("demo", lease.item.id, lease.token, replace(REJECT, note="n"))
+    assert queue.decide("demo", lease.item.id, lease.token, replace(REJECT, note="n")) == first
+    assert queue.stats("demo").decided == 1
+
+
+def test_another_request_finds_the_item_decided(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    with pytest.raises(AlreadyDecided):
+        queue.decide("demo", lease.item.id, lease.token, replace(REJECT, request_id="other"))
+    assert [decision.action for decision in queue.decisions("demo")] == ["approve"]
+
+
+def test_nobody_decides_with_the_token_of_somebody_else(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    with pytest.raises(LeaseLost):
+        queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, moderator="basma"))
+
+
+def test_an_unknown_item_is_not_found(queue: ReviewQueue) -> None:
+    with pytest.raises(ItemNotFound):
+        queue.decide("demo", "nothing", 1, APPROVE)
+    with pytest.raises(ItemNotFound):
+        queue.item("demo", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("action", "maybe"), ("labels", ("rude",)), ("moderator", ""), ("request_id", "")],
+)
+def test_a_wrong_draft_is_refused_by_name(queue: ReviewQueue, field: str, value: Any) -> None:
+    wrong: dict[str, Any] = {field: value}
+    with pytest.raises(InvalidRequest, match=field):
+        queue.decide("demo", "nothing", 1, replace(APPROVE, **wrong))
+
+
+def test_the_stream_is_read_in_pages(queue: ReviewQueue) -> None:
+    for number in range(5):
+        enqueue(queue, number)
+        lease = leased(queue)
+        queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    first = queue.decisions("demo", limit=3)
+    rest = queue.decisions("demo", after=first[-1].id)
+    assert [len(first), len(rest)] == [3, 2]
+    assert sorted({d.comment_id for d in first + rest}) == [f"c-{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("after", ["x", "1-x", "-1", "1-2-3", "٣", ""])
+def test_a_wrong_cursor_is_refused(queue: ReviewQueue, after: str) -> None:
+    with pytest.raises(InvalidRequest, match="after"):
+        queue.decisions("demo", after=after)
+
+
+# What training learns
+
+
+def test_a_rejection_teaches_the_named_labels_only(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    decision = queue.decide("demo", lease.item.id, lease.token, REJECT)
+    learned = decision.to_labeled_comment("demo")
+    assert learned is not None
+    assert learned.labels == {"insult": 1.0, "toxicity": 1.0}
+    assert (learned.id, learned.text, learned.source) == ("c-1", comment().text, "moderator")
+
+
+def test_an_approval_teaches_that_no_label_holds(queue: ReviewQueue) -> None:
+    learned = replace(APPROVE, comment_id="c-1", comment=comment()).to_labeled_comment("demo")
+    assert learned is not None
+    assert set(learned.labels.values()) == {0.0}
+
+
+def test_a_rejected_display_name_is_learned_as_the_text() -> None:
+    named = comment(author_name="اسم سيئ")  # "bad name"
+    decision = replace(REJECT, comment=named, verdict=replace(VERDICT, field="author.name"))
+    learned = decision.to_labeled_comment("demo")
+    assert learned is not None
+    assert learned.text == "اسم سيئ"
+
+
+def test_a_rejection_without_labels_teaches_nothing() -> None:
+    assert replace(REJECT, labels=(), comment=comment()).to_labeled_comment("demo") is None
+
+
+# Redis
+
+
+def calls(redis: Redis) -> int:
+    stats: Any = redis.info("commandstats")
+    return sum(
+        value["calls"] for name, value in stats.items() if name.split("_")[1].startswith("eval")
+    )
+
+
+def test_every_verb_is_one_round_trip(queue: ReviewQueue, redis: Redis) -> None:
+    item_id = enqueue(queue)
+    lease = leased(queue)
+    redis.config_resetstat()
+    verbs: list[Any] = [
+        lambda: enqueue(queue, 2),
+        lambda: leased(queue, "basma"),
+        lambda: queue.renew("demo", item_id, lease.token),
+        lambda: queue.decide("demo", item_id, lease.token, APPROVE),
+        lambda: queue.item("demo", item_id),
+        lambda: queue.stats("demo"),
+        lambda: queue.decisions("demo"),
+    ]
+    for done, verb in enumerate(verbs, start=1):
+        verb()
+        assert calls(redis) == done
+
+
+def test_all_keys_of_a_site_share_one_hash_tag(queue: ReviewQueue, redis: Redis) -> None:
+    enqueue(queue)
+    enqueue(queue, 2)
+    lease = leased(queue)
+    queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, note="n"))
+    names: Any = redis.keys("*")
+    assert set(names) <= set(site_keys("demo"))
+    assert all(name.startswith("{hakam:demo}:") for name in names)
+
+
+def test_a_queue_outlives_a_restart_that_forgets_the_scripts(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(queue)
+    redis.script_flush()
+    assert leased(queue).item.comment.id == "c-1"
+
+
+def test_an_unreachable_redis_is_an_unavailable_store() -> None:
+    nowhere = ReviewQueue(Redis(unix_socket_path="/nonexistent/redis.sock", decode_responses=True))
+    with pytest.raises(StoreUnavailable):
+        nowhere.stats("demo")
+    with pytest.raises(ModerationError):
+        nowhere.check_durability()
+
+
+def test_redis_out_of_memory_refuses_a_comment_and_writes_nothing(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(queue, 1)
+    redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailable):
+            enqueue(queue, 2)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert queue.stats("demo").pending == 1
+    assert enqueue(queue, 2)
+    assert queue.stats("demo").pending == 2
+
+
+def test_durable_settings_pass_the_check(queue: ReviewQueue) -> None:
+    queue.check_durability()
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "right"),
+    [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ],
+)
+def test_a_forgetful_redis_is_named(
+    queue: ReviewQueue, redis: Redis, setting: str, wrong: str, right: str
+) -> None:
+    redis.config_set(setting, wrong)
+    try:
+        with pytest.raises(StoreMisconfigured, match=f"{setting} is {wrong}, must be {right}"):
+            queue.check_durability()
+    finally:
+        redis.config_set(setting, right)
+
+
+def test_the_stream_holds_no_word_of_the_comment(queue: ReviewQueue, redis: Redis) -> None:
+    enqueue(queue, author_name="قارئ")  # "reader"
+    lease = leased(queue)
+    queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, note="ملاحظة"))  # "note"
+    entries: Any = redis.xrange("{hakam:demo}:decisions")
+    body = json.dumps(entries, ensure_ascii=False)
+    for private in (comment().text, "قارئ", "ملاحظة", "reader-7"):
+        assert private not in body
