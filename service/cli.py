@@ -1,0 +1,355 @@
+"""The command ``hakam``: start the service, look at it, and keep its sites and moderators.
+
+Every failure that has a sentence is that sentence on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from redis import Redis
+
+from models.errors import ModerationError
+from models.registry import Registry
+from models.schema import LABELS, LabeledComment, write_comments
+from service import launch, private_redis
+from service.accounts import ROLES, Accounts
+from service.app import connect
+from service.config import Settings
+from service.review_queue import ReviewQueue
+from service.sites import Site, Sites
+
+# "You are stupid and understand nothing": rude enough for a person to look at it.
+EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
+
+
+class _Failure(click.ClickException):
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """Commands whose failures are one sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModerationError as error:
+            raise _Failure(str(error)) from error
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="hakam")
+def hakam() -> None:
+    """Moderation of Arabic comments for news sites, run by the newsroom itself."""
+
+
+def _settings() -> Settings:
+    return Settings.from_environ(os.environ)
+
+
+def _redis() -> Redis:
+    """Return a client of the Redis that the environment names, else of the running private one."""
+    settings = _settings()
+    if not settings.redis_url:
+        if not private_redis.socket_path(settings.var).exists():
+            raise launch.LaunchFailed(
+                f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "
+                "start one, or name a Redis (redis://, rediss:// or unix:// address)."
+            )
+        settings = replace(settings, redis_url=private_redis.socket_url(settings.var))
+    return connect(settings)
+
+
+# Starting
+
+
+@hakam.command()
+def run() -> None:
+    """Start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one.
+
+    The first start creates a demo site and a moderator and shows their secrets, once.
+    """
+    settings = _settings()
+    launch.check_writable(settings.var)
+    Registry(settings.artifacts).load()
+    with launch.stopped_by_signals(), ExitStack() as stack:
+        listener = stack.enter_context(launch.listen(settings.host, settings.port))
+        if not settings.redis_url:
+            private = stack.enter_context(private_redis.PrivateRedis())
+            settings = replace(settings, redis_url=private.start(settings.var))
+        redis = stack.enter_context(connect(settings))
+        secrets_shown = _first_start(redis)
+        environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
+        web = stack.enter_context(
+            launch.child(launch.web_command(listener), environ, listener=listener)
+        )
+        told = [sys.executable, "-m", "service.cli", "webhooks"]
+        deliveries = stack.enter_context(launch.child(told, environ))
+        address = settings.public_url or _address(settings.host, listener.getsockname()[1])
+        launch.await_answer(f"{_address(settings.host, settings.port)}/healthz", web)
+        click.echo(_welcome(address, secrets_shown))
+        launch.watch({"web server": web, "delivery of webhooks": deliveries})
+
+
+def _address(host: str, port: int) -> str:
+    # What means "every interface" to a server means nothing to a client.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _first_start(redis: Redis) -> tuple[str, str] | None:
+    """Create the demo site and a moderator in an empty store; return API key and password."""
+    ReviewQueue(redis).check_durability()
+    sites, accounts = Sites(redis), Accounts(redis)
+    if sites.list():
+        return None
+    password = secrets.token_urlsafe(12)
+    key = sites.add(Site(id="demo", name="Demo"))
+    if accounts.get("demo") is None:
+        accounts.add("demo", password, "admin")
+    return key, password
+
+
+def _welcome(address: str, secrets_shown: tuple[str, str] | None) -> str:
+    lines = ["", f"Hakam is ready at {address} (Ctrl-C stops it and keeps its data)."]
+    if secrets_shown is None:
+        lines += [
+            f"Moderators log in at {address}/console/. The key and the password were shown at the",
+            "first start; `hakam sites rotate-key demo` makes a new key.",
+        ]
+        return "\n".join([*lines, ""])
+    key, password = secrets_shown
+    words = ["curl", "-s", f"{address}/v1/comments", "-H", f"Authorization: Bearer {key}"]
+    words += ["-H", "Content-Type: application/json", "-d", EXAMPLE]
+    return "\n".join(
+        [
+            *lines,
+            "Shown once, stored only as hashes:",
+            "",
+            f"  API key of the site demo   {key}",
+            f"  moderator                  demo, password {password}, at {address}/console/",
+            "",
+            "Send a comment:",
+            "",
+            f"  {shlex.join(words)}",
+            "",
+        ]
+    )
+
+
+@hakam.command()
+def serve() -> None:
+    """Serve the API and the console with the Redis of HAKAM_REDIS_URL."""
+    settings = _settings()
+    if not settings.redis_url:
+        raise launch.LaunchFailed(
+            "HAKAM_REDIS_URL is not set: name a Redis (redis://, rediss:// or unix:// address), or "
+            "let `hakam run` start a private one."
+        )
+    if not settings.secret_key:
+        launch.check_writable(settings.var)
+    Registry(settings.artifacts).load()
+    launch.become_web_server(launch.listen(settings.host, settings.port))
+
+
+@hakam.command()
+def check() -> None:
+    """Check the environment, the artefact and Redis, without starting anything."""
+    settings = _settings()
+    click.echo("environment: good")
+    click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
+    with _redis() as redis:
+        ReviewQueue(redis).check_durability()
+    click.echo("redis: keeps what it is given")
+
+
+@hakam.command()
+def webhooks() -> None:
+    """Tell sites what was decided, until stopped."""
+    from service.webhooks import Deliveries
+
+    with launch.stopped_by_signals(), _redis() as redis:
+        Deliveries(redis).run()
+
+
+# Sites
+
+
+@hakam.group()
+def sites() -> None:
+    """Keep sites and their API keys."""
+
+
+def _thresholds(
+    _context: click.Context, _option: click.Parameter, words: tuple[str, ...]
+) -> dict[str, float]:
+    thresholds = {}
+    for word in words:
+        label, _equals, number = word.partition("=")
+        try:
+            thresholds[label] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"{word!r}: expected LABEL=NUMBER") from None
+        if label not in LABELS:
+            raise click.BadParameter(f"{label!r}: expected one of {', '.join(LABELS)}")
+    return thresholds
+
+
+def _site_options(command: Callable[..., None]) -> Callable[..., None]:
+    per_label: dict[str, Any] = {
+        "multiple": True,
+        "metavar": "LABEL=NUMBER",
+        "callback": _thresholds,
+    }
+    for option in (
+        click.option("--time-target-seconds", type=int, help="Wanted time to a decision."),
+        click.option("--retention-days", type=int, help="How long decided items are kept."),
+        click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),
+        click.option("--webhook-url", help="Where decisions are sent."),
+        click.option("--audit-share", type=float, help="Share of clean comments people see too."),
+        click.option("--reject", **per_label, help="Reject from this score on, without a person."),
+        click.option("--review", **per_label, help="Show to a person from this score on."),
+        click.option("--name", help="Name for people."),
+    ):
+        command = option(command)
+    return command
+
+
+@sites.command("add")
+@click.argument("site_id", metavar="ID")
+@_site_options
+def add_site(site_id: str, **wishes: Any) -> None:
+    """Add a site and print its API key, once."""
+    with _redis() as redis:
+        click.echo(Sites(redis).add(Site(id=site_id, **_given(wishes))))
+
+
+@sites.command("set")
+@click.argument("site_id", metavar="ID")
+@_site_options
+def set_site(site_id: str, **wishes: Any) -> None:
+    """Change what a site wants."""
+    with _redis() as redis:
+        stored = Sites(redis)
+        stored.update(replace(stored.get(site_id), **_given(wishes)))
+
+
+def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wishes.items() if value not in (None, {})}
+
+
+@sites.command("list")
+def list_sites() -> None:
+    """List the sites: id, name, webhook."""
+    with _redis() as redis:
+        for site in Sites(redis).list():
+            click.echo("\t".join([site.id, site.name, site.webhook_url]))
+
+
+@sites.command("rotate-key")
+@click.argument("site_id", metavar="ID")
+@click.option("--grace-seconds", default=0.0, help="How long the old key goes on working.")
+def rotate_key(site_id: str, grace_seconds: float) -> None:
+    """Give a site a new API key and print it, once."""
+    with _redis() as redis:
+        click.echo(Sites(redis).rotate_key(site_id, grace_seconds=grace_seconds))
+
+
+# Moderators
+
+
+@hakam.group()
+def moderators() -> None:
+    """Keep the people of the console."""
+
+
+@moderators.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="moderator", show_default=True)
+@click.option("--site", "site_ids", multiple=True, help="Only for this site; may be repeated.")
+def add_moderator(name: str, role: str, site_ids: tuple[str, ...]) -> None:
+    """Add a moderator and print a random password, once."""
+    password = secrets.token_urlsafe(12)
+    with _redis() as redis:
+        for site_id in site_ids:
+            Sites(redis).get(site_id)
+        Accounts(redis).add(name, password, role, sites=site_ids or None)
+    click.echo(password)
+
+
+@moderators.command("list")
+def list_moderators() -> None:
+    """List the moderators: name, role, sites, state."""
+    with _redis() as redis:
+        for account in Accounts(redis).list():
+            where = "all sites" if account.sites is None else ",".join(account.sites)
+            state = "disabled" if account.disabled else "active"
+            click.echo("\t".join([account.name, account.role, where, state]))
+
+
+@moderators.command("disable")
+@click.argument("name")
+def disable_moderator(name: str) -> None:
+    """Close an account and its sessions; what it decided stays."""
+    with _redis() as redis:
+        Accounts(redis).disable(name)
+
+
+# Queue and decisions
+
+
+@hakam.group()
+def queue() -> None:
+    """Look at the review queue."""
+
+
+@queue.command("stats")
+@click.argument("site_id", metavar="SITE")
+def queue_stats(site_id: str) -> None:
+    """Count what waits, is held, was decided and could not be told."""
+    with _redis() as redis:
+        Sites(redis).get(site_id)
+        stats = ReviewQueue(redis).stats(site_id)
+    for name in stats.__slots__:
+        click.echo(f"{name}\t{getattr(stats, name):g}")
+
+
+@hakam.group()
+def decisions() -> None:
+    """Take decisions out, for training."""
+
+
+@decisions.command("export")
+@click.argument("site_id", metavar="SITE")
+@click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
+@click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
+def export_decisions(site_id: str, after: str, output: Path) -> None:
+    """Write what was decided as labelled comments, one JSON object a line."""
+    cursor = after
+
+    def learned() -> Iterator[LabeledComment]:
+        nonlocal cursor
+        while batch := review_queue.decisions(site_id, cursor, 500):
+            for decision in batch:
+                cursor = decision.id
+                if comment := decision.to_labeled_comment(site_id):
+                    yield comment
+
+    with _redis() as redis:
+        Sites(redis).get(site_id)
+        review_queue = ReviewQueue(redis)
+        n_comments = write_comments(learned(), str(output))
+    click.echo(f"{n_comments} labelled comments; the next export: --after {cursor}", err=True)
+
+
+if __name__ == "__main__":
+    hakam(prog_name="hakam")

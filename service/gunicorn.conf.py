@@ -1,0 +1,45 @@
+"""How gunicorn serves Hakam. Read by ``hakam serve`` and ``hakam run``, which bind the port first.
+
+HUP makes gunicorn start new workers and let the old ones finish: after a promotion they score with
+the new artefact, and no request is lost.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+# prometheus-client chooses at its import where the workers add up their numbers.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="hakam-metrics-"))
+
+from prometheus_client import multiprocess
+
+from service.config import Settings
+
+_settings = Settings.from_environ(os.environ)
+
+wsgi_app = "service.app:create_app()"
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.workers
+# A worker waits for Redis or for a slow client more often than it computes.
+worker_class = "gthread"
+threads = 4
+timeout = 60
+graceful_timeout = 20
+keepalive = 5
+loglevel = "warning" if _settings.log_level == "info" else _settings.log_level
+# The heartbeat file must not wait for a disk.
+_memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own there
+worker_tmp_dir = str(_memory) if _memory.is_dir() else None
+control_socket_disable = True
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that has gone."""
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Remove what the workers shared."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
