@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from conftest import await_condition
 from models.errors import ModerationError
@@ -398,7 +400,10 @@ def test_a_queue_outlives_a_restart_that_forgets_the_scripts(
 
 
 def test_an_unreachable_redis_is_an_unavailable_store() -> None:
-    nowhere = ReviewQueue(Redis(unix_socket_path="/nonexistent/redis.sock", decode_responses=True))
+    no_retry = Retry(NoBackoff(), 0)
+    nowhere = ReviewQueue(
+        Redis(unix_socket_path="/nonexistent/redis.sock", decode_responses=True, retry=no_retry)
+    )
     with pytest.raises(StoreUnavailable):
         nowhere.stats("demo")
     with pytest.raises(ModerationError):
@@ -418,6 +423,11 @@ def test_redis_out_of_memory_refuses_a_comment_and_writes_nothing(
     assert queue.stats("demo").pending == 1
     assert enqueue(queue, 2)
     assert queue.stats("demo").pending == 2
+
+
+def rewritten(redis: Redis) -> bool:
+    state: Any = redis.info("persistence")
+    return not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
 
 
 def test_durable_settings_pass_the_check(queue: ReviewQueue) -> None:
@@ -441,6 +451,7 @@ def test_a_forgetful_redis_is_named(
             queue.check_durability()
     finally:
         redis.config_set(setting, right)
+        await_condition(lambda: rewritten(redis), what="the rewrite that switching the AOF starts")
 
 
 def test_the_stream_holds_no_word_of_the_comment(queue: ReviewQueue, redis: Redis) -> None:
