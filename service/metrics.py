@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -21,23 +21,9 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from service.policy import Verdict
+    from service.review_queue import QueueStats
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-
-
-class QueueCounts(Protocol):
-    """The counts of one site's review queue."""
-
-    @property
-    def pending(self) -> int: ...
-    @property
-    def leased(self) -> int: ...
-    @property
-    def outbox(self) -> int: ...
-    @property
-    def dead(self) -> int: ...
-    @property
-    def oldest_seconds(self) -> float | None: ...
 
 
 class Metrics:
@@ -51,7 +37,7 @@ class Metrics:
         Returns the counts of every site's queue, or nothing while they cannot be had.
     """
 
-    def __init__(self, shared: Path | None, queues: Callable[[], Iterable[QueueCounts]]) -> None:
+    def __init__(self, shared: Path | None, queues: Callable[[], Iterable[QueueStats]]) -> None:
         self._own = CollectorRegistry()
         self._shared = shared
         self._queues = _Queues(queues)
@@ -106,7 +92,7 @@ def _begin() -> None:
 class _Queues(Collector):
     """Asks the queues when asked."""
 
-    def __init__(self, queues: Callable[[], Iterable[QueueCounts]]) -> None:
+    def __init__(self, queues: Callable[[], Iterable[QueueStats]]) -> None:
         self._queues = queues
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -114,5 +100,5 @@ class _Queues(Collector):
         for state in ("pending", "leased", "outbox", "dead"):
             total = sum(getattr(count, state) for count in counts)
             yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
-        oldest = max((count.oldest_seconds or 0.0 for count in counts), default=0.0)
+        oldest = max((count.oldest_seconds for count in counts), default=0.0)
         yield GaugeMetricFamily("hakam_queue_oldest_seconds", "Longest wait.", value=oldest)

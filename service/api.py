@@ -1,0 +1,343 @@
+"""The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document.
+
+Views translate, nothing more: `operation` finds the site of the key and checks body and query,
+then a view turns the request into words of the product and the answer back. The reasons behind
+what is answered live in `moderation`, `policy` and `review_queue`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, TypeAdapter
+from werkzeug.exceptions import UnsupportedMediaType
+
+from models.schema import write_comments
+from service.bodies import (
+    CommentAnswer,
+    DecisionRequest,
+    DecisionsQuery,
+    EvidenceSpan,
+    LeaseRequest,
+    ReviewState,
+    ScoreBody,
+    ScoredComment,
+    SubmittedComment,
+    TokenRequest,
+    read_json,
+    validate,
+)
+from service.errors import Unauthorized
+from service.openapi import Operation, document
+from service.review_queue import Decision, Enqueued, Lease, QueueStats, ReviewItem
+
+if TYPE_CHECKING:
+    from service.app import Services
+    from service.moderation import Judgement
+    from service.sites import Site
+
+MAX_SINGLE_BODY_BYTES = 1024 * 1024  # one comment with all its context is far below
+
+NDJSON = "application/x-ndjson"
+
+api = Blueprint("api", __name__)
+
+
+def services() -> Services:
+    """Return the parts of the product that this application was composed of."""
+    return cast("Services", current_app.extensions["hakam"])
+
+
+def operation(
+    method: str,
+    rule: str,
+    *,
+    answers: Mapping[int, Any],
+    body: Any = None,
+    query: type[BaseModel] | None = None,
+    needs_key: bool = True,
+    max_body_bytes: int = MAX_SINGLE_BODY_BYTES,
+    problems: tuple[int, ...] = (),
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a view of a function.
+
+    The function is called with ``site`` when the operation needs a key, ``body`` and ``query`` when
+    it has them, and the variables of the rule; it returns a value of the model of its only status,
+    a pair of value and status, or a Response.
+    """
+    adapter = None if body is None else TypeAdapter(body)
+    spoken = {status: _adapter(kind) for status, kind in answers.items()}
+
+    def register(view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        def answer(**arguments: Any) -> Response:
+            if needs_key:
+                arguments["site"] = authenticated_site()
+            if adapter is not None:
+                arguments["body"] = _body(adapter, max_body_bytes)
+            if query is not None:
+                arguments["query"] = validate(query, request.args.to_dict(), strict=False)
+            return _answer(view(**arguments), spoken)
+
+        answer.operation = Operation(  # type: ignore[attr-defined]
+            answers, adapter, query, needs_key, problems
+        )
+        api.add_url_rule(rule, view_func=answer, methods=[method])
+        return answer
+
+    return register
+
+
+def authenticated_site() -> Site:
+    """Return the site whose key the request carries.
+
+    Raises
+    ------
+    Unauthorized
+        There is no key, or it belongs to no site.
+    StoreUnavailable
+        The key cannot be checked.
+    """
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    site = services().sites.authenticate(key.strip()) if scheme.lower() == "bearer" else None
+    if site is None:
+        raise Unauthorized("expected the header Authorization: Bearer <API key of a site>")
+    g.site_id = site.id
+    return site
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any] | None:
+    return None if kind is None or isinstance(kind, str) else TypeAdapter(kind)
+
+
+def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
+    request.max_content_length = min(max_bytes, current_app.config["MAX_CONTENT_LENGTH"])
+    if not request.is_json:
+        raise UnsupportedMediaType("expected Content-Type: application/json")
+    return validate(adapter, read_json(request.get_data()))
+
+
+def _answer(result: Any, spoken: Mapping[int, TypeAdapter[Any] | None]) -> Response:
+    if isinstance(result, Response):
+        return result
+    value, status = result if isinstance(result, tuple) else (result, next(iter(spoken)))
+    adapter = spoken[status]
+    if adapter is None:
+        return Response(status=status)
+    return Response(adapter.dump_json(value), status=status, content_type="application/json")
+
+
+# Comments
+
+
+@operation(
+    "POST",
+    "/v1/score",
+    body=ScoreBody,
+    answers={200: CommentAnswer | list[CommentAnswer]},
+    max_body_bytes=sys.maxsize,  # up to 1,000 comments: as much as the settings allow
+)
+def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
+    """Score one comment or up to 1,000 of them.
+
+    Nothing is stored, queued or drawn for the audit. The answer has the shape of the request: an
+    object for an object, a list in the same order for a list.
+    """
+    comments = body if isinstance(body, list) else [body]
+    g.n_comments = len(comments)
+    judgements = services().moderation.judge(site, [comment.to_comment() for comment in comments])
+    answers = [
+        _comment_answer(comment.id, judgement)
+        for comment, judgement in zip(comments, judgements, strict=True)
+    ]
+    return answers if isinstance(body, list) else answers[0]
+
+
+@operation(
+    "POST",
+    "/v1/comments",
+    body=SubmittedComment,
+    answers={200: CommentAnswer, 202: CommentAnswer},
+)
+def moderate(site: Site, body: SubmittedComment) -> Any:
+    """Decide about a comment, or put it before a person.
+
+    200: the comment may be published (`approve`) or must not be (`reject`). 202: a person will
+    decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
+    comment needs a person and could not be stored; send it again after Retry-After.
+    """
+    g.n_comments = 1
+    judgement, enqueued = services().moderation.submit(site, body.to_comment())
+    return _comment_answer(body.id, judgement, enqueued), 202 if enqueued else 200
+
+
+def _comment_answer(
+    comment_id: str | None, judgement: Judgement, enqueued: Enqueued | None = None
+) -> CommentAnswer:
+    verdict = judgement.verdict
+    review = None
+    if enqueued is not None:
+        review = ReviewState(
+            item_id=enqueued.item_id,
+            state=enqueued.state,
+            sampling_probability=verdict.sampling_probability,
+        )
+    return CommentAnswer(
+        id=comment_id,
+        action=verdict.action,
+        label=verdict.label,
+        field=verdict.field,
+        reason=verdict.reason,
+        scores=_rounded(judgement.scores),
+        author_scores=_rounded(judgement.author_scores) if judgement.author_scores else None,
+        evidence=[EvidenceSpan(**asdict(span)) for span in judgement.evidence],
+        model_version=verdict.model_version,
+        review=review,
+    )
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(score, 6) for label, score in scores.items()}
+
+
+# Review queue
+
+_LEASE_PROBLEMS = (404, 409)
+
+
+@operation("POST", "/v1/queue/lease", body=LeaseRequest, answers={200: Lease, 204: None})
+def lease(site: Site, body: LeaseRequest) -> Any:
+    """Take the most urgent review item; 204 when nothing waits."""
+    found = services().queue.lease(site.id, body.moderator, label=body.label)
+    return (found, 200) if found else (None, 204)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/renew",
+    body=TokenRequest,
+    answers={200: Lease},
+    problems=_LEASE_PROBLEMS,
+)
+def renew(site: Site, item_id: str, body: TokenRequest) -> Lease:
+    """Start the time of a lease anew."""
+    return services().queue.renew(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/release",
+    body=TokenRequest,
+    answers={204: None},
+    problems=_LEASE_PROBLEMS,
+)
+def release(site: Site, item_id: str, body: TokenRequest) -> None:
+    """Give a review item back to its place in the queue."""
+    services().queue.release(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/skip",
+    body=TokenRequest,
+    answers={204: None},
+    problems=_LEASE_PROBLEMS,
+)
+def skip(site: Site, item_id: str, body: TokenRequest) -> None:
+    """Leave a review item to somebody else."""
+    services().queue.skip(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/decide",
+    body=DecisionRequest,
+    answers={200: Decision},
+    problems=_LEASE_PROBLEMS,
+)
+def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
+    """Record the last word on a review item.
+
+    The same request again, by its `request_id`, gets the same answer.
+    """
+    return services().queue.decide(site.id, item_id, body.token, body.to_draft())
+
+
+@operation("GET", "/v1/queue/items/<item_id>", answers={200: ReviewItem}, problems=(404,))
+def item(site: Site, item_id: str) -> ReviewItem:
+    """Show a review item as it is now."""
+    return services().queue.item(site.id, item_id)
+
+
+@operation("GET", "/v1/queue/stats", answers={200: QueueStats})
+def stats(site: Site) -> QueueStats:
+    """Count what is in the queue."""
+    return services().queue.stats(site.id)
+
+
+@operation("GET", "/v1/decisions", query=DecisionsQuery, answers={200: NDJSON})
+def decisions(site: Site, query: DecisionsQuery) -> Response:
+    """Read decisions as labelled comments, oldest first, one JSON object per line.
+
+    The header `Hakam-Cursor` holds the position after the last decision read: the `after` of the
+    next request. While there are more, `Link` names that request (rel="next"). Decisions that
+    training can learn nothing from, because the text was erased, take a position but no line.
+    """
+    found = services().queue.decisions(site.id, query.after, query.limit)
+    lines = io.StringIO()
+    write_comments(
+        (line for decision in found if (line := decision.to_labeled_comment(site.id))), lines
+    )
+    answer = Response(lines.getvalue(), content_type=NDJSON)
+    cursor = found[-1].id if found else query.after
+    answer.headers["Hakam-Cursor"] = cursor
+    if len(found) == query.limit:
+        following = url_for("api.decisions", after=cursor, limit=query.limit)
+        answer.headers["Link"] = f'<{following}>; rel="next"'
+    return answer
+
+
+# For operators
+
+
+class Health(BaseModel):
+    """A service that answers."""
+
+    status: str
+    model_version: str
+
+
+@operation("GET", "/healthz", answers={200: Health}, needs_key=False)
+def healthz() -> Health:
+    """Say that the service runs. Asks nobody else: a restart does not repair Redis."""
+    return Health(status="ok", model_version=services().artifact.version)
+
+
+@operation("GET", "/readyz", answers={200: Health}, needs_key=False, problems=(503,))
+def readyz() -> Health:
+    """Say whether the service can do all its work, or what is wrong.
+
+    503 while Redis is away or could lose comments. Comments that need no person are answered even
+    then, so take a worker out of service by this only when another one is better off.
+    """
+    services().queue.check_durability()
+    return Health(status="ready", model_version=services().artifact.version)
+
+
+@operation("GET", "/metrics", answers={200: CONTENT_TYPE_LATEST}, needs_key=False)
+def metrics() -> Response:
+    """Show the numbers of all workers in Prometheus' text format."""
+    return Response(services().metrics.render(), content_type=CONTENT_TYPE_LATEST)
+
+
+@operation("GET", "/openapi.json", answers={200: "application/json"}, needs_key=False)
+def openapi() -> Response:
+    """Show this description of the API."""
+    return jsonify(document(current_app))

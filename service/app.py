@@ -1,0 +1,142 @@
+"""The composition root: the one place where the parts of the service meet.
+
+Nothing is created at import. What `create_app` makes is found under ``app.extensions["hakam"]``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from models.registry import Artifact, Registry
+from service import api, console, errors, logs
+from service.accounts import Accounts
+from service.config import Settings
+from service.errors import ConfigError, StoreUnavailable
+from service.metrics import Metrics
+from service.moderation import Moderation
+from service.review_queue import QueueStats, ReviewQueue
+from service.sites import Sites
+
+# A request waits this long for Redis and no longer: a site that gets no answer publishes blindly.
+REDIS_TIMEOUT_SECONDS = 0.8
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one running service."""
+
+    settings: Settings
+    artifact: Artifact
+    sites: Sites
+    accounts: Accounts
+    queue: ReviewQueue
+    moderation: Moderation
+    metrics: Metrics
+
+
+def create_app(
+    settings: Settings, *, redis: Redis | None = None, artifact: Artifact | None = None
+) -> Flask:
+    """Put the service together.
+
+    Parameters
+    ----------
+    settings : Settings
+        Read from the environment by whoever starts the service.
+    redis : redis.Redis, optional
+        A client with ``decode_responses=True``; by default one of ``settings.redis_url``. It need
+        not answer yet.
+    artifact : Artifact, optional
+        By default the promoted one under ``settings.artifacts``.
+
+    Raises
+    ------
+    ConfigError
+        There is no Redis address, or the session key can be neither read nor made.
+    ArtifactError
+        There is no artefact, or it is damaged.
+    """
+    logs.configure(settings.log_level)
+    redis = redis or connect(settings)
+    artifact = artifact or Registry(settings.artifacts).load()
+    sites = Sites(redis)
+    queue = ReviewQueue(redis, lease_seconds=settings.lease_seconds)
+    metrics = Metrics(settings.prometheus_multiproc_dir, lambda: _queue_stats(sites, queue))
+    with contextlib.suppress(StoreUnavailable):
+        sites.remember()
+
+    app = Flask(__name__)
+    app.secret_key = settings.secret_key or _session_key(settings.var)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.extensions["hakam"] = Services(
+        settings=settings,
+        artifact=artifact,
+        sites=sites,
+        accounts=Accounts(redis),
+        queue=queue,
+        moderation=Moderation(artifact, queue, metrics),
+        metrics=metrics,
+    )
+    errors.install(app)
+    metrics.install(app)
+    logs.install(app)
+    app.register_blueprint(api.api)
+    console.init_app(app)
+    return app
+
+
+def connect(settings: Settings) -> Redis:
+    """Return a client of the settings' Redis that gives up soon; it connects when first used.
+
+    Raises
+    ------
+    ConfigError
+        The settings name no Redis.
+    """
+    if not settings.redis_url:
+        raise ConfigError(["HAKAM_REDIS_URL is not set: expected the address of a Redis"])
+    return Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # one retry: a connection may have died since its last use
+    )
+
+
+def _queue_stats(sites: Sites, queue: ReviewQueue) -> Iterable[QueueStats]:
+    try:
+        return [queue.stats(site.id) for site in sites.list()]
+    except StoreUnavailable:
+        return []
+
+
+def _session_key(var: Path) -> str:
+    """Return the key of this installation, made by whichever worker comes first."""
+    path = var / "secret_key"
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            new = var / f".secret_key.{os.getpid()}"
+            new.touch(mode=0o600)
+            new.write_text(secrets.token_hex(32), encoding="ascii")
+            with contextlib.suppress(FileExistsError):
+                os.link(new, path)  # whole or not at all, and only if there is none
+            new.unlink()
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        reason = error.strerror
+        raise ConfigError(
+            [f"HAKAM_VAR={str(var)!r}: cannot keep the session key: {reason}"]
+        ) from None

@@ -1,0 +1,366 @@
+"""What the HTTP API accepts and answers: the models behind validation and the OpenAPI document.
+
+Bodies are read strictly: UTF-8, no duplicate keys, no NaN, no unknown field, no conversion of
+types. A wrong field is named by its path and never quoted.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from models.schema import LABELS
+from service.errors import FieldError, InvalidRequest, MalformedJson
+from service.review_queue import Comment, Decision
+
+MAX_TEXT_BYTES = 20_480
+MAX_COMMENTS = 1_000
+MAX_ERRORS = 20  # a thousand wrong comments need not be answered with a thousand sentences
+
+T = TypeVar("T")
+
+# Characters that print nothing although Unicode calls them letters, marks or symbols; with the
+# categories Z* (separators), Cc and Cf (controls) they are what a blank comment is made of.
+# Source: DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
+_BLANK = frozenset(
+    "\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}"
+    "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{KHMER VOWEL INHERENT AQ}"
+    "\N{KHMER VOWEL INHERENT AA}\N{BRAILLE PATTERN BLANK}"
+    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+)
+
+
+def is_visible(text: str) -> bool:
+    """Say whether a text shows anything at all.
+
+    Examples
+    --------
+    >>> is_visible("x"), is_visible(" \t ")
+    (True, False)
+    """
+    return any(
+        character not in _BLANK and unicodedata.category(character)[:1] not in "ZC"
+        for character in text
+    )
+
+
+def _printable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "must not contain the character NUL")
+    return text
+
+
+def _comment_text(text: str) -> str:
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise PydanticCustomError(
+            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
+        )
+    if not is_visible(text):
+        raise PydanticCustomError("blank", "must contain a visible character")
+    return _printable(text)
+
+
+def _parent_text(text: str) -> str:
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise PydanticCustomError(
+            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
+        )
+    return _printable(text)
+
+
+def _web_address(url: str) -> str:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = "?"
+    if url and scheme not in ("http", "https"):  # moderators will click on it
+        raise PydanticCustomError("url", "must be an http or https address")
+    return _printable(url)
+
+
+def _timestamp(text: str) -> str:
+    try:
+        known = not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise PydanticCustomError("time", "must be a time with its zone, ISO 8601")
+    return _printable(text)
+
+
+Id = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Line = Annotated[str, Field(max_length=1_000), AfterValidator(_printable)]
+Name = Annotated[str, Field(max_length=512), AfterValidator(_printable)]
+Url = Annotated[str, Field(max_length=2_048), AfterValidator(_web_address)]
+Text = Annotated[
+    str,
+    Field(min_length=1, description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8; not blank."),
+    AfterValidator(_comment_text),
+]
+ParentText = Annotated[str, AfterValidator(_parent_text)]
+Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the one tuple of labels
+Timestamp = Annotated[
+    str,
+    Field(max_length=64, description="A time with its zone, ISO 8601; empty for unknown."),
+    AfterValidator(_timestamp),
+]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Body(BaseModel):
+    """What every body has in common."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Author(Body):
+    """Who wrote a comment, as the site shows it; the name is scored like the text."""
+
+    id: Line = ""
+    name: Name = ""
+
+
+class Article(Body):
+    """What was commented on."""
+
+    id: Line = ""
+    url: Url = ""
+    title: Line = ""
+
+
+class Parent(Body):
+    """The comment that was replied to."""
+
+    id: Line = ""
+    text: ParentText = ""
+
+
+class ScoredComment(Body):
+    """A comment to be scored."""
+
+    text: Text
+    id: Id | None = None
+    author: Author = Author()
+    article: Article = Article()
+    parent: Parent = Parent()
+    created_at: Timestamp = ""
+    reach: Count | None = Field(None, description="How many people see the comment.")
+
+    def to_comment(self) -> Comment:
+        """Return the same comment in the words of the queue."""
+        return Comment(
+            id=self.id or "",
+            text=self.text,
+            author_id=self.author.id,
+            author_name=self.author.name,
+            article_id=self.article.id,
+            article_url=self.article.url,
+            article_title=self.article.title,
+            parent_id=self.parent.id,
+            parent_text=self.parent.text,
+            created_at=self.created_at,
+            reach=self.reach,
+        )
+
+
+def _few_enough(value: Any) -> Any:
+    """Count before reading: a million wrong comments would take long to be wrong."""
+    if isinstance(value, list) and not 1 <= len(value) <= MAX_COMMENTS:
+        raise PydanticCustomError("comments", f"must have 1 to {MAX_COMMENTS:,} comments")
+    return value
+
+
+_ONE, _MANY = "(one)", "(many)"  # told apart by shape; no part of a field's path
+
+ScoreBody = Annotated[
+    Annotated[ScoredComment, Tag(_ONE)]
+    | Annotated[
+        list[ScoredComment],
+        Field(min_length=1, max_length=MAX_COMMENTS),
+        BeforeValidator(_few_enough),
+        Tag(_MANY),
+    ],
+    Discriminator(lambda value: _MANY if isinstance(value, list) else _ONE),
+]
+
+
+class SubmittedComment(ScoredComment):
+    """A comment to be moderated; the same id again with the same text changes nothing."""
+
+    id: Id
+
+
+class LeaseRequest(Body):
+    """Who wants a review item, and of which label."""
+
+    moderator: Id
+    label: Label | None = None
+
+
+class TokenRequest(Body):
+    """The token of a lease."""
+
+    token: Count
+
+
+class DecisionRequest(Body):
+    """The last word on a review item."""
+
+    token: Count
+    action: Literal["approve", "reject"]
+    moderator: Id
+    request_id: Id = Field(description="Chosen by the client; the same again: the same answer.")
+    labels: Annotated[list[Label], Field(max_length=len(LABELS))] = []
+    reason: Line = ""
+    note: Annotated[str, Field(max_length=4_000), AfterValidator(_printable)] = ""
+
+    def to_draft(self) -> Decision:
+        """Return the same decision in the words of the queue."""
+        fields = self.model_dump(exclude={"token", "labels"})
+        return Decision(**fields, labels=tuple(self.labels))
+
+
+class DecisionsQuery(Body):
+    """Which decisions to read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: Annotated[str, Field(max_length=64)] = "0"
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+class EvidenceSpan(BaseModel):
+    """A part of a field that speaks for (weight > 0, in logits) or against the label."""
+
+    field: Literal["text", "author.name"]
+    label: Label
+    start: Count = Field(description="First code point of the span in the field as it was sent.")
+    end: Count = Field(description="Code point after the last.")
+    weight: float
+
+
+class ReviewState(BaseModel):
+    """Where a person's decision on the comment stands."""
+
+    item_id: str
+    state: str
+    sampling_probability: Probability
+
+
+class CommentAnswer(BaseModel):
+    """What Hakam says about one comment."""
+
+    id: str | None
+    action: Literal["approve", "review", "reject"]
+    label: Label | None
+    field: Literal["text", "author.name"] | None
+    reason: Literal["score", "audit", "clean"]
+    scores: dict[Label, Probability]
+    author_scores: dict[Label, Probability] | None
+    evidence: list[EvidenceSpan]
+    model_version: str
+    review: ReviewState | None
+
+
+class FieldProblem(BaseModel):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error answer, RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    errors: list[FieldProblem] = []
+    request_id: str
+
+
+def read_json(raw: bytes) -> Any:
+    """Read one JSON value.
+
+    Raises
+    ------
+    MalformedJson
+        The bytes are not UTF-8 or not JSON (RFC 8259), an object names a key twice, a number is
+        NaN, infinite or longer than 4,300 digits, or values are nested too deep.
+    """
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_not_json)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedJson(f"the body is not JSON from {place} on") from None
+    except UnicodeDecodeError as error:
+        raise MalformedJson(f"the body is not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise MalformedJson("the body is nested too deep") from None
+    except ValueError:  # int() of too many digits
+        raise MalformedJson("the body has a number with too many digits") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):  # whoever published the other one would publish it unscored
+        raise MalformedJson("an object of the body names a key twice")
+    return names
+
+
+def _not_json(_constant: str) -> NoReturn:
+    raise MalformedJson("the body has a number that is not finite")
+
+
+def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True) -> T:
+    """Check a value against a model.
+
+    Raises
+    ------
+    InvalidRequest
+        Names each wrong field, at most `MAX_ERRORS` of them.
+    """
+    adapter: TypeAdapter[T] = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+    try:
+        return adapter.validate_python(value, strict=strict)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidRequest([_field_error(detail) for detail in details[:MAX_ERRORS]]) from None
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    message = (
+        detail["msg"].replace("Input should", "should").replace("Field required", "is missing")
+    )
+    if detail["type"] == "model_type":
+        message = "must be an object"
+    if detail["type"] == "extra_forbidden":
+        message = "is not a field of this request"
+    if detail["type"] == "string_unicode":
+        message = "must be valid Unicode, without lone surrogates"
+    return FieldError(_path(detail["loc"]), message)
+
+
+def _path(loc: Sequence[str | int]) -> str:
+    named = [part for part in loc if part not in (_ONE, _MANY)]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in named]
+    return "".join(parts).removeprefix(".")

@@ -1,0 +1,174 @@
+"""A comment in, a verdict out: the middle of the path of a comment.
+
+Scores the texts and the display names of a whole request in one call, asks the site's policy, finds
+the evidence, and puts before a person what the policy wants a person to see. Every interface (the
+API, the compatible ones) goes through here, so that all of them judge alike.
+
+What happens while Redis is down is decided here: a comment that needs a person is refused
+(`StoreUnavailable`), because a flagged comment must never get lost; a comment that was only drawn
+for the audit is answered as if it had not been drawn, because it needs nobody.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from models.registry import Artifact
+from service.errors import StoreUnavailable
+from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
+from service.review_queue import Comment, Enqueued, ReviewQueue
+
+if TYPE_CHECKING:
+    from service.metrics import Metrics
+    from service.sites import Site
+
+MAX_SPANS = 5  # per field
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A telling part of a comment: code points `start` to `end` of `field`, weight in logits."""
+
+    field: Field
+    label: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with what it rests on.
+
+    Attributes
+    ----------
+    scores, author_scores : mapping of label to float
+        Scores of the text and of the display name, [0, 1]; None without a name.
+    evidence : sequence of Span
+        Of each flagged field the spans that made its label; empty where nothing is flagged.
+    """
+
+    verdict: Verdict
+    scores: Mapping[str, float]
+    author_scores: Mapping[str, float] | None
+    evidence: Sequence[Span]
+
+
+class Moderation:
+    """Judges comments for sites.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        What scores, and the operating points of its scores.
+    queue : ReviewQueue
+        Where comments go that a person must see.
+    """
+
+    def __init__(self, artifact: Artifact, queue: ReviewQueue, metrics: Metrics) -> None:
+        self._artifact = artifact
+        self._queue = queue
+        self._metrics = metrics
+
+    def policy(self, site: Site) -> Policy:
+        """Thresholds of a site."""
+        return Policy.from_operating_points(
+            self._artifact.operating_points, site, model_version=self._artifact.version
+        )
+
+    def judge(
+        self, site: Site, comments: Sequence[Comment], *, draws: Sequence[float] = ()
+    ) -> list[Judgement]:
+        """Judge comments with no side effect.
+
+        Parameters
+        ----------
+        comments : sequence of Comment
+            Texts and names are valid Unicode.
+        draws : sequence of float
+            One draw for the audit per comment; nothing is drawn by default.
+
+        Notes
+        -----
+        Evidence is looked for only in flagged fields, once in each, so that a request of harmless
+        comments costs one call of the classifier.
+        """
+        policy = self.policy(site)
+        named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
+        texts = [comment.text for comment in comments]
+        scores = self.scores([*texts, *(comments[i].author_name for i in named)])
+        authors = dict(zip(named, scores[len(texts) :], strict=True))
+        evidence = self._evidence(policy, comments, scores, authors)
+        judgements = []
+        for i, draw in zip(range(len(texts)), draws or [NO_AUDIT] * len(texts), strict=True):
+            verdict = policy.verdict(scores[i], authors.get(i), draw=draw)
+            judgements.append(Judgement(verdict, scores[i], authors.get(i), evidence.get(i, ())))
+        return judgements
+
+    def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
+        """Judge a comment, and queue it when a person should see it.
+
+        Raises
+        ------
+        StoreUnavailable
+            The comment is flagged and could not be stored.
+        """
+        draw = audit_draw(site.id, comment.id)
+        (judgement,) = self.judge(site, [comment], draws=[draw])
+        enqueued = None
+        if judgement.verdict.action == "review":
+            try:
+                enqueued = self._enqueue(site, comment, judgement)
+            except StoreUnavailable:
+                if judgement.verdict.reason != "audit":
+                    raise
+                (judgement,) = self.judge(site, [comment])
+        self._metrics.count(judgement.verdict)
+        return judgement, enqueued
+
+    def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Score texts: for each the probability, in [0, 1], of each label the artefact knows."""
+        if not texts:
+            return []
+        labels = self._artifact.classifier.labels_
+        rows = self._artifact.classifier.predict_proba(texts).tolist()
+        return [dict(zip(labels, row, strict=True)) for row in rows]
+
+    def _enqueue(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
+        return self._queue.enqueue(
+            site.id,
+            comment,
+            judgement.verdict,
+            scores=judgement.scores,
+            author_scores=judgement.author_scores,
+            evidence=[asdict(span) for span in judgement.evidence],
+            label_weights=site.label_weights,
+            time_target_seconds=site.time_target_seconds,
+        )
+
+    def _evidence(
+        self,
+        policy: Policy,
+        comments: Sequence[Comment],
+        scores: Sequence[Mapping[str, float]],
+        authors: Mapping[int, Mapping[str, float]],
+    ) -> dict[int, list[Span]]:
+        wanted: dict[str, list[tuple[int, Field, str]]] = defaultdict(list)
+        for i, comment in enumerate(comments):
+            if label := policy.flagged_label(scores[i]):
+                wanted[label].append((i, "text", comment.text))
+            if i in authors and (label := policy.flagged_label(authors[i])):
+                wanted[label].append((i, "author.name", comment.author_name))
+        found: dict[int, list[Span]] = defaultdict(list)
+        for label, fields in wanted.items():
+            texts = [text for _, _, text in fields]
+            explanations = self._artifact.classifier.explain(texts, label)
+            for (i, field, _), explanation in zip(fields, explanations, strict=True):
+                found[i] += [
+                    Span(field, label, span.start, span.end, span.weight)
+                    for span in explanation.spans(MAX_SPANS)
+                ]
+        return found
