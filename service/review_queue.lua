@@ -47,11 +47,6 @@ local function why_lost(item, token, at) -- false while the token gives the righ
   return item.expires <= at and 'expired'
 end
 
-local function entry_of(id) -- a decision, with what may be erased beside it
-  local entry = redis.call('XRANGE', DECISIONS, id, id)[1]
-  return entry and { entry[1], entry[2][2], entry[2][4] }
-end
-
 -- A stream entry is a JSON body and the SHA-1 of the digest before it and this body.
 local function append(context, facts)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]

@@ -28,6 +28,7 @@ SITE_KEYS = (
     "decisions",
     "outbox",
     "dead",
+    "endpoint",
     "authors",
     "bulks",
     "retention",

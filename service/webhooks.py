@@ -1,0 +1,193 @@
+"""Telling the sites what was decided.
+
+Promises: every decision reaches the site's webhook at least once, signed, in order per comment, and
+a decision that could not be told is kept where people see it. Secret: signing, retries and what an
+endpoint may do to us. The outbox itself is filled by `service.review_queue`, whose docstring shows
+the keys.
+
+A delivery is one decision. Its id is made of the site and the decision's place in the stream, so a
+retry, or a second process, carries the same id and the site can drop what it has seen (Standard
+Webhooks, https://www.standardwebhooks.com).
+
+States of a delivery::
+
+                claim                2xx
+        due  ----------> under way --------> delivered
+         ^                 |   |   last failure
+         +-----------------+   +------------> dead
+           failure, back-off;
+           or the process died
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+import httpx
+from redis import Redis
+from standardwebhooks import Webhook
+
+from service.errors import StoreUnavailable
+from service.sites import Site, Sites
+from service.store import Verbs
+
+# Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
+# eleven attempts, so that an endpoint may be away for a day. Jitter only ever adds to it.
+BACK_OFF_SECONDS = (10, 40, 160, 640, 2_560, 10_240, 21_600, 21_600, 21_600, 21_600)
+JITTER = 0.2
+
+TIMEOUT_SECONDS = 10.0
+# A delivery whose process died is tried again after this; longer than any request may take.
+HOLD_SECONDS = 60.0
+# An endpoint that has not answered once for so long is no longer called until somebody enables it.
+PATIENCE_SECONDS = 86_400.0
+POLL_SECONDS = 0.5
+N_SITES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One decision on its way to a site.
+
+    Attributes
+    ----------
+    decision_id : str
+        Its place in the site's decision stream.
+    facts : mapping
+        Body of the stream entry.
+    n_attempts : int
+        This one included.
+    """
+
+    item_id: str
+    decision_id: str
+    facts: Mapping[str, Any]
+    n_attempts: int
+
+
+class Deliveries:
+    """Everything that is to be told to the sites.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+    sites : Sites
+    client : httpx.Client, optional
+        Redirects are not followed, whatever it is set to.
+    """
+
+    def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
+        self._verbs = Verbs(redis, "webhooks.lua")
+        self._sites = sites
+        self._client = client or httpx.Client(timeout=TIMEOUT_SECONDS)
+
+    def run(self, stop: Event) -> None:
+        """Deliver until `stop` is set; an unreachable Redis is waited for."""
+        with ThreadPoolExecutor(N_SITES_AT_ONCE, thread_name_prefix="webhooks") as threads:
+            while not stop.is_set():
+                try:
+                    n_made = sum(threads.map(self._deliver_to, self._listening()))
+                except StoreUnavailable:
+                    n_made = 0
+                if not n_made:
+                    stop.wait(POLL_SECONDS)
+
+    def due(self) -> int:
+        """Count the comments whose next delivery is due now."""
+        return sum(self._verbs(site.id, "due")[0] for site in self._listening())
+
+    def deliver_once(self) -> int:
+        """Make what is due, each delivery once; return how many were attempted.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        return sum(self._deliver_to(site) for site in self._listening())
+
+    def _listening(self) -> list[Site]:
+        return [site for site in self._sites.list() if site.webhook_url and site.webhook_secret]
+
+    def _deliver_to(self, site: Site) -> int:
+        """Deliver to one site until nothing is due or a delivery fails."""
+        n_made = 0
+        while delivery := self._claim(site):
+            n_made += 1
+            failure = self._send(site, delivery)
+            self._settle(site, delivery, failure)
+            if failure:
+                break  # others may be better off; this site's next delivery can wait a round
+        return n_made
+
+    def _claim(self, site: Site) -> Delivery | None:
+        found = self._verbs(site.id, "claim", int(HOLD_SECONDS * 1000))
+        if not found:
+            return None
+        item_id, decision_id, body, n_attempts = found
+        return Delivery(item_id, decision_id, json.loads(body), n_attempts)
+
+    def _send(self, site: Site, delivery: Delivery) -> str:
+        """Send a delivery; return what went wrong, or nothing."""
+        body = payload(delivery)
+        try:
+            headers = signature(site, delivery, body, datetime.now(UTC))
+            answer = self._client.post(
+                site.webhook_url, content=body, headers=headers, follow_redirects=False
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            return type(error).__name__
+        return "" if answer.is_success else f"status {answer.status_code}"
+
+    def _settle(self, site: Site, delivery: Delivery, failure: str) -> None:
+        this = delivery.item_id, delivery.decision_id
+        n_retries = delivery.n_attempts - 1
+        if not failure:
+            self._verbs(site.id, "delivered", *this)
+        elif n_retries < len(BACK_OFF_SECONDS):
+            delay = BACK_OFF_SECONDS[n_retries] * (1 + JITTER * random.random())  # noqa: S311 no secret
+            self._verbs(site.id, "failed", *this, int(delay * 1000), failure)
+        else:
+            self._verbs(site.id, "give_up", *this, failure, int(PATIENCE_SECONDS * 1000))
+
+
+_TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
+
+
+def payload(delivery: Delivery) -> str:
+    """Write the body that the site gets: facts only, no comment text, no moderator."""
+    decided_at = datetime.fromtimestamp(delivery.facts["decided_at"] / 1000, UTC)
+    told = {name: delivery.facts[name] for name in _TOLD}
+    return json.dumps(
+        {
+            "type": "decision.recorded",
+            "timestamp": decided_at.isoformat("T", "milliseconds"),
+            "data": {"decision_id": delivery.decision_id} | told,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def signature(site: Site, delivery: Delivery, body: str, at: datetime) -> dict[str, str]:
+    """Return the headers of a signed delivery.
+
+    Raises
+    ------
+    ValueError
+        The site's secret is not base64.
+    """
+    message_id = f"{site.id}.{delivery.decision_id}"
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(site.webhook_secret).sign(message_id, at, body),
+    }
