@@ -1,4 +1,4 @@
-"""The people of the console: accounts, passwords, invitations, sessions and what each person prefers.
+"""The people of the console: accounts, passwords, invitations, sessions and preferences.
 
 Secret: how a person proves who they are, and how that is stored. Passwords are kept as argon2id
 hashes; session ids and invitations are random and only their SHA-256 is stored, so that a copy of
@@ -8,8 +8,9 @@ the database opens nothing. Failed logins are counted per name and address in wi
 Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
 
     {hakam:accounts}:names             set of account names
-    {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at, preferences,
-                                             totp (base32 secret), totp_pending, totp_step (last used)
+    {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at,
+                                             preferences, totp (base32 secret), totp_pending,
+                                             totp_step (the last one used)
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself
     {hakam:accounts}:failures:<what>   string count, expires by itself
@@ -87,7 +88,7 @@ class Preferences:
     Attributes
     ----------
     language : str
-        Catalogue code, ``ar`` or ``en``; empty follows the browser.
+        Catalogue code, ``ar`` or ``en``.
     theme : str
         ``auto``, ``light`` or ``dark``.
     blur, greyscale : bool
@@ -102,7 +103,7 @@ class Preferences:
         Saved replies to authors.
     """
 
-    language: str = ""
+    language: str = "ar"
     theme: str = "auto"
     blur: bool = False
     greyscale: bool = False
@@ -155,12 +156,17 @@ class Session:
     seen_at: float
 
 
+def session_digest(session_id: str) -> str:
+    """Return the name under which a session is listed: it does not open the session."""
+    return _digest(session_id)
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def canonical_name(name: str) -> str:
-    """The form under which a name is stored.
+    """Return the form under which a name is stored.
 
     Raises
     ------
@@ -266,7 +272,7 @@ class Accounts:
 
     @translating_redis_errors()
     def get(self, name: str) -> Account | None:
-        """The account of that name, or ``None``."""
+        """Return the account of that name, or ``None``."""
         try:
             name = canonical_name(name)
         except AccountError:
@@ -324,7 +330,7 @@ class Accounts:
 
     @translating_redis_errors()
     def authenticate(self, name: str, password: str, *, address: str = "") -> Account | None:
-        """The account that ``name`` and ``password`` open, or ``None``.
+        """Return the account that ``name`` and ``password`` open, or ``None``.
 
         An unknown name costs the same time as a wrong password.
 
@@ -399,7 +405,7 @@ class Accounts:
 
     @translating_redis_errors()
     def invited(self, token: str) -> str | None:
-        """The name an unused token is for, or ``None``."""
+        """Return the name an unused token is for, or ``None``."""
         name: str | None = self._redis.get(self._key("invite", _digest(token)))
         return name
 
@@ -421,7 +427,7 @@ class Accounts:
 
     @translating_redis_errors()
     def propose_totp(self, name: str) -> str:
-        """A new secret for an authenticator; it counts once :meth:`confirm_totp` has seen a code."""
+        """Return a new secret for an authenticator; :meth:`confirm_totp` turns it on."""
         account = self._must_get(name)
         secret = pyotp.random_base32()
         self._redis.hset(self._key("account", account.name), "totp_pending", secret)
@@ -468,7 +474,7 @@ class Accounts:
         self._redis.hdel(key, "totp", "totp_pending", "totp_step")
 
     def _matching_step(self, secret: str, code: str) -> int | None:
-        """The 30-second step whose code was given: the present one or a neighbour."""
+        """Return the 30-second step whose code was given: the present one or a neighbour."""
         if not secret:
             return None
         totp = pyotp.TOTP(secret)
@@ -493,7 +499,7 @@ class Accounts:
 
     @translating_redis_errors()
     def resume(self, name: str, session_id: str) -> Account | None:
-        """The account of an open session; ``None`` if it ended, was revoked or its owner disabled."""
+        """Return the account of an open session; ``None`` if it ended or was revoked."""
         digest = _digest(session_id)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(self._key("account", name))
@@ -512,7 +518,7 @@ class Accounts:
 
     @translating_redis_errors()
     def sessions(self, name: str) -> Sequence[Session]:
-        """The open sessions of a person, the latest seen first."""
+        """Return the open sessions of a person, the latest seen first."""
         stored = self._redis.hvals(self._key("sessions", canonical_name(name)))
         oldest = self._clock() - SESSION_SECONDS
         opened = [Session(**json.loads(text)) for text in stored]

@@ -1,0 +1,90 @@
+"""Who is at the desk, and what they may do there.
+
+Every page of the console asks here, and only here: :func:`services` for the parts of the product,
+:func:`me` for the person, :func:`needs` and :func:`site_for` for what that person may see.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+from flask import current_app
+from flask_login import UserMixin, current_user
+
+from service.accounts import Account
+from service.errors import Forbidden, UnknownSite
+
+if TYPE_CHECKING:
+    from service.app import Services
+    from service.sites import Site
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A logged-in person, as Flask-Login wants to see them."""
+
+    def __init__(self, account: Account, session_id: str) -> None:
+        self.account = account
+        self.session_id = session_id
+
+    def get_id(self) -> str:
+        """Return what the signed cookie keeps: the name and the id of the session."""
+        return f"{self.account.name} {self.session_id}"
+
+    @classmethod
+    def from_id(cls, user_id: str) -> "Moderator | None":
+        """Return the person whose cookie this is, if the session is still open."""
+        name, _, session_id = user_id.partition(" ")
+        account = services().accounts.resume(name, session_id)
+        return cls(account, session_id) if account else None
+
+
+def services() -> "Services":
+    """Return the parts of the product that this application was composed of."""
+    return cast("Services", current_app.extensions["hakam"])
+
+
+def me() -> Account:
+    """Return the account of whoever is logged in."""
+    return cast(Account, current_user.account)
+
+
+def needs(role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Open a view only to people of ``role`` or above.
+
+    Raises
+    ------
+    Forbidden
+        When somebody else calls the view.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not me().at_least(role):
+                raise Forbidden(f"this page is for the role {role} and above")
+            return view(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def my_sites() -> "list[Site]":
+    """Return the sites of whoever is logged in."""
+    return [site for site in services().sites.list() if me().may_see(site.id)]
+
+
+def site_for(site_id: str) -> "Site":
+    """Return the site, if whoever is logged in works for it.
+
+    Raises
+    ------
+    UnknownSite
+        There is no such site, or it is none of this person's business: both answers are the same.
+    """
+    if not me().may_see(site_id):
+        raise UnknownSite("there is no such site")
+    return services().sites.get(site_id)

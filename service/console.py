@@ -1,0 +1,216 @@
+"""The moderators' console under ``/console``: its frame.
+
+Here is what all its pages share: who is logged in, the language, the protection against forged
+requests and injected script, and the sentence that each error of the product is told in. The pages
+themselves are modules of their own, each with one blueprint: :mod:`service.entrance` (log in),
+:mod:`service.desk` (the work).
+
+:func:`init_app` binds all of it to an application whose ``extensions["hakam"]`` holds the parts of
+the product (sites, accounts, queue) and whose ``SECRET_KEY`` is set.
+"""
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel.numbers import format_decimal, format_percent
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_babel import Babel, get_locale
+from flask_babel import lazy_gettext as _
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from models.errors import ModerationError
+from service import desk, entrance, wording
+from service.access import Moderator, me, my_sites
+from service.errors import Forbidden, StoreUnavailable, UnknownSite, status_of
+from service.errors import NotFound as NothingThere
+
+LANGUAGES = {"ar": "العربية", "en": "English"}  # each in its own words: "Arabic", "English"
+RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
+
+# Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
+for pages in (entrance.bp, desk.bp):
+    bp.register_blueprint(pages)
+
+csrf = CSRFProtect()
+login_manager = LoginManager()
+
+
+def init_app(app: Flask) -> None:
+    """Bind the console to an application."""
+    app.config.update(
+        SESSION_COOKIE_NAME="hakam_session",
+        SESSION_COOKIE_PATH="/console",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=_served_over_https(app),
+        WTF_CSRF_CHECK_DEFAULT=False,  # machines with a bearer key have no cookie to be abused
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session, so that a long shift loses no decision
+    )
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    Babel(app, default_locale="ar", locale_selector=language)
+    app.register_blueprint(bp)
+
+
+def _served_over_https(app: Flask) -> bool:
+    settings = getattr(app.extensions.get("hakam"), "settings", None)
+    return str(getattr(settings, "public_url", "")).startswith("https:")
+
+
+@login_manager.user_loader  # type: ignore[untyped-decorator]
+def _load(user_id: str) -> Moderator | None:
+    return Moderator.from_id(user_id)
+
+
+def language() -> str:
+    """Return the person's own language, else the one chosen at the door, else Arabic."""
+    person = g.get("account")
+    chosen = person.preferences.language if person else session.get("language", "ar")
+    return chosen if chosen in LANGUAGES else "ar"
+
+
+# -- every request ------------------------------------------------------------------------------
+
+
+@bp.before_request
+def _guard() -> BaseResponse | None:
+    """Let nobody in without a session, and no form without its token."""
+    open_door = request.endpoint in entrance.OPEN or request.endpoint == "console.static"
+    if request.endpoint != "console.static" and current_user.is_authenticated:
+        g.account = me()
+    elif not open_door:
+        return redirect(url_for("console.entrance.log_in", next=request.full_path.rstrip("?")))
+    csrf.protect()
+    return None
+
+
+@bp.after_request
+def _protect(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint == "console.static":
+        response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@bp.get("/")
+def home() -> BaseResponse:
+    """Send a person to the work of their first site."""
+    sites = my_sites()
+    if not sites:
+        raise UnknownSite("no site is assigned to this account")
+    return redirect(url_for("console.desk.work", site_id=sites[0].id))
+
+
+@bp.post("/language")
+def choose_language() -> BaseResponse:
+    """Change the language; somebody logged in keeps it for the next time."""
+    chosen = request.form.get("language", "")
+    if chosen in LANGUAGES:
+        session["language"] = chosen
+        if g.get("account"):
+            entrance.remember_language(chosen)
+    return redirect(own_page(request.form.get("next", "")))
+
+
+def own_page(target: str) -> str:
+    """``target`` if it is a page of this console, else the first page: no open redirect."""
+    return entrance.own_page(target)
+
+
+# -- errors as sentences ------------------------------------------------------------------------
+
+SENTENCES = {
+    StoreUnavailable: _(
+        "The store of comments does not answer. Nothing was lost; try again in a moment."
+    ),
+    Forbidden: _("Your role does not open this page. An administrator can change that."),
+    UnknownSite: _("There is no such site, or it is not assigned to you."),
+    NothingThere: _("There is no such page."),
+    CSRFError: _(
+        "This form is too old or came from elsewhere, so nothing was done. Try again from here."
+    ),
+}
+
+
+@bp.errorhandler(ModerationError)
+@bp.errorhandler(HTTPException)
+def _explain(error: Exception) -> tuple[str, int]:
+    """Tell an error in one plain sentence."""
+    status = error.code or 500 if isinstance(error, HTTPException) else status_of(error)
+    known = NothingThere if isinstance(error, NotFound) else type(error)
+    sentence = next(
+        (SENTENCES[kind] for kind in known.__mro__ if kind in SENTENCES),
+        _("Something went wrong here. It has been written to the log."),
+    )
+    return render_template("console/message.html", sentence=sentence, status=status), status
+
+
+@bp.route("/<path:rest>")
+def _nowhere(rest: str) -> str:
+    raise NothingThere("there is no such page")
+
+
+# -- what templates may say ---------------------------------------------------------------------
+
+
+@bp.app_template_filter("number")
+def _number(value: float) -> str:
+    return format_decimal(value, locale=get_locale())
+
+
+@bp.app_template_filter("percent")
+def _percent(value: float) -> str:
+    return format_percent(value, locale=get_locale())
+
+
+@bp.app_template_filter("web_address")
+def _web_address(url: str | None) -> str:
+    """Return a link that may be followed: http or https, nothing that a browser would run."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return ""
+    return (url or "") if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+@bp.context_processor
+def _vocabulary() -> dict[str, Any]:
+    locale = str(get_locale() or "ar")
+    return {
+        "account": g.get("account"),
+        "direction": "rtl" if locale.partition("_")[0] in RIGHT_TO_LEFT else "ltr",
+        "language": locale,
+        "languages": LANGUAGES,
+        "now": time.time(),
+        "wording": wording,
+    }

@@ -1,0 +1,109 @@
+// Keys, the lease on the screen, and the next comment without a flicker. Every page works without it.
+"use strict";
+
+const one = (selector, root = document) => root.querySelector(selector);
+const csrfToken = () => one("meta[name=csrf-token]").content;
+
+// -- Keys: a letter works on every keyboard layout, the Arabic one included ---------------------
+
+function pressed(event, key) {
+  return event.key.toLowerCase() === key || event.code === "Key" + key.toUpperCase();
+}
+
+function typing(element) {
+  return element.closest("textarea, select, [contenteditable], input:not([type=radio]):not([type=checkbox])");
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
+  const form = one("form.verdict");
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
+  if (form && digit) {
+    const reason = form.querySelectorAll("[name=reason]")[digit[1] - 1];
+    if (reason) reason.checked = true;
+    return;
+  }
+  const button = [...document.querySelectorAll("[data-key]")].find((b) => pressed(event, b.dataset.key));
+  if (button) {
+    event.preventDefault();
+    button.click();
+  }
+});
+
+// -- The next comment, put in place of this one -------------------------------------------------
+
+let sending = false;
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("[data-swap]")) return;
+  event.preventDefault();
+  if (sending) return; // one press, one decision
+  sending = true;
+  form.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form, event.submitter) });
+    show(new DOMParser().parseFromString(await answer.text(), "text/html"), answer.url);
+  } catch {
+    form.removeAttribute("data-swap"); // let the browser try, and say what is wrong in its own words
+    sending = false;
+    form.requestSubmit(event.submitter);
+  } finally {
+    sending = false;
+  }
+});
+
+function show(next, address) {
+  document.title = next.title;
+  document.body.className = next.body.className;
+  one("meta[name=csrf-token]").content = one("meta[name=csrf-token]", next).content;
+  for (const part of [".notices", "main"]) one(part).replaceChildren(...document.importNode(one(part, next), true).childNodes);
+  history.replaceState(null, "", one("form.verdict") ? address : location.href);
+  scrollTo(0, 0);
+  (one("[autofocus]", one("main")) || one("main")).focus({ preventScroll: true });
+  arrive();
+}
+
+// -- The lease ----------------------------------------------------------------------------------
+
+let leaseEnds = 0;
+let renewedAt = 0;
+
+function arrive() {
+  const lease = one(".lease");
+  leaseEnds = lease ? Date.now() + 1000 * Number(lease.dataset.expiresIn) : 0;
+  renewedAt = Date.now();
+  tick();
+}
+
+function tick() {
+  const lease = one(".lease");
+  if (!lease || !leaseEnds) return;
+  const left = Math.round((leaseEnds - Date.now()) / 1000);
+  if (left > 0) {
+    const clock = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+    one(".left", lease).textContent = clock;
+  } else if (!lease.classList.contains("ended")) {
+    lease.classList.add("ended");
+    lease.setAttribute("role", "alert");
+    lease.textContent = lease.dataset.ended;
+  }
+}
+
+// Whoever reads, scrolls or types is at work: the lease starts anew, at most every half minute.
+async function renew() {
+  const lease = one(".lease");
+  if (!lease || Date.now() > leaseEnds || Date.now() - renewedAt < 30000) return;
+  renewedAt = Date.now();
+  const body = new FormData();
+  body.set("token", one("form.verdict [name=token]").value);
+  body.set("csrf_token", csrfToken());
+  const answer = await fetch(lease.dataset.renew, { method: "POST", body });
+  if (answer.ok) leaseEnds = Date.now() + 1000 * (await answer.json()).expires_in_seconds;
+}
+
+setInterval(tick, 1000);
+for (const sign of ["pointermove", "keydown", "scroll"]) {
+  document.addEventListener(sign, () => void renew(), { passive: true });
+}
+arrive();

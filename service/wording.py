@@ -1,0 +1,161 @@
+"""What the console calls things: labels, reasons, actions, roles, scores, times.
+
+Secret: the words. Codes of the product (``insult``, ``reject``) go in, phrases of the reader's
+language come out; the phrases themselves are English here and Arabic in ``translations/ar``.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+
+import flask_babel
+from babel.dates import format_timedelta
+from flask_babel import get_locale
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+LABEL_NAMES: Mapping[str, LazyString] = {
+    "toxicity": _("Abuse"),
+    "severe_toxicity": _("Severe abuse"),
+    "insult": _("Insult"),
+    "profanity": _("Obscenity"),
+    "identity_attack": _("Hatred of a group"),
+    "threat": _("Threat"),
+    "spam": _("Spam"),
+}
+
+#: Reason codes of a rejection, in the order in which the keys 1 to 9 choose them. The first seven
+#: are labels, so that a rejection also says what the classifier should have seen.
+REASON_NAMES: Mapping[str, LazyString] = {
+    "insult": LABEL_NAMES["insult"],
+    "profanity": LABEL_NAMES["profanity"],
+    "identity_attack": LABEL_NAMES["identity_attack"],
+    "threat": LABEL_NAMES["threat"],
+    "severe_toxicity": LABEL_NAMES["severe_toxicity"],
+    "spam": LABEL_NAMES["spam"],
+    "toxicity": _("Other abuse"),
+    "off_topic": _("Off topic"),
+    "private_information": _("Private information"),
+}
+
+ACTION_NAMES: Mapping[str, LazyString] = {
+    "approve": _("approved"),
+    "reject": _("rejected"),
+    "review": _("in review"),
+    "undo": _("undone"),
+    "withdraw": _("withdrawn"),
+    "escalate": _("escalated"),
+}
+
+ROLE_NAMES: Mapping[str, LazyString] = {
+    "moderator": _("Moderator"),
+    "senior": _("Senior moderator"),
+    "admin": _("Administrator"),
+}
+
+FIELD_NAMES: Mapping[str, LazyString] = {
+    "text": _("the text"),
+    "author.name": _("the pen name"),
+}
+
+# Words beside every number, so that nobody has to know what 0.83 means. The bounds are those of
+# the verbal probability scale of the IPCC (2010), read for one comment.
+_SCORE_WORDS: Sequence[tuple[float, LazyString]] = (
+    (0.99, _("almost certain")),
+    (0.90, _("very likely")),
+    (0.66, _("likely")),
+    (0.33, _("as likely as not")),
+    (0.10, _("unlikely")),
+    (0.0, _("very unlikely")),
+)
+
+
+def gettext(message: str, **values: object) -> str:
+    """Return a phrase in the reader's language, with ``%(name)s`` filled in."""
+    return str(flask_babel.gettext(message, **values))
+
+
+def ngettext(one: str, many: str, n: int, **values: object) -> str:
+    """Return the phrase that fits the number ``n``, which it may name as ``%(num)s``."""
+    return str(flask_babel.ngettext(one, many, n, **values))
+
+
+def label_name(label: str | None) -> str:
+    """Return the name of a label; an unknown code is shown as it is.
+
+    Examples
+    --------
+    >>> label_name("off-list")
+    'off-list'
+    """
+    return str(LABEL_NAMES.get(label or "", label or ""))
+
+
+def reason_name(reason: str | None) -> str:
+    """Return the name of a reason code; an unknown code is shown as it is."""
+    return str(REASON_NAMES.get(reason or "", reason or ""))
+
+
+def action_name(action: str | None) -> str:
+    """Return the past participle of an action; an unknown code is shown as it is."""
+    return str(ACTION_NAMES.get(action or "", action or ""))
+
+
+def score_words(score: float) -> str:
+    """Return a score in [0, 1] in words."""
+    return next(str(words) for bound, words in _SCORE_WORDS if score >= bound)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the reader's language, in its largest unit."""
+    return format_timedelta(
+        datetime.timedelta(seconds=max(0.0, seconds)), threshold=1, locale=get_locale()
+    )
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was, in the reader's language."""
+    if seconds < 60:
+        return gettext("just now")
+    return format_timedelta(
+        datetime.timedelta(seconds=-seconds),
+        threshold=1,
+        add_direction=True,
+        locale=get_locale(),
+    )
+
+
+def epoch(moment: str | float | None) -> float | None:
+    """Seconds since the epoch of an ISO 8601 moment; ``None`` if it is none.
+
+    Examples
+    --------
+    >>> epoch("1970-01-01T00:01:00Z")
+    60.0
+    """
+    if isinstance(moment, (int, float)):
+        return float(moment)
+    try:
+        read = datetime.datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    return (read if read.tzinfo else read.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def iso(seconds: float) -> str:
+    """Return an epoch as ISO 8601 in UTC, for machines.
+
+    Examples
+    --------
+    >>> iso(60.0)
+    '1970-01-01T00:01:00+00:00'
+    """
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
+
+
+def moment(seconds: float) -> str:
+    """Return an epoch as date and time in the reader's language."""
+    return str(
+        flask_babel.format_datetime(
+            datetime.datetime.fromtimestamp(seconds, datetime.UTC), "medium"
+        )
+    )
