@@ -19,7 +19,7 @@ from service.config import Settings
 
 _settings = Settings.from_environ(os.environ)
 
-wsgi_app = "service.app:create_app()"
+wsgi_app = "service.launch:application()"
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 # A worker waits for Redis or for a slow client more often than it computes.

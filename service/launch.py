@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import httpx
+from flask import Flask
 
 from models.errors import ModerationError
+from service.app import create_app
+from service.config import Settings
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
@@ -50,6 +53,11 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port} ({error.strerror}): stop what uses it or name another "
             "address in HAKAM_HOST and HAKAM_PORT."
         ) from error
+
+
+def application() -> Flask:
+    """Return the application that the environment describes; each web worker calls this."""
+    return create_app(Settings.from_environ(os.environ))
 
 
 def check_writable(var: Path) -> None:
