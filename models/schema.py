@@ -1,8 +1,8 @@
-"""The labelled comment: the one record that service and training exchange.
+r"""The labelled comment: the one record that service and training exchange.
 
 The service writes what moderators decided, training reads it beside the public sets, and both
 meet only here. The module keeps one secret: the record's form on disk, JSON Lines (one JSON
-object per line, UTF-8, ``\\n`` between lines), optionally compressed with gzip or xz.
+object per line, UTF-8, ``\n`` between lines), optionally compressed with gzip or xz.
 
 A record needs ``id``, ``text``, ``labels`` and ``source``; the other fields are strings that are
 left out when empty::
@@ -176,9 +176,10 @@ def write_comments(
     count = 0
     with _opened(target, "wb") as (file, _):
         as_text = hasattr(file, "encoding")
-        for count, comment in enumerate(comments, start=1):
+        for comment in comments:
             line = json.dumps(_record(comment), ensure_ascii=False) + "\n"
             file.write(line if as_text else line.encode())
+            count += 1
     return count
 
 
