@@ -48,7 +48,7 @@ _BLANK = frozenset(
 
 
 def is_visible(text: str) -> bool:
-    """Say whether a text shows anything at all.
+    r"""Say whether a text shows anything at all.
 
     Examples
     --------

@@ -1,0 +1,113 @@
+"""What the service reads from the environment."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from service.config import VARIABLES, Settings
+from service.errors import ConfigError
+
+
+def problems(**environ: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_environ(environ)
+    return caught.value.problems
+
+
+def test_an_empty_environment_is_enough() -> None:
+    settings = Settings.from_environ({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8000, "")
+
+
+def test_the_artefact_beside_the_code_is_the_default() -> None:
+    artifacts = Settings().artifacts
+    assert artifacts.is_absolute()
+    assert artifacts.parts[-2:] == ("models", "artifacts")
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environ(
+        {
+            "HAKAM_REDIS_URL": "unix:///run/redis.sock?db=0",
+            "HAKAM_ARTIFACTS": "/srv/artifacts",
+            "HAKAM_VAR": "/srv/var",
+            "HAKAM_HOST": "0.0.0.0",
+            "HAKAM_PORT": "80",
+            "HAKAM_WORKERS": "3",
+            "HAKAM_PUBLIC_URL": "https://hakam.example/",
+            "HAKAM_SECRET_KEY": "s" * 32,
+            "HAKAM_MAX_BODY_BYTES": "65536",
+            "HAKAM_LEASE_SECONDS": "60",
+            "HAKAM_LOG_LEVEL": "DEBUG",
+            "PROMETHEUS_MULTIPROC_DIR": "/run/metrics",
+        }
+    )
+    assert settings == Settings(
+        redis_url="unix:///run/redis.sock?db=0",
+        artifacts=Path("/srv/artifacts"),
+        var=Path("/srv/var"),
+        host="0.0.0.0",
+        port=80,
+        workers=3,
+        public_url="https://hakam.example",
+        secret_key="s" * 32,
+        max_body_bytes=65536,
+        lease_seconds=60,
+        log_level="debug",
+        prometheus_multiproc_dir=Path("/run/metrics"),
+    )
+
+
+def test_every_setting_has_its_variable() -> None:
+    assert [variable.field for variable in VARIABLES] == [f.name for f in fields(Settings)]
+
+
+def test_the_defaults_of_the_table_are_the_defaults_of_the_settings() -> None:
+    written_out = {variable.name: variable.default for variable in VARIABLES}
+    assert Settings.from_environ(written_out) == Settings()
+
+
+def test_all_problems_are_reported_together() -> None:
+    found = problems(HAKAM_PORT="99999", HAKAM_WORKERS="many", HAKAM_LOG_LEVEL="loud")
+    assert [problem.partition("=")[0] for problem in found] == [
+        "HAKAM_PORT",
+        "HAKAM_WORKERS",
+        "HAKAM_LOG_LEVEL",
+    ]
+
+
+def test_a_problem_names_variable_value_and_expected_form() -> None:
+    assert problems(HAKAM_PORT="-1") == ("HAKAM_PORT='-1': expected 1 to 65535",)
+
+
+@pytest.mark.parametrize("name", ["HAKAM_SECRET_KEY", "HAKAM_REDIS_URL"])
+def test_secrets_are_never_shown(name: str) -> None:
+    (problem,) = problems(**{name: "hunter2"})
+    assert "hunter2" not in problem
+    assert "***" in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "http://localhost", "redis://", "redis://localhost:port", "unix://"]
+)
+def test_an_address_that_is_no_redis_is_a_problem(url: str) -> None:
+    assert problems(HAKAM_REDIS_URL=url)
+
+
+@pytest.mark.parametrize("number", ["1.0", " 1", "+1", "\N{ARABIC-INDIC DIGIT EIGHT}", "1" * 5000])
+def test_a_number_is_written_in_ascii_digits(number: str) -> None:
+    assert problems(HAKAM_WORKERS=number)
+
+
+def test_a_misspelled_variable_is_a_problem_and_a_foreign_one_is_not() -> None:
+    (problem,) = problems(HAKAM_LEASE_SECOND="60")
+    assert "HAKAM_LEASE_SECONDS" in problem
+    assert Settings.from_environ({"HAKAM_DATASETS": "/srv", "PORT": "x"}) == Settings()
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    assert Settings.from_environ({"HAKAM_PORT": ""}).port == 8000

@@ -1,0 +1,240 @@
+"""Sites, their keys, and who gets in while Redis is down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
+from service.sites import MAX_REMEMBERED, REMEMBERED_SECONDS, RETRY_SECONDS, Site, Sites
+
+pytestmark = pytest.mark.every_redis
+
+NOWHERE = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sites(redis: Redis, clock: Clock) -> Sites:
+    return Sites(redis, clock=clock)
+
+
+def cut_off(sites: Sites) -> None:
+    """Take Redis away from under `sites`: its socket is one where nobody listens."""
+    sites._redis = NOWHERE
+
+
+FULL = Site(
+    id="al-khabar",
+    name="الخبر",  # "The News"
+    review={"toxicity": 0.4},
+    reject={"threat": 0.9},
+    audit_share=0.02,
+    webhook_url="https://news.example/hook",
+    webhook_secret="whsec_x",
+    retention_days=30,
+    time_target_seconds=600,
+    label_weights={"threat": 2.0},
+    queue_analyzed=True,
+    coral_secrets=("a", "b"),
+    coral_url="https://coral.example/api/graphql",
+    coral_token="t",
+)
+
+
+def test_a_site_comes_back_as_it_was_stored(sites: Sites) -> None:
+    sites.add(FULL)
+    assert sites.get(FULL.id) == FULL
+    assert sites.list() == [FULL]
+
+
+def test_the_key_of_a_site_opens_it(sites: Sites) -> None:
+    key = sites.add(Site("demo"))
+    assert key.startswith("hk_demo_")
+    assert len(key) == len("hk_demo_") + 43
+    assert sites.authenticate(key) == Site("demo")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "hk_demo_", "hk_demo_" + "A" * 43, "hk_other_" + "A" * 43, "hk__" + "A" * 43, "\ud800"],
+)
+def test_no_other_key_opens_it(sites: Sites, key: str) -> None:
+    sites.add(Site("demo"))
+    assert sites.authenticate(key) is None
+
+
+def test_the_key_of_one_site_does_not_open_another(sites: Sites) -> None:
+    key = sites.add(Site("one"))
+    sites.add(Site("two"))
+    assert sites.authenticate(key.replace("hk_one_", "hk_two_")) is None
+
+
+def test_redis_holds_no_key_and_the_site_shows_no_secret(sites: Sites, redis: Redis) -> None:
+    key = sites.add(FULL)
+    stored = str([redis.hgetall(name) for name in redis.scan_iter("*:site")])
+    assert key not in stored
+    assert key.rpartition("_")[2] not in stored
+    assert "whsec_x" not in repr(FULL)
+
+
+def test_a_site_is_added_once(sites: Sites) -> None:
+    key = sites.add(Site("demo"))
+    with pytest.raises(SiteExists):
+        sites.add(Site("demo", name="again"))
+    assert sites.authenticate(key) == Site("demo")
+
+
+def test_an_update_replaces_the_wishes_and_keeps_the_key(sites: Sites) -> None:
+    key = sites.add(Site("demo"))
+    sites.update(Site("demo", reject={"threat": 0.9}))
+    site = sites.authenticate(key)
+    assert site is not None
+    assert site.reject == {"threat": 0.9}
+
+
+def test_an_unknown_site_is_named_as_such(sites: Sites) -> None:
+    with pytest.raises(UnknownSite):
+        sites.get("nobody")
+    with pytest.raises(UnknownSite):
+        sites.update(Site("nobody"))
+    with pytest.raises(UnknownSite):
+        sites.rotate_key("nobody")
+
+
+def test_a_rotated_key_stops_at_once(sites: Sites) -> None:
+    old = sites.add(Site("demo"))
+    new = sites.rotate_key("demo")
+    assert sites.authenticate(old) is None
+    assert sites.authenticate(new) == Site("demo")
+
+
+def test_a_rotated_key_may_be_given_time(sites: Sites, clock: Clock) -> None:
+    old = sites.add(Site("demo"))
+    new = sites.rotate_key("demo", grace_seconds=60)
+    assert sites.authenticate(old) == Site("demo")
+    clock.now += 60
+    assert sites.authenticate(old) is None
+    assert sites.authenticate(new) == Site("demo")
+
+
+def test_a_second_rotation_does_not_lengthen_the_grace_of_the_first(
+    sites: Sites, clock: Clock
+) -> None:
+    first = sites.add(Site("demo"))
+    sites.rotate_key("demo", grace_seconds=60)
+    sites.rotate_key("demo", grace_seconds=1_000)
+    clock.now += 60
+    assert sites.authenticate(first) is None
+
+
+def test_a_site_seen_before_gets_in_while_redis_is_down(sites: Sites) -> None:
+    key = sites.add(Site("demo"))
+    sites.authenticate(key)
+    cut_off(sites)
+    assert sites.authenticate(key) == Site("demo")
+    assert sites.authenticate("hk_demo_" + "A" * 43) is None
+
+
+def test_a_site_not_seen_yet_is_known_from_the_start_of_the_worker(
+    sites: Sites, redis: Redis, clock: Clock
+) -> None:
+    key = sites.add(Site("demo"))
+    worker = Sites(redis, clock=clock)
+    worker.remember()
+    cut_off(worker)
+    assert worker.authenticate(key) == Site("demo")
+
+
+def test_an_unknown_site_is_not_turned_away_but_told_to_come_back(sites: Sites) -> None:
+    cut_off(sites)
+    with pytest.raises(StoreUnavailable):
+        sites.authenticate("hk_demo_" + "A" * 43)
+
+
+def test_the_memory_ends(sites: Sites, clock: Clock) -> None:
+    key = sites.add(Site("demo"))
+    sites.authenticate(key)
+    cut_off(sites)
+    clock.now += REMEMBERED_SECONDS + 1
+    with pytest.raises(StoreUnavailable):
+        sites.authenticate(key)
+
+
+def test_redis_is_asked_again_soon_after_it_was_down(
+    sites: Sites, redis: Redis, clock: Clock
+) -> None:
+    key = sites.add(Site("demo"))
+    sites.authenticate(key)
+    cut_off(sites)
+    sites.authenticate(key)
+    sites._redis = redis
+    sites.update(Site("demo", name="new"))
+    clock.now += RETRY_SECONDS
+    assert sites.authenticate(key) == Site("demo", name="new")
+
+
+def test_the_memory_is_bounded(sites: Sites) -> None:
+    key = sites.add(Site("demo"))
+    sites._memory = dict.fromkeys(map(str, range(MAX_REMEMBERED)), sites._existing("demo"))
+    sites._memory_at = sites._clock()
+    sites.authenticate(key)
+    assert len(sites._memory) == MAX_REMEMBERED
+
+
+def test_every_fault_of_redis_is_translated(sites: Sites) -> None:
+    cut_off(sites)
+    for call in (
+        sites.list,
+        sites.remember,
+        lambda: sites.add(FULL),
+        lambda: sites.get("demo"),
+        lambda: sites.update(FULL),
+        lambda: sites.rotate_key("demo"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"id": "Demo"}, "id"),
+        ({"id": "-demo"}, "id"),
+        ({"id": "a" * 64}, "id"),
+        ({"id": "de_mo"}, "id"),
+        ({"review": {"rudeness": 0.5}}, "review.rudeness"),
+        ({"reject": {"threat": 1.5}}, "reject.threat"),
+        ({"reject": {"threat": float("nan")}}, "reject.threat"),
+        ({"label_weights": {"threat": -1.0}}, "label_weights.threat"),
+        ({"audit_share": 2.0}, "audit_share"),
+        ({"retention_days": 0}, "retention_days"),
+        ({"time_target_seconds": 0}, "time_target_seconds"),
+        ({"webhook_url": "ftp://news.example"}, "webhook_url"),
+        ({"coral_url": "javascript:alert(1)"}, "coral_url"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused_by_name(wish: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        replace(Site("demo"), **wish)  # type: ignore[arg-type]
+    assert caught.value.errors[0].field == field
+
+
+def test_fields_of_a_newer_version_are_left_out() -> None:
+    assert Site.from_json('{"id": "demo", "of_tomorrow": 1}') == Site("demo")
