@@ -5,6 +5,7 @@ Every failure that has a sentence is that sentence on standard error and exit st
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shlex
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
@@ -27,6 +29,7 @@ from service.app import connect
 from service.config import Settings
 from service.review_queue import ReviewQueue
 from service.sites import Site, Sites
+from service.webhooks import Deliveries
 
 # "You are stupid and understand nothing": rude enough for a person to look at it.
 EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
@@ -175,10 +178,8 @@ def check() -> None:
 @hakam.command()
 def webhooks() -> None:
     """Tell sites what was decided, until stopped."""
-    from service.webhooks import Deliveries
-
     with launch.stopped_by_signals(), _redis() as redis:
-        Deliveries(redis).run()
+        Deliveries(redis, Sites(redis)).run(Event())  # a signal ends it, after what is under way
 
 
 # Sites
@@ -228,19 +229,37 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("site_id", metavar="ID")
 @_site_options
 def add_site(site_id: str, **wishes: Any) -> None:
-    """Add a site and print its API key, once."""
+    """Add a site and print its API key, once; on a second line the webhook's secret, if new."""
+    site = _with_secret(Site(id=site_id, **_given(wishes)))
     with _redis() as redis:
-        click.echo(Sites(redis).add(Site(id=site_id, **_given(wishes))))
+        click.echo(Sites(redis).add(site))
+    _show_new_secret(site, wishes)
 
 
 @sites.command("set")
 @click.argument("site_id", metavar="ID")
 @_site_options
 def set_site(site_id: str, **wishes: Any) -> None:
-    """Change what a site wants."""
+    """Change what a site wants; prints the webhook's secret, if new."""
     with _redis() as redis:
-        stored = Sites(redis)
-        stored.update(replace(stored.get(site_id), **_given(wishes)))
+        before = Sites(redis).get(site_id)
+        site = _with_secret(replace(before, **_given(wishes)))
+        Sites(redis).update(site)
+    if site.webhook_secret != before.webhook_secret:
+        _show_new_secret(site, wishes)
+
+
+def _with_secret(site: Site) -> Site:
+    """Return the site with a webhook secret, where it has a webhook and needs one."""
+    if not site.webhook_url or site.webhook_secret:
+        return site
+    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    return replace(site, webhook_secret=f"whsec_{secret}")
+
+
+def _show_new_secret(site: Site, wishes: Mapping[str, Any]) -> None:
+    if site.webhook_secret and not wishes["webhook_secret"]:
+        click.echo(site.webhook_secret)
 
 
 def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:

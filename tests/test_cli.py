@@ -1,0 +1,189 @@
+"""The command hakam, on a real Redis."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from redis import Redis
+
+from conftest import RedisServer
+from service.accounts import Accounts
+from service.cli import hakam
+from service.policy import Verdict
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.sites import Site, Sites
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(redis_server: RedisServer, redis: Redis) -> Command:
+    """Run ``hakam`` with words on the emptied Redis."""
+
+    def run(*words: str, **environ: str) -> Result:
+        environ = {"HAKAM_REDIS_URL": redis_server.url} | environ
+        return CliRunner().invoke(hakam, words, env=environ)
+
+    return run
+
+
+def test_a_new_site_gets_a_key_that_opens_it(command: Command, redis: Redis) -> None:
+    result = command("sites", "add", "north", "--name", "The North")
+    assert result.exit_code == 0, result.output
+    site = Sites(redis).authenticate(result.output.strip())
+    assert site is not None
+    assert (site.id, site.name) == ("north", "The North")
+
+
+def test_a_site_may_set_its_policy(command: Command, redis: Redis) -> None:
+    command("sites", "add", "north", "--review", "insult=0.4", "--audit-share", "0")
+    result = command("sites", "set", "north", "--reject", "insult=0.9", "--reject", "threat=0.8")
+    assert (result.exit_code, result.output) == (0, "")
+    site = Sites(redis).get("north")
+    assert (site.review, site.audit_share) == ({"insult": 0.4}, 0.0)
+    assert site.reject == {"insult": 0.9, "threat": 0.8}
+
+
+def test_a_webhook_gets_a_secret_that_is_shown_once(command: Command, redis: Redis) -> None:
+    result = command("sites", "add", "north", "--webhook-url", "http://127.0.0.1:9/hook")
+    _key, secret = result.output.split()
+    assert secret == Sites(redis).get("north").webhook_secret
+    assert secret.startswith("whsec_")
+    assert command("sites", "set", "north", "--name", "N").output == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--review", "insult"), "expected LABEL=NUMBER"),
+        (("--review", "rudeness=0.4"), "expected one of toxicity"),
+        (("--review", "insult=2"), "review.insult: expected 0 to 1"),
+        (("--webhook-url", "ftp://x"), "webhook_url: expected an http or https address"),
+    ],
+)
+def test_a_wrong_wish_is_one_sentence(
+    command: Command, words: tuple[str, ...], sentence: str
+) -> None:
+    result = command("sites", "add", "north", *words)
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_rotated_key_replaces_the_old_one(command: Command, redis: Redis) -> None:
+    old = command("sites", "add", "north").output.strip()
+    new = command("sites", "rotate-key", "north").output.strip()
+    assert Sites(redis).authenticate(old) is None
+    assert Sites(redis).authenticate(new) is not None
+
+
+def test_sites_are_listed_without_their_secrets(command: Command) -> None:
+    key = command("sites", "add", "north", "--name", "The North").output.strip()
+    result = command("sites", "list")
+    assert result.output == "north\tThe North\t\n"
+    assert key not in result.output
+
+
+def test_an_unknown_site_is_a_sentence_and_status_2(command: Command) -> None:
+    for words in (["sites", "rotate-key"], ["queue", "stats"], ["decisions", "export"]):
+        result = command(*words, "nowhere")
+        assert (result.exit_code, result.output) == (2, "Error: no site has this id\n")
+
+
+def test_a_new_moderator_can_log_in_with_the_password_shown(command: Command, redis: Redis) -> None:
+    command("sites", "add", "north")
+    password = command("moderators", "add", "samira", "--site", "north").output.strip()
+    account = Accounts(redis).authenticate("samira", password)
+    assert account is not None
+    assert (account.role, account.sites) == ("moderator", ("north",))
+
+
+def test_a_disabled_moderator_is_listed_and_cannot_log_in(command: Command, redis: Redis) -> None:
+    command("moderators", "add", "chief", "--role", "admin")
+    password = command("moderators", "add", "samira").output.strip()
+    assert command("moderators", "disable", "samira").exit_code == 0
+    assert Accounts(redis).authenticate("samira", password) is None
+    assert command("moderators", "list").output.splitlines() == [
+        "chief\tadmin\tall sites\tactive",
+        "samira\tmoderator\tall sites\tdisabled",
+    ]
+
+
+def decide(redis: Redis, comment_id: str, action: str, labels: tuple[str, ...]) -> None:
+    queue = ReviewQueue(redis)
+    verdict = Verdict(
+        action="review",
+        label="insult",
+        field="text",
+        score=0.9,
+        reason="score",
+        sampling_probability=1.0,
+        model_version="1",
+    )
+    text = f"comment {comment_id}"
+    queue.enqueue("north", Comment(id=comment_id, text=text), verdict, scores={"insult": 0.9})
+    lease = queue.lease("north", "samira")
+    assert lease is not None
+    draft = Decision(
+        action=action, labels=labels, moderator="samira", request_id=f"request-{comment_id}"
+    )
+    queue.decide("north", lease.item.id, lease.token, draft)
+
+
+def test_the_queue_is_counted(command: Command, redis: Redis) -> None:
+    Sites(redis).add(Site(id="north"))
+    decide(redis, "1", "reject", ("insult",))
+    counts = dict(
+        line.split("\t") for line in command("queue", "stats", "north").output.splitlines()
+    )
+    assert (counts["pending"], counts["decided"]) == ("0", "1")
+
+
+def test_decisions_are_exported_as_labelled_comments_from_a_cursor_on(
+    command: Command, redis: Redis, tmp_path: Path
+) -> None:
+    Sites(redis).add(Site(id="north"))
+    decide(redis, "1", "reject", ("insult",))
+    first = command("decisions", "export", "north")
+    comment = json.loads(first.stdout)
+    assert (comment["id"], comment["text"], comment["source"]) == ("1", "comment 1", "moderator")
+    assert comment["labels"] == {"toxicity": 1.0, "insult": 1.0}
+    cursor = first.stderr.split()[-1]
+
+    decide(redis, "2", "approve", ())
+    target = tmp_path / "decisions.jsonl"
+    second = command("decisions", "export", "north", "--after", cursor, "--output", str(target))
+    assert second.exit_code == 0, second.output
+    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["2"]
+
+
+def test_check_says_that_all_is_well(command: Command, artifacts: Path) -> None:
+    result = command("check", HAKAM_ARTIFACTS=str(artifacts))
+    assert result.exit_code == 0, result.output
+    assert "redis: keeps what it is given" in result.output
+
+
+def test_check_names_what_is_wrong(command: Command, artifacts: Path, tmp_path: Path) -> None:
+    assert "no artefact has been promoted" in command("check", HAKAM_ARTIFACTS=str(tmp_path)).output
+    nowhere = f"unix://{tmp_path}/nobody"
+    result = command("check", HAKAM_ARTIFACTS=str(artifacts), HAKAM_REDIS_URL=nowhere)
+    assert (result.exit_code, "Redis" in result.output) == (2, True)
+
+
+def test_check_refuses_a_redis_that_could_lose_comments(
+    command: Command, artifacts: Path, redis: Redis
+) -> None:
+    redis.config_set("appendfsync", "everysec")
+    try:
+        result = command("check", HAKAM_ARTIFACTS=str(artifacts))
+    finally:
+        redis.config_set("appendfsync", "always")
+    assert (result.exit_code, "appendfsync is everysec" in result.output) == (2, True)
+
+
+def test_without_a_redis_every_command_says_what_to_do(command: Command, tmp_path: Path) -> None:
+    for words in (["serve"], ["sites", "list"], ["webhooks"]):
+        result = command(*words, HAKAM_REDIS_URL="", HAKAM_VAR=str(tmp_path))
+        assert (result.exit_code, "HAKAM_REDIS_URL is not set" in result.output) == (2, True)
