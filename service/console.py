@@ -35,7 +35,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from models.errors import ModerationError
 from service import desk, entrance, wording
 from service.access import Moderator, me, my_sites
-from service.errors import Forbidden, StoreUnavailable, UnknownSite, status_of
+from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
 from service.errors import NotFound as NothingThere
 
 LANGUAGES = {"ar": "العربية", "en": "English"}  # each in its own words: "Arabic", "English"
@@ -164,7 +164,7 @@ SENTENCES = {
 
 @bp.errorhandler(ModerationError)
 @bp.errorhandler(HTTPException)
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     """Tell an error in one plain sentence."""
     status = error.code or 500 if isinstance(error, HTTPException) else status_of(error)
     known = NothingThere if isinstance(error, NotFound) else type(error)
@@ -172,7 +172,12 @@ def _explain(error: Exception) -> tuple[str, int]:
         (SENTENCES[kind] for kind in known.__mro__ if kind in SENTENCES),
         _("Something went wrong here. It has been written to the log."),
     )
-    return render_template("console/message.html", sentence=sentence, status=status), status
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    return (
+        render_template("console/message.html", sentence=sentence, status=status),
+        status,
+        headers,
+    )
 
 
 @bp.route("/<path:rest>")

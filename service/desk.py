@@ -11,12 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from models.errors import ModerationError
 from models.schema import LABELS
 from service.access import me, services, site_for
-from service.errors import AlreadyDecided, Conflict, InvalidRequest, ItemNotFound
+from service.errors import (
+    RETRY_AFTER_SECONDS,
+    AlreadyDecided,
+    Conflict,
+    InvalidRequest,
+    ItemNotFound,
+    StoreUnavailable,
+)
 from service.marking import marked
 from service.review_queue import Decision, Lease, ReviewItem
 from service.sites import Site
@@ -47,7 +55,7 @@ def work(site_id: str) -> Response | str:
 
 
 @bp.post("/<site_id>/items/<item_id>")
-def act(site_id: str, item_id: str) -> Response | tuple[str, int]:
+def act(site_id: str, item_id: str) -> ResponseReturnValue:
     """Do what the pressed button says with the comment on the screen."""
     site = site_for(site_id)
     verb = request.form.get("action", "")
@@ -57,7 +65,9 @@ def act(site_id: str, item_id: str) -> Response | tuple[str, int]:
     except (KeyError, ValueError) as error:
         raise InvalidRequest.of("action", "expected a button of this page") from error
     except (Conflict, ItemNotFound) as conflict:
-        return _conflict(site, item_id, verb, conflict), 409
+        return _conflict(site, verb, conflict), 409
+    except StoreUnavailable:
+        return _again(), 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
     _forget(site.id)
     return redirect(url_for(".work", site_id=site.id), 303)
 
@@ -195,7 +205,13 @@ def _why(item: ReviewItem) -> str:
     )
 
 
-def _conflict(site: Site, item_id: str, verb: str, conflict: ModerationError) -> str:
+def _again() -> str:
+    """Keep a decision that the store did not take, ready to be sent again as the same request."""
+    kept = {name: value for name, value in request.form.items() if name != "csrf_token"}
+    return render_template("console/again.html", kept=kept)
+
+
+def _conflict(site: Site, verb: str, conflict: ModerationError) -> str:
     """Say what happened to a decision that could not be taken, and keep what was written."""
     _forget(site.id)
     if isinstance(conflict, AlreadyDecided):
