@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 # The pip that Python came with installs into the environment, so the environment needs none.
 PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 # What one lock installs, and then the project itself, whose build needs only the lock's setuptools.
-INSTALL = $(PIP) install --quiet --require-hashes -r $< && \
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+INSTALL = $(PIP) install -qq --require-hashes -r $< && \
+	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
 .PHONY: run test train bench lint browser lock clean
 

@@ -1,0 +1,248 @@
+"""The repository as a whole: what imports what, what is declared, and what the documents say."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+
+from service.cli import hakam
+from service.config import VARIABLES
+from training.cli import main as hakam_train
+
+ROOT = Path(__file__).parent.parent
+TRACKED = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    if name and (ROOT / name).is_file()
+]
+SOURCES = [path for path in TRACKED if path.suffix == ".py"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CORE = PROJECT["dependencies"]
+EXTRAS = PROJECT["optional-dependencies"]
+EVERYTHING = [*CORE, *EXTRAS["train"], *EXTRAS["test"], *EXTRAS["bench"]]
+
+# What each package may import beside the standard library and itself; None is anything declared.
+ALLOWED: dict[str, set[str] | None] = {
+    "models": {"numpy", "scipy", "sklearn", "joblib"},
+    "service": None,
+    "training": None,
+}
+FORBIDDEN_IMPORTS = {("service", "training"), ("training", "service")}
+# Only these talk to Redis, through the client that app hands them; cli stands beside app.
+REDIS_MODULES = {
+    "accounts",
+    "app",
+    "cli",
+    "errors",
+    "private_redis",
+    "review_queue",
+    "sites",
+    "store",
+    "webhooks",
+}
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+FORBIDDEN_NAMES = re.compile(r"Manager|Handler|Helper|Util|(?<!Pre)(?<!Multi)Process$|Data$")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, by its full name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def in_package(package: str) -> list[Path]:
+    return [path for path in SOURCES if path.relative_to(ROOT).parts[0] == package]
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_packages_import_in_one_direction(package: str) -> None:
+    for path in in_package(package):
+        for module in imports(path):
+            top = module.split(".")[0]
+            assert (package, top) not in FORBIDDEN_IMPORTS, f"{path} imports {module}"
+            allowed = ALLOWED[package]
+            if allowed is not None and top not in sys.stdlib_module_names | {package}:
+                assert top in allowed, f"{path} imports {module}"
+
+
+def test_only_the_modules_of_the_store_import_redis() -> None:
+    for path in in_package("service"):
+        if any(module.split(".")[0] == "redis" for module in imports(path)):
+            assert path.stem in REDIS_MODULES, f"{path} imports redis"
+
+
+def test_the_interfaces_do_not_import_each_other() -> None:
+    views = {
+        "service.api": {"service.console", "service.compat"},
+        "service.console": {"service.api", "service.compat"},
+        "service.compat": {"service.api", "service.console"},
+    }
+    for path in in_package("service"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for view, others in views.items():
+            if module == view or module.startswith(f"{view}."):
+                for imported in imports(path):
+                    assert not any(
+                        imported == other or imported.startswith(f"{other}.") for other in others
+                    ), f"{path} imports {imported}"
+
+
+def test_only_the_starters_read_the_environment() -> None:
+    starters = {"cli", "launch", "gunicorn.conf"}
+    for path in in_package("models") + in_package("service"):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"os\.environ|getenv", text.replace("``os.environ``", "")):
+            assert path.stem in starters, f"{path} reads the environment"
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    declared = {
+        "models": names(CORE),
+        "service": names(CORE),
+        "training": names(CORE + EXTRAS["train"]),
+        "tests": names(EVERYTHING),
+    }
+    distributions = packages_distributions()
+    ours = set(declared) | {path.stem for path in in_package("tests")}
+    for package, known in declared.items():
+        for path in in_package(package):
+            for module in imports(path):
+                top = module.split(".")[0]
+                if top in sys.stdlib_module_names | ours:
+                    continue
+                providers = {canonical(name) for name in distributions.get(top, [])}
+                assert providers & known, f"{path} imports {top}, which pyproject.toml lacks"
+
+
+def test_every_library_that_is_declared_has_its_reason() -> None:
+    for name in names(EVERYTHING):
+        assert re.search(rf"(?m)^\|.*`{name}`", CONTRIBUTING), f"CONTRIBUTING.md: why {name}?"
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "training/requirements.lock"])
+def test_the_locks_agree_and_pin_every_hash(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    pinned = set(re.findall(r"(?m)^(\S+==\S+)", text))
+    everything = (ROOT / "tests" / "requirements.lock").read_text(encoding="utf-8")
+    assert pinned <= set(re.findall(r"(?m)^(\S+==\S+)", everything))
+    for block in re.split(r"(?m)^(?=\S)", text)[1:]:
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_no_document_or_lock_names_a_package_host() -> None:
+    # In parts, so that this file does not name one either.
+    host = re.compile("|".join(["files.python" + "hosted", "pypi" + r"\.org", "npm" + "js"]))
+    for path in TRACKED:
+        if path.suffix not in {".joblib", ".png", ".woff2", ".gz", ".xz", ".mo"}:
+            found = host.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert found is None, f"{path} names {found and found[0]}"
+
+
+def test_names_say_what_things_are() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                assert not FORBIDDEN_NAMES.search(node.name), f"{path}: {node.name}"
+    folders = {part for path in TRACKED for part in path.relative_to(ROOT).parts[:-1]}
+    assert not folders & {"utils", "util", "helpers", "core", "adapters", "interfaces", "common"}
+
+
+def test_the_top_level_holds_what_the_layout_says() -> None:
+    top = {path.relative_to(ROOT).parts[0] for path in TRACKED}
+    assert {name for name in top if not name.startswith(".")} == {
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "docker-compose.yml",
+        "models",
+        "pyproject.toml",
+        "requirements.lock",
+        "service",
+        "tests",
+        "training",
+    }
+
+
+def test_templates_hold_no_script_style_or_unescaped_text() -> None:
+    inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:|\|\s*safe\b")
+    for path in TRACKED:
+        if "templates" in path.parts and path.relative_to(ROOT).parts[0] == "service":
+            found = inline.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path}: {found and found[0]}"
+
+
+def commands(group: click.Command, words: str) -> Iterator[str]:
+    if isinstance(group, click.Group):
+        for name, command in group.commands.items():
+            yield from commands(command, f"{words} {name}")
+    else:
+        yield words
+
+
+def documented(pattern: str) -> set[str]:
+    """First cells of the tables of the README that match."""
+    return set(re.findall(rf"(?m)^\| `({pattern})", README))
+
+
+def test_the_readme_names_every_command() -> None:
+    live = set(commands(hakam, "hakam")) | set(commands(hakam_train, "hakam-train"))
+    assert documented(r"hakam(?:-train)?(?: [a-z-]+)+") == live
+
+
+def test_the_readme_names_every_variable_with_its_default_and_form() -> None:
+    rows = dict(re.findall(r"(?m)^\| `(HAKAM_\w+|PROMETHEUS_\w+)` \| (.*) \|$", README))
+    assert set(rows) == {variable.name for variable in VARIABLES}
+    for variable in VARIABLES:
+        assert variable.form in rows[variable.name], variable.name
+        if not Path(variable.default).is_absolute():
+            assert variable.default in rows[variable.name], variable.name
+
+
+def test_the_readme_names_every_route_of_the_api(app: Flask) -> None:
+    live = {
+        f"{method} {PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule.rule)}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith("/console") and rule.endpoint != "static"
+    }
+    assert documented(r"(?:GET|POST|PUT|PATCH|DELETE) \S+(?=`)") == live
+
+
+def test_the_readme_names_every_target_of_make() -> None:
+    targets = re.findall(r"(?m)^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    for target in targets:
+        assert f"make {target}" in README, target
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in TRACKED:
+        if path.suffix == ".md":
+            text = path.read_text(encoding="utf-8")
+            for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+                assert (path.parent / target).exists(), f"{path}: {target}"
