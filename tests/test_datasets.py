@@ -1,0 +1,349 @@
+"""Sets and labelled comments as one corpus that cannot leak."""
+
+import json
+import lzma
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import RecordError
+from models.schema import LABELS, LabeledComment, write_comments
+from training.datasets import (
+    MODERATOR_WEIGHT,
+    N_FOLDS,
+    POLICIES,
+    Corpus,
+    Split,
+    key,
+    leave_out,
+    read_corpus,
+    split_corpus,
+)
+
+COLUMNS = ("id", "text", "label_raw", "split", "offensive", "kind")
+Row = tuple[str, object, str, str, str]
+# Words of no meaning, so that texts are as many as needed and differ in their letters.
+SYLLABLES = (
+    "\u0628\u0627",
+    "\u062f\u0648",
+    "\u0631\u064a",
+    "\u0633\u0627",
+    "\u0643\u0648",
+    "\u0645\u064a",
+)
+
+
+def text(number: int) -> str:
+    """Return the text of a number: its digits in syllables."""
+    digits = np.base_repr(number + 6**6, 6)
+    return " ".join(SYLLABLES[int(digit)] for digit in digits)
+
+
+def write_set(folder: Path, set_id: str, rows: Sequence[Row]) -> Path:
+    """Write a set as it is published: six columns, nothing quoted."""
+    path = folder / f"{set_id}.tsv.xz"
+    lines = ["\t".join(COLUMNS)]
+    for i, (body, raw, split, offensive, kind) in enumerate(rows):
+        cell = raw if isinstance(raw, str) else json.dumps(raw)
+        lines.append("\t".join((str(i), body, cell, split, offensive, kind)))
+    path.write_bytes(lzma.compress("\n".join([*lines, ""]).encode()))
+    return path
+
+
+def labels_of(corpus: Corpus, row: int = 0) -> dict[str, float]:
+    """Return the observed labels of a row."""
+    return {
+        label: float(share)
+        for label, share in zip(LABELS, corpus.y[row], strict=True)
+        if not np.isnan(share)
+    }
+
+
+@pytest.mark.parametrize(
+    ("set_id", "row", "expected"),
+    [
+        ("osact4", ({}, "1", "insult|hate"), {"toxicity": 1, "insult": 1, "identity_attack": 1}),
+        ("osact4", ({}, "0", "clean"), {"toxicity": 0, "insult": 0, "identity_attack": 0}),
+        (
+            "osact5",
+            ({"hs": "HS1"}, "1", "insult|hate|threat"),
+            {"toxicity": 1, "profanity": 0, "identity_attack": 1, "threat": 1}
+            | {"severe_toxicity": 1},
+        ),
+        # Hatred for an ideology is no attack on an identity; one strong kind says nothing.
+        (
+            "osact5",
+            ({"hs": "HS3"}, "1", "insult|hate|profanity"),
+            {"toxicity": 1, "profanity": 1, "threat": 0},
+        ),
+        ("mpold", ({"sub": "V"}, "1", "insult|profanity"), {"toxicity": 1, "profanity": 1}),
+        (
+            "mpold",
+            ({"sub": "-"}, "1", "insult"),
+            {"toxicity": 1, "insult": 1, "profanity": 0, "identity_attack": 0},
+        ),
+        ("alakrot_youtube", ({"votes_offensive": 0}, "0", "clean"), {"toxicity": 0, "insult": 0}),
+        ("aj_comments", ("-2", "1", "profanity"), {"toxicity": 1, "profanity": 1}),
+        ("aj_comments", ("-1", "1", "insult"), {}),
+        ("aj_comments", ("0", "0", "clean"), {"toxicity": 0, "profanity": 0}),
+        ("dziriofn", ({}, "1", "insult|profanity"), {"toxicity": 1, "insult": 1, "profanity": 1}),
+        ("armi2021", ({"category": "none"}, "", "unknown"), {}),
+        (
+            "armi2021",
+            ({"category": "threat of violence"}, "1", "misogyny|threat"),
+            {"toxicity": 1, "threat": 1},
+        ),
+        ("letmi", ({}, "1", "hate|misogyny"), {"toxicity": 1, "threat": 1}),
+        ("egyptian5", ("Racism", "1", "hate"), {"toxicity": 1, "identity_attack": 1}),
+        (
+            "sohateful",
+            (
+                {"hate": "ideology", "directed": "yes", "target": "individual", "spam": "no"},
+                "1",
+                "insult|hate",
+            ),
+            {"toxicity": 1, "insult": 1, "profanity": 0, "threat": 0, "spam": 0},
+        ),
+        (
+            "sohateful",
+            (
+                {"hate": "nan", "directed": "no-not-directed", "target": "nan", "spam": "yes"},
+                "0",
+                "spam",
+            ),
+            {"toxicity": 0, "severe_toxicity": 0, "insult": 0, "profanity": 0}
+            | {"identity_attack": 0, "threat": 0, "spam": 1},
+        ),
+        ("arsarcasm_v2", ({"sentiment": "NEG"}, "", "unknown"), {}),
+    ],
+)
+def test_each_set_says_only_what_it_observed(
+    tmp_path: Path, set_id: str, row: tuple[object, str, str], expected: dict[str, float]
+) -> None:
+    raw, offensive, kind = row
+    path = write_set(tmp_path, set_id, [(text(1), raw, "", offensive, kind)])
+    assert labels_of(read_corpus([path])) == expected
+
+
+def test_votes_become_shares(tmp_path: Path) -> None:
+    row = (text(1), {"votes_offensive": 2}, "", "1", "insult")
+    corpus = read_corpus([write_set(tmp_path, "alakrot_youtube", [row])])
+    assert labels_of(corpus) == pytest.approx({"toxicity": 2 / 3, "insult": 2 / 3})
+
+
+def test_every_policy_observes_known_labels_and_names_its_licence() -> None:
+    for policy in POLICIES.values():
+        assert set(policy.observes) <= set(LABELS)
+        assert policy.license
+        assert policy.quality[0] in "ABC"
+        assert 0 < policy.weight <= 1
+
+
+def test_handles_are_masked_and_line_breaks_restored(tmp_path: Path) -> None:
+    body = f"@some_reader {text(1)}<LF>\u0645\u0633\u062a\u062e\u062f\u0645@ {text(2)}"
+    path = write_set(tmp_path, "osact4", [(body, {}, "train", "0", "clean")])
+    assert read_corpus([path]).texts == [f"@USER {text(1)}\n@USER {text(2)}"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\u0623\u0647\u0644\u0627", "\u0627\u0647\u0640\u0640\u0644\u0627\u064b!"),  # ahlan, hi
+        ("\u0645\u062f\u0631\u0633\u0629 1", "\u0645\u062f\u0631\u0633\u0647 2"),  # madrasa, school
+        ("Merci beaucoup", "@USER merci BEAUCOUP https://example.org/a"),
+    ],
+)
+def test_texts_of_equal_letters_have_one_key(one: str, other: str) -> None:
+    assert key(one) == key(other)
+
+
+@given(st.text(), st.text())
+def test_keys_fit_in_64_bits_and_short_texts_are_told_apart(one: str, other: str) -> None:
+    assert 0 <= key(one) < 2**64
+    if len(one) < 4 > len(other) and one.split() != other.split():
+        assert key(one) != key(other)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of sets that repeat one another, like the public ones."""
+    write_set(
+        tmp_path,
+        "osact4",
+        [(text(i), {}, "train", str(i % 2), "clean") for i in range(300)]
+        + [(text(i), {}, "dev", str(i % 2), "clean") for i in range(280, 340)]
+        + [(text(i), {}, "test", str(i % 2), "clean") for i in range(320, 380)]
+        + [(text(320), {}, "test", "0", "clean")],
+    )
+    write_set(
+        tmp_path,
+        "lhsab",
+        [(f"{text(i)} !", {}, "", str(i % 2), "clean") for i in range(250, 900)]
+        + [(text(i), {}, "", str(i % 2), "clean") for i in range(800, 900)],
+    )
+    rows: list[Row] = [
+        (text(i), {"sub": "-"}, "", str(i % 2), "insult" if i % 2 else "clean")
+        for i in range(850, 1300)
+    ]
+    write_set(tmp_path, "mpold", rows)
+    write_set(
+        tmp_path,
+        "omcd",
+        [(text(i), "1", "train", "1", "insult") for i in range(700, 1500)],
+    )
+    write_set(
+        tmp_path,
+        "aoc_news_comments_unl",
+        [(text(i), "DIAL_EGY", "dev", "", "unknown") for i in range(1400, 1900)],
+    )
+    write_set(
+        tmp_path,
+        "shami_unl",
+        [(text(i), "x", "", "", "unknown") for i in [*range(2200), *range(100)]],
+    )
+    return tmp_path
+
+
+def parts(split: Split) -> list[set[int]]:
+    """Return the keys of each part, the most protected first."""
+    probes = [body for texts in split.probes.values() for body in texts]
+    texts = [split.test.texts, probes, split.validation.texts, split.train.texts, split.unlabeled]
+    return [{key(body) for body in part} for part in texts]
+
+
+def assert_nothing_shared(split: Split) -> None:
+    found = parts(split)
+    for i, part in enumerate(found):
+        for other in found[i + 1 :]:
+            assert not part & other
+
+
+@pytest.mark.parametrize("fold", range(N_FOLDS))
+def test_no_text_is_in_two_parts_whatever_set_it_came_from(folder: Path, fold: int) -> None:
+    split = split_corpus(read_corpus([folder]), fold=fold)
+    assert_nothing_shared(split)
+    assert min(len(part) for part in parts(split)) > 0
+
+
+def test_the_five_folds_test_every_text_of_a_set_once(folder: Path) -> None:
+    corpus = read_corpus([folder])
+    tested: list[int] = []
+    for fold in range(N_FOLDS):
+        test = split_corpus(corpus, fold=fold).test
+        tested += list(test.keys[test.source == "lhsab"])
+    assert sorted(tested) == sorted(corpus.keys[corpus.source == "lhsab"])
+
+
+def test_a_published_test_part_keeps_its_rows_in_every_fold(folder: Path) -> None:
+    corpus = read_corpus([folder])
+    for fold in range(N_FOLDS):
+        test = split_corpus(corpus, fold=fold).test
+        assert (test.source == "osact4").sum() == 61
+
+
+def test_a_set_that_is_left_out_is_wholly_tested_and_nowhere_trained(folder: Path) -> None:
+    corpus = read_corpus([folder])
+    split = leave_out(corpus, "lhsab")
+    assert set(split.test.source) == {"lhsab"}
+    assert len(split.test) == (corpus.source == "lhsab").sum()
+    assert "lhsab" not in {*split.train.source, *split.validation.source}
+    assert_nothing_shared(split)
+
+
+def test_repeated_texts_of_a_set_become_one_row_with_the_mean_label(tmp_path: Path) -> None:
+    rows: list[Row] = [(text(1), "1", "train", offensive, "clean") for offensive in "1100"]
+    corpus = read_corpus([write_set(tmp_path, "omcd", rows)])
+    assert len(corpus) == 1
+    assert labels_of(corpus)["toxicity"] == 0.5
+
+
+def test_a_permissive_split_learns_from_permissive_text_alone_but_is_measured_alike(
+    folder: Path,
+) -> None:
+    corpus = read_corpus([folder])
+    every, permissive = split_corpus(corpus), split_corpus(corpus, license="permissive")
+    assert set(permissive.train.source) == {"mpold"}
+    assert set(permissive.validation.source) == {"mpold"}
+    assert permissive.test.texts == every.test.texts
+    assert_nothing_shared(permissive)
+
+
+def comments(**fields: str) -> list[LabeledComment]:
+    return [
+        LabeledComment(str(i), text(i), {"insult": float(i % 2)}, **({"source": "sample"} | fields))
+        for i in range(100)
+    ]
+
+
+def test_our_own_comments_bring_their_labels_dialect_and_part(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    write_comments([*comments(dialect="gulf"), *comments(split="test", source="other")], path)
+    corpus = read_corpus([path])
+    split = split_corpus(corpus)
+    assert set(corpus.dialect[corpus.source == "sample"]) == {"gulf"}
+    assert (split.test.source == "other").sum() == 100
+    assert len(split.train) == 0
+    assert corpus.permissive.all()
+
+
+def test_decisions_form_the_sites_own_domain_and_weigh_more(tmp_path: Path) -> None:
+    base, decided = tmp_path / "base.jsonl", tmp_path / "decisions.jsonl"
+    write_comments(comments(), base)
+    write_comments(comments(source="moderator", site="demo"), decided)
+    corpus = read_corpus([base], [decided])
+    theirs = corpus.source == "moderator"
+    assert set(corpus.domain[theirs]) == {"site demo"}
+    assert set(corpus.weight[theirs]) == {MODERATOR_WEIGHT}
+
+
+def test_the_policys_own_verdicts_and_other_sites_decisions_are_not_learned(
+    tmp_path: Path,
+) -> None:
+    base, decided = tmp_path / "base.jsonl", tmp_path / "decisions.jsonl"
+    write_comments(comments(), base)
+    write_comments(
+        [*comments(source="policy", site="demo"), *comments(source="moderator", site="other")],
+        decided,
+    )
+    corpus = read_corpus([base], [decided], site="demo")
+    assert set(corpus.source) == {"sample"}
+
+
+def test_every_file_read_is_listed_with_licence_and_digest(folder: Path) -> None:
+    sources = {source.id: source for source in read_corpus([folder]).sources}
+    assert sources["mpold"].license == "Apache-2.0"
+    assert sources["mpold"].n_comments == 450
+    assert len(sources["mpold"].sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("write", "complaint"),
+    [
+        (lambda folder: None, "holds no .tsv.xz"),
+        (lambda folder: write_set(folder, "mystery", []), "no policy for the set 'mystery'"),
+        (lambda folder: write_set(folder, "omcd", []), "not one labelled comment"),
+        (
+            lambda folder: (folder / "omcd.tsv.xz").write_bytes(lzma.compress(b"id\ttext\n")),
+            "line 1: the columns must be",
+        ),
+        (
+            lambda folder: write_set(folder, "omcd", [("a\tb", "1", "train", "1", "insult")]),
+            "line 2: 7 columns, expected 6",
+        ),
+        (
+            lambda folder: write_set(folder, "mpold", [("a", "{]", "", "1", "insult")]),
+            "after line 2: cannot be read",
+        ),
+        (lambda folder: (folder / "omcd.tsv.xz").write_bytes(b"no archive"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_naming_file_and_line(
+    tmp_path: Path, write: Callable[[Path], object], complaint: str
+) -> None:
+    write(tmp_path)
+    with pytest.raises(RecordError, match=complaint):
+        read_corpus([tmp_path])

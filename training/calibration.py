@@ -1,0 +1,195 @@
+"""Do the probabilities mean what they say, and where should a threshold stand?
+
+The module keeps one secret: how a threshold is chosen from few held-out rows so that it holds on
+others. Curves over thresholds are ragged where rows are few, and their peak is luck; so they are
+smoothed first, and a promised precision must hold for a neighbourhood, not at one point.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_BINS = 15
+"""Bins of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"."""
+
+NEVER = 1.0
+"""The threshold of a promise that no held-out threshold keeps."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often what was given a probability came true.
+
+    Attributes
+    ----------
+    mean_score, share, n : ndarray (n_bins,)
+        Per non-empty bin: mean probability, share of positives, number of rows.
+    """
+
+    mean_score: NDArray[np.float64]
+    share: NDArray[np.float64]
+    n: NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: mean distance of the two, weighted by rows, in [0, 1]."""
+        return float(np.abs(self.mean_score - self.share) @ self.n / self.n.sum())
+
+
+def reliability(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Reliability:
+    """Compare probabilities with what came true.
+
+    Parameters
+    ----------
+    y : ndarray (n_rows,)
+        0 or 1, or shares in [0, 1].
+    scores : ndarray (n_rows,)
+        Probabilities in [0, 1].
+    """
+    bins = np.minimum((scores * N_BINS).astype(np.int64), N_BINS - 1)
+    n = np.bincount(bins, minlength=N_BINS)
+    some = n > 0
+    return Reliability(
+        mean_score=np.bincount(bins, scores, N_BINS)[some] / n[some],
+        share=np.bincount(bins, y, N_BINS)[some] / n[some],
+        n=n[some],
+    )
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Every threshold that separates the rows differently, the strictest first.
+
+    Attributes
+    ----------
+    threshold : ndarray (n_cuts,)
+        Half way between neighbouring scores; a row is flagged if its score is not below it.
+    true, false : ndarray (n_cuts,)
+        Number of flagged positives and negatives.
+    n_positive, n_negative : float
+    """
+
+    threshold: NDArray[np.float64]
+    true: NDArray[np.float64]
+    false: NDArray[np.float64]
+    n_positive: float
+    n_negative: float
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of the flagged that are positive."""
+        return np.asarray(self.true / (self.true + self.false))
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of the positives that are flagged."""
+        return np.asarray(self.true / max(self.n_positive, 1e-12))
+
+    @property
+    def macro_f1(self) -> NDArray[np.float64]:
+        """Mean of the F1 of the positives and of the negatives."""
+        missed, passed = self.n_positive - self.true, self.n_negative - self.false
+        positive = 2 * self.true / np.maximum(2 * self.true + self.false + missed, 1e-12)
+        negative = 2 * passed / np.maximum(2 * passed + self.false + missed, 1e-12)
+        return np.asarray((positive + negative) / 2)
+
+
+def cuts(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Cuts:
+    """List the thresholds between the scores of rows that are positive (``y`` >= 0.5) or not."""
+    order = np.argsort(-scores, kind="stable")
+    positive, ordered = y[order] >= 0.5, scores[order]
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    following = np.append(ordered[last[:-1] + 1], 0.0)
+    true = np.cumsum(positive)[last].astype(np.float64)
+    n_positive = float(positive.sum())
+    return Cuts(
+        threshold=(ordered[last] + following) / 2,
+        true=true,
+        false=last + 1.0 - true,
+        n_positive=n_positive,
+        n_negative=len(y) - n_positive,
+    )
+
+
+def best_threshold(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Return the threshold of the best macro-F1 on a smoothed curve.
+
+    The curve is averaged over a twentieth of the cuts around each cut: held out rows are a
+    sample, and the highest tooth of a saw says little about the next sample.
+    """
+    at = cuts(y, scores)
+    return float(at.threshold[np.argmax(_smoothed(at.macro_f1))])
+
+
+def operating_points(
+    y: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    *,
+    review_recall: float | None = None,
+    reject_precision: float = 0.95,
+) -> dict[str, dict[str, float]]:
+    """Choose where a label's comments go to review, and where they could be rejected.
+
+    Parameters
+    ----------
+    y, scores : ndarray (n_rows,)
+        Held-out labels and probabilities.
+    review_recall : float, optional
+        Share of the positives that review must see, in (0, 1]; by default the threshold of the
+        best macro-F1 stands.
+    reject_precision : float
+        Share of the rejected that must be positive, in (0, 1]. The point of greatest recall under
+        this constraint is taken.
+
+    Returns
+    -------
+    dict
+        ``review`` and ``reject``, each with ``threshold``, and the ``precision`` and ``recall``
+        seen there. Where the promised precision is never reached, ``reject`` stands at `NEVER`
+        with recall 0.
+    """
+    at = cuts(y, scores)
+    if review_recall is None:
+        review = best_threshold(y, scores)
+    else:
+        enough = np.flatnonzero(at.recall >= review_recall)
+        review = float(at.threshold[enough[0] if len(enough) else -1])
+    chosen = np.flatnonzero(_lower_bound(at.true, at.true + at.false) >= reject_precision)
+    reject = float(at.threshold[chosen[-1]]) if len(chosen) else NEVER
+    return {
+        "review": {"threshold": review} | _seen(y, scores, review),
+        "reject": {"threshold": max(reject, review)} | _seen(y, scores, max(reject, review)),
+    }
+
+
+def _lower_bound(true: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what a share surely reaches: the lower end of Wilson's 80 % interval (1927).
+
+    The laxest of many thresholds is chosen, so the share itself would be the luckiest of many.
+    """
+    z = 1.28
+    share = true / n
+    middle = share + z**2 / (2 * n)
+    spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.asarray((middle - spread) / (1 + z**2 / n))
+
+
+def _seen(
+    y: NDArray[np.float64], scores: NDArray[np.float64], threshold: float
+) -> dict[str, float]:
+    flagged = scores >= threshold
+    true = float((y[flagged] >= 0.5).sum())
+    return {
+        "precision": true / flagged.sum() if flagged.any() else 1.0,
+        "recall": true / max(float((y >= 0.5).sum()), 1.0),
+    }
+
+
+def _smoothed(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average a curve over a twentieth of its points around each point, fewer at the ends."""
+    half = len(curve) // 40
+    total = np.append(0.0, np.cumsum(curve))
+    points = np.arange(len(curve))
+    low, high = np.maximum(points - half, 0), np.minimum(points + half + 1, len(curve))
+    return np.asarray((total[high] - total[low]) / (high - low))
