@@ -52,8 +52,8 @@ MENTION = ord("@")
 
 # Letters a reader takes for one another. Target first, then what folds into it.
 _FOLD = (
-    "\u0627\u0671\u0672\u0673\u0675\u0622\u0623\u0625",  # ALEF: wasla, wavy hamza, high hamza ...
-    "\u0628\u067b\u067e\u0680\u0750\u0751\u0752\u0753\u0754\u0755\u0756\u066e\u08a0",  # BEH: peh ...
+    "\u0627\u0671\u0672\u0673\u0675\u0622\u0623\u0625",  # ALEF: wasla, wavy hamza
+    "\u0628\u067b\u067e\u0680\u0750\u0751\u0752\u0753\u0754\u0755\u0756\u066e\u08a0",  # BEH: peh
     "\u062a\u0679\u067a\u067c\u067d\u067f",  # TEH: tteh, tteheh, ring, three dots, teheh
     "\u062c\u0683\u0684\u0686\u0687\u06bf",  # JEEM: nyeh, dyeh, tcheh, tcheheh
     "\u062d\u0681\u0682\u0685\u0757\u0758\u076e\u076f\u0772",  # HAH with foreign dots
@@ -70,8 +70,7 @@ _FOLD = (
     "\u063a\u06fc",  # GHAIN
     "\u0641\u06a1\u06a2\u06a3\u06a4\u06a5\u06a6\u0760\u0761",  # FEH: dotless, veh, peheh
     "\u0642\u06a7\u06a8\u066f",  # QAF: dotless, three dots (g in the Maghreb)
-    "\u0643\u063b\u063c\u06a9\u06aa\u06ab\u06ac\u06ad\u06ae\u06af\u06b0\u06b1\u06b2\u06b3\u06b4"
-    "\u0762\u0763\u0764",  # KAF: keheh, swash, ng, gaf
+    "\u0643\u063b\u063c\u06a9\u06aa\u06ab\u06ac\u06ad\u06ae\u06af\u06b0\u06b1\u06b2",  # KAF: gaf
     "\u0644\u06b5\u06b6\u06b7\u06b8\u076a",  # LAM
     "\u0645\u0765\u0766\u08a7",  # MEEM
     "\u0646\u06b9\u06ba\u06bb\u06bc\u06bd\u0767\u0768\u0769",  # NOON: ghunna, rnoon
@@ -145,7 +144,7 @@ class Batch:
 
 
 def normalize(text: str) -> Normalized:
-    """Normalize one text.
+    r"""Normalize one text.
 
     Parameters
     ----------
@@ -165,9 +164,9 @@ def normalize(text: str) -> Normalized:
     --------
     Tashkeel goes, letters that were spread out come together:
 
-    >>> normalize("\\u0643\\u064e\\u0640\\u0644\\u0652\\u0628").text == "\\u0643\\u0644\\u0628"
+    >>> normalize("\u0643\u064e\u0640\u0644\u0652\u0628").text == "\u0643\u0644\u0628"
     True
-    >>> normalize("\\u0643 . \\u0644 . \\u0628 !!").text == "\\u0643\\u0644\\u0628 ! !"
+    >>> normalize("\u0643 . \u0644 . \u0628 !!").text == "\u0643\u0644\u0628 ! !"
     True
     """
     batch = normalize_batch([text])
