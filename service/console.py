@@ -33,12 +33,12 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from models.errors import ModerationError
-from service import desk, entrance, wording
+from service import desk, entrance, people, person, wording
 from service.access import Moderator, me, my_sites
 from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
 from service.errors import NotFound as NothingThere
+from service.wording import LANGUAGES
 
-LANGUAGES = {"ar": "العربية", "en": "English"}  # each in its own words: "Arabic", "English"
 RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
 
 # Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
@@ -57,7 +57,7 @@ HEADERS = {
 }
 
 bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
-for pages in (entrance.bp, desk.bp):
+for pages in (entrance.bp, person.bp, people.bp, desk.bp):
     bp.register_blueprint(pages)
 
 csrf = CSRFProtect()
@@ -213,6 +213,7 @@ def _vocabulary() -> dict[str, Any]:
     locale = str(get_locale() or "ar")
     return {
         "account": g.get("account"),
+        "here": (request.view_args or {}).get("site_id") or session.get("site"),
         "direction": "rtl" if locale.partition("_")[0] in RIGHT_TO_LEFT else "ltr",
         "language": locale,
         "languages": LANGUAGES,

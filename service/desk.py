@@ -49,6 +49,7 @@ def work(site_id: str) -> Response | str:
     if lease is None:
         _forget(site.id)
         return render_template("console/empty.html", site=site)
+    session["site"] = site.id
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
     return render_template("console/work.html", **_shown(site, lease))

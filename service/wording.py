@@ -13,6 +13,12 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+#: The catalogues, each named in its own words ("Arabic" is written in Arabic letters).
+LANGUAGES: Mapping[str, str] = {
+    "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+    "en": "English",
+}
+
 LABEL_NAMES: Mapping[str, LazyString] = {
     "toxicity": _("Abuse"),
     "severe_toxicity": _("Severe abuse"),
@@ -52,9 +58,20 @@ ROLE_NAMES: Mapping[str, LazyString] = {
     "admin": _("Administrator"),
 }
 
-FIELD_NAMES: Mapping[str, LazyString] = {
-    "text": _("the text"),
-    "author.name": _("the pen name"),
+COMMAND_NAMES: Mapping[str, LazyString] = {
+    "approve": _("Approve"),
+    "reject": _("Reject"),
+    "skip": _("Skip"),
+    "escalate": _("Escalate"),
+    "undo": _("Undo"),
+    "note": _("Write a note"),
+    "reveal": _("Show what is blurred"),
+}
+
+THEME_NAMES: Mapping[str, LazyString] = {
+    "auto": _("As the system"),
+    "light": _("Light"),
+    "dark": _("Dark"),
 }
 
 # Words beside every number, so that nobody has to know what 0.83 means. The bounds are those of

@@ -26,6 +26,7 @@ from service.config import Settings
 from service.marking import marked
 from service.policy import Verdict
 from service.review_queue import Comment, ReviewQueue
+from service.wording import LANGUAGES
 
 PASSWORD = "correct horse battery"
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"
@@ -400,7 +401,7 @@ def test_arabic_comes_first_and_english_is_one_button_away(desk: Desk, accounts:
     assert '<html lang="en"' in again.get("/demo/work"), "the choice was forgotten"
 
 
-@pytest.mark.parametrize("language", sorted(console.LANGUAGES))
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_every_phrase_is_translated_and_the_compiled_catalogue_is_up_to_date(
     language: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,86 @@
+"""The people of the newsroom, for administrators: invite, assign, disable, reset."""
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from service.access import needs, services
+from service.accounts import AccountError
+from service.errors import AccountExists
+from service.wording import ROLE_NAMES
+from service.wording import gettext as _
+
+bp = Blueprint("people", __name__, url_prefix="/people")
+
+
+@bp.get("")
+@needs("admin")
+def everybody() -> str:
+    """List everybody."""
+    return _page()
+
+
+@bp.post("")
+@needs("admin")
+def invite() -> ResponseReturnValue:
+    """Create an account and show the link with which its owner chooses a password."""
+    name, role = request.form.get("name", ""), request.form.get("role", "")
+    try:
+        token = services().accounts.invite(name, role, sites=_sites())
+    except AccountExists:
+        return _page(complaint=_("This name is taken.")), 422
+    except AccountError as refusal:
+        return _page(complaint=_complaint(refusal)), 422
+    return _page(link=_link(token), invited=name)
+
+
+@bp.post("/<name>")
+@needs("admin")
+def act(name: str) -> ResponseReturnValue:
+    """Do what the pressed button says with one person."""
+    accounts = services().accounts
+    try:
+        match request.form.get("action"):
+            case "disable":
+                accounts.disable(name)
+            case "enable":
+                accounts.enable(name)
+            case "change":
+                accounts.change(name, role=request.form.get("role", ""), sites=_sites())
+            case "reset":
+                return _page(link=_link(accounts.reset(name)), invited=name)
+            case "log_out":
+                for session in accounts.sessions(name):
+                    accounts.close_session(name, session.digest)
+    except AccountError as refusal:
+        return _page(complaint=_complaint(refusal)), 422
+    flash(_("Saved."))
+    return redirect(url_for(".everybody"), 303)
+
+
+def _sites() -> list[str] | None:
+    chosen = request.form.getlist("sites")
+    return None if "*" in chosen or not chosen else chosen
+
+
+def _link(token: str) -> str:
+    return url_for("console.entrance.invitation", token=token, _external=True)
+
+
+def _complaint(refusal: AccountError) -> str:
+    return {
+        "bad_name": _("A name has 2 to 64 letters, digits or . _ @ + -"),
+        "last_admin": _("The last administrator can neither be disabled nor demoted."),
+    }.get(refusal.code, _("That did not work"))
+
+
+def _page(**words: object) -> str:
+    accounts = services().accounts
+    everybody = accounts.list()
+    return render_template(
+        "console/people.html",
+        people=everybody,
+        sessions={person.name: accounts.sessions(person.name) for person in everybody},
+        roles=ROLE_NAMES,
+        sites=services().sites.list(),
+        **words,
+    )

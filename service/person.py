@@ -1,0 +1,137 @@
+"""One's own place: what a person chooses for their desk, their password, codes and sessions."""
+
+import re
+from collections.abc import Mapping
+
+import pyotp
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from werkzeug.datastructures import MultiDict
+
+from service.access import me, services
+from service.accounts import AccountError, Preferences, session_digest
+from service.desk import KEYS
+from service.errors import InvalidRequest
+from service.wording import COMMAND_NAMES, LANGUAGES, THEME_NAMES
+from service.wording import gettext as _
+
+bp = Blueprint("person", __name__)
+
+MAX_REPLIES, MAX_REPLY_LENGTH = 30, 500
+
+
+@bp.route("/me", methods=["GET", "POST"])
+def mine() -> ResponseReturnValue:
+    """Show and keep what this person chooses."""
+    if request.method == "GET":
+        return _page()
+    try:
+        chosen = preferences_from(request.form, tuple(LANGUAGES))
+    except InvalidRequest as refusal:
+        return _page(complaint=_COMPLAINTS[refusal.errors[0].field]()), 422
+    services().accounts.save_preferences(me().name, chosen)
+    session["language"] = chosen.language
+    flash(_("Saved."))
+    return redirect(url_for(".mine"), 303)
+
+
+@bp.post("/me/password")
+def change_password() -> ResponseReturnValue:
+    """Replace the password of somebody who knows the old one, and end their other sessions."""
+    accounts, form = services().accounts, request.form
+    known = accounts.authenticate(me().name, form.get("old", ""), address=request.remote_addr or "")
+    if known is None:
+        return _page(complaint=_("The old password is wrong.")), 422
+    try:
+        accounts.set_password(me().name, form.get("password", ""))
+    except AccountError:
+        return _page(complaint=_("A password has 10 characters or more.")), 422
+    session.clear()
+    flash(_("The password is changed. Log in with the new one."))
+    return redirect(url_for("console.entrance.log_in"), 303)
+
+
+@bp.post("/me/totp")
+def totp() -> ResponseReturnValue:
+    """Propose, confirm or remove the second factor."""
+    accounts, name, step = services().accounts, me().name, request.form.get("step", "")
+    if step == "propose":
+        secret = accounts.propose_totp(name)
+        uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="Hakam")
+        return _page(secret=" ".join(re.findall(".{1,4}", secret)), uri=uri)
+    if step == "confirm":
+        if not accounts.confirm_totp(name, request.form.get("code", "")):
+            return _page(complaint=_("The code is wrong. Start again.")), 422
+        flash(_("From now on the log-in also asks for a code."))
+    if step == "remove":
+        accounts.remove_totp(name)
+        flash(_("The log-in asks for the password only."))
+    return redirect(url_for(".mine"), 303)
+
+
+@bp.post("/me/sessions")
+def close_session() -> ResponseReturnValue:
+    """End one of this person's sessions."""
+    services().accounts.close_session(me().name, request.form.get("digest", ""))
+    flash(_("That session has ended."))
+    return redirect(url_for(".mine"), 303)
+
+
+def preferences_from(form: MultiDict[str, str], languages: tuple[str, ...]) -> Preferences:
+    """Read the form of the desk's preferences.
+
+    Raises
+    ------
+    InvalidRequest
+        ``keys``: two commands share a key, or a key is not one of a to z; ``replies``: too many
+        or too long.
+    """
+    keys = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
+    if len(set(keys.values())) < len(keys) or not all(map(_is_letter, keys.values())):
+        raise InvalidRequest.of("keys", "expected a different letter for every command")
+    replies = tuple(filter(None, (line.strip() for line in form.get("replies", "").split("\n"))))
+    if len(replies) > MAX_REPLIES or max(map(len, replies), default=0) > MAX_REPLY_LENGTH:
+        raise InvalidRequest.of("replies", f"expected at most {MAX_REPLIES} lines")
+    return Preferences(
+        language=_one_of(languages, form.get("language", "")),
+        theme=_one_of(tuple(THEME_NAMES), form.get("theme", "")),
+        blur="blur" in form,
+        greyscale="greyscale" in form,
+        break_minutes=_within(form.get("break_minutes", 50, type=int), 0, 480),
+        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), 0, 1000),
+        keys={command: key for command, key in keys.items() if key != KEYS[command]},
+        replies=replies,
+    )
+
+
+_COMPLAINTS = {
+    "keys": lambda: _("Every command needs a letter of its own, a to z."),
+    "replies": lambda: _("At most 30 saved replies of 500 characters, one on each line."),
+}
+
+
+def _is_letter(key: str) -> bool:
+    return bool(re.fullmatch("[a-z]", key))
+
+
+def _one_of(choices: tuple[str, ...], chosen: str) -> str:
+    return chosen if chosen in choices else choices[0]
+
+
+def _within(number: int, low: int, high: int) -> int:
+    return max(low, min(number, high))
+
+
+def _page(**words: object) -> str:
+    keys: Mapping[str, str] = {**KEYS, **me().preferences.keys}
+    return render_template(
+        "console/person.html",
+        preferences=me().preferences,
+        keys=keys,
+        commands=COMMAND_NAMES,
+        themes=THEME_NAMES,
+        sessions=services().accounts.sessions(me().name),
+        this_session=session_digest(current_user.session_id),
+        **words,
+    )
