@@ -1,175 +1,405 @@
 -- The verbs of the review queue; ARGV[1] names the verb. Keys, fields and states are described at
--- the top of review_queue.py. Where memory may run out, a verb's first write is one that Redis
--- refuses then, so that it writes everything or nothing.
+-- the top of review_queue.py. The first write of a verb that takes something in is one that Redis
+-- refuses when its memory is full, so such a verb writes everything or nothing.
 
-local ID_LENGTH = 22
+local PAGE = 8
 
 local function text_of(id, item)
   return redis.call('HGET', TEXTS, id .. ':' .. item.version)
 end
 
-local function facet_members(id, item) -- 'at' lists all items by time of arrival
-  local members = { 'at' .. string.format('%013d', item.since) .. id }
-  for _, facet in ipairs(item.facets) do
-    members[#members + 1] = facet .. string.format('%013d', item.due) .. id
+local function view(entry) -- an entry, what may be erased beside it, and whether it stands
+  local facts = cjson.decode(entry[2][2])
+  local field, item = facts.item_id .. ':' .. facts.version, load(facts.item_id)
+  local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
+  local stands = 1
+  for _, undone in ipairs(item and item.undone or {}) do
+    if undone == entry[1] then stands = 0 end
   end
-  return members
+  return { entry[1], entry[2][2], texts[1], texts[2], stands }
 end
 
-local function line_up(id, item) -- into the line, at the place its due time gives it
-  item.state, item.owner, item.expires = 'pending', nil, nil
-  save(id, item)
-  redis.call('ZADD', PENDING, item.due, id)
-  for _, member in ipairs(facet_members(id, item)) do redis.call('ZADD', FACETS, 0, member) end
+local function shown(id, item)
+  return { 'ok', id, cjson.encode(item), text_of(id, item) }
 end
 
-local function take_out(id, item) -- of the line and of every lease
-  redis.call('ZREM', LEASES, id)
-  if redis.call('ZREM', PENDING, id) == 1 then
-    redis.call('ZREM', FACETS, unpack(facet_members(id, item)))
-  end
-end
+-- Who may have an item
 
 local function return_expired(at)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', at)) do
     local item = load(id)
     item.abandoned = item.abandoned + 1
     line_up(id, item)
-    redis.call('ZREM', LEASES, id)
   end
 end
 
 local function why_lost(item, token, at) -- false while the token gives the right to decide
   if not item then return 'missing' end
-  if item.token ~= token or item.state ~= 'leased' then
+  if item.token ~= tonumber(token) or item.state ~= 'leased' then
     return item.void or (item.state == 'decided' and 'decided') or 'expired'
   end
   return item.expires <= at and 'expired'
 end
 
--- A stream entry is a JSON body and the SHA-1 of the digest before it and this body.
-local function append(context, facts)
-  local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
-  local body = cjson.encode(context):sub(1, -2) .. ',' .. facts:sub(2)
-  local digest = redis.sha1hex((last and last[2][4] or '') .. body)
-  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
+local function page_of(facet, from) -- the next few ids of a line; the whole line is facet ''
+  if facet == '' then return redis.call('ZRANGE', PENDING, from, from + PAGE - 1) end
+  local first, last = '[' .. facet, '(' .. facet .. ':' -- digits follow, and they sort before ':'
+  local ids = redis.call('ZRANGEBYLEX', FACETS, first, last, 'LIMIT', from, PAGE)
+  for place, member in ipairs(ids) do ids[place] = member:sub(-ID_LENGTH) end
+  return ids
+end
+
+-- The most urgent item of a line that is not barred for this moderator. Only what this moderator
+-- skipped or has judged before is stepped over, so the length of the line does not matter.
+local function first_for(moderator, facet, at)
+  local from = 0
+  repeat
+    local ids = page_of(facet, from)
+    for _, id in ipairs(ids) do
+      local till = redis.call('ZSCORE', BARRED, id .. moderator)
+      if not till or tonumber(till) <= at then return id end
+    end
+    from = from + PAGE
+  until #ids < PAGE
+end
+
+local function bar(id, moderator, till)
+  redis.call('ZADD', BARRED, till, id .. moderator)
+end
+
+-- What follows from a decision
+
+local function tell(id, item, entry, at) -- the site is to hear of this entry
+  item.undelivered = item.undelivered or {}
+  table.insert(item.undelivered, entry)
+  if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
+end
+
+local function count_author(item, action, decided, step)
+  for _, facet in ipairs(item.facets) do
+    if facet:sub(1, 2) == 'us' then
+      local counts = cjson.decode(redis.call('HGET', AUTHORS, facet)
+        or '{"approve":0,"reject":0,"rejections":""}')
+      counts.first_seen = counts.first_seen or item.since
+      counts[action] = counts[action] + step
+      if action == 'reject' then -- times of the last rejections, each 13 digits and a blank
+        local time = string.format('%013d ', decided)
+        counts.rejections = step > 0 and (time .. counts.rejections):sub(1, 14 * MAX_REJECTIONS)
+          or counts.rejections:gsub(time, '', 1)
+      end
+      redis.call('HSET', AUTHORS, facet, cjson.encode(counts))
+    end
+  end
+end
+
+-- The consequences of a decision for its author; with step -1 they are taken back. An appeal that
+-- is upheld changes nothing; one that is granted reverses the decision it is about.
+local function weigh(item, step)
+  local appeal = item.appeal
+  if item.calibration or (appeal and appeal.action == item.action) then return end
+  count_author(item, item.action, item.decided, step)
+  if not appeal then return end
+  count_author(item, appeal.action, appeal.decided, -step)
+  local first = load(appeal.item_id)
+  if not first then return end
+  first.undone = first.undone or {}
+  if step > 0 then table.insert(first.undone, appeal.decision) else table.remove(first.undone) end
+  if #first.undone == 0 then first.undone = nil end
+  save(appeal.item_id, first)
+end
+
+local function forget_opinions(id, item)
+  for _, opinion in ipairs(item.opinions or {}) do
+    redis.call('ZREM', BARRED, id .. opinion.moderator)
+  end
+  item.opinions, item.escalated = nil, nil
+end
+
+local function keep_note(id, item, note)
+  if note == '' then return end
+  redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, note)
+end
+
+local function close(id, item, at, request, action, facts, note, more)
+  more = more or {}
+  if item.appeal then
+    more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
+  end
+  more.expected = item.calibration
+  item.decision = record(item.calibration and 'calibration' or 'decision', id, item, at, facts, more)
+  item.last, item.request, item.action, item.decided = item.decision, request, action, at
+  keep_note(id, item, note)
+  take_out(id, item)
+  forget_opinions(id, item)
+  item.state, item.owner, item.expires = 'decided', nil, nil
+  weigh(item, 1)
+  if not item.calibration then tell(id, item, item.decision, at) end
+  redis.call('ZADD', RETENTION, at, id .. ':' .. item.version)
+  save(id, item)
+end
+
+local function reopen(id, item, at, request, facts)
+  item.last = record('undo', id, item, at, facts, { undoes = item.decision })
+  item.undone = item.undone or {}
+  table.insert(item.undone, item.decision)
+  weigh(item, -1)
+  if not item.calibration then tell(id, item, item.last, at) end
+  redis.call('ZREM', RETENTION, id .. ':' .. item.version)
+  item.decision, item.decided, item.action, item.request = nil, nil, nil, request
+  line_up(id, item)
+end
+
+local function give_opinion(id, item, at, moderator, request, action, facts, note)
+  item.last, item.request = record('opinion', id, item, at, facts), request
+  keep_note(id, item, note)
+  item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
+  item.opinions = item.opinions or {}
+  table.insert(item.opinions, { moderator = moderator, action = action })
+  bar(id, moderator, '+inf')
+  line_up(id, item)
 end
 
 local verbs = {}
 
+-- Comments come in
+
 function verbs.enqueue(id, digest, slack, facts, content)
   local at, item = now(), load(id)
-  if item and item.digest == digest then return { 0, item.version, item.state } end
-  local open = item and item.state ~= 'decided'
+  if item and item.digest == digest and item.state ~= 'withdrawn' then
+    return { 0, item.version, item.state }
+  end
+  local open = item and (item.state == 'pending' or item.state == 'leased')
   local fresh = cjson.decode(facts)
   fresh.digest = digest
-  fresh.version = item and item.version + 1 or 1
-  fresh.token = item and item.token or 0
-  fresh.abandoned = open and item.abandoned or 0
-  fresh.since = open and item.since or at -- an edit does not send an open comment back in the line
+  fresh.version, fresh.token, fresh.abandoned, fresh.since = 1, 0, 0, at
+  if item then
+    fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
+    fresh.undelivered, fresh.attempts, fresh.undone = item.undelivered, item.attempts, item.undone
+  end
+  if open then fresh.since, fresh.abandoned = item.since, item.abandoned end -- keeps its place
   fresh.due = fresh.since + slack
-  fresh.void = item and item.state == 'leased' and 'edited' or nil
-  fresh.undelivered, fresh.attempts = item and item.undelivered, item and item.attempts
   redis.call('HSET', TEXTS, id .. ':' .. fresh.version, content)
   if open then
     take_out(id, item)
+    forget_opinions(id, item)
     redis.call('HDEL', TEXTS, id .. ':' .. item.version)
   end
   line_up(id, fresh)
   return { 1, fresh.version, 'pending' }
 end
 
-function verbs.lease(moderator, lease_ms, facet)
+function verbs.withdraw(id, facts)
+  local at, item = now(), load(id)
+  if not item then return { 'missing' } end
+  if item.state ~= 'pending' and item.state ~= 'leased' then return { 'ok', 0 } end
+  record('withdrawal', id, item, at, facts)
+  take_out(id, item)
+  forget_opinions(id, item)
+  redis.call('HDEL', TEXTS, id .. ':' .. item.version)
+  item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+  save(id, item)
+  return { 'ok', 1 }
+end
+
+function verbs.appeal(id, decision, slack, statement)
+  local at, known, entry = now(), load(id), entry_of(decision)
+  if known then return { 'ok', 0, known.version, known.state } end
+  local facts = entry and cjson.decode(entry[2][2])
+  local item = facts and facts.kind == 'decision' and load(facts.item_id)
+  if not item then return { 'missing' } end
+  local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
+  if not content then return { 'gone' } end
+  redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',"appeal":' .. statement .. '}')
+  bar(id, facts.moderator, '+inf')
+  line_up(id, {
+    comment_id = facts.comment_id, verdict = facts.verdict, facets = item.facets, digest = '',
+    version = 1, token = 0, abandoned = 0, since = at, due = at + slack,
+    appeal = {
+      decision = decision, item_id = facts.item_id, action = facts.action,
+      decided = facts.decided_at,
+    },
+  })
+  return { 'ok', 1, 1, 'pending' }
+end
+
+-- One moderator, one item
+
+function verbs.lease(moderator, lease_ms, facet, senior)
   local at = now()
   return_expired(at)
-  local id
-  if facet == '' then
-    id = redis.call('ZRANGE', PENDING, 0, 0)[1]
-  else
-    local first = redis.call('ZRANGEBYLEX', FACETS, '[' .. facet, '(' .. facet .. ':', 'LIMIT', 0, 1)
-    id = first[1] and first[1]:sub(-ID_LENGTH)
-  end
-  if not id then return {} end
+  redis.call('ZREMRANGEBYSCORE', BARRED, '-inf', at)
+  local id = senior == '1' and facet == '' and first_for(moderator, 'es', at)
+    or first_for(moderator, facet, at)
+  if not id then return { 'none' } end
   local item = load(id)
+  take_out(id, item)
   item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
   item.token, item.void = item.token + 1, nil
   save(id, item)
-  take_out(id, item)
   redis.call('ZADD', LEASES, item.expires, id)
-  return { id, cjson.encode(item), text_of(id, item) }
+  return shown(id, item)
 end
 
 function verbs.renew(id, token, lease_ms)
   local at, item = now(), load(id)
-  local lost = why_lost(item, tonumber(token), at)
+  local lost = why_lost(item, token, at)
   if lost then return { lost } end
   item.expires = at + lease_ms
   save(id, item)
   redis.call('ZADD', LEASES, item.expires, id)
-  return { 'ok', cjson.encode(item), text_of(id, item) }
+  return shown(id, item)
 end
 
-function verbs.release(id, token)
-  local item = load(id)
-  local lost = why_lost(item, tonumber(token), now())
+function verbs.release(id, token, skip_ms)
+  local at, item = now(), load(id)
+  local lost = why_lost(item, token, at)
   if lost then return { lost } end
+  if tonumber(skip_ms) > 0 then bar(id, item.owner, at + skip_ms) end
   line_up(id, item)
-  redis.call('ZREM', LEASES, id)
   return { 'ok' }
 end
 
-function verbs.decide(id, token, moderator, request, facts, note)
+function verbs.escalate(id, token)
+  local item = load(id)
+  local lost = why_lost(item, token, now())
+  if lost then return { lost } end
+  item.escalated = true
+  line_up(id, item)
+  return { 'ok' }
+end
+
+function verbs.decide(id, token, moderator, request, action, facts, note)
   local at, item = now(), load(id)
-  token = tonumber(token)
-  if item and item.state == 'decided' and item.request == request then
-    return { 'ok', entry_of(item.decision), text_of(id, item), note }
-  end
+  if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
   local lost = why_lost(item, token, at) or (item.owner ~= moderator and 'expired')
   if lost then return { lost } end
-  item.decision = append({
-    item_id = id, version = item.version, token = token, verdict = item.verdict,
-    comment_id = item.comment_id, enqueued_at = item.since, decided_at = at,
-  }, facts)
-  item.state, item.owner, item.expires = 'decided', nil, nil
-  item.request, item.decided = request, at
-  item.undelivered = item.undelivered or {}
-  table.insert(item.undelivered, item.decision)
-  save(id, item)
-  if note ~= '' then redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. token, note) end
-  redis.call('ZREM', LEASES, id)
-  if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
-  return { 'ok', entry_of(item.decision), text_of(id, item), note }
+  local first = item.opinions and item.opinions[1]
+  if item.blind and not item.escalated and not (first and first.action == action) then
+    give_opinion(id, item, at, moderator, request, action, facts, note)
+  else
+    close(id, item, at, request, action, facts, note)
+  end
+  return { 'ok', view(entry_of(item.last)) }
 end
+
+function verbs.undo(id, request, window_ms, facts)
+  local at, item = now(), load(id)
+  if not item then return { 'missing' } end
+  if item.request ~= request then
+    if item.state ~= 'decided' then return { 'undecided' } end
+    if at - item.decided > tonumber(window_ms) then return { 'late' } end
+    reopen(id, item, at, request, facts)
+  end
+  return { 'ok', view(entry_of(item.last)) }
+end
+
+-- Many items at once
+
+local function bulk_answer(request, entries)
+  local answer = { 'ok' }
+  for _, entry in ipairs(entries) do answer[#answer + 1] = view(entry_of(entry)) end
+  return answer
+end
+
+function verbs.bulk(request, action, facts, note, ...)
+  local at, known, chosen, entries = now(), redis.call('HGET', BULKS, request), { ... }, {}
+  if known then return bulk_answer(request, cjson.decode(known)) end
+  local items = {}
+  for place = 1, #chosen, 2 do
+    local item = load(chosen[place])
+    if not item or item.state ~= 'pending' or item.version ~= tonumber(chosen[place + 1]) then
+      return { 'changed' }
+    end
+    items[chosen[place]] = item
+  end
+  for place = 1, #chosen, 2 do
+    local id = chosen[place]
+    local item = items[id]
+    item.token = item.token + 1
+    close(id, item, at, request, action, facts, note, { bulk = request })
+    entries[#entries + 1] = item.decision
+  end
+  redis.call('HSET', BULKS, request, cjson.encode(entries))
+  redis.call('ZADD', RETENTION, at, 'bulk:' .. request)
+  return bulk_answer(request, entries)
+end
+
+function verbs.undo_bulk(bulk, request, window_ms, facts)
+  local at, known = now(), redis.call('HGET', BULKS, request)
+  if known then return bulk_answer(request, cjson.decode(known)) end
+  local decided = redis.call('HGET', BULKS, bulk)
+  if not decided then return { 'missing' } end
+  local items, entries = {}, {}
+  for place, entry in ipairs(cjson.decode(decided)) do
+    local id = cjson.decode(entry_of(entry)[2][2]).item_id
+    local item = load(id)
+    if not item or item.decision ~= entry then return { 'changed' } end
+    if at - item.decided > tonumber(window_ms) then return { 'late' } end
+    items[place] = { id, item }
+  end
+  for place, pair in ipairs(items) do
+    reopen(pair[1], pair[2], at, request, facts)
+    entries[place] = pair[2].last
+  end
+  redis.call('HSET', BULKS, request, cjson.encode(entries))
+  redis.call('ZADD', RETENTION, at, 'bulk:' .. request)
+  return bulk_answer(request, entries)
+end
+
+-- Looking
 
 function verbs.item(id)
   local item = load(id)
-  if not item then return {} end
-  if item.state == 'leased' and item.expires <= now() then
+  if not item then return { 'missing' } end
+  if item.state == 'leased' and item.expires <= now() then -- as the next lease will find it
     item.state, item.owner, item.expires = 'pending', nil, nil
     item.abandoned = item.abandoned + 1
   end
-  return { id, cjson.encode(item), text_of(id, item) }
+  return shown(id, item)
+end
+
+local function shown_all(ids)
+  local answer = {}
+  for place, id in ipairs(ids) do answer[place] = shown(id, load(id)) end
+  return answer
+end
+
+function verbs.waiting(facet, limit)
+  local ids, from = {}, 0
+  repeat
+    local page = page_of(facet, from)
+    for _, id in ipairs(page) do ids[#ids + 1] = #ids < tonumber(limit) and id or nil end
+    from = from + PAGE
+  until #page < PAGE or from >= tonumber(limit)
+  return shown_all(ids)
+end
+
+function verbs.held()
+  return shown_all(redis.call('ZRANGEBYSCORE', LEASES, '(' .. now(), '+inf'))
+end
+
+function verbs.author(facet)
+  return { redis.call('HGET', AUTHORS, facet) }
 end
 
 function verbs.stats()
   local at = now()
   local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
-  local pending = redis.call('ZCARD', PENDING) + redis.call('ZCARD', LEASES) - leased
+  local escalated = redis.call('ZLEXCOUNT', FACETS, '[es', '(et')
+  local expired = redis.call('ZCARD', LEASES) - leased
   local first = redis.call('ZRANGEBYLEX', FACETS, '[at', '(au', 'LIMIT', 0, 1)[1]
-  local oldest = first and at - first:sub(3, 15) or 0
   return {
-    pending, leased, oldest, redis.call('XLEN', DECISIONS), redis.call('ZCARD', OUTBOX),
-    redis.call('ZCARD', DEAD),
+    redis.call('ZCARD', PENDING) + escalated + expired, leased,
+    first and at - first:sub(3, 15) or 0, redis.call('XLEN', DECISIONS),
+    redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
+    redis.call('ZLEXCOUNT', FACETS, '[tr', '(ts'),
   }
 end
 
 function verbs.decisions(after, limit)
   local answer = {}
-  for _, entry in ipairs(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit)) do
-    local facts = cjson.decode(entry[2][2])
-    local field = facts.item_id .. ':' .. facts.version
-    local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
-    answer[#answer + 1] = { { entry[1], entry[2][2], entry[2][4] }, texts[1], texts[2] }
+  for place, entry in ipairs(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit)) do
+    answer[place] = view(entry)
   end
   return answer
 end

@@ -1,8 +1,8 @@
 -- Opening of every script: the keys of one site (service/store.py passes them, always all of them
--- and in this order), the clock, an item's record, the chain of the decision stream.
+-- and in this order), the clock, an item's record, its place in the line, the decision stream.
 
-local ITEMS, TEXTS, PENDING, ESCALATED, FACETS, LEASES, BARRED, DECISIONS, OUTBOX, DEAD, ENDPOINT,
-  AUTHORS, BULKS, RETENTION = unpack(KEYS)
+local ITEMS, TEXTS, PENDING, FACETS, LEASES, BARRED, DECISIONS, OUTBOX, DEAD, ENDPOINT, AUTHORS,
+  BULKS, RETENTION = unpack(KEYS)
 
 local function now() -- milliseconds since the epoch by Redis' own clock
   local time = redis.call('TIME')
@@ -18,7 +18,56 @@ local function save(id, item)
   redis.call('HSET', ITEMS, id, cjson.encode(item))
 end
 
-local function entry_of(id) -- a decision: stream id, body, digest
-  local entry = redis.call('XRANGE', DECISIONS, id, id)[1]
-  return entry and { entry[1], entry[2][2], entry[2][4] }
+-- The line
+
+local function facet_members(id, item) -- entries of a waiting item in the facets
+  local due = string.format('%013d', item.due) .. id
+  local members = { 'at' .. string.format('%013d', item.since) .. id }
+  if item.escalated then -- for seniors, whatever they look for
+    members[2] = 'es' .. due
+    return members
+  end
+  for _, facet in ipairs(item.facets) do members[#members + 1] = facet .. due end
+  if item.abandoned >= TROUBLED_AFTER then members[#members + 1] = 'tr' .. due end
+  return members
+end
+
+local function line_up(id, item) -- into the line, at the place its due time gives it
+  item.state, item.owner, item.expires = 'pending', nil, nil
+  save(id, item)
+  if not item.escalated then redis.call('ZADD', PENDING, item.due, id) end
+  for _, member in ipairs(facet_members(id, item)) do redis.call('ZADD', FACETS, 0, member) end
+  redis.call('ZREM', LEASES, id)
+end
+
+local function take_out(id, item) -- of the line and of every lease
+  if item.state == 'pending' then
+    redis.call('ZREM', PENDING, id)
+    redis.call('ZREM', FACETS, unpack(facet_members(id, item)))
+  end
+  redis.call('ZREM', LEASES, id)
+end
+
+-- The decision stream
+
+-- An entry is a JSON body and the SHA-1 of the digest before it and this body. `facts` comes as
+-- JSON from Python and is not parsed here, because Lua cannot tell [] from {}.
+local function append(context, facts)
+  local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
+  local body = cjson.encode(context):sub(1, -2) .. ',' .. facts:sub(2)
+  local digest = redis.sha1hex((last and last[2][4] or '') .. body)
+  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
+end
+
+local function record(kind, id, item, at, facts, more) -- an entry about an item; returns its id
+  local context = {
+    kind = kind, item_id = id, version = item.version, token = item.token, verdict = item.verdict,
+    comment_id = item.comment_id, enqueued_at = item.since, decided_at = at,
+  }
+  for name, value in pairs(more or {}) do context[name] = value end
+  return append(context, facts)
+end
+
+local function entry_of(id)
+  return redis.call('XRANGE', DECISIONS, id, id)[1]
 end

@@ -21,7 +21,6 @@ SITE_KEYS = (
     "items",
     "texts",
     "pending",
-    "escalated",
     "facets",
     "leases",
     "barred",
@@ -33,6 +32,16 @@ SITE_KEYS = (
     "bulks",
     "retention",
 )
+
+ID_LENGTH = 22  # characters of an item's id
+TROUBLED_AFTER = 3  # leases that ran out; then people are told that an item keeps being left
+MAX_REJECTIONS = 20  # of an author, whose times are kept
+
+CONSTANTS = {
+    "ID_LENGTH": ID_LENGTH,
+    "TROUBLED_AFTER": TROUBLED_AFTER,
+    "MAX_REJECTIONS": MAX_REJECTIONS,
+}
 
 
 def site_keys(site_id: str) -> tuple[str, ...]:
@@ -60,9 +69,9 @@ class Verbs:
     def __init__(self, redis: Redis, file_name: str) -> None:
         self._redis: Any = redis  # its stubs type every answer as "awaitable or not"
         here = Path(__file__).parent
-        self._script = "\n".join(
-            (here / name).read_text(encoding="utf-8") for name in ("site.lua", file_name)
-        )
+        constants = "".join(f"local {name} = {value}\n" for name, value in CONSTANTS.items())
+        parts = [(here / name).read_text(encoding="utf-8") for name in ("site.lua", file_name)]
+        self._script = constants + "\n".join(parts)
         self._digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Sequence[Any]:

@@ -30,7 +30,7 @@ function verbs.claim(hold_ms)
   save(id, item)
   redis.call('ZADD', OUTBOX, at + hold_ms, id)
   local entry = entry_of(item.undelivered[1])
-  return { id, entry[1], entry[2], item.attempts }
+  return { id, entry[1], entry[2][2], item.attempts }
 end
 
 function verbs.delivered(id, delivery)

@@ -24,7 +24,7 @@ from service.errors import (
 )
 from service.policy import Verdict
 from service.review_queue import Comment, Decision, Lease, ReviewQueue, head_start
-from service.store import site_keys
+from service.store import TROUBLED_AFTER, site_keys
 
 pytestmark = pytest.mark.every_redis
 
@@ -187,6 +187,74 @@ def test_moderators_can_ask_for_a_label(queue: ReviewQueue) -> None:
     assert leased(queue, label="insult").item.comment.id == "c-1"
 
 
+@pytest.mark.parametrize("name", ["article_id", "author_id", "dialect"])
+def test_moderators_can_ask_for_an_article_an_author_or_a_dialect(
+    queue: ReviewQueue, name: str
+) -> None:
+    enqueue(queue, 1, score=0.9, **{name: "this"})
+    enqueue(queue, 2, score=0.2, **{name: "that"})
+    enqueue(queue, 3, score=0.6, **{name: "that"})
+    wanted: dict[str, str] = {name: "that"}
+    listed = [item.comment.id for item in queue.waiting("demo", **wanted)]  # type: ignore[arg-type]
+    assert listed == ["c-3", "c-2"]
+    assert [leased(queue, **wanted).item.comment.id for _ in range(2)] == ["c-3", "c-2"]
+    assert queue.lease("demo", "amal", **wanted) is None  # type: ignore[arg-type]
+    assert leased(queue).item.comment.id == "c-1"
+
+
+def test_a_released_item_is_found_by_its_filters_again(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue, label="insult")
+    assert queue.waiting("demo", author_id="reader-7") == []
+    queue.release("demo", lease.item.id, lease.token)
+    assert len(queue.waiting("demo", author_id="reader-7")) == 1
+
+
+def test_two_filters_at_once_are_refused(queue: ReviewQueue) -> None:
+    with pytest.raises(InvalidRequest, match="one filter"):
+        queue.lease("demo", "amal", label="insult", author_id="reader-7")
+
+
+def age(redis: Redis, item_id: str, seconds: float) -> None:
+    """Let an item have arrived `seconds` earlier than it did."""
+    record = json.loads(str(redis.hget("{hakam:demo}:items", item_id)))
+    for name in ("since", "due"):
+        record[name] -= int(seconds * 1000)
+    redis.hset("{hakam:demo}:items", item_id, json.dumps(record))
+    redis.zincrby("{hakam:demo}:pending", -seconds * 1000, item_id)
+
+
+def test_a_mild_old_comment_goes_before_the_most_severe_after_one_time_target(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    old = enqueue(queue, 1, score=0.0)
+    enqueue(queue, 2, score=1.0, reach=10**6)
+    assert [item.comment.id for item in queue.waiting("demo")] == ["c-2", "c-1"]
+    age(redis, old, 3600)
+    assert [item.comment.id for item in queue.waiting("demo")] == ["c-1", "c-2"]
+
+
+def test_the_site_chooses_its_time_target(queue: ReviewQueue) -> None:
+    for target in (60, 600):
+        made = queue.enqueue(
+            "demo", comment(target), VERDICT, scores={}, time_target_seconds=target
+        )
+        item = queue.item("demo", made.item_id)
+        wait = target * (1 - head_start(0.8, None))
+        assert item.due_at - item.enqueued_at == pytest.approx(wait, abs=0.01)
+
+
+def test_the_oldest_waiting_item_is_known_though_it_is_not_the_most_urgent(
+    queue: ReviewQueue,
+) -> None:
+    assert queue.stats("demo").oldest_seconds == 0
+    first = queue.item("demo", enqueue(queue, 1, score=0.1))
+    second = queue.item("demo", enqueue(queue, 2, score=0.9))
+    assert queue.waiting("demo") == [second, first]
+    later = await_condition(lambda: queue.stats("demo").oldest_seconds, what="some age")
+    assert later >= second.enqueued_at - first.enqueued_at
+
+
 # One moderator, one item
 
 
@@ -240,6 +308,63 @@ def test_a_released_item_can_be_leased_by_somebody_else(queue: ReviewQueue) -> N
     assert leased(queue, "basma").item.id == lease.item.id
     with pytest.raises(LeaseLost):
         queue.release("demo", lease.item.id, lease.token)
+
+
+def test_who_skips_an_item_is_not_offered_it_again_for_a_while(redis: Redis) -> None:
+    queue = ReviewQueue(redis, skip_seconds=0.05)
+    patient = ReviewQueue(redis, skip_seconds=1000)
+    enqueue(queue)
+    for place, patience in ((1, patient), (2, queue)):
+        lease = leased(queue, "basma" if place == 1 else "amal")
+        patience.skip("demo", lease.item.id, lease.token)
+    await_condition(lambda: queue.lease("demo", "amal"), what="the end of the short skip")
+    assert queue.lease("demo", "basma") is None
+
+
+def test_a_skipped_item_is_offered_to_others_at_once(queue: ReviewQueue) -> None:
+    enqueue(queue, 1, score=0.9)
+    enqueue(queue, 2, score=0.1)
+    for skipped in ("c-1", "c-2"):
+        lease = leased(queue)
+        assert lease.item.comment.id == skipped
+        queue.skip("demo", lease.item.id, lease.token)
+    assert queue.lease("demo", "amal") is None
+    assert leased(queue, "basma").item.comment.id == "c-1"
+
+
+def test_a_moderator_who_skipped_many_still_finds_the_rest(queue: ReviewQueue) -> None:
+    for number in range(30):
+        enqueue(queue, number)
+    for _ in range(29):
+        lease = leased(queue)
+        queue.skip("demo", lease.item.id, lease.token)
+    assert leased(queue)
+    assert queue.lease("demo", "amal") is None
+
+
+def test_an_item_that_people_keep_leaving_is_shown_as_troubled_and_stays(
+    hasty: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(hasty)
+    for _ in range(TROUBLED_AFTER):
+        assert hasty.waiting("demo", troubled=True) == []
+        expired(hasty, leased(hasty))
+    lease = leased(hasty)
+    assert lease.item.troubled
+    expired(hasty, lease)
+    patient = ReviewQueue(redis)
+    lease = leased(patient)
+    patient.release("demo", lease.item.id, lease.token)
+    assert [item.id for item in hasty.waiting("demo", troubled=True)] == [lease.item.id]
+    assert hasty.stats("demo").troubled == 1
+
+
+def test_it_is_known_who_holds_what(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    assert queue.held("demo") == []
+    lease = leased(queue)
+    assert queue.held("demo") == [lease.item]
+    assert lease.item.moderator == "amal"
 
 
 # Decisions

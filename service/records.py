@@ -1,0 +1,434 @@
+"""What the queue knows about a comment, and how it is written down.
+
+Secret: the JSON in which items, texts and decisions lie in Redis. The rest of the service sees the
+frozen records below; `service.review_queue` hands them out and takes them in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from models.schema import LABELS, LabeledComment
+from service.policy import Verdict
+from service.store import TROUBLED_AFTER
+
+State = Literal["pending", "leased", "decided", "withdrawn"]
+Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure"]
+
+_JUDGED = ("decision", "opinion", "calibration")  # the kinds that say approve or reject
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment as the site sent it.
+
+    Attributes
+    ----------
+    id : str
+        The site's own id of the comment.
+    text : str
+        Empty once retention or erasure removed it.
+    reach : int or None
+        How many people see the comment, as far as the site knows.
+    dialect : str
+        Dialect of the text, where something told it.
+    """
+
+    id: str
+    text: str = ""
+    author_id: str = ""
+    author_name: str = ""
+    article_id: str = ""
+    article_url: str = ""
+    article_title: str = ""
+    parent_id: str = ""
+    parent_text: str = ""
+    created_at: str = ""
+    reach: int | None = None
+    dialect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """A comment in the queue, with why it is there.
+
+    Attributes
+    ----------
+    id : str
+        22 characters; the same for all versions of a comment.
+    version : int
+        1, and one more after each edit.
+    state : {"pending", "leased", "decided", "withdrawn"}
+    why : str
+        ``score`` or ``audit`` (the verdict's reason), ``escalated`` (a senior is to decide) or
+        ``appeal``. Second opinions and calibration items are blind: they do not show.
+    scores : mapping of label to float
+        Of the text, [0, 1].
+    author_scores : mapping of label to float, or None
+        Of the display name.
+    evidence : sequence of mappings
+        ``field, label, start, end, weight``; code-point offsets into that field.
+    enqueued_at, due_at : float
+        Seconds since the epoch, by Redis' clock.
+    moderator : str or None
+        Who holds the item.
+    n_abandoned : int
+        How many leases on it ran out.
+    appeal : str
+        What the author says against the decision, where that is why the item is here.
+    decision_id : str
+        Of a decided item, the decision.
+    """
+
+    id: str
+    site_id: str
+    comment: Comment
+    verdict: Verdict
+    scores: Mapping[str, float]
+    author_scores: Mapping[str, float] | None
+    evidence: Sequence[Mapping[str, Any]]
+    state: State
+    version: int
+    enqueued_at: float
+    due_at: float
+    moderator: str | None = None
+    n_abandoned: int = 0
+    why: str = "score"
+    appeal: str = ""
+    decision_id: str = ""
+
+    @property
+    def troubled(self) -> bool:
+        """Whether people keep leaving the item."""
+        return self.n_abandoned >= TROUBLED_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The exclusive right to decide `item`, until `expires_at` (seconds since the epoch)."""
+
+    item: ReviewItem
+    token: int
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """The item of a comment, and whether this call made it (or a new version of it)."""
+
+    item_id: str
+    created: bool
+    state: State = "pending"
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The last word on a comment; also every other entry of the decision stream.
+
+    The first six fields are the draft that is handed to `ReviewQueue.decide`; the rest is filled in
+    when the decision is recorded.
+
+    Attributes
+    ----------
+    action : {"approve", "reject"}
+        ``undo``, ``withdraw`` and ``erase`` in entries of those kinds.
+    labels : tuple of str
+        What is wrong with the comment; labels of `models.schema.LABELS`.
+    reason : str
+        Reason code.
+    note : str
+        Free words of the moderator; erased with the comment.
+    request_id : str
+        Chosen by the client: the same request again gets the same answer.
+    source : {"moderator", "policy"}
+    kind : str
+        ``decision`` (final), ``opinion`` (one of two blind ones), ``undo``, ``withdrawal`` (by the
+        site), ``calibration`` (a judgement on an item whose answer is known) or ``erasure``.
+    id : str
+        Position in the site's decision stream; the cursor of `ReviewQueue.decisions`.
+    enqueued_at, decided_at : float
+        Seconds since the epoch, by Redis' clock.
+    undoes : str
+        Of an undo, the id of the decision it takes back.
+    bulk : str
+        Request id of the bulk decision that this one is part of.
+    appeal_of : str
+        Id of the decision that the author appealed against; `overturned` says with what success.
+    expected : str
+        Of a calibration entry, the known action.
+    stands : bool
+        False once the decision was undone or overturned.
+    comment : Comment or None
+        None once retention or erasure removed it.
+    """
+
+    action: str
+    labels: tuple[str, ...] = ()
+    reason: str = ""
+    note: str = ""
+    moderator: str = ""
+    request_id: str = ""
+    source: str = "moderator"
+    kind: Kind = "decision"
+    id: str = ""
+    item_id: str = ""
+    comment_id: str = ""
+    version: int = 0
+    enqueued_at: float = 0.0
+    decided_at: float = 0.0
+    undoes: str = ""
+    bulk: str = ""
+    appeal_of: str = ""
+    overturned: bool = False
+    expected: str = ""
+    stands: bool = True
+    verdict: Verdict | None = None
+    comment: Comment | None = None
+
+    def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
+        """Return what training can learn from the decision.
+
+        An approval observes the absence of every label that it does not name. A rejection observes
+        the labels it names, and with any of them but spam `toxicity`; of the others it says
+        nothing. Where the display name was judged, it is the text.
+
+        Returns
+        -------
+        LabeledComment or None
+            None when this is not a decision that stands, the text is gone, or no label was
+            observed.
+        """
+        if self.kind != "decision" or not self.stands or self.comment is None:
+            return None
+        named = dict.fromkeys(self.labels, 1.0)
+        if self.action == "approve":
+            labels = dict.fromkeys(LABELS, 0.0) | named
+        else:
+            labels = named | ({"toxicity": 1.0} if set(named) - {"spam"} else {})
+        by_name = self.verdict is not None and self.verdict.field == "author.name"
+        judged_name = self.action == "reject" and by_name
+        text = self.comment.author_name if judged_name else self.comment.text
+        if not labels or not text.strip():
+            return None
+        return LabeledComment(
+            id=f"{self.comment_id}#author.name" if judged_name else self.comment_id,
+            text=text,
+            labels=labels,
+            source=self.source,
+            author_name=self.comment.author_name,
+            article_title=self.comment.article_title,
+            dialect=self.comment.dialect,
+            site=site_id,
+            reason=self.reason,
+            decided_at=datetime.fromtimestamp(self.decided_at, UTC).isoformat("T", "milliseconds"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorRecord:
+    """What was decided about an author's comments on one site.
+
+    Attributes
+    ----------
+    n_approved, n_rejected : int
+        Decisions that stand.
+    rejected_at : tuple of float
+        Times of the latest rejections, newest first, seconds since the epoch; at most 20.
+    first_seen : float
+        When the author's first decided comment came to the queue; 0 when none was decided.
+    """
+
+    n_approved: int = 0
+    n_rejected: int = 0
+    rejected_at: tuple[float, ...] = ()
+    first_seen: float = 0.0
+
+    def n_rejected_since(self, time: float) -> int:
+        """Count the rejections after `time`."""
+        return sum(at > time for at in self.rejected_at)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Numbers of one site's queue.
+
+    Attributes
+    ----------
+    pending, leased : int
+        Items in the line and in people's hands.
+    oldest_seconds : float
+        How long the pending item that has waited longest has waited; 0 when none is pending.
+    decided : int
+        Entries of the decision stream.
+    outbox, dead : int
+        Items whose decision the site has not been told, and deliveries given up.
+    escalated, troubled : int
+        Of the pending items, those for seniors and those that people keep leaving.
+    """
+
+    pending: int
+    leased: int
+    oldest_seconds: float
+    decided: int
+    outbox: int
+    dead: int
+    escalated: int = 0
+    troubled: int = 0
+
+
+# Names
+
+
+def short_digest(*parts: str) -> str:
+    """128 bits of SHA-256 over `parts`: 22 characters that a URL may carry."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:16]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def item_id_of(comment_id: str, kind: str = "comment") -> str:
+    """Id of the item of a comment; an appeal and a calibration item have ids of their own."""
+    return short_digest(kind, comment_id)
+
+
+_FACET_KINDS = {"label": "la", "article_id": "ar", "author_id": "us", "dialect": "di"}
+_FACETS = {"troubled": "tr", "escalated": "es"}
+
+
+def facet(kind: str, value: str) -> str:
+    """Beginning of the entries of one label, article, author or dialect in the facets."""
+    return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:12]
+
+
+# What is written
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """Write JSON as short as it can be."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def item_json(comment: Comment, verdict: Verdict) -> dict[str, Any]:
+    """Write the part of an item's record that its comment and verdict give."""
+    values = {"label": verdict.label}
+    values |= {name: getattr(comment, name) for name in ("article_id", "author_id", "dialect")}
+    return {
+        "comment_id": comment.id,
+        "verdict": asdict(verdict) | {"score": round(verdict.score, 4)},
+        "facets": [facet(kind, value) for kind, value in values.items() if value],
+    }
+
+
+def content_json(
+    comment: Comment,
+    scores: Mapping[str, float],
+    author_scores: Mapping[str, float] | None,
+    evidence: Sequence[Mapping[str, Any]],
+) -> str:
+    """Write what people wrote, and what is only of use beside it."""
+    content = {
+        "comment": {name: value for name, value in asdict(comment).items() if value},
+        "scores": _rounded(scores),
+        "author_scores": None if author_scores is None else _rounded(author_scores),
+        "evidence": [dict(span) for span in evidence],
+    }
+    return to_json({name: value for name, value in content.items() if value})
+
+
+def facts_json(draft: Decision) -> str:
+    """Write the part of a stream entry that the draft gives."""
+    return to_json(
+        {
+            "action": draft.action,
+            "labels": [label for label in LABELS if label in draft.labels],
+            "reason": draft.reason,
+            "moderator": draft.moderator,
+            "source": draft.source,
+            "request_id": draft.request_id,
+        }
+    )
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(score, 4) for label, score in scores.items()}
+
+
+# What is read
+
+
+def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:
+    """Read an item's record and its text."""
+    facts = json.loads(record)
+    text = json.loads(content) if content else {}
+    appeal = text.get("appeal", "")
+    verdict = Verdict(**facts["verdict"])
+    if facts.get("escalated"):
+        why = "escalated"
+    else:
+        why = "appeal" if "appeal" in facts else verdict.reason
+    return ReviewItem(
+        id=item_id,
+        site_id=site_id,
+        comment=Comment(**text.get("comment", {"id": facts["comment_id"]})),
+        verdict=verdict,
+        scores=text.get("scores", {}),
+        author_scores=text.get("author_scores"),
+        evidence=text.get("evidence", []),
+        state=facts["state"],
+        version=facts["version"],
+        enqueued_at=facts["since"] / 1000,
+        due_at=facts["due"] / 1000,
+        moderator=facts.get("owner"),
+        n_abandoned=facts["abandoned"],
+        why=why,
+        appeal=appeal,
+        decision_id=facts.get("decision", ""),
+    )
+
+
+def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> Lease:
+    """Read the record of a leased item."""
+    facts = json.loads(record)
+    item = read_item(site_id, item_id, record, content)
+    return Lease(item, facts["token"], facts["expires"] / 1000)
+
+
+_DECISION_FIELDS = {field.name for field in fields(Decision)}
+
+
+def read_decision(
+    entry_id: str, body: str, content: str | None, note: str | None, stands: int
+) -> Decision:
+    """Read a stream entry, and what was kept beside it."""
+    facts = json.loads(body)
+    known = {name: value for name, value in facts.items() if name in _DECISION_FIELDS}
+    read = {
+        "id": entry_id,
+        "labels": tuple(facts["labels"]),
+        "note": note or "" if facts["kind"] in _JUDGED else "",
+        "enqueued_at": facts["enqueued_at"] / 1000,
+        "decided_at": facts["decided_at"] / 1000,
+        "stands": bool(stands),
+        "verdict": Verdict(**facts["verdict"]) if "verdict" in facts else None,
+        "comment": Comment(**json.loads(content)["comment"]) if content else None,
+    }
+    return Decision(**known | read)
+
+
+def read_author(record: str | None) -> AuthorRecord:
+    """Read the counts of an author."""
+    if record is None:
+        return AuthorRecord()
+    counts = json.loads(record)
+    return AuthorRecord(
+        n_approved=counts["approve"],
+        n_rejected=counts["reject"],
+        rejected_at=tuple(int(time) / 1000 for time in counts["rejections"].split()),
+        first_seen=counts["first_seen"] / 1000,
+    )
