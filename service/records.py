@@ -341,11 +341,11 @@ def content_json(
     return to_json({name: value for name, value in content.items() if value})
 
 
-def facts_json(draft: Decision) -> str:
+def facts_json(draft: Decision, action: str = "") -> str:
     """Write the part of a stream entry that the draft gives."""
     return to_json(
         {
-            "action": draft.action,
+            "action": action or draft.action,
             "labels": [label for label in LABELS if label in draft.labels],
             "reason": draft.reason,
             "moderator": draft.moderator,

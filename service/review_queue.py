@@ -46,8 +46,12 @@ waited for one time target goes before everything that arrives from then on.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis import Redis
@@ -77,6 +81,7 @@ from service.records import (
     facts_json,
     item_id_of,
     item_json,
+    read_author,
     read_decision,
     read_item,
     read_lease,
@@ -100,11 +105,15 @@ __all__ = [
 # A decision needs a severity first and an audience second: a threat nobody reads still goes before
 # a mild word on the front page.
 SEVERITY_SHARE = 0.75
+# An appeal is a promise to its author, so it never waits longer than half the time target.
+APPEAL_HEAD_START = 0.5
 # A comment with a million readers gets the whole bonus of reach; each factor of ten counts alike.
 REACH_DECADES = 6
 
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 MAX_BULK = 1_000
+
+_STREAM_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
 
 
 class ReviewQueue:
@@ -154,6 +163,9 @@ class ReviewQueue:
         author_scores: Mapping[str, float] | None = None,
         label_weights: Mapping[str, float] | None = None,
         time_target_seconds: float = 3600,
+        second_opinion_share: float = 0.0,
+        known_action: str = "",
+        store_text: bool = True,
     ) -> Enqueued:
         """Put a comment before people, once.
 
@@ -167,19 +179,81 @@ class ReviewQueue:
             Weights of the site in the urgency, 1 where absent.
         time_target_seconds : float
             Time in which the site wants a decision, > 0.
+        second_opinion_share : float
+            Share of the items that need two blind opinions, [0, 1]; which ones is drawn from the
+            comment's id.
+        known_action : {"approve", "reject", ""}
+            Makes it a calibration item: nobody sees that, the site is not told, and the stream
+            shows the answer given beside this one.
+        store_text : bool
+            False keeps every word of the comment off Redis' disk: the moderator sees ids, scores
+            and the address of the article.
         """
         severity = _severity(verdict, scores, label_weights or {})
         slack_ms = int(time_target_seconds * 1000 * (1 - head_start(severity, comment.reach)))
-        item_id = item_id_of(comment.id)
+        item_id = item_id_of(comment.id, "calibration" if known_action else "comment")
+        facts = item_json(comment, verdict)
+        if known_action:
+            facts["calibration"] = known_action
+        elif _draw(site_id, comment.id) < second_opinion_share:
+            facts["blind"] = True
+        digest = short_digest(comment.text, comment.author_name)
+        if not store_text:
+            comment = replace(comment, text="", author_name="", article_title="", parent_text="")
         created, version, state = self._verbs(
             site_id,
             "enqueue",
             item_id,
-            short_digest(comment.text, comment.author_name),
+            digest,
             slack_ms,
-            to_json(item_json(comment, verdict)),
+            to_json(facts),
             content_json(comment, scores, author_scores, evidence),
         )
+        return Enqueued(item_id, bool(created), state, version)
+
+    def withdraw(self, site_id: str, comment_id: str) -> bool:
+        """Take back a comment that the site has removed; its text goes at once.
+
+        Whoever holds it loses the lease. What is decided stays decided.
+
+        Returns
+        -------
+        bool
+            Whether the comment was waiting for a decision.
+
+        Raises
+        ------
+        ItemNotFound
+        """
+        facts = facts_json(Decision("withdraw", source="site"))
+        return bool(self._done(site_id, "withdraw", item_id_of(comment_id), facts)[0])
+
+    def appeal(
+        self, site_id: str, decision_id: str, statement: str, *, time_target_seconds: float = 3600
+    ) -> Enqueued:
+        """Put a decided comment before somebody else, because its author asks for it; once.
+
+        Parameters
+        ----------
+        decision_id : str
+            The decision that the author objects to.
+        statement : str
+            What the author says.
+
+        Raises
+        ------
+        InvalidRequest
+            `decision_id` is not the id of any stream.
+        ItemNotFound
+            The site has no such decision.
+        Conflict
+            The text has been deleted, so nobody can judge it again.
+        """
+        _check_stream_id("decision_id", decision_id)
+        item_id = item_id_of(decision_id, "appeal")
+        slack_ms = int(time_target_seconds * 1000 * (1 - APPEAL_HEAD_START))
+        arguments = (item_id, decision_id, slack_ms, json.dumps(statement, ensure_ascii=False))
+        created, version, state = self._done(site_id, "appeal", *arguments)
         return Enqueued(item_id, bool(created), state, version)
 
     # One moderator, one item
@@ -283,6 +357,80 @@ class ReviewQueue:
         )
         return read_decision(*answer[0])
 
+    def escalate(self, site_id: str, item_id: str, token: int) -> None:
+        """Leave an item to the seniors.
+
+        Raises
+        ------
+        ItemNotFound, LeaseLost, AlreadyDecided
+        """
+        self._done(site_id, "escalate", item_id, token)
+
+    def undo(self, site_id: str, item_id: str, moderator: str, request_id: str) -> Decision:
+        """Take a decision back: the stream says so, the site hears of it, the item waits again.
+
+        Returns
+        -------
+        Decision
+            The entry of kind ``undo``. The same `request_id` again returns the same entry.
+
+        Raises
+        ------
+        InvalidRequest, ItemNotFound
+        Conflict
+            The item is not decided, or was decided longer ago than `undo_seconds`.
+        """
+        facts = _undo_facts(moderator, request_id)
+        return read_decision(
+            *self._done(site_id, "undo", item_id, request_id, self._undo_ms, facts)[0]
+        )
+
+    # Many items at once
+
+    def decide_bulk(
+        self, site_id: str, versions: Mapping[str, int], draft: Decision
+    ) -> list[Decision]:
+        """Decide many pending items alike, all or none.
+
+        Parameters
+        ----------
+        versions : mapping of item id to version
+            As previewed with `waiting`: at most `MAX_BULK`.
+        draft : Decision
+            As for `decide`. The same `request_id` again returns the same decisions.
+
+        Raises
+        ------
+        InvalidRequest
+        Conflict
+            An item has been leased, decided, edited or withdrawn since the preview.
+        """
+        _check_draft(draft)
+        if not 1 <= len(versions) <= MAX_BULK:
+            raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
+        chosen = [word for pair in versions.items() for word in pair]
+        facts = facts_json(draft)
+        arguments = (draft.request_id, draft.action, facts, draft.note, *chosen)
+        return [read_decision(*entry) for entry in self._done(site_id, "bulk", *arguments)]
+
+    def undo_bulk(self, site_id: str, bulk: str, moderator: str, request_id: str) -> list[Decision]:
+        """Take a bulk decision back as one.
+
+        Parameters
+        ----------
+        bulk : str
+            Request id of the bulk decision.
+
+        Raises
+        ------
+        InvalidRequest, ItemNotFound
+        Conflict
+            One of the items has changed since, or `undo_seconds` are over.
+        """
+        facts = _undo_facts(moderator, request_id)
+        entries = self._done(site_id, "undo_bulk", bulk, request_id, self._undo_ms, facts)
+        return [read_decision(*entry) for entry in entries]
+
     # Looking
 
     def item(self, site_id: str, item_id: str) -> ReviewItem:
@@ -332,6 +480,10 @@ class ReviewQueue:
         """List the items that people hold, the soonest to expire first."""
         return [read_item(site_id, *shown[1:]) for shown in self._verbs(site_id, "held")]
 
+    def author(self, site_id: str, author_id: str) -> AuthorRecord:
+        """Return what was decided about an author's comments so far."""
+        return read_author(self._verbs(site_id, "author", facet("author_id", author_id))[0])
+
     def stats(self, site_id: str) -> QueueStats:
         """Count what is in the queue."""
         pending, leased, oldest_ms, *rest = self._verbs(site_id, "stats")
@@ -354,11 +506,8 @@ class ReviewQueue:
         """
         if not 1 <= limit <= MAX_DECISIONS:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
-        position, _, sequence = after.partition("-")
-        parts = (position, sequence or "0")
-        if not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
-            raise InvalidRequest.of("after", 'expected "0" or the id of a decision')
-        found = self._verbs(site_id, "decisions", f"({position}-{sequence or 0}", limit)
+        _check_stream_id("after", after)
+        found = self._verbs(site_id, "decisions", f"({after}", limit)
         return [read_decision(*entry) for entry in found]
 
     def check_durability(self) -> None:
@@ -390,7 +539,7 @@ class ReviewQueue:
 
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
-    "missing": (ItemNotFound, "No review item has this id."),
+    "missing": (ItemNotFound, "No review item or decision has this id."),
     "decided": (AlreadyDecided, "The item has been decided."),
     "expired": (LeaseLost, "The lease has run out or belongs to somebody else."),
     "edited": (LeaseLost, "The comment was edited; its new version waits in the queue."),
@@ -441,6 +590,23 @@ def _line(**filters: str | bool | None) -> str:
         names = ", ".join(name for name, _ in given)
         raise InvalidRequest.of(given[1][0], f"expected one filter, got {names}")
     return facet(given[0][0], str(given[0][1]))
+
+
+def _draw(site_id: str, comment_id: str) -> float:
+    """Draw a number in [0, 1), always the same for a comment, apart from the audit's draw."""
+    digest = hashlib.sha256(f"second opinion\0{site_id}\0{comment_id}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _check_stream_id(name: str, value: str) -> None:
+    if not _STREAM_ID.fullmatch(value):
+        raise InvalidRequest.of(name, "expected the id of a decision")
+
+
+def _undo_facts(moderator: str, request_id: str) -> str:
+    draft = Decision("approve", moderator=moderator, request_id=request_id)
+    _check_draft(draft)
+    return facts_json(draft, "undo")
 
 
 def _check_draft(draft: Decision) -> None:

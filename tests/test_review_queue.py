@@ -16,6 +16,7 @@ from conftest import await_condition
 from models.errors import ModerationError
 from service.errors import (
     AlreadyDecided,
+    Conflict,
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
@@ -23,7 +24,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.policy import Verdict
-from service.review_queue import Comment, Decision, Lease, ReviewQueue, head_start
+from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue, head_start
 from service.store import TROUBLED_AFTER, site_keys
 
 pytestmark = pytest.mark.every_redis
@@ -216,12 +217,19 @@ def test_two_filters_at_once_are_refused(queue: ReviewQueue) -> None:
 
 
 def age(redis: Redis, item_id: str, seconds: float) -> None:
-    """Let an item have arrived `seconds` earlier than it did."""
+    """Let a pending item have arrived `seconds` earlier than it did."""
+    earlier = int(seconds * 1000)
     record = json.loads(str(redis.hget("{hakam:demo}:items", item_id)))
     for name in ("since", "due"):
-        record[name] -= int(seconds * 1000)
+        record[name] -= earlier
     redis.hset("{hakam:demo}:items", item_id, json.dumps(record))
-    redis.zincrby("{hakam:demo}:pending", -seconds * 1000, item_id)
+    redis.zincrby("{hakam:demo}:pending", -earlier, item_id)
+    members: Any = redis.zrange("{hakam:demo}:facets", 0, -1)
+    for member in members:
+        if member.endswith(item_id):
+            facet, time = member[:-35], int(member[-35:-22])
+            redis.zrem("{hakam:demo}:facets", member)
+            redis.zadd("{hakam:demo}:facets", {f"{facet}{time - earlier}{item_id}": 0})
 
 
 def test_a_mild_old_comment_goes_before_the_most_severe_after_one_time_target(
@@ -245,14 +253,13 @@ def test_the_site_chooses_its_time_target(queue: ReviewQueue) -> None:
 
 
 def test_the_oldest_waiting_item_is_known_though_it_is_not_the_most_urgent(
-    queue: ReviewQueue,
+    queue: ReviewQueue, redis: Redis
 ) -> None:
     assert queue.stats("demo").oldest_seconds == 0
-    first = queue.item("demo", enqueue(queue, 1, score=0.1))
-    second = queue.item("demo", enqueue(queue, 2, score=0.9))
-    assert queue.waiting("demo") == [second, first]
-    later = await_condition(lambda: queue.stats("demo").oldest_seconds, what="some age")
-    assert later >= second.enqueued_at - first.enqueued_at
+    first, second = enqueue(queue, 1, score=0.1), enqueue(queue, 2, score=0.9)
+    age(redis, first, 60)
+    assert [item.id for item in queue.waiting("demo")] == [second, first]
+    assert 60 <= queue.stats("demo").oldest_seconds < 120
 
 
 # One moderator, one item
@@ -447,6 +454,275 @@ def test_a_wrong_cursor_is_refused(queue: ReviewQueue, after: str) -> None:
         queue.decisions("demo", after=after)
 
 
+# Second thoughts
+
+
+def decided(queue: ReviewQueue, *, moderator: str = "amal", **draft: Any) -> Decision:
+    """Let a moderator decide the most urgent item."""
+    lease = leased(queue, moderator, senior=moderator == "senior")
+    wanted = {"moderator": moderator, "request_id": f"{lease.item.id}-{lease.token}"} | draft
+    return queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, **wanted))
+
+
+def test_a_decision_can_be_taken_back_and_the_stream_keeps_both(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    first = decided(queue, action="reject")
+    undo = queue.undo("demo", item_id, "amal", "undo-1")
+    assert (undo.kind, undo.action, undo.undoes) == ("undo", "undo", first.id)
+    assert queue.item("demo", item_id).state == "pending"
+    second = decided(queue)
+    entries = queue.decisions("demo")
+    assert [entry.id for entry in entries] == [first.id, undo.id, second.id]
+    assert [entry.stands for entry in entries] == [False, True, True]
+    assert entries[0].to_labeled_comment("demo") is None, "what was undone teaches nothing"
+    assert entries[1].to_labeled_comment("demo") is None
+
+
+def test_the_same_undo_again_gets_the_same_answer(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    decided(queue)
+    first = queue.undo("demo", item_id, "amal", "undo-1")
+    assert queue.undo("demo", item_id, "amal", "undo-1") == first
+    assert queue.stats("demo").decided == 2
+
+
+def test_an_old_decision_cannot_be_taken_back(redis: Redis) -> None:
+    queue = ReviewQueue(redis, undo_seconds=-1)
+    item_id = enqueue(queue)
+    with pytest.raises(Conflict, match="not decided"):
+        queue.undo("demo", item_id, "amal", "undo-1")
+    decided(queue)
+    with pytest.raises(Conflict, match="over"):
+        queue.undo("demo", item_id, "amal", "undo-1")
+
+
+def test_a_withdrawn_comment_leaves_the_queue_and_its_text_goes(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(queue, 1)
+    enqueue(queue, 2)
+    lease = leased(queue)
+    for number in (1, 2):
+        assert queue.withdraw("demo", f"c-{number}")
+        assert not queue.withdraw("demo", f"c-{number}")
+    with pytest.raises(LeaseLost, match="withdrawn"):
+        queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    assert queue.lease("demo", "amal") is None
+    assert redis.hgetall("{hakam:demo}:texts") == {}
+    assert [entry.kind for entry in queue.decisions("demo")] == ["withdrawal"] * 2
+    with pytest.raises(ItemNotFound):
+        queue.withdraw("demo", "never-sent")
+
+
+def test_a_withdrawn_comment_that_is_sent_again_waits_again(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    queue.withdraw("demo", "c-1")
+    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    assert (again.created, again.version) == (True, 2)
+    assert leased(queue).item.comment == comment()
+
+
+def test_a_decided_comment_stays_decided_when_it_is_withdrawn(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    decided(queue)
+    assert not queue.withdraw("demo", "c-1")
+    assert queue.item("demo", item_id).state == "decided"
+
+
+# Many items at once
+
+
+def preview(queue: ReviewQueue, **filters: Any) -> dict[str, int]:
+    return {item.id: item.version for item in queue.waiting("demo", limit=1000, **filters)}
+
+
+def test_an_authors_comments_are_decided_as_one_and_taken_back_as_one(queue: ReviewQueue) -> None:
+    for number in range(5):
+        enqueue(queue, number, author_id="troll" if number else "reader")
+    chosen = preview(queue, author_id="troll")
+    made = queue.decide_bulk("demo", chosen, REJECT)
+    assert {decision.comment_id for decision in made} == {f"c-{n}" for n in range(1, 5)}
+    assert {decision.bulk for decision in made} == {"request-1"}
+    assert (queue.stats("demo").pending, queue.stats("demo").outbox) == (1, 4)
+    assert queue.decide_bulk("demo", chosen, REJECT) == made, "the same request, the same answer"
+    undone = queue.undo_bulk("demo", "request-1", "amal", "undo-1")
+    assert [undo.undoes for undo in undone] == [decision.id for decision in made]
+    assert preview(queue, author_id="troll") == chosen
+    assert queue.undo_bulk("demo", "request-1", "amal", "undo-1")
+    assert queue.stats("demo").decided == 8
+
+
+@pytest.mark.parametrize("change", ["lease", "edit", "withdraw", "decide"])
+def test_a_bulk_decision_is_all_or_nothing(queue: ReviewQueue, change: str) -> None:
+    for number in range(3):
+        enqueue(queue, number)
+    chosen = preview(queue, author_id="reader-7")
+    if change == "lease":
+        leased(queue)
+    elif change == "edit":
+        enqueue(queue, 1, text="تعليق معدل")  # "an edited comment"
+    elif change == "withdraw":
+        queue.withdraw("demo", "c-1")
+    else:
+        decided(queue)
+    before = queue.stats("demo")
+    with pytest.raises(Conflict, match="changed"):
+        queue.decide_bulk("demo", chosen, REJECT)
+    after = queue.stats("demo")
+    assert replace(after, oldest_seconds=0) == replace(before, oldest_seconds=0)
+
+
+def test_a_bulk_decision_of_which_one_item_changed_is_not_taken_back(queue: ReviewQueue) -> None:
+    for number in range(2):
+        enqueue(queue, number)
+    made = queue.decide_bulk("demo", preview(queue), REJECT)
+    queue.undo("demo", made[0].item_id, "amal", "undo-1")
+    with pytest.raises(Conflict, match="changed"):
+        queue.undo_bulk("demo", "request-1", "amal", "undo-2")
+    with pytest.raises(ItemNotFound):
+        queue.undo_bulk("demo", "never", "amal", "undo-3")
+
+
+def test_a_thousand_items_at_most_are_one_decision(queue: ReviewQueue) -> None:
+    for number in range(100):
+        enqueue(queue, number)
+    assert len(queue.decide_bulk("demo", preview(queue), REJECT)) == 100
+    too_many = dict.fromkeys(map(str, range(1001)), 1)
+    with pytest.raises(InvalidRequest, match="versions"):
+        queue.decide_bulk("demo", too_many, REJECT)
+
+
+# Two opinions
+
+
+def enqueue_blind(queue: ReviewQueue, number: int = 1) -> str:
+    return queue.enqueue(
+        "demo", comment(number), VERDICT, scores={}, second_opinion_share=1.0
+    ).item_id
+
+
+def test_two_blind_opinions_that_agree_are_the_decision(queue: ReviewQueue) -> None:
+    enqueue_blind(queue)
+    first = decided(queue, action="reject")
+    assert (first.kind, queue.stats("demo").outbox) == ("opinion", 0)
+    assert queue.lease("demo", "amal") is None, "not from the same person"
+    second = leased(queue, "basma")
+    assert second.item.why == "score", "the second opinion does not know of the first"
+    queue.release("demo", second.item.id, second.token)
+    last = decided(queue, moderator="basma", action="reject")
+    assert (last.kind, queue.stats("demo").outbox) == ("decision", 1)
+
+
+def test_two_opinions_that_differ_go_to_a_senior(queue: ReviewQueue) -> None:
+    enqueue_blind(queue)
+    decided(queue, action="reject")
+    assert decided(queue, moderator="basma").kind == "opinion"
+    assert queue.lease("demo", "carim") is None, "seniors only"
+    assert queue.lease("demo", "amal", senior=True) is None, "who gave an opinion is not asked"
+    assert queue.stats("demo").escalated == 1
+    lease = leased(queue, "senior", senior=True)
+    assert lease.item.why == "escalated"
+    queue.release("demo", lease.item.id, lease.token)
+    assert decided(queue, moderator="senior").kind == "decision"
+    assert queue.stats("demo").escalated == 0
+
+
+def test_the_share_of_second_opinions_is_drawn_from_the_comments_id(queue: ReviewQueue) -> None:
+    for number in range(60):
+        queue.enqueue("demo", comment(number), VERDICT, scores={}, second_opinion_share=0.3)
+    kinds = [decided(queue).kind for _ in range(60)]
+    assert 8 <= kinds.count("opinion") <= 28
+
+
+def test_a_moderator_can_leave_an_item_to_the_seniors(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.escalate("demo", lease.item.id, lease.token)
+    assert queue.lease("demo", "basma") is None
+    assert [item.id for item in queue.waiting("demo", escalated=True)] == [lease.item.id]
+    assert decided(queue, moderator="senior").kind == "decision"
+
+
+def test_a_calibration_item_looks_like_any_other_and_is_not_told_to_the_site(
+    queue: ReviewQueue,
+) -> None:
+    queue.enqueue("demo", comment(), VERDICT, scores={}, known_action="reject")
+    assert leased(queue).item.why == "score"
+    queue.release("demo", queue.held("demo")[0].id, 1)
+    made = decided(queue)
+    assert (made.kind, made.action, made.expected) == ("calibration", "approve", "reject")
+    assert made.to_labeled_comment("demo") is None
+    assert queue.stats("demo").outbox == 0
+    assert queue.author("demo", "reader-7").n_approved == 0
+
+
+# Authors
+
+
+def test_an_authors_record_counts_what_stands(queue: ReviewQueue) -> None:
+    assert queue.author("demo", "reader-7") == AuthorRecord()
+    for number, action in enumerate(["approve", "reject", "reject"]):
+        enqueue(queue, number)
+        last = decided(queue, action=action)
+    record = queue.author("demo", "reader-7")
+    assert (record.n_approved, record.n_rejected, len(record.rejected_at)) == (1, 2, 2)
+    assert record.n_rejected_since(last.decided_at - 60) == 2
+    assert record.n_rejected_since(last.decided_at) == 0
+    queue.undo("demo", last.item_id, "amal", "undo-1")
+    record = queue.author("demo", "reader-7")
+    assert (record.n_approved, record.n_rejected, len(record.rejected_at)) == (1, 1, 1)
+
+
+# Appeals
+
+
+def test_an_appeal_comes_back_to_somebody_else_and_its_outcome_is_linked(
+    queue: ReviewQueue,
+) -> None:
+    enqueue(queue)
+    first = decided(queue, action="reject")
+    made = queue.appeal("demo", first.id, "لم أشتم أحدا")  # "I insulted nobody"
+    assert made.created
+    assert not queue.appeal("demo", first.id, "لم أشتم أحدا").created
+    assert queue.lease("demo", "amal") is None
+    lease = leased(queue, "basma")
+    assert (lease.item.why, lease.item.appeal) == ("appeal", "لم أشتم أحدا")
+    assert lease.item.comment == comment()
+    queue.release("demo", lease.item.id, lease.token)
+    last = decided(queue, moderator="basma")
+    assert (last.appeal_of, last.overturned) == (first.id, True)
+    assert [entry.stands for entry in queue.decisions("demo")] == [False, True]
+    record = queue.author("demo", "reader-7")
+    assert (record.n_approved, record.n_rejected) == (1, 0)
+
+
+def test_an_appeal_that_is_refused_changes_nothing(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    first = decided(queue, action="reject")
+    queue.appeal("demo", first.id, "")
+    last = decided(queue, moderator="basma", action="reject")
+    assert (last.appeal_of, last.overturned) == (first.id, False)
+    assert queue.decisions("demo")[0].stands
+    assert queue.author("demo", "reader-7").n_rejected == 1
+
+
+def test_an_undone_appeal_puts_the_first_decision_back(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    first = decided(queue, action="reject")
+    made = queue.appeal("demo", first.id, "")
+    decided(queue, moderator="basma")
+    queue.undo("demo", made.item_id, "basma", "undo-1")
+    assert [entry.stands for entry in queue.decisions("demo")] == [True, False, True]
+    assert queue.author("demo", "reader-7").n_rejected == 1
+
+
+def test_an_appeal_needs_a_decision(queue: ReviewQueue) -> None:
+    with pytest.raises(ItemNotFound):
+        queue.appeal("demo", "1-1", "")
+    with pytest.raises(InvalidRequest, match="decision_id"):
+        queue.appeal("demo", "first", "")
+
+
 # What training learns
 
 
@@ -577,6 +853,17 @@ def test_a_forgetful_redis_is_named(
     finally:
         redis.config_set(setting, right)
         await_condition(lambda: rewritten(redis), what="the rewrite that switching the AOF starts")
+
+
+def test_a_comment_that_must_not_be_stored_leaves_no_word_in_redis(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    private = comment(author_name="قارئ", parent_text="أصل", article_title="خبر")  # reader, parent
+    made = queue.enqueue("demo", private, VERDICT, scores={}, store_text=False)
+    assert not queue.enqueue("demo", private, VERDICT, scores={}, store_text=False).created
+    stored = json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
+    assert not any(word in stored for word in (private.text, "قارئ", "أصل", "خبر"))
+    assert queue.item("demo", made.item_id).comment.article_id == "article-3"
 
 
 def test_the_stream_holds_no_word_of_the_comment(queue: ReviewQueue, redis: Redis) -> None:
