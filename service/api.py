@@ -12,7 +12,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -34,12 +34,11 @@ from service.bodies import (
     read_json,
     validate,
 )
-from service.errors import Unauthorized
+from service.callers import bearer_key, raw_body, services, site_of
 from service.openapi import Operation, document
 from service.review_queue import Decision, Enqueued, Lease, QueueStats, ReviewItem
 
 if TYPE_CHECKING:
-    from service.app import Services
     from service.moderation import Judgement
     from service.sites import Site
 
@@ -48,11 +47,6 @@ MAX_SINGLE_BODY_BYTES = 1024 * 1024  # one comment with all its context is far b
 NDJSON = "application/x-ndjson"
 
 api = Blueprint("api", __name__)
-
-
-def services() -> Services:
-    """Return the parts of the product that this application was composed of."""
-    return cast("Services", current_app.extensions["hakam"])
 
 
 def operation(
@@ -79,7 +73,7 @@ def operation(
         @functools.wraps(view)
         def answer(**arguments: Any) -> Response:
             if needs_key:
-                arguments["site"] = authenticated_site()
+                arguments["site"] = site_of(bearer_key())
             if adapter is not None:
                 arguments["body"] = _body(adapter, max_body_bytes)
             if query is not None:
@@ -95,33 +89,14 @@ def operation(
     return register
 
 
-def authenticated_site() -> Site:
-    """Return the site whose key the request carries.
-
-    Raises
-    ------
-    Unauthorized
-        There is no key, or it belongs to no site.
-    StoreUnavailable
-        The key cannot be checked.
-    """
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    site = services().sites.authenticate(key.strip()) if scheme.lower() == "bearer" else None
-    if site is None:
-        raise Unauthorized("expected the header Authorization: Bearer <API key of a site>")
-    g.site_id = site.id
-    return site
-
-
 def _adapter(kind: Any) -> TypeAdapter[Any] | None:
     return None if kind is None or isinstance(kind, str) else TypeAdapter(kind)
 
 
 def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
-    request.max_content_length = min(max_bytes, current_app.config["MAX_CONTENT_LENGTH"])
     if not request.is_json:
         raise UnsupportedMediaType("expected Content-Type: application/json")
-    return validate(adapter, read_json(request.get_data()))
+    return validate(adapter, read_json(raw_body(max_bytes)))
 
 
 def _answer(result: Any, spoken: Mapping[int, TypeAdapter[Any] | None]) -> Response:

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from models.registry import Artifact, Registry
 from service import api, console, errors, logs
 from service.accounts import Accounts
+from service.callers import Quota
 from service.config import Settings
 from service.errors import ConfigError, StoreUnavailable
 from service.metrics import Metrics
@@ -42,6 +43,7 @@ class Services:
     queue: ReviewQueue
     moderation: Moderation
     metrics: Metrics
+    quota: Quota
 
 
 def create_app(
@@ -87,6 +89,7 @@ def create_app(
         queue=queue,
         moderation=Moderation(artifact, queue, metrics),
         metrics=metrics,
+        quota=Quota(settings.workers),
     )
     errors.install(app)
     metrics.install(app)

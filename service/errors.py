@@ -9,6 +9,7 @@
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
+        ├── RateLimited             too many requests in this minute
         ├── Unauthorized            no key, or not a key of ours
         ├── Forbidden               a key or account that may not do this
         ├── NotFound
@@ -111,6 +112,23 @@ class InvalidRequest(ServiceError):
         return cls([FieldError(field, message)])
 
 
+class RateLimited(ServiceError):
+    """A site has used up its requests.
+
+    Parameters
+    ----------
+    limit : int
+        Requests granted in a minute.
+    retry_after_seconds : int
+        When there are new ones.
+    """
+
+    def __init__(self, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(f"more than {limit} requests in a minute")
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unauthorized(ServiceError):
     """No key was given, or it is not the key of any site."""
 
@@ -162,6 +180,7 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     MalformedJson: (400, "malformed-json", "The body is not valid JSON"),
     InvalidRequest: (422, "invalid-request", "The request has wrong fields"),
     InvalidText: (422, "invalid-text", "The text is not valid Unicode"),
+    RateLimited: (429, "rate-limited", "Too many requests"),
     Unauthorized: (401, "unauthorized", "A valid API key is required"),
     Forbidden: (403, "forbidden", "Not allowed"),
     NotFound: (404, "not-found", "Not found"),
@@ -230,7 +249,10 @@ def answer_error(error: Exception) -> Response:
     status, slug, title = _row(error)
     g.error = error if status == 500 else type(error).__name__
     detail = "" if status == 500 else str(error)
-    return problem(status, slug, title, detail, errors=getattr(error, "errors", ()))
+    answer = problem(status, slug, title, detail, errors=getattr(error, "errors", ()))
+    if isinstance(error, RateLimited):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    return answer
 
 
 def _answer_http_exception(error: HTTPException) -> Response:

@@ -168,7 +168,7 @@ class Moderation:
             explanations = self._artifact.classifier.explain(texts, label)
             for (i, field, _), explanation in zip(fields, explanations, strict=True):
                 found[i] += [
-                    Span(field, label, span.start, span.end, span.weight)
+                    Span(field, label, span.start, span.end, round(span.weight, 4))
                     for span in explanation.spans(MAX_SPANS)
                 ]
         return found

@@ -117,7 +117,7 @@ def _operation(endpoint: str, view: Any, operation: Operation, schemas: _Schemas
 def _problems(operation: Operation) -> list[int]:
     statuses = set(operation.problems)
     if operation.needs_key:
-        statuses |= {401, 503}
+        statuses |= {401, 429, 503}
     if operation.body is not None:
         statuses |= {400, 413, 415, 422}
     if operation.query is not None:

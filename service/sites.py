@@ -74,6 +74,8 @@ class Site:
         Within this time a flagged comment should be decided; urgency grows towards it.
     label_weights : mapping of label to float
         Weight of a label in the urgency of an item, 1 where absent.
+    requests_per_minute : int
+        Requests accepted in a minute; 0 for any number.
     queue_analyzed : bool
         Whether comments that come through the Perspective endpoint are put before a person.
     coral_secrets : tuple of str
@@ -92,6 +94,7 @@ class Site:
     retention_days: int = 90
     time_target_seconds: int = 3600
     label_weights: Mapping[str, float] = field(default_factory=dict)
+    requests_per_minute: int = 0
     queue_analyzed: bool = False
     coral_secrets: tuple[str, ...] = field(default=(), repr=False)
     coral_url: str = ""
@@ -107,6 +110,7 @@ class Site:
         _require(0 <= self.audit_share <= 1, "audit_share", "expected 0 to 1")
         _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
+        _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
         for name in ("webhook_url", "coral_url"):
             url = urlsplit(getattr(self, name))
             web = url.scheme in ("http", "https") and bool(url.netloc)

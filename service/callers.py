@@ -1,0 +1,104 @@
+"""Machines at the door: whose key a request carries, how much of it is read, how often it may come.
+
+Every interface for machines, ours and the compatible ones, asks here, so that all of them keep the
+same limits. How a refusal looks is each interface's own affair.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app, g, request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from service.errors import RateLimited, Unauthorized
+
+if TYPE_CHECKING:
+    from service.app import Services
+    from service.sites import Site
+
+
+def services() -> Services:
+    """Return the parts of the product that this application was composed of."""
+    return cast("Services", current_app.extensions["hakam"])
+
+
+def site_of(key: str) -> Site:
+    """Return the site of an API key, and count the request against its quota.
+
+    Raises
+    ------
+    Unauthorized
+        There is no key, or it belongs to no site.
+    RateLimited
+        The site has used up its requests of this minute.
+    StoreUnavailable
+        The key cannot be checked.
+    """
+    site = services().sites.authenticate(key)
+    if site is None:
+        raise Unauthorized("expected the API key of a site")
+    g.site_id = site.id
+    services().quota.spend(site)
+    return site
+
+
+def bearer_key() -> str:
+    """Return the key of the header ``Authorization: Bearer <key>``, or the empty string."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def raw_body(max_bytes: int) -> bytes:
+    """Read the body of the request.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Longest body; the limit of the settings holds as well.
+
+    Raises
+    ------
+    werkzeug.exceptions.RequestEntityTooLarge
+        The body is longer.
+    """
+    request.max_content_length = min(max_bytes, current_app.config["MAX_CONTENT_LENGTH"])
+    raw = request.get_data(cache=False)
+    request.stream.read(1)  # of a body without Content-Length the limit shows only behind its end
+    return raw
+
+
+class Quota:
+    """How many requests a minute a site may send.
+
+    The count is kept in each worker's memory, so that it costs nothing and holds while Redis is
+    down; every worker grants its share.
+
+    Parameters
+    ----------
+    n_workers : int
+        Number of workers that share the requests of a site.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self._n_workers = n_workers
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def spend(self, site: Site) -> None:
+        """Count one request.
+
+        Raises
+        ------
+        RateLimited
+            There is none left in this minute.
+        """
+        if not site.requests_per_minute:
+            return
+        share = RateLimitItemPerMinute(math.ceil(site.requests_per_minute / self._n_workers))
+        if not self._limiter.hit(share, site.id):
+            reset = self._limiter.get_window_stats(share, site.id).reset_time
+            raise RateLimited(site.requests_per_minute, max(1, math.ceil(reset - time.time())))
