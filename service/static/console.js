@@ -42,7 +42,7 @@ document.addEventListener("submit", async (event) => {
   sending = true;
   form.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new FormData(form, event.submitter) });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new FormData(form, event.submitter) });
     show(new DOMParser().parseFromString(await answer.text(), "text/html"), answer.url);
   } catch {
     form.removeAttribute("data-swap"); // let the browser try, and say what is wrong in its own words

@@ -1,0 +1,430 @@
+"""The console in a real Chromium, on real gunicorn workers and a real Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from redis import Redis
+
+from service.accounts import Accounts, Preferences
+from service.policy import Verdict
+from service.review_queue import Comment, ReviewQueue
+from service.sites import Site, Sites
+
+DATA = Path(__file__).parent / "data"
+SCREENSHOTS = DATA / "screenshots"
+PASSWORD = "correct horse battery"
+
+# What a hostile commenter may try in a field: markup, attributes, addresses, templates, and
+# characters that turn the page around.
+HOSTILE = [
+    "<script>window.pwned = 1</script>",
+    "</bdi></p><script>window.pwned = 1</script>",
+    "<img src=x onerror='window.pwned = 1'>",
+    '"><svg onload="window.pwned = 1">',
+    "' autofocus onfocus='window.pwned = 1' x='",
+    "javascript:window.pwned=1",
+    "data:text/html,<script>opener.pwned=1</script>",
+    "<a href='javascript:window.pwned=1' id=trap>press</a>",
+    "<iframe srcdoc='<script>parent.pwned=1</script>'></iframe>",
+    "<style>*{display:none}</style>",
+    "<base href='https://evil.example/'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<form action='https://evil.example/'><button>a</button></form>",
+    "<math><mtext><table><mglyph><style><img src=x onerror='window.pwned=1'>",
+    "<noscript><p title='</noscript><img src=x onerror=window.pwned=1>'>",
+    "{{ 7 * 7 }}{% raw %}${7*7}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}drow\N{LEFT-TO-RIGHT ISOLATE}\N{LEFT-TO-RIGHT OVERRIDE}",
+    "<textarea><!--</textarea><img src=x onerror=window.pwned=1>-->",
+]
+
+
+class Newsroom:
+    """A site, three people and a queue behind a running server."""
+
+    def __init__(self, url: str, redis: Redis, browser: Browser) -> None:
+        self.url, self.redis, self.browser = url, redis, browser
+        self.queue = ReviewQueue(redis)
+        self.sites = Sites(redis)
+        self.sites.add(Site(id="demo", name="Demo"))
+        self.accounts = Accounts(
+            redis, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        )
+        for name, role in (("samira", "moderator"), ("omar", "senior"), ("layla", "admin")):
+            self.accounts.add(name, PASSWORD, role)
+        self.contexts: list[BrowserContext] = []
+        self.violations: list[str] = []
+
+    def flag(self, comment_id: str, text: str, **fields: Any) -> str:
+        score = fields.pop("score", 0.97)
+        label = fields.pop("label", "insult")
+        field = fields.pop("field", "text")
+        reason = fields.pop("reason", "score")
+        evidence = fields.pop("evidence", [])
+        return self.queue.enqueue(
+            "demo",
+            Comment(id=comment_id, text=text, **fields),
+            Verdict("review", label, field, score, reason, 1.0, "v1"),
+            scores={"toxicity": score, label: score, "profanity": 0.41},
+            evidence=evidence,
+        ).item_id
+
+    def desk(self, name: str = "samira", path: str = "/", **options: Any) -> Page:
+        """A page of a person who has just logged in."""
+        context = self.browser.new_context(locale="ar", **options)
+        context.set_default_timeout(10_000)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation', e => console.error('CSP ' + e.blockedURI))"
+        )
+        page.on("console", lambda m: self.violations.append(m.text) if "CSP" in m.text else None)
+        page.on("pageerror", lambda error: self.violations.append(str(error)))
+        page.goto(f"{self.url}/console/login?next=/console{path}")
+        page.fill("#name", name)
+        page.fill("#password", PASSWORD)
+        page.click("button.primary")
+        return page
+
+    def samples(self) -> None:
+        """Comments like those of a working day, for pictures."""
+        for line in (DATA / "desk_comments.jsonl").read_text(encoding="utf-8").splitlines():
+            self.flag(**json.loads(line))
+
+    @property
+    def actions(self) -> list[str]:
+        return [d.action for d in self.queue.decisions("demo")]
+
+
+@pytest.fixture
+def newsroom(server: str, redis: Redis, browser: Browser) -> Iterator[Newsroom]:
+    newsroom = Newsroom(server, redis, browser)
+    yield newsroom
+    for context in newsroom.contexts:
+        context.close()
+    assert newsroom.violations == []
+
+
+def comment_on(page: Page) -> str:
+    return page.locator("#comment bdi").inner_text()
+
+
+# The work loop
+
+
+def test_a_moderator_works_the_queue_with_three_keys(newsroom: Newsroom) -> None:
+    for n, text in enumerate(("first", "second", "third", "fourth")):
+        newsroom.flag(f"c{n}", text, score=0.99 - n / 10)
+    page = newsroom.desk()
+    expect(page.locator("#comment bdi")).to_have_text("first")
+    page.keyboard.press("a")
+    expect(page.locator("#comment bdi")).to_have_text("second")
+    page.keyboard.press("4")  # the fourth reason, a threat
+    page.keyboard.press("r")
+    expect(page.locator("#comment bdi")).to_have_text("third")
+    page.keyboard.press("s")
+    expect(page.locator(".notice.skip")).to_be_visible()
+    assert newsroom.actions == ["approve", "reject"]
+    assert newsroom.queue.decisions("demo")[1].reason == "threat"
+
+
+def test_the_keys_work_on_an_arabic_keyboard_too(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    expect(page.locator("#comment")).to_be_visible()
+    page.evaluate(  # the key "a" types U+0634 ARABIC LETTER SHEEN there
+        "document.body.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: '\u0634', code: 'KeyA', bubbles: true}))"
+    )
+    expect(page.locator(".notice.approve")).to_be_visible()
+    assert newsroom.actions == ["approve"]
+
+
+def test_typing_a_note_presses_no_button(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    page.locator("details.note summary").click()
+    page.locator("#note").press_sequentially("are sars")
+    page.locator("button.reject").click()
+    expect(page.locator(".notice.reject")).to_be_visible()
+    assert [d.note for d in newsroom.queue.decisions("demo")] == ["are sars"]
+
+
+def test_the_core_loop_works_without_javascript(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first", score=0.9)
+    newsroom.flag("c2", "second", score=0.8)
+    page = newsroom.desk(java_script_enabled=False)
+    assert comment_on(page) == "first"
+    page.click("button.approve")
+    assert comment_on(page) == "second"
+    page.check("input[value=spam]", force=True)
+    page.click("button.reject")
+    assert newsroom.actions == ["approve", "reject"]
+    assert page.locator("h1").is_visible()
+
+
+def test_the_next_comment_takes_the_place_of_this_one_without_a_new_page(
+    newsroom: Newsroom,
+) -> None:
+    for n in range(4):
+        newsroom.flag(f"c{n}", f"comment {n}", score=0.99 - n / 100)
+    page = newsroom.desk()
+    page.evaluate("window.same = true")
+    for n in range(3):
+        expect(page.locator("#comment bdi")).to_have_text(f"comment {n}")
+        page.keyboard.press("a")
+    expect(page.locator("#comment bdi")).to_have_text("comment 3")
+    assert page.evaluate("window.same"), "the page was loaded anew"
+    assert newsroom.actions == ["approve"] * 3
+
+
+# Evidence
+
+
+DOG = "\u0643\u064e\u0644\u0652\u0628\u064c"  # "dog", with its vowels
+DONKEY = "\u062d\u0640\u0640\u0645\u0627\u0631"  # "donkey", stretched
+
+EVIDENCE = [  # a text with diacritics, emoji, Latin letters or markup; the marked part of it
+    (f"{DOG}\N{GRINNING FACE} ok", DOG),
+    (f"\N{GRINNING FACE}\N{GRINNING FACE} you donkey {DONKEY}", "donkey"),
+    (f"\u064a\u0627{DONKEY}\u0643\u0645", DONKEY),  # "o donkey of yours", one word
+    ("a\n\nb <b>donkey</b> & co", "donkey"),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), EVIDENCE)
+def test_evidence_is_marked_on_exactly_its_letters(
+    newsroom: Newsroom, text: str, part: str
+) -> None:
+    start = text.index(part)
+    span = {"field": "text", "label": "insult", "start": start, "end": start + len(part)}
+    newsroom.flag("c1", text, evidence=[span | {"weight": 1.0}])
+    page = newsroom.desk()
+    page.wait_for_selector("mark")
+    before, marked, whole = page.evaluate(
+        """() => {
+            const text = document.querySelector('#comment bdi'), mark = text.querySelector('mark');
+            const range = document.createRange();
+            range.setStart(text, 0); range.setEndBefore(mark);
+            return [range.toString(), mark.textContent, text.textContent];
+        }"""
+    )
+    assert (len(before), marked, whole) == (start, part, text)
+
+
+def test_a_mark_inside_a_word_does_not_part_its_letters(newsroom: Newsroom) -> None:
+    word = "\u064a\u0627\u062d\u0645\u0627\u0631\u0643\u0645"  # "o donkey of yours", one word
+    span = {"field": "text", "label": "insult", "start": 2, "end": 6, "weight": 1.0}
+    newsroom.flag("c1", word, evidence=[span])
+    page = newsroom.desk()
+    widths = page.evaluate(
+        """() => {
+            const text = document.querySelector('#comment bdi'), width = () => {
+                const range = document.createRange();
+                range.selectNodeContents(text);
+                return range.getBoundingClientRect().width;
+            };
+            const marked = width();
+            text.textContent = text.textContent;
+            return [marked, width()];
+        }"""
+    )
+    assert widths[0] == pytest.approx(widths[1], abs=0.5)
+
+
+# Right to left
+
+
+def test_the_page_runs_from_right_to_left(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "\u0645\u0631\u062d\u0628\u0627", article_title="Bread")  # "hello"
+    page = newsroom.desk(viewport={"width": 1280, "height": 800})
+    box = {
+        name: page.locator(selector).bounding_box()
+        for name, selector in {
+            "brand": ".brand",
+            "person": ".person",
+            "comment": "article.comment",
+            "facts": "aside.facts",
+            "approve": "button.approve",
+            "reject": "button.reject",
+        }.items()
+    }
+    x = {name: found["x"] for name, found in box.items() if found}
+    assert x["brand"] > x["person"]
+    assert x["comment"] > x["facts"]
+    assert x["approve"] > x["reject"]
+    text, card = page.evaluate(
+        """() => { const r = document.createRange();
+            r.selectNodeContents(document.querySelector('#comment bdi'));
+            return [r.getBoundingClientRect().right,
+                    document.querySelector('article.comment').getBoundingClientRect().right]; }"""
+    )
+    assert card - text < 60, "Arabic text does not start at the right edge"
+
+
+def test_in_english_the_page_runs_from_left_to_right(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    newsroom.accounts.save_preferences("samira", Preferences(language="en"))
+    page = newsroom.desk(viewport={"width": 1280, "height": 800})
+    brand, person = page.locator(".brand").bounding_box(), page.locator(".person").bounding_box()
+    assert brand
+    assert person
+    assert brand["x"] < person["x"]
+    expect(page.locator("button.approve")).to_contain_text("Approve")
+
+
+def test_a_comment_cannot_turn_the_rest_of_the_page_around(newsroom: Newsroom) -> None:
+    override = "\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT EMBEDDING}"
+    newsroom.flag("c1", f"{override}text", author_name=f"{override}name", article_title="Bread")
+    newsroom.flag("c2", "text", author_name="name", article_title="Bread")
+    places = []
+    for name in ("samira", "omar"):
+        page = newsroom.desk(name, viewport={"width": 1280, "height": 800})
+        places.append([page.locator(s).bounding_box() for s in (".facts", ".buttons", ".strip")])
+    assert places[0] == places[1]
+
+
+# Two people, leases
+
+
+def test_two_moderators_at_once_get_two_comments(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first", score=0.9)
+    newsroom.flag("c2", "second", score=0.8)
+    assert {comment_on(newsroom.desk("samira")), comment_on(newsroom.desk("omar"))} == {
+        "first",
+        "second",
+    }
+
+
+def test_whoever_comes_too_late_is_told_so_and_keeps_their_note(newsroom: Newsroom) -> None:
+    item_id = newsroom.flag("c1", "first")
+    page = newsroom.desk("samira")
+    token = int(page.locator("form.verdict [name=token]").get_attribute("value") or "")
+    newsroom.queue.release("demo", item_id, token)
+    other = newsroom.desk("omar")
+    other.keyboard.press("a")
+    expect(other.locator(".notice.approve")).to_be_visible()
+    page.locator("details.note summary").click()
+    page.fill("#note", "my reasons")
+    page.locator("button.reject").click()
+    expect(page.locator("[role=alert]")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("my reasons")
+    assert newsroom.actions == ["approve"]
+
+
+def test_a_lease_that_runs_out_is_told_on_the_screen(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    page.wait_for_selector(".lease")
+    page.clock.install()
+    page.reload()
+    page.clock.fast_forward(601_000)
+    expect(page.locator(".lease.ended")).to_be_visible()
+
+
+# Hostile text
+
+
+def test_hostile_text_is_shown_as_text_in_every_field(newsroom: Newsroom) -> None:
+    for n, attack in enumerate(HOSTILE):
+        newsroom.flag(
+            f"c{n}{attack}",
+            attack,
+            author_id=attack,
+            author_name=attack,
+            article_id=attack,
+            article_title=attack,
+            article_url=attack,
+            parent_id=attack,
+            parent_text=attack,
+            created_at=attack,
+        )
+    page = newsroom.desk()
+    for _ in HOSTILE:
+        page.wait_for_selector("#comment")
+        shown = comment_on(page)
+        assert page.locator("#comment bdi").evaluate("e => e.children.length") == 0
+        assert page.locator("main :is(script, iframe, img, style, base, meta, #trap)").count() == 0
+        assert page.locator("main a[href^=javascript], main a[href^=data]").count() == 0
+        assert not page.evaluate("window.pwned")
+        page.locator("button.approve").click()
+        expect(page.locator("#comment bdi").or_(page.locator(".calm"))).not_to_have_text(shown)
+    assert len(newsroom.actions) == len(HOSTILE)
+
+
+# Everybody
+
+
+def accessible(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA on a page; empty when it is well."""
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": rules}})
+    return [
+        f"{page.url}: {v['id']}: {node['html'][:120]}: {node.get('failureSummary', '')}"
+        for v in found.response["violations"]
+        for node in v["nodes"]
+    ]
+
+
+PAGES = {
+    "work": "/demo/work",
+    "me": "/me",
+    "people": "/people",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_passes_axe_in_light_and_dark(newsroom: Newsroom, theme: str) -> None:
+    newsroom.samples()
+    newsroom.accounts.save_preferences("layla", Preferences(theme=theme))
+    page = newsroom.desk("layla")
+    problems = []
+    for name, path in PAGES.items():
+        page.goto(f"{newsroom.url}/console{path}")
+        problems += accessible(page)
+        if theme == "light":
+            SCREENSHOTS.mkdir(exist_ok=True)
+            page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.goto(f"{newsroom.url}/console/nowhere")
+    problems += accessible(page)
+    assert problems == []
+
+
+def test_the_door_passes_axe(newsroom: Newsroom, page: Page) -> None:
+    for path in ("/login", f"/invitation/{newsroom.accounts.invite('nura', 'moderator')}"):
+        page.goto(f"{newsroom.url}/console{path}")
+        assert accessible(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 640])  # 640: a laptop's 1280 at 200 % zoom
+def test_no_page_scrolls_sideways_on_a_phone_or_zoomed(newsroom: Newsroom, width: int) -> None:
+    newsroom.samples()
+    page = newsroom.desk("layla", viewport={"width": width, "height": 800})
+    for path in PAGES.values():
+        page.goto(f"{newsroom.url}/console{path}")
+        extent = page.evaluate("document.documentElement.scrollWidth")
+        assert extent <= width, f"{path} is {extent} wide"
+
+
+def test_the_whole_work_can_be_done_with_the_tab_key(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focus = "document.activeElement.value || document.activeElement.className"
+        reached.add(page.evaluate(focus))
+        outline = page.evaluate(
+            """() => { const e = document.activeElement;
+                const seen = e.type === 'radio' ? e.nextElementSibling : e;
+                return getComputedStyle(seen).outlineStyle }"""
+        )
+        assert outline != "none" or page.evaluate("document.activeElement === document.body")
+    assert {"approve", "reject", "skip", "skip-link"} <= reached
