@@ -52,7 +52,8 @@ TOLERANCES = {
 
 Positive: more is better; negative: less is better. The sizes are about twice the standard error
 of a paired difference between two artefacts on one of the public benchmarks (bootstrap of the test
-rows), so that noise alone seldom stops a promotion. A metric not named here does not decide.
+rows), so that noise alone seldom stops a promotion. On smaller benchmarks the metric's own standard
+error is allowed. A metric not named here does not decide.
 """
 
 _MODEL, _MANIFEST, _CARD = "model.joblib", "manifest.json", "MODEL_CARD.md"
@@ -349,10 +350,11 @@ def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[st
                 continue
             was, now = _value(old[metric]), _value(new[metric])
             loss = (was - now) if tolerance > 0 else (now - was)
-            if not loss <= abs(tolerance):
+            allowed = max(abs(tolerance), _noise(old[metric]))
+            if not loss <= allowed:
                 reasons.append(
                     f"{metric} on {benchmark}: {now:.4f}, was {was:.4f} "
-                    f"(allowed to be worse by {abs(tolerance)})"
+                    f"(allowed to be worse by {allowed:.3f})"
                 )
     return reasons
 
@@ -373,6 +375,11 @@ def _check_operating_points(points: Mapping[str, Any], labels: list[str]) -> Non
 def _value(metric: Any) -> float:
     """Return a metric's value, given alone or with its interval."""
     return float(metric["value"] if isinstance(metric, Mapping) else metric)
+
+
+def _noise(metric: Any) -> float:
+    """Return the standard error of a metric given with its 95 % interval, else 0."""
+    return (metric["high"] - metric["low"]) / 4 if isinstance(metric, Mapping) else 0.0
 
 
 def _age(version: str) -> tuple[int, ...]:

@@ -243,9 +243,10 @@ OWN = SetPolicy("A", "Apache-2.0", LABELS, test="fold", validation="fold")
 
 @dataclass(frozen=True)
 class Source:
-    """One file that was read, for the manifest and the card."""
+    """A set, or what one file holds of one source, for the manifest and the card."""
 
     id: str
+    file: str
     license: str
     quality: str
     n_comments: int
@@ -355,13 +356,12 @@ def read_corpus(
             set_id = path.name.removesuffix(".tsv.xz")
             policy = _policy(set_id, path)
             read = list(_set_rows(path, set_id, policy))
-            rows += read
-            sources.append(Source(set_id, policy.license, policy.quality, len(read), _digest(path)))
+            quality = policy.quality
         else:
             read = [_own_row(comment) for comment in read_comments(path)]
-            rows += read
-            licenses = " and ".join(sorted({row.license for row in read})) or OWN.license
-            sources.append(Source(path.name, licenses, OWN.quality, len(read), _digest(path)))
+            quality = OWN.quality
+        rows += read
+        sources += _sources(read, path, quality)
     for path in map(Path, decisions):
         read = [
             _decided_row(comment)
@@ -369,7 +369,7 @@ def read_corpus(
             if comment.source != "policy" and site in ("", comment.site)
         ]
         rows += read
-        sources.append(Source(path.name, "the site's own", "A", len(read), _digest(path)))
+        sources += _sources(read, path, OWN.quality)
     if not rows:
         raise RecordError("there is not one labelled comment in what was given")
     return _merged(rows, tuple(sources))
@@ -464,6 +464,18 @@ def _files(places: Iterable[Path | str]) -> Iterator[Path]:
             yield from found
         else:
             yield place
+
+
+def _sources(rows: Sequence[_Row], path: Path, quality: str) -> list[Source]:
+    """Summarize what a file holds, one entry per source."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    summaries = []
+    for name in dict.fromkeys(row.source for row in rows):
+        licenses = [row.license for row in rows if row.source == name]
+        stated = " and ".join(sorted(set(licenses)))
+        summaries.append(Source(name, path.name, stated, quality, len(licenses), sha256))
+    return summaries
 
 
 def _set_rows(path: Path, set_id: str, policy: SetPolicy) -> Iterator[_Row]:
@@ -653,8 +665,3 @@ def _cut(corpus: Corpus, part: NDArray[np.int64], license: str) -> Split:  # noq
         probes=probes,
         unlabeled=[corpus.texts[i] for i in unlabeled],
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
