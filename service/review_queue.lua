@@ -174,7 +174,9 @@ function verbs.enqueue(id, digest, slack, facts, content)
   fresh.version, fresh.token, fresh.abandoned, fresh.since = 1, 0, 0, at
   if item then
     fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
-    fresh.undelivered, fresh.attempts, fresh.undone = item.undelivered, item.attempts, item.undone
+    for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone' }) do
+      fresh[kept] = item[kept]
+    end
   end
   if open then fresh.since, fresh.abandoned = item.since, item.abandoned end -- keeps its place
   fresh.due = fresh.since + slack

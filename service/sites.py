@@ -68,6 +68,10 @@ class Site:
         Share of unflagged comments that a person sees all the same, [0, 1].
     webhook_url, webhook_secret : str
         Where decisions are sent, and the key they are signed with; empty for none.
+    webhook_private : bool
+        Whether that may be an address of this machine or of a private network.
+    second_opinion_share : float
+        Share of the queued comments that two people judge without knowing of each other, [0, 1].
     retention_days : int
         How long decided items are kept.
     time_target_seconds : int
@@ -91,6 +95,8 @@ class Site:
     audit_share: float = AUDIT_SHARE
     webhook_url: str = ""
     webhook_secret: str = field(default="", repr=False)
+    webhook_private: bool = False
+    second_opinion_share: float = 0.0
     retention_days: int = 90
     time_target_seconds: int = 3600
     label_weights: Mapping[str, float] = field(default_factory=dict)
@@ -107,7 +113,8 @@ class Site:
                 _require(label in LABELS, f"{name}.{label}", f"expected one of {', '.join(LABELS)}")
                 highest = 100.0 if name == "label_weights" else 1.0
                 _require(0 <= number <= highest, f"{name}.{label}", f"expected 0 to {highest:g}")
-        _require(0 <= self.audit_share <= 1, "audit_share", "expected 0 to 1")
+        for name in ("audit_share", "second_opinion_share"):
+            _require(0 <= getattr(self, name) <= 1, name, "expected 0 to 1")
         _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
         _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")

@@ -1,8 +1,7 @@
 -- The verbs of delivery; ARGV[1] names the verb. An item's record lists its deliveries that are
 -- still to be made, oldest first; the outbox says when the first of them is due.
 
-local function finish(id, item, at) -- the first delivery of the item is over: on to the next
-  table.remove(item.undelivered, 1)
+local function schedule(id, item, at) -- the item's first delivery, if any, is due
   item.attempts = nil
   if #item.undelivered == 0 then item.undelivered = nil end
   save(id, item)
@@ -13,9 +12,24 @@ local function finish(id, item, at) -- the first delivery of the item is over: o
   end
 end
 
+local function finish(id, item, at) -- the first delivery of the item is over: on to the next
+  table.remove(item.undelivered, 1)
+  schedule(id, item, at)
+end
+
 local function under_way(id, delivery) -- the item, while this delivery is its first
   local item = load(id)
   return item and item.undelivered and item.undelivered[1] == delivery and item
+end
+
+local function place(delivery) -- number by which stream ids can be ordered
+  local time, sequence = delivery:match('(%d+)-(%d+)')
+  return time * 1000 + sequence
+end
+
+local function note_failure(failure, at)
+  redis.call('HSET', ENDPOINT, 'failure', failure)
+  redis.call('HSETNX', ENDPOINT, 'failing', at)
 end
 
 local verbs = {}
@@ -42,24 +56,66 @@ end
 
 function verbs.failed(id, delivery, delay_ms, failure)
   local at = now()
-  redis.call('HSET', ENDPOINT, 'failure', failure)
-  redis.call('HSETNX', ENDPOINT, 'failing', at)
+  note_failure(failure, at)
   if under_way(id, delivery) then redis.call('ZADD', OUTBOX, at + delay_ms, id) end
   return {}
 end
 
 function verbs.give_up(id, delivery, failure, patience_ms)
   local at, item = now(), under_way(id, delivery)
-  redis.call('HSET', ENDPOINT, 'failure', failure)
-  redis.call('HSETNX', ENDPOINT, 'failing', at)
+  note_failure(failure, at)
   if item then
     redis.call('ZADD', DEAD, at, delivery)
+    item.dead = (item.dead or 0) + 1 -- so that retention waits for it
     finish(id, item, at)
   end
   if at - redis.call('HGET', ENDPOINT, 'failing') >= tonumber(patience_ms) then
     redis.call('HSETNX', ENDPOINT, 'disabled', at)
   end
   return {}
+end
+
+function verbs.disable(failure) -- the endpoint said that it is gone for good
+  local at = now()
+  note_failure(failure, at)
+  redis.call('HSETNX', ENDPOINT, 'disabled', at)
+  return {}
+end
+
+function verbs.enable() -- forget the failures; all that waits is due now
+  local at = now()
+  redis.call('DEL', ENDPOINT)
+  for _, id in ipairs(redis.call('ZRANGE', OUTBOX, 0, -1)) do redis.call('ZADD', OUTBOX, at, id) end
+  return {}
+end
+
+function verbs.endpoint()
+  return redis.call('HMGET', ENDPOINT, 'failing', 'failure', 'disabled')
+end
+
+function verbs.dead(limit)
+  local answer = {}
+  local letters = redis.call('ZRANGE', DEAD, 0, limit - 1, 'WITHSCORES')
+  for at = 1, #letters, 2 do
+    answer[#answer + 1] = { letters[at], entry_of(letters[at])[2][2], letters[at + 1] }
+  end
+  return answer
+end
+
+function verbs.replay(limit) -- the oldest dead letters, to be told again in their order
+  local at, n_replayed = now(), 0
+  for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
+    local id = cjson.decode(entry_of(delivery)[2][2]).item_id
+    local item = load(id)
+    item.dead = item.dead > 1 and item.dead - 1 or nil
+    item.undelivered = item.undelivered or {}
+    table.insert(item.undelivered, delivery)
+    table.sort(item.undelivered, function(a, b) return place(a) < place(b) end)
+    schedule(id, item, at)
+    redis.call('ZREM', DEAD, delivery)
+    n_replayed = n_replayed + 1
+  end
+  return { n_replayed }
 end
 
 function verbs.due()

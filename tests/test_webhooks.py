@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 from standardwebhooks import Webhook
 
 from conftest import await_condition
-from service import webhooks
+from service import outbound, webhooks
+from service.outbound import is_public
 from service.policy import Verdict
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import BACK_OFF_SECONDS, JITTER, Deliveries
 
+RETRY_AFTER_SECONDS = 300
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 
@@ -46,6 +50,7 @@ def endpoint() -> Iterator[Endpoint]:
             endpoint.told.append((dict(self.headers), body))
             self.send_response(endpoint.status)
             self.send_header("location", endpoint.url + "elsewhere")
+            self.send_header("retry-after", str(RETRY_AFTER_SECONDS))
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -68,7 +73,8 @@ def queue(redis: Redis) -> ReviewQueue:
 @pytest.fixture
 def deliveries(redis: Redis, endpoint: Endpoint) -> Deliveries:
     sites = Sites(redis)
-    sites.add(Site("demo", webhook_url=endpoint.url, webhook_secret=SECRET))
+    site = Site("demo", webhook_url=endpoint.url, webhook_secret=SECRET, webhook_private=True)
+    sites.add(site)
     return Deliveries(redis, sites)
 
 
@@ -204,10 +210,13 @@ def test_an_unusable_secret_or_address_fails_the_delivery_only(
     queue: ReviewQueue, redis: Redis, endpoint: Endpoint, deliveries: Deliveries
 ) -> None:
     decide(queue)
-    Sites(redis).update(Site("demo", webhook_url=endpoint.url, webhook_secret="whsec_a"))
+    site = Sites(redis).get("demo")
+    Sites(redis).update(replace(site, webhook_secret="whsec_a"))
     assert deliveries.deliver_once() == 1
-    nowhere = Site("demo", webhook_url="http://127.0.0.1:1/", webhook_secret=SECRET)
-    Sites(redis).update(nowhere)
+    Sites(redis).update(replace(site, webhook_url="http://127.0.0.1:1/"))
+    make_due(redis)
+    assert deliveries.deliver_once() == 1
+    Sites(redis).update(replace(site, webhook_url="http://a..b/"))
     make_due(redis)
     assert deliveries.deliver_once() == 1
     assert queue.stats("demo").outbox == 1
@@ -222,6 +231,182 @@ def test_a_site_without_a_webhook_keeps_its_outbox(
     assert deliveries.deliver_once() == 0
     Sites(redis).update(site)
     assert deliveries.deliver_once() == 1
+
+
+def test_undoing_a_decision_is_told_after_it(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+) -> None:
+    decision = decide(queue)
+    queue.undo("demo", decision.item_id, "amal", "undo-1")
+    assert deliveries.deliver_once() == 2
+    first, second = endpoint.bodies()
+    assert (first["type"], second["type"]) == ("decision.recorded", "decision.undone")
+    assert second["data"]["undoes"] == first["data"]["decision_id"]
+
+
+def give_up(deliveries: Deliveries, redis: Redis) -> None:
+    for _ in range(len(BACK_OFF_SECONDS) + 1):
+        make_due(redis)
+        deliveries.deliver_once()
+
+
+def test_dead_letters_can_be_seen_and_replayed(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    endpoint.status = 500
+    decision = decide(queue)
+    give_up(deliveries, redis)
+    [letter] = deliveries.dead_letters("demo")
+    assert (letter.decision_id, letter.comment_id) == (decision.id, "c-1")
+    assert letter.died_at >= decision.decided_at
+    endpoint.status, endpoint.told = 200, []
+    assert deliveries.replay("demo") == 1
+    assert deliveries.deliver_once() == 1
+    assert endpoint.bodies()[0]["data"]["decision_id"] == decision.id
+    assert deliveries.dead_letters("demo") == []
+    assert queue.stats("demo").dead == 0
+
+
+def test_a_replayed_letter_goes_before_later_decisions_on_the_comment(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    endpoint.status = 500
+    decide(queue)
+    give_up(deliveries, redis)
+    decide(queue, text="تعليق معدل")  # "an edited comment"
+    endpoint.status, endpoint.told = 200, []
+    deliveries.replay("demo")
+    deliveries.deliver_once()
+    assert [body["data"]["version"] for body in endpoint.bodies()] == [1, 2]
+
+
+def test_an_endpoint_that_failed_for_a_day_is_disabled_until_somebody_enables_it(
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    endpoint: Endpoint,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    endpoint.status = 500
+    decide(queue)
+    give_up(deliveries, redis)
+    state = deliveries.endpoint("demo")
+    assert state.failing_since > 0
+    assert (state.failure, state.disabled_at) == ("status 500", 0)
+    decide(queue, 2)
+    monkeypatch.setattr(webhooks, "PATIENCE_SECONDS", 0.0)
+    give_up(deliveries, redis)
+    assert deliveries.endpoint("demo").disabled_at > 0
+    decide(queue, 3)
+    assert (deliveries.due(), deliveries.deliver_once()) == (0, 0)
+    assert queue.stats("demo").outbox == 1, "nothing is dropped"
+    endpoint.status = 200
+    deliveries.enable("demo")
+    assert deliveries.endpoint("demo") == webhooks.Endpoint()
+    assert deliveries.deliver_once() == 1
+
+
+def test_one_success_ends_the_failing(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    endpoint.status = 500
+    decide(queue)
+    deliveries.deliver_once()
+    endpoint.status = 200
+    make_due(redis)
+    deliveries.deliver_once()
+    assert deliveries.endpoint("demo") == webhooks.Endpoint()
+
+
+def test_an_endpoint_that_says_it_is_gone_is_disabled_at_once(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+) -> None:
+    endpoint.status = 410
+    decide(queue)
+    deliveries.deliver_once()
+    assert deliveries.endpoint("demo").disabled_at > 0
+    assert queue.stats("demo").outbox == 1
+
+
+def test_an_endpoint_that_asks_for_time_gets_it(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    endpoint.status = 429
+    decision = decide(queue)
+    deliveries.deliver_once()
+    due_ms = redis.zscore("{hakam:demo}:outbox", decision.item_id)
+    assert due_ms is not None
+    assert due_ms / 1000 >= decision.decided_at + RETRY_AFTER_SECONDS
+
+
+def test_an_address_in_a_private_network_is_refused_unless_the_site_allows_it(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    site = Sites(redis).get("demo")
+    port = endpoint.url.split(":")[2]
+    decide(queue)
+    for name in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"):
+        url = f"http://{name}:{port}"
+        Sites(redis).update(replace(site, webhook_url=url, webhook_private=False))
+        make_due(redis)
+        assert deliveries.deliver_once() == 1
+        assert "private" in deliveries.endpoint("demo").failure, name
+    assert endpoint.told == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "224.0.0.1",
+        "::",
+        "::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::",
+    ],
+)
+def test_private_addresses_of_every_kind_are_known(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+def test_public_addresses_may_be_called(address: str) -> None:
+    assert is_public(address)
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A name that leads to a public address when it is checked, and to this machine afterwards.
+    answers = iter(["93.184.216.34", "127.0.0.1"])
+
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        return [(2, 1, 6, "", (next(answers), 80))]
+
+    asked: list[httpx.Request] = []
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(204)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with httpx.Client(transport=httpx.MockTransport(keep)) as client:
+        outbound.post(client, "https://news.example:8443/hook", "{}", {})
+    [request] = asked
+    assert request.url.host == "93.184.216.34"
+    assert request.headers["host"] == "news.example:8443"
+    assert request.extensions["sni_hostname"] == "news.example"
 
 
 def test_the_loop_delivers_as_decisions_come_in(
