@@ -131,7 +131,7 @@ def _welcome(address: str, secrets_shown: tuple[str, str] | None) -> str:
         ]
         return "\n".join([*lines, ""])
     key, password = secrets_shown
-    words = ["curl", "-s", f"{address}/v1/comments", "-H", f"Authorization: Bearer {key}"]
+    words = ["curl", f"{address}/v1/comments", "-H", f"Authorization: Bearer {key}"]
     words += ["-H", "Content-Type: application/json", "-d", EXAMPLE]
     return "\n".join(
         [

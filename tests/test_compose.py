@@ -8,7 +8,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import jsonschema
@@ -94,34 +94,31 @@ def test_the_commands_of_the_files_make_a_working_service(
         "HAKAM_VAR": str(tmp_path),
     }
     with (tmp_path / "log").open("w") as log:
-        running = [
-            subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-            for command in (
-                [str(server), *redis_command[1:], *place],
-                [installed(web_command[0]), *web_command[1:]],
-            )
-        ]
+        redis_here = [str(server), *redis_command[1:], *place]
+        running = [start(command, environ, log) for command in (redis_here, web_command)]
         try:
             await_condition(lambda: ready(port), what="readiness", seconds=60.0)
-            with Redis(unix_socket_path=str(socket), decode_responses=True) as client:
-                ReviewQueue(client).check_durability()
             healthcheck = compose["services"]["web"]["healthcheck"]["test"][1:]
             asked = [word.replace(":8000/", f":{port}/") for word in healthcheck]
             subprocess.run([installed(asked[0]), *asked[1:]], check=True)
             hakam_check = compose["services"]["webhooks"]["healthcheck"]["test"][1:]
             subprocess.run([installed(hakam_check[0]), *hakam_check[1:]], env=environ, check=True)
-            running.append(
-                subprocess.Popen(
-                    [installed(webhooks_command[0]), *webhooks_command[1:]],
-                    env=environ,
-                    stdout=log,
-                    stderr=log,
+            with Redis(unix_socket_path=str(socket), decode_responses=True) as client:
+                ReviewQueue(client).check_durability()
+                client.config_resetstat()
+                running.append(start(webhooks_command, environ, log))
+                await_condition(
+                    lambda: "cmdstat_smembers" in client.info("commandstats"),
+                    what="the look of hakam webhooks for its sites",
                 )
-            )
-            assert running[-1].poll() is None
         finally:
             statuses = [stopped(one) for one in reversed(running)]
     assert set(statuses) == {0}
+
+
+def start(command: list[str], environ: dict[str, str], log: IO[str]) -> subprocess.Popen[bytes]:
+    words = [installed(command[0]), *command[1:]]
+    return subprocess.Popen(words, env=environ, stdout=log, stderr=log)
 
 
 def installed(command: str) -> str:
