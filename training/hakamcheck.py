@@ -1,0 +1,314 @@
+"""HakamCheck: the functional suite for insult and abuse in Arabic comments.
+
+A suite says what aggregate figures hide: which *function* of a moderator's judgement works (a
+quoted insult is not an insult) and which does not. Each function has a contrast, the nearest
+comment that must be judged the other way. The form follows HateCheck (Roettger et al. 2021).
+
+The suite is four files of JSON Lines, written by hand:
+
+``functions.jsonl``
+    ``function``, whether its cases are ``abusive``, their ``labels``, what it is ``about``, its
+    ``contrast``. An evasion function takes the ``templates`` of another name and writes each in
+    the disguise of its ``transforms`` (`training.evasion`).
+``words.jsonl``
+    The abusive words, each with its ``part``, ``kind``, ``forms`` and, where not understood
+    everywhere, ``dialects``; and groups of people, which are no insult and serve both parts.
+``train.jsonl``, ``test.jsonl``
+    The templates of the two parts. ``{vile.plural}`` is the plural of a word of kind *vile*
+    (singular if no form is named); ``[...]`` marks the words that an evader would disguise.
+
+No template and no abusive word is in both parts, so that a model which learns from the first is
+honestly tested by the second; `abusive_words` finds the words of a part in any text, so that other
+training examples can be held to the same rule. The secret kept here is the expansion: every
+template is filled with a few words, always the same ones.
+"""
+
+import json
+import random
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from models.normalize import normalize
+from models.schema import LABELS
+from training.evasion import TRANSFORMS
+
+FOLDER = Path(__file__).parent.parent / "tests" / "data" / "hakamcheck"
+PARTS = ("train", "test")
+N_FILLINGS = 4
+"""How many cases a template with slots gives, at most."""
+N_HARMLESS_DISGUISES = 5
+"""In how many disguises a harmless template is written: those of all would weigh too much."""
+
+# Normalized spelling. wa-, fa-, bi-, ka-, li-, the article, Levantine and Iraqi ha- "this".
+_PREFIXES = tuple(
+    particle + article
+    for particle in ("", "\u0648", "\u0641", "\u0628", "\u0643", "\u0644", "\u0639", "\u0647")
+    for article in ("", "\u0627\u0644", "\u0644", "\u0647\u0627\u0644")
+)
+_SUFFIXES = (
+    "\u0647",  # his
+    "\u0647\u0627",  # her
+    "\u0647\u0645",  # their
+    "\u0643",  # your
+    "\u0643\u0645",  # your, plural
+    "\u0646\u0627",  # our
+    "\u064a",  # my
+    "\u064a\u0646",  # plural
+    "\u0627\u062a",  # feminine plural
+)
+_SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
+_MARKED = re.compile(r"\[([^\]]*)\]")
+_TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{3})")
+"""li- and the article al- before a word; they are written as one, lil-."""
+_WHOLE_TEXT = ("dotless", "arabizi")
+"""Nobody writes one word of a sentence so: who leaves out dots or changes script does it always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A comment and how it must be judged.
+
+    Attributes
+    ----------
+    id : str
+        ``<function>-<part>-<number>``.
+    function : str
+        What of a moderator's judgement it tests.
+    text, author_name : str
+        The comment and its pen name, which may be empty. The labels are those of either.
+    dialect : str
+    labels : Mapping[str, int]
+        ``toxicity`` always; a clean case has 0 for every label, an abusive one 1 for those that
+        are beyond doubt and says nothing of the others.
+    part : str
+        ``train`` or ``test``.
+    """
+
+    id: str
+    function: str
+    text: str
+    author_name: str
+    dialect: str
+    labels: Mapping[str, int]
+    part: str
+
+
+def load(part: str, folder: Path = FOLDER) -> list[Case]:
+    """Expand one part of the suite.
+
+    Parameters
+    ----------
+    part : str
+        ``train`` or ``test``.
+    folder : Path
+        Where the four files are.
+
+    Returns
+    -------
+    list of Case
+        In the order of ``functions.jsonl``; always the same. No two have the same text and name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such part, a template has a slot that no word fills, or names a function
+        that is not in ``functions.jsonl``.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
+    functions = list(read_lines(folder / "functions.jsonl"))
+    words = [word for word in read_lines(folder / "words.jsonl") if word["part"] in (part, "both")]
+    templates: dict[str, list[Mapping[str, Any]]] = {
+        function.get("templates", function["function"]): [] for function in functions
+    }
+    for template in read_lines(folder / f"{part}.jsonl"):
+        if template["function"] not in templates:
+            raise ValueError(f"{part}.jsonl: no function {template['function']!r}")
+        templates[template["function"]].append(template)
+
+    cases = []
+    seen: set[tuple[str, str]] = set()
+    for function in functions:
+        of_function = templates[function.get("templates", function["function"])]
+        number = 0
+        for comment in _comments(function, of_function, words):
+            if (comment["text"], comment["author_name"]) in seen:
+                continue
+            seen.add((comment["text"], comment["author_name"]))
+            number += 1
+            cases.append(
+                Case(
+                    id=f"{function['function']}-{part}-{number:03d}",
+                    function=function["function"],
+                    labels=_labels(function),
+                    part=part,
+                    **comment,
+                )
+            )
+    return cases
+
+
+def abusive_words(text: str, part: str, folder: Path = FOLDER) -> list[str]:
+    """Find the abusive words of a part that a text has, in any of their forms.
+
+    Forms are compared after `models.normalize`, with and without the particles, the article and
+    the pronouns that Arabic writes together with a word.
+
+    Parameters
+    ----------
+    text : str
+    part : str
+        ``train`` or ``test``.
+    folder : Path
+        Where ``words.jsonl`` is.
+
+    Returns
+    -------
+    list of str
+        Lemmas, in the order of the text.
+    """
+    lemmas = _lemmas(part, folder)
+    found = []
+    for token in re.findall(r"\w+", normalize(text).text):
+        stem = next((stem for stem in _stems(token) if stem in lemmas), None)
+        if stem is not None:
+            found.append(lemmas[stem])
+    return found
+
+
+def functions(folder: Path = FOLDER) -> dict[str, Mapping[str, Any]]:
+    """Return what ``functions.jsonl`` says of each function, by its name."""
+    return {function["function"]: function for function in read_lines(folder / "functions.jsonl")}
+
+
+def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Read the objects of a file of JSON Lines."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+@cache
+def _lemmas(part: str, folder: Path) -> dict[str, str]:
+    """Map each normalized form of one word to its lemma, for a part."""
+    return {
+        normalize(form).text: word["lemma"]
+        for word in read_lines(folder / "words.jsonl")
+        if word["part"] == part
+        for form in [*word["forms"].values(), *word.get("spellings", ())]
+        if " " not in form
+    }
+
+
+def _stems(token: str) -> Iterator[str]:
+    """Yield a word and what may be left of it without the particles written together with it."""
+    for prefix in _PREFIXES:
+        if not token.startswith(prefix) or len(token) - len(prefix) < 2:
+            continue
+        rest = token.removeprefix(prefix)
+        yield rest
+        for suffix in _SUFFIXES:
+            if rest.endswith(suffix) and len(rest) - len(suffix) >= 2:
+                yield rest.removesuffix(suffix)
+
+
+def _labels(function: Mapping[str, Any]) -> dict[str, int]:
+    if not function["abusive"]:
+        return dict.fromkeys(LABELS, 0)
+    return {label: 1 for label in LABELS if label == "toxicity" or label in function["labels"]}
+
+
+def _comments(
+    function: Mapping[str, Any],
+    templates: Sequence[Mapping[str, Any]],
+    words: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, str]]:
+    """Yield the comments of a function: text, author_name and dialect."""
+    names = function.get("transforms", ())
+    for position, template in enumerate(templates):
+        fillings = _fillings(template, words)
+        if not names:
+            yield from fillings
+        elif function["abusive"]:
+            # Each disguise hides another word of the list.
+            filling = fillings[zlib.crc32(function["function"].encode()) % len(fillings)]
+            yield from _disguised(filling, names)
+        else:
+            turn = position * N_HARMLESS_DISGUISES
+            chosen = [names[(turn + k) % len(names)] for k in range(N_HARMLESS_DISGUISES)]
+            yield from _disguised(fillings[0], chosen)
+
+
+def _fillings(
+    template: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str]]:
+    """Fill the slots of a template with up to `N_FILLINGS` choices of words."""
+    comment = {
+        "text": template["text"],
+        "author_name": template.get("author_name", ""),
+        "dialect": template["dialect"],
+    }
+    slots = _SLOT.findall(comment["text"] + comment["author_name"])
+    fitting = {slot: _fitting(slot, words, template) for slot in slots}
+    if not slots:
+        return [comment]
+    start = zlib.crc32(template["text"].encode())
+    n_fillings = min(N_FILLINGS, max(len(forms) for forms in fitting.values()))
+    return [_filled(comment, fitting, start + k) for k in range(n_fillings)]
+
+
+def _fitting(
+    slot: tuple[str, str], words: Sequence[Mapping[str, Any]], template: Mapping[str, Any]
+) -> list[str]:
+    """Return the forms that may stand in a slot, in the order of ``words.jsonl``."""
+    kind, form = slot
+    dialect = template["dialect"]
+    forms = [
+        word["forms"][name]
+        for word in words
+        if word["kind"] == kind and dialect in word.get("dialects", [dialect])
+        for name in [form or ("oblique" if word["part"] == "both" else "singular")]
+        if name in word["forms"]
+    ]
+    if not forms:
+        slot_name = ".".join(filter(None, slot))
+        raise ValueError(f"no word fills {slot_name!r} in {template['text']!r}")
+    return forms
+
+
+def _filled(
+    comment: Mapping[str, str], fitting: Mapping[tuple[str, str], Sequence[str]], turn: int
+) -> dict[str, str]:
+    """Fill text and pen name; the second slot of a kind takes another word than the first."""
+    n_filled = 0
+
+    def word(match: re.Match[str]) -> str:
+        nonlocal n_filled
+        forms = fitting[match.group(1), match.group(2) or ""]
+        n_filled += 1
+        return forms[(turn + n_filled * (1 + len(forms) // 2)) % len(forms)]
+
+    return {
+        field: _TO_THE.sub("\u0644\u0644", _SLOT.sub(word, written))
+        for field, written in comment.items()
+    }
+
+
+def _disguised(comment: Mapping[str, str], names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Write the marked words of a comment in disguises, or all of it where that is the custom.
+
+    A disguise that finds nothing to change (tatweel, where no letter joins) gives no comment.
+    """
+    marked = [i for i, token in enumerate(comment["text"].split()) if "[" in token]
+    text = _MARKED.sub(r"\1", comment["text"])
+    for name in names:
+        rng = random.Random(f"{name} {text}")  # noqa: S311 -- chance for writing, not for secrets
+        words = None if name in _WHOLE_TEXT else marked
+        disguised = TRANSFORMS[name](text, rng, words)
+        if disguised != text:
+            yield {**comment, "text": disguised}
