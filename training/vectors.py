@@ -1,0 +1,106 @@
+"""Words grouped by the contexts they stand in.
+
+Promise: the same texts and seed give the same groups.
+
+Secret: how contexts are compared. Skip-gram vectors (Mikolov et al. 2013) over all texts at hand,
+labelled or not, then k-means on their directions at three levels, from coarse to fine (Brown et al.
+1992 and Turian et al. 2010 use such groups as features). What a classifier learns about an insult
+that it has seen then holds for its neighbours that it has not.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from gensim.models.callbacks import CallbackAny2Vec
+from gensim.models.word2vec import Word2Vec
+from sklearn.cluster import MiniBatchKMeans
+
+from models.learning import WordClusters
+from models.normalize import normalize_batch
+
+Progress = Callable[[str, float], None]
+
+LEVELS = (300, 1000, 4000)
+"""Number of groups at each level."""
+MIN_COUNT = 4
+N_EPOCHS = 6
+
+_CHUNK = 4096
+
+
+def cluster_words(
+    texts: Sequence[str], *, seed: int = 0, progress: Progress | None = None
+) -> WordClusters:
+    """Group the words of texts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Original texts; they are normalized here. Some hundred thousand are needed for sense.
+    seed : int
+    progress : callable, optional
+        Called with what is being done and the share of it that is done.
+
+    Returns
+    -------
+    WordClusters
+        Words that occur at least `MIN_COUNT` times, most frequent first.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer words than groups.
+    """
+    tell = progress or (lambda _, __: None)
+    model = Word2Vec(
+        _Sentences(texts),
+        vector_size=150,
+        window=5,
+        sg=1,
+        negative=8,
+        sample=1e-4,
+        min_count=MIN_COUNT,
+        epochs=N_EPOCHS,
+        workers=1,  # more would make the vectors depend on which thread comes first
+        seed=seed,
+        callbacks=[_Epochs(tell)],
+    )
+    words: list[str] = model.wv.index_to_key
+    if len(words) < max(LEVELS):
+        raise ValueError(f"{len(words)} words occur {MIN_COUNT} times, {max(LEVELS)} are needed")
+    directions = model.wv.vectors / np.linalg.norm(model.wv.vectors, axis=1, keepdims=True)
+    levels = []
+    for done, n_groups in enumerate(LEVELS):
+        tell("grouping words", done / len(LEVELS))
+        means = MiniBatchKMeans(n_groups, random_state=seed, batch_size=4096, n_init=1)
+        levels.append(means.fit(directions).labels_.astype(np.int32))
+    tell("grouping words", 1.0)
+    return WordClusters(words, np.stack(levels))
+
+
+class _Sentences:
+    """The words of each text, as often as they are asked for."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._lines: list[str] = []
+        for first in range(0, len(texts), _CHUNK):
+            codes = normalize_batch(texts[first : first + _CHUNK]).codes
+            text = codes.astype("<u4").tobytes().decode("utf-32-le")
+            self._lines += text[1:-1].split("\n")
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return (line.split() for line in self._lines)
+
+
+class _Epochs(CallbackAny2Vec):  # type: ignore[misc]
+    """Tell how many epochs are done."""
+
+    def __init__(self, tell: Progress) -> None:
+        self._tell, self._done = tell, 0
+
+    def on_epoch_begin(self, model: Word2Vec) -> None:
+        self._tell("learning word vectors", self._done / N_EPOCHS)
+
+    def on_epoch_end(self, model: Word2Vec) -> None:
+        self._done += 1
+        self._tell("learning word vectors", self._done / N_EPOCHS)
