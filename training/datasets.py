@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from models.errors import RecordError
 from models.schema import LABELS, LabeledComment, read_comments
+from training import hakamcheck
 
 PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
 """Licences that allow a model learned from the text to be passed on under Apache-2.0."""
@@ -331,7 +332,8 @@ def read_corpus(
     Parameters
     ----------
     places : iterable of path
-        Folders with ``.tsv.xz`` sets and ``.jsonl`` files (also ``.gz``, ``.xz``), or such files.
+        Folders with ``.tsv.xz`` sets and ``.jsonl`` files (also ``.gz``, ``.xz``), or such files;
+        HakamCheck's folder, of which the training part is read.
     decisions : iterable of path
         Labelled comments that a site's moderators decided. They form the site's own domain and
         weigh `MODERATOR_WEIGHT`. What the policy decided alone (source ``policy``) is left out: a
@@ -352,7 +354,11 @@ def read_corpus(
     rows: list[_Row] = []
     sources: list[Source] = []
     for path in _files(places):
-        if path.name.endswith(".tsv.xz"):
+        if path.is_dir():
+            read = [row for case in hakamcheck.load("train", path) for row in _case_rows(case)]
+            quality = OWN.quality
+            path = path / "train.jsonl"  # noqa: PLW2901 -- what is read stands there
+        elif path.name.endswith(".tsv.xz"):
             set_id = path.name.removesuffix(".tsv.xz")
             policy = _policy(set_id, path)
             read = list(_set_rows(path, set_id, policy))
@@ -453,7 +459,9 @@ def _policy(set_id: str, path: Path) -> SetPolicy:
 
 def _files(places: Iterable[Path | str]) -> Iterator[Path]:
     for place in map(Path, places):
-        if place.is_dir():
+        if (place / "functions.jsonl").exists():
+            yield place
+        elif place.is_dir():
             found = [
                 path
                 for path in sorted(place.iterdir())
@@ -586,6 +594,27 @@ def _decided_row(comment: LabeledComment) -> _Row:
     row.split = "fold"
     row.license = OWN.license  # the site may do with its own comments as it likes
     return row
+
+
+def _case_rows(case: hakamcheck.Case) -> Iterator[_Row]:
+    """Yield text and pen name of a case; which of them is abusive, the function says."""
+    harmless: Mapping[str, float] = dict.fromkeys(LABELS, 0.0)
+    pen_name = case.function.startswith("pen_name")
+    for text, labels in (
+        (case.text, harmless if pen_name else case.labels),
+        (case.author_name, case.labels if pen_name else harmless),
+    ):
+        if text:
+            yield _Row(
+                text=text,
+                labels=labels,
+                weight=1.0,
+                source="hakamcheck",
+                domain="sample",
+                dialect=case.dialect,
+                split="train",
+                license=OWN.license,
+            )
 
 
 def _masked(text: str) -> str:

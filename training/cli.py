@@ -1,0 +1,289 @@
+"""The command ``hakam-train``: fit, evaluate, promote, rollback, list.
+
+It translates between the shell and `training.release`, `training.evaluation` and
+`models.registry`, and keeps no secret of its own. Results go to standard output, progress to
+standard error; a refusal is one sentence and exit status 2.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from models.errors import ModerationError
+from models.registry import Registry
+
+DEFAULT_ROOT = Path(__file__).parent.parent / "models" / "artifacts"
+
+_places = click.argument(
+    "places", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)
+)
+_artifacts = click.option(
+    "--artifacts",
+    "--out",
+    "root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_ROOT,
+    help="Folder of the artefacts; by default the project's own.",
+)
+_work = click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder where finished stages are kept, so that a stopped run can be taken up again.",
+)
+_decisions = click.option(
+    "--decisions",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Labelled comments that moderators decided (`hakam decisions export`). May be repeated.",
+)
+_site = click.option("--site", default="", help="Learn only this site's decisions.")
+_threads = click.option(
+    "--threads", type=click.IntRange(min=1), help="Processor cores to use; by default all."
+)
+_benchmarks = click.option(
+    "--benchmarks",
+    is_flag=True,
+    help="Also fit a dozen times for grouped 5-fold and leave-one-set-out figures (an hour).",
+)
+
+
+class _Refusal(click.ClickException):
+    """One sentence on standard error and exit status 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"hakam-train: {self.message}", err=True, file=file)
+
+
+class _Commands(click.Group):
+    """A group whose commands turn the project's errors into refusals."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModerationError as error:
+            raise _Refusal(str(error)) from None
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """Fit, compare and promote the artefact that Hakam scores with."""
+
+
+@main.command()
+@_places
+@_decisions
+@_site
+@_artifacts
+@_work
+@click.option(
+    "--license",
+    type=click.Choice(("any", "permissive")),
+    default="any",
+    help="Learn from permissively licensed sets and our own comments alone.",
+)
+@click.option("--seed", type=int, default=0, help="Of the word vectors.")
+@click.option(
+    "--word-vectors/--no-word-vectors",
+    default=None,
+    help="Group words by their contexts first; by default if there are enough texts.",
+)
+@_threads
+@_benchmarks
+def fit(
+    *,
+    places: Sequence[Path],
+    decisions: Sequence[Path],
+    root: Path,
+    work: Path | None,
+    threads: int | None,
+    benchmarks: bool,
+    word_vectors: bool | None,
+    **settings: Any,
+) -> None:
+    """Fit a new version on PLACES and save it; it is not in use before `promote`.
+
+    PLACES are folders of data sets (.tsv.xz) and labelled comments (.jsonl, also .gz and .xz), or
+    single files.
+    """
+    from training.datasets import read_corpus
+    from training.release import ENOUGH_TEXTS, Settings, release
+
+    with threadpool_limits(threads), _told() as tell:
+        tell("reading", 0.0)
+        corpus = read_corpus(places, decisions, site=settings["site"])
+        if word_vectors is None:
+            word_vectors = len(corpus) >= ENOUGH_TEXTS
+        chosen = Settings(word_vectors=word_vectors, **settings)
+        registry = Registry(root)
+        try:
+            version = release(
+                corpus, chosen, registry, work=work, benchmarks=benchmarks, progress=tell
+            )
+        except ValueError as error:
+            raise _Refusal(f"cannot fit on {' '.join(map(str, places))}: {error}") from None
+    _print_tables(registry.manifest(version)["evaluation"], brief=True)
+    click.echo(f"saved {version} in {root / version}")
+    click.echo(f"to use it: hakam-train promote {version}" + _root_option(root))
+
+
+@main.command()
+@_places
+@_artifacts
+@click.option("--version", help="By default the one in use.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page with all tables and pictures.",
+)
+@_work
+@_threads
+@_benchmarks
+def evaluate(
+    *,
+    places: Sequence[Path],
+    root: Path,
+    version: str | None,
+    report: Path | None,
+    work: Path | None,
+    threads: int | None,
+    benchmarks: bool,
+) -> None:
+    """Measure an artefact on the held-out rows of PLACES, and on everything of our own."""
+    from training import evaluation
+    from training.datasets import read_corpus, split_corpus
+    from training.release import Settings, measure_by_fitting
+    from training.report import write_report
+
+    artifact = Registry(root).load(version)
+    made_with = artifact.manifest.get("training", {})
+    with threadpool_limits(threads), _told() as tell:
+        tell("reading", 0.0)
+        corpus = read_corpus(places)
+        split = split_corpus(corpus)
+        figures = evaluation.evaluate(
+            artifact.classifier, artifact.operating_points, split, progress=tell
+        )
+        # What only a fresh classifier has, its own heads, was measured when it was fitted.
+        for name in ("own_heads", "cross_validated", "left_out"):
+            figures[name] = artifact.manifest.get("evaluation", {}).get(name, {})
+        if benchmarks:
+            known = {name: made_with[name] for name in Settings.__annotations__}
+            figures |= measure_by_fitting(corpus, Settings(**known), work, tell)
+        drawn = evaluation.curves(artifact.classifier, split.test) if report else {}
+    _print_tables(figures)
+    if report:
+        write_report(report, artifact.manifest, figures, drawn)
+        click.echo(f"wrote {report}")
+
+
+@main.command()
+@click.argument("version")
+@click.option("--force", is_flag=True, help="Promote it although it is worse.")
+@_artifacts
+def promote(version: str, force: bool, root: Path) -> None:
+    """Put VERSION in use, unless it is worse than the one in use."""
+    Registry(root).promote(version, force=force)
+    click.echo(f"{version} is in use; running services take it up when they are restarted")
+
+
+@main.command()
+@_artifacts
+def rollback(root: Path) -> None:
+    """Put the version back in use that was in use before."""
+    click.echo(f"{Registry(root).rollback()} is in use again")
+
+
+@main.command("list")
+@_artifacts
+def list_versions(root: Path) -> None:
+    """List every version with its main figures; the star marks the one in use."""
+    registry = Registry(root)
+    versions = registry.versions()
+    current = registry.current() if (root / "CURRENT").exists() else ""
+    if not versions:
+        click.echo(f"no artefact in {root}")
+        return
+    shown = ("osact4 test", "osact5 dev", "lhsab fold", "mpold fold", "alakrot_youtube fold")
+    rows = []
+    for version in versions:
+        manifest = registry.manifest(version)
+        metrics = manifest.get("metrics", {})
+        names = [name for name in shown if name in metrics] or list(metrics)[:1]
+        figures = ", ".join(f"{name} {_figure(metrics[name], 'macro_f1')}" for name in names)
+        made = manifest.get("training", {})
+        rows.append(
+            (
+                "*" if version == current else "",
+                version,
+                manifest["created_at"],
+                f"{made.get('n_train', 0):,}",
+                made.get("license", ""),
+                figures,
+            )
+        )
+    _print_table("", ("", "version", "saved", "learned from", "licences", "macro-F1"), rows)
+
+
+def _root_option(root: Path) -> str:
+    return "" if root == DEFAULT_ROOT else f" --artifacts {root}"
+
+
+def _figure(metrics: Mapping[str, Any], name: str) -> str:
+    figure = metrics.get(name)
+    if figure is None:
+        return ""
+    return f"{figure['value'] if isinstance(figure, Mapping) else figure:.3f}"
+
+
+def _print_tables(figures: Mapping[str, Any], *, brief: bool = False) -> None:
+    from training.report import tables
+
+    for i, (title, (heads, rows)) in enumerate(tables(figures).items()):
+        if not brief or i == 0:
+            _print_table(title, heads, rows)
+
+
+def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width of its own, and a table cut off there is of no use.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table, markup=False)
+
+
+@contextmanager
+def _told() -> Iterator[Callable[[str, float], None]]:
+    """Show what is being done, one line per stage, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        present: dict[str, Any] = {}
+
+        def tell(phrase: str, share: float) -> None:
+            if phrase not in present:
+                for task in present.values():
+                    progress.update(task, completed=1.0)
+                    progress.stop_task(task)
+                present.clear()
+                present[phrase] = progress.add_task(phrase, total=1.0)
+            progress.update(present[phrase], completed=share)
+
+        yield tell
+        for task in present.values():
+            progress.update(task, completed=1.0)
+
+
+if __name__ == "__main__":
+    main()

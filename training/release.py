@@ -1,0 +1,336 @@
+"""From labelled comments to a release folder, in stages that can be resumed.
+
+The module keeps one secret: the order of the stages and what each may see. Words are grouped over
+all texts but the held-out ones; the classifier learns from the train part; the validation part
+turns logits into probabilities and chooses operating points; the test part is only measured.
+
+With a work folder, what a stage made is kept there under a name that depends on all it was made
+from: the files' digests, the settings and this program's own sources. The same call then goes on
+where it was stopped, and a call with other data or other code never meets stale results.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+import models
+import training
+from models.classifier import Classifier
+from models.learning import WordClusters
+from models.registry import Registry
+from models.schema import LABELS
+from models.state_file import read_state, write_state
+from training.calibration import operating_points
+from training.datasets import Corpus, Split, split_corpus
+from training.evaluation import (
+    BENCHMARKS,
+    Measures,
+    cross_validate,
+    evaluate,
+    leave_one_out,
+    own_heads,
+)
+from training.report import model_card
+
+REVIEW_RECALL = {"toxicity": 0.77}
+"""Share of the toxic comments that review must see, over all validation rows.
+
+The other labels' review points stand at their best macro-F1: they say why a comment is in review,
+and seldom bring one there that toxicity would not.
+"""
+
+REJECT_PRECISION = 0.95
+
+ENOUGH_TEXTS = 5000
+"""Below this, words meet too seldom to be grouped and rare n-grams are all there is."""
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a release is made with, beside the comments.
+
+    Attributes
+    ----------
+    license : str
+        ``any`` or ``permissive``: which sets may be learned from.
+    site : str
+        The site whose decisions are learned; empty if none or all.
+    seed : int
+        Of the word vectors. The classifier itself needs none.
+    word_vectors : bool
+        Whether to group words by their contexts, which takes minutes and pays on unseen sites.
+    """
+
+    license: str = "any"
+    site: str = ""
+    seed: int = 0
+    word_vectors: bool = True
+
+
+def release(
+    corpus: Corpus,
+    settings: Settings,
+    registry: Registry,
+    *,
+    work: Path | None = None,
+    benchmarks: bool = False,
+    progress: Progress | None = None,
+) -> str:
+    """Fit, calibrate, measure and save a new version, which is not in use before it is promoted.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    settings : Settings
+    registry : Registry
+    work : Path, optional
+        Where stages are kept; without it, nothing can be resumed.
+    benchmarks : bool, default False
+        Whether to add the figures of `measure_by_fitting`.
+    progress : callable, optional
+        Called with a phrase and the share of the present stage that is done.
+
+    Returns
+    -------
+    str
+        The version.
+
+    Raises
+    ------
+    ValueError
+        If no label has examples of both kinds to learn from.
+    """
+    split = split_corpus(corpus, license=settings.license)
+    with _folder(work) as kept:
+        classifier, heads = fit(split, corpus, settings, kept, progress)
+        points = calibrate(classifier, split)
+        figures = evaluate(classifier, points, split, progress=progress) | {"own_heads": heads}
+        if benchmarks:
+            figures |= measure_by_fitting(corpus, settings, kept, progress)
+    manifest = {
+        "operating_points": points,
+        "metrics": deciding_metrics(figures),
+        "training": asdict(settings)
+        | {
+            "n_train": len(split.train),
+            "n_validation": len(split.validation),
+            "n_test": len(split.test),
+            "sets": _sets(corpus, split),
+            "parameters": _parameters(classifier),
+        },
+        "libraries": _libraries(),
+        "evaluation": figures,
+    }
+    return registry.save(classifier, manifest, model_card)
+
+
+def fit(
+    split: Split, corpus: Corpus, settings: Settings, work: Path, progress: Progress | None = None
+) -> tuple[Classifier, Measures]:
+    """Group words and learn weights, or read both from the work folder.
+
+    Returns
+    -------
+    Classifier
+        Not calibrated.
+    dict
+        The benchmarks as the heads of their own domains reach them, which a stored classifier
+        no longer has.
+    """
+    digests = [source.sha256 for source in corpus.sources]
+    made_from = _digest(digests, asdict(settings), _sources_digest())
+    state_path = work / f"classifier-{made_from}.joblib"
+    heads_path = work / f"classifier-{made_from}.json"
+    if heads_path.exists():
+        kept = json.loads(heads_path.read_text(encoding="utf-8"))
+        state = read_state(state_path, kept["sha256"])
+        # It is still to be calibrated, so it must not be the read-only map of the file.
+        own = {k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
+        return Classifier.from_state(own), kept["own_heads"]
+    clusters = None
+    if settings.word_vectors:
+        texts = [*split.train.texts, *split.unlabeled]
+        clusters = word_clusters(texts, settings.seed, work, progress)
+    classifier = build(split, clusters, progress=progress)
+    heads = own_heads(classifier, split)
+    sha256 = write_state(classifier.get_state(), state_path)
+    heads_path.write_text(json.dumps({"sha256": sha256, "own_heads": heads}), encoding="utf-8")
+    return classifier, heads
+
+
+def build(
+    split: Split,
+    clusters: WordClusters | None = None,
+    *,
+    labels: tuple[str, ...] = LABELS,
+    progress: Progress | None = None,
+) -> Classifier:
+    """Fit a classifier on the train part of a split, for those labels that can be learned."""
+    train = split.train
+    columns = [LABELS.index(label) for label in labels if _has_both_kinds(train, label)]
+    classifier = Classifier(
+        labels=tuple(LABELS[i] for i in columns),
+        word_clusters=clusters,
+        # Rare n-grams are left out of a large corpus; in a small one all are rare.
+        min_df=4 if len(train) >= ENOUGH_TEXTS else 1,
+    )
+    return classifier.fit(
+        train.texts,
+        train.y[:, columns],
+        domains=[str(domain) for domain in train.domain],
+        sample_weight=train.weight,
+        progress=progress,
+    )
+
+
+def measure_by_fitting(
+    corpus: Corpus, settings: Settings, work: Path | None, progress: Progress | None = None
+) -> Measures:
+    """Measure what one fitted classifier cannot show: all folds, and sets never seen.
+
+    The words are grouped over texts of no benchmark, once for all fits.
+
+    Returns
+    -------
+    dict
+        ``cross_validated`` and ``left_out``, from `training.evaluation`.
+    """
+    clusters = None
+    if settings.word_vectors:
+        split = split_corpus(corpus)
+        others = split.train.select(~np.isin(split.train.source, list(BENCHMARKS)))
+        texts = [*others.texts, *split.unlabeled]
+        with _folder(work) as kept:
+            clusters = word_clusters(texts, settings.seed, kept, progress)
+
+    def refit(split: Split) -> Classifier:
+        classifier = build(split, clusters, labels=("toxicity",), progress=progress)
+        calibrate(classifier, split)
+        return classifier
+
+    return {
+        "cross_validated": cross_validate(corpus, refit, progress=progress),
+        "left_out": leave_one_out(corpus, refit, progress=progress),
+    }
+
+
+def calibrate(classifier: Classifier, split: Split) -> dict[str, dict[str, dict[str, float]]]:
+    """Turn logits into probabilities and choose operating points, on the validation part.
+
+    Returns
+    -------
+    dict
+        Operating points by label and purpose.
+    """
+    validation = split.validation
+    columns = [LABELS.index(label) for label in classifier.labels_]
+    # Held-out figures are about what the majority says, so calibration is as well.
+    y = np.where(np.isnan(validation.y), np.nan, validation.y >= 0.5)[:, columns]
+    classifier.calibrate(validation.texts, y)
+    scores = classifier.predict_proba(validation.texts)
+    points = {}
+    for i, label in enumerate(classifier.labels_):
+        seen = ~np.isnan(y[:, i])
+        points[label] = operating_points(
+            y[seen, i],
+            scores[seen, i],
+            review_recall=REVIEW_RECALL.get(label),
+            reject_precision=REJECT_PRECISION,
+        )
+    return points
+
+
+def deciding_metrics(figures: Measures) -> Measures:
+    """Pick the figures that decide on a promotion, by the names of `models.registry.TOLERANCES`."""
+    chosen: Measures = {}
+    for name, measured in figures["benchmarks"].items():
+        wanted = ("auc", "average_precision", "macro_f1", "accuracy", "sha256", "n")
+        chosen[name] = {key: measured[key] for key in wanted if key in measured}
+    for label, measured in figures["labels"].items():
+        keys = ("auc", "average_precision", "ece", "sha256", "n")
+        chosen[f"label {label}"] = {key: measured[key] for key in keys if key in measured}
+    for name, measured in figures["probes"].items():
+        share = measured.get("flagged_share_at_news_recall")
+        if share is not None:
+            chosen[name] = {"flagged_share": share, "n": measured["n"]}
+    if figures["functions"]:
+        overall = figures["functions"]["overall"]
+        chosen["HakamCheck"] = {"accuracy": overall["accuracy"], "n": overall["n"]}
+    return chosen
+
+
+def word_clusters(
+    texts: list[str], seed: int, work: Path, progress: Progress | None = None
+) -> WordClusters:
+    """Group the words of texts by their contexts, or read the groups made before."""
+    from training import vectors
+
+    made_from = _digest(texts, seed, Path(vectors.__file__).read_text(encoding="utf-8"))
+    words_path, levels_path = work / f"words-{made_from}.txt", work / f"words-{made_from}.npy"
+    if levels_path.exists():
+        words = words_path.read_text(encoding="utf-8").split("\n")
+        return WordClusters(words, np.load(levels_path))
+    clusters = vectors.cluster_words(texts, seed=seed, progress=progress)
+    words_path.write_text("\n".join(clusters.words), encoding="utf-8")
+    np.save(levels_path, clusters.levels)
+    return clusters
+
+
+@contextmanager
+def _folder(work: Path | None) -> Iterator[Path]:
+    """Make the work folder, or one that lasts as long as the work."""
+    if work is None:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        work.mkdir(parents=True, exist_ok=True)
+        yield work
+
+
+def _has_both_kinds(corpus: Corpus, label: str) -> bool:
+    y = corpus.label(label)
+    return bool((y > 0.5).any() and (y < 0.5).any())
+
+
+def _sets(corpus: Corpus, split: Split) -> list[dict[str, Any]]:
+    """List what was read, and how much of it was learned from."""
+    names, counts = np.unique(split.train.source, return_counts=True)
+    n_train = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return [asdict(source) | {"n_train": n_train.get(source.id, 0)} for source in corpus.sources]
+
+
+def _parameters(classifier: Classifier) -> dict[str, Any]:
+    parameters: dict[str, Any] = classifier.get_params(deep=False)
+    clusters = parameters.pop("word_clusters")
+    parameters["labels"] = list(parameters["labels"])
+    return parameters | {"n_known_words": len(clusters.words) if clusters else 0}
+
+
+def _libraries() -> dict[str, str]:
+    names = ("numpy", "scipy", "scikit-learn", "joblib")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps(parts, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _sources_digest() -> str:
+    """Return the digest of the code that a classifier depends on."""
+    folders = [Path(package.__path__[0]) for package in (models, training)]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    return _digest([path.read_text(encoding="utf-8") for path in files])

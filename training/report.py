@@ -1,0 +1,520 @@
+"""Figures for people: the model card and the HTML report.
+
+The module keeps one secret: how figures become tables and pictures. It computes none; whatever it
+shows stands in the manifest or came from `training.evaluation`, so card, report and terminal never
+disagree. Public comments are never quoted, for they are not ours and some are abusive.
+
+Matplotlib draws Arabic letter by letter from the left; `shaped` joins the letters and turns the
+order round first.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.evaluation import BENCHMARKS, NEWS_RECALL
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Table = tuple[Sequence[str], list[Sequence[str]]]
+"""Heads of the columns, and rows."""
+
+PUBLISHED = {
+    "osact4 test": "macro-F1 0.9017 (AraBERT), 0.905 (SVM and deep ensemble)",
+    "osact5 dev": "macro-F1 0.8697 (fine-tuned ensemble)",
+    "lhsab 5-fold": "macro-F1 0.896 (naive Bayes)",
+    "alakrot_youtube 5-fold": "accuracy 0.9005 (SVM)",
+    "mpold 5-fold": "macro-F1 0.83 (SVM, with two further sets)",
+}
+"""The best results that others published on the same benchmark."""
+
+_INTENDED = """\
+It helps moderators of Arabic news sites to find abusive comments: what it flags goes to a person,
+who decides. It reads the text and, by itself, the author's display name."""
+
+_POINTS = """\
+Chosen on validation rows; precision and recall as seen there. Out of the box nothing is rejected
+without a person: `reject` says where a site could let it happen."""
+
+_LICENSES = """\
+No comment of a public set is part of the artefact or of this repository. The sets' licences are as
+found beside the data; where none is stated, ask the authors before passing on a model learned from
+it, or fit with `--license permissive`."""
+
+_NOT_FOR = (
+    "deciding about people: punishing, reporting or profiling the author of a comment",
+    "rejecting without a person, unless the site chose a threshold and watches what it rejects",
+    "finding out what somebody believes, or moderating political opinion",
+    "Persian, Urdu, Kurdish or other languages in Arabic script",
+    "private messages, and texts much longer than a comment",
+)
+
+_LIMITS = (
+    (
+        "It sees words and their parts, not the conversation: sarcasm, quotation to condemn, and "
+        "abuse that only the context makes abusive are often judged wrongly."
+    ),
+    (
+        "The public sets it learned from are mostly tweets and video comments of 2012-2022; new "
+        "words, names and nicknames are unknown to it until moderators' decisions are learned."
+    ),
+    (
+        "Labels differ between sets and between readers; near the threshold it is as divided as "
+        "they are."
+    ),
+    "Threat, severe toxicity and spam were observed in few sets; their scores are the least sure.",
+)
+
+
+def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
+    """Turn the figures of an evaluation into tables of strings, by title.
+
+    Sections without figures are left out.
+    """
+    found = {
+        "Toxicity on held-out parts, one head for all sites": _measured(figures["benchmarks"]),
+        "Toxicity by the head of the site's own domain": _measured(figures.get("own_heads", {})),
+        "Grouped 5-fold, own heads": _measured(figures.get("cross_validated", {})),
+        "Sets left out of training altogether": _measured(figures.get("left_out", {})),
+        "Labels at their review point": _labels_table(figures["labels"]),
+        "What hardly anybody should flag": _probes_table(figures["probes"]),
+        "Dialects": _slices_table(figures["dialects"]),
+        "Sets": _slices_table(figures["sets"]),
+        "HakamCheck by function": _functions_table(figures["functions"]),
+        "Disguised text": _evasion_table(figures["evasion"]),
+        "Identity terms": _identity_table(figures["identity_terms"]),
+    }
+    return {title: table for title, table in found.items() if table[1]}
+
+
+def model_card(manifest: Mapping[str, Any]) -> str:
+    """Write the model card of a manifest, in Markdown."""
+    training = manifest["training"]
+    points = _points_table(manifest["operating_points"])
+    learned: list[Sequence[str]] = [
+        (s["id"], s["license"], s["quality"], str(s["n_comments"]), str(s["n_train"]))
+        for s in training["sets"]
+        if s["n_train"]
+    ]
+    others = [f"{s['id']} ({s['license']})" for s in training["sets"] if not s["n_train"]]
+    made = (
+        f"Version {manifest['version']}, saved {manifest['created_at']}; labels "
+        f"{', '.join(manifest['labels'])}; {manifest['model']['bytes'] / 1e6:.1f} MB; learned from "
+        f"{training['n_train']:,} comments"
+        + (", permissively licensed ones alone" if training["license"] == "permissive" else "")
+        + f"; weights SHA-256 `{manifest['model']['weights_sha256']}`."
+    )
+    sections = [
+        f"# Model card: Hakam {manifest['version']}",
+        made,
+        "## What it is for",
+        _INTENDED,
+        "## What it must not be used for",
+        *_bullets(_NOT_FOR),
+        "## Operating points",
+        _POINTS,
+        _markdown(points),
+    ]
+    for title, table in tables(manifest["evaluation"]).items():
+        sections += [f"## {title}", *_explained(title), _markdown(table)]
+    sections += [
+        "## What it gets wrong",
+        *_bullets((*_weakest(manifest["evaluation"]), *_LIMITS)),
+        "## What it learned from",
+        _markdown((("set", "licence", "quality", "comments", "learned from"), learned)),
+        "Read without labels, or for measuring only: " + (", ".join(others) or "nothing") + ".",
+        _LICENSES,
+        "## How it was made",
+        _markdown(
+            (
+                ("setting", "value"),
+                [
+                    (name, str(value))
+                    for name, value in {
+                        **{k: training[k] for k in ("license", "site", "seed", "word_vectors")},
+                        **training["parameters"],
+                        **manifest["libraries"],
+                    }.items()
+                ],
+            )
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def html_report(
+    manifest: Mapping[str, Any], figures: Mapping[str, Any], drawn: Mapping[str, Any]
+) -> str:
+    """Write the report as one HTML page with its pictures inside.
+
+    Parameters
+    ----------
+    manifest : Mapping
+        Of the artefact.
+    figures : Mapping
+        From `training.evaluation.evaluate`.
+    drawn : Mapping
+        From `training.evaluation.curves`.
+    """
+    pictures = {
+        "Precision and recall": _draw_precision_recall(drawn, manifest["operating_points"]),
+        "Reliability": _draw_reliability(drawn, figures["labels"]),
+        "Confusion at the review point": _draw_confusion(figures["labels"]),
+        "Dialects and sets": _draw_slices(figures),
+        "Functions": _draw_functions(figures["functions"]),
+        "Disguises": _draw_evasion(figures["evasion"]),
+        "Terms of identity": _draw_identity(figures["identity_terms"]),
+    }
+    body = [f"<h1>Hakam {html.escape(manifest['version'])}</h1>"]
+    body += [
+        f"<h2>{html.escape(title)}</h2><img alt='{html.escape(title)}' src='{_embedded(figure)}'>"
+        for title, figure in pictures.items()
+        if figure is not None
+    ]
+    body += [
+        f"<h2>{html.escape(title)}</h2>"
+        + "".join(f"<p>{html.escape(line)}</p>" for line in _explained(title))
+        + _html_table(table)
+        for title, table in {
+            "Operating points": _points_table(manifest["operating_points"]),
+            **tables(figures),
+        }.items()
+    ]
+    style = (
+        "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;"
+        "text-align:start}img{max-width:100%}"
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>Hakam {html.escape(manifest['version'])}</title><style>{style}</style></head>"
+        f"<body>{''.join(body)}</body></html>\n"
+    )
+
+
+def write_report(
+    path: Path, manifest: Mapping[str, Any], figures: Mapping[str, Any], drawn: Mapping[str, Any]
+) -> None:
+    """Write `html_report` to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html_report(manifest, figures, drawn), encoding="utf-8")
+
+
+def shaped(text: str) -> str:
+    r"""Return text as a program must draw it that knows neither joining nor direction.
+
+    Examples
+    --------
+    The letters of "salam" take their joined forms and stand in the order of drawing:
+
+    >>> shaped("\u0633\u0644\u0627\u0645") == "\ufee1\ufefc\ufeb3"
+    True
+    >>> shaped("auc")
+    'auc'
+    """
+    from arabic_reshaper import reshape
+    from bidi.algorithm import get_display  # type: ignore[import-untyped]
+
+    return str(get_display(reshape(text)))
+
+
+def _measured(measured: Mapping[str, Any]) -> Table:
+    heads = ("benchmark", "n", "AUC", "average precision", "macro-F1", "accuracy", "published")
+    rows: list[Sequence[str]] = [
+        (
+            name,
+            f"{m['n']:,}",
+            _with_interval(m, "auc"),
+            _with_interval(m, "average_precision"),
+            _with_interval(m, "macro_f1"),
+            _with_interval(m, "accuracy"),
+            PUBLISHED.get(name, ""),
+        )
+        for name, m in measured.items()
+    ]
+    aucs = [m["auc"]["value"] for name, m in measured.items() if "auc" in m and _is_public(name)]
+    if len(aucs) > 1:
+        mean = f"{sum(aucs) / len(aucs):.3f}"
+        rows.append((f"mean of {len(aucs)} public sets", "", mean, "", "", "", ""))
+    return heads, rows
+
+
+def _labels_table(labels: Mapping[str, Any]) -> Table:
+    heads = ("label", "n", "yes", "AUC", "average precision", "precision", "recall", "ECE")
+    return heads, [
+        (
+            name,
+            f"{m['n']:,}",
+            f"{m['n_positive']:,}",
+            _with_interval(m, "auc"),
+            _with_interval(m, "average_precision"),
+            _with_interval(m, "precision"),
+            _with_interval(m, "recall"),
+            f"{m['ece']:.3f}",
+        )
+        for name, m in labels.items()
+    ]
+
+
+def _slices_table(slices: Mapping[str, Any]) -> Table:
+    heads = ("slice", "n", "yes", "AUC", "precision", "recall", "macro-F1")
+    return heads, [
+        (
+            name,
+            f"{m['n']:,}",
+            f"{m['n_positive']:,}",
+            *(_with_interval(m, key) for key in ("auc", "precision", "recall", "macro_f1")),
+        )
+        for name, m in slices.items()
+    ]
+
+
+def _probes_table(probes: Mapping[str, Any]) -> Table:
+    heads = (
+        "texts",
+        "n",
+        "flagged at review",
+        "recall on news comments there",
+        f"flagged at recall {NEWS_RECALL}",
+    )
+    return heads, [
+        (
+            name,
+            f"{m['n']:,}",
+            _percent(m["flagged_share"]),
+            _percent(m.get("news_recall")),
+            _percent(m.get("flagged_share_at_news_recall")),
+        )
+        for name, m in probes.items()
+    ]
+
+
+def _functions_table(functions: Mapping[str, Any]) -> Table:
+    return ("function", "cases", "right"), [
+        (name, f"{m['n']:,}", _percent(m["accuracy"])) for name, m in functions.items()
+    ]
+
+
+def _evasion_table(evasion: Mapping[str, Any]) -> Table:
+    heads = ("disguise", "of what was caught", "false alarms", "false alarms without it")
+    return heads, [
+        (name, *(_percent(m[key]) for key in ("retained", "false_share", "plain_false_share")))
+        for name, m in evasion.items()
+    ]
+
+
+def _identity_table(groups: Mapping[str, Any]) -> Table:
+    heads = ("group", "term", "subgroup AUC", "BPSN AUC", "BNSP AUC")
+    return heads, [
+        (group, term, *(f"{m[key]:.3f}" for key in _IDENTITY_FIGURES))
+        for group, terms in groups.items()
+        for term, m in terms.items()
+    ]
+
+
+def _points_table(points: Mapping[str, Any]) -> Table:
+    heads = ("label", "purpose", "threshold", "precision", "recall")
+    return heads, [
+        (label, purpose, f"{p['threshold']:.3f}", f"{p['precision']:.3f}", f"{p['recall']:.3f}")
+        for label, purposes in points.items()
+        for purpose, p in purposes.items()
+    ]
+
+
+_IDENTITY_FIGURES = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
+_EXPLANATIONS = {
+    "Toxicity on held-out parts, one head for all sites": (
+        "What a new site gets. Each threshold was chosen on validation rows of the same set; in "
+        "brackets 95 % intervals by bootstrap."
+    ),
+    "What hardly anybody should flag": (
+        "Readers' comments that a news site let stand, and tweets of negative opinion: shares "
+        "flagged at the review point, and at the point that catches the stated share of the "
+        "offensive comments under news posts."
+    ),
+    "Disguised text": "Share of the comments caught plainly that is still caught in disguise.",
+    "Identity terms": (
+        "AUC on template sentences, by term. A low BPSN says that harmless mention is flagged, a "
+        "low BNSP that abuse is missed (Borkan et al. 2019)."
+    ),
+}
+
+
+def _explained(title: str) -> list[str]:
+    return [_EXPLANATIONS[title]] if title in _EXPLANATIONS else []
+
+
+def _weakest(figures: Mapping[str, Any]) -> Iterable[str]:
+    """Name the functions, disguises, dialects and terms that fare worst, with their figures."""
+    functions = {k: v for k, v in figures["functions"].items() if k != "overall"}
+    for name, m in sorted(functions.items(), key=lambda item: item[1]["accuracy"])[:5]:
+        examples = f", for example the cases {', '.join(m['failed'][:3])}" if m["failed"] else ""
+        yield f"HakamCheck, {name}: {_percent(m['accuracy'])} right{examples}."
+    for name, m in sorted(figures["evasion"].items(), key=lambda item: item[1]["retained"])[:3]:
+        yield f"Disguise, {name}: {_percent(m['retained'])} of what was caught is still caught."
+    dialects = {name: m for name, m in figures["dialects"].items() if "auc" in m}
+    for name, m in sorted(dialects.items(), key=lambda item: item[1]["auc"]["value"])[:1]:
+        yield f"Weakest dialect, {name}: AUC {_with_interval(m, 'auc')}."
+    groups = figures["identity_terms"].values()
+    terms = [(m["bpsn_auc"], term) for terms in groups for term, m in terms.items()]
+    for value, term in sorted(terms)[:3]:
+        # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE keep the term from turning the line.
+        yield f"Harmless mention of \u2068{term}\u2069 scores too high: BPSN AUC {value:.3f}."
+
+
+def _is_public(name: str) -> bool:
+    return name in BENCHMARKS.values() or name.removesuffix(" left out") in BENCHMARKS
+
+
+def _with_interval(m: Mapping[str, Any], key: str) -> str:
+    if key not in m:
+        return ""
+    return f"{m[key]['value']:.3f} [{m[key]['low']:.3f}, {m[key]['high']:.3f}]"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _bullets(lines: Iterable[str]) -> list[str]:
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _markdown(table: Table) -> str:
+    heads, rows = table
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _html_table(table: Table) -> str:
+    heads, rows = table
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td dir='auto'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _axes(n: int, *, width: float = 4.0, height: float = 3.4) -> "tuple[Figure, list[Any]]":
+    """Return a figure of n panels, four in a row."""
+    from matplotlib.figure import Figure
+
+    columns = min(n, 4)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def _draw_precision_recall(drawn: Mapping[str, Any], points: Mapping[str, Any]) -> "Figure | None":
+    if not drawn:
+        return None
+    figure, axes = _axes(len(drawn))
+    for axis, (label, curve) in zip(axes, drawn.items(), strict=False):
+        axis.step(curve["recall"], curve["precision"], where="post")
+        for purpose, point in points.get(label, {}).items():
+            axis.plot(point["recall"], point["precision"], "o", label=f"{purpose} (validation)")
+        axis.set(title=label, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        if points.get(label):
+            axis.legend(fontsize="small")
+    _hide(axes[len(drawn) :])
+    return figure
+
+
+def _draw_reliability(drawn: Mapping[str, Any], labels: Mapping[str, Any]) -> "Figure | None":
+    if not drawn:
+        return None
+    figure, axes = _axes(len(drawn))
+    for axis, (label, curve) in zip(axes, drawn.items(), strict=False):
+        axis.plot((0, 1), (0, 1), color="0.7")
+        axis.plot(curve["mean_score"], curve["share"], marker="o")
+        error = f", ECE {labels[label]['ece']:.3f}" if label in labels else ""
+        axis.set(title=f"{label}{error}", xlabel="score", ylabel="share that is true")
+        axis.set(xlim=(0, 1), ylim=(0, 1))
+    _hide(axes[len(drawn) :])
+    return figure
+
+
+def _draw_confusion(labels: Mapping[str, Any]) -> "Figure | None":
+    if not labels:
+        return None
+    figure, axes = _axes(len(labels), width=2.8, height=2.8)
+    for axis, (label, m) in zip(axes, labels.items(), strict=False):
+        counts = m["confusion"]
+        shares = [[n / max(sum(row), 1) for n in row] for row in counts]
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for i, row in enumerate(counts):
+            for j, n in enumerate(row):
+                color = "white" if shares[i][j] > 0.5 else "black"
+                axis.text(j, i, f"{n:,}", ha="center", va="center", color=color)
+        axis.set(title=label, xticks=(0, 1), yticks=(0, 1), xlabel="flagged", ylabel="is")
+        axis.set_xticklabels(("no", "yes"))
+        axis.set_yticklabels(("no", "yes"))
+    _hide(axes[len(labels) :])
+    return figure
+
+
+def _draw_slices(figures: Mapping[str, Any]) -> "Figure | None":
+    slices = {**figures["dialects"], **figures["sets"]}
+    slices = {name: m for name, m in slices.items() if "auc" in m}
+    if not slices:
+        return None
+    figure, (axis,) = _axes(1, width=9, height=1 + 0.3 * len(slices))
+    for i, m in enumerate(slices.values()):
+        axis.plot((m["auc"]["low"], m["auc"]["high"]), (i, i), color="0.6")
+        axis.plot(m["auc"]["value"], i, "o", color="C0")
+    axis.set(yticks=range(len(slices)), xlabel="AUC of toxicity")
+    axis.set_yticklabels([shaped(name) for name in slices])
+    axis.invert_yaxis()
+    return figure
+
+
+def _draw_functions(functions: Mapping[str, Any]) -> "Figure | None":
+    return _bars({name: m["accuracy"] for name, m in functions.items()}, "share that is right")
+
+
+def _draw_evasion(evasion: Mapping[str, Any]) -> "Figure | None":
+    return _bars({name: m["retained"] for name, m in evasion.items()}, "share still caught")
+
+
+def _draw_identity(groups: Mapping[str, Any]) -> "Figure | None":
+    rows = {f"{term} ({group})": m for group, terms in groups.items() for term, m in terms.items()}
+    if not rows:
+        return None
+    figure, (axis,) = _axes(1, width=7, height=1 + 0.28 * len(rows))
+    values = [[m[key] for key in _IDENTITY_FIGURES] for m in rows.values()]
+    picture = axis.imshow(values, cmap="RdYlGn", vmin=0.5, vmax=1, aspect="auto")
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="small")
+    axis.set(xticks=range(3), yticks=range(len(rows)))
+    axis.set_xticklabels(("subgroup", "BPSN", "BNSP"))
+    axis.set_yticklabels([shaped(name) for name in rows])
+    figure.colorbar(picture, ax=axis, label="AUC")
+    return figure
+
+
+def _bars(values: Mapping[str, float], meaning: str) -> "Figure | None":
+    if not values:
+        return None
+    figure, (axis,) = _axes(1, width=9, height=1 + 0.28 * len(values))
+    axis.barh([shaped(name) for name in values], list(values.values()))
+    axis.set(xlim=(0, 1), xlabel=meaning)
+    axis.invert_yaxis()
+    return figure
+
+
+def _hide(axes: Iterable[Any]) -> None:
+    for axis in axes:
+        axis.set_axis_off()
+
+
+def _embedded(figure: "Figure") -> str:
+    """Return a picture as an address that carries the picture itself."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
