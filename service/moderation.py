@@ -114,7 +114,7 @@ class Moderation:
         Raises
         ------
         StoreUnavailable
-            The comment is flagged and could not be stored.
+            The comment is flagged, or rejected by the policy, and that could not be stored.
         """
         draw = audit_draw(site.id, comment.id)
         (judgement,) = self.judge(site, [comment], draws=[draw])
@@ -126,6 +126,8 @@ class Moderation:
                 if judgement.verdict.reason != "audit":
                     raise
                 (judgement,) = self.judge(site, [comment])
+        if judgement.verdict.action == "reject":
+            self._reject(site, comment, judgement)
         self._metrics.count(judgement.verdict)
         return judgement, enqueued
 
@@ -137,6 +139,16 @@ class Moderation:
         rows = self._artifact.classifier.predict_proba(texts).tolist()
         return [dict(zip(labels, row, strict=True)) for row in rows]
 
+    def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> None:
+        self._queue.reject(
+            site.id,
+            comment,
+            judgement.verdict,
+            scores=judgement.scores,
+            author_scores=judgement.author_scores,
+            evidence=[asdict(span) for span in judgement.evidence],
+        )
+
     def _enqueue(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
         return self._queue.enqueue(
             site.id,
@@ -147,6 +159,7 @@ class Moderation:
             evidence=[asdict(span) for span in judgement.evidence],
             label_weights=site.label_weights,
             time_target_seconds=site.time_target_seconds,
+            second_opinion_share=site.second_opinion_share,
         )
 
     def _evidence(

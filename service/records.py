@@ -163,6 +163,8 @@ class Decision:
         Id of the decision that the author appealed against; `overturned` says with what success.
     expected : str
         Of a calibration entry, the known action.
+    reply : str
+        What the moderator lets the author know; travels in the webhook.
     stands : bool
         False once the decision was undone or overturned.
     comment : Comment or None
@@ -189,6 +191,7 @@ class Decision:
     overturned: bool = False
     expected: str = ""
     stands: bool = True
+    reply: str = ""
     verdict: Verdict | None = None
     comment: Comment | None = None
 
@@ -202,10 +205,11 @@ class Decision:
         Returns
         -------
         LabeledComment or None
-            None when this is not a decision that stands, the text is gone, or no label was
-            observed.
+            None when this is not a decision of a person that stands, the text is gone, or no label
+            was observed.
         """
-        if self.kind != "decision" or not self.stands or self.comment is None:
+        by_person = self.kind == "decision" and self.source == "moderator"
+        if not by_person or not self.stands or self.comment is None:
             return None
         named = dict.fromkeys(self.labels, 1.0)
         if self.action == "approve":
@@ -351,6 +355,7 @@ def facts_json(draft: Decision, action: str = "") -> str:
             "moderator": draft.moderator,
             "source": draft.source,
             "request_id": draft.request_id,
+            **({"reply": draft.reply} if draft.reply else {}),
         }
     )
 

@@ -36,7 +36,7 @@ end
 local function why_lost(item, token, at) -- false while the token gives the right to decide
   if not item then return 'missing' end
   if item.token ~= tonumber(token) or item.state ~= 'leased' then
-    return item.void or (item.state == 'decided' and 'decided') or 'expired'
+    return (item.state == 'decided' and 'decided') or item.void or 'expired'
   end
   return item.expires <= at and 'expired'
 end
@@ -88,6 +88,7 @@ local function count_author(item, action, decided, step)
           or counts.rejections:gsub(time, '', 1)
       end
       redis.call('HSET', AUTHORS, facet, cjson.encode(counts))
+      redis.call('ZADD', RETENTION, decided, 'author:' .. facet)
     end
   end
 end
@@ -120,7 +121,7 @@ local function keep_note(id, item, note)
   redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, note)
 end
 
-local function close(id, item, at, request, action, facts, note, more)
+local function close(id, item, at, request, action, facts, note, more, told_already)
   more = more or {}
   if item.appeal then
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
@@ -133,8 +134,8 @@ local function close(id, item, at, request, action, facts, note, more)
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil
   weigh(item, 1)
-  if not item.calibration then tell(id, item, item.decision, at) end
-  redis.call('ZADD', RETENTION, at, id .. ':' .. item.version)
+  if not item.calibration and not told_already then tell(id, item, item.decision, at) end
+  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
   save(id, item)
 end
 
@@ -144,7 +145,7 @@ local function reopen(id, item, at, request, facts)
   table.insert(item.undone, item.decision)
   weigh(item, -1)
   if not item.calibration then tell(id, item, item.last, at) end
-  redis.call('ZREM', RETENTION, id .. ':' .. item.version)
+  redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
   item.decision, item.decided, item.action, item.request = nil, nil, nil, request
   line_up(id, item)
 end
@@ -163,11 +164,11 @@ local verbs = {}
 
 -- Comments come in
 
-function verbs.enqueue(id, digest, slack, facts, content)
-  local at, item = now(), load(id)
-  if item and item.digest == digest and item.state ~= 'withdrawn' then
-    return { 0, item.version, item.state }
-  end
+-- The record of a comment, or of its next version, with its text; false when nothing is new. The
+-- version before gives up its place in the line.
+local function admit(id, digest, slack, facts, content, at)
+  local item = load(id)
+  if item and item.digest == digest and item.state ~= 'withdrawn' then return false, item end
   local open = item and (item.state == 'pending' or item.state == 'leased')
   local fresh = cjson.decode(facts)
   fresh.digest = digest
@@ -186,8 +187,22 @@ function verbs.enqueue(id, digest, slack, facts, content)
     forget_opinions(id, item)
     redis.call('HDEL', TEXTS, id .. ':' .. item.version)
   end
+  return fresh
+end
+
+function verbs.enqueue(id, digest, slack, facts, content)
+  local fresh, known = admit(id, digest, slack, facts, content, now())
+  if not fresh then return { 0, known.version, known.state } end
   line_up(id, fresh)
   return { 1, fresh.version, 'pending' }
+end
+
+function verbs.reject(id, digest, facts, content, request, decision) -- by the policy alone
+  local at = now()
+  local item, known = admit(id, digest, 0, facts, content, at)
+  if not item then return { 0, known.version, known.state } end
+  close(id, item, at, request, 'reject', decision, '', nil, true)
+  return { 1, item.version, 'decided' }
 end
 
 function verbs.withdraw(id, facts)
@@ -199,6 +214,7 @@ function verbs.withdraw(id, facts)
   forget_opinions(id, item)
   redis.call('HDEL', TEXTS, id .. ':' .. item.version)
   item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
   save(id, item)
   return { 'ok', 1 }
 end

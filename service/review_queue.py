@@ -50,7 +50,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -208,6 +208,36 @@ class ReviewQueue:
             slack_ms,
             to_json(facts),
             content_json(comment, scores, author_scores, evidence),
+        )
+        return Enqueued(item_id, bool(created), state, version)
+
+    def reject(
+        self,
+        site_id: str,
+        comment: Comment,
+        verdict: Verdict,
+        *,
+        scores: Mapping[str, float],
+        evidence: Sequence[Mapping[str, Any]] = (),
+        author_scores: Mapping[str, float] | None = None,
+    ) -> Enqueued:
+        """Record that the policy rejected a comment without a person; once.
+
+        The decision stands in the stream with the source ``policy``, can be appealed against, and
+        is not sent to the site, which gets it as the answer to its request.
+        """
+        item_id = item_id_of(comment.id)
+        labels = (verdict.label,) if verdict.label else ()
+        draft = Decision("reject", labels, reason=verdict.label or "", source="policy")
+        created, version, state = self._verbs(
+            site_id,
+            "reject",
+            item_id,
+            short_digest(comment.text, comment.author_name),
+            to_json(item_json(comment, verdict)),
+            content_json(comment, scores, author_scores, evidence),
+            "",
+            facts_json(draft),
         )
         return Enqueued(item_id, bool(created), state, version)
 
@@ -509,6 +539,12 @@ class ReviewQueue:
         _check_stream_id("after", after)
         found = self._verbs(site_id, "decisions", f"({after}", limit)
         return [read_decision(*entry) for entry in found]
+
+    def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
+        """Read the whole decision stream after a position, page by page."""
+        while page := self.decisions(site_id, after, MAX_DECISIONS):
+            yield from page
+            after = page[-1].id
 
     def check_durability(self) -> None:
         """Check that Redis keeps what it acknowledges.

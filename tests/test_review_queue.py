@@ -673,6 +673,39 @@ def test_an_authors_record_counts_what_stands(queue: ReviewQueue) -> None:
     assert (record.n_approved, record.n_rejected, len(record.rejected_at)) == (1, 1, 1)
 
 
+# What the policy decides alone
+
+
+def test_a_rejection_by_the_policy_is_recorded_once_and_not_sent_to_the_site(
+    queue: ReviewQueue,
+) -> None:
+    verdict = replace(VERDICT, action="reject")
+    first = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
+    again = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
+    assert (first.created, first.state, again.created) == (True, "decided", False)
+    [made] = queue.decisions("demo")
+    assert (made.source, made.action, made.labels) == ("policy", "reject", ("insult",))
+    assert made.to_labeled_comment("demo") is None, "a machine observes nothing"
+    assert (queue.stats("demo").outbox, queue.stats("demo").pending) == (0, 0)
+    assert queue.author("demo", "reader-7").n_rejected == 1
+
+
+def test_an_edit_that_the_policy_rejects_leaves_the_line(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.reject("demo", comment(text="تعليق معدل"), VERDICT, scores={})  # "an edited comment"
+    assert queue.lease("demo", "basma") is None
+    with pytest.raises(AlreadyDecided):
+        queue.decide("demo", lease.item.id, lease.token + 1, APPROVE)
+
+
+def test_a_rejection_by_the_policy_can_be_appealed_against(queue: ReviewQueue) -> None:
+    queue.reject("demo", comment(), VERDICT, scores={})
+    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    assert decided(queue).overturned
+    assert queue.author("demo", "reader-7").n_approved == 1
+
+
 # Appeals
 
 

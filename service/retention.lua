@@ -1,0 +1,86 @@
+-- The verbs of forgetting; ARGV[1] names the verb.
+
+local DAY_MS = 86400000
+
+local function forget_version(id, version, last_token) -- its text, and the notes on it
+  local field = id .. ':' .. version
+  redis.call('HDEL', TEXTS, field)
+  for token = 1, last_token do redis.call('HDEL', TEXTS, field .. ':' .. token) end
+end
+
+local function still_needed(item) -- the site has not heard the last word yet
+  return item.undelivered or item.dead
+end
+
+local verbs = {}
+
+-- Forget what was decided before a time: texts always, records once nothing points at them.
+function verbs.sweep(before, limit)
+  local due = redis.call('ZRANGEBYSCORE', RETENTION, '-inf', before, 'LIMIT', 0, limit)
+  for _, member in ipairs(due) do
+    local kind, name = member:match('^(%l+):(.*)$')
+    redis.call('ZREM', RETENTION, member)
+    if kind == 'bulk' then
+      redis.call('HDEL', BULKS, name)
+    elseif kind == 'author' then
+      redis.call('HDEL', AUTHORS, name)
+    else
+      local id, version = name:match('^(.+):(%d+)$')
+      local item = load(id)
+      forget_version(id, version, item and item.token or 0)
+      local last = item and item.version == tonumber(version)
+      if last and still_needed(item) then
+        redis.call('ZADD', RETENTION, before + DAY_MS, member)
+      elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
+        redis.call('HDEL', ITEMS, id)
+      end
+    end
+  end
+  return { #due }
+end
+
+-- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
+-- of each item a tombstone goes into the stream.
+function verbs.erase(cursor, author, facts)
+  local at = now()
+  local page = redis.call('HSCAN', ITEMS, cursor, 'COUNT', 200)
+  local answer = { page[1] }
+  for place = 1, #page[2], 2 do
+    local id = page[2][place]
+    if page[2][place + 1]:find(author, 1, true) then
+      local item = load(id)
+      record('erasure', id, item, at, facts)
+      if item.state == 'pending' or item.state == 'leased' then
+        take_out(id, item)
+        item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+        redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+      end
+      for version = 1, item.version do forget_version(id, version, item.token) end
+      item.facets = {}
+      save(id, item)
+      answer[#answer + 1] = item.comment_id
+    end
+  end
+  redis.call('HDEL', AUTHORS, author)
+  return answer
+end
+
+-- Forget the erased comments where others answered them, a page of the texts at a time.
+function verbs.forget_parents(cursor, ...)
+  local erased, n_forgotten = {}, 0
+  for _, comment_id in ipairs({ ... }) do erased[comment_id] = true end
+  local page = redis.call('HSCAN', TEXTS, cursor, 'COUNT', 200)
+  for place = 1, #page[2], 2 do
+    if page[2][place + 1]:find('"parent_text"', 1, true) then
+      local content = cjson.decode(page[2][place + 1])
+      if content.comment and erased[content.comment.parent_id] then
+        content.comment.parent_text = nil
+        redis.call('HSET', TEXTS, page[2][place], cjson.encode(content))
+        n_forgotten = n_forgotten + 1
+      end
+    end
+  end
+  return { page[1], n_forgotten }
+end
+
+return verbs[ARGV[1]](unpack(ARGV, 2))

@@ -1,0 +1,123 @@
+"""Forgetting: after the site's retention period, or at once when a person asks for it.
+
+Promises: texts, display names, notes and authors' counts go; the facts of a decision stay in the
+stream, which never held a word of the comment. Secret: where in Redis people's words are.
+
+What a person wrote can also stand in other people's comments, as the comment they answered; erasure
+removes it there too, as far as the erased comment ever was in the queue.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from service.errors import StoreUnavailable, translating_redis_errors
+from service.records import Decision, facet, facts_json
+from service.sites import Sites
+from service.store import Verbs
+
+SWEEP_EVERY_SECONDS = 3_600.0
+PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
+N_COMMENTS_AT_ONCE = 1_000
+REWRITE_SECONDS = 60.0  # to wait for a rewrite of the append-only file that is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure removed: items of the author, and answers to them by others."""
+
+    n_items: int
+    n_answers: int
+
+
+class Retention:
+    """Forgets for all sites.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+    sites : Sites
+        They say how long decided items are kept.
+
+    Raises
+    ------
+    StoreUnavailable
+        From every method, when Redis cannot be reached. What is forgotten stays forgotten; doing
+        it again does the rest.
+    """
+
+    def __init__(self, redis: Redis, sites: Sites) -> None:
+        self._redis: Any = redis
+        self._sites = sites
+        self._verbs = Verbs(redis, "retention.lua")
+
+    def run(self, stop: Event) -> None:
+        """Sweep once an hour until `stop` is set."""
+        while not stop.is_set():
+            with suppress(StoreUnavailable):  # the next hour will do
+                self.sweep()
+            stop.wait(SWEEP_EVERY_SECONDS)
+
+    def sweep(self) -> int:
+        """Forget what is older than its site's retention period; return how much that was."""
+        with translating_redis_errors():
+            seconds, microseconds = self._redis.time()
+        n_forgotten = 0
+        for site in self._sites.list():
+            before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
+            while n_swept := self._verbs(site.id, "sweep", before_ms, PAGE)[0]:
+                n_forgotten += n_swept
+        return n_forgotten
+
+    def erase(self, site_id: str, author_id: str) -> Erased:
+        """Remove all that an author wrote on a site, and the author's counts.
+
+        What waits for a decision is withdrawn. The stream gets a tombstone for each item. In the
+        end the append-only file is rewritten, so that the words are gone from the disk as well.
+        """
+        author = facet("author_id", author_id)
+        tombstone = facts_json(Decision("erase", source="site"))
+        comment_ids: list[str] = []
+        cursor = "0"
+        while True:
+            cursor, *erased = self._verbs(site_id, "erase", cursor, author, tombstone)
+            comment_ids += erased
+            if cursor == "0":
+                break
+        n_answers = sum(
+            self._forget_parents(site_id, comment_ids[start : start + N_COMMENTS_AT_ONCE])
+            for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE)
+        )
+        self._rewrite_file()
+        return Erased(len(comment_ids), n_answers)
+
+    def _forget_parents(self, site_id: str, comment_ids: list[str]) -> int:
+        n_forgotten: int = 0
+        cursor = "0"
+        while True:
+            cursor, n_found = self._verbs(site_id, "forget_parents", cursor, *comment_ids)
+            n_forgotten += n_found
+            if cursor == "0":
+                return n_forgotten
+
+    def _rewrite_file(self) -> None:
+        """Let Redis write its file anew; one that is being rewritten may still hold the words."""
+        deadline = time.monotonic() + REWRITE_SECONDS
+        while True:
+            try:
+                with translating_redis_errors():
+                    self._redis.bgrewriteaof()
+                return
+            except StoreUnavailable as fault:
+                refused = isinstance(fault.__cause__, ResponseError)  # one is under way
+                if not refused or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)

@@ -1,0 +1,201 @@
+"""What people wrote is forgotten in time or when they ask; the facts of decisions stay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from conftest import await_condition
+from service.audit import verify
+from service.errors import Conflict, ItemNotFound
+from service.policy import Verdict
+from service.retention import Retention
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.sites import Site, Sites
+
+DAY_MS = 86_400_000
+VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+TEXT = "تعليق خاص"  # "a private comment"
+
+
+@pytest.fixture
+def queue(redis: Redis) -> ReviewQueue:
+    return ReviewQueue(redis)
+
+
+@pytest.fixture
+def retention(redis: Redis) -> Retention:
+    sites = Sites(redis)
+    sites.add(Site("demo", retention_days=30))
+    return Retention(redis, sites)
+
+
+def enqueue(queue: ReviewQueue, number: int = 1, **fields: Any) -> str:
+    known = {"id": f"c-{number}", "text": TEXT, "author_id": "reader-7", "author_name": "قارئ"}
+    return queue.enqueue("demo", Comment(**known | fields), VERDICT, scores={}).item_id
+
+
+def decide(queue: ReviewQueue) -> Decision:
+    lease = queue.lease("demo", "amal")
+    assert lease is not None
+    draft = Decision("reject", ("insult",), "insult", "ملاحظة", "amal", f"r-{lease.token}")  # note
+    return queue.decide("demo", lease.item.id, lease.token, draft)
+
+
+def age(redis: Redis, days: int) -> None:
+    """Let everything have been decided `days` earlier than it was."""
+    members: Any = redis.zrange("{hakam:demo}:retention", 0, -1)
+    for member in members:
+        redis.zincrby("{hakam:demo}:retention", -days * DAY_MS, member)
+
+
+def told(redis: Redis) -> None:
+    """Let the site have heard all decisions."""
+    redis.delete("{hakam:demo}:outbox")
+    records: Any = redis.hgetall("{hakam:demo}:items")
+    for item_id, record in records.items():
+        known = json.loads(record)
+        known.pop("undelivered", None)
+        redis.hset("{hakam:demo}:items", item_id, json.dumps(known))
+
+
+def words_in_redis(redis: Redis) -> str:
+    return json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
+
+
+def test_the_text_of_a_decided_item_goes_after_the_sites_retention_period(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    item_id = enqueue(queue)
+    made = decide(queue)
+    told(redis)
+    age(redis, 29)
+    assert retention.sweep() == 0
+    assert queue.decisions("demo")[0].comment is not None
+    age(redis, 1)
+    assert retention.sweep() == 2, "the item and the author's counts"
+    assert words_in_redis(redis) == "{}"
+    [kept] = queue.decisions("demo")
+    assert kept == replace(made, comment=None, note="")
+    with pytest.raises(ItemNotFound):
+        queue.item("demo", item_id)
+    assert queue.author("demo", "reader-7").n_rejected == 0
+
+
+def test_what_the_site_has_not_heard_is_kept_without_its_text(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    item_id = enqueue(queue)
+    decide(queue)
+    age(redis, 31)
+    retention.sweep()
+    assert words_in_redis(redis) == "{}"
+    assert queue.item("demo", item_id).state == "decided"
+    assert queue.stats("demo").outbox == 1
+    told(redis)
+    age(redis, 31)
+    retention.sweep()
+    with pytest.raises(ItemNotFound):
+        queue.item("demo", item_id)
+
+
+def test_what_waits_for_a_decision_is_kept(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue)
+    decide(queue)
+    enqueue(queue, text="تعليق معدل")  # "an edited comment"
+    age(redis, 31)
+    retention.sweep()
+    assert TEXT not in words_in_redis(redis), "the decided version went"
+    [item] = queue.waiting("demo")
+    assert item.comment.text == "تعليق معدل"
+
+
+def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue, 1)
+    queue.withdraw("demo", "c-1")
+    item_id = enqueue(queue, 2)
+    queue.decide_bulk("demo", {item_id: 1}, Decision("approve", moderator="a", request_id="b"))
+    told(redis)
+    age(redis, 31)
+    retention.sweep()
+    names: Any = redis.keys("{hakam:demo}:*")
+    assert set(names) == {"{hakam:demo}:decisions", "{hakam:demo}:site"}
+
+
+def test_an_appeal_after_the_text_went_is_refused_in_words(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue)
+    made = decide(queue)
+    age(redis, 31)
+    retention.sweep()
+    with pytest.raises(Conflict, match="deleted"):
+        queue.appeal("demo", made.id, "")
+
+
+def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    for number in range(3):
+        enqueue(queue, number)
+    made = decide(queue)
+    enqueue(queue, 8, author_id="reader-8", author_name="", text="غيره")  # "somebody else's"
+    enqueue(
+        queue,
+        9,
+        author_id="reader-9",
+        author_name="",
+        text="رد",
+        parent_id="c-1",  # "an answer"
+        parent_text=TEXT,
+    )
+    queue.appeal("demo", made.id, "تظلم")  # "an appeal"
+    erased = retention.erase("demo", "reader-7")
+    assert (erased.n_items, erased.n_answers) == (4, 1)
+    left = words_in_redis(redis)
+    assert not any(word in left for word in (TEXT, "قارئ", "ملاحظة", "تظلم", "reader-7"))
+    assert {item.comment.id for item in queue.waiting("demo")} == {"c-8", "c-9"}
+    entries = queue.decisions("demo")
+    assert [entry.kind for entry in entries] == ["decision"] + ["erasure"] * 4
+    assert all(entry.to_labeled_comment("demo") is None for entry in entries)
+    assert queue.author("demo", "reader-7").n_rejected == 0
+    assert verify(redis, "demo").n_entries == 5
+    assert retention.erase("demo", "reader-7").n_items == 0
+
+
+def test_after_an_erasure_the_words_are_gone_from_the_disk(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    folder: Any = redis.config_get("dir")["dir"]
+
+    def on_disk() -> bool:
+        from pathlib import Path
+
+        files = [path for path in Path(folder).rglob("*aof*") if path.is_file()]
+        return any(TEXT.encode() in path.read_bytes() for path in files)
+
+    enqueue(queue)
+    assert on_disk()
+    retention.erase("demo", "reader-7")
+    await_condition(lambda: not on_disk(), what="the rewrite of the file")
+
+
+def test_the_sweep_of_many_items_goes_page_by_page(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    for number in range(30):
+        enqueue(queue, number)
+    chosen = {item.id: 1 for item in queue.waiting("demo")}
+    queue.decide_bulk("demo", chosen, Decision("approve", moderator="a", request_id="b"))
+    told(redis)
+    age(redis, 31)
+    assert retention.sweep() == 32
+    assert redis.hlen("{hakam:demo}:items") == 0
