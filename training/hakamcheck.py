@@ -63,8 +63,7 @@ _SUFFIXES = (
 )
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _MARKED = re.compile(r"\[([^\]]*)\]")
-_TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{3})")
-"""li- and the article al- before a word; they are written as one, lil-."""
+_TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{2})")
 _WHOLE_TEXT = ("dotless", "arabizi")
 """Nobody writes one word of a sentence so: who leaves out dots or changes script does it always."""
 
@@ -193,6 +192,11 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
             yield json.loads(line)
 
 
+def join_particles(text: str) -> str:
+    """Write li- and the article al- as one, lil-, where filling a slot brought them together."""
+    return _TO_THE.sub("\u0644\u0644", text)
+
+
 @cache
 def _lemmas(part: str, folder: Path) -> dict[str, str]:
     """Map each normalized form of one word to its lemma, for a part."""
@@ -293,10 +297,7 @@ def _filled(
         n_filled += 1
         return forms[(turn + n_filled * (1 + len(forms) // 2)) % len(forms)]
 
-    return {
-        field: _TO_THE.sub("\u0644\u0644", _SLOT.sub(word, written))
-        for field, written in comment.items()
-    }
+    return {field: join_particles(_SLOT.sub(word, written)) for field, written in comment.items()}
 
 
 def _disguised(comment: Mapping[str, str], names: Sequence[str]) -> Iterator[dict[str, str]]:

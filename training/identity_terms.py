@@ -1,0 +1,80 @@
+"""Identity-term templates: does the mere name of a group move the score?
+
+Every template is filled with every term, so that two cases differ in nothing but the group they
+name. What a classifier scores differently there, it holds against (or in favour of) the group.
+The form follows Dixon et al. 2018, "Measuring and Mitigating Unintended Bias in Text
+Classification"; subgroup, BPSN and BNSP AUC compare a term's cases with those of the others.
+
+Two files of JSON Lines: ``terms.jsonl`` (``term`` in English, ``category``, ``plural`` as it
+stands after a preposition, ``singular``) and ``templates.jsonl`` (``kind``, ``text``).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.hakamcheck import join_particles, read_lines
+
+FOLDER = Path(__file__).parent.parent / "tests" / "data" / "identity_terms"
+KINDS = ("neutral", "positive", "critical", "toxic")
+"""What the template says; only ``toxic`` is abuse, ``critical`` is hard but clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermCase:
+    """A comment that names a group.
+
+    Attributes
+    ----------
+    id : str
+    text : str
+    term, category : str
+        The group, in English, and what kind of group it is.
+    kind : str
+        One of `KINDS`.
+    template : str
+        The template, the same for the cases that differ only in the term.
+    """
+
+    id: str
+    text: str
+    term: str
+    category: str
+    kind: str
+    template: str
+
+    @property
+    def toxicity(self) -> int:
+        """1 if the comment is abuse, else 0."""
+        return int(self.kind == "toxic")
+
+
+def load_terms(folder: Path = FOLDER) -> list[TermCase]:
+    """Fill every template with every term.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the two files are.
+
+    Returns
+    -------
+    list of TermCase
+        Term by term, in the order of the files.
+    """
+    templates = list(read_lines(folder / "templates.jsonl"))
+    return [
+        TermCase(
+            id=f"{term['term']}-{number:02d}",
+            text=join_particles(
+                template["text"]
+                .replace("{plural}", term["plural"])
+                .replace("{singular}", term["singular"])
+            ),
+            term=term["term"],
+            category=term["category"],
+            kind=template["kind"],
+            template=template["text"],
+        )
+        for term in read_lines(folder / "terms.jsonl")
+        for number, template in enumerate(templates, start=1)
+    ]
