@@ -23,7 +23,7 @@ weights from
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -35,13 +35,14 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
-from models.features import N_BUCKETS, Features, extract, word_hashes
+from models.features import N_BUCKETS, Features, Grams, extract, word_hashes
 from models.learning import SHORTEST, Head, Progress, WordClusters, design, learn_heads
 from models.normalize import Batch, normalize_batch
 from models.schema import LABELS
 
 _CHUNK = 1024  # texts scored at a time: their codes and n-grams stay in the processor's cache
-_TEXT_BITS, _ROW_BITS = np.uint32(10), np.uint32(22)  # a distinct feature of a text as one number
+_ROW_BITS = np.uint32(22)  # text << 22 | row: a feature of a text as one number
+_ROW_MASK = np.uint32((1 << 22) - 1)
 _WORD_SLOT_BITS = 19
 _WORD_SHIFT = np.uint32(32 - _WORD_SLOT_BITS)
 
@@ -150,7 +151,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self,
         *,
         labels: Sequence[str] = LABELS,
-        C: float = 1.5,
+        C: float = 2.5,
         domain_copy: float = 0.7,
         nb_exponent: float = 0.35,
         min_df: int = 4,
@@ -315,14 +316,18 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         logits = np.empty((len(texts), len(self.labels_)))
         for first in range(0, len(texts), _CHUNK):
             features = extract(normalize_batch(texts[first : first + _CHUNK]))
-            _, row, text = self._rows(features)
-            key = np.sort(text.astype(np.uint32) << _ROW_BITS | row.view(np.uint32))
-            key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
+            keys = []
+            for group, row in self._rows(features):
+                key = row.view(np.uint32) | group.text << _ROW_BITS
+                keys.append(key[row != 0])
+            key = np.sort(np.concatenate(keys))
+            key = key[np.append(key[:1] == key[:1], key[1:] != key[:-1])]
             n_texts = len(features.n_plain)
-            indptr = np.searchsorted(key, np.arange(n_texts + 1, dtype=np.uint64) << 22)
-            indices = (key & np.uint32((1 << 22) - 1)).astype(np.int32)
+            bounds = np.arange(n_texts, dtype=np.uint32) << _ROW_BITS
+            indptr = np.append(np.searchsorted(key, bounds), len(key))
+            key &= _ROW_MASK
             ones = np.ones(len(key), dtype=np.float32)
-            hits = sparse.csr_array((ones, indices, indptr), shape=(n_texts, len(self.table_)))
+            hits = sparse.csr_array((ones, key.view(np.int32), indptr), (n_texts, len(self.table_)))
             total = (hits @ self.table_) * _per_gram(features)[:, None]
             logits[first : first + n_texts] = total + self.intercepts_
         return logits
@@ -443,37 +448,35 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self.calibration_ = np.tile(np.linspace(-60.0, 60.0, _N_KNOTS), (len(heads), 2, 1))
         return self
 
-    def _rows(
-        self, features: Features
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        """Find all n-grams and words of weight: which they are, their row, their text."""
-        bucket = np.concatenate([group.bucket for group in features.grams])
-        start = np.concatenate([group.start for group in (*features.grams, features.words)])
-        word = self.word_slots_.take(features.words.bucket >> _WORD_SHIFT)
-        word[self.word_hashes_.take(word) != features.words.bucket] = 0
-        row = np.concatenate((self.slots_.take(bucket), word))
-        hit = np.flatnonzero(row)
-        return hit, row[hit], features.text_of[start[hit]]
+    def _rows(self, features: Features) -> Iterator[tuple[Grams, NDArray[np.int32]]]:
+        """Look up n-grams and words: the row of each in the table, 0 for those of no weight."""
+        for group in features.grams:
+            yield group, self.slots_.take(group.bucket)
+        words = features.words
+        row = self.word_slots_.take(words.bucket >> _WORD_SHIFT)
+        row *= self.word_hashes_.take(row) == words.bucket
+        yield words, row
 
     def _contributions(self, batch: Batch, column: int) -> NDArray[np.float64]:
         """Say what each code point of the original texts, end to end, adds to one label."""
-        features = extract(batch)
-        groups = (*features.grams, features.words)
-        hit, row, text = self._rows(features)
-        start = np.concatenate([group.start for group in groups])[hit]
-        stop = np.concatenate([group.stop for group in groups])[hit]
+        features = extract(batch, spans=True)
+        found = []
+        for group, row in self._rows(features):
+            hit = np.nonzero(row)
+            found.append((row[hit], group.text[hit[-1]], group.start[hit[-1]], group.stop[hit]))
+        row, text, start, stop = map(np.concatenate, zip(*found, strict=True))
         # Blanks at the ends of an n-gram are no letters of the original.
         blank = batch.codes <= ord(" ")
         start, stop = start + blank[start], stop - blank[stop - 1]
-        _, feature, times = np.unique(text << 22 | row, return_inverse=True, return_counts=True)
-        weight = self.table_[row, column] * _per_gram(features)[text] / times[feature]
-        per_letter = weight / (stop - start)
+        key = text.astype(np.uint32) << _ROW_BITS | row.view(np.uint32)
+        _, feature, times = np.unique(key, return_inverse=True, return_counts=True)
+        per_letter = self.table_[row, column] * _per_gram(features)[text]
+        per_letter /= times[feature] * (stop - start)
         steps = np.bincount(start, per_letter, minlength=len(blank))
         steps -= np.bincount(stop, per_letter, minlength=len(blank))[: len(blank)]
-        per_code = np.cumsum(steps)
         n_code_points = int(batch.starts[-1])
         where = np.minimum(batch.origin, max(n_code_points - 1, 0))
-        per_code_point = np.bincount(where, per_code, minlength=n_code_points)
+        per_code_point = np.bincount(where, np.cumsum(steps), minlength=n_code_points)
         return per_code_point[:n_code_points].astype(np.float64)
 
 

@@ -18,7 +18,7 @@ from scipy.optimize import OptimizeResult, minimize
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from models.features import N_BUCKETS, N_PLAIN_BUCKETS, extract, word_hashes
+from models.features import N_BUCKETS, N_PLAIN_BUCKETS, NO_BUCKET, extract, word_hashes
 from models.normalize import normalize_batch
 
 Progress = Callable[[str, float], None]
@@ -144,12 +144,12 @@ def design(
     for first in range(0, len(texts), _CHUNK):
         chunk = texts[first : first + _CHUNK]
         features = extract(normalize_batch(chunk))
-        text = np.concatenate([features.text_of[group.start] for group in features.grams])
-        bucket = np.concatenate([group.bucket for group in features.grams])
-        grams.append(_distinct(text, bucket, len(chunk), N_BUCKETS))
+        buckets = np.concatenate([group.bucket.ravel() for group in features.grams])
+        rows = [np.broadcast_to(group.text, group.bucket.shape).ravel() for group in features.grams]
+        grams.append(_distinct(np.concatenate(rows), buckets, len(chunk), N_BUCKETS))
         n_plain.append(features.n_plain)
         if clusters:
-            text, word = features.text_of[features.words.start], features.words.bucket
+            text, word = features.words.text, features.words.bucket
             at = np.minimum(np.searchsorted(known, word), len(known) - 1)
             hit = known[at] == word
             words = _distinct(text[hit], by_hash[at[hit]], len(chunk), len(known))
@@ -159,6 +159,7 @@ def design(
     ngrams = sparse.vstack(grams, format="csr", dtype=np.float32)
     del grams
     df = np.bincount(ngrams.indices, minlength=N_BUCKETS)
+    df[NO_BUCKET] = 0
     buckets = np.flatnonzero(df >= min_df)
     column = np.full(N_BUCKETS, -1, dtype=np.int32)
     column[buckets] = np.arange(len(buckets), dtype=np.int32)
@@ -279,10 +280,10 @@ def learn_heads(
 
 
 def _distinct(
-    row: NDArray[np.int64], column: NDArray[np.generic], n_rows: int, n_columns: int
+    row: NDArray[np.integer], column: NDArray[np.integer], n_rows: int, n_columns: int
 ) -> sparse.csr_array:
     """Put a one at each distinct pair of row and column."""
-    key = np.unique(row * n_columns + column.astype(np.int64))
+    key = np.unique(row.astype(np.int64) * n_columns + column)
     indptr = np.searchsorted(key, np.arange(n_rows + 1) * n_columns)
     ones = np.ones(len(key), dtype=np.float32)
     return sparse.csr_array(
