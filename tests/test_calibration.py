@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_score, recall_score
@@ -42,6 +42,7 @@ def test_a_reliability_curve_accounts_for_every_row() -> None:
     assert curve.n @ curve.mean_score == pytest.approx(scores.sum())
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])), min_size=1))
 def test_every_cut_has_the_precision_recall_and_macro_f1_of_its_threshold(
     rows: list[tuple[bool, float]],
@@ -85,9 +86,16 @@ def test_nothing_is_rejected_where_the_promised_precision_is_never_reached() -> 
     assert reject == {"threshold": NEVER, "precision": 1.0, "recall": 0.0}
 
 
-def test_ten_of_ten_are_too_few_to_promise_anything() -> None:
-    y = np.array([1.0] * 10 + [0.0] * 10)
+def test_twenty_of_twenty_are_too_few_to_promise_that_nineteen_of_twenty_will_be_right() -> None:
+    y = np.array([1.0] * 20 + [0.0] * 20)
     assert operating_points(y, y * 0.8 + 0.1)["reject"]["threshold"] == NEVER
+
+
+def test_too_few_positives_leave_review_at_an_even_chance() -> None:
+    y = np.array([1.0] * 5 + [0.0] * 500)
+    points = operating_points(y, y * 0.01)
+    assert points["review"]["threshold"] == 0.5
+    assert points["reject"]["threshold"] == NEVER
 
 
 def test_reject_is_never_laxer_than_review() -> None:

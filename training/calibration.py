@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 N_BINS = 15
 """Bins of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"."""
 
+ENOUGH_POSITIVES = 20
+"""Held-out positives from which a threshold can be chosen at all."""
+
 NEVER = 1.0
 """The threshold of a promise that no held-out threshold keeps."""
 
@@ -134,7 +137,8 @@ def operating_points(
     Parameters
     ----------
     y, scores : ndarray (n_rows,)
-        Held-out labels and probabilities.
+        Held-out labels and probabilities. From fewer than `ENOUGH_POSITIVES` positives nothing
+        can be chosen: review then stands at an even chance, reject at `NEVER`.
     review_recall : float, optional
         Share of the positives that review must see, in (0, 1]; by default the threshold of the
         best macro-F1 stands.
@@ -149,17 +153,19 @@ def operating_points(
         seen there. Where the promised precision is never reached, ``reject`` stands at `NEVER`
         with recall 0.
     """
+    if (y >= 0.5).sum() < ENOUGH_POSITIVES:
+        review = {"threshold": 0.5} | _seen(y, scores, 0.5)
+        return {"review": review, "reject": {"threshold": NEVER, "precision": 1.0, "recall": 0.0}}
     at = cuts(y, scores)
     if review_recall is None:
-        review = best_threshold(y, scores)
+        review_at = best_threshold(y, scores)
     else:
-        enough = np.flatnonzero(at.recall >= review_recall)
-        review = float(at.threshold[enough[0] if len(enough) else -1])
+        review_at = float(at.threshold[np.argmax(at.recall >= review_recall)])
     chosen = np.flatnonzero(_lower_bound(at.true, at.true + at.false) >= reject_precision)
-    reject = float(at.threshold[chosen[-1]]) if len(chosen) else NEVER
+    reject_at = max(review_at, float(at.threshold[chosen[-1]]) if len(chosen) else NEVER)
     return {
-        "review": {"threshold": review} | _seen(y, scores, review),
-        "reject": {"threshold": max(reject, review)} | _seen(y, scores, max(reject, review)),
+        "review": {"threshold": review_at} | _seen(y, scores, review_at),
+        "reject": {"threshold": reject_at} | _seen(y, scores, reject_at),
     }
 
 
@@ -181,7 +187,7 @@ def _seen(
     flagged = scores >= threshold
     true = float((y[flagged] >= 0.5).sum())
     return {
-        "precision": true / flagged.sum() if flagged.any() else 1.0,
+        "precision": true / float(flagged.sum()) if flagged.any() else 1.0,
         "recall": true / max(float((y >= 0.5).sum()), 1.0),
     }
 

@@ -116,13 +116,13 @@ def fit(
     single files.
     """
     from training.datasets import read_corpus
-    from training.release import ENOUGH_TEXTS, Settings, release
+    from training.release import ENOUGH_FOR_WORDS, Settings, release
 
     with threadpool_limits(threads), _told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places, decisions, site=settings["site"])
         if word_vectors is None:
-            word_vectors = len(corpus) >= ENOUGH_TEXTS
+            word_vectors = len(corpus) >= ENOUGH_FOR_WORDS
         chosen = Settings(word_vectors=word_vectors, **settings)
         registry = Registry(root)
         try:

@@ -23,6 +23,9 @@ from training import hakamcheck
 from training.calibration import best_threshold, cuts, reliability
 from training.datasets import N_FOLDS, Corpus, Split, leave_out, split_corpus
 from training.evasion import TRANSFORMS
+from training.hakamcheck import read_lines
+from training.identity_terms import FOLDER as TERMS
+from training.identity_terms import load_terms
 
 N_DRAWS = 400
 """Bootstrap draws of the rows; the interval runs from the 2.5th to the 97.5th percentile."""
@@ -359,24 +362,27 @@ def identity_term_bias(classifier: Scorer) -> Measures:
     Returns
     -------
     dict
-        By group, by term: ``subgroup_auc`` among the sentences with the term; ``bpsn_auc``,
+        By category, by term: ``subgroup_auc`` among the sentences with the term; ``bpsn_auc``,
         background positive against subgroup negative: low if harmless mention is flagged;
-        ``bnsp_auc``, background negative against subgroup positive: low if abuse is missed.
+        ``bnsp_auc``, background negative against subgroup positive: low if abuse is missed;
+        and the term as it is ``written``.
     """
-    sentences: list[Any] = getattr(hakamcheck, "identity_sentences", list)()
-    scores = _scores(classifier, [sentence.text for sentence in sentences]).get("toxicity")
+    cases = load_terms()
+    written = {term["term"]: term["plural"] for term in read_lines(TERMS / "terms.jsonl")}
+    scores = _scores(classifier, [case.text for case in cases]).get("toxicity")
     if scores is None:
         return {}
-    toxic = np.array([sentence.abusive for sentence in sentences])
-    terms = np.array([sentence.term for sentence in sentences])
+    toxic = np.array([bool(case.toxicity) for case in cases])
+    terms = np.array([case.term for case in cases])
     figures: Measures = {}
-    for term, group in dict.fromkeys((s.term, s.group) for s in sentences):
+    for term, category in dict.fromkeys((case.term, case.category) for case in cases):
         mine = terms == term
-        figures.setdefault(group, {})[term] = {
+        figures.setdefault(category, {})[term] = {
             "subgroup_auc": _auc(scores[mine & toxic], scores[mine & ~toxic]),
             "bpsn_auc": _auc(scores[~mine & toxic], scores[mine & ~toxic]),
             "bnsp_auc": _auc(scores[mine & toxic], scores[~mine & ~toxic]),
             "n": int(mine.sum()),
+            "written": written[term],
         }
     return figures
 
@@ -470,12 +476,14 @@ def _probes(
         return figures
     news = (split.test.source == NEWS_SET) & (split.test.label("toxicity") >= 0.5)
     positives = scores["toxicity"][news]
-    column = classifier.labels_.index("toxicity")
     for name, texts in split.probes.items():
-        flagged = classifier.predict_proba(texts)[:, column]
+        every = _scores(classifier, texts)
+        flagged = every["toxicity"]
+        by_any = [every[label] >= threshold for label, threshold in review.items()]
         figures[name] = {
             "n": len(texts),
             "flagged_share": float((flagged >= review["toxicity"]).mean()),
+            "flagged_share_by_any_label": float(np.any(by_any, axis=0).mean()),
         }
         if len(positives):
             point = np.quantile(positives, 1 - NEWS_RECALL)
@@ -492,7 +500,8 @@ def _at_threshold(cells: list[list[NDArray[np.float64]]]) -> dict[str, NDArray[n
     total = np.maximum(passed + false + missed + true, 1)
 
     def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(part / np.maximum(whole, 1e-12))
+        # A draw without one such row says nothing, and the interval passes it over.
+        return np.asarray(np.where(whole > 0, part / np.maximum(whole, 1), np.nan))
 
     wrong = false + missed
     f1 = ratio(2 * true, 2 * true + wrong) + ratio(2 * passed, 2 * passed + wrong)
@@ -512,8 +521,9 @@ def _over_thresholds(
     starts = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
     true = np.add.reduceat(counts[:, order] * positive[order], starts, axis=1)
     false = np.add.reduceat(counts[:, order] * ~positive[order], starts, axis=1)
-    n_true = np.maximum(true.sum(axis=1), 1e-12)
-    n_false = np.maximum(false.sum(axis=1), 1e-12)
+    # A draw of one kind only has no curve; the interval passes it over.
+    n_true = np.where(true.any(axis=1), true.sum(axis=1), np.nan)
+    n_false = np.where(false.any(axis=1), false.sum(axis=1), np.nan)
     passed_true, passed_false = true.cumsum(axis=1), false.cumsum(axis=1)
     auc = ((passed_true - true / 2) * false).sum(axis=1) / (n_true * n_false)
     precision = passed_true / np.maximum(passed_true + passed_false, 1e-12)
@@ -529,8 +539,9 @@ def _auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
 
 
 def _interval(values: NDArray[np.float64]) -> dict[str, float]:
-    low, high = np.quantile(values[1:], (0.025, 0.975))
-    return {"value": float(values[0]), "low": float(low), "high": float(high)}
+    known = values[~np.isnan(values)]
+    low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (0.0, 1.0)
+    return {"value": float(np.nan_to_num(values[0])), "low": float(low), "high": float(high)}
 
 
 def _mean_of_folds(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:

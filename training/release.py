@@ -51,8 +51,9 @@ and seldom bring one there that toxicity would not.
 
 REJECT_PRECISION = 0.95
 
-ENOUGH_TEXTS = 5000
-"""Below this, words meet too seldom to be grouped and rare n-grams are all there is."""
+ENOUGH_FOR_RARE, ENOUGH_FOR_WORDS = 5000, 50_000
+"""Texts from which rare n-grams can be spared, and from which words meet often enough to be
+grouped."""
 
 Progress = Callable[[str, float], None]
 
@@ -184,7 +185,7 @@ def build(
         labels=tuple(LABELS[i] for i in columns),
         word_clusters=clusters,
         # Rare n-grams are left out of a large corpus; in a small one all are rare.
-        min_df=4 if len(train) >= ENOUGH_TEXTS else 1,
+        min_df=4 if len(train) >= ENOUGH_FOR_RARE else 1,
     )
     return classifier.fit(
         train.texts,

@@ -278,6 +278,7 @@ def _probes_table(probes: Mapping[str, Any]) -> Table:
         "texts",
         "n",
         "flagged at review",
+        "by any label",
         "recall on news comments there",
         f"flagged at recall {NEWS_RECALL}",
     )
@@ -286,6 +287,7 @@ def _probes_table(probes: Mapping[str, Any]) -> Table:
             name,
             f"{m['n']:,}",
             _percent(m["flagged_share"]),
+            _percent(m["flagged_share_by_any_label"]),
             _percent(m.get("news_recall")),
             _percent(m.get("flagged_share_at_news_recall")),
         )
@@ -308,7 +310,7 @@ def _evasion_table(evasion: Mapping[str, Any]) -> Table:
 
 
 def _identity_table(groups: Mapping[str, Any]) -> Table:
-    heads = ("group", "term", "subgroup AUC", "BPSN AUC", "BNSP AUC")
+    heads = ("category", "term", "subgroup AUC", "BPSN AUC", "BNSP AUC")
     return heads, [
         (group, term, *(f"{m[key]:.3f}" for key in _IDENTITY_FIGURES))
         for group, terms in groups.items()
@@ -359,11 +361,9 @@ def _weakest(figures: Mapping[str, Any]) -> Iterable[str]:
     dialects = {name: m for name, m in figures["dialects"].items() if "auc" in m}
     for name, m in sorted(dialects.items(), key=lambda item: item[1]["auc"]["value"])[:1]:
         yield f"Weakest dialect, {name}: AUC {_with_interval(m, 'auc')}."
-    groups = figures["identity_terms"].values()
-    terms = [(m["bpsn_auc"], term) for terms in groups for term, m in terms.items()]
-    for value, term in sorted(terms)[:3]:
-        # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE keep the term from turning the line.
-        yield f"Harmless mention of \u2068{term}\u2069 scores too high: BPSN AUC {value:.3f}."
+    terms = sorted((m["bpsn_auc"], term) for term, m in _terms(figures["identity_terms"]))
+    for value, term in terms[:3]:
+        yield f"Harmless mention of the group {term} scores too high: BPSN AUC {value:.3f}."
 
 
 def _is_public(name: str) -> bool:
@@ -482,20 +482,23 @@ def _draw_evasion(evasion: Mapping[str, Any]) -> "Figure | None":
 
 
 def _draw_identity(groups: Mapping[str, Any]) -> "Figure | None":
-    rows = {f"{term} ({group})": m for group, terms in groups.items() for term, m in terms.items()}
-    if not rows:
+    """Draw the terms that fare worst; the table has them all."""
+    every = [(min(m[key] for key in _IDENTITY_FIGURES), term, m) for term, m in _terms(groups)]
+    worst = sorted(every, key=lambda found: found[:2])[:25]
+    if not worst:
         return None
-    figure, (axis,) = _axes(1, width=7, height=1 + 0.28 * len(rows))
-    values = [[m[key] for key in _IDENTITY_FIGURES] for m in rows.values()]
+    figure, (axis,) = _axes(1, width=7, height=1 + 0.28 * len(worst))
+    values = [[m[key] for key in _IDENTITY_FIGURES] for _, _, m in worst]
     picture = axis.imshow(values, cmap="RdYlGn", vmin=0.5, vmax=1, aspect="auto")
-    for i, row in enumerate(values):
-        for j, value in enumerate(row):
-            axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="small")
-    axis.set(xticks=range(3), yticks=range(len(rows)))
+    axis.set(xticks=range(3), yticks=range(len(worst)), title="the terms that fare worst")
     axis.set_xticklabels(("subgroup", "BPSN", "BNSP"))
-    axis.set_yticklabels([shaped(name) for name in rows])
+    axis.set_yticklabels([shaped(f"{term} {m['written']}") for _, term, m in worst])
     figure.colorbar(picture, ax=axis, label="AUC")
     return figure
+
+
+def _terms(groups: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return [(term, m) for terms in groups.values() for term, m in terms.items()]
 
 
 def _bars(values: Mapping[str, float], meaning: str) -> "Figure | None":

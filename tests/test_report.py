@@ -1,0 +1,170 @@
+"""Card and report show the figures of the manifest, in words and pictures."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.registry import Artifact, Registry
+from training.datasets import read_corpus, split_corpus
+from training.evaluation import curves
+from training.release import Settings, release
+from training.report import html_report, model_card, shaped, tables, write_report
+
+SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+TABLES = (
+    "Toxicity on held-out parts, one head for all sites",
+    "Labels at their review point",
+    "Dialects",
+    "Sets",
+    "HakamCheck by function",
+    "Disguised text",
+    "Identity terms",
+)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    registry = Registry(tmp_path_factory.mktemp("artifacts"))
+    version = release(read_corpus([SAMPLE]), Settings(word_vectors=False), registry)
+    registry.promote(version)
+    return registry.load()
+
+
+@pytest.fixture(scope="module")
+def card(artifact: Artifact) -> str:
+    return model_card(artifact.manifest)
+
+
+def test_the_card_names_version_labels_digest_and_what_it_learned_from(
+    artifact: Artifact, card: str
+) -> None:
+    assert artifact.version in card
+    assert artifact.manifest["model"]["weights_sha256"] in card
+    for label in artifact.manifest["labels"]:
+        assert f"| {label} | review |" in card
+    assert "| sample | Apache-2.0 | A | 427 |" in card
+
+
+def test_the_card_says_what_it_is_not_for_and_what_it_gets_wrong(card: str) -> None:
+    for heading in ("## What it must not be used for", "## What it gets wrong"):
+        after = card.split(heading)[1]
+        assert after.lstrip().startswith("- ")
+
+
+def test_the_card_carries_every_table_of_the_evaluation(artifact: Artifact, card: str) -> None:
+    found = tables(artifact.manifest["evaluation"])
+    assert set(TABLES) <= set(found)
+    for title, (_, rows) in found.items():
+        assert f"## {title}" in card
+        for row in rows:
+            assert f"| {' | '.join(row)} |" in card
+
+
+def test_the_card_quotes_no_comment(card: str) -> None:
+    texts = read_corpus([SAMPLE]).texts
+    assert not [text for text in texts if text in card]
+
+
+def test_a_card_of_permissive_text_says_so(artifact: Artifact) -> None:
+    training = artifact.manifest["training"] | {"license": "permissive"}
+    assert "permissively licensed ones alone" in model_card(
+        dict(artifact.manifest) | {"training": training}
+    )
+
+
+class Page(HTMLParser):
+    """What a browser would find on a page."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.pictures: dict[str, bytes] = {}
+        self.open: list[str] = []
+        self.outside: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        address = found.get("src") or found.get("href") or ""
+        if address.startswith("data:image/png;base64,"):
+            self.pictures[found["alt"] or ""] = base64.b64decode(address.split(",")[1])
+        elif address:
+            self.outside.append(address)
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_well_formed_page_with_its_pictures_inside(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    split = split_corpus(read_corpus([SAMPLE]))
+    drawn = curves(artifact.classifier, split.test)
+    path = tmp_path / "new" / "report.html"
+    write_report(path, artifact.manifest, artifact.manifest["evaluation"], drawn)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.outside == []
+    assert set(page.pictures) == {
+        "Precision and recall",
+        "Reliability",
+        "Confusion at the review point",
+        "Dialects and sets",
+        "Functions",
+        "Disguises",
+        "Terms of identity",
+    }
+    for picture in page.pictures.values():
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 3000
+
+
+EMPTY: dict[str, Any] = {
+    section: {}
+    for section in ("benchmarks", "labels", "sets", "dialects", "probes", "evasion", "functions")
+} | {"identity_terms": {}}
+
+
+def test_a_report_without_figures_is_still_a_page(artifact: Artifact) -> None:
+    page = Page(html_report(artifact.manifest, EMPTY, {}))
+    assert page.pictures == {}
+
+
+def test_names_in_tables_cannot_become_markup(artifact: Artifact) -> None:
+    gulf = artifact.manifest["evaluation"]["dialects"]["gulf"]
+    evaluation = EMPTY | {"dialects": {"<b>|</b>": gulf}}
+    manifest = dict(artifact.manifest) | {"evaluation": evaluation}
+    assert "<b>" not in html_report(manifest, evaluation, {})
+    row = next(line for line in model_card(manifest).splitlines() if "<b>" in line)
+    assert len(re.findall(r" \| ", row)) == len(tables(evaluation)["Dialects"][0]) - 1
+
+
+def test_arabic_is_joined_and_turned_round_for_drawing() -> None:
+    himar = "\u062d\u0645\u0627\u0631"  # himar, donkey
+    # From the left: isolated reh, final alef, medial meem, initial hah.
+    assert shaped(himar) == "\ufead\ufe8e\ufee4\ufea3"
+    assert shaped("insult_direct") == "insult_direct"
+
+
+def test_every_letter_that_is_drawn_has_a_glyph(artifact: Artifact) -> None:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties())).get_charmap()
+    terms = artifact.manifest["evaluation"]["identity_terms"]
+    written = [term["written"] for category in terms.values() for term in category.values()]
+    assert len(written) > 50
+    for text in written:
+        assert all(ord(letter) in known for letter in shaped(text))
+
+
+def test_curves_of_a_stored_artifact_are_those_of_the_fitted_one(artifact: Artifact) -> None:
+    test = split_corpus(read_corpus([SAMPLE])).test
+    drawn = curves(artifact.classifier, test)["toxicity"]
+    at = np.searchsorted(drawn["recall"], 0.5)
+    assert 0.5 < drawn["precision"][at] <= 1.0
