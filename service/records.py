@@ -21,6 +21,8 @@ from service.store import TROUBLED_AFTER
 State = Literal["pending", "leased", "decided", "withdrawn"]
 Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure"]
 
+NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
+
 _JUDGED = ("decision", "opinion", "calibration")  # the kinds that say approve or reject
 
 
@@ -222,7 +224,7 @@ class Decision:
         if not labels or not text.strip():
             return None
         return LabeledComment(
-            id=f"{self.comment_id}#author.name" if judged_name else self.comment_id,
+            id=self.comment_id + NAME_JUDGED if judged_name else self.comment_id,
             text=text,
             labels=labels,
             source=self.source,

@@ -205,6 +205,20 @@ function verbs.reject(id, digest, facts, content, request, decision) -- by the p
   return { 1, item.version, 'decided' }
 end
 
+-- A decision that Redis has forgotten and an export still knows.
+function verbs.restore(id, digest, facts, content, action, decision, decided)
+  local at, item = tonumber(decided), load(id)
+  local waiting = item and (item.state == 'pending' or item.state == 'leased')
+  if waiting and item.digest ~= digest then return { 0 } end
+  if item and not waiting and (item.decided or 0) >= at then return { 0 } end
+  if not waiting then
+    item = admit(id, digest, 0, facts, content, at)
+    if not item then return { 0 } end
+  end
+  close(id, item, at, '', action, decision, '', { restored = true }, true)
+  return { 1 }
+end
+
 function verbs.withdraw(id, facts)
   local at, item = now(), load(id)
   if not item then return { 'missing' } end

@@ -50,13 +50,16 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from models.schema import LABELS
+from models.schema import LABELS, LabeledComment
+from service.epoch import Epoch
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -69,6 +72,7 @@ from service.errors import (
 )
 from service.policy import Verdict
 from service.records import (
+    NAME_JUDGED,
     AuthorRecord,
     Comment,
     Decision,
@@ -129,6 +133,8 @@ class ReviewQueue:
         How long somebody who skipped an item is not offered it.
     undo_seconds : float, default=900
         How long after a decision it can be taken back.
+    epoch_file : Path, optional
+        Where it is kept which Redis this installation has filled.
 
     Raises
     ------
@@ -143,8 +149,10 @@ class ReviewQueue:
         lease_seconds: float = 600,
         skip_seconds: float = 1_800,
         undo_seconds: float = 900,
+        epoch_file: Path | None = None,
     ) -> None:
         self._redis: Any = redis
+        self._epoch = Epoch(redis, epoch_file)
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
         self._undo_ms = int(undo_seconds * 1000)
@@ -546,13 +554,60 @@ class ReviewQueue:
             yield from page
             after = page[-1].id
 
+    # Keeping what was acknowledged
+
+    def rebuild(self, site_id: str, comments: Iterable[LabeledComment]) -> int:
+        """Take decisions over from an export, after Redis has lost them; return how many were new.
+
+        A comment that the site sends again afterwards, or has sent again before, is then known as
+        decided. Doing it twice changes nothing. Authors' counts and who decided are not in an
+        export; where only the display name was judged, its text is not, so that the comment is put
+        before people again.
+
+        Parameters
+        ----------
+        comments : iterable of LabeledComment
+            As exported, in the order of the stream; those of other sites are passed over.
+        """
+        self._epoch.accept()
+        return sum(
+            self._restore(site_id, comment)
+            for comment in comments
+            if comment.site == site_id and not comment.id.endswith(NAME_JUDGED)
+        )
+
+    def _restore(self, site_id: str, known: LabeledComment) -> int:
+        labels = tuple(label for label, share in known.labels.items() if share >= 0.5)
+        decided_at = datetime.fromisoformat(known.decided_at)
+        draft = Decision("reject" if labels else "approve", labels, known.reason)
+        comment = Comment(
+            id=known.id,
+            text=known.text,
+            author_name=known.author_name,
+            article_title=known.article_title,
+            dialect=known.dialect,
+        )
+        return int(
+            self._verbs(
+                site_id,
+                "restore",
+                item_id_of(comment.id),
+                short_digest(comment.text, comment.author_name),
+                to_json(item_json(comment, _UNKNOWN_VERDICT)),
+                content_json(comment, {}, None, ()),
+                draft.action,
+                facts_json(draft),
+                int(decided_at.timestamp() * 1000),
+            )[0]
+        )
+
     def check_durability(self) -> None:
-        """Check that Redis keeps what it acknowledges.
+        """Check that Redis keeps what it acknowledges, and still has it.
 
         Raises
         ------
         StoreMisconfigured
-            Names each setting that is not what it must be.
+            Names each setting that is not what it must be, or says that the store was emptied.
         """
         wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
         with translating_redis_errors():
@@ -564,6 +619,7 @@ class ReviewQueue:
         ]
         if wrong:
             raise StoreMisconfigured("Redis could lose comments: " + "; ".join(wrong))
+        self._epoch.check()
 
     def _done(self, site_id: str, verb: str, *arguments: str | int) -> Sequence[Any]:
         """Run a verb that may find it cannot be done."""
@@ -573,6 +629,9 @@ class ReviewQueue:
         error, sentence = _REFUSED[outcome]
         raise error(sentence)
 
+
+# An export does not say how a comment was scored.
+_UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "missing": (ItemNotFound, "No review item or decision has this id."),

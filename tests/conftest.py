@@ -22,6 +22,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from service.epoch import KEY as EPOCH
 from service.private_redis import PrivateRedis, embedded_server
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def redis_server(
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """A client of an emptied `redis_server`."""
     with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
+        epoch = client.get(EPOCH)  # by which a running service knows its Redis
         client.flushall()
+        if epoch:
+            client.set(EPOCH, epoch)
         yield client
 
 
@@ -143,12 +147,14 @@ def artifact(artifacts: Path) -> Artifact:
 
 
 @pytest.fixture(scope="session")
-def environ(redis_server: RedisServer, artifacts: Path) -> dict[str, str]:
+def environ(
+    redis_server: RedisServer, artifacts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """The HAKAM_* variables of a service on `redis_server` and `artifact`."""
     return {
         "HAKAM_REDIS_URL": redis_server.url,
         "HAKAM_ARTIFACTS": str(artifacts),
-        "HAKAM_VAR": str(artifacts.parent / "var"),
+        "HAKAM_VAR": str(tmp_path_factory.mktemp("var")),
         "HAKAM_SECRET_KEY": "0123456789abcdef" * 4,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from redis.retry import Retry
 
 from conftest import await_condition
 from models.errors import ModerationError
+from service.epoch import KEY as EPOCH
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -820,7 +822,7 @@ def test_all_keys_of_a_site_share_one_hash_tag(queue: ReviewQueue, redis: Redis)
     enqueue(queue, 2)
     lease = leased(queue)
     queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, note="n"))
-    names: Any = redis.keys("*")
+    names: Any = redis.keys("*demo*")
     assert set(names) <= set(site_keys("demo"))
     assert all(name.startswith("{hakam:demo}:") for name in names)
 
@@ -862,6 +864,58 @@ def test_redis_out_of_memory_refuses_a_comment_and_writes_nothing(
 def rewritten(redis: Redis) -> bool:
     state: Any = redis.info("persistence")
     return not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
+
+
+def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
+    redis: Redis, tmp_path: Path
+) -> None:
+    redis.delete(EPOCH)
+    file = tmp_path / "epoch"
+    ReviewQueue(redis, epoch_file=file).check_durability()
+    redis.flushall()
+    for queue in (ReviewQueue(redis, epoch_file=file), ReviewQueue(redis, epoch_file=file)):
+        with pytest.raises(StoreMisconfigured, match="rebuild"):
+            queue.check_durability()
+    ReviewQueue(redis, epoch_file=file).rebuild("demo", [])
+    queue.check_durability()
+
+
+def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redis) -> None:
+    queue = ReviewQueue(redis)
+    queue.check_durability()
+    redis.flushall()
+    with pytest.raises(StoreMisconfigured, match="lost"):
+        queue.check_durability()
+    ReviewQueue(redis).check_durability()
+
+
+def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    for number in range(4):
+        enqueue(queue, number, score=1 - number / 10)
+    first = decided(queue, action="reject", labels=("insult",))
+    decided(queue)
+    enqueue(queue, 0, score=1.0, text="تعليق معدل")  # "an edited comment"
+    decided(queue)
+    made = [d.to_labeled_comment("demo") for d in queue.history("demo")]
+    export = [known for known in made if known is not None]
+    assert len(export) == 3
+    redis.flushall()
+
+    enqueue(queue, 1)  # sent again by the site before the export is read
+    assert queue.rebuild("demo", export) == 3
+    assert queue.rebuild("demo", export) == 0, "twice changes nothing"
+    enqueue(queue, 0, text="تعليق معدل")
+    for number in range(1, 4):
+        enqueue(queue, number)
+    waiting = {item.comment.id for item in queue.waiting("demo")}
+    assert waiting == {"c-2", "c-3"}, "what was decided does not wait again"
+    restored = queue.decisions("demo")
+    assert [d.action for d in restored] == ["reject", "approve", "approve"]
+    assert restored[0].decided_at == pytest.approx(first.decided_at)
+    assert queue.stats("demo").outbox == 0, "the site has heard these before"
+    assert [d.to_labeled_comment("demo") for d in restored] == export
 
 
 def test_durable_settings_pass_the_check(queue: ReviewQueue) -> None:

@@ -1,0 +1,197 @@
+"""What the public and the authorities are told about moderation; pure, from the decision stream.
+
+`statements` writes statements of reasons (Digital Services Act, Art. 17) in the field names of the
+EU's DSA Transparency Database (https://transparency.dsa.ec.europa.eu/page/api-documentation), ready
+for its endpoint ``statements``, which takes a hundred at a time. `period_report` counts what a
+transparency report (Art. 15 and 24) asks for. Neither holds personal data: no text, no author, no
+moderator.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from service.records import Decision
+
+STATEMENTS_AT_ONCE = 100  # what the database's endpoint takes in one call
+
+_SPEECH = "STATEMENT_CATEGORY_ILLEGAL_OR_HARMFUL_SPEECH"
+_OTHER = ("STATEMENT_CATEGORY_OTHER_VIOLATION_TC", "KEYWORD_OTHER")
+# Our labels, the gravest first, in the database's categories and keywords.
+_CATEGORIES = {
+    "threat": ("STATEMENT_CATEGORY_VIOLENCE", "KEYWORD_INCITEMENT_VIOLENCE_HATRED"),
+    "identity_attack": (_SPEECH, "KEYWORD_HATE_SPEECH"),
+    "severe_toxicity": (_SPEECH, "KEYWORD_HATE_SPEECH"),
+    "insult": ("STATEMENT_CATEGORY_CYBER_VIOLENCE", "KEYWORD_CYBER_HARASSMENT"),
+    "toxicity": ("STATEMENT_CATEGORY_CYBER_VIOLENCE", "KEYWORD_CYBER_HARASSMENT"),
+    "spam": ("STATEMENT_CATEGORY_SCAMS_AND_FRAUD", "KEYWORD_OTHER"),
+    "profanity": _OTHER,
+}
+
+
+def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, object]]:
+    """Write a statement of reasons for each rejection.
+
+    A rejection that was taken back later had its effect until then, so it has its statement too.
+
+    Parameters
+    ----------
+    entries : iterable of Decision
+        Of the site's decision stream.
+    """
+    for entry in entries:
+        if entry.kind == "decision" and entry.action == "reject":
+            yield _statement(site_id, entry)
+
+
+def _statement(site_id: str, entry: Decision) -> dict[str, object]:
+    by_machine = entry.source == "policy"
+    flagged = entry.verdict is not None and entry.verdict.reason == "score"
+    found = [_CATEGORIES[label] for label in _CATEGORIES if label in entry.labels] or [_OTHER]
+    category, _ = found[0]
+    added = sorted({other for other, _ in found[1:]} - {category})
+    keywords = sorted({keyword for _, keyword in found})
+    rule = entry.reason or "community guidelines"
+    statement: dict[str, object] = {
+        "decision_visibility": ["DECISION_VISIBILITY_CONTENT_REMOVED"],
+        "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
+        "incompatible_content_ground": f"Community guidelines: {rule}",
+        "incompatible_content_explanation": "The comment breaks the rules for comments on the "
+        f"site: {', '.join(entry.labels) or rule}.",
+        "incompatible_content_illegal": "No",
+        "category": category,
+        "category_specification": keywords,
+        "content_type": ["CONTENT_TYPE_TEXT"],
+        "content_language": "AR",
+        "content_date": _day(entry.enqueued_at),
+        "application_date": _day(entry.decided_at),
+        "decision_facts": _circumstances(by_machine=by_machine, flagged=flagged),
+        "source_type": "SOURCE_VOLUNTARY",
+        "automated_detection": "Yes" if flagged else "No",
+        "automated_decision": "AUTOMATED_DECISION_FULLY"
+        if by_machine
+        else "AUTOMATED_DECISION_NOT_AUTOMATED",
+        "puid": f"{site_id}-{entry.id}-{entry.version}",
+    }
+    if added:
+        statement["category_addition"] = added
+    if "KEYWORD_OTHER" in keywords:
+        statement["category_specification_other"] = rule
+    return statement
+
+
+def _circumstances(*, by_machine: bool, flagged: bool) -> str:
+    found = "A text classifier flagged the comment" if flagged else "The comment was sampled"
+    if by_machine:
+        return f"{found}; its score passed the threshold for rejection without a person."
+    return f"{found}; a moderator read it and rejected it."
+
+
+def _day(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodReport:
+    """Numbers of one site over a period.
+
+    Attributes
+    ----------
+    by_action, by_label, by_reason : mapping of str to int
+        Decisions; one with two labels counts for both.
+    n_automated, n_by_people : int
+    median_seconds, p90_seconds : float or None
+        From the comment's arrival to the decision, by people; None without any.
+    n_appeals, n_overturned : int
+        Appeals decided in the period, and those granted.
+    n_undone : int
+        Decisions that moderators took back themselves.
+    overturn_rate : float
+        Share of the decisions that were overturned on appeal or taken back, [0, 1].
+    """
+
+    site: str
+    start: str
+    end: str
+    n_decisions: int
+    by_action: Mapping[str, int]
+    by_label: Mapping[str, int]
+    by_reason: Mapping[str, int]
+    n_automated: int
+    n_by_people: int
+    median_seconds: float | None
+    p90_seconds: float | None
+    n_appeals: int
+    n_overturned: int
+    n_undone: int
+    overturn_rate: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the report for JSON."""
+        return asdict(self)
+
+    def to_csv(self) -> str:
+        """Write one line per number: measure, what it is about, value."""
+        out = io.StringIO()
+        lines = csv.writer(out, lineterminator="\n")
+        lines.writerow(["measure", "about", "value"])
+        for measure, value in self.to_dict().items():
+            if isinstance(value, Mapping):
+                lines.writerows([measure, about, number] for about, number in value.items())
+            else:
+                lines.writerow([measure, "", value])
+        return out.getvalue()
+
+
+def period_report(
+    site_id: str, entries: Iterable[Decision], start: datetime, end: datetime
+) -> PeriodReport:
+    """Count the decisions from `start` (included) to `end` (excluded).
+
+    Parameters
+    ----------
+    entries : iterable of Decision
+        Of the site's decision stream; entries outside the period are passed over.
+    start, end : datetime
+        With a time zone.
+    """
+    within = [entry for entry in entries if start.timestamp() <= entry.decided_at < end.timestamp()]
+    decisions = [entry for entry in within if entry.kind == "decision"]
+    by_people = [entry for entry in decisions if entry.source != "policy"]
+    waits = sorted(entry.decided_at - entry.enqueued_at for entry in by_people)
+    n_undone = sum(entry.kind == "undo" for entry in within)
+    n_overturned = sum(entry.overturned for entry in decisions)
+    return PeriodReport(
+        site=site_id,
+        start=start.isoformat(),
+        end=end.isoformat(),
+        n_decisions=len(decisions),
+        by_action=_counted(entry.action for entry in decisions),
+        by_label=_counted(label for entry in decisions for label in entry.labels),
+        by_reason=_counted(entry.reason for entry in decisions if entry.reason),
+        n_automated=len(decisions) - len(by_people),
+        n_by_people=len(by_people),
+        median_seconds=_quantile(waits, 0.5),
+        p90_seconds=_quantile(waits, 0.9),
+        n_appeals=sum(bool(entry.appeal_of) for entry in decisions),
+        n_overturned=n_overturned,
+        n_undone=n_undone,
+        overturn_rate=(n_overturned + n_undone) / len(decisions) if decisions else 0.0,
+    )
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    """Smallest of the ordered numbers that at least `share` of them do not exceed."""
+    if not ordered:
+        return None
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 3)

@@ -1,0 +1,135 @@
+"""Reports count what the stream holds, in the words of the DSA Transparency Database."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from service.policy import Verdict
+from service.records import Comment, Decision
+from service.reports import period_report, statements
+
+SCORED = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+SAMPLED = Verdict("review", None, None, 0.1, "audit", 0.01, "v1")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+END = datetime(2026, 2, 1, tzinfo=UTC)
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()
+REJECTION = Decision(
+    "reject",
+    ("insult",),
+    "insult",
+    "a note",
+    "amal",
+    "request-1",
+    id="1768478400000-0",
+    item_id="item",
+    comment_id="c-1",
+    version=1,
+    enqueued_at=NOON - 60,
+    decided_at=NOON,
+    verdict=SCORED,
+    comment=Comment(id="c-1", text="a text", author_id="reader-7", author_name="a name"),
+)
+APPROVAL = replace(REJECTION, action="approve", labels=(), reason="")
+
+
+def test_a_rejection_has_a_statement_in_the_databases_field_names() -> None:
+    [statement] = statements("demo", [REJECTION, APPROVAL])
+    assert statement == {
+        "decision_visibility": ["DECISION_VISIBILITY_CONTENT_REMOVED"],
+        "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
+        "incompatible_content_ground": "Community guidelines: insult",
+        "incompatible_content_explanation": (
+            "The comment breaks the rules for comments on the site: insult."
+        ),
+        "incompatible_content_illegal": "No",
+        "category": "STATEMENT_CATEGORY_CYBER_VIOLENCE",
+        "category_specification": ["KEYWORD_CYBER_HARASSMENT"],
+        "content_type": ["CONTENT_TYPE_TEXT"],
+        "content_language": "AR",
+        "content_date": "2026-01-15",
+        "application_date": "2026-01-15",
+        "decision_facts": (
+            "A text classifier flagged the comment; a moderator read it and rejected it."
+        ),
+        "source_type": "SOURCE_VOLUNTARY",
+        "automated_detection": "Yes",
+        "automated_decision": "AUTOMATED_DECISION_NOT_AUTOMATED",
+        "puid": "demo-1768478400000-0-1",
+    }
+
+
+def test_a_statement_holds_no_personal_data() -> None:
+    written = json.dumps(list(statements("demo", [REJECTION])))
+    for private in ("a text", "a name", "a note", "amal", "reader-7"):
+        assert private not in written
+
+
+def test_a_rejection_by_the_policy_is_fully_automated() -> None:
+    [statement] = statements("demo", [replace(REJECTION, source="policy", moderator="")])
+    assert statement["automated_decision"] == "AUTOMATED_DECISION_FULLY"
+
+
+def test_a_sampled_comment_was_not_found_by_a_machine() -> None:
+    [statement] = statements("demo", [replace(REJECTION, verdict=SAMPLED)])
+    assert statement["automated_detection"] == "No"
+
+
+def test_the_gravest_label_gives_the_category_and_the_others_are_added() -> None:
+    [statement] = statements("demo", [replace(REJECTION, labels=("profanity", "insult", "threat"))])
+    assert statement["category"] == "STATEMENT_CATEGORY_VIOLENCE"
+    assert statement["category_addition"] == [
+        "STATEMENT_CATEGORY_CYBER_VIOLENCE",
+        "STATEMENT_CATEGORY_OTHER_VIOLATION_TC",
+    ]
+    assert statement["category_specification_other"] == "insult"
+
+
+def test_a_rejection_without_a_label_is_another_violation_of_the_terms() -> None:
+    [statement] = statements("demo", [replace(REJECTION, labels=(), reason="off_topic")])
+    assert statement["category"] == "STATEMENT_CATEGORY_OTHER_VIOLATION_TC"
+    assert statement["category_specification_other"] == "off_topic"
+
+
+def test_every_statement_has_an_id_that_the_database_takes() -> None:
+    [statement] = statements("demo", [REJECTION])
+    assert re.fullmatch(r"[a-zA-Z0-9-_]{1,500}", str(statement["puid"]))
+
+
+def test_the_period_report_counts_decisions_times_and_reversals() -> None:
+    slow = replace(APPROVAL, enqueued_at=NOON - 600)
+    entries = [
+        REJECTION,
+        slow,
+        replace(REJECTION, source="policy", moderator="", enqueued_at=NOON),
+        replace(REJECTION, kind="undo", action="undo", undoes=REJECTION.id),
+        replace(APPROVAL, appeal_of=REJECTION.id, overturned=True),
+        replace(REJECTION, decided_at=START.timestamp() - 1),
+        replace(REJECTION, decided_at=END.timestamp()),
+        replace(REJECTION, kind="calibration"),
+    ]
+    report = period_report("demo", entries, START, END)
+    assert report.n_decisions == 4
+    assert report.by_action == {"approve": 2, "reject": 2}
+    assert report.by_label == report.by_reason == {"insult": 2}
+    assert (report.n_automated, report.n_by_people) == (1, 3)
+    assert (report.median_seconds, report.p90_seconds) == (60, 600)
+    assert (report.n_appeals, report.n_overturned, report.n_undone) == (1, 1, 1)
+    assert report.overturn_rate == pytest.approx(0.5)
+
+
+def test_an_empty_period_has_a_report_too() -> None:
+    report = period_report("demo", [], START, END)
+    assert (report.n_decisions, report.median_seconds, report.overturn_rate) == (0, None, 0)
+    json.dumps(report.to_dict())
+
+
+def test_the_report_as_csv_has_a_line_per_number() -> None:
+    lines = period_report("demo", [REJECTION], START, END).to_csv().splitlines()
+    assert lines[0] == "measure,about,value"
+    assert "by_label,insult,1" in lines
+    assert "n_decisions,,1" in lines
