@@ -50,8 +50,7 @@ _PREFIXES = tuple(
     for particle in ("", "\u0648", "\u0641", "\u0628", "\u0643", "\u0644", "\u0639", "\u0647")
     for article in ("", "\u0627\u0644", "\u0644", "\u0647\u0627\u0644")
 )
-_SUFFIXES = (
-    "\u0647",  # his
+_SUFFIXES = (  # not "his", which normalizes as ta marbuta does
     "\u0647\u0627",  # her
     "\u0647\u0645",  # their
     "\u0643",  # your
