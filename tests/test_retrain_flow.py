@@ -1,0 +1,190 @@
+"""The path of a retraining: fit, promote, learn from decisions, refuse what is worse, roll back."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from models.registry import Registry
+from models.schema import LabeledComment, read_comments, write_comments
+from training.cli import main
+
+SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def fit(root: Path, *arguments: object) -> str:
+    """Fit and return the new version."""
+    result = run("fit", *arguments, "--out", root)
+    assert result.exit_code == 0, result.output
+    return Registry(root).versions()[-1]
+
+
+@pytest.fixture(scope="module")
+def comments() -> list[LabeledComment]:
+    """The sample comments with the two labels that make a fit quick."""
+    kept = ("toxicity", "insult")
+    return [
+        replace(comment, labels={label: comment.labels[label] for label in kept})
+        for comment in read_comments(SAMPLE)
+    ]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, comments: list[LabeledComment]) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.jsonl"
+    write_comments(comments, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory, comments: list[LabeledComment]) -> Path:
+    """The base, with the labels of what is learned turned round."""
+    path = tmp_path_factory.mktemp("wrong") / "base.jsonl"
+    write_comments(
+        (
+            comment
+            if comment.split == "test"
+            else replace(comment, labels={k: 1 - v for k, v in comment.labels.items()})
+            for comment in comments
+        ),
+        path,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """A registry with one promoted version."""
+    root = tmp_path_factory.mktemp("artifacts")
+    run("promote", fit(root, base), "--artifacts", root)
+    return root
+
+
+def weights(root: Path, version: str) -> str:
+    digest: str = Registry(root).manifest(version)["model"]["weights_sha256"]
+    return digest
+
+
+def test_the_whole_life_of_a_retraining(
+    tmp_path: Path, base: Path, wrong: Path, comments: list[LabeledComment]
+) -> None:
+    root = tmp_path / "artifacts"
+    assert f"no artefact in {root}" in run("list", "--artifacts", root).output
+
+    first = fit(root, base)
+    assert run("promote", first, "--artifacts", root).exit_code == 0
+
+    # Moderators decide; what they decided is learned beside the base, as a domain of its own.
+    decisions = tmp_path / "decisions.jsonl.gz"
+    decided = [
+        replace(comment, id=f"d{i}", text=f"{comment.text} {i}", source="moderator", site="demo")
+        for i, comment in enumerate(comments[:60])
+    ]
+    write_comments(decided, decisions)
+    second = fit(root, base, "--decisions", decisions, "--site", "demo")
+    sets = {s["id"]: s for s in Registry(root).manifest(second)["training"]["sets"]}
+    assert sets["moderator"]["n_comments"] == 60
+    assert weights(root, second) != weights(root, first)
+    assert run("promote", second, "--artifacts", root).exit_code == 0
+
+    # A worse one is refused, and the refusal says where it is worse.
+    worse = fit(root, wrong)
+    refused = run("promote", worse, "--artifacts", root)
+    assert refused.exit_code == 2
+    assert f"{worse} is worse than {second}" in refused.output
+    assert "auc on sample test" in refused.output
+    assert Registry(root).current() == second
+
+    listed = run("list", "--artifacts", root)
+    assert all(version in listed.output for version in (first, second, worse))
+    assert run("rollback", "--artifacts", root).output == f"{first} is in use again\n"
+    assert Registry(root).load().version == first
+    assert run("rollback", "--artifacts", root).exit_code == 2
+
+
+def test_the_same_comments_and_seed_give_the_same_weights(base: Path, fitted: Path) -> None:
+    assert weights(fitted, fit(fitted, base)) == weights(fitted, Registry(fitted).current())
+
+
+def test_a_run_with_a_work_folder_is_taken_up_where_it_stopped(
+    tmp_path: Path, base: Path, fitted: Path
+) -> None:
+    fit(fitted, base, "--work", tmp_path)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert len(kept) == 2
+    result = run("fit", base, "--work", tmp_path, "--out", fitted)
+    assert "fitting" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    registry = Registry(fitted)
+    assert weights(fitted, registry.versions()[-1]) == weights(fitted, registry.current())
+
+
+def test_an_artifact_is_evaluated_on_any_data_with_a_report(
+    tmp_path: Path, base: Path, fitted: Path
+) -> None:
+    report = tmp_path / "report.html"
+    result = run("evaluate", base, "--artifacts", fitted, "--report", report)
+    assert result.exit_code == 0, result.output
+    for title in ("Labels at their review point", "HakamCheck by function", "Disguised text"):
+        assert title in result.output
+    assert report.stat().st_size > 10_000
+
+
+def test_the_manifest_tells_how_to_make_the_artifact_again(fitted: Path) -> None:
+    manifest = Registry(fitted).load().manifest
+    assert manifest["training"]["seed"] == 0
+    assert manifest["training"]["license"] == "any"
+    assert len(manifest["training"]["sets"][0]["sha256"]) == 64
+    assert {"python", "numpy", "scikit-learn"} <= set(manifest["libraries"])
+    assert manifest["metrics"]["sample test"]["auc"]["value"] > 0.7
+
+
+def test_labels_of_one_kind_cannot_be_learned_and_the_refusal_says_so(
+    tmp_path: Path, comments: list[LabeledComment]
+) -> None:
+    path = tmp_path / "clean.jsonl"
+    write_comments((c for c in comments if not c.labels["toxicity"]), path)
+    result = run("fit", path, "--out", tmp_path / "artifacts")
+    assert result.exit_code == 2
+    assert "no label has examples of both kinds" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot be opened"),
+        (b"{}", 'line 1: field "id" is missing'),
+        (b"", "not one labelled comment"),
+    ],
+)
+def test_comments_that_cannot_be_read_end_in_one_sentence_and_status_2(
+    tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    path = tmp_path / "comments.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    command = [sys.executable, "-m", "training.cli", "fit", str(path), "--out", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines()[-1].startswith("hakam-train: ")
+    assert complaint in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("promote", "2020.01.01-1"), ("rollback",), ("evaluate", SAMPLE)]
+)
+def test_commands_on_an_empty_folder_say_what_is_missing(
+    tmp_path: Path, arguments: tuple[object, ...]
+) -> None:
+    result = run(*arguments, "--artifacts", tmp_path)
+    assert result.exit_code == 2
+    assert "artefact" in result.stderr
