@@ -40,7 +40,7 @@ from models.learning import SHORTEST, Head, Progress, WordClusters, design, lear
 from models.normalize import Batch, normalize_batch
 from models.schema import LABELS
 
-_CHUNK = 1024  # texts scored at a time: their codes and n-grams stay in the processor's cache
+_CHUNK = 256  # texts scored at a time: their n-grams stay in the processor's cache
 _ROW_BITS = np.uint32(22)  # text << 22 | row: a feature of a text as one number
 _ROW_MASK = np.uint32((1 << 22) - 1)
 _WORD_SLOT_BITS = 19

@@ -191,12 +191,12 @@ def _character_grams(
         rolling += codes[order - 1 :]
         if order in orders:
             hashed[orders.index(order), : len(rolling)] = rolling[:n_starts]
-    order = np.array(orders, dtype=np.uint32)[:, None]
-    bucket = _bucket(hashed, first, order)
-    bucket *= room >= order.view(np.int32) - 1
+    kind = np.array(orders, dtype=np.uint32)[:, None]
+    bucket = _bucket(hashed, first, kind)
+    bucket *= room >= kind.view(np.int32) - 1
     if not len(starts):
         return Grams(bucket, text[:n_starts], _NOWHERE, _NOWHERE)
-    last = np.minimum(np.arange(n_starts) + order.astype(np.int64) - 1, len(codes) - 1)
+    last = np.minimum(np.arange(n_starts) + kind.astype(np.int64) - 1, len(codes) - 1)
     return Grams(bucket, text[:n_starts], starts[:n_starts], ends[last] + 1)
 
 

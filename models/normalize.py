@@ -110,13 +110,13 @@ class Normalized:
     ----------
     text : str
         The normalized text.
-    offsets : ndarray of int64, shape (len(text),)
+    offsets : ndarray of int32, shape (len(text),)
         ``offsets[i]`` is the index in the original of the code point that ``text[i]`` came from;
         a space that was set beside a sign points at the code point after it. Never decreasing.
     """
 
     text: str
-    offsets: NDArray[np.int64]
+    offsets: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Batch:
     codes : ndarray of int32, shape (n_codes,)
         `BREAK`, first text, `BREAK`, second text, ..., `BREAK`. Between two breaks, words stand
         apart by single `SPACE` codes.
-    origin : ndarray of int64, shape (n_codes,)
+    origin : ndarray of int32, shape (n_codes,)
         Index of the original code point in the concatenation of the original texts (without
         breaks); at a break, of the first code point of the text after it.
     breaks : ndarray of int64, shape (n_texts + 1,)
@@ -138,7 +138,7 @@ class Batch:
     """
 
     codes: NDArray[np.int32]
-    origin: NDArray[np.int64]
+    origin: NDArray[np.int32]
     breaks: NDArray[np.int64]
     starts: NDArray[np.int64]
 
@@ -274,7 +274,7 @@ def _is_arabic(code: int) -> bool:
 
 def _code_points(
     texts: Sequence[str], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[_Codes, NDArray[np.int32], NDArray[np.int64]]:
     """Lay the texts end to end with a break around each, letters already folded."""
     starts = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(text) for text in texts], out=starts[1:])
@@ -289,23 +289,24 @@ def _code_points(
     breaks = starts + np.arange(len(starts))
     codes[breaks] = BREAK
     # A break counts as the first code point of the text after it.
-    origin = np.arange(len(codes)) - np.repeat(np.arange(len(starts)), np.diff(breaks, prepend=-1))
+    before = np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(breaks, prepend=-1))
+    origin = np.arange(len(codes), dtype=np.int32) - before
     return codes, origin, starts
 
 
 def _keep(
-    mask: NDArray[np.bool_], codes: _Codes, origin: NDArray[np.int64]
-) -> tuple[_Codes, NDArray[np.int64]]:
+    mask: NDArray[np.bool_], codes: _Codes, origin: NDArray[np.int32]
+) -> tuple[_Codes, NDArray[np.int32]]:
     return (codes, origin) if mask.all() else (codes[mask], origin[mask])
 
 
 def _expand(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Spell ligatures and the like out."""
-    where = np.flatnonzero(codes < 0)
-    if not len(where):
+    if codes.min() >= 0:
         return codes, origin
+    where = np.flatnonzero(codes < 0)
     rows = [alphabet.expansions[-1 - code] for code in codes[where].tolist()]
     lengths = np.ones(len(codes), dtype=np.int64)
     lengths[where] = [len(row) for row in rows]
@@ -315,8 +316,8 @@ def _expand(
 
 
 def _fold_links_and_mentions(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Leave one sign of a web address and of a mention."""
     at = np.flatnonzero(codes == MENTION)
     link = np.flatnonzero((codes[:-2] == ord(":")) & (codes[1:-1] == ord("/")))
@@ -336,16 +337,15 @@ def _fold_links_and_mentions(
     codes = codes.copy()
     codes[scheme] = LINK
     # Stretches may overlap, so their ends are counted instead of visiting them one by one.
-    opened = np.bincount(np.concatenate((at, scheme)) + 1, minlength=len(codes) + 1)
-    closed = np.bincount(
-        np.concatenate((np.maximum(name_end, at + 1), address_end)), minlength=len(codes) + 1
-    )
-    return _keep(np.cumsum(opened - closed)[:-1] == 0, codes, origin)
+    depth = np.zeros(len(codes), dtype=np.int32)
+    np.add.at(depth, np.concatenate((at, scheme)) + 1, 1)
+    np.add.at(depth, np.concatenate((np.maximum(name_end, at + 1), address_end)), -1)
+    return _keep(np.cumsum(depth, dtype=np.int32) == 0, codes, origin)
 
 
 def _shorten_sign_runs(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Leave one of a run of blanks and two of a run of equal signs."""
     classes = alphabet.class_of(codes)
     blank = classes == _BLANK
@@ -357,8 +357,8 @@ def _shorten_sign_runs(
 
 
 def _join_split_words(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Join letters and parts of words that were set apart."""
     classes = alphabet.class_of(codes)
     letter = (classes & _ALPHABETIC) != 0
@@ -381,7 +381,7 @@ def _join_split_words(
     # The size of a part: its letters, equal neighbours and look-alikes counted once, so that no
     # later rule can change it.
     drawn = alphabet.look_alikes.take(codes, mode="clip")
-    changes = np.cumsum(drawn[1:] != drawn[:-1])
+    changes = np.cumsum(drawn[1:] != drawn[:-1], dtype=np.int32)
     size = changes[ends - 2] - changes[starts - 1] + 1
     left, right = size[short], size[short + 1]
     single = np.zeros(len(starts) + 1, dtype=bool)  # gap k lies between parts k and k + 1
@@ -399,12 +399,15 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> _Codes:
     classes = alphabet.class_of(codes)
     arabic = classes == _ARABIC
     other = (classes & (_LETTER | _DIGIT)) != 0
-    if not ((arabic[1:] & other[:-1]) | (arabic[:-1] & other[1:])).any():
+    meets = np.flatnonzero((arabic[1:] & other[:-1]) | (arabic[:-1] & other[1:]))
+    if not len(meets):
         return codes
-    word = np.cumsum((classes & _WORD) == 0)
-    has_arabic = np.zeros(int(word[-1]) + 1, dtype=bool)
-    has_arabic[word[arabic]] = True
-    mixed = np.flatnonzero(other & has_arabic[word])
+    # The words that hold both, from the blank or sign before to the one behind.
+    ends = np.flatnonzero((classes & _WORD) == 0)
+    word = np.unique(np.searchsorted(ends, meets + 1))
+    first, length = ends[word - 1] + 1, ends[word] - ends[word - 1] - 1
+    mixed = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())
+    mixed = mixed[other[mixed]]
     codes = codes.copy()
     codes[mixed] = alphabet.look_alikes.take(codes[mixed], mode="clip")
     arabic = alphabet.class_of(codes) == _ARABIC
@@ -414,8 +417,8 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> _Codes:
 
 
 def _shorten_elongation(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Leave one of three or more equal Arabic letters, two of other letters."""
     same = codes[1:] == codes[:-1]
     third = np.flatnonzero(same[1:] & same[:-1]) + 2  # third or later of a run
@@ -429,13 +432,16 @@ def _shorten_elongation(
 
 
 def _set_signs_apart(
-    codes: _Codes, origin: NDArray[np.int64], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int64]]:
+    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
+) -> tuple[_Codes, NDArray[np.int32]]:
     """Put a space between a sign and whatever touches it."""
     classes = alphabet.class_of(codes)
     sign, blank = (classes & _SIGN) != 0, classes == _BLANK
     apart = (sign[1:] | sign[:-1]) & ~(blank[1:] | blank[:-1])
     if not apart.any():
         return codes, origin
-    where = np.flatnonzero(apart) + 1
-    return np.insert(codes, where, SPACE), np.insert(origin, where, origin[where])
+    apart = np.append(False, apart)
+    place = np.arange(len(codes)) + np.cumsum(apart)
+    spaced = np.full(int(place[-1]) + 1, SPACE, dtype=np.int32)
+    spaced[place] = codes
+    return spaced, np.repeat(origin, apart + 1)
