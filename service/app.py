@@ -27,6 +27,7 @@ from service.metrics import Metrics
 from service.moderation import Moderation
 from service.review_queue import QueueStats, ReviewQueue
 from service.sites import Sites
+from service.webhooks import Deliveries
 
 # A request waits this long for Redis and no longer: a site that gets no answer publishes blindly.
 REDIS_TIMEOUT_SECONDS = 0.8
@@ -42,6 +43,7 @@ class Services:
     accounts: Accounts
     queue: ReviewQueue
     moderation: Moderation
+    deliveries: Deliveries
     metrics: Metrics
     quota: Quota
 
@@ -88,6 +90,7 @@ def create_app(
         accounts=Accounts(redis),
         queue=queue,
         moderation=Moderation(artifact, queue, metrics),
+        deliveries=Deliveries(redis, sites),
         metrics=metrics,
         quota=Quota(settings.workers),
     )

@@ -33,7 +33,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from models.errors import ModerationError
-from service import desk, entrance, people, person, wording
+from service import desk, entrance, overview, people, person, search, wording
 from service.access import Moderator, me, my_sites
 from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
 from service.errors import NotFound as NothingThere
@@ -57,7 +57,7 @@ HEADERS = {
 }
 
 bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
-for pages in (entrance.bp, person.bp, people.bp, desk.bp):
+for pages in (entrance.bp, person.bp, people.bp, overview.bp, search.bp, desk.bp):
     bp.register_blueprint(pages)
 
 csrf = CSRFProtect()

@@ -15,7 +15,6 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from models.errors import ModerationError
-from models.schema import LABELS
 from service.access import me, services, site_for
 from service.errors import (
     RETRY_AFTER_SECONDS,
@@ -28,7 +27,7 @@ from service.errors import (
 from service.marking import marked
 from service.review_queue import Decision, Lease, ReviewItem
 from service.sites import Site
-from service.wording import REASON_NAMES, action_name, label_name, score_words
+from service.wording import LABELS_OF_REASONS, REASON_NAMES, action_name, label_name, score_words
 from service.wording import gettext as _
 
 bp = Blueprint("desk", __name__)
@@ -38,18 +37,29 @@ KEYS: Mapping[str, str] = {
     "approve": "a",
     "reject": "r",
     "skip": "s",
+    "escalate": "e",
+    "undo": "u",
+    "note": "n",
+    "reveal": "b",
 }
+
+#: A severe item: what the cap per hour counts and the blur covers whole.
+SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9
+HOUR = 3600.0
+MAX_PASSED_ON = 20
+THREAD_READ, THREAD_SHOWN = 50, 5
+MAX_REPLY_LENGTH = 500
 
 
 @bp.get("/<site_id>/work")
 def work(site_id: str) -> Response | str:
     """Show the most urgent comment of a site."""
     site = site_for(site_id)
-    lease = _held(site.id) or services().queue.lease(site.id, me().name)
+    session["site"] = site.id
+    lease = _held(site.id) or _next(site.id)
     if lease is None:
         _forget(site.id)
-        return render_template("console/empty.html", site=site)
-    session["site"] = site.id
+        return render_template("console/empty.html", site=site, last=session.get("last"))
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
     return render_template("console/work.html", **_shown(site, lease))
@@ -73,6 +83,29 @@ def act(site_id: str, item_id: str) -> ResponseReturnValue:
     return redirect(url_for(".work", site_id=site.id), 303)
 
 
+@bp.post("/<site_id>/items/<item_id>/undo")
+def undo(site_id: str, item_id: str) -> ResponseReturnValue:
+    """Take back a decision of this person, so that the comment waits again."""
+    site = site_for(site_id)
+    request_id = request.form.get("request_id", "") or secrets.token_urlsafe(12)
+    try:
+        services().queue.undo(site.id, item_id, me().name, request_id)
+    except (Conflict, ItemNotFound):
+        flash(_("It is too late to take this decision back."), "reject")
+    else:
+        flash(_("Taken back. The comment waits again."), "skip")
+    session.pop("last", None)
+    return redirect(url_for(".work", site_id=site.id), 303)
+
+
+@bp.post("/rest")
+def rest() -> ResponseReturnValue:
+    """Count the minutes of work anew after a break, and give back what is open."""
+    give_back_all()
+    session["rested_at"] = time.time()
+    return render_template("console/rest.html")
+
+
 @bp.post("/<site_id>/items/<item_id>/renew")
 def renew(site_id: str, item_id: str) -> dict[str, float]:
     """Prolong the lease of the comment on the screen while somebody is reading it."""
@@ -87,7 +120,6 @@ def renew(site_id: str, item_id: str) -> dict[str, float]:
 
 def _approve(site_id: str, item_id: str, token: int) -> None:
     _decide(site_id, item_id, token, "approve", "")
-    flash(_("Approved."), "approve")
 
 
 def _reject(site_id: str, item_id: str, token: int) -> None:
@@ -95,7 +127,6 @@ def _reject(site_id: str, item_id: str, token: int) -> None:
     if reason not in REASON_NAMES:
         raise InvalidRequest.of("reason", "expected a reason of the list")
     _decide(site_id, item_id, token, "reject", reason)
-    flash(_("Rejected: %(reason)s.", reason=REASON_NAMES[reason]), "reject")
 
 
 def _skip(site_id: str, item_id: str, token: int) -> None:
@@ -103,19 +134,26 @@ def _skip(site_id: str, item_id: str, token: int) -> None:
     flash(_("Skipped. Somebody else may take it."), "skip")
 
 
-VERBS = {"approve": _approve, "reject": _reject, "skip": _skip}
+def _escalate(site_id: str, item_id: str, token: int) -> None:
+    services().queue.escalate(site_id, item_id, token)
+    flash(_("Left to a senior moderator."), "skip")
+
+
+VERBS = {"approve": _approve, "reject": _reject, "skip": _skip, "escalate": _escalate}
 
 
 def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) -> None:
     draft = Decision(
         action=action,
-        labels=(reason,) if reason in LABELS else (),  # off topic says nothing about abuse
+        labels=LABELS_OF_REASONS.get(reason, ()),
         reason=reason,
         note=request.form.get("note", "").strip(),
+        reply=request.form.get("reply", "").strip()[:MAX_REPLY_LENGTH],
         moderator=me().name,
         request_id=request.form.get("request_id", "") or secrets.token_urlsafe(12),
     )
     services().queue.decide(site_id, item_id, token, draft)
+    session["last"] = {"item": item_id, "action": action, "reason": reason}
 
 
 # -- what is on the screen ----------------------------------------------------------------------
@@ -130,6 +168,25 @@ def _held(site_id: str) -> Lease | None:
         return services().queue.renew(site_id, item_id, token)
     except (Conflict, ItemNotFound):
         return None
+
+
+def _next(site_id: str) -> Lease | None:
+    """Take the most urgent comment that this person's cap on severe ones lets through."""
+    cap = me().preferences.severe_per_hour
+    lately = [at for at in session.get("severe", []) if at > time.time() - HOUR]
+    for _attempt in range(MAX_PASSED_ON):
+        lease = services().queue.lease(site_id, me().name, senior=me().at_least("senior"))
+        if lease is None or not _severe(lease.item):
+            return lease
+        if not cap or len(lately) < cap:
+            session["severe"] = [*lately, time.time()][-cap:] if cap else []
+            return lease
+        services().queue.skip(site_id, lease.item.id, lease.token)
+    return None
+
+
+def _severe(item: ReviewItem) -> bool:
+    return any(item.scores.get(label, 0.0) >= SEVERE_SCORE for label in SEVERE_LABELS)
 
 
 def _forget(site_id: str) -> None:
@@ -147,17 +204,41 @@ def give_back_all() -> None:
 
 
 def _shown(site: Site, lease: Lease) -> dict[str, Any]:
+    item, queue = lease.item, services().queue
+    author, article = item.comment.author_id, item.comment.article_id
     return {
-        **_about(lease.item),
+        **_about(item),
         "site": site,
-        "item": lease.item,
+        "item": item,
         "token": lease.token,
         "expires_in": lease.expires_at - time.time(),
         "request_id": secrets.token_urlsafe(12),
         "reasons": REASON_NAMES,
         "keys": {**KEYS, **me().preferences.keys},
-        "stats": services().queue.stats(site.id),
+        "stats": queue.stats(site.id),
+        "record": queue.author(site.id, author) if author else None,
+        "thread": _thread(site.id, item) if article else [],
+        "severe": _severe(item),
+        "last": session.get("last"),
+        "tired": _tired(),
     }
+
+
+def _thread(site_id: str, item: ReviewItem) -> list[ReviewItem]:
+    """List what else waits in this conversation: its parent, its answers, and their neighbours."""
+    near = services().queue.waiting(site_id, article_id=item.comment.article_id, limit=THREAD_READ)
+    own = {item.comment.id, item.comment.parent_id} - {""}
+    return [other for other in near if own & {other.comment.id, other.comment.parent_id}][
+        :THREAD_SHOWN
+    ]
+
+
+def _tired() -> int:
+    """Return the minutes since the last break, if it is time for one, else 0."""
+    since = session.setdefault("rested_at", time.time())
+    minutes = int((time.time() - since) / 60)
+    limit = me().preferences.break_minutes
+    return minutes if limit and minutes >= limit else 0
 
 
 def _about(item: ReviewItem) -> dict[str, Any]:
@@ -190,20 +271,20 @@ def _chips(item: ReviewItem) -> list[dict[str, Any]]:
 
 
 def _why(item: ReviewItem) -> str:
-    verdict = item.verdict
-    if verdict.reason == "audit":
+    label, words = label_name(item.verdict.label), score_words(item.verdict.score)
+    if item.why == "appeal":
+        return _("Its author asks for a second look at a decision.")
+    if item.why == "escalated":
+        return _("A colleague leaves it to a senior moderator.")
+    if item.why == "audit":
         return _("Drawn at random to check the machine; it saw nothing against this comment.")
-    if verdict.field == "author.name":
-        return _(
-            "The pen name looks like: %(label)s (%(words)s).",
-            label=label_name(verdict.label),
-            words=score_words(verdict.score),
-        )
-    return _(
-        "The text looks like: %(label)s (%(words)s).",
-        label=label_name(verdict.label),
-        words=score_words(verdict.score),
-    )
+    if item.why == "author":
+        return _("Little is known of its author, or too much: the site wants a look.")
+    if item.why == "listed":
+        return _("It holds a word of the site's list.")
+    if item.verdict.field == "author.name":
+        return _("The pen name looks like: %(label)s (%(words)s).", label=label, words=words)
+    return _("The text looks like: %(label)s (%(words)s).", label=label, words=words)
 
 
 def _again() -> str:

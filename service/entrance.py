@@ -115,7 +115,7 @@ def _let_in(account: Account) -> Response:
         account.name, agent=request.user_agent.string, address=_address()
     )
     login_user(Moderator(account, session_id))
-    session["came_at"] = time.time()
+    session["rested_at"] = time.time()
     return redirect(own_page(request.form.get("next", "")))
 
 

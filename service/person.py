@@ -11,14 +11,14 @@ from werkzeug.datastructures import MultiDict
 
 from service.access import me, services
 from service.accounts import AccountError, Preferences, session_digest
-from service.desk import KEYS
+from service.desk import KEYS, MAX_REPLY_LENGTH
 from service.errors import InvalidRequest
 from service.wording import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.wording import gettext as _
 
 bp = Blueprint("person", __name__)
 
-MAX_REPLIES, MAX_REPLY_LENGTH = 30, 500
+MAX_REPLIES = 30
 
 
 @bp.route("/me", methods=["GET", "POST"])

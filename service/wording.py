@@ -43,6 +43,18 @@ REASON_NAMES: Mapping[str, LazyString] = {
     "private_information": _("Private information"),
 }
 
+#: What a rejection for a reason says about the labels; off topic says nothing.
+LABELS_OF_REASONS: Mapping[str, tuple[str, ...]] = {
+    reason: (reason,) for reason in REASON_NAMES if reason in LABEL_NAMES
+}
+
+STATE_NAMES: Mapping[str, LazyString] = {
+    "pending": _("waits"),
+    "leased": _("in hand"),
+    "decided": _("decided"),
+    "withdrawn": _("withdrawn"),
+}
+
 ACTION_NAMES: Mapping[str, LazyString] = {
     "approve": _("approved"),
     "reject": _("rejected"),
@@ -115,6 +127,11 @@ def reason_name(reason: str | None) -> str:
 def action_name(action: str | None) -> str:
     """Return the past participle of an action; an unknown code is shown as it is."""
     return str(ACTION_NAMES.get(action or "", action or ""))
+
+
+def state_name(state: str) -> str:
+    """Return the name of an item's state."""
+    return str(STATE_NAMES.get(state, state))
 
 
 def score_words(score: float) -> str:

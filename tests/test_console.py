@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 from babel.messages.mofile import write_mo
@@ -20,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from models.registry import Artifact
 from service import console
-from service.accounts import Accounts
+from service.accounts import Accounts, Preferences
 from service.app import Services, create_app
 from service.config import Settings
 from service.marking import marked
@@ -46,7 +49,7 @@ class Desk:
         self.last = self.client.get(f"/console{path}")
         return self.last.get_data(as_text=True)
 
-    def post(self, path: str, /, **fields: str) -> str:
+    def post(self, path: str, /, **fields: str | list[str]) -> str:
         token = self.client.get("/console/login").get_data(as_text=True)
         found = re.search(r'name="csrf-token" content="([^"]+)"', token)
         fields.setdefault("csrf_token", found[1] if found else "")
@@ -61,7 +64,7 @@ class Desk:
         """The hidden fields and the address of the form of the comment on the screen."""
         page = self.get(f"/{site}/work")
         fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
-        action = re.search(r'action="/console(/\w+/items/[^"]+)"', page)
+        action = re.search(r'class="verdict" method="post" action="/console([^"]+)"', page)
         assert action, "no comment is on the screen"
         return {"path": action[1], **{k: fields[k] for k in ("token", "request_id")}}
 
@@ -71,9 +74,11 @@ class Desk:
 
 
 @pytest.fixture
-def accounts(redis: Redis) -> Accounts:
+def accounts(app: Flask, redis: Redis) -> Accounts:
+    """The accounts of the application, with the least work for each password."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     accounts = Accounts(redis, hasher=quick)
+    app.extensions["hakam"] = replace(app.extensions["hakam"], accounts=accounts)
     for name, role in (("samira", "moderator"), ("omar", "senior"), ("layla", "admin")):
         accounts.add(name, PASSWORD, role)
     return accounts
@@ -387,6 +392,320 @@ def test_without_redis_every_page_is_a_sentence_and_not_a_fault(
         assert desk.get("/login").count('name="password"') == 1
         assert 'role="alert"' in desk.log_in().last.get_data(as_text=True)
         assert desk.last.status_code == 503
+
+
+# The rest of the work
+
+
+def test_a_decision_can_be_taken_back_and_its_comment_waits_again(
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    item_id = flag()
+    desk.press("reject", desk.open(), reason="insult")
+    assert f"/items/{item_id}/undo" in desk.get("/demo/work")
+    desk.post(f"/demo/items/{item_id}/undo")
+    assert desk.open()["path"].endswith(item_id)
+    assert [d.kind for d in queue.decisions("demo")] == ["decision", "undo"]
+    desk.post(f"/demo/items/{item_id}/undo")
+    assert 'class="notice reject"' in desk.get("/demo/work"), "nothing was there to be undone"
+
+
+def test_what_was_escalated_goes_to_a_senior_and_to_nobody_else(
+    desk: Desk, app: Flask, flag: Callable[..., str]
+) -> None:
+    item_id = flag()
+    desk.press("escalate", desk.open())
+    assert "/items/" not in desk.get("/demo/work")
+    assert Desk(app, "omar").log_in().open()["path"].endswith(item_id)
+
+
+def test_whoever_skips_a_comment_gets_another_one(desk: Desk, flag: Callable[..., str]) -> None:
+    flag("c1")
+    flag("c2")
+    first = desk.open()
+    desk.press("skip", first)
+    assert desk.open()["path"] != first["path"]
+
+
+def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
+    desk: Desk, flag: Callable[..., str]
+) -> None:
+    for n, score in enumerate((0.99, 0.98, 0.9)):
+        flag(f"c{n}", score=score, author_id="u1", article_id="a1", parent_id="p")
+    desk.press("approve", desk.open())
+    desk.press("reject", desk.open(), reason="insult")
+    flag("answer", "an answer to it", 0.5, author_id="u2", article_id="a1", parent_id="c2")
+    flag("stranger", "something else", 0.5, author_id="u2", article_id="a1")
+    page = desk.get("/demo/work")
+    assert "author_id=u1" in page
+    assert "an answer to it" in page
+    assert "something else" not in page
+
+
+def test_a_reply_to_the_author_travels_with_the_decision(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    accounts.save_preferences("samira", Preferences(replies=("Please be kind.",)))
+    flag()
+    form = desk.open()
+    assert "Please be kind." in desk.last.get_data(as_text=True)
+    desk.press("reject", form, reason="insult", reply="Please be kind.")
+    assert queue.decisions("demo")[0].reply == "Please be kind."
+
+
+@pytest.mark.parametrize(
+    ("why", "fields"),
+    [
+        ("score", {}),
+        ("audit", {"verdict": Verdict("review", None, None, 0.1, "audit", 0.005, "v1")}),
+        ("name", {"verdict": Verdict("review", "insult", "author.name", 0.9, "score", 1.0, "v1")}),
+    ],
+)
+def test_the_page_says_why_the_comment_is_here(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], why: str, fields: dict[str, Any]
+) -> None:
+    accounts.save_preferences("samira", Preferences(language="en"))
+    flag(**fields)
+    sentence = {
+        "score": "The text looks like: Insult (very likely).",
+        "audit": "Drawn at random",
+        "name": "The pen name looks like: Insult (very likely).",
+    }
+    assert sentence[why] in desk.get("/demo/work")
+
+
+def test_an_appeal_shows_what_its_author_says(
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    flag()
+    desk.press("reject", desk.open(), reason="insult")
+    queue.appeal("demo", queue.decisions("demo")[0].id, "it was a joke")
+    assert "it was a joke" in Desk(app, "omar").log_in().get("/demo/work")
+
+
+# Kindness
+
+
+def test_a_moderator_s_cap_passes_severe_comments_on_to_colleagues(
+    desk: Desk, app: Flask, accounts: Accounts, queue: ReviewQueue
+) -> None:
+    accounts.save_preferences("samira", Preferences(severe_per_hour=1))
+    for n in range(3):
+        verdict = Verdict("review", "threat", "text", 0.95, "score", 1.0, "v1")
+        queue.enqueue("demo", Comment(id=f"t{n}", text="x"), verdict, scores={"threat": 0.95})
+    verdict = Verdict("review", "insult", "text", 0.6, "score", 1.0, "v1")
+    mild = queue.enqueue("demo", Comment(id="mild", text="y"), verdict, scores={"insult": 0.6})
+    desk.press("approve", desk.open())
+    assert desk.open()["path"].endswith(mild.item_id)
+    assert queue.stats("demo").pending == 2
+    Desk(app, "omar").log_in().open()
+
+
+def test_a_break_is_proposed_after_the_chosen_time_and_frees_the_comment(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    item_id = flag()
+    with desk.client.session_transaction(base_url="http://localhost/console") as session:
+        session["rested_at"] -= 51 * 60
+    assert "/console/rest" in desk.get("/demo/work")
+    desk.post("/rest")
+    assert queue.item("demo", item_id).state == "pending"
+    assert "/console/rest" not in desk.get("/demo/work")
+
+
+# One's own place
+
+
+def test_a_person_s_choices_shape_every_page(desk: Desk, accounts: Accounts) -> None:
+    desk.post(
+        "/me",
+        language="en",
+        theme="dark",
+        blur="on",
+        greyscale="on",
+        break_minutes="30",
+        severe_per_hour="5",
+        key_approve="Y",
+        replies="One\n\nTwo\n",
+    )
+    assert desk.last.status_code == 303
+    kept = accounts.list()[-1].preferences
+    assert kept.replies == ("One", "Two")
+    assert (kept.keys, kept.break_minutes, kept.severe_per_hour) == ({"approve": "y"}, 30, 5)
+    page = desk.get("/me")
+    assert all(sign in page for sign in ('data-theme="dark"', "data-greyscale", "data-blur"))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"key_approve": "r"}, {"key_skip": "1"}, {"replies": "x" * 501}]
+)
+def test_choices_that_cannot_be_are_refused(desk: Desk, fields: dict[str, str]) -> None:
+    page = desk.post("/me", **fields)
+    assert desk.last.status_code == 422
+    assert "complaint" in page
+
+
+def test_a_new_password_needs_the_old_one_and_ends_every_session(desk: Desk, app: Flask) -> None:
+    desk.post("/me/password", old="wrong", password="another password")
+    assert desk.last.status_code == 422
+    desk.post("/me/password", old=PASSWORD, password="short")
+    assert desk.last.status_code == 422
+    desk.post("/me/password", old=PASSWORD, password="another password")
+    desk.get("/me")
+    assert desk.last.status_code == 302
+    assert Desk(app).log_in("another password").last.location == "/console/"
+
+
+def test_the_second_factor_is_set_up_asked_for_and_removed(desk: Desk, app: Flask) -> None:
+    page = desk.post("/me/totp", step="propose")
+    found = re.search(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
+    assert found
+    totp = pyotp.TOTP(found[1].replace(" ", ""))
+    desk.post("/me/totp", step="confirm", code="000000")
+    assert desk.last.status_code == 422
+    desk.post("/me/totp", step="confirm", code=totp.now())
+    assert desk.last.status_code == 303
+    other = Desk(app).log_in()
+    assert "/console/login/code" in other.last.location
+    other.get("/demo/work")
+    assert other.last.status_code == 302, "the password alone opened the desk"
+    other.post("/login/code", code=totp.now())
+    assert other.last.status_code == 401, "a code was used twice"
+    other.post("/login/code", code=totp.at(int(time.time()) + 30))
+    assert other.last.location == "/console/"
+    other.post("/me/totp", step="remove")
+    assert Desk(app).log_in().last.location == "/console/"
+
+
+def test_a_person_ends_a_session_elsewhere(desk: Desk, app: Flask, accounts: Accounts) -> None:
+    elsewhere = Desk(app).log_in()
+    page = desk.get("/me")
+    (digest,) = re.findall(r'name="digest" value="([0-9a-f]{64})"', page)
+    desk.post("/me/sessions", digest=digest)
+    elsewhere.get("/me")
+    assert elsewhere.last.status_code == 302
+    desk.get("/me")
+    assert desk.last.status_code == 200
+
+
+# People
+
+
+def test_only_administrators_see_and_change_people(desk: Desk, app: Flask) -> None:
+    for one in (desk, Desk(app, "omar").log_in()):
+        one.get("/people")
+        assert one.last.status_code == 403
+        one.post("/people/layla", action="disable")
+        assert one.last.status_code == 403
+
+
+def test_an_administrator_invites_assigns_resets_and_disables(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    page = admin.post("/people", name="nura", role="senior", sites="demo")
+    link = re.search(r"/console(/invitation/[\w-]+)", page)
+    assert link
+    guest = Desk(app, "nura")
+    guest.post(link[1], password=PASSWORD, again=PASSWORD)
+    guest.get("/demo/work")
+    assert guest.last.status_code == 200
+    admin.post("/people/nura", action="change", role="moderator", sites="*")
+    nura = accounts.get("nura")
+    assert nura
+    assert (nura.role, nura.sites) == ("moderator", None)
+    admin.post("/people/nura", action="log_out")
+    guest.get("/demo/work")
+    assert guest.last.status_code == 302
+    assert "/invitation/" in admin.post("/people/nura", action="reset")
+    assert Desk(app, "nura").log_in().last.status_code == 401
+    admin.post("/people/samira", action="disable")
+    assert Desk(app).log_in().last.status_code == 401
+    admin.post("/people/samira", action="enable")
+    assert Desk(app).log_in().last.status_code == 302
+
+
+def test_what_cannot_be_done_with_people_is_told(app: Flask, accounts: Accounts) -> None:
+    admin = Desk(app, "layla").log_in()
+    for path, fields in (
+        ("/people", {"name": "samira", "role": "senior"}),
+        ("/people", {"name": "a b", "role": "senior"}),
+        ("/people/layla", {"action": "disable"}),
+    ):
+        assert "complaint" in admin.post(path, **fields)
+        assert admin.last.status_code == 422
+
+
+# Overview and search
+
+
+def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
+    desk: Desk, app: Flask, flag: Callable[..., str]
+) -> None:
+    flag("c1")
+    flag("c2", article_title="Bread")
+    desk.open()
+    page = Desk(app, "layla").log_in().get("/overview")
+    assert re.search(r'data-figure="pending">1<', page)
+    assert re.search(r'data-figure="leased">1<', page)
+    assert "samira" in page
+    assert app.extensions["hakam"].artifact.version in page
+
+
+def test_the_overview_s_events_carry_the_boards_and_end(
+    desk: Desk, flag: Callable[..., str]
+) -> None:
+    flag()
+    event = desk.get("/overview/events")
+    assert desk.last.mimetype == "text/event-stream"
+    assert event.startswith("retry: 2000\ndata: ")
+    assert event.endswith("\n\n")
+    assert all(line.startswith("data: ") for line in event.rstrip().split("\n")[1:])
+
+
+def test_a_comment_is_found_by_author_article_and_id(desk: Desk, flag: Callable[..., str]) -> None:
+    flag("c1", "first words", author_id="u1", article_id="a1")
+    flag("c2", "other words", author_id="u2", article_id="a2")
+    for query in ("author_id=u1", "article_id=a1", "comment_id=c1"):
+        page = desk.get(f"/demo/search?{query}")
+        assert "first words" in page
+        assert "other words" not in page
+    desk.press("reject", desk.open(), reason="insult", note="for the record")
+    page = desk.get("/demo/search?comment_id=c1") + desk.get("/demo/search?comment_id=c2")
+    assert "for the record" in page
+    assert desk.get("/demo/search?comment_id=none").count('<li class="hint"') == 2
+
+
+def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes_it_back(
+    app: Flask, accounts: Accounts, api_key: str, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    for n in range(3):
+        flag(f"c{n}", f"words {n}", author_id="u1")
+    senior = Desk(app, "omar").log_in()
+    page = senior.get("/demo/search?author_id=u1")
+    ticked = re.findall(r'name="item" value="([^"]+)"', page)
+    form = {"request_id": "bulk-1", "author_id": "u1", "action": "reject", "reason": "spam"}
+    preview = senior.post("/demo/bulk", item=ticked[:2], **form)
+    assert preview.count("words") == 2
+    assert queue.stats("demo").decided == 0, "a preview decided"
+    senior.post("/demo/bulk", item=ticked[:2], confirmed="1", **form)
+    assert [d.action for d in queue.decisions("demo")] == ["reject", "reject"]
+    senior.post("/demo/bulk/undo", author_id="u1")
+    assert queue.stats("demo").pending == 3
+
+
+def test_a_bulk_decision_is_all_or_nothing_and_not_for_everybody(
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    items = [f"{flag(f'c{n}', author_id='u1')}:1" for n in range(2)]
+    form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
+    desk.post("/demo/bulk", item=items, **form)
+    assert desk.last.status_code == 403
+    desk.open()
+    senior = Desk(app, "omar").log_in()
+    senior.post("/demo/bulk", item=items, **form)
+    assert queue.stats("demo").decided == 0
+    assert 'class="notice reject"' in senior.get("/demo/search?author_id=u1")
 
 
 # Languages

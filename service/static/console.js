@@ -7,7 +7,8 @@ const csrfToken = () => one("meta[name=csrf-token]").content;
 // -- Keys: a letter works on every keyboard layout, the Arabic one included ---------------------
 
 function pressed(event, key) {
-  return event.key.toLowerCase() === key || event.code === "Key" + key.toUpperCase();
+  const asked = event.key === "?" || event.key === "\u061f"; // ARABIC QUESTION MARK
+  return key === "?" ? asked : event.key.toLowerCase() === key || event.code === "Key" + key.toUpperCase();
 }
 
 function typing(element) {
@@ -16,6 +17,7 @@ function typing(element) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
+  if (one("dialog[open]")) return;
   const form = one("form.verdict");
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
   if (form && digit) {
@@ -27,7 +29,15 @@ document.addEventListener("keydown", (event) => {
   if (button) {
     event.preventDefault();
     button.click();
+    if (button.matches("summary")) one("textarea", button.parentElement).focus();
   }
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-sheet]");
+  if (!opener) return;
+  event.preventDefault();
+  document.getElementById(opener.dataset.sheet).showModal();
 });
 
 // -- The next comment, put in place of this one -------------------------------------------------
@@ -107,3 +117,14 @@ for (const sign of ["pointermove", "keydown", "scroll"]) {
   document.addEventListener(sign, () => void renew(), { passive: true });
 }
 arrive();
+
+// -- What changes by itself ---------------------------------------------------------------------
+
+const live = one("[data-live]");
+if (live) {
+  new EventSource(live.dataset.live).onmessage = (event) => {
+    if (live.contains(document.activeElement)) return; // not under somebody's fingers
+    const next = new DOMParser().parseFromString(event.data, "text/html");
+    live.replaceChildren(...document.importNode(next.body, true).childNodes);
+  };
+}

@@ -1,0 +1,118 @@
+"""How all queues stand: what waits, since when, who works on what, and what is in trouble."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from service.access import my_sites, needs, services, site_for
+from service.review_queue import QueueStats, ReviewItem
+from service.sites import Site
+from service.webhooks import DeadLetter, Endpoint
+from service.wording import gettext as _
+
+bp = Blueprint("overview", __name__, url_prefix="/overview")
+
+LISTED = 1_000  # items looked at for the histogram and the labels
+AGES_SECONDS = (300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
+EVERY_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One site as the overview shows it.
+
+    Attributes
+    ----------
+    labels : list of (label, count)
+        Of the waiting items, most frequent first; ``""`` for those drawn at random.
+    ages : list of (upper bound in seconds or None, count)
+        Waiting items by how long they have waited.
+    """
+
+    site: Site
+    stats: QueueStats
+    labels: list[tuple[str, int]]
+    ages: list[tuple[int | None, int]]
+    held: list[ReviewItem]
+    troubled: list[ReviewItem]
+    dead: list[DeadLetter]
+    endpoint: Endpoint
+
+    @property
+    def most(self) -> int:
+        """Return the height of the tallest column of the histogram, at least 1."""
+        return max(1, *(count for _bound, count in self.ages))
+
+
+@bp.get("")
+def boards() -> str:
+    """Show every site of this person."""
+    return render_template("console/overview.html", boards=_boards(), version=_version())
+
+
+@bp.get("/events")
+def events() -> Response:
+    """Tell the page how the queues stand now, and to ask again in two seconds.
+
+    Each answer is one server-sent event and ends. A stream kept open would hold one of a handful
+    of threads for every screen on the newsroom's wall; the browser's own reconnecting does as well.
+    """
+    page = render_template("console/_boards.html", boards=_boards(), version=_version())
+
+    def event() -> Iterator[str]:
+        yield f"retry: {EVERY_MS}\n"
+        yield from (f"data: {line}\n" for line in page.splitlines())
+        yield "\n"
+
+    return Response(event(), mimetype="text/event-stream")
+
+
+@bp.post("/<site_id>/replay")
+@needs("admin")
+def replay(site_id: str) -> ResponseReturnValue:
+    """Send a site once more what was given up, and use its webhook again."""
+    site = site_for(site_id)
+    services().deliveries.enable(site.id)
+    services().deliveries.replay(site.id)
+    flash(_("What was given up is on its way again."))
+    return redirect(url_for(".boards"), 303)
+
+
+def _version() -> str:
+    return services().artifact.version
+
+
+def _boards() -> list[Board]:
+    return [_board(site) for site in my_sites()]
+
+
+def _board(site: Site) -> Board:
+    queue, deliveries = services().queue, services().deliveries
+    waiting = queue.waiting(site.id, limit=LISTED)
+    return Board(
+        site=site,
+        stats=queue.stats(site.id),
+        labels=Counter(item.verdict.label or "" for item in waiting).most_common(),
+        ages=histogram([time.time() - item.enqueued_at for item in waiting]),
+        held=queue.held(site.id),
+        troubled=queue.waiting(site.id, troubled=True, limit=20),
+        dead=deliveries.dead_letters(site.id, limit=20),
+        endpoint=deliveries.endpoint(site.id),
+    )
+
+
+def histogram(ages: list[float]) -> list[tuple[int | None, int]]:
+    """Count ages in seconds by the bounds of `AGES_SECONDS`; the last bound is ``None``, no end.
+
+    Examples
+    --------
+    >>> histogram([10.0, 400.0, 99_999.0])[:2], histogram([99_999.0])[-1]
+    ([(300, 1), (900, 1)], (None, 1))
+    """
+    bounds: list[int | None] = [*AGES_SECONDS, None]
+    counts = Counter(next(b for b in bounds if b is None or age < b) for age in ages)
+    return [(bound, counts[bound]) for bound in bounds]

@@ -1,0 +1,151 @@
+"""Find comments by author, article or id, and decide many of them at once."""
+
+import secrets
+import time
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from service.access import me, needs, services, site_for
+from service.errors import Conflict, InvalidRequest, ItemNotFound
+from service.records import item_id_of
+from service.review_queue import MAX_BULK, Decision, ReviewItem
+from service.wording import LABELS_OF_REASONS, REASON_NAMES, ngettext
+from service.wording import gettext as _
+
+bp = Blueprint("search", __name__)
+
+RECENT = 1_000  # decisions looked through for those of an author or article
+WEEK_MS = 7 * 86_400_000
+
+
+@bp.get("/<site_id>/search")
+def find(site_id: str) -> str:
+    """Show what waits and what was decided lately of an author, an article or one comment."""
+    site = site_for(site_id)
+    wanted = {
+        name: request.args.get(name, "").strip()
+        for name in ("author_id", "article_id", "comment_id")
+    }
+    name, value = next(((n, v) for n, v in wanted.items() if v), ("", ""))
+    waiting = _waiting(site.id, name, value) if value else []
+    return render_template(
+        "console/search.html",
+        site=site,
+        wanted=wanted,
+        searched=bool(value),
+        items=waiting,
+        decided=_decided(site.id, name, value) if value else [],
+        record=services().queue.author(site.id, value) if name == "author_id" else None,
+        reasons=REASON_NAMES,
+        request_id=secrets.token_urlsafe(12),
+        bulk=session.get("bulk"),
+    )
+
+
+@bp.post("/<site_id>/bulk")
+@needs("senior")
+def bulk(site_id: str) -> ResponseReturnValue:
+    """Preview a decision on the ticked comments; take it once it was confirmed."""
+    site = site_for(site_id)
+    draft = _draft()
+    versions = _versions()
+    back = url_for(".find", site_id=site.id, **_searched())
+    if not versions:
+        flash(_("No comment was ticked."), "reject")
+        return redirect(back, 303)
+    if "confirmed" not in request.form:
+        (name, value), *_rest = [*_searched().items(), ("comment_id", "")]
+        items = [item for item in _waiting(site.id, name, value) if item.id in versions]
+        return render_template(
+            "console/bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
+        )
+    try:
+        taken = services().queue.decide_bulk(site.id, versions, draft)
+    except (Conflict, ItemNotFound):
+        flash(_("One of these comments has moved on, so none was decided. Look again."), "reject")
+    else:
+        session["bulk"] = {"id": draft.request_id, "n": len(taken), "action": draft.action}
+        flash(
+            ngettext("%(num)s comment decided.", "%(num)s comments decided.", len(taken)),
+            draft.action,
+        )
+    return redirect(back, 303)
+
+
+@bp.post("/<site_id>/bulk/undo")
+@needs("senior")
+def undo(site_id: str) -> ResponseReturnValue:
+    """Take the last decision on many comments back as one."""
+    site, last = site_for(site_id), session.pop("bulk", {"id": ""})
+    try:
+        taken = services().queue.undo_bulk(
+            site.id, last["id"], me().name, secrets.token_urlsafe(12)
+        )
+    except (Conflict, ItemNotFound, InvalidRequest):
+        flash(_("It is too late to take this decision back."), "reject")
+    else:
+        flash(
+            ngettext("%(num)s comment waits again.", "%(num)s comments wait again.", len(taken)),
+            "skip",
+        )
+    return redirect(url_for(".find", site_id=site.id, **_searched()), 303)
+
+
+def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
+    queue = services().queue
+    if name == "author_id":
+        return queue.waiting(site_id, author_id=value, limit=MAX_BULK)
+    if name == "article_id":
+        return queue.waiting(site_id, article_id=value, limit=MAX_BULK)
+    try:
+        return [queue.item(site_id, item_id_of(value))]
+    except ItemNotFound:
+        return []
+
+
+def _decided(site_id: str, name: str, value: str) -> list[Decision]:
+    """Return the last decisions on an author, article or comment, the latest first."""
+    queue = services().queue
+    last = queue.decisions(site_id, after=_lately(), limit=RECENT)
+    return [d for d in reversed(last) if d.comment and _names(d, name) == value][:50]
+
+
+def _lately() -> str:
+    return str(int(time.time() * 1000) - WEEK_MS)
+
+
+def _names(decision: Decision, name: str) -> str:
+    if name == "comment_id" or decision.comment is None:
+        return decision.comment_id
+    return str(getattr(decision.comment, name))
+
+
+def _draft() -> Decision:
+    action, reason = request.form.get("action", ""), request.form.get("reason", "")
+    if action not in ("approve", "reject") or (action == "reject" and reason not in REASON_NAMES):
+        raise InvalidRequest.of("action", "expected approve, or reject with a reason of the list")
+    reason = reason if action == "reject" else ""
+    return Decision(
+        action=action,
+        labels=LABELS_OF_REASONS.get(reason, ()),
+        reason=reason,
+        moderator=me().name,
+        request_id=request.form.get("request_id", ""),
+    )
+
+
+def _versions() -> dict[str, int]:
+    """Read the ticked items, each ``<id>:<version>``."""
+    pairs = [ticked.partition(":") for ticked in request.form.getlist("item")]
+    return {item_id: int(version) for item_id, _colon, version in pairs if version.isdecimal()}
+
+
+def _searched() -> dict[str, Any]:
+    names = ("author_id", "article_id", "comment_id")
+    return {name: value for name in names if (value := request.form.get(name, ""))}
+
+
+def _kept() -> list[tuple[str, str]]:
+    return [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]
