@@ -15,6 +15,7 @@ os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="hakam
 
 from prometheus_client import multiprocess
 
+from service import launch
 from service.config import Settings
 
 _settings = Settings.from_environ(os.environ)
@@ -33,6 +34,11 @@ loglevel = "warning" if _settings.log_level == "info" else _settings.log_level
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own there
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Fail in one sentence, and import once what all workers need."""
+    launch.rehearse()
 
 
 def child_exit(server: Any, worker: Any) -> None:

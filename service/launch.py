@@ -22,9 +22,9 @@ import httpx
 from flask import Flask
 
 from models.errors import ModerationError
-from service.app import create_app
 from service.config import Settings
 
+EXIT_REFUSED = 2
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
 # gunicorn lets workers finish for 20 seconds (gunicorn.conf.py); then it has a little to go itself.
@@ -57,7 +57,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 def application() -> Flask:
     """Return the application that the environment describes; each web worker calls this."""
+    from service.app import create_app
+
     return create_app(Settings.from_environ(os.environ))
+
+
+def rehearse() -> None:
+    """Make the application once, before workers exist; they inherit all that it imported.
+
+    What would stop a worker, such as a damaged artefact, is one sentence here and exit status 2.
+    """
+    try:
+        application()
+    except ModerationError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(EXIT_REFUSED)
 
 
 def check_writable(var: Path) -> None:
@@ -122,6 +136,8 @@ def await_answer(url: str, server: subprocess.Popen[bytes]) -> None:
     ------
     LaunchFailed
         The server stopped, or said nothing for `START_SECONDS`.
+    SystemExit
+        The server refused to start and has said why.
     """
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
@@ -131,6 +147,8 @@ def await_answer(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(LOOK_EVERY_SECONDS)
         else:
             return
+    if server.poll() == EXIT_REFUSED:
+        sys.exit(EXIT_REFUSED)
     raise LaunchFailed("The web server did not start; what it said stands above.")
 
 
