@@ -331,7 +331,10 @@ def _digest(*parts: Any) -> str:
 
 @cache
 def _sources_digest() -> str:
-    """Return the digest of the code that a classifier depends on."""
+    """Return the digest of the code that a fitted classifier and its figures depend on."""
     folders = [Path(package.__path__[0]) for package in (models, training)]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
-    return _digest([path.read_text(encoding="utf-8") for path in files])
+    return _digest([path.read_text(encoding="utf-8") for path in files if path.stem not in _APART])
+
+
+_APART = ("registry", "schema", "state_file", "errors", "report", "cli")

@@ -4,8 +4,7 @@ The module keeps one secret: how figures become tables and pictures. It computes
 shows stands in the manifest or came from `training.evaluation`, so card, report and terminal never
 disagree. Public comments are never quoted, for they are not ours and some are abusive.
 
-Matplotlib draws Arabic letter by letter from the left; `shaped` joins the letters and turns the
-order round first.
+Matplotlib joins Arabic letters and orders them from the right by itself, since version 3.11.
 """
 
 import base64
@@ -202,24 +201,6 @@ def write_report(
     """Write `html_report` to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html_report(manifest, figures, drawn), encoding="utf-8")
-
-
-def shaped(text: str) -> str:
-    r"""Return text as a program must draw it that knows neither joining nor direction.
-
-    Examples
-    --------
-    The letters of "salam" take their joined forms and stand in the order of drawing:
-
-    >>> shaped("\u0633\u0644\u0627\u0645") == "\ufee1\ufefc\ufeb3"
-    True
-    >>> shaped("auc")
-    'auc'
-    """
-    from arabic_reshaper import reshape
-    from bidi.algorithm import get_display  # type: ignore[import-untyped]
-
-    return str(get_display(reshape(text)))
 
 
 def _measured(measured: Mapping[str, Any]) -> Table:
@@ -468,7 +449,7 @@ def _draw_slices(figures: Mapping[str, Any]) -> "Figure | None":
         axis.plot((m["auc"]["low"], m["auc"]["high"]), (i, i), color="0.6")
         axis.plot(m["auc"]["value"], i, "o", color="C0")
     axis.set(yticks=range(len(slices)), xlabel="AUC of toxicity")
-    axis.set_yticklabels([shaped(name) for name in slices])
+    axis.set_yticklabels(list(slices))
     axis.invert_yaxis()
     return figure
 
@@ -492,7 +473,7 @@ def _draw_identity(groups: Mapping[str, Any]) -> "Figure | None":
     picture = axis.imshow(values, cmap="RdYlGn", vmin=0.5, vmax=1, aspect="auto")
     axis.set(xticks=range(3), yticks=range(len(worst)), title="the terms that fare worst")
     axis.set_xticklabels(("subgroup", "BPSN", "BNSP"))
-    axis.set_yticklabels([shaped(f"{term} {m['written']}") for _, term, m in worst])
+    axis.set_yticklabels([f"{m['written']} ({term})" for _, term, m in worst])
     figure.colorbar(picture, ax=axis, label="AUC")
     return figure
 
@@ -505,9 +486,8 @@ def _bars(values: Mapping[str, float], meaning: str) -> "Figure | None":
     if not values:
         return None
     figure, (axis,) = _axes(1, width=9, height=1 + 0.28 * len(values))
-    axis.barh([shaped(name) for name in values], list(values.values()))
-    axis.set(xlim=(0, 1), xlabel=meaning)
-    axis.invert_yaxis()
+    axis.barh(list(values), list(values.values()))
+    axis.set(xlim=(0, 1), xlabel=meaning, ylim=(len(values) - 0.5, -0.5))
     return figure
 
 
