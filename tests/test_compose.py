@@ -32,7 +32,7 @@ def compose() -> dict[str, Any]:
 
 def instruction(name: str) -> str:
     """The last instruction of that name in the Dockerfile."""
-    return re.findall(rf"(?m)^{name} (.*)$", DOCKERFILE)[-1]
+    return str(re.findall(rf"(?m)^{name} (.*)$", DOCKERFILE)[-1])
 
 
 def test_the_compose_file_has_the_form_of_the_compose_specification(

@@ -23,6 +23,13 @@ from service.private_redis import socket_url
 from service.sites import Sites
 
 
+def found(pattern: str, text: str) -> str:
+    """The first match of `pattern`, which must be there."""
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[0]
+
+
 @dataclass(frozen=True)
 class Run:
     """A running `hakam run`: what it printed, where it listens, its process."""
@@ -33,7 +40,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        return re.findall(r"hk_demo_\S{43}", self.output)[0]
+        return found(r"hk_demo_\S{43}", self.output)
 
     @property
     def curl(self) -> str:
@@ -42,7 +49,7 @@ class Run:
 
     @property
     def password(self) -> str:
-        return re.findall(r"password (\S+),", self.output)[0]
+        return found(r"(?<=password )\S+(?=,)", self.output)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ EVERYTHING = [*CORE, *EXTRAS["train"], *EXTRAS["test"], *EXTRAS["bench"]]
 
 # What each package may import beside the standard library and itself; None is anything declared.
 ALLOWED: dict[str, set[str] | None] = {
-    "models": {"numpy", "scipy", "sklearn", "joblib"},
+    "models": {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"},
     "service": None,
     "training": None,
 }
@@ -50,6 +50,7 @@ REDIS_MODULES = {
     "review_queue",
     "sites",
     "store",
+    "tallies",
     "webhooks",
 }
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
