@@ -109,6 +109,35 @@ def test_the_whole_life_of_a_retraining(
     assert run("rollback", "--artifacts", root).exit_code == 2
 
 
+def test_a_sites_own_artifact_judges_as_its_moderators_do(
+    tmp_path: Path, base: Path, fitted: Path
+) -> None:
+    word = "\u0633\u0645\u0633\u0645"  # simsim, sesame: a nickname that one site's readers hate
+    decisions = tmp_path / "decisions.jsonl"
+    decided = [
+        LabeledComment(
+            f"{site}{i}", f"{word} {i:b}".translate(_BITS), labels, "moderator", site=site
+        )
+        for site, rude in (("here", 1.0), ("there", 0.0))
+        for i in range(40)
+        for labels in [{"toxicity": rude if i % 4 else 1 - rude}]
+    ]
+    write_comments(decided, decisions)
+    shared = Registry(fitted).load().classifier.predict_proba([word])[0, 0]
+    scores = {}
+    for site in ("here", "there"):
+        version = fit(fitted, base, "--decisions", decisions, "--site", site)
+        scores[site] = Registry(fitted).load(version).classifier.predict_proba([word])[0, 0]
+    assert scores["there"] < scores["here"]
+    assert scores["here"] > shared
+    refused = run("fit", base, "--site", "nowhere", "--out", fitted)
+    assert refused.exit_code == 2
+    assert "no decision of the site 'nowhere'" in refused.stderr
+
+
+_BITS = str.maketrans("01", "\u0646\u0645")  # noon and meem, so that the texts differ in letters
+
+
 def test_the_same_comments_and_seed_give_the_same_weights(base: Path, fitted: Path) -> None:
     assert weights(fitted, fit(fitted, base)) == weights(fitted, Registry(fitted).current())
 
@@ -158,25 +187,27 @@ def test_labels_of_one_kind_cannot_be_learned_and_the_refusal_says_so(
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [
-        (None, "cannot be opened"),
-        (b"{}", 'line 1: field "id" is missing'),
-        (b"", "not one labelled comment"),
-    ],
+    [(b"{}", 'line 1: field "id" is missing'), (b"", "not one labelled comment")],
 )
-def test_comments_that_cannot_be_read_end_in_one_sentence_and_status_2(
-    tmp_path: Path, content: bytes | None, complaint: str
+def test_comments_that_cannot_be_read_are_refused(
+    tmp_path: Path, content: bytes, complaint: str
 ) -> None:
     path = tmp_path / "comments.jsonl"
-    if content is not None:
-        path.write_bytes(content)
-    command = [sys.executable, "-m", "training.cli", "fit", str(path), "--out", str(tmp_path)]
+    path.write_bytes(content)
+    refused = run("fit", path, "--out", tmp_path)
+    assert refused.exit_code == 2
+    assert complaint in refused.stderr
+
+
+def test_a_refusal_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training.cli", "fit", "nothing.jsonl", "--out", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr.splitlines()[-1].startswith("hakam-train: ")
-    assert complaint in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert (
+        ended.stderr
+        == "reading\nhakam-train: nothing.jsonl: cannot be opened: No such file or directory\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
@@ -44,7 +44,9 @@ _decisions = click.option(
     type=click.Path(path_type=Path),
     help="Labelled comments that moderators decided (`hakam decisions export`). May be repeated.",
 )
-_site = click.option("--site", default="", help="Learn only this site's decisions.")
+_site = click.option(
+    "--site", default="", help="Learn this site's decisions alone, and make the artefact its own."
+)
 _threads = click.option(
     "--threads", type=click.IntRange(min=1), help="Processor cores to use; by default all."
 )
@@ -267,22 +269,27 @@ def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
 @contextmanager
 def _told() -> Iterator[Callable[[str, float], None]]:
     """Show what is being done, one line per stage, on standard error."""
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        present: dict[str, Any] = {}
+    present: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
         def tell(phrase: str, share: float) -> None:
             if phrase not in present:
-                for task in present.values():
-                    progress.update(task, completed=1.0)
-                    progress.stop_task(task)
-                present.clear()
+                finish()
                 present[phrase] = progress.add_task(phrase, total=1.0)
+                if not console.is_terminal:  # a log shows no bars
+                    click.echo(phrase, err=True)
             progress.update(present[phrase], completed=share)
 
+        def finish() -> None:
+            for task in present.values():
+                progress.update(task, completed=1.0)
+                progress.stop_task(task)
+            present.clear()
+
         yield tell
-        for task in present.values():
-            progress.update(task, completed=1.0)
+        finish()
 
 
 if __name__ == "__main__":

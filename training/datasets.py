@@ -406,6 +406,11 @@ def leave_out(corpus: Corpus, source: str) -> Split:
     return _cut(corpus, part, "any")
 
 
+def site_domain(site: str) -> str:
+    """Return the name of the domain that a site's decisions form."""
+    return f"site {site}".strip()
+
+
 def key(text: str) -> int:
     """Return a number that is equal for texts of equal letters.
 
@@ -590,7 +595,7 @@ def _own_row(comment: LabeledComment) -> _Row:
 def _decided_row(comment: LabeledComment) -> _Row:
     row = _own_row(comment)
     row.weight = MODERATOR_WEIGHT if comment.source == "moderator" else 1.0
-    row.domain = f"site {comment.site}".strip()
+    row.domain = site_domain(comment.site)
     row.split = "fold"
     row.license = OWN.license  # the site may do with its own comments as it likes
     return row

@@ -31,7 +31,7 @@ from models.registry import Registry
 from models.schema import LABELS
 from models.state_file import read_state, write_state
 from training.calibration import operating_points
-from training.datasets import Corpus, Split, split_corpus
+from training.datasets import Corpus, Split, site_domain, split_corpus
 from training.evaluation import (
     BENCHMARKS,
     Measures,
@@ -67,7 +67,8 @@ class Settings:
     license : str
         ``any`` or ``permissive``: which sets may be learned from.
     site : str
-        The site whose decisions are learned; empty if none or all.
+        The site whose decisions are learned and whose head the artefact gets; empty for the head
+        that all sites share.
     seed : int
         Of the word vectors. The classifier itself needs none.
     word_vectors : bool
@@ -145,7 +146,8 @@ def fit(
     Returns
     -------
     Classifier
-        Not calibrated.
+        Not calibrated. With the head that all sites share, or that of the site in the settings:
+        what all share and what its moderators decided.
     dict
         The benchmarks as the heads of their own domains reach them, which a stored classifier
         no longer has.
@@ -166,6 +168,8 @@ def fit(
         clusters = word_clusters(texts, settings.seed, work, progress)
     classifier = build(split, clusters, progress=progress)
     heads = own_heads(classifier, split)
+    if settings.site:
+        classifier = _for_site(classifier, settings.site)
     sha256 = write_state(classifier.get_state(), state_path)
     heads_path.write_text(json.dumps({"sha256": sha256, "own_heads": heads}), encoding="utf-8")
     return classifier, heads
@@ -298,6 +302,13 @@ def _folder(work: Path | None) -> Iterator[Path]:
     else:
         work.mkdir(parents=True, exist_ok=True)
         yield work
+
+
+def _for_site(classifier: Classifier, site: str) -> Classifier:
+    try:
+        return classifier.for_domain(site_domain(site))
+    except KeyError:
+        raise ValueError(f"there is no decision of the site {site!r} to learn from") from None
 
 
 def _has_both_kinds(corpus: Corpus, label: str) -> bool:
