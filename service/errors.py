@@ -242,12 +242,18 @@ def problem(
     return answer
 
 
+def note(error: Exception) -> None:
+    """Have the line of this request in the log name an error, and show where it came from."""
+    expected = isinstance(error, HTTPException) or status_of(error) != 500
+    g.error = type(error).__name__ if expected else error
+
+
 def answer_error(error: Exception) -> Response:
     """Turn any error into its answer by the table above."""
     if isinstance(error, HTTPException):
         return _answer_http_exception(error)
     status, slug, title = _row(error)
-    g.error = error if status == 500 else type(error).__name__
+    note(error)
     detail = "" if status == 500 else str(error)
     answer = problem(status, slug, title, detail, errors=getattr(error, "errors", ()))
     if isinstance(error, RateLimited):

@@ -1,9 +1,9 @@
 """Requests that the service makes because somebody configured an address.
 
 Promises: unless the site allows it, no request reaches this machine or its private network, under
-whatever name (server-side request forgery); redirects are not followed; the answer's body is not
-read. Secret: which addresses are public, and how to connect to the very address that was checked,
-so that a name cannot point elsewhere a moment later.
+whatever name (server-side request forgery); redirects are not followed; of the answer's body only
+as much is read as was asked for. Secret: which addresses are public, and how to connect to the very
+address that was checked, so that a name cannot point elsewhere a moment later.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class ForbiddenTarget(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered: its status, and how long it asks us to wait (0 when it does not)."""
+    """What a server answered: status, how long it asks us to wait (0 when it does not), body."""
 
     status: int
     wait_seconds: float = 0.0
+    body: bytes = b""
 
     @property
     def is_success(self) -> bool:
@@ -65,6 +66,7 @@ def post(
     headers: Mapping[str, str],
     *,
     allow_private: bool = False,
+    max_answer_bytes: int = 0,
 ) -> Answer:
     """Send a body to a configured address.
 
@@ -72,6 +74,8 @@ def post(
     ----------
     allow_private : bool
         Whether the address may lead to this machine or a private network.
+    max_answer_bytes : int
+        So much of the answer's body is read; a longer one is cut.
 
     Raises
     ------
@@ -88,9 +92,24 @@ def post(
         url = url.copy_with(host=_checked_address(url))
     request = client.build_request("POST", url, content=body, headers=headers, extensions=known)
     answer = client.send(request, stream=True, follow_redirects=False)
-    answer.close()
+    try:
+        read = _beginning(answer, max_answer_bytes)
+    finally:
+        answer.close()
     wait = answer.headers.get("retry-after", "")
-    return Answer(answer.status_code, float(wait) if wait.isascii() and wait.isdigit() else 0.0)
+    return Answer(
+        answer.status_code, float(wait) if wait.isascii() and wait.isdigit() else 0.0, read
+    )
+
+
+def _beginning(answer: httpx.Response, n_bytes: int) -> bytes:
+    read = b""
+    if n_bytes:
+        for chunk in answer.iter_bytes():
+            read += chunk
+            if len(read) >= n_bytes:
+                break
+    return read[:n_bytes]
 
 
 def _checked_address(url: httpx.URL) -> str:

@@ -260,6 +260,17 @@ class Sites:
             return None
         return record.site
 
+    def known(self, site_id: str) -> Site | None:
+        """Return the site with this id, or None; as with keys, memory serves while Redis is down.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached, and the site is not among those remembered.
+        """
+        record = self._current(site_id) if _ID.fullmatch(site_id) else None
+        return record.site if record else None
+
     @translating_redis_errors()
     def remember(self) -> None:
         """Read all sites into memory, for the time when Redis cannot be asked."""

@@ -41,6 +41,7 @@ from redis import Redis
 from standardwebhooks import Webhook
 
 from service import outbound
+from service.coral_loop import CoralLoop
 from service.errors import StoreUnavailable
 from service.outbound import Answer, ForbiddenTarget
 from service.sites import Site, Sites
@@ -126,6 +127,7 @@ class Deliveries:
         self._verbs = Verbs(redis, "webhooks.lua")
         self._sites = sites
         self._client = client or httpx.Client(timeout=outbound.TIMEOUT_SECONDS, trust_env=False)
+        self._coral = CoralLoop(redis, self._client)
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set; an unreachable Redis is waited for."""
@@ -178,7 +180,11 @@ class Deliveries:
     # One delivery
 
     def _listening(self) -> list[Site]:
-        return [site for site in self._sites.list() if site.webhook_url and site.webhook_secret]
+        return [
+            site
+            for site in self._sites.list()
+            if (site.webhook_url and site.webhook_secret) or (site.coral_url and site.coral_token)
+        ]
 
     def _deliver_to(self, site: Site) -> int:
         """Deliver to one site until nothing is due or a delivery fails."""
@@ -200,6 +206,12 @@ class Deliveries:
 
     def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str]:
         """Send a delivery; return the answer, if there was one, and what went wrong."""
+        if self._coral.concerns(site, delivery.facts):
+            answer, failure = self._coral.tell(site, delivery.facts)
+            if failure:
+                return answer, failure
+        if not (site.webhook_url and site.webhook_secret):
+            return None, ""  # a site that only wants its comments in Coral dealt with
         body = payload(delivery)
         try:
             headers = signature(site, delivery, body, datetime.now(UTC))

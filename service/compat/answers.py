@@ -1,0 +1,20 @@
+"""Answers of the compatible interfaces: JSON that stays JSON in whatever a browser takes it for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
+
+
+def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer in pure ASCII, without a character that means anything in HTML."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False).translate(_MARKUP)
+    answer = Response(text, status=status, content_type="application/json; charset=UTF-8")
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers.update(headers or {})
+    return answer

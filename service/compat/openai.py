@@ -1,0 +1,182 @@
+"""OpenAI's moderation endpoint, so that a client moves by its ``base_url``.
+
+Secret: OpenAI's wire format, and what its categories mean in our labels. Categories that we do not
+measure are false with score 0, and apply to no input; they are named in the README.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, g
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+from werkzeug.exceptions import HTTPException
+
+from service import errors
+from service.bodies import MAX_COMMENTS, MAX_TEXT_BYTES, read_json, validate
+from service.callers import bearer_key, raw_body, services, site_of
+from service.compat.answers import as_json
+from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
+from service.policy import Policy
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+blueprint = Blueprint("openai", __name__)
+
+
+@dataclass(frozen=True)
+class Category:
+    """One of OpenAI's categories: true of a text when `all` (or any) of the labels are."""
+
+    labels: tuple[str, ...] = ()
+    all: bool = False
+
+    def score(self, scores: Mapping[str, float]) -> float:
+        """Return the score of the category, [0, 1]; 0 when no label of it is measured."""
+        found = [scores[label] for label in self.labels if label in scores]
+        if not found or (self.all and len(found) < len(self.labels)):
+            return 0.0
+        return min(found) if self.all else max(found)
+
+    def holds(self, scores: Mapping[str, float], policy: Policy) -> bool:
+        """Say whether the site's review thresholds are crossed."""
+        crossed = [
+            scores.get(label, 0.0) >= policy.review.get(label, 1.0) < 1.0 for label in self.labels
+        ]
+        return bool(crossed) and (all(crossed) if self.all else any(crossed))
+
+
+CATEGORIES = {
+    "harassment": Category(("toxicity", "insult")),
+    "harassment/threatening": Category(("toxicity", "threat"), all=True),
+    "hate": Category(("identity_attack",)),
+    "hate/threatening": Category(("identity_attack", "threat"), all=True),
+    "illicit": Category(),
+    "illicit/violent": Category(),
+    "self-harm": Category(),
+    "self-harm/instructions": Category(),
+    "self-harm/intent": Category(),
+    "sexual": Category(),
+    "sexual/minors": Category(),
+    "violence": Category(("threat",)),
+    "violence/graphic": Category(),
+}
+
+
+def _short_enough(text: str) -> str:
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise PydanticCustomError(
+            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
+        )
+    return text
+
+
+Text = Annotated[str, AfterValidator(_short_enough)]
+
+
+class TextPart(BaseModel):
+    """One part of an input; only text is measured."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    type: Literal["text"]
+    text: Text
+
+
+def _shape(value: Any) -> str:
+    if not isinstance(value, list):
+        return "(one)"
+    return "(parts)" if value and isinstance(value[0], dict) else "(many)"
+
+
+Many = Field(min_length=1, max_length=MAX_COMMENTS)
+
+Input = Annotated[
+    Annotated[Text, Tag("(one)")]
+    | Annotated[list[Text], Many, Tag("(many)")]
+    | Annotated[list[TextPart], Many, Tag("(parts)")],
+    Discriminator(_shape),
+]
+
+
+class ModerationRequest(BaseModel):
+    """What is to be judged: a text, several texts, or one comment in parts."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    input: Input
+    model: Annotated[str, Field(max_length=256)] | None = None
+
+    def comments(self) -> list[list[str]]:
+        """Return the texts of each comment."""
+        if isinstance(self.input, str):
+            return [[self.input]]
+        parts = [one.text for one in self.input if isinstance(one, TextPart)]
+        return [parts] if parts else [[one] for one in self.input if isinstance(one, str)]
+
+
+@blueprint.post("/v1/moderations")
+def moderations() -> Response:
+    """Judge texts; nothing is stored."""
+    site = site_of(bearer_key())
+    comments = validate(ModerationRequest, read_json(raw_body(MAX_BODY_BYTES))).comments()
+    g.n_comments = len(comments)
+    policy = services().moderation.policy(site)
+    scores = iter(services().moderation.scores([text for parts in comments for text in parts]))
+    results = [_result([next(scores) for _ in parts], policy) for parts in comments]
+    return as_json(
+        {
+            "id": f"modr-{uuid.uuid4().hex}",
+            "model": f"hakam-{services().artifact.version}",
+            "results": results,
+        }
+    )
+
+
+def _result(parts: Sequence[Mapping[str, float]], policy: Policy) -> dict[str, object]:
+    """Judge one comment by its worst part."""
+    holds = {
+        name: any(category.holds(scores, policy) for scores in parts)
+        for name, category in CATEGORIES.items()
+    }
+    return {
+        "flagged": any(holds.values()),
+        "categories": holds,
+        "category_scores": {
+            name: round(max(category.score(scores) for scores in parts), 7)
+            for name, category in CATEGORIES.items()
+        },
+        "category_applied_input_types": {
+            name: ["text"] if category.labels else [] for name, category in CATEGORIES.items()
+        },
+    }
+
+
+@blueprint.errorhandler(Exception)
+def _refuse(error: Exception) -> Response:
+    errors.note(error)
+    param, code, headers = None, None, {}
+    status, kind, message = status_of(error), "invalid_request_error", str(error)
+    match error:
+        case HTTPException():
+            status = error.code or 500
+            message = error.description or error.name
+        case InvalidRequest():
+            status, param, code = 400, error.errors[0].field or None, "invalid_value"
+        case MalformedJson():
+            message = f"We could not parse the JSON body of your request: {error}"
+        case Unauthorized():
+            message, code = "Incorrect API key provided.", "invalid_api_key"
+        case RateLimited():
+            kind, code = "requests", "rate_limit_exceeded"
+            headers = {"Retry-After": str(error.retry_after_seconds)}
+        case _ if status == 503:
+            kind, headers = "server_error", {"Retry-After": str(errors.RETRY_AFTER_SECONDS)}
+        case _:
+            kind, message = "server_error", "The server had an error processing your request."
+    body = {"message": message, "type": kind, "param": param, "code": code}
+    return as_json({"error": body}, status, headers)

@@ -1,0 +1,333 @@
+"""Google's Perspective API (``commentanalyzer`` v1alpha1), so that a site moves by one address.
+
+Secret: Google's wire format, and which of our scores stands for which attribute. Differences that a
+client may notice are listed in the README; the important one is on purpose: the language goes by
+the script of the text, whatever ``languages`` says, so a comment is never left unscored because a
+tenant is set to English.
+
+``analyze`` leaves nothing behind, unless the site asks for its flagged comments to be queued
+(`Site.queue_analyzed`), and never when ``doNotStore`` is set. ``suggestscore`` becomes a labelled
+comment of source ``site_feedback``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from flask import Blueprint, Response, g, request
+from pydantic import BaseModel
+
+from models.schema import LabeledComment
+from service.bodies import MAX_TEXT_BYTES, is_visible, read_json, validate
+from service.callers import bearer_key, raw_body, services, site_of
+from service.compat import discovery, google_errors
+from service.compat.answers import as_json
+from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
+from service.compat.language import SCORED, detect, sentences, utf16_offsets
+from service.compat.perspective_messages import (
+    AnalyzeCommentRequest,
+    AnalyzeCommentResponse,
+    AttributeParameters,
+    AttributeScores,
+    Context,
+    Message,
+    SuggestCommentScoreRequest,
+    SuggestCommentScoreResponse,
+    TextEntry,
+)
+from service.errors import Unauthorized
+from service.feedback import SOURCE
+from service.review_queue import Comment
+from service.sites import Site
+
+MAX_CONTEXT_BYTES = 1024 * 1024
+
+#: Attribute -> our label. The six of Google's production set keep their names.
+ATTRIBUTES = {
+    "TOXICITY": "toxicity",
+    "SEVERE_TOXICITY": "severe_toxicity",
+    "IDENTITY_ATTACK": "identity_attack",
+    "INSULT": "insult",
+    "PROFANITY": "profanity",
+    "THREAT": "threat",
+}
+ATTRIBUTES |= {f"{name}_EXPERIMENTAL": label for name, label in ATTRIBUTES.items()} | {
+    "TOXICITY_FAST": "toxicity",
+    "LIKELY_TO_REJECT": "toxicity",  # our definition of toxicity: what a moderator would take down
+    "OBSCENE": "profanity",
+    "SPAM": "spam",
+}
+#: Attributes that Google knew and we do not measure; clients drop them and try again.
+NOT_MEASURED = frozenset(
+    {
+        "ATTACK_ON_AUTHOR",
+        "ATTACK_ON_COMMENTER",
+        "FLIRTATION",
+        "INCOHERENT",
+        "INFLAMMATORY",
+        "SEXUALLY_EXPLICIT",
+        "UNSUBSTANTIAL",
+    }
+)
+
+_SPECIFIC = ("insult", "profanity", "identity_attack", "threat")
+
+blueprint = Blueprint("perspective", __name__)
+
+
+M = TypeVar("M", bound=Message)
+
+
+# The methods
+
+
+@blueprint.post("/v1alpha1/comments:analyze")
+@blueprint.post("/comments:analyze")
+def analyze() -> Response:
+    """Score a comment."""
+    site = _caller()
+    asked = _message(AnalyzeCommentRequest)
+    text = _checked_text(asked.comment)
+    _check_context(asked.context)
+    wanted = _wanted(asked)
+    detected, wanted = _speaks(text, asked, wanted)
+    if site.queue_analyzed and not asked.do_not_store:
+        services().moderation.submit(site, _comment(text, asked))
+    g.n_comments = 1
+    answer: dict[str, object] = {
+        "attributeScores": _attribute_scores(text, wanted, asked.span_annotations),
+        "languages": asked.languages or detected[:1],
+        "detectedLanguages": detected,
+    }
+    return as_json(answer | ({"clientToken": asked.client_token} if asked.client_token else {}))
+
+
+@blueprint.post("/v1alpha1/comments:suggestscore")
+@blueprint.post("/comments:suggestscore")
+def suggestscore() -> Response:
+    """Take note of what the scores of a comment should be."""
+    site = _caller()
+    asked = _message(SuggestCommentScoreRequest)
+    text = _checked_text(asked.comment)
+    _check_context(asked.context)
+    labels = _suggested_labels(asked.attribute_scores)
+    if labels:
+        comment = LabeledComment(
+            id=asked.client_token or _digest(text),
+            text=text,
+            labels=labels,
+            source=SOURCE,
+            site=site.id,
+            decided_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        services().feedback.add(site, comment, community=asked.community_id)
+    g.n_comments = 1
+    answer: dict[str, object] = {"detectedLanguages": detect(text)}
+    if asked.languages:
+        answer["requestedLanguages"] = asked.languages
+    return as_json(answer | ({"clientToken": asked.client_token} if asked.client_token else {}))
+
+
+@blueprint.get("/$discovery/rest")
+def describe() -> Response:
+    """Describe the methods to Google's client libraries, which ask before their first call."""
+    base = services().settings.public_url or request.host_url.rstrip("/")
+    methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+        "analyze": (AnalyzeCommentRequest, AnalyzeCommentResponse),
+        "suggestscore": (SuggestCommentScoreRequest, SuggestCommentScoreResponse),
+    }
+    return as_json(discovery.document(base, methods))
+
+
+def _caller() -> Site:
+    key = request.args.get("key") or request.headers.get("X-Goog-Api-Key") or bearer_key()
+    if not key:
+        raise Unauthorized("")
+    return site_of(key)
+
+
+def _message(kind: type[M]) -> M:
+    return validate(kind, read_json(raw_body(MAX_BODY_BYTES)))
+
+
+# Checks, in the order in which clients have come to know them
+
+
+def _checked_text(entry: TextEntry) -> str:
+    if not is_visible(entry.text):
+        raise AnalyzerError("COMMENT_EMPTY", "Comment must be non-empty.")
+    _check_type(entry)
+    if len(entry.text.encode()) > MAX_TEXT_BYTES:
+        raise AnalyzerError("COMMENT_TOO_LONG", "Comment text too long.")
+    return entry.text
+
+
+def _check_type(entry: TextEntry) -> None:
+    if entry.type == "HTML":
+        raise _invalid("Currently, only 'PLAIN_TEXT' comments are supported")
+    if entry.type not in ("TEXT_TYPE_UNSPECIFIED", "PLAIN_TEXT"):
+        raise _invalid("Unknown text type")
+
+
+def _check_context(context: Context) -> None:
+    pair = context.article_and_parent_comment
+    if context.entries and pair is not None:
+        raise _invalid(
+            "Context can have either entries or article_and_parent_comment, "
+            "but both fields were populated."
+        )
+    for entry in [*context.entries, *((pair.article, pair.parent_comment) if pair else ())]:
+        if len(entry.text.encode()) > MAX_CONTEXT_BYTES:
+            raise _invalid("Context entry too long.")
+
+
+def _wanted(asked: AnalyzeCommentRequest) -> dict[str, AttributeParameters]:
+    """Return the attributes that Perspective would know, whether or not we measure them."""
+    if not asked.requested_attributes:
+        raise AnalyzerError("NO_REQUESTED_ATTRIBUTES", "Missing requested_attributes")
+    wanted = {}
+    for name, parameters in asked.requested_attributes.items():
+        if name not in ATTRIBUTES and name not in NOT_MEASURED:
+            if asked.drop_unsupported_attributes:
+                continue
+            raise _invalid(f"Unknown requested attribute: {name[:64]}")
+        if parameters.score_type not in ("SCORE_TYPE_UNSPECIFIED", "PROBABILITY"):
+            kind = parameters.score_type[:64]
+            raise _invalid(f"Requested score type {kind} is not supported by attribute {name}")
+        wanted[name] = parameters
+    return wanted
+
+
+def _speaks(
+    text: str, asked: AnalyzeCommentRequest, wanted: Mapping[str, AttributeParameters]
+) -> tuple[list[str], dict[str, AttributeParameters]]:
+    """Return the scripts of the text, and the wanted attributes that can be measured in them."""
+    detected = detect(text)
+    if not detected and not asked.languages:
+        raise AnalyzerError("LANGUAGE_DETECTION_FAILED", "Unable to detect language")
+    said_arabic = any(tag[:2].lower() == "ar" for tag in asked.languages)
+    readable = said_arabic or not detected or not SCORED.isdisjoint(detected)
+    measured = _measured() if readable else frozenset()
+    for name in wanted:
+        if name not in measured and not asked.drop_unsupported_attributes:
+            side = "requestedLanguages" if asked.languages else "detectedLanguages"
+            tags = [tag[:64] for tag in asked.languages or detected]
+            raise AnalyzerError(
+                "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
+                f"Attribute {name} does not support request languages: {', '.join(tags)}",
+                {"languageNotSupportedByAttributeError": {side: tags, "attribute": name}},
+            )
+    return detected, {name: one for name, one in wanted.items() if name in measured}
+
+
+def _measured() -> frozenset[str]:
+    """Attributes for which the artefact has the label, or what it can be derived from."""
+    labels = set(services().artifact.classifier.labels_) | {"severe_toxicity"}
+    return frozenset(name for name, label in ATTRIBUTES.items() if label in labels)
+
+
+def _invalid(message: str) -> AnalyzerError:
+    return AnalyzerError("INVALID_REQUEST", message)
+
+
+# Scores
+
+
+def _attribute_scores(
+    text: str, wanted: Mapping[str, AttributeParameters], by_sentence: bool
+) -> dict[str, object]:
+    spans = sentences(text) if by_sentence else []
+    whole, *parts = services().moderation.scores([text, *(text[a:b] for a, b in spans)])
+    units = utf16_offsets(text)
+    begun = [(units[a], units[b]) for a, b in spans] or [(0, units[-1])]
+    answer: dict[str, object] = {}
+    for name, parameters in wanted.items():
+        label, threshold = ATTRIBUTES[name], parameters.score_threshold
+        values = [_value(scores, label) for scores in parts or [whole]]
+        found: dict[str, object] = {}
+        span_scores = [
+            {"begin": begin, "end": end, "score": _score(value)}
+            for (begin, end), value in zip(begun, values, strict=True)
+            if value >= threshold
+        ]
+        if span_scores:
+            found["spanScores"] = span_scores
+        if (summary := _value(whole, label)) >= threshold:
+            found["summaryScore"] = _score(summary)
+        if found:
+            answer[name] = found
+    return answer
+
+
+def _value(scores: Mapping[str, float], label: str) -> float:
+    if label in scores:
+        return scores[label]
+    return at_least_two([scores.get(other, 0.0) for other in _SPECIFIC])
+
+
+def at_least_two(probabilities: Sequence[float]) -> float:
+    """Probability that two or more of several independent events happen.
+
+    Stands for `severe_toxicity` where the artefact has not learned it: severe is what is two or
+    more of insult, profanity, identity attack and threat.
+
+    Examples
+    --------
+    >>> at_least_two([0.5, 0.5]), at_least_two([1.0, 1.0, 0.0]), at_least_two([])
+    (0.25, 1.0, 0.0)
+    """
+    none, one = 1.0, 0.0
+    for probability in probabilities:
+        none, one = none * (1 - probability), one * (1 - probability) + none * probability
+    return max(0.0, 1.0 - none - one)
+
+
+def _score(value: float) -> dict[str, object]:
+    return {"value": round(value, 7), "type": "PROBABILITY"}
+
+
+def _suggested_labels(suggested: Mapping[str, AttributeScores]) -> dict[str, float]:
+    """Labels of a suggestion; of several attributes or spans of one label the highest counts."""
+    if not suggested:
+        raise _invalid("Missing attribute_scores")
+    labels: dict[str, float] = {}
+    for name, scores in suggested.items():
+        if name not in ATTRIBUTES and name not in NOT_MEASURED:
+            raise _invalid(f"Unknown attribute: {name[:64]}")
+        given = [scores.summary_score] if scores.summary_score else []
+        for span in scores.span_scores:
+            if span.begin is None or span.end is None or not 0 <= span.begin < span.end:
+                raise _invalid(f"Attribute {name} has a span without begin and end")
+            given.append(span.score)
+        if not given:
+            raise _invalid(f"Attribute {name} has neither summary_score nor span_scores")
+        for score in given:
+            if score.type not in ("SCORE_TYPE_UNSPECIFIED", "PROBABILITY"):
+                raise _invalid(f"Score type {score.type[:64]} is not supported")
+            if not 0 <= score.value <= 1:
+                raise _invalid(f"Attribute {name} has a score outside of 0 to 1")
+            if label := ATTRIBUTES.get(name):
+                labels[label] = max(score.value, labels.get(label, 0.0))
+    return labels
+
+
+def _comment(text: str, asked: AnalyzeCommentRequest) -> Comment:
+    pair = asked.context.article_and_parent_comment
+    parent = pair.parent_comment.text if pair else ""
+    return Comment(
+        id=asked.client_token[:256] or _digest(text),
+        text=text,
+        parent_text=parent if len(parent.encode()) <= MAX_TEXT_BYTES else "",
+    )
+
+
+def _digest(text: str) -> str:
+    return "perspective:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@blueprint.errorhandler(Exception)
+def _refuse(error: Exception) -> Response:
+    return google_errors.answer(error)
