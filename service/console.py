@@ -33,13 +33,11 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from models.errors import ModerationError
-from service import desk, entrance, overview, people, person, search, wording
+from service import desk, entrance, insight_pages, overview, people, person, search, wording
 from service.access import Moderator, me, my_sites
 from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
 from service.errors import NotFound as NothingThere
-from service.wording import LANGUAGES
-
-RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
+from service.wording import LANGUAGES, RIGHT_TO_LEFT
 
 # Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
 CONTENT_SECURITY_POLICY = (
@@ -57,7 +55,7 @@ HEADERS = {
 }
 
 bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
-for pages in (entrance.bp, person.bp, people.bp, overview.bp, search.bp, desk.bp):
+for pages in (entrance.bp, person.bp, people.bp, overview.bp, search.bp, insight_pages.bp, desk.bp):
     bp.register_blueprint(pages)
 
 csrf = CSRFProtect()

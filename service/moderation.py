@@ -24,6 +24,7 @@ from service.review_queue import Comment, Enqueued, ReviewQueue
 if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.sites import Site
+    from service.tallies import Tallies
 
 MAX_SPANS = 5  # per field
 
@@ -68,10 +69,17 @@ class Moderation:
         Where comments go that a person must see.
     """
 
-    def __init__(self, artifact: Artifact, queue: ReviewQueue, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        queue: ReviewQueue,
+        metrics: Metrics,
+        tallies: Tallies,
+    ) -> None:
         self._artifact = artifact
         self._queue = queue
         self._metrics = metrics
+        self._tallies = tallies
 
     def policy(self, site: Site) -> Policy:
         """Thresholds of a site."""
@@ -129,6 +137,9 @@ class Moderation:
         if judgement.verdict.action == "reject":
             self._reject(site, comment, judgement)
         self._metrics.count(judgement.verdict)
+        self._tallies.count(
+            site.id, judgement.verdict.action, judgement.scores, judgement.author_scores
+        )
         return judgement, enqueued
 
     def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:

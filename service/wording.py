@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import flask_babel
 from babel.dates import format_timedelta
+from babel.numbers import format_decimal, format_percent
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
@@ -18,6 +19,8 @@ LANGUAGES: Mapping[str, str] = {
     "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
     "en": "English",
 }
+
+RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
 
 LABEL_NAMES: Mapping[str, LazyString] = {
     "toxicity": _("Abuse"),
@@ -193,3 +196,99 @@ def moment(seconds: float) -> str:
             datetime.datetime.fromtimestamp(seconds, datetime.UTC), "medium"
         )
     )
+
+
+# -- Figures ------------------------------------------------------------------------------------
+
+_FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
+    "decisions_per_hour": (
+        _("Decisions per hour"),
+        _("What people approved and rejected in the last 24 hours."),
+    ),
+    "time_to_decision": (
+        _("Time to decision"),
+        _(
+            "From arrival to decision: the middle of all comments, and the slowest tenth."
+        ),
+    ),
+    "precision_by_label": (
+        _("What people reject of what the machine flags"),
+        _("For each label, the share of its flagged comments that people rejected."),
+    ),
+    "agreement": (
+        _("Agreement between moderators"),
+        _("Cohen's kappa on comments that two people judged: 1 is full agreement, 0 is chance."),
+    ),
+    "decided_by_machine": (
+        _("Decided by the machine"),
+        _("The share of all comments that nobody had to look at."),
+    ),
+    "drift": (
+        _("Drift of scores"),
+        _("How the scores of this label lie this week and the week before."),
+    ),
+}
+
+_SERIES: Mapping[str, LazyString] = {
+    "approve": ACTION_NAMES["approve"],
+    "reject": ACTION_NAMES["reject"],
+    "median": _("the middle"),
+    "p90": _("the slowest tenth"),
+    "rejected": _("share rejected"),
+    "kappa": _("kappa"),
+    "machine": _("share without a person"),
+    "this_week": _("this week"),
+    "last_week": _("the week before"),
+    "n": _("number of comments"),
+}
+
+_ROW_KINDS: Mapping[str, LazyString] = {
+    "hour": _("Hour"),
+    "day": _("Day"),
+    "label": _("Label"),
+    "people": _("People"),
+    "bin": _("Score from"),
+}
+
+
+def figure_name(code: str) -> str:
+    """Return the title of a figure; a drift figure names its label."""
+    kind, _colon, label = code.partition(":")
+    title = str(_FIGURES[kind][0])
+    return f"{title}: {label_name(label)}" if label else title
+
+
+def figure_note(code: str) -> str:
+    """Return the sentence under the title of a figure."""
+    return str(_FIGURES[code.partition(":")[0]][1])
+
+
+def series_name(code: str) -> str:
+    """Return the name of a column."""
+    return str(_SERIES.get(code, code))
+
+
+def row_kind(kind: str) -> str:
+    """Return the head of the first column."""
+    return str(_ROW_KINDS[kind])
+
+
+def row_name(kind: str, row: str, *, short: bool = False) -> str:
+    """Return what a row is called; ``short`` where there is little room."""
+    if kind == "label":
+        return label_name(row)
+    if kind not in ("hour", "day"):
+        return row
+    at = datetime.datetime.fromisoformat(row).replace(tzinfo=datetime.UTC)
+    if kind == "hour":
+        return str(flask_babel.format_time(at, "H:mm" if short else "short", rebase=False))
+    return str(flask_babel.format_date(at, "d/M" if short else "medium", rebase=False))
+
+
+def figure_value(unit: str, value: float) -> str:
+    """Return a value of a figure with its unit, in the reader's language."""
+    if unit == "share":
+        return format_percent(value, locale=get_locale())
+    if unit == "seconds":
+        return duration(value)
+    return format_decimal(round(value, 2), locale=get_locale())

@@ -1,0 +1,303 @@
+"""What the decisions say about the desk and the machine: figures, and nothing else.
+
+Secret: how each figure is counted. Every figure is a :class:`Figure`, a table of a first column and
+one or more series, from which the page draws its picture and writes its CSV. Everything here is
+pure: decisions and tallies in, figures out.
+
+What is counted on decisions holds for what people saw, the flagged comments; what holds for all
+comments is counted by :mod:`service.tallies`.
+"""
+
+import itertools
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from models.schema import LABELS
+from service.records import Decision
+
+Unit = Literal["count", "share", "seconds", "kappa"]
+
+MIN_PAIRS = 5  # fewer comments that two people judged say nothing about their agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One column of a figure: its code and a value for every row, ``None`` where there is none."""
+
+    code: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A table that can be drawn.
+
+    Attributes
+    ----------
+    code : str
+        Names the figure; its title is the console's business.
+    rows : sequence of str
+        What the first column says: a moment (ISO 8601), a label, a pair of people.
+    kind : {"hour", "day", "label", "people", "bin"}
+        What the rows are.
+    unit : {"count", "share", "seconds", "kappa"}
+    target : float or None
+        A line to be compared with, in the unit.
+    """
+
+    code: str
+    kind: Literal["hour", "day", "label", "people", "bin"]
+    unit: Unit
+    rows: Sequence[str]
+    series: Sequence[Series]
+    target: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to draw."""
+        return not any(v is not None for series in self.series for v in series.values)
+
+
+def judged(decisions: Iterable[Decision]) -> list[Decision]:
+    """Keep what people finally decided and what stands."""
+    return [d for d in decisions if d.kind == "decision" and d.stands and d.source == "moderator"]
+
+
+def decisions_per_hour(decisions: Iterable[Decision], *, until: float, n_hours: int = 24) -> Figure:
+    """Count approvals and rejections in each of the last hours.
+
+    Parameters
+    ----------
+    until : float
+        Seconds since the epoch; the last hour is the one that holds it.
+    """
+    last = int(until // 3600)
+    hours = range(last - n_hours + 1, last + 1)
+    counts = Counter((d.action, int(d.decided_at // 3600)) for d in judged(decisions))
+    return Figure(
+        "decisions_per_hour",
+        "hour",
+        "count",
+        [_iso(hour * 3600) for hour in hours],
+        [Series(a, [float(counts[a, hour]) for hour in hours]) for a in ("approve", "reject")],
+    )
+
+
+def time_to_decision(
+    decisions: Iterable[Decision], *, until: float, target_seconds: float, n_days: int = 14
+) -> Figure:
+    """Give the median and the 90th percentile of the time to decision, day by day."""
+    last = int(until // 86400)
+    days = range(last - n_days + 1, last + 1)
+    waited: dict[int, list[float]] = defaultdict(list)
+    for d in judged(decisions):
+        waited[int(d.decided_at // 86400)].append(d.decided_at - d.enqueued_at)
+    return Figure(
+        "time_to_decision",
+        "day",
+        "seconds",
+        [_iso(day * 86400) for day in days],
+        [
+            Series("median", [statistics.median(waited[d]) if waited[d] else None for d in days]),
+            Series("p90", [percentile(waited[d], 0.9) for d in days]),
+        ],
+        target=target_seconds,
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the value that ``share`` of the values do not exceed (nearest rank); ``None`` of none.
+
+    Examples
+    --------
+    >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5), percentile([], 0.9)
+    (2.0, None)
+    """
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(1, math.ceil(share * len(ordered))) - 1]
+
+
+def agreement(decisions: Iterable[Decision]) -> Figure:
+    """Give Cohen's kappa of every two people who judged the same comments.
+
+    Both blind opinions of an item count, and calibration items that both were given.
+    """
+    verdicts: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    for d in decisions:
+        if d.kind in ("decision", "opinion", "calibration") and d.source == "moderator":
+            verdicts[d.item_id, d.version].setdefault(d.moderator, d.action)
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for by_person in verdicts.values():
+        for one, other in itertools.combinations(sorted(by_person), 2):
+            pairs[one, other].append((by_person[one], by_person[other]))
+    known = {people: votes for people, votes in pairs.items() if len(votes) >= MIN_PAIRS}
+    return Figure(
+        "agreement",
+        "people",
+        "kappa",
+        [" \N{EN DASH} ".join(people) for people in known],
+        [
+            Series("kappa", [kappa(votes) for votes in known.values()]),
+            Series("n", [float(len(votes)) for votes in known.values()]),
+        ],
+    )
+
+
+def kappa(votes: Sequence[tuple[str, str]]) -> float:
+    """Return Cohen's kappa (Cohen 1960) of pairs of verdicts: 1 full agreement, 0 that of chance.
+
+    Examples
+    --------
+    >>> kappa([("a", "a"), ("r", "r")]), kappa([("a", "r"), ("r", "a")])
+    (1.0, -1.0)
+    """
+    n = len(votes)
+    observed = sum(one == other for one, other in votes) / n
+    first, second = Counter(one for one, _ in votes), Counter(other for _, other in votes)
+    chance = sum(first[action] * second[action] for action in first) / n**2
+    return 1.0 if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def precision_by_label(decisions: Iterable[Decision]) -> Figure:
+    """Give the share of the comments flagged with each label that people rejected, and how many."""
+    flagged: dict[str, list[bool]] = defaultdict(list)
+    for d in judged(decisions):
+        if d.verdict is not None and d.verdict.reason == "score" and d.verdict.label:
+            flagged[d.verdict.label].append(d.action == "reject")
+    labels = [label for label in LABELS if flagged[label]]
+    return Figure(
+        "precision_by_label",
+        "label",
+        "share",
+        labels,
+        [
+            Series("rejected", [statistics.fmean(flagged[label]) for label in labels]),
+            Series("n", [float(len(flagged[label])) for label in labels]),
+        ],
+    )
+
+
+def decided_by_machine(tallies: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Give the share of each day's comments that no person had to look at.
+
+    Parameters
+    ----------
+    tallies : mapping
+        Day (``2026-01-31``) -> what happened (``action:approve`` ...) -> count.
+    """
+    days = sorted(tallies)
+    counts = [{a: tallies[d].get(f"action:{a}", 0) for a in _ACTIONS} for d in days]
+    return Figure(
+        "decided_by_machine",
+        "day",
+        "share",
+        days,
+        [
+            Series(
+                "machine",
+                [1 - c["review"] / sum(c.values()) if sum(c.values()) else None for c in counts],
+            ),
+            Series("n", [float(sum(c.values())) for c in counts]),
+        ],
+    )
+
+
+def drift(tallies: Mapping[str, Mapping[str, int]], label: str) -> Figure:
+    """Compare how one label's scores lie this week and the week before.
+
+    Parameters
+    ----------
+    tallies : mapping
+        The last fourteen days, as for `decided_by_machine`; ``score:<label>:<bin>`` counts the
+        scores from bin/`N_BINS` on.
+    """
+    days = sorted(tallies)
+    weeks = [_shares(tallies, days[-7:], label), _shares(tallies, days[-14:-7], label)]
+    return Figure(
+        f"drift:{label}",
+        "bin",
+        "share",
+        [f"{n / N_BINS:.2f}" for n in range(N_BINS)],
+        [Series("this_week", weeks[0]), Series("last_week", weeks[1])],
+    )
+
+
+N_BINS = 20
+_ACTIONS = ("approve", "review", "reject")
+
+
+def _shares(
+    tallies: Mapping[str, Mapping[str, int]], days: Sequence[str], label: str
+) -> list[float | None]:
+    counts = [sum(tallies[d].get(f"score:{label}:{n}", 0) for d in days) for n in range(N_BINS)]
+    total = sum(counts)
+    return [count / total if total else None for count in counts]
+
+
+def stability(figure: Figure) -> float | None:
+    """Return the population stability index of a drift figure; above 0.2 the scores have moved.
+
+    ``None`` when one of the two weeks is empty. Bins without a comment count half of one in ten
+    thousand, so that the logarithm exists.
+
+    Source: Siddiqi, Credit Risk Scorecards (2006), chapter 9: below 0.1 stable, above 0.25 not.
+    """
+    now, before = (series.values for series in figure.series)
+    if all(v is None for v in now) or all(v is None for v in before):
+        return None
+    floor = 0.00005
+    pairs = [(max(a or 0.0, floor), max(b or 0.0, floor)) for a, b in zip(now, before, strict=True)]
+    return sum((a - b) * math.log(a / b) for a, b in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a threshold would have meant for the last week.
+
+    Attributes
+    ----------
+    n_comments, n_flagged : int
+        All comments of the week, and those with a score at or above the threshold.
+    rejected : float or None
+        Of those that people decided, the share that they rejected; ``None`` if they saw none.
+    n_decided : int
+    """
+
+    n_comments: int
+    n_flagged: int
+    rejected: float | None
+    n_decided: int
+
+
+def preview(
+    tallies: Mapping[str, Mapping[str, int]],
+    decisions: Iterable[Decision],
+    label: str,
+    threshold: float,
+) -> Preview:
+    """Say what a review threshold would have meant for the days of the tallies.
+
+    A threshold is read to the bin it lies in, 1/`N_BINS` wide.
+    """
+    n_comments = sum(day.get(f"action:{a}", 0) for day in tallies.values() for a in _ACTIONS)
+    first = min(N_BINS, round(threshold * N_BINS))
+    n_flagged = sum(
+        day.get(f"score:{label}:{n}", 0) for day in tallies.values() for n in range(first, N_BINS)
+    )
+    seen = [
+        d.action == "reject"
+        for d in judged(decisions)
+        if d.verdict is not None and d.verdict.label == label and d.verdict.score >= threshold
+    ]
+    return Preview(n_comments, n_flagged, statistics.fmean(seen) if seen else None, len(seen))
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="minutes")

@@ -1,0 +1,100 @@
+"""The pictures of the desk's work, each with its table and its CSV."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, render_template
+from flask_babel import get_locale
+
+from models.schema import LABELS
+from service import insight
+from service.access import needs, services, site_for
+from service.charts import draw
+from service.errors import NotFound
+from service.insight import Figure
+from service.review_queue import MAX_DECISIONS, Decision
+from service.sites import Site
+from service.wording import RIGHT_TO_LEFT
+
+bp = Blueprint("insight", __name__)
+
+DAYS = 14
+MAX_READ = 20_000  # decisions looked at; beyond that the oldest of the two weeks are left out
+
+
+@bp.get("/<site_id>/insight")
+@needs("senior")
+def pictures(site_id: str) -> str:
+    """Show all figures of a site."""
+    site = site_for(site_id)
+    figures = _figures(site)
+    from_right = str(get_locale()) in RIGHT_TO_LEFT
+    return render_template(
+        "console/insight.html",
+        site=site,
+        charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],
+        moved={f.code: insight.stability(f) for f in figures if f.kind == "bin"},
+    )
+
+
+@bp.get("/<site_id>/insight/<code>.csv")
+@needs("senior")
+def table(site_id: str, code: str) -> Response:
+    """Give one figure as CSV."""
+    found = [figure for figure in _figures(site_for(site_id)) if figure.code == code]
+    if not found:
+        raise NotFound("there is no such figure")
+    # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
+    text = "\N{ZERO WIDTH NO-BREAK SPACE}" + as_csv(found[0])
+    name = code.replace(":", "-")
+    return Response(
+        text,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+def as_csv(figure: Figure) -> str:
+    """Write a figure as CSV: codes and plain numbers, for programs as well as for people."""
+    out = io.StringIO()
+    lines = csv.writer(out)
+    lines.writerow([figure.kind, *(series.code for series in figure.series)])
+    for number, row in enumerate(figure.rows):
+        values = [series.values[number] for series in figure.series]
+        lines.writerow([_harmless(row), *("" if v is None else f"{v:g}" for v in values)])
+    return out.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """Keep a name from being a formula: a spreadsheet runs what begins with one of these."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+
+
+def _figures(site: Site) -> list[Figure]:
+    now = time.time()
+    decisions = read_decisions(site.id, now - DAYS * 86400)
+    tallies = services().tallies.days(site.id, DAYS)
+    counted = {counter.rpartition(":")[0] for day in tallies.values() for counter in day}
+    seen = [label for label in LABELS if f"score:{label}" in counted]
+    return [
+        insight.decisions_per_hour(decisions, until=now),
+        insight.time_to_decision(decisions, until=now, target_seconds=site.time_target_seconds),
+        insight.precision_by_label(decisions),
+        insight.agreement(decisions),
+        insight.decided_by_machine(tallies),
+        *(insight.drift(tallies, label) for label in seen),
+    ]
+
+
+def read_decisions(site_id: str, since: float) -> Sequence[Decision]:
+    """Read the decisions taken since a moment (seconds since the epoch), oldest first."""
+    queue, after, read = services().queue, str(int(since * 1000)), list[Decision]()
+    while len(read) < MAX_READ:
+        page = queue.decisions(site_id, after=after, limit=MAX_DECISIONS)
+        read += page
+        if len(page) < MAX_DECISIONS:
+            break
+        after = page[-1].id
+    return read

@@ -1,0 +1,120 @@
+"""What the machine saw: counts of verdicts and scores per site and day, and no text.
+
+The decision stream knows only what people looked at. To say what share they did not have to look
+at, how scores move, or what another threshold would have meant, somebody must count the rest.
+
+Secret: a hash per site and day, ``{hakam:<site>}:tally:<YYYY-MM-DD>``, kept `KEPT_DAYS`::
+
+    action:<approve|review|reject>   comments
+    score:<label>:<bin>              comments whose score lies in [bin/20, (bin+1)/20); of the text
+                                     and the display name the higher one
+
+Counting must never cost a comment its answer: counts gather in memory and are written at most every
+`FLUSH_SECONDS`; what Redis does not take is counted with the next write, and what a killed worker
+had gathered is lost. Good for pictures, not for bills.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+
+from service.errors import StoreUnavailable, translating_redis_errors
+from service.insight import N_BINS
+
+KEPT_DAYS = 35
+FLUSH_SECONDS = 2.0
+MAX_GATHERED = 100_000  # distinct counters kept while Redis is away
+
+
+class Tallies:
+    """The counts of all sites.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis: Any = redis
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._gathered: Counter[tuple[str, str, str]] = Counter()
+        self._flushed_at = float("-inf")
+
+    def count(
+        self,
+        site_id: str,
+        action: str,
+        scores: Mapping[str, float],
+        author_scores: Mapping[str, float] | None = None,
+    ) -> None:
+        """Count one comment. Never raises, never waits for Redis longer than its time-out."""
+        day = _day(self._clock())
+        higher = {
+            label: max(score, (author_scores or {}).get(label, 0.0))
+            for label, score in scores.items()
+        }
+        with self._lock:
+            if len(self._gathered) < MAX_GATHERED:
+                self._gathered[site_id, day, f"action:{action}"] += 1
+                for label, score in higher.items():
+                    place = min(N_BINS - 1, int(score * N_BINS))
+                    self._gathered[site_id, day, f"score:{label}:{place}"] += 1
+            due = self._clock() - self._flushed_at >= FLUSH_SECONDS
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered; keep it for the next time if Redis does not take it."""
+        with self._lock:
+            taken, self._gathered = self._gathered, Counter()
+            self._flushed_at = self._clock()
+        try:
+            self._write(taken)
+        except StoreUnavailable:
+            with self._lock:
+                self._gathered.update(taken)
+
+    @translating_redis_errors()
+    def _write(self, taken: Mapping[tuple[str, str, str], int]) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for (site_id, day, counter), n in taken.items():
+                pipe.hincrby(_key(site_id, day), counter, n)
+            for site_id, day in {(site_id, day) for site_id, day, _counter in taken}:
+                pipe.expire(_key(site_id, day), KEPT_DAYS * 86400)
+            pipe.execute()
+
+    @translating_redis_errors()
+    def days(self, site_id: str, n_days: int) -> dict[str, dict[str, int]]:
+        """Return the counts of the last days, today included, oldest first.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        now = self._clock()
+        days = [_day(now - back * 86400) for back in reversed(range(n_days))]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.hgetall(_key(site_id, day))
+            found = pipe.execute()
+        return {
+            day: {counter: int(n) for counter, n in counts.items()}
+            for day, counts in zip(days, found, strict=True)
+        }
+
+
+def _key(site_id: str, day: str) -> str:
+    return f"{{hakam:{site_id}}}:tally:{day}"
+
+
+def _day(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).date().isoformat()

@@ -1,0 +1,179 @@
+"""Insight: each figure says what the decisions and tallies say, and its picture says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from test_console import Desk
+from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
+
+from service import insight
+from service.accounts import Accounts
+from service.charts import HEIGHT, WIDTH, draw
+from service.insight import Figure, Series
+from service.insight_pages import as_csv
+from service.policy import Verdict
+from service.records import Decision
+from service.review_queue import Comment, ReviewQueue
+
+NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+
+
+def decision(action: str = "reject", *, ago: float = 0.0, **fields: Any) -> Decision:
+    """A decision taken some time before noon on a comment that had waited a minute."""
+    at = NOON - ago
+    facts: dict[str, Any] = {
+        "decided_at": at,
+        "enqueued_at": at - 60.0,
+        "verdict": VERDICT,
+        "moderator": "samira",
+    }
+    return replace(Decision(action), **facts | fields)
+
+
+def values(figure: Figure, code: str) -> list[float | None]:
+    return next(list(series.values) for series in figure.series if series.code == code)
+
+
+def test_decisions_are_counted_in_the_hour_they_were_taken() -> None:
+    taken = [decision(), decision(ago=3600), decision("approve", ago=3600), decision(ago=86_400)]
+    figure = insight.decisions_per_hour(taken, until=NOON, n_hours=3)
+    assert figure.rows == [
+        "2026-01-01T10:00+00:00",
+        "2026-01-01T11:00+00:00",
+        "2026-01-01T12:00+00:00",
+    ]
+    assert values(figure, "reject") == [0.0, 1.0, 1.0]
+    assert values(figure, "approve") == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "opinion"}, {"kind": "undo"}, {"stands": False}, {"source": "policy"}],
+)
+def test_only_decisions_of_people_that_stand_are_counted(fields: dict[str, Any]) -> None:
+    figure = insight.decisions_per_hour([decision(**fields)], until=NOON)
+    assert values(figure, "reject") == [0.0] * 24
+
+
+def test_the_time_to_decision_is_told_by_day_beside_the_target() -> None:
+    taken = [decision(enqueued_at=NOON - waited) for waited in range(10, 110, 10)]
+    figure = insight.time_to_decision(taken, until=NOON, target_seconds=3600, n_days=2)
+    assert values(figure, "median") == [None, 55.0]
+    assert values(figure, "p90") == [None, 90.0]
+    assert figure.target == 3600
+
+
+def test_precision_counts_what_was_flagged_by_score_only() -> None:
+    audit = replace(VERDICT, reason="audit")
+    taken = [decision(), decision("approve"), decision(verdict=audit)]
+    figure = insight.precision_by_label(taken)
+    assert (list(figure.rows), values(figure, "rejected")) == (["insult"], [0.5])
+    assert values(figure, "n") == [2.0]
+
+
+def test_agreement_compares_people_on_the_same_version_of_a_comment() -> None:
+    taken = []
+    for n in range(insight.MIN_PAIRS):
+        action = "reject" if n % 2 else "approve"
+        taken.append(decision(action, kind="opinion", item_id=str(n), version=1))
+        taken.append(decision(action, item_id=str(n), version=1, moderator="omar"))
+        taken.append(decision(action, item_id=str(n), version=2, moderator="layla"))
+    figure = insight.agreement(taken)
+    assert list(figure.rows) == ["omar \N{EN DASH} samira"]
+    assert values(figure, "kappa") == [1.0]
+    assert insight.agreement(taken[:6]).empty, "two comments are no measure of agreement"
+
+
+def test_the_share_of_the_machine_is_what_nobody_had_to_look_at() -> None:
+    tallies = {"2026-01-01": {"action:approve": 90, "action:review": 10}, "2026-01-02": {}}
+    assert values(insight.decided_by_machine(tallies), "machine") == [0.9, None]
+
+
+def test_a_shift_of_the_scores_is_seen_and_steady_scores_are_not() -> None:
+    def week(first: int, place: int) -> dict[str, dict[str, int]]:
+        return {f"2026-01-{first + n:02}": {f"score:insult:{place}": 10} for n in range(7)}
+
+    moved = insight.stability(insight.drift(week(1, 2) | week(8, 15), "insult"))
+    steady = insight.stability(insight.drift(week(1, 2) | week(8, 2), "insult"))
+    assert moved is not None
+    assert moved > 0.25
+    assert steady == pytest.approx(0.0)
+    assert insight.stability(insight.drift(week(1, 2), "insult")) is None
+
+
+def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_thought() -> None:
+    tallies = {"2026-01-01": {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
+    taken = [decision(), decision("approve"), decision(verdict=replace(VERDICT, score=0.5))]
+    found = insight.preview(tallies, taken, "insult", 0.9)
+    assert (found.n_comments, found.n_flagged) == (10, 2)
+    assert (found.rejected, found.n_decided) == (0.5, 2)
+    assert insight.preview({}, [], "insult", 0.5).rejected is None
+
+
+@pytest.mark.parametrize("from_right", [True, False])
+def test_a_chart_stays_inside_its_frame_and_runs_with_the_language(from_right: bool) -> None:
+    series = [Series("approve", [1.0, 5.0, 9.0]), Series("reject", [0.0, 3.0, 7.0])]
+    rows = [f"2026-01-01T{h:02}:00+00:00" for h in range(3)]
+    chart = draw(Figure("f", "hour", "count", rows, series), from_right=from_right)
+    assert len(chart.bars) == 5
+    for bar in chart.bars:
+        assert 0 <= bar.x <= bar.x + bar.width <= WIDTH
+        assert 0 <= bar.y <= bar.y + bar.height <= HEIGHT
+    first, last = chart.names[0].place, chart.names[-1].place
+    assert (first > last) == from_right
+    tallest = max(chart.bars, key=lambda bar: bar.height)
+    assert tallest.value == 9.0
+
+
+def test_a_gap_in_the_values_is_a_gap_in_the_line() -> None:
+    series = [Series("median", [1.0, None, 2.0, 3.0])]
+    figure = Figure("f", "day", "seconds", [f"2026-01-0{n}" for n in range(1, 5)], series, 5.0)
+    chart = draw(figure, from_right=False)
+    assert chart.lines[0][1].count("M") == 2
+    assert chart.target is not None
+
+
+def test_a_csv_holds_the_numbers_of_the_figure_and_no_formula() -> None:
+    figure = Figure("agreement", "people", "kappa", ["=1+1"], [Series("kappa", [0.25])])
+    assert list(csv.reader(io.StringIO(as_csv(figure)))) == [["people", "kappa"], ["'=1+1", "0.25"]]
+
+
+def test_the_page_draws_every_figure_with_its_table_and_csv(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    services = app.extensions["hakam"]
+    queue: ReviewQueue = services.queue
+    for n in range(3):
+        queue.enqueue("demo", Comment(id=f"c{n}", text="x"), VERDICT, scores={"insult": 0.9})
+        lease = queue.lease("demo", "samira")
+        assert lease
+        draft = Decision("reject", reason="insult", moderator="samira", request_id=str(n))
+        queue.decide("demo", lease.item.id, lease.token, draft)
+        services.tallies.count("demo", "review", {"insult": 0.9})
+    services.tallies.flush()
+    senior = Desk(app, "omar").log_in()
+    page = senior.get("/demo/insight")
+    assert page.count('class="chart"') == page.count("<table>") == 5
+    addresses = re.findall(r'href="/console(/demo/insight/[^"]+)"', page)
+    assert len(addresses) == 5
+    for address in addresses:
+        text = senior.get(address)
+        assert senior.last.mimetype == "text/csv"
+        assert len(list(csv.reader(io.StringIO(text)))) > 1
+    assert "insult,1,3" in senior.get("/demo/insight/precision_by_label.csv")
+    senior.get("/demo/insight/nothing.csv")
+    assert senior.last.status_code == 404
+
+
+def test_insight_is_for_seniors(app: Flask, accounts: Accounts, api_key: str) -> None:
+    desk = Desk(app).log_in()
+    desk.get("/demo/insight")
+    assert desk.last.status_code == 403

@@ -1,0 +1,49 @@
+"""Tallies: counts of what the machine saw, which never cost a comment its answer."""
+
+from __future__ import annotations
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from service.tallies import FLUSH_SECONDS, KEPT_DAYS, Tallies
+
+NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+
+
+def test_comments_are_counted_by_day_action_and_the_higher_score(redis: Redis) -> None:
+    tallies = Tallies(redis, clock=lambda: NOON)
+    tallies.count("demo", "approve", {"insult": 0.12})
+    tallies.count("demo", "review", {"insult": 0.12}, {"insult": 1.0})
+    tallies.flush()
+    assert tallies.days("demo", 2) == {
+        "2025-12-31": {},
+        "2026-01-01": {
+            "action:approve": 1,
+            "action:review": 1,
+            "score:insult:2": 1,
+            "score:insult:19": 1,
+        },
+    }
+    assert 0 < redis.ttl("{hakam:demo}:tally:2026-01-01") <= KEPT_DAYS * 86400
+
+
+def test_counts_gather_and_are_written_together(redis: Redis) -> None:
+    now = NOON
+    tallies = Tallies(redis, clock=lambda: now)
+    for _ in range(3):
+        tallies.count("demo", "approve", {})
+    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1}
+    now += FLUSH_SECONDS
+    tallies.count("demo", "approve", {})
+    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 4}
+
+
+def test_without_redis_counting_goes_on_and_is_written_later(redis: Redis) -> None:
+    nowhere = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
+    with nowhere:
+        tallies = Tallies(nowhere, clock=lambda: NOON)
+        tallies.count("demo", "approve", {"insult": 0.5})
+        tallies._redis = redis
+        tallies.flush()
+    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1, "score:insult:10": 1}
