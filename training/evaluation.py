@@ -328,7 +328,8 @@ def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measure
     Returns
     -------
     dict
-        By function: ``accuracy``, ``n``, and the ``failed`` cases' ids; and ``overall``.
+        By function: ``accuracy``, ``n``, and the ``failed`` cases' ids; where harmless cases
+        failed, the text of the first as ``example``; and ``overall``.
     """
     if "toxicity" not in review:
         return {}
@@ -338,19 +339,22 @@ def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measure
     named = [i for i, case in enumerate(cases) if case.author_name]
     names = classifier.predict_proba([cases[i].author_name for i in named])[:, column]
     scores[named] = np.maximum(scores[named], names)
-    functions: dict[str, list[tuple[str, bool]]] = {}
-    for case, score in zip(cases, scores, strict=True):
-        right = (score >= review["toxicity"]) == bool(case.labels["toxicity"])
-        functions.setdefault(case.function, []).append((case.id, bool(right)))
-    every = [result for results in functions.values() for result in results]
-    return {
-        name: {
-            "accuracy": sum(right for _, right in results) / len(results),
-            "n": len(results),
-            "failed": [case_id for case_id, right in results if not right],
-        }
-        for name, results in {"overall": every, **functions}.items()
+    right = (scores >= review["toxicity"]) == [bool(case.labels["toxicity"]) for case in cases]
+    figures: Measures = {
+        "overall": {"accuracy": float(right.mean()), "n": len(cases), "failed": []}
     }
+    for function in dict.fromkeys(case.function for case in cases):
+        mine = [i for i, case in enumerate(cases) if case.function == function]
+        failed = [cases[i] for i in mine if not right[i]]
+        figures[function] = {
+            "accuracy": float(right[mine].mean()),
+            "n": len(mine),
+            "failed": [case.id for case in failed],
+        }
+        # Abuse is named by its id alone and not shown where nobody expects it.
+        if failed and not failed[0].labels["toxicity"]:
+            figures[function]["example"] = failed[0].text
+    return figures
 
 
 def identity_term_bias(classifier: Scorer) -> Measures:

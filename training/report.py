@@ -335,8 +335,11 @@ def _weakest(figures: Mapping[str, Any]) -> Iterable[str]:
     """Name the functions, disguises, dialects and terms that fare worst, with their figures."""
     functions = {k: v for k, v in figures["functions"].items() if k != "overall"}
     for name, m in sorted(functions.items(), key=lambda item: item[1]["accuracy"])[:5]:
-        examples = f", for example the cases {', '.join(m['failed'][:3])}" if m["failed"] else ""
-        yield f"HakamCheck, {name}: {_percent(m['accuracy'])} right{examples}."
+        examples = f"; wrong are {', '.join(m['failed'][:3])} ..." if m["failed"] else ""
+        if "example" in m:
+            # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE keep it from turning the line.
+            examples += f" A false alarm: \u2068{m['example']}\u2069"
+        yield f"HakamCheck, {name}: {_percent(m['accuracy'])} right{examples}"
     for name, m in sorted(figures["evasion"].items(), key=lambda item: item[1]["retained"])[:3]:
         yield f"Disguise, {name}: {_percent(m['retained'])} of what was caught is still caught."
     dialects = {name: m for name, m in figures["dialects"].items() if "auc" in m}
