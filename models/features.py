@@ -125,7 +125,7 @@ def extract(batch: Batch, *, spans: bool = False) -> Features:
     grams = [
         _character_grams(codes, room, CHARACTER_ORDERS, 0, text, at, at),
         Grams(_bucket(hashed, 0, 0), words.text, start, stop),
-        _word_pairs(batch.codes, words),
+        _word_pairs(words),
         *_skeleton_grams(codes, text, spans=spans),
     ]
     return Features(grams, words, _n_plain(words, n_texts))
@@ -170,7 +170,7 @@ def _bucket(
     return mixed
 
 
-def _character_grams(
+def _character_grams(  # noqa: PLR0917 - a private function, called twice
     codes: NDArray[np.uint32],
     room: NDArray[np.int32],
     orders: tuple[int, ...],
@@ -216,9 +216,9 @@ def _words(
     return start[real], stop[real], hashed
 
 
-def _word_pairs(codes: NDArray[np.int32], words: Grams) -> Grams:
+def _word_pairs(words: Grams) -> Grams:
     """Neighbouring words of one text."""
-    first = np.flatnonzero(codes[words.stop[:-1]] == SPACE)
+    first = np.flatnonzero(words.text[1:] == words.text[:-1])
     hashed = words.bucket[first] * _BASE + words.bucket[first + 1]
     return Grams(
         _bucket(hashed, 0, 1), words.text[first], words.start[first], words.stop[first + 1]

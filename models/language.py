@@ -80,7 +80,7 @@ def identify(text: str) -> Language:
     --------
     >>> identify("\u0645\u0631\u062d\u0628\u0627"), identify("mar7aba")
     (Language(script='Arab', unsupported=''), Language(script='Latn', unsupported=''))
-    >>> identify("\u0627\u06cc\u0646 \u062e\u0648\u0628 \u0627\u0633\u062a").unsupported  # "this is good"
+    >>> identify("\u0627\u06cc\u0646 \u062e\u0648\u0628 \u0627\u0633\u062a").unsupported
     'fa'
     >>> identify("\u043f\u0440\u0438\u0432\u0435\u0442").unsupported
     'und-Cyrl'

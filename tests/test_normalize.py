@@ -1,0 +1,105 @@
+"""Normalization: one spelling for what a reader takes for one word, and the way back."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import InvalidText
+from models.normalize import BREAK, LINK, normalize, normalize_batch
+
+DOG = "\u0643\u0644\u0628"  # kalb, "dog"
+DONKEY = "\u062d\u0645\u0627\u0631"  # himar, "donkey"
+
+# What evasion is made of: letters of several scripts, marks, controls, signs, links.
+PIECES = [
+    *"\u0643\u0644\u0628\u0627\u0646\u0647\u0648\u064a aloiLO0137xyz",
+    *" \n\t._*-~/|:@'!\u061f\u060c#",
+    "\u0640", "\u064e", "\u200b", "\u202e", "\ufefb", "\ufdfa", "\U0001f600", "\u0301",
+    "http://", "www.", "...", " \u0643 \u0644 \u0628 ",
+]  # fmt: skip
+hostile = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
+any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("\u0643\u064e\u0644\u0652\u0628\u064c", DOG),  # with tashkeel
+        ("\u0643\u0640\u0640\u0644\u0640\u0628", DOG),  # with tatweel
+        ("\u0643\u200b\u0644\u200f\u0628\u2069", DOG),  # with zero-width and bidi controls
+        ("\ufedb\ufee0\ufe90", DOG),  # in presentation forms
+        ("\u06a9\u0644\u0628", DOG),  # with the Persian KEHEH
+        ("\u0643 \u0644 \u0628", DOG),  # split by spaces
+        ("\u0643.\u0644.\u0628", DOG),  # by dots
+        ("\u0643*\u0644*\u0628", DOG),  # by asterisks
+        ("\u0643\u0644_\u0628", DOG),  # once
+        ("\u0643\U0001f436\u0644\u0628", DOG),  # by an emoji
+        ("\u0643\u0644\u0644\u0644\u0644\u0628", DOG),  # elongated
+        ("\u062d\u0645l\u0631", DONKEY),  # with a Latin l for alef
+        ("\u062d\u06451\u0631", DONKEY),  # with a digit for alef
+        ("\u062d\u0645\u0456\u0631", DONKEY),  # with a Cyrillic i for alef
+        ("\uff2b\uff21\uff2c\uff22", "kalb"),  # full-width Latin
+        ("\u0665\u06f5", "55"),  # digits of two scripts
+        ("\ufdf2", "\u0627\u0644\u0644\u0647"),  # the ligature Allah
+        (
+            "\u0623\u0628\u0649 \u0631\u0624\u064a\u0629",
+            "\u0627\u0628\u064a \u0631\u0648\u064a\u0647",
+        ),
+    ],
+)
+def test_disguises_of_a_word_read_as_the_word(written: str, read: str) -> None:
+    assert normalize(written).text == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("http://a.example/x?y=1", chr(LINK)),
+        ("(https://a.example)", f"( {chr(LINK)}"),
+        ("http://a.example/" + DOG, f"{chr(LINK)} {DOG}"),  # a word cannot hide behind a link
+        ("@some_one " + DOG, f"@ {DOG}"),
+        (DOG + "!!!!!", f"{DOG} ! !"),
+        ("2000 1000", "2000 1000"),  # digits are never elongation
+        ("\u0648 \u0627 \u0643\u0644\u0628", "\u0648 \u0627 \u0643\u0644\u0628"),  # two are no word
+        ("3 " + DOG, "3 " + DOG),  # a number beside a word stays one
+        ("cool i " + DOG, "cool i " + DOG),  # Latin words keep their letters
+        ("   ", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_no_disguise_stays_apart(written: str, read: str) -> None:
+    assert normalize(written).text == read
+
+
+@given(hostile | any_text)
+def test_normalizing_twice_changes_nothing(text: str) -> None:
+    once = normalize(text).text
+    assert normalize(once).text == once
+
+
+@given(hostile | any_text)
+def test_every_letter_knows_the_letter_it_came_from(text: str) -> None:
+    normalized = normalize(text)
+    assert len(normalized.offsets) == len(normalized.text)
+    assert (np.diff(normalized.offsets) >= 0).all()
+    if len(normalized.offsets):
+        assert normalized.offsets[0] >= 0
+        assert normalized.offsets[-1] < len(text)
+    for letter, offset in zip(normalized.text, normalized.offsets, strict=True):
+        if letter.isascii() and letter.isalpha():
+            assert letter in unicodedata.normalize("NFKD", text[offset]).lower()
+
+
+@given(st.lists(hostile, max_size=5))
+def test_a_text_reads_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
+    codes = normalize_batch(texts).codes.astype("<u4").tobytes().decode("utf-32-le")
+    lines = codes[1:].split(chr(BREAK))[: len(texts)]
+    assert [line.rstrip(" ") for line in lines] == [normalize(text).text for text in texts]
+
+
+def test_a_lone_surrogate_is_named_with_its_place() -> None:
+    with pytest.raises(InvalidText, match="text 1 has a lone surrogate at position 2"):
+        normalize_batch(["fine", "ab\ud800c", "fine"])
