@@ -1,0 +1,125 @@
+"""How fast the classifier is, beside fastText and scikit-learn, in one run on one core.
+
+Machines are noisy, so only ratios of times taken in turns count: each contender is timed in every
+round, and its best round is kept. Prints a table; asserts nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import fasttext
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline, make_union
+from threadpoolctl import threadpool_limits
+
+from models.registry import Registry
+from models.schema import read_comments
+from training import hakamcheck
+
+DATA = Path(__file__).parent / "data"
+N_BATCH = 1024
+N_ALONE = 40
+N_ROUNDS = 15
+
+
+def comments() -> tuple[list[str], list[int]]:
+    """Return texts of our own and whether each is toxic."""
+    rows = [
+        (c.text, int(c.labels["toxicity"])) for c in read_comments(DATA / "sample_comments.jsonl")
+    ]
+    rows += [(case.text, int(case.labels["toxicity"])) for case in hakamcheck.load("train")]
+    return [text.replace("\n", " ") for text, _ in rows], [toxic for _, toxic in rows]
+
+
+def train_fasttext(texts: list[str], toxic: list[int]) -> fasttext.FastText._FastText:
+    """Fit fastText's supervised classifier on the n-grams it is given for this task."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.writelines(f"__label__{t} {text}\n" for text, t in zip(texts, toxic, strict=True))
+        file.flush()
+        return fasttext.train_supervised(
+            file.name, minn=2, maxn=5, wordNgrams=2, epoch=5, thread=1, verbose=0
+        )
+
+
+def best_times(contenders: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the shortest time of each over all rounds, in seconds."""
+    best = dict.fromkeys(contenders, float("inf"))
+    for _ in range(N_ROUNDS):
+        for name, run in contenders.items():
+            started = perf_counter()
+            run()
+            best[name] = min(best[name], perf_counter() - started)
+    return best
+
+
+def main() -> None:
+    """Time everything and print the table."""
+    started = perf_counter()
+    artifact = Registry().load()
+    loading = perf_counter() - started
+    classifier = artifact.classifier
+    texts, toxic = comments()
+    batch = (texts * (N_BATCH // len(texts) + 1))[:N_BATCH]
+    alone = batch[:: N_BATCH // N_ALONE][:N_ALONE]
+    fast = train_fasttext(texts, toxic).f
+    plain = make_pipeline(
+        make_union(
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        ),
+        LogisticRegression(C=10.0, max_iter=300),
+    ).fit(texts, toxic)
+    long = max(texts, key=len)
+    short, longer = (long * 400)[:10_000], (long * 400)[:20_000]
+    times = best_times(
+        {
+            "hakam, batch": lambda: classifier.predict_proba(batch),
+            "fastText, batch": lambda: [fast.predict(t + "\n", 1, 0.0, "strict") for t in batch],
+            "scikit-learn, batch": lambda: plain.predict_proba(batch),
+            "hakam, evidence for the batch": lambda: classifier.explain(batch),
+            "hakam, one by one": lambda: [classifier.predict_proba([t]) for t in alone],
+            "scikit-learn, one by one": lambda: [plain.predict_proba([t]) for t in alone],
+            "hakam, 10,000 letters": lambda: classifier.predict_proba([short]),
+            "hakam, 20,000 letters": lambda: classifier.predict_proba([longer]),
+        }
+    )
+    units = {name: N_BATCH if "batch" in name else N_ALONE for name in times}
+    units["hakam, 10,000 letters"] = units["hakam, 20,000 letters"] = 1
+    letters = sum(map(len, batch)) / N_BATCH
+    print(f"artefact {artifact.version}; {N_BATCH} comments, {letters:.0f} letters each; one core")
+    for name, seconds in times.items():
+        print(f"  {name:32} {seconds / units[name] * 1e6:10.1f} us each")
+    own, one = times["hakam, batch"], times["hakam, one by one"]
+    size = (Registry().root / artifact.version / "model.joblib").stat().st_size
+    for what, measured, wanted in (
+        ("throughput, of fastText's", times["fastText, batch"] / own, "at least 3"),
+        ("throughput, of scikit-learn's", times["scikit-learn, batch"] / own, "at least 20"),
+        (
+            "one comment, scikit-learn's time",
+            times["scikit-learn, one by one"] / one,
+            "at least 15",
+        ),
+        (
+            "evidence, of the time to score",
+            times["hakam, evidence for the batch"] / own,
+            "at most 2",
+        ),
+        (
+            "twice the letters, of the time",
+            times["hakam, 20,000 letters"] / times["hakam, 10,000 letters"],
+            "about 2",
+        ),
+        ("artefact, MB", size / 1e6, "at most 16"),
+        ("loading, s", loading, "at most 0.3"),
+    ):
+        print(f"  {what:34} {measured:8.2f}   ({wanted})")
+
+
+if __name__ == "__main__":
+    with threadpool_limits(1):
+        main()
