@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from models.registry import Artifact
 from service.errors import StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
 from service.review_queue import Comment, Enqueued, ReviewQueue
+from service.word_lists import word_list
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from service.tallies import Tallies
 
 MAX_SPANS = 5  # per field
+LISTED_WEIGHT = 0.0  # a listed word is evidence by the site's wish, not by the classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Moderation:
         """
         policy = self.policy(site)
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
+        comments, original = _without_allowed(site, comments), comments
         texts = [comment.text for comment in comments]
         scores = self.scores([*texts, *(comments[i].author_name for i in named)])
         authors = dict(zip(named, scores[len(texts) :], strict=True))
@@ -113,7 +116,17 @@ class Moderation:
         judgements = []
         for i, draw in zip(range(len(texts)), draws or [NO_AUDIT] * len(texts), strict=True):
             verdict = policy.verdict(scores[i], authors.get(i), draw=draw)
-            judgements.append(Judgement(verdict, scores[i], authors.get(i), evidence.get(i, ())))
+            spans = [*evidence.get(i, ()), *_listed(site, original[i])]
+            if spans and spans[-1].weight == LISTED_WEIGHT and verdict.action == "approve":
+                verdict = replace(
+                    verdict,
+                    action="review",
+                    label=spans[-1].label,
+                    field=spans[-1].field,
+                    reason="listed",
+                    sampling_probability=1.0,
+                )
+            judgements.append(Judgement(verdict, scores[i], authors.get(i), spans))
         return judgements
 
     def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
@@ -196,3 +209,34 @@ class Moderation:
                     for span in explanation.spans(MAX_SPANS)
                 ]
         return found
+
+
+def _without_allowed(site: Site, comments: Sequence[Comment]) -> Sequence[Comment]:
+    """Blank the words that the site never minds, so that they count for nothing."""
+    if not site.allow_words:
+        return comments
+    allowed = word_list(site.allow_words)
+    return [
+        replace(
+            comment,
+            text=allowed.without(comment.text),
+            author_name=allowed.without(comment.author_name),
+        )
+        for comment in comments
+    ]
+
+
+def _listed(site: Site, comment: Comment) -> list[Span]:
+    """Find the words that the site always wants a person to see."""
+    if not site.block_words:
+        return []
+    blocked = word_list(site.block_words)
+    fields: tuple[tuple[Field, str], ...] = (
+        ("text", comment.text),
+        ("author.name", comment.author_name),
+    )
+    return [
+        Span(field, "toxicity", found.start, found.end, LISTED_WEIGHT)
+        for field, text in fields
+        for found in blocked.find(text)
+    ]

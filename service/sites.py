@@ -40,6 +40,7 @@ from service.errors import (
     translating_redis_errors,
 )
 from service.policy import AUDIT_SHARE
+from service.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 
 REMEMBERED_SECONDS = 15 * 60.0
 REMEMBER_EVERY_SECONDS = 60.0
@@ -78,6 +79,9 @@ class Site:
         Within this time a flagged comment should be decided; urgency grows towards it.
     label_weights : mapping of label to float
         Weight of a label in the urgency of an item, 1 where absent.
+    block_words, allow_words : tuple of str
+        Words that always go before a person, and words that count for nothing; found in every
+        spelling (see `service.word_lists`).
     requests_per_minute : int
         Requests accepted in a minute; 0 for any number.
     queue_analyzed : bool
@@ -100,6 +104,8 @@ class Site:
     retention_days: int = 90
     time_target_seconds: int = 3600
     label_weights: Mapping[str, float] = field(default_factory=dict)
+    block_words: tuple[str, ...] = ()
+    allow_words: tuple[str, ...] = ()
     requests_per_minute: int = 0
     queue_analyzed: bool = False
     coral_secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -115,6 +121,10 @@ class Site:
                 _require(0 <= number <= highest, f"{name}.{label}", f"expected 0 to {highest:g}")
         for name in ("audit_share", "second_opinion_share"):
             _require(0 <= getattr(self, name) <= 1, name, "expected 0 to 1")
+        for name in ("block_words", "allow_words"):
+            words = getattr(self, name)
+            short = len(words) <= MAX_WORDS and all(len(w) <= MAX_WORD_LENGTH for w in words)
+            _require(short, name, f"expected {MAX_WORDS} words of {MAX_WORD_LENGTH} characters")
         _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
         _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
@@ -132,7 +142,8 @@ class Site:
         """Read what `to_json` wrote; fields of a newer version are left out."""
         known = {f.name for f in fields(cls)}
         record = {name: value for name, value in json.loads(text).items() if name in known}
-        return cls(**record | {"coral_secrets": tuple(record.get("coral_secrets", ()))})
+        lists = ("coral_secrets", "block_words", "allow_words")
+        return cls(**record | {name: tuple(record.get(name, ())) for name in lists})
 
 
 def _require(condition: bool, field_name: str, expected: str) -> None:
