@@ -229,6 +229,10 @@ class Registry:
         names = [path.name for path in self.root.iterdir() if path.is_dir()]
         return sorted(filter(_VERSION.fullmatch, names), key=_age)
 
+    def has_current(self) -> bool:
+        """Say whether a version has been promoted."""
+        return (self.root / "CURRENT").exists()
+
     def current(self) -> str:
         """Return the version in use.
 
@@ -314,7 +318,7 @@ class Registry:
                 stack.pop()
             elif stack[-1:] != [version]:
                 stack.append(version)
-        if (self.root / "CURRENT").exists() and stack[-1:] != [self.current()]:
+        if self.has_current() and stack[-1:] != [self.current()]:
             stack.append(self.current())
         return stack
 

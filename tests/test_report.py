@@ -77,6 +77,17 @@ def test_a_card_of_permissive_text_says_so(artifact: Artifact) -> None:
     )
 
 
+def test_the_card_compares_with_the_version_in_use(artifact: Artifact) -> None:
+    metrics = artifact.manifest["metrics"]
+    worse = {"sample test": metrics["sample test"] | {"auc": 0.5}, "other rows": {"auc": 0.9}}
+    beside = {"version": "2020.01.01-1", "metrics": worse}
+    card = model_card(dict(artifact.manifest) | {"beside": beside})
+    assert "## Beside 2020.01.01-1" in card
+    auc = metrics["sample test"]["auc"]["value"]
+    assert f"| sample test | auc | 0.500 | {auc:.3f} | {auc - 0.5:+.3f} |" in card
+    assert "other rows" not in card
+
+
 class Page(HTMLParser):
     """What a browser would find on a page."""
 

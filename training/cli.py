@@ -211,7 +211,7 @@ def list_versions(root: Path) -> None:
     """List every version with its main figures; the star marks the one in use."""
     registry = Registry(root)
     versions = registry.versions()
-    current = registry.current() if (root / "CURRENT").exists() else ""
+    current = registry.current() if registry.has_current() else ""
     if not versions:
         click.echo(f"no artefact in {root}")
         return

@@ -135,6 +135,9 @@ def release(
         "libraries": _libraries(),
         "evaluation": figures,
     }
+    if registry.has_current():
+        used = registry.manifest(registry.current())
+        manifest["beside"] = {key: used.get(key, {}) for key in ("version", "metrics")}
     return registry.save(classifier, manifest, model_card)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.registry import TOLERANCES
 from training.evaluation import BENCHMARKS, NEWS_RECALL
 
 if TYPE_CHECKING:
@@ -120,6 +121,12 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     ]
     for title, table in tables(manifest["evaluation"]).items():
         sections += [f"## {title}", *_explained(title), _markdown(table)]
+    if "beside" in manifest:
+        used = manifest["beside"]
+        sections += [
+            f"## Beside {used['version']}, in use when this was fitted",
+            _markdown(_comparison_table(manifest["metrics"], used["metrics"])),
+        ]
     sections += [
         "## What it gets wrong",
         *_bullets((*_weakest(manifest["evaluation"]), *_LIMITS)),
@@ -297,6 +304,24 @@ def _identity_table(groups: Mapping[str, Any]) -> Table:
         for group, terms in groups.items()
         for term, m in terms.items()
     ]
+
+
+def _comparison_table(new: Mapping[str, Any], old: Mapping[str, Any]) -> Table:
+    """Show what changed on the rows that both were measured on."""
+    rows: list[Sequence[str]] = []
+    for benchmark in new:
+        before = old.get(benchmark, {})
+        if before.get("sha256") != new[benchmark].get("sha256"):
+            continue
+        for metric in TOLERANCES:
+            if metric in before and metric in new[benchmark]:
+                was, now = (_alone(m[metric]) for m in (before, new[benchmark]))
+                rows.append((benchmark, metric, f"{was:.3f}", f"{now:.3f}", f"{now - was:+.3f}"))
+    return ("benchmark", "figure", "then", "now", "change"), rows
+
+
+def _alone(figure: Any) -> float:
+    return float(figure["value"] if isinstance(figure, Mapping) else figure)
 
 
 def _points_table(points: Mapping[str, Any]) -> Table:
