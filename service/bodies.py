@@ -61,6 +61,16 @@ def is_visible(text: str) -> bool:
     )
 
 
+def valid_unicode(text: str) -> str:
+    """Refuse lone surrogates, which JSON can write and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        message = "must be valid Unicode, without lone surrogates"
+        raise PydanticCustomError("surrogate", message) from None
+    return text
+
+
 def _printable(text: str) -> str:
     if "\0" in text:
         raise PydanticCustomError("nul", "must not contain the character NUL")
@@ -105,19 +115,20 @@ def _timestamp(text: str) -> str:
     return _printable(text)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
-Line = Annotated[str, Field(max_length=1_000), AfterValidator(_printable)]
-Name = Annotated[str, Field(max_length=512), AfterValidator(_printable)]
-Url = Annotated[str, Field(max_length=2_048), AfterValidator(_web_address)]
+Unicode = Annotated[str, AfterValidator(valid_unicode)]
+Id = Annotated[Unicode, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Line = Annotated[Unicode, Field(max_length=1_000), AfterValidator(_printable)]
+Name = Annotated[Unicode, Field(max_length=512), AfterValidator(_printable)]
+Url = Annotated[Unicode, Field(max_length=2_048), AfterValidator(_web_address)]
 Text = Annotated[
-    str,
+    Unicode,
     Field(min_length=1, description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8; not blank."),
     AfterValidator(_comment_text),
 ]
-ParentText = Annotated[str, AfterValidator(_parent_text)]
+ParentText = Annotated[Unicode, AfterValidator(_parent_text)]
 Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the one tuple of labels
 Timestamp = Annotated[
-    str,
+    Unicode,
     Field(max_length=64, description="A time with its zone, ISO 8601; empty for unknown."),
     AfterValidator(_timestamp),
 ]
@@ -188,17 +199,18 @@ def _few_enough(value: Any) -> Any:
     return value
 
 
-_ONE, _MANY = "(one)", "(many)"  # told apart by shape; no part of a field's path
+# Alternatives that are told apart by their shape; their names are no part of a field's path.
+ONE, MANY, PARTS = SHAPES = "(one)", "(many)", "(parts)"
 
 ScoreBody = Annotated[
-    Annotated[ScoredComment, Tag(_ONE)]
+    Annotated[ScoredComment, Tag(ONE)]
     | Annotated[
         list[ScoredComment],
         Field(min_length=1, max_length=MAX_COMMENTS),
         BeforeValidator(_few_enough),
-        Tag(_MANY),
+        Tag(MANY),
     ],
-    Discriminator(lambda value: _MANY if isinstance(value, list) else _ONE),
+    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
 ]
 
 
@@ -230,7 +242,7 @@ class DecisionRequest(Body):
     request_id: Id = Field(description="Chosen by the client; the same again: the same answer.")
     labels: Annotated[list[Label], Field(max_length=len(LABELS))] = []
     reason: Line = ""
-    note: Annotated[str, Field(max_length=4_000), AfterValidator(_printable)] = ""
+    note: Annotated[Unicode, Field(max_length=4_000), AfterValidator(_printable)] = ""
 
     def to_draft(self) -> Decision:
         """Return the same decision in the words of the queue."""
@@ -243,7 +255,7 @@ class DecisionsQuery(Body):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    after: Annotated[str, Field(max_length=64)] = "0"
+    after: Annotated[Unicode, Field(max_length=64)] = "0"
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
@@ -355,12 +367,10 @@ def _field_error(detail: ErrorDetails) -> FieldError:
         message = "must be an object"
     if detail["type"] == "extra_forbidden":
         message = "is not a field of this request"
-    if detail["type"] == "string_unicode":
-        message = "must be valid Unicode, without lone surrogates"
     return FieldError(_path(detail["loc"]), message)
 
 
 def _path(loc: Sequence[str | int]) -> str:
-    named = [part for part in loc if part not in (_ONE, _MANY)]
+    named = [part for part in loc if part not in SHAPES]
     parts = [f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in named]
     return "".join(parts).removeprefix(".")

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bodies import MAX_TEXT_BYTES, is_visible, read_json, validate
+from service.bodies import MAX_TEXT_BYTES, Unicode, is_visible, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
 from service.coral_loop import coral_comment_id, plain_text, rejection_code
@@ -46,8 +46,8 @@ class Message(BaseModel):
 class CommentMessage(Message):
     """The comment; Coral gives it an id only after the phase."""
 
-    body: str
-    parent_id: str | None = Field(None, alias="parentID")
+    body: Unicode
+    parent_id: Unicode | None = Field(None, alias="parentID")
 
 
 class AuthorMessage(Message):
@@ -61,7 +61,7 @@ class StoryMessage(Message):
     """What it is about."""
 
     id: str = Field(pattern=_ID)
-    url: str = ""
+    url: Unicode = ""
 
 
 class PhaseRequest(Message):

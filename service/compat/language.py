@@ -36,9 +36,8 @@ _TAGS = {
 
 # Digits that stand for Arabic letters, inside a Latin word: 2 hamza, 3 ain, 5 kha, 7 hah, 8 qaf or
 # ghain, 9 sad or qaf. Source: Yaghan, "Arabizi: a contemporary style of Arabic slang", 2008.
-_ARABIZI_WORD = re.compile(
-    r"(?<![\w-])(?=[a-zA-Z']*[a-zA-Z])[235789]?[a-zA-Z']+[235789]+[a-zA-Z']*"
-)
+_ARABIZI_DIGITS = frozenset("235789")
+_WORD = re.compile(r"[A-Za-z0-9']+")
 
 _SENTENCE = re.compile(
     r"\S.*?(?:[.!?\N{ARABIC QUESTION MARK}\N{ARABIC FULL STOP}\N{HORIZONTAL ELLIPSIS}]+"
@@ -58,9 +57,15 @@ def detect(text: str) -> list[str]:
     """
     counts = Counter(_tag(letter) for letter in text if letter.isalpha())
     tags = [tag for tag, _ in counts.most_common()]
-    if LATIN in tags and _ARABIZI_WORD.search(text):
+    if LATIN in tags and any(map(_is_arabizi, _WORD.findall(text))):
         tags[tags.index(LATIN)] = ARABIZI
     return tags
+
+
+def _is_arabizi(word: str) -> bool:
+    digits = {character for character in word if character.isdigit()}
+    n_letters = sum(map(str.isalpha, word))
+    return bool(digits) and digits <= _ARABIZI_DIGITS and n_letters >= 3
 
 
 @functools.lru_cache(maxsize=4096)

@@ -17,7 +17,16 @@ from pydantic_core import PydanticCustomError
 from werkzeug.exceptions import HTTPException
 
 from service import errors
-from service.bodies import MAX_COMMENTS, MAX_TEXT_BYTES, read_json, validate
+from service.bodies import (
+    MANY,
+    MAX_COMMENTS,
+    MAX_TEXT_BYTES,
+    ONE,
+    PARTS,
+    Unicode,
+    read_json,
+    validate,
+)
 from service.callers import bearer_key, raw_body, services, site_of
 from service.compat.answers import as_json
 from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
@@ -75,7 +84,7 @@ def _short_enough(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_short_enough)]
+Text = Annotated[Unicode, AfterValidator(_short_enough)]
 
 
 class TextPart(BaseModel):
@@ -89,16 +98,16 @@ class TextPart(BaseModel):
 
 def _shape(value: Any) -> str:
     if not isinstance(value, list):
-        return "(one)"
-    return "(parts)" if value and isinstance(value[0], dict) else "(many)"
+        return ONE
+    return PARTS if value and isinstance(value[0], dict) else MANY
 
 
 Many = Field(min_length=1, max_length=MAX_COMMENTS)
 
 Input = Annotated[
-    Annotated[Text, Tag("(one)")]
-    | Annotated[list[Text], Many, Tag("(many)")]
-    | Annotated[list[TextPart], Many, Tag("(parts)")],
+    Annotated[Text, Tag(ONE)]
+    | Annotated[list[Text], Many, Tag(MANY)]
+    | Annotated[list[TextPart], Many, Tag(PARTS)],
     Discriminator(_shape),
 ]
 
@@ -109,7 +118,7 @@ class ModerationRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input: Input
-    model: Annotated[str, Field(max_length=256)] | None = None
+    model: Annotated[Unicode, Field(max_length=256)] | None = None
 
     def comments(self) -> list[list[str]]:
         """Return the texts of each comment."""

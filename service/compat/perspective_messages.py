@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from service.bodies import Unicode
+
 
 class Message(BaseModel):
     """A protocol buffer message in JSON: camelCase or snake_case, null for unset."""
@@ -39,16 +41,16 @@ def _number(value: Any) -> Any:
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 Integer = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 TextType = Annotated[
-    str, Field(json_schema_extra={"enum": ["TEXT_TYPE_UNSPECIFIED", "PLAIN_TEXT", "HTML"]})
+    Unicode, Field(json_schema_extra={"enum": ["TEXT_TYPE_UNSPECIFIED", "PLAIN_TEXT", "HTML"]})
 ]
 SCORE_TYPES = ["SCORE_TYPE_UNSPECIFIED", "PROBABILITY", "STD_DEV_SCORE", "PERCENTILE", "RAW"]
-ScoreType = Annotated[str, Field(json_schema_extra={"enum": SCORE_TYPES})]
+ScoreType = Annotated[Unicode, Field(json_schema_extra={"enum": SCORE_TYPES})]
 
 
 class TextEntry(Message):
     """A text."""
 
-    text: str = ""
+    text: Unicode = ""
     type: TextType = "TEXT_TYPE_UNSPECIFIED"
 
 
@@ -100,23 +102,23 @@ class AnalyzeCommentRequest(Message):
 
     comment: TextEntry = TextEntry()
     context: Context = Context()
-    requested_attributes: dict[str, AttributeParameters] = {}
+    requested_attributes: dict[Unicode, AttributeParameters] = {}
     span_annotations: bool = False
-    languages: list[str] = []
+    languages: list[Unicode] = []
     do_not_store: bool = False
-    client_token: str = ""
-    session_id: str = ""
-    community_id: str = ""
+    client_token: Unicode = ""
+    session_id: Unicode = ""
+    community_id: Unicode = ""
     drop_unsupported_attributes: bool = False
 
 
 class AnalyzeCommentResponse(Message):
     """Its scores."""
 
-    attribute_scores: dict[str, AttributeScores] = {}
-    languages: list[str] = []
-    detected_languages: list[str] = []
-    client_token: str = ""
+    attribute_scores: dict[Unicode, AttributeScores] = {}
+    languages: list[Unicode] = []
+    detected_languages: list[Unicode] = []
+    client_token: Unicode = ""
 
 
 class SuggestCommentScoreRequest(Message):
@@ -124,16 +126,16 @@ class SuggestCommentScoreRequest(Message):
 
     comment: TextEntry = TextEntry()
     context: Context = Context()
-    attribute_scores: dict[str, AttributeScores] = {}
-    languages: list[str] = []
-    community_id: str = ""
-    client_token: str = ""
-    session_id: str = ""
+    attribute_scores: dict[Unicode, AttributeScores] = {}
+    languages: list[Unicode] = []
+    community_id: Unicode = ""
+    client_token: Unicode = ""
+    session_id: Unicode = ""
 
 
 class SuggestCommentScoreResponse(Message):
     """That it was heard."""
 
-    client_token: str = ""
-    detected_languages: list[str] = []
-    requested_languages: list[str] = []
+    client_token: Unicode = ""
+    detected_languages: list[Unicode] = []
+    requested_languages: list[Unicode] = []

@@ -1,0 +1,513 @@
+"""Perspective's format, with Google's own client and with what its other clients send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from googleapiclient import discovery  # type: ignore[import-untyped]
+from googleapiclient.errors import HttpError  # type: ignore[import-untyped]
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from conftest import SAMPLE_COMMENTS
+from models.registry import Artifact
+from models.schema import read_comments
+from service.compat.perspective import ATTRIBUTES, NOT_MEASURED, at_least_two
+from service.feedback import Feedback
+from service.sites import Site, Sites
+
+HELLO = "مرحبا"  # "hello"
+ANALYZE = "/v1alpha1/comments:analyze"
+SUGGEST = "/v1alpha1/comments:suggestscore"
+SIX = ("TOXICITY", "SEVERE_TOXICITY", "INSULT", "PROFANITY", "IDENTITY_ATTACK", "THREAT")
+
+Post = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def post(client: FlaskClient, api_key: str) -> Post:
+    """Post JSON as Perspective's clients do."""
+
+    def post(body: Any, path: str = ANALYZE, query: str = "") -> TestResponse:
+        return client.post(f"{path}?key={api_key}{query}", json=body)
+
+    return post
+
+
+@pytest.fixture
+def analyze(post: Post) -> Callable[..., dict[str, Any]]:
+    """Analyze a text and return the answer."""
+
+    def analyze(text: str, *attributes: str, **more: Any) -> dict[str, Any]:
+        wanted: dict[str, object] = {name: {} for name in attributes or ("TOXICITY",)}
+        answer = post({"comment": {"text": text}, "requestedAttributes": wanted} | more)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] | None = answer.json
+        assert found is not None
+        return found
+
+    return analyze
+
+
+@pytest.fixture(scope="session")
+def abusive(artifact: Artifact) -> str:
+    """The sample comment that the artefact finds most toxic."""
+    samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
+    column = artifact.classifier.labels_.index("toxicity")
+    return samples[artifact.classifier.predict_proba(samples)[:, column].argmax()]
+
+
+def refused(answer: TestResponse, kind: str | None = None) -> str:
+    """Check that an answer is an error as Google words it; return its message."""
+    assert answer.content_type == "application/json; charset=UTF-8"
+    assert answer.json is not None
+    error = answer.json["error"]
+    assert error["code"] == answer.status_code
+    if kind is not None:
+        assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
+        detail = error["details"][0]
+        assert detail["@type"] == "type.googleapis.com/google.commentanalyzer.v1alpha1.Error"
+        assert detail["errorType"] == kind
+    message: str = error["message"]
+    return message
+
+
+# Google's own client
+
+
+@pytest.fixture
+def google(server: str, api_key: str) -> Any:
+    """The official sample, with one line changed: where the description of the API is."""
+    with discovery.build(
+        "commentanalyzer",
+        "v1alpha1",
+        developerKey=api_key,
+        discoveryServiceUrl=f"{server}/$discovery/rest?version=v1alpha1",
+        static_discovery=False,
+    ) as client:
+        yield client
+
+
+def test_googles_client_works_unmodified_at_our_address(
+    google: Any, server: str, api_key: str, abusive: str
+) -> None:
+    body = {
+        "comment": {"text": abusive},
+        "requestedAttributes": {"TOXICITY": {}, "INSULT": {"scoreThreshold": 0.0}},
+        "languages": ["ar"],
+        "doNotStore": True,
+        "clientToken": "c-17",
+    }
+    answer = google.comments().analyze(body=body).execute()
+    assert list(answer) == ["attributeScores", "languages", "detectedLanguages", "clientToken"]
+    assert answer["clientToken"] == "c-17"
+    summary = answer["attributeScores"]["TOXICITY"]["summaryScore"]
+    ours = httpx.post(
+        f"{server}/v1/score",
+        json={"text": abusive},
+        headers={"Authorization": f"Bearer {api_key}"},
+    ).json()
+    assert summary["type"] == "PROBABILITY"
+    assert summary["value"] == pytest.approx(ours["scores"]["toxicity"], abs=1e-6)
+
+
+def test_googles_client_can_send_feedback(google: Any) -> None:
+    body = {
+        "comment": {"text": HELLO},
+        "attributeScores": {"TOXICITY": {"summaryScore": {"value": 0}}},
+        "clientToken": "comment-53922",
+    }
+    answer = google.comments().suggestscore(body=body).execute()
+    assert answer == {"detectedLanguages": ["ar"], "clientToken": "comment-53922"}
+
+
+def test_googles_client_raises_its_own_error_with_our_message(google: Any) -> None:
+    with pytest.raises(HttpError) as caught:
+        google.comments().analyze(body={"comment": {"text": " "}}).execute()
+    assert caught.value.resp.status == 400
+    assert caught.value.reason == "Comment must be non-empty."
+    assert caught.value.error_details[0]["errorType"] == "COMMENT_EMPTY"
+
+
+def test_the_description_names_what_the_methods_take(client: FlaskClient) -> None:
+    described = client.get("/$discovery/rest?version=v1alpha1&key=whatever").json
+    assert described is not None
+    assert described["rootUrl"] == "http://localhost/"
+    methods = described["resources"]["comments"]["methods"]
+    assert methods["analyze"]["path"] == "v1alpha1/comments:analyze"
+    asked = described["schemas"]["AnalyzeCommentRequest"]["properties"]
+    assert asked["requestedAttributes"]["additionalProperties"] == {"$ref": "AttributeParameters"}
+    assert asked["dropUnsupportedAttributes"] == {"type": "boolean"}
+    score = described["schemas"]["Score"]["properties"]
+    assert score["value"] == {"type": "number", "format": "float"}
+    assert "PROBABILITY" in score["type"]["enum"]
+
+
+def test_the_description_gives_the_public_address_where_there_is_one(app: Flask) -> None:
+    services = app.extensions["hakam"]
+    settings = replace(services.settings, public_url="https://hakam.example")
+    app.extensions["hakam"] = replace(services, settings=settings)
+    described = app.test_client().get("/$discovery/rest").json
+    assert described is not None
+    assert described["rootUrl"] == "https://hakam.example/"
+
+
+# Scores
+
+
+def test_the_answer_has_the_recorded_shape(analyze: Callable[..., dict[str, Any]]) -> None:
+    answer = analyze(HELLO, "TOXICITY", clientToken="t")
+    scores = answer["attributeScores"]["TOXICITY"]
+    assert scores == {
+        "spanScores": [{"begin": 0, "end": 5, "score": scores["summaryScore"]}],
+        "summaryScore": {"value": scores["summaryScore"]["value"], "type": "PROBABILITY"},
+    }
+    assert (answer["languages"], answer["detectedLanguages"]) == (["ar"], ["ar"])
+    assert "clientToken" not in analyze(HELLO)
+
+
+def test_the_six_attributes_and_their_aliases_are_served(
+    analyze: Callable[..., dict[str, Any]],
+) -> None:
+    aliases = [f"{name}_EXPERIMENTAL" for name in SIX]
+    scores = analyze(HELLO, *SIX, *aliases)["attributeScores"]
+    assert set(scores) == {*SIX, *aliases}
+    for name in SIX:
+        assert scores[name] == scores[f"{name}_EXPERIMENTAL"]
+
+
+def test_a_score_below_the_threshold_is_left_out(post: Post) -> None:
+    wanted = {"TOXICITY": {"scoreThreshold": 0}, "INSULT": {"scoreThreshold": 0.9999999}}
+    answer = post({"comment": {"text": HELLO}, "requestedAttributes": wanted}).json
+    assert answer is not None
+    assert set(answer["attributeScores"]) == {"TOXICITY"}
+
+
+def test_sentences_are_scored_by_themselves_at_utf_16_offsets(
+    analyze: Callable[..., dict[str, Any]], abusive: str
+) -> None:
+    text = f"\N{GRINNING FACE}\N{ARABIC TATWEEL} {HELLO}.  {abusive}"
+    first, *others = analyze(text, spanAnnotations=True)["attributeScores"]["TOXICITY"][
+        "spanScores"
+    ]
+    assert (first["begin"], first["end"]) == (0, 10)  # the emoji counts twice
+    units = text.encode("utf-16-le")
+    parts = [units[2 * one["begin"] : 2 * one["end"]].decode("utf-16-le") for one in others]
+    assert " ".join(parts).split() == abusive.split()
+    for part, one in zip(parts, others, strict=True):
+        alone = analyze(part)["attributeScores"]["TOXICITY"]["summaryScore"]["value"]
+        assert one["score"]["value"] == pytest.approx(alone, abs=1e-6)
+
+
+def test_the_example_of_the_documents_has_its_spans(
+    analyze: Callable[..., dict[str, Any]],
+) -> None:
+    text = "This is the first one it has it. And this is the second."
+    spans = analyze(text, spanAnnotations=True)["attributeScores"]["TOXICITY"]["spanScores"]
+    assert [(one["begin"], one["end"]) for one in spans] == [(0, 32), (33, 56)]
+
+
+@pytest.mark.parametrize("languages", [["en"], ["om"], ["ar"], ["ar-AE"], ["fr", "de"]])
+def test_the_language_goes_by_the_script_whatever_the_client_says(
+    analyze: Callable[..., dict[str, Any]], languages: list[str]
+) -> None:
+    answer = analyze(HELLO, languages=languages)
+    assert (answer["languages"], answer["detectedLanguages"]) == (languages, ["ar"])
+    scores = answer["attributeScores"]
+    assert scores == analyze(HELLO)["attributeScores"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [("ya 7mar enta", ["ar-Latn"]), ("hello", ["und-Latn"]), ("مرحبا hello", ["ar", "und-Latn"])],
+)
+def test_text_in_latin_letters_is_scored(
+    analyze: Callable[..., dict[str, Any]], text: str, tags: list[str]
+) -> None:
+    answer = analyze(text)
+    assert sorted(answer["detectedLanguages"]) == sorted(tags)
+    assert answer["attributeScores"]
+
+
+def test_severe_toxicity_that_was_not_learned_is_two_or_more_of_the_others() -> None:
+    assert at_least_two([0.9, 0.9, 0.0, 0.0]) == pytest.approx(0.81)
+    assert at_least_two([1.0, 0.0, 0.0, 0.0]) == 0.0
+
+
+# Errors
+
+
+BOTH_CONTEXTS = (
+    "Context can have either entries or article_and_parent_comment, but both fields were populated."
+)
+
+
+def request_of(**changes: Any) -> dict[str, Any]:
+    return {"comment": {"text": HELLO}, "requestedAttributes": {"TOXICITY": {}}} | changes
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (request_of(comment={}), "COMMENT_EMPTY", "Comment must be non-empty."),
+        (
+            request_of(comment={"text": "\N{ZERO WIDTH JOINER}"}),
+            "COMMENT_EMPTY",
+            "Comment must be non-empty.",
+        ),
+        (
+            request_of(comment={"text": "\N{ARABIC LETTER BEH}" * 10_241}),
+            "COMMENT_TOO_LONG",
+            "Comment text too long.",
+        ),
+        (
+            request_of(requestedAttributes={}),
+            "NO_REQUESTED_ATTRIBUTES",
+            "Missing requested_attributes",
+        ),
+        (
+            request_of(requestedAttributes={"RUDENESS": {}}),
+            "INVALID_REQUEST",
+            "Unknown requested attribute: RUDENESS",
+        ),
+        (
+            request_of(requestedAttributes={"TOXICITY": {"scoreType": "RAW"}}),
+            "INVALID_REQUEST",
+            "Requested score type RAW is not supported by attribute TOXICITY",
+        ),
+        (
+            request_of(comment={"text": HELLO, "type": "HTML"}),
+            "INVALID_REQUEST",
+            "Currently, only 'PLAIN_TEXT' comments are supported",
+        ),
+        (
+            request_of(comment={"text": HELLO, "type": "PDF"}),
+            "INVALID_REQUEST",
+            "Unknown text type",
+        ),
+        (
+            request_of(context={"entries": [{"text": "x"}], "articleAndParentComment": {}}),
+            "INVALID_REQUEST",
+            BOTH_CONTEXTS,
+        ),
+        (
+            request_of(comment={"text": "!?"}),
+            "LANGUAGE_DETECTION_FAILED",
+            "Unable to detect language",
+        ),
+    ],
+)
+def test_what_perspective_refuses_is_refused_in_its_words(
+    post: Post, body: dict[str, Any], kind: str, message: str
+) -> None:
+    assert refused(post(body), kind) == message
+
+
+@pytest.mark.parametrize(
+    ("languages", "side", "tags"),
+    [([], "detectedLanguages", ["he"]), (["iw"], "requestedLanguages", ["iw"])],
+)
+def test_a_script_that_is_not_measured_is_refused_by_attribute(
+    post: Post, languages: list[str], side: str, tags: list[str]
+) -> None:
+    answer = post(request_of(comment={"text": "\N{HEBREW LETTER ALEF}"}, languages=languages))
+    message = refused(answer, "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE")
+    assert message == f"Attribute TOXICITY does not support request languages: {tags[0]}"
+    detail = answer.json["error"]["details"][0]  # type: ignore[index]
+    assert detail["languageNotSupportedByAttributeError"] == {side: tags, "attribute": "TOXICITY"}
+
+
+@pytest.mark.parametrize("name", sorted(NOT_MEASURED))
+def test_an_attribute_that_is_not_measured_can_be_dropped(post: Post, name: str) -> None:
+    body = request_of(requestedAttributes={"TOXICITY": {}, name: {}})
+    refused(post(body), "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE")
+    answer = post(body | {"dropUnsupportedAttributes": True}).json
+    assert answer is not None
+    assert set(answer["attributeScores"]) == {"TOXICITY"}
+
+
+def test_an_unknown_attribute_can_be_dropped_too(post: Post) -> None:
+    body = request_of(requestedAttributes={"RUDENESS": {}}, dropUnsupportedAttributes=True)
+    assert post(body).json["attributeScores"] == {}  # type: ignore[index]
+
+
+def test_no_attribute_is_both_measured_and_not() -> None:
+    assert not NOT_MEASURED & set(ATTRIBUTES)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"comment": {"text": 7}},
+        {"comment": {"text": "\ud800"}},
+        {"comment": "x"},
+        {"comments": {}},
+        [],
+        request_of(requestedAttributes=["TOXICITY"]),
+        request_of(requestedAttributes={"TOXICITY": {"scoreThreshold": "high"}}),
+        request_of(doNotStore="yes"),
+        request_of(languages="ar"),
+    ],
+)
+def test_a_message_that_is_none_is_refused_by_field(post: Post, body: Any) -> None:
+    answer = post(body)
+    assert refused(answer).startswith("Invalid JSON payload received.")
+    assert answer.json["error"]["details"][0]["fieldViolations"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"a": NaN}', b"\xff", b"[" * 100_000])
+def test_a_body_that_is_not_json_is_refused(client: FlaskClient, api_key: str, raw: bytes) -> None:
+    answer = client.post(f"{ANALYZE}?key={api_key}", data=raw, content_type="application/json")
+    assert refused(answer).startswith("Invalid JSON payload received.")
+    assert answer.status_code == 400
+
+
+def test_hostile_names_come_back_without_markup(post: Post) -> None:
+    answer = post(request_of(requestedAttributes={"<script>alert(1)</script>": {}}))
+    assert b"<" not in answer.data
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_body_beyond_all_bounds_is_refused(post: Post) -> None:
+    assert "exceeds the limit" in refused(post(request_of(sessionId="x" * 9_000_000)))
+
+
+def test_a_context_entry_has_a_limit_of_its_own(post: Post) -> None:
+    body = request_of(context={"entries": [{"text": "x" * 1_048_577}]})
+    refused(post(body), "INVALID_REQUEST")
+
+
+# Keys, parameters, spellings
+
+
+@pytest.mark.parametrize("path", [ANALYZE, "/comments:analyze", "/v1alpha1/comments%3Aanalyze"])
+def test_the_method_is_found_with_and_without_its_prefix(post: Post, path: str) -> None:
+    assert post(request_of(), path).status_code == 200
+
+
+def test_parameters_that_change_nothing_are_accepted(post: Post) -> None:
+    query = "&alt=json&fields=x&prettyPrint=false&quotaUser=u&callback=f&%24.xgafv=2&uploadType=m"
+    answer = post(request_of(), query=query)
+    assert answer.status_code == 200
+    assert answer.content_type == "application/json; charset=UTF-8"
+
+
+def test_the_key_may_come_in_a_header(client: FlaskClient, api_key: str) -> None:
+    for headers in ({"X-Goog-Api-Key": api_key}, {"Authorization": f"Bearer {api_key}"}):
+        assert client.post(ANALYZE, json=request_of(), headers=headers).status_code == 200
+
+
+def test_a_wrong_key_and_no_key_are_refused_as_google_does(
+    client: FlaskClient, api_key: str
+) -> None:
+    wrong = client.post(f"{ANALYZE}?key=AIza", json=request_of())
+    assert wrong.status_code == 400
+    assert refused(wrong) == "API key not valid. Please pass a valid API key."
+    missing = client.post(ANALYZE, json=request_of())
+    assert missing.status_code == 403
+    assert "unregistered callers" in refused(missing)
+
+
+def test_names_may_be_in_snake_case_and_unset_fields_null(post: Post) -> None:
+    body = {
+        "comment": {"text": HELLO, "type": None},
+        "requested_attributes": {"TOXICITY": None},
+        "context": None,
+        "client_token": "t",
+    }
+    answer = post(body)
+    assert answer.status_code == 200
+    assert answer.json["clientToken"] == "t"  # type: ignore[index]
+
+
+def test_a_site_over_its_quota_gets_googles_answer(client: FlaskClient, redis: Redis) -> None:
+    key = Sites(redis).add(Site("busy", requests_per_minute=1))
+    answers = [client.post(f"{ANALYZE}?key={key}", json=request_of()) for _ in range(5)]
+    refused_ones = [answer for answer in answers if answer.status_code == 429]
+    assert refused_ones
+    answer = refused_ones[0]
+    assert refused(answer).startswith(
+        "Quota exceeded for quota metric 'Analysis requests (AnalyzeComment)' and limit"
+    )
+    assert answer.json is not None
+    info = answer.json["error"]["details"][0]
+    assert answer.json["error"]["status"] == "RESOURCE_EXHAUSTED"
+    assert info["reason"] == "RATE_LIMIT_EXCEEDED"
+    assert info["metadata"]["quota_limit"] == "AnalyzeRequestsPerMinutePerProject"
+    assert info["metadata"]["quota_limit_value"] == "1"
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+# What stays behind
+
+
+def test_analyze_leaves_nothing_behind(post: Post, redis: Redis, abusive: str) -> None:
+    before = sorted(redis.scan_iter())
+    post(request_of(comment={"text": abusive}))
+    assert sorted(redis.scan_iter()) == before
+
+
+def test_a_site_may_have_what_it_analyzes_queued_unless_it_says_not_to_store(
+    post: Post, app: Flask, redis: Redis, site: Site, abusive: str
+) -> None:
+    Sites(redis).update(replace(site, queue_analyzed=True))
+    queue = app.extensions["hakam"].queue
+    post(request_of(comment={"text": abusive}, doNotStore=True))
+    assert queue.stats(site.id).pending == 0
+    for _ in range(2):
+        post(request_of(comment={"text": abusive}, clientToken="c-1"))
+    assert queue.stats(site.id).pending == 1
+
+
+def test_a_suggestion_is_site_feedback_and_no_decision(
+    post: Post, app: Flask, redis: Redis, site: Site
+) -> None:
+    body = {
+        "comment": {"text": HELLO},
+        "context": {"entries": [{"text": '{"url": "https://news.example/a-1"}'}]},
+        "attributeScores": {
+            "TOXICITY": {"summaryScore": {"value": 1}},
+            "INSULT": {"spanScores": [{"begin": 0, "end": 5, "score": {"value": "0.5"}}]},
+            "FLIRTATION": {"summaryScore": {"value": 1}},
+        },
+        "languages": ["en"],
+        "communityId": "Coral:https://news.example",
+        "clientToken": "comment:c-1",
+    }
+    answer = post(body, SUGGEST)
+    assert answer.json == {
+        "detectedLanguages": ["ar"],
+        "requestedLanguages": ["en"],
+        "clientToken": "comment:c-1",
+    }
+    ((_, comment),) = Feedback(redis).read(site.id)
+    assert (comment.id, comment.text, comment.source) == ("comment:c-1", HELLO, "site_feedback")
+    assert comment.labels == {"toxicity": 1.0, "insult": 0.5}
+    assert app.extensions["hakam"].queue.decisions(site.id) == []
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        {"RUDENESS": {"summaryScore": {"value": 1}}},
+        {"TOXICITY": {}},
+        {"TOXICITY": {"summaryScore": {"value": 2}}},
+        {"TOXICITY": {"summaryScore": {"value": 1, "type": "RAW"}}},
+        {"TOXICITY": {"spanScores": [{"score": {"value": 1}}]}},
+        {"TOXICITY": {"spanScores": [{"begin": 3, "end": 1, "score": {"value": 1}}]}},
+    ],
+)
+def test_a_malformed_suggestion_is_refused_and_not_stored(
+    post: Post, redis: Redis, site: Site, scores: Any
+) -> None:
+    refused(
+        post({"comment": {"text": HELLO}, "attributeScores": scores}, SUGGEST), "INVALID_REQUEST"
+    )
+    assert Feedback(redis).read(site.id) == []
