@@ -2,8 +2,8 @@
 
 Here is what all its pages share: who is logged in, the language, the protection against forged
 requests and injected script, and the sentence that each error of the product is told in. The pages
-themselves are modules of their own, each with one blueprint: :mod:`service.entrance` (log in),
-:mod:`service.desk` (the work).
+themselves are modules with one blueprint each: `entrance` (log in), `desk` (the work), `overview`,
+`search` (and bulk), `insight_pages`, `people`, `person` (one's own place), `site_settings`.
 
 :func:`init_app` binds all of it to an application whose ``extensions["hakam"]`` holds the parts of
 the product (sites, accounts, queue) and whose ``SECRET_KEY`` is set.
@@ -33,7 +33,17 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from models.errors import ModerationError
-from service import desk, entrance, insight_pages, overview, people, person, search, wording
+from service import (
+    desk,
+    entrance,
+    insight_pages,
+    overview,
+    people,
+    person,
+    search,
+    site_settings,
+    wording,
+)
 from service.access import Moderator, me, my_sites
 from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
 from service.errors import NotFound as NothingThere
@@ -55,8 +65,8 @@ HEADERS = {
 }
 
 bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
-for pages in (entrance.bp, person.bp, people.bp, overview.bp, search.bp, insight_pages.bp, desk.bp):
-    bp.register_blueprint(pages)
+for pages in (entrance, person, people, overview, search, insight_pages, site_settings, desk):
+    bp.register_blueprint(pages.bp)
 
 csrf = CSRFProtect()
 login_manager = LoginManager()

@@ -153,6 +153,13 @@ class Deliveries:
         """
         return sum(self._deliver_to(site) for site in self._listening())
 
+    def probe(self, site: Site) -> str:
+        """Send a signed ``webhook.test`` message; return what went wrong, or an empty string."""
+        now = datetime.now(UTC)
+        body = json.dumps({"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}})
+        trial = Delivery("", f"test-{int(now.timestamp() * 1000)}", {}, 1)
+        return self._post(site, trial, body, now)[1]
+
     # When an endpoint fails
 
     def endpoint(self, site_id: str) -> Endpoint:
@@ -212,9 +219,13 @@ class Deliveries:
                 return answer, failure
         if not (site.webhook_url and site.webhook_secret):
             return None, ""  # a site that only wants its comments in Coral dealt with
-        body = payload(delivery)
+        return self._post(site, delivery, payload(delivery), datetime.now(UTC))
+
+    def _post(
+        self, site: Site, delivery: Delivery, body: str, at: datetime
+    ) -> tuple[Answer | None, str]:
         try:
-            headers = signature(site, delivery, body, datetime.now(UTC))
+            headers = signature(site, delivery, body, at)
             answer = outbound.post(
                 self._client,
                 site.webhook_url,
@@ -246,7 +257,7 @@ class Deliveries:
 
 _TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
-_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "overturned")
+_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "overturned", "reply")
 
 
 def payload(delivery: Delivery) -> str:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -706,6 +707,110 @@ def test_a_bulk_decision_is_all_or_nothing_and_not_for_everybody(
     senior.post("/demo/bulk", item=items, **form)
     assert queue.stats("demo").decided == 0
     assert 'class="notice reject"' in senior.get("/demo/search?author_id=u1")
+
+
+# The site
+
+
+def settings_form(page: str) -> dict[str, str]:
+    """Fields of the settings form as the page shows them."""
+    fields = dict(re.findall(r'<input id="\w+" name="(\w+)"[^>]*? value="([^"]*)"', page))
+    return fields | dict(re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)<', page))
+
+
+def test_an_administrator_sets_what_a_site_wants(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    form = settings_form(admin.get("/demo/settings"))
+    form |= {
+        "review_insult": "0\N{ARABIC DECIMAL SEPARATOR}7",
+        "reject_threat": "0.99",
+        "target_minutes": "30",
+        "retention_days": "10",
+        "audit_share": "1.5",
+        "block_words": "one\r\n\r\ntwo\r\none",
+    }
+    admin.post("/demo/settings", action="preview", **form)
+    services: Services = app.extensions["hakam"]
+    assert services.sites.get("demo").review == {}, "a preview was stored"
+    admin.post("/demo/settings", action="save", **form)
+    assert admin.last.status_code == 303
+    site = services.sites.get("demo")
+    assert (site.review, site.reject) == ({"insult": 0.7}, {"threat": 0.99})
+    assert (site.time_target_seconds, site.retention_days, site.audit_share) == (1800, 10, 0.015)
+    assert site.block_words == ("one", "two")
+    assert settings_form(admin.get("/demo/settings"))["review_insult"] == "0.7"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("review_insult", "2"),
+        ("review_insult", "high"),
+        ("review_insult", "nan"),
+        ("retention_days", "0"),
+        ("retention_days", "inf"),
+        ("webhook_url", "ftp://example.org"),
+        ("allow_words", "x" * 101),
+    ],
+)
+def test_what_a_site_cannot_want_is_refused(
+    app: Flask, accounts: Accounts, api_key: str, field: str, value: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    page = admin.post("/demo/settings", action="save", **{field: value})
+    assert admin.last.status_code == 422
+    assert "complaint" in page
+
+
+def test_a_threshold_is_previewed_on_last_week(
+    app: Flask, accounts: Accounts, api_key: str, flag: Callable[..., str]
+) -> None:
+    accounts.save_preferences("layla", Preferences(language="en"))
+    services: Services = app.extensions["hakam"]
+    for score in (0.1, 0.1, 0.97):
+        services.tallies.count("demo", "review" if score > 0.5 else "approve", {"insult": score})
+    services.tallies.flush()
+    flag()
+    admin = Desk(app, "layla").log_in()
+    admin.press("reject", admin.open(), reason="insult")
+    sentence = unescape(admin.get("/demo/settings/preview?label=insult&threshold=0.9"))
+    assert "1 of last week's 3 comments would have been queued" in sentence
+    assert "rejected 100% of the 1" in sentence
+    admin.get("/demo/settings/preview?label=insult&threshold=7")
+    assert admin.last.status_code == 422
+
+
+def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_key: str) -> None:
+    admin = Desk(app, "layla").log_in()
+    page = admin.post("/demo/settings/key")
+    key = re.search(r"hk_demo_[\w-]{43}", page)
+    assert key
+    services: Services = app.extensions["hakam"]
+    assert services.sites.authenticate(key[0])
+    assert services.sites.authenticate(api_key), "the old key stopped at once"
+    assert key[0] not in admin.get("/demo/settings")
+
+
+def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_key: str) -> None:
+    admin = Desk(app, "layla").log_in()
+    services: Services = app.extensions["hakam"]
+    assert "whsec_" in admin.post("/demo/settings/webhook", action="secret")
+    site = services.sites.get("demo")
+    services.sites.update(replace(site, webhook_url="http://127.0.0.1:9/"))
+    admin.post("/demo/settings/webhook", action="test")
+    assert "private network" in admin.get("/demo/settings")
+
+
+def test_site_settings_are_for_administrators(app: Flask, accounts: Accounts, api_key: str) -> None:
+    senior = Desk(app, "omar").log_in()
+    for path in ("/demo/settings", "/demo/settings/preview?label=insult&threshold=0.5"):
+        senior.get(path)
+        assert senior.last.status_code == 403
+    for path in ("/demo/settings", "/demo/settings/key", "/demo/settings/webhook"):
+        senior.post(path)
+        assert senior.last.status_code == 403
 
 
 # Languages

@@ -128,3 +128,18 @@ if (live) {
     live.replaceChildren(...document.importNode(next.body, true).childNodes);
   };
 }
+
+// -- What a threshold would have meant ----------------------------------------------------------
+
+let asking;
+
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (!field.dataset.preview || !field.checkValidity()) return;
+  clearTimeout(asking);
+  asking = setTimeout(async () => {
+    const address = field.dataset.preview + "&threshold=" + (field.value || field.dataset.otherwise);
+    const answer = await fetch(address);
+    if (answer.ok) document.getElementById(field.getAttribute("aria-describedby")).textContent = await answer.text();
+  }, 150);
+});
