@@ -211,7 +211,11 @@ def free_port() -> int:
 
 def hakam(*words: str, environ: dict[str, str], **options: Any) -> subprocess.Popen[str]:
     """Start the command `hakam` with exactly the HAKAM_* variables of `environ`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HAKAM_")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HAKAM_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "service.cli", *words],
         env=inherited | environ,
