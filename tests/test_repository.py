@@ -44,9 +44,13 @@ FORBIDDEN_IMPORTS = {("service", "training"), ("training", "service")}
 REDIS_MODULES = {
     "accounts",
     "app",
+    "audit",
+    "bookkeeping",
     "cli",
+    "epoch",
     "errors",
     "private_redis",
+    "retention",
     "review_queue",
     "sites",
     "store",

@@ -1,0 +1,168 @@
+"""Commands about what was decided: forgetting it, proving it, reporting it, getting it back.
+
+Each takes the context's object, a function that connects to Redis, from the group `hakam`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from redis import Redis
+
+from models.schema import read_comments
+from service.agreement import agreement, calibration
+from service.audit import verify
+from service.reports import period_report, statements
+from service.retention import Retention
+from service.review_queue import ReviewQueue
+from service.sites import Sites
+from service.webhooks import Deliveries
+
+Connect = Callable[[], Redis]
+
+_site = click.argument("site_id", metavar="SITE")
+
+
+@click.command()
+@click.option("--site", "site_id", required=True, help="The site the author wrote on.")
+@click.option("--author", "author_id", required=True, help="The site's id of the author.")
+@click.pass_obj
+def erase(connect: Connect, site_id: str, author_id: str) -> None:
+    """Remove all that an author wrote; the facts of decisions stay."""
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        erased = Retention(redis, sites).erase(site_id, author_id)
+    click.echo(f"{erased.n_items} items erased, and {erased.n_answers} quotations in answers")
+
+
+@click.command()
+@click.pass_obj
+def forget(connect: Connect) -> None:
+    """Remove the texts that the sites' retention periods no longer allow.
+
+    `hakam webhooks` does this by itself, once an hour.
+    """
+    with connect() as redis:
+        n_forgotten = Retention(redis, Sites(redis)).sweep()
+    click.echo(f"{n_forgotten} forgotten")
+
+
+@click.group()
+def audit() -> None:
+    """Prove that what was decided is still what was written."""
+
+
+@audit.command("verify")
+@click.argument("site_ids", metavar="[SITE]...", nargs=-1)
+@click.option("--digest", default="", help="A digest noted earlier, which must be in the chain.")
+@click.pass_obj
+def verify_audit(connect: Connect, site_ids: tuple[str, ...], digest: str) -> None:
+    """Check the chain of the decisions; prints site, number of entries and last digest."""
+    with connect() as redis:
+        for site_id in site_ids or [site.id for site in Sites(redis).list()]:
+            Sites(redis).get(site_id)
+            verified = verify(redis, site_id, known_digest=digest)
+            click.echo(f"{site_id}\t{verified.n_entries}\t{verified.digest}")
+
+
+@click.group()
+def report() -> None:
+    """Report on what was decided."""
+
+
+_day = click.DateTime(["%Y-%m-%d"])
+
+
+@report.command("dsa")
+@_site
+@click.option("--from", "start", type=_day, required=True, help="First day, UTC.")
+@click.option("--to", "end", type=_day, required=True, help="Day after the last, UTC.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "csv", "statements"]),
+    default="json",
+    show_default=True,
+    help="Numbers of the period, or one statement of reasons a line.",
+)
+@click.pass_obj
+def report_dsa(connect: Connect, site_id: str, start: datetime, end: datetime, form: str) -> None:
+    """Write the period report, or the statements of reasons for the DSA Transparency Database."""
+    start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    with connect() as redis:
+        Sites(redis).get(site_id)
+        entries = ReviewQueue(redis).history(site_id, str(int(start.timestamp() * 1000)))
+        if form == "statements":
+            for statement in statements(site_id, entries):
+                if str(statement["application_date"]) < end.date().isoformat():
+                    click.echo(json.dumps(statement, ensure_ascii=False))
+            return
+        numbers = period_report(site_id, entries, start, end)
+    if form == "csv":
+        click.echo(numbers.to_csv(), nl=False)
+    else:
+        click.echo(json.dumps(numbers.to_dict(), ensure_ascii=False, indent=2))
+
+
+@report.command("agreement")
+@_site
+@click.pass_obj
+def report_agreement(connect: Connect, site_id: str) -> None:
+    """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
+    with connect() as redis:
+        Sites(redis).get(site_id)
+        entries = list(ReviewQueue(redis).history(site_id))
+    for found in (*agreement(entries), *calibration(entries)):
+        click.echo(json.dumps(asdict(found), ensure_ascii=False))
+
+
+@click.command()
+@_site
+@click.argument("export", type=click.Path(path_type=Path, allow_dash=True))
+@click.pass_obj
+def rebuild(connect: Connect, site_id: str, export: Path) -> None:
+    """Take decisions over from EXPORT (`hakam decisions export`) after Redis has lost them.
+
+    Then let the site send its open comments again: what was decided is not queued twice.
+    """
+    with connect() as redis:
+        Sites(redis).get(site_id)
+        queue = ReviewQueue(redis)
+        n_restored = queue.rebuild(site_id, read_comments(export))
+    click.echo(f"{n_restored} decisions restored")
+
+
+@click.command("dead")
+@_site
+@click.pass_obj
+def dead_letters(connect: Connect, site_id: str) -> None:
+    """List deliveries that were given up: decision, comment, action, when."""
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        letters = Deliveries(redis, sites).dead_letters(site_id, 1_000)
+    for letter in letters:
+        died = datetime.fromtimestamp(letter.died_at, UTC).isoformat("T", "seconds")
+        click.echo("\t".join([letter.decision_id, letter.comment_id, letter.action, died]))
+
+
+@click.command()
+@_site
+@click.pass_obj
+def replay(connect: Connect, site_id: str) -> None:
+    """Deliver what was given up, and use the webhook again if it was disabled."""
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        deliveries = Deliveries(redis, sites)
+        deliveries.enable(site_id)
+        n_replayed = 0
+        while n_more := deliveries.replay(site_id):
+            n_replayed += n_more
+    click.echo(f"{n_replayed} deliveries are due again")

@@ -1,0 +1,315 @@
+"""Whatever happens in whatever order, the queue does what a plain model of it does."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from conftest import redis_servers
+from service.audit import verify
+from service.errors import AlreadyDecided, Conflict, ItemNotFound, LeaseLost
+from service.policy import Verdict
+from service.private_redis import PrivateRedis
+from service.records import item_id_of
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.store import site_keys
+
+LEASE_SECONDS, SKIP_SECONDS, UNDO_SECONDS = 600, 1800, 900
+MODERATORS = st.sampled_from(["amal", "basma", "carim"])
+COMMENTS = st.sampled_from([f"c-{number}" for number in range(6)])
+TEXTS = st.sampled_from(["واحد", "اثنان"])  # "one", "two"
+
+
+@dataclass
+class Item:
+    """What the model knows of a comment."""
+
+    text: str
+    due: float
+    since: float
+    state: str = "pending"
+    version: int = 1
+    token: int = 0
+    holder: str = ""
+    expires: float = 0.0
+    n_abandoned: int = 0
+    decided: float = 0.0
+    decision: str = ""
+    request: str = ""
+    skipped: dict[str, float] = field(default_factory=dict)
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """All verbs against the model; the clock is stepped by shifting what Redis has stored."""
+
+    server: PrivateRedis
+    var: Path
+    redis: Redis
+
+    @initialize()
+    def empty(self) -> None:
+        self.redis.flushall()
+        self.queue = ReviewQueue(
+            self.redis,
+            lease_seconds=LEASE_SECONDS,
+            skip_seconds=SKIP_SECONDS,
+            undo_seconds=UNDO_SECONDS,
+        )
+        self.items: dict[str, Item] = {}
+        self.entries: list[tuple[str, str]] = []
+        self.n_requests = 0
+        self.now = 0.0  # of the model; the real clock moves by far less than one step
+
+    # What the model says
+
+    def expire(self) -> None:
+        for item in self.items.values():
+            if item.state == "leased" and item.expires <= self.now:
+                item.state, item.n_abandoned = "pending", item.n_abandoned + 1
+
+    def holds(self, item: Item, token: int) -> bool:
+        return item.state == "leased" and item.token == token and item.expires > self.now
+
+    def request(self) -> str:
+        self.n_requests += 1
+        return f"request-{self.n_requests}"
+
+    def held(self, comment_id: str, stale: int) -> tuple[Item | None, str, int]:
+        item = self.items.get(comment_id)
+        return item, item_id_of(comment_id), (item.token if item else 1) - stale
+
+    def refused(self, item: Item | None, verb: Callable[[], object]) -> None:
+        expected: type[Exception] = LeaseLost
+        if item is None:
+            expected = ItemNotFound
+        elif item.state == "decided":
+            expected = AlreadyDecided
+        with pytest.raises(expected):
+            verb()
+
+    # Verbs
+
+    @rule(comment_id=COMMENTS, text=TEXTS, score=st.sampled_from([0.2, 0.6, 0.9]))
+    def enqueue(self, comment_id: str, text: str, score: float) -> None:
+        verdict = Verdict("review", "insult", "text", score, "score", 1.0, "v1")
+        comment = Comment(id=comment_id, text=text, author_id="reader", article_id="article")
+        made = self.queue.enqueue("demo", comment, verdict, scores={"insult": score})
+        item = self.items.get(comment_id)
+        new = item is None or item.text != text or item.state == "withdrawn"
+        assert made.created == new
+        if new:
+            found = self.queue.item("demo", made.item_id)
+            assert found.due_at - found.enqueued_at == pytest.approx(
+                3600 * (1 - 0.75 * score), 0.01
+            )
+            fresh = Item(text, found.due_at, found.enqueued_at)
+            if item is not None:
+                fresh.version, fresh.token = item.version + 1, item.token
+                fresh.skipped = item.skipped
+                if item.state in ("pending", "leased"):
+                    fresh.n_abandoned = item.n_abandoned
+                    assert fresh.since == pytest.approx(item.since), "an edit keeps its place"
+            self.items[comment_id] = fresh
+        assert made.version == self.items[comment_id].version
+
+    @rule(moderator=MODERATORS)
+    def lease(self, moderator: str) -> None:
+        self.expire()
+        offered = {
+            comment_id: item
+            for comment_id, item in self.items.items()
+            if item.state == "pending" and item.skipped.get(moderator, 0) <= self.now
+        }
+        lease = self.queue.lease("demo", moderator)
+        if lease is None:
+            assert not offered
+            return
+        item = offered[lease.item.comment.id]
+        assert item.due == min(other.due for other in offered.values())
+        item.state, item.holder, item.token = "leased", moderator, item.token + 1
+        item.expires = self.now + LEASE_SECONDS
+        assert lease.token == item.token
+        assert lease.item.comment.text == item.text
+        assert lease.item.n_abandoned == item.n_abandoned
+
+    @rule(comment_id=COMMENTS, stale=st.sampled_from([0, 0, 0, 1]))
+    def renew(self, comment_id: str, stale: int) -> None:
+        item, item_id, token = self.held(comment_id, stale)
+        if item and self.holds(item, token):
+            self.queue.renew("demo", item_id, token)
+            item.expires = self.now + LEASE_SECONDS
+        else:
+            self.refused(item, lambda: self.queue.renew("demo", item_id, token))
+
+    @rule(comment_id=COMMENTS, stale=st.sampled_from([0, 0, 0, 1]), skip=st.booleans())
+    def give_back(self, comment_id: str, stale: int, skip: bool) -> None:
+        item, item_id, token = self.held(comment_id, stale)
+        verb = self.queue.skip if skip else self.queue.release
+        if item and self.holds(item, token):
+            verb("demo", item_id, token)
+            item.state = "pending"
+            if skip:
+                item.skipped[item.holder] = self.now + SKIP_SECONDS
+        else:
+            self.refused(item, lambda: verb("demo", item_id, token))
+
+    @rule(
+        comment_id=COMMENTS,
+        stale=st.sampled_from([0, 0, 0, 1]),
+        action=st.sampled_from(["approve", "reject"]),
+        again=st.booleans(),
+    )
+    def decide(self, comment_id: str, stale: int, action: str, again: bool) -> None:
+        item, item_id, token = self.held(comment_id, stale)
+        moderator = item.holder if item and item.holder else "amal"
+        draft = Decision(action, moderator=moderator, request_id=self.request())
+        if item is None or not self.holds(item, token):
+            self.refused(item, lambda: self.queue.decide("demo", item_id, token, draft))
+            return
+        made = self.queue.decide("demo", item_id, token, draft)
+        item.state, item.decided, item.decision = "decided", self.now, made.id
+        item.request = draft.request_id
+        self.entries.append((made.id, action))
+        if again:
+            assert self.queue.decide("demo", item_id, token, draft) == made
+
+    @rule(comment_id=COMMENTS)
+    def undo(self, comment_id: str) -> None:
+        item, item_id, _ = self.held(comment_id, 0)
+        request = self.request()
+        in_time = item and item.state == "decided" and self.now - item.decided < UNDO_SECONDS
+        if item is not None and in_time:
+            made = self.queue.undo("demo", item_id, "amal", request)
+            assert made.undoes == item.decision
+            item.state = "pending"
+            self.entries.append((made.id, "undo"))
+            return
+        with pytest.raises(Conflict if item else ItemNotFound):
+            self.queue.undo("demo", item_id, "amal", request)
+
+    @rule(comment_id=COMMENTS)
+    def withdraw(self, comment_id: str) -> None:
+        item = self.items.get(comment_id)
+        if item is None:
+            with pytest.raises(ItemNotFound):
+                self.queue.withdraw("demo", comment_id)
+            return
+        waiting = item.state in ("pending", "leased")
+        assert self.queue.withdraw("demo", comment_id) == waiting
+        if waiting:
+            item.state = "withdrawn"
+            self.entries.append((self.queue.decisions("demo", limit=1000)[-1].id, "withdraw"))
+
+    @rule(action=st.sampled_from(["approve", "reject"]))
+    def decide_all(self, action: str) -> None:
+        found = {item.id: item.version for item in self.queue.waiting("demo", author_id="reader")}
+        if not found:
+            return
+        draft = Decision(action, moderator="amal", request_id=self.request())
+        for made in self.queue.decide_bulk("demo", found, draft):
+            item = self.items[made.comment_id]
+            assert item.state == "pending" or item.expires <= self.now
+            item.state, item.decided, item.decision = "decided", self.now, made.id
+            item.token += 1
+            self.entries.append((made.id, action))
+
+    # What else happens
+
+    @rule(seconds=st.sampled_from([10, LEASE_SECONDS + 1, UNDO_SECONDS + 1, SKIP_SECONDS + 1]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+        shift_clock(self.redis, seconds * 1000)
+        for item in self.items.values():
+            item.due -= seconds
+            item.since -= seconds
+
+    @precondition(lambda self: self.items)
+    @rule()
+    def crash(self) -> None:
+        server = self.server._server
+        assert server is not None
+        server.kill()
+        server.wait()
+        self.server._server = None
+        self.server.start(self.var)
+
+    # What is always true
+
+    @invariant()
+    def the_queue_is_what_the_model_says(self) -> None:
+        if not hasattr(self, "items"):
+            return
+        self.expire()
+        for comment_id, known in self.items.items():
+            item = self.queue.item("demo", item_id_of(comment_id))
+            assert (item.state, item.version) == (known.state, known.version)
+            assert item.due_at == pytest.approx(known.due, abs=0.01)
+            assert item.comment.text == (known.text if known.state != "withdrawn" else "")
+        stats = self.queue.stats("demo")
+        states = [item.state for item in self.items.values()]
+        assert (stats.pending, stats.leased) == (states.count("pending"), states.count("leased"))
+        entries = self.queue.decisions("demo", limit=1000)
+        assert [(entry.id, entry.action) for entry in entries] == self.entries
+        assert verify(self.redis, "demo").n_entries == len(self.entries)
+
+
+def shift_clock(redis: Redis, ms: int) -> None:
+    """Let `ms` milliseconds have passed for all that Redis has stored."""
+    client: Any = redis
+    names = {name.rpartition(":")[2]: name for name in site_keys("demo")}
+    for line in ("pending", "leases", "barred", "retention"):
+        for member in client.zrange(names[line], 0, -1):
+            client.zincrby(names[line], -ms, member)
+    for item_id, record in client.hgetall(names["items"]).items():
+        item = json.loads(record)
+        for time in ("since", "due", "expires", "decided"):
+            if time in item:
+                item[time] -= ms
+        client.hset(names["items"], item_id, json.dumps(item))
+    for member in client.zrange(names["facets"], 0, -1):
+        facet, due, item_id = member[:-35], int(member[-35:-22]), member[-22:]
+        client.zrem(names["facets"], member)
+        client.zadd(names["facets"], {f"{facet}{due - ms}{item_id}": 0})
+
+
+@pytest.mark.parametrize("kind", sorted(redis_servers()))
+def test_the_queue_does_what_its_model_does(kind: str) -> None:
+    # The folder is short-lived and its path short, as a socket's address must be.
+    with tempfile.TemporaryDirectory() as folder, PrivateRedis(redis_servers()[kind]) as server:
+        url = server.start(Path(folder))
+        retry = Retry(NoBackoff(), 1)
+        with Redis.from_url(url, decode_responses=True, retry=retry) as redis:
+
+            class Machine(QueueMachine):
+                pass
+
+            Machine.server, Machine.var, Machine.redis = server, Path(folder), redis
+            run_state_machine_as_test(
+                Machine,
+                settings=settings(
+                    max_examples=20,
+                    stateful_step_count=40,
+                    deadline=None,
+                    derandomize=True,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
