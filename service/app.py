@@ -21,8 +21,11 @@ from models.registry import Artifact, Registry
 from service import api, console, errors, logs
 from service.accounts import Accounts
 from service.callers import Quota
+from service.compat import BLUEPRINTS
 from service.config import Settings
+from service.coral_loop import CoralLoop
 from service.errors import ConfigError, StoreUnavailable
+from service.feedback import Feedback
 from service.metrics import Metrics
 from service.moderation import Moderation
 from service.review_queue import QueueStats, ReviewQueue
@@ -48,6 +51,8 @@ class Services:
     tallies: Tallies
     metrics: Metrics
     quota: Quota
+    feedback: Feedback
+    coral: CoralLoop
 
 
 def create_app(
@@ -76,7 +81,11 @@ def create_app(
     redis = redis or connect(settings)
     artifact = artifact or Registry(settings.artifacts).load()
     sites = Sites(redis)
-    queue = ReviewQueue(redis, lease_seconds=settings.lease_seconds)
+    queue = ReviewQueue(
+        redis,
+        lease_seconds=settings.lease_seconds,
+        epoch_file=settings.var / "redis_epoch",
+    )
     metrics = Metrics(settings.prometheus_multiproc_dir, lambda: _queue_stats(sites, queue))
     tallies = Tallies(redis)
     with contextlib.suppress(StoreUnavailable):
@@ -97,11 +106,14 @@ def create_app(
         tallies=tallies,
         metrics=metrics,
         quota=Quota(settings.workers),
+        feedback=Feedback(redis),
+        coral=CoralLoop(redis),
     )
     errors.install(app)
     metrics.install(app)
     logs.install(app)
-    app.register_blueprint(api.api)
+    for blueprint in (api.api, *BLUEPRINTS):
+        app.register_blueprint(blueprint)
     console.init_app(app)
     return app
 

@@ -187,7 +187,7 @@ def sent(client: FlaskClient, raw: bytes, path: str = "moderate") -> TestRespons
 @pytest.fixture(scope="session")
 def harmless(artifact: Artifact) -> str:
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
-    return samples[artifact.classifier.predict_proba(samples).max(axis=1).argmin()]
+    return samples[int(artifact.classifier.predict_proba(samples).max(axis=1).argmin())]
 
 
 @pytest.fixture(scope="session")
@@ -426,7 +426,7 @@ def test_a_coral_that_fails_is_told_again(
     assert app.extensions["hakam"].queue.stats("demo").outbox == 1
     coral.fault = ""
     (due,) = redis.zrange("{hakam:demo}:outbox", 0, -1)
-    redis.zadd("{hakam:demo}:outbox", {due: 0})  # time passes
+    redis.zadd("{hakam:demo}:outbox", {str(due): 0})  # time passes
     Deliveries(redis, Sites(redis)).deliver_once()
     assert [verb for verb, _ in coral.calls] == ["rejectComment"]
     assert app.extensions["hakam"].queue.stats("demo").outbox == 0
