@@ -1,31 +1,19 @@
-r"""Labelled comments from many sets, as one corpus that cannot leak.
+"""Labelled comments from many sources, as one corpus that cannot leak.
 
-Public sets draw the line at different places, under different licences, and repeat one another.
-The module keeps one secret: what each set is worth and what its labels mean in ours. `POLICIES`
-is that knowledge as a table; everything else here applies it.
-
-What it promises:
-
-- **A label is learned only where it was observed.** ``y`` holds NaN where a set says nothing.
-- **No leak.** Two texts are the same when their letters are (`key`). A text that is in the test
-  part is in no other part, and one that is in the validation part is not in training, whatever
-  set it comes from. The part is a function of the letters, so it is the same on every machine.
-- **No names.** @handles are masked before anything else sees the text.
-
-Sources of the judgements: the sets' own papers and files, and a reading of 30 rows of each class
-of each set; the letters A-D grade what was read. What the labels mean is in the model card.
+Public sets repeat one another, and a text that was learned measures nothing. The module keeps one
+secret: when two texts are the same, and which part a text belongs to. Two texts are the same when
+their letters are (`key`). A text of the test part is in no other part, and one of the validation
+part is not in training, whatever set it comes from. The part is a function of the letters, so it
+is the same on every machine and in every year.
 """
 
 import hashlib
-import json
-import lzma
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,213 +21,21 @@ from numpy.typing import NDArray
 from models.errors import RecordError
 from models.schema import LABELS, LabeledComment, read_comments
 from training import hakamcheck
+from training.public_sets import (
+    PERMISSIVE,
+    SUFFIX,
+    Row,
+    masked,
+    policy_of,
+    read_set,
+)
 
-PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
-"""Licences that allow a model learned from the text to be passed on under Apache-2.0."""
+OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
+"""Of comments written for the project, and of what a site's moderators decided."""
 
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
 """Weight of a moderator's decision against a row of a public set, for the site's own head."""
-
-_COLUMNS = "id\ttext\tlabel_raw\tsplit\toffensive\tkind"
-_STRONG = ("profanity", "identity_attack", "threat")
-_KINDS = {"identity_attack": "hate"} | {
-    label: label for label in ("insult", "profanity", "threat", "spam")
-}
-
-Exceptions = Callable[[Mapping[str, Any], frozenset[str]], Mapping[str, float | None]]
-"""From a row's raw labels and kinds to labels that differ from the rule; None is unknown."""
-
-
-@dataclass(frozen=True)
-class SetPolicy:
-    """What a public set is worth, and how its labels become ours.
-
-    The rule: ``toxicity`` is the set's ``offensive``; every other observed label is 1 if the kind
-    of that name is given and 0 if not; nothing is observed where ``offensive`` is blank.
-
-    Attributes
-    ----------
-    quality : str
-        A good, B usable, C noisy or another definition.
-    license : str
-        As found beside the data; ``none stated`` where nothing was found.
-    observes : tuple of str
-        Labels the set says something about. Empty: its texts are used without labels.
-    weight : float
-        Of a row in the fit.
-    domain : str
-        Sets of one domain share a head; by default the set's id.
-    test, validation : str
-        What is never trained on: a value of the set's ``split`` column, or ``fold`` for a fifth
-        (test) and a tenth (validation) of its texts; empty for nothing.
-    dialect : str
-        Where the whole set has one.
-    exceptions : callable
-        Where the set departs from the rule.
-    """
-
-    quality: str
-    license: str
-    observes: tuple[str, ...] = ()
-    weight: float = 1.0
-    domain: str = ""
-    test: str = ""
-    validation: str = ""
-    dialect: str = ""
-    exceptions: Exceptions = field(default=lambda raw, kinds: {})
-
-
-def _alakrot(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
-    """Three people voted: their share is the label."""
-    share = raw["votes_offensive"] / 3
-    return {"toxicity": share, "insult": share}
-
-
-def _mpold(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
-    """Only the most salient of hate and vulgarity was noted, so the other one is unknown."""
-    return {
-        "HS": {"profanity": None},
-        "V": {"identity_attack": None, "insult": None},
-    }.get(raw["sub"], {})
-
-
-def _osact5(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
-    """Hatred for an ideology (HS3) or a social class (HS5) is not an attack on an identity."""
-    return {"identity_attack": None} if raw["hs"] in ("HS3", "HS5") else {}
-
-
-def _sohateful(raw: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
-    """Offence that is aimed at nobody or at an organization is not an insult to people."""
-    labels: dict[str, float | None] = {}
-    if "hate" in kinds and not re.search("origin|religion|gender", str(raw["hate"])):
-        labels["identity_attack"] = None
-    if "insult" in kinds and "not-directed" in str(raw["directed"]):
-        labels["insult"] = 0.0
-    elif "insult" in kinds and not re.search("individual|people", str(raw["target"])):
-        labels["insult"] = None
-    if "spam" not in kinds and str(raw["spam"]) != "no":
-        labels["spam"] = None
-    return labels
-
-
-def _aj(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
-    """Use the obscene only: what the forum deleted as offensive is often mere opinion."""
-    return {"toxicity": None, "profanity": None} if "insult" in kinds else {}
-
-
-def _aj_tweets(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
-    return {"insult": None} if "profanity" in kinds else {}
-
-
-def _armi(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
-    """Categories of misogyny; each says one thing and leaves the others open."""
-    category = raw["category"]
-    return {
-        "insult": 1.0 if category in ("discredit", "damning") else None,
-        "identity_attack": 1.0 if category.startswith(("stereotyping", "dominance")) else None,
-    }
-
-
-def _letmi(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
-    """Read its hate speech as threats to beat; its misogyny may aim at one woman or at all."""
-    if "clean" in kinds:
-        return {}
-    return {
-        "threat": float("hate" in kinds),
-        "insult": 1.0 if "insult" in kinds else None,
-        "identity_attack": None,
-    }
-
-
-def _kind_or_unknown(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
-    """Where hate is named alone, whether it insults as well was not asked."""
-    return {"insult": None} if "hate" in kinds and "insult" not in kinds else {}
-
-
-_MAIN = ("toxicity", "insult", "identity_attack")
-_NONE = "none stated"
-
-POLICIES: Mapping[str, SetPolicy] = {
-    # Benchmarks, with parts that are never trained on.
-    "osact4": SetPolicy("A-", _NONE, _MAIN, test="test", validation="dev"),
-    "osact5": SetPolicy(
-        "B",
-        _NONE,
-        ("toxicity", "profanity", "identity_attack", "threat", "severe_toxicity"),
-        test="dev",
-        validation="fold",
-        exceptions=_osact5,
-    ),
-    "lhsab": SetPolicy("B+", _NONE, _MAIN, test="fold", validation="fold", dialect="levantine"),
-    "mpold": SetPolicy(
-        "A-",
-        "Apache-2.0",
-        (*_MAIN, "profanity"),
-        test="fold",
-        validation="fold",
-        exceptions=_mpold,
-    ),
-    "alakrot_youtube": SetPolicy(
-        "A-", _NONE, ("toxicity", "insult"), test="fold", validation="fold", exceptions=_alakrot
-    ),
-    "sohateful": SetPolicy(
-        "B", _NONE, LABELS, test="fold", validation="fold", exceptions=_sohateful
-    ),
-    "dziriofn": SetPolicy(
-        "B-",
-        _NONE,
-        ("toxicity", "insult", "profanity"),
-        weight=0.8,
-        test="fold",
-        validation="fold",
-        dialect="maghrebi",
-    ),
-    # Labelled sets to train on.
-    "letmi": SetPolicy("B", _NONE, (*_MAIN, "threat"), dialect="levantine", exceptions=_letmi),
-    # It holds positives only: with a domain of its own, the domain's bias would swallow it.
-    "armi2021": SetPolicy("B", _NONE, (*_MAIN, "threat"), domain="letmi", exceptions=_armi),
-    "omcd": SetPolicy("B-", _NONE, ("toxicity", "insult"), weight=0.8, dialect="maghrebi"),
-    "alsafari_gulf": SetPolicy("B+", "CC-BY-SA-4.0", ("toxicity", "insult"), dialect="gulf"),
-    "textdetox_pairs_ar": SetPolicy("B", "OpenRAIL++", ("toxicity", "insult"), weight=0.5),
-    "egyptian5": SetPolicy(
-        "B-", _NONE, _MAIN, weight=0.5, dialect="egyptian", exceptions=_kind_or_unknown
-    ),
-    "mlma_ar": SetPolicy("C", "MIT", _MAIN, weight=0.5, exceptions=_kind_or_unknown),
-    "thsab": SetPolicy("C", _NONE, _MAIN, weight=0.5, dialect="maghrebi"),
-    "aj_comments": SetPolicy("C", _NONE, ("toxicity", "profanity"), exceptions=_aj),
-    "aj_tweets": SetPolicy(
-        "C+",
-        _NONE,
-        ("toxicity", "insult", "profanity"),
-        weight=0.5,
-        dialect="egyptian",
-        exceptions=_aj_tweets,
-    ),
-    # Texts without labels of ours. Half of the first two measures how much is flagged that
-    # should not be; that half is read for nothing else.
-    "aoc_news_comments_unl": SetPolicy("A", _NONE, test="half"),
-    "arsarcasm_v2": SetPolicy("A", "MIT", test="half"),
-    "ajgt": SetPolicy("B", "AFL-3.0"),
-    "astd": SetPolicy("B", "GPL-2.0"),
-    "darija_mendeley": SetPolicy("C", _NONE),
-    "elecmorocco16_fb": SetPolicy("B", _NONE),
-    "emotional_tone": SetPolicy("B", _NONE),
-    "ghsd_saudi": SetPolicy("C-", _NONE),
-    "hespress_comments": SetPolicy("B", _NONE),
-    "lasr_reviews": SetPolicy("B", _NONE),
-    "mac_darija_sent": SetPolicy("B", _NONE),
-    "myc_youtube_sent": SetPolicy("B", _NONE),
-    "saudi_irony": SetPolicy("B", "CC-BY-4.0"),
-    "shami_unl": SetPolicy("B", "Apache-2.0"),
-    "tsac_fb_sent": SetPolicy("B", "LGPL-3.0"),
-    "tunizi_arabizi_sent": SetPolicy("B", _NONE),
-    "tweets58k_sent": SetPolicy("B", "Apache-2.0"),
-}
-"""Every public set this project knows, and what it does with it."""
-
-OWN = SetPolicy("A", "Apache-2.0", LABELS, test="fold", validation="fold")
-"""Comments written for the project (source ``sample``), and what a site's moderators decided."""
 
 
 @dataclass(frozen=True)
@@ -349,23 +145,22 @@ def read_corpus(
     Raises
     ------
     RecordError
-        If a file cannot be read, a set is not in `POLICIES`, or there is nothing to read.
+        If a file cannot be read, a set is not in `training.public_sets`, or there is nothing to
+        read.
     """
-    rows: list[_Row] = []
+    rows: list[Row] = []
     sources: list[Source] = []
     for path in _files(places):
         if path.is_dir():
             read = [row for case in hakamcheck.load("train", path) for row in _case_rows(case)]
-            quality = OWN.quality
+            quality = OWN_QUALITY
             path = path / "train.jsonl"  # noqa: PLW2901 -- what is read stands there
-        elif path.name.endswith(".tsv.xz"):
-            set_id = path.name.removesuffix(".tsv.xz")
-            policy = _policy(set_id, path)
-            read = list(_set_rows(path, set_id, policy))
-            quality = policy.quality
+        elif path.name.endswith(SUFFIX):
+            read = list(read_set(path))
+            quality = policy_of(path).quality
         else:
             read = [_own_row(comment) for comment in read_comments(path)]
-            quality = OWN.quality
+            quality = OWN_QUALITY
         rows += read
         sources += _sources(read, path, quality)
     for path in map(Path, decisions):
@@ -375,7 +170,7 @@ def read_corpus(
             if comment.source != "policy" and site in ("", comment.site)
         ]
         rows += read
-        sources += _sources(read, path, OWN.quality)
+        sources += _sources(read, path, OWN_QUALITY)
     if not rows:
         raise RecordError("there is not one labelled comment in what was given")
     return _merged(rows, tuple(sources))
@@ -434,32 +229,8 @@ _FOLD = str.maketrans(
     | {"\N{ARABIC LETTER TEH MARBUTA}": "\N{ARABIC LETTER HEH}"}
     | {"\N{ARABIC TATWEEL}": None}
 )
-# The word for "user" that one set writes before the sign instead of a name.
-_MASKED_HANDLE = re.compile(r"@\w+|\u0645\u0633\u062a\u062e\u062f\u0645@")
-
 _ARRAYS = ("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive")
 _TRAIN, _VALIDATION, _TEST, _PROBE, _NOWHERE = range(5)
-
-
-@dataclass(slots=True)
-class _Row:
-    text: str
-    labels: Mapping[str, float]
-    weight: float
-    source: str
-    domain: str
-    dialect: str
-    split: str
-    license: str
-
-
-def _policy(set_id: str, path: Path) -> SetPolicy:
-    if set_id not in POLICIES:
-        raise RecordError(
-            f"{path}: there is no policy for the set {set_id!r}; add one to training.datasets, "
-            "or turn the set into JSON Lines of labelled comments"
-        )
-    return POLICIES[set_id]
 
 
 def _files(places: Iterable[Path | str]) -> Iterator[Path]:
@@ -479,7 +250,7 @@ def _files(places: Iterable[Path | str]) -> Iterator[Path]:
             yield place
 
 
-def _sources(rows: Sequence[_Row], path: Path, quality: str) -> list[Source]:
+def _sources(rows: Sequence[Row], path: Path, quality: str) -> list[Source]:
     """Summarize what a file holds, one entry per source."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -491,117 +262,30 @@ def _sources(rows: Sequence[_Row], path: Path, quality: str) -> list[Source]:
     return summaries
 
 
-def _set_rows(path: Path, set_id: str, policy: SetPolicy) -> Iterator[_Row]:
-    """Read a set: six columns, tab-separated, nothing quoted."""
-    number = 0
-    try:
-        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            if file.readline().rstrip("\r\n") != _COLUMNS:
-                raise RecordError(f"{path}, line 1: the columns must be {_COLUMNS.split()}")
-            for number, line in enumerate(file, start=2):
-                cells = line.rstrip("\r\n").split("\t")
-                if len(cells) != 6:
-                    raise RecordError(f"{path}, line {number}: {len(cells)} columns, expected 6")
-                _, text, raw_cell, split, offensive, kind = cells
-                raw = _raw(raw_cell)
-                labels = _labels(policy, raw, offensive, frozenset(kind.split("|")))
-                yield _Row(
-                    text=_masked(text.replace("<LF>", "\n")),
-                    labels=labels,
-                    weight=policy.weight,
-                    source=set_id,
-                    domain=policy.domain or set_id,
-                    dialect=_dialect(raw) or policy.dialect,
-                    split=_fixed_part(policy, raw, split),
-                    license=policy.license,
-                )
-    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
-        raise RecordError(f"{path}, after line {number}: cannot be read: {error}") from None
-
-
-def _labels(
-    policy: SetPolicy, raw: Mapping[str, Any], offensive: str, kinds: frozenset[str]
-) -> Mapping[str, float]:
-    """Apply a set's policy to one row."""
-    if offensive not in ("0", "1"):
-        return {}
-    labels: dict[str, float | None] = {"toxicity": float(offensive)} if policy.observes else {}
-    for label, kind in _KINDS.items():
-        if label in policy.observes:
-            labels[label] = float(kind in kinds)
-    labels |= policy.exceptions(raw, kinds)
-    if "severe_toxicity" in policy.observes:
-        # Two strong kinds are severe, none is not; one may be either, so it says nothing.
-        strong = [labels.get(label) for label in _STRONG]
-        labels["severe_toxicity"] = (
-            1.0 if strong.count(1.0) >= 2 else 0.0 if strong.count(0.0) == len(strong) else None
-        )
-    return {label: share for label, share in labels.items() if share is not None}
-
-
-def _raw(cell: str) -> Mapping[str, Any]:
-    """Return the set's own labels; a cell that holds no object is one label without a name."""
-    if cell.startswith("{"):
-        raw: Mapping[str, Any] = json.loads(cell)
-        return raw
-    return {"": cell}
-
-
-_DIALECTS = {
-    "egypt": "egyptian",
-    "gulf": "gulf",
-    "levant": "levantine",
-    "magreb": "maghrebi",
-    "msa": "msa",
-    "DIAL_EGY": "egyptian",
-    "DIAL_GLF": "gulf",
-    "DIAL_LEV": "levantine",
-    "MSA": "msa",
-}
-
-
-def _dialect(raw: Mapping[str, Any]) -> str:
-    return _DIALECTS.get(str(raw.get("dialect", raw.get(""))), "")
-
-
-def _fixed_part(policy: SetPolicy, raw: Mapping[str, Any], split: str) -> str:
-    """Return ``test``, ``dev`` or ``train`` where the set fixes it, ``fold`` where letters do."""
-    if policy.test == "half":
-        # Only what people called negative: praise says nothing about false alarms.
-        return "half" if raw.get("sentiment", "NEG") == "NEG" else "train"
-    if split and split == policy.test:
-        return "test"
-    if split and split == policy.validation:
-        return "dev"
-    if policy.validation == "fold":
-        return "fold" if policy.test == "fold" else "validation fold"
-    return "train"
-
-
-def _own_row(comment: LabeledComment) -> _Row:
+def _own_row(comment: LabeledComment) -> Row:
     """One comment written for the project, or another set in our own format."""
-    return _Row(
-        text=_masked(comment.text),
+    return Row(
+        text=masked(comment.text),
         labels=comment.labels,
         weight=1.0,
         source=comment.source,
         domain=comment.source,
         dialect=comment.dialect,
         split={"test": "test", "dev": "dev", "train": "own"}.get(comment.split, "own fold"),
-        license=comment.license or OWN.license,
+        license=comment.license or OWN_LICENSE,
     )
 
 
-def _decided_row(comment: LabeledComment) -> _Row:
+def _decided_row(comment: LabeledComment) -> Row:
     row = _own_row(comment)
     row.weight = MODERATOR_WEIGHT if comment.source == "moderator" else 1.0
     row.domain = site_domain(comment.site)
     row.split = "fold"
-    row.license = OWN.license  # the site may do with its own comments as it likes
+    row.license = OWN_LICENSE  # the site may do with its own comments as it likes
     return row
 
 
-def _case_rows(case: hakamcheck.Case) -> Iterator[_Row]:
+def _case_rows(case: hakamcheck.Case) -> Iterator[Row]:
     """Yield text and pen name of a case; which of them is abusive, the function says."""
     harmless: Mapping[str, float] = dict.fromkeys(LABELS, 0.0)
     pen_name = case.function.startswith("pen_name")
@@ -610,7 +294,7 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[_Row]:
         (case.author_name, case.labels if pen_name else harmless),
     ):
         if text:
-            yield _Row(
+            yield Row(
                 text=text,
                 labels=labels,
                 weight=1.0,
@@ -618,17 +302,13 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[_Row]:
                 domain="sample",
                 dialect=case.dialect,
                 split="train",
-                license=OWN.license,
+                license=OWN_LICENSE,
             )
 
 
-def _masked(text: str) -> str:
-    return _MASKED_HANDLE.sub("@USER", text)
-
-
-def _merged(rows: Sequence[_Row], sources: tuple[Source, ...]) -> Corpus:
+def _merged(rows: Sequence[Row], sources: tuple[Source, ...]) -> Corpus:
     """Make columns of rows; rows of one source and of equal letters become one."""
-    groups: dict[tuple[object, ...], list[_Row]] = {}
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for i, row in enumerate(rows):
         # A published test part keeps its number of rows, repeated ones included.
         apart = i if row.split == "test" else None

@@ -1,0 +1,360 @@
+r"""The public sets: what each is worth, and what its labels mean in ours.
+
+Public sets draw the line at different places and under different licences. The module keeps one
+secret, that knowledge, as the table `POLICIES`; the rest reads a set's file and applies it.
+
+A label is learned only where it was observed: a row says nothing about a label of which its set
+says nothing. @handles are masked before anything else sees the text.
+
+Sources of the judgements: the sets' own papers and files, and a reading of 30 rows of each class
+of each set; the letters A-D grade what was read. What the labels mean is in the model card.
+"""
+
+import json
+import lzma
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.errors import RecordError
+from models.schema import LABELS
+
+SUFFIX = ".tsv.xz"
+
+PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
+"""Licences that allow a model learned from the text to be passed on under Apache-2.0."""
+
+_COLUMNS = "id\ttext\tlabel_raw\tsplit\toffensive\tkind"
+_STRONG = ("profanity", "identity_attack", "threat")
+_KINDS = {"identity_attack": "hate"} | {
+    label: label for label in ("insult", "profanity", "threat", "spam")
+}
+
+Exceptions = Callable[[Mapping[str, Any], frozenset[str]], Mapping[str, float | None]]
+"""From a row's raw labels and kinds to labels that differ from the rule; None is unknown."""
+
+
+@dataclass(frozen=True)
+class SetPolicy:
+    """What a public set is worth, and how its labels become ours.
+
+    The rule: ``toxicity`` is the set's ``offensive``; every other observed label is 1 if the kind
+    of that name is given and 0 if not; nothing is observed where ``offensive`` is blank.
+
+    Attributes
+    ----------
+    quality : str
+        A good, B usable, C noisy or another definition.
+    license : str
+        As found beside the data; ``none stated`` where nothing was found.
+    observes : tuple of str
+        Labels the set says something about. Empty: its texts are used without labels.
+    weight : float
+        Of a row in the fit.
+    domain : str
+        Sets of one domain share a head; by default the set's id.
+    test, validation : str
+        What is never trained on: a value of the set's ``split`` column, or ``fold`` for a fifth
+        (test) and a tenth (validation) of its texts; empty for nothing.
+    dialect : str
+        Where the whole set has one.
+    exceptions : callable
+        Where the set departs from the rule.
+    """
+
+    quality: str
+    license: str
+    observes: tuple[str, ...] = ()
+    weight: float = 1.0
+    domain: str = ""
+    test: str = ""
+    validation: str = ""
+    dialect: str = ""
+    exceptions: Exceptions = field(default=lambda raw, kinds: {})
+
+
+def _alakrot(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
+    """Three people voted: their share is the label."""
+    share = raw["votes_offensive"] / 3
+    return {"toxicity": share, "insult": share}
+
+
+def _mpold(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
+    """Only the most salient of hate and vulgarity was noted, so the other one is unknown."""
+    return {
+        "HS": {"profanity": None},
+        "V": {"identity_attack": None, "insult": None},
+    }.get(raw["sub"], {})
+
+
+def _osact5(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
+    """Hatred for an ideology (HS3) or a social class (HS5) is not an attack on an identity."""
+    return {"identity_attack": None} if raw["hs"] in ("HS3", "HS5") else {}
+
+
+def _sohateful(raw: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
+    """Offence that is aimed at nobody or at an organization is not an insult to people."""
+    labels: dict[str, float | None] = {}
+    if "hate" in kinds and not re.search("origin|religion|gender", str(raw["hate"])):
+        labels["identity_attack"] = None
+    if "insult" in kinds and "not-directed" in str(raw["directed"]):
+        labels["insult"] = 0.0
+    elif "insult" in kinds and not re.search("individual|people", str(raw["target"])):
+        labels["insult"] = None
+    if "spam" not in kinds and str(raw["spam"]) != "no":
+        labels["spam"] = None
+    return labels
+
+
+def _aj(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
+    """Use the obscene only: what the forum deleted as offensive is often mere opinion."""
+    return {"toxicity": None, "profanity": None} if "insult" in kinds else {}
+
+
+def _aj_tweets(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
+    return {"insult": None} if "profanity" in kinds else {}
+
+
+def _armi(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
+    """Categories of misogyny; each says one thing and leaves the others open."""
+    category = raw["category"]
+    return {
+        "insult": 1.0 if category in ("discredit", "damning") else None,
+        "identity_attack": 1.0 if category.startswith(("stereotyping", "dominance")) else None,
+    }
+
+
+def _letmi(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
+    """Read its hate speech as threats to beat; its misogyny may aim at one woman or at all."""
+    if "clean" in kinds:
+        return {}
+    return {
+        "threat": float("hate" in kinds),
+        "insult": 1.0 if "insult" in kinds else None,
+        "identity_attack": None,
+    }
+
+
+def _kind_or_unknown(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str, float | None]:
+    """Where hate is named alone, whether it insults as well was not asked."""
+    return {"insult": None} if "hate" in kinds and "insult" not in kinds else {}
+
+
+_MAIN = ("toxicity", "insult", "identity_attack")
+_NONE = "none stated"
+
+POLICIES: Mapping[str, SetPolicy] = {
+    # Benchmarks, with parts that are never trained on.
+    "osact4": SetPolicy("A-", _NONE, _MAIN, test="test", validation="dev"),
+    "osact5": SetPolicy(
+        "B",
+        _NONE,
+        ("toxicity", "profanity", "identity_attack", "threat", "severe_toxicity"),
+        test="dev",
+        validation="fold",
+        exceptions=_osact5,
+    ),
+    "lhsab": SetPolicy("B+", _NONE, _MAIN, test="fold", validation="fold", dialect="levantine"),
+    "mpold": SetPolicy(
+        "A-",
+        "Apache-2.0",
+        (*_MAIN, "profanity"),
+        test="fold",
+        validation="fold",
+        exceptions=_mpold,
+    ),
+    "alakrot_youtube": SetPolicy(
+        "A-", _NONE, ("toxicity", "insult"), test="fold", validation="fold", exceptions=_alakrot
+    ),
+    "sohateful": SetPolicy(
+        "B", _NONE, LABELS, test="fold", validation="fold", exceptions=_sohateful
+    ),
+    "dziriofn": SetPolicy(
+        "B-",
+        _NONE,
+        ("toxicity", "insult", "profanity"),
+        weight=0.8,
+        test="fold",
+        validation="fold",
+        dialect="maghrebi",
+    ),
+    # Labelled sets to train on.
+    "letmi": SetPolicy("B", _NONE, (*_MAIN, "threat"), dialect="levantine", exceptions=_letmi),
+    # It holds positives only: with a domain of its own, the domain's bias would swallow it.
+    "armi2021": SetPolicy("B", _NONE, (*_MAIN, "threat"), domain="letmi", exceptions=_armi),
+    "omcd": SetPolicy("B-", _NONE, ("toxicity", "insult"), weight=0.8, dialect="maghrebi"),
+    "alsafari_gulf": SetPolicy("B+", "CC-BY-SA-4.0", ("toxicity", "insult"), dialect="gulf"),
+    "textdetox_pairs_ar": SetPolicy("B", "OpenRAIL++", ("toxicity", "insult"), weight=0.5),
+    "egyptian5": SetPolicy(
+        "B-", _NONE, _MAIN, weight=0.5, dialect="egyptian", exceptions=_kind_or_unknown
+    ),
+    "mlma_ar": SetPolicy("C", "MIT", _MAIN, weight=0.5, exceptions=_kind_or_unknown),
+    "thsab": SetPolicy("C", _NONE, _MAIN, weight=0.5, dialect="maghrebi"),
+    "aj_comments": SetPolicy("C", _NONE, ("toxicity", "profanity"), exceptions=_aj),
+    "aj_tweets": SetPolicy(
+        "C+",
+        _NONE,
+        ("toxicity", "insult", "profanity"),
+        weight=0.5,
+        dialect="egyptian",
+        exceptions=_aj_tweets,
+    ),
+    # Texts without labels of ours. Half of the first two measures how much is flagged that
+    # should not be; that half is read for nothing else.
+    "aoc_news_comments_unl": SetPolicy("A", _NONE, test="half"),
+    "arsarcasm_v2": SetPolicy("A", "MIT", test="half"),
+    "ajgt": SetPolicy("B", "AFL-3.0"),
+    "astd": SetPolicy("B", "GPL-2.0"),
+    "darija_mendeley": SetPolicy("C", _NONE),
+    "elecmorocco16_fb": SetPolicy("B", _NONE),
+    "emotional_tone": SetPolicy("B", _NONE),
+    "ghsd_saudi": SetPolicy("C-", _NONE),
+    "hespress_comments": SetPolicy("B", _NONE),
+    "lasr_reviews": SetPolicy("B", _NONE),
+    "mac_darija_sent": SetPolicy("B", _NONE),
+    "myc_youtube_sent": SetPolicy("B", _NONE),
+    "saudi_irony": SetPolicy("B", "CC-BY-4.0"),
+    "shami_unl": SetPolicy("B", "Apache-2.0"),
+    "tsac_fb_sent": SetPolicy("B", "LGPL-3.0"),
+    "tunizi_arabizi_sent": SetPolicy("B", _NONE),
+    "tweets58k_sent": SetPolicy("B", "Apache-2.0"),
+}
+"""Every public set this project knows, and what it does with it."""
+
+
+@dataclass(slots=True)
+class Row:
+    """A comment as its source gives it: text, observed labels, and how it is to be used."""
+
+    text: str
+    labels: Mapping[str, float]
+    weight: float
+    source: str
+    domain: str
+    dialect: str
+    split: str
+    license: str
+
+
+def policy_of(path: Path) -> SetPolicy:
+    """Return what is known of the set in a file.
+
+    Raises
+    ------
+    RecordError
+        If nothing is.
+    """
+    set_id = path.name.removesuffix(SUFFIX)
+    if set_id not in POLICIES:
+        raise RecordError(
+            f"{path}: there is no policy for the set {set_id!r}; add one to training.public_sets, "
+            "or turn the set into JSON Lines of labelled comments"
+        )
+    return POLICIES[set_id]
+
+
+def read_set(path: Path) -> Iterator[Row]:
+    """Read a set: six columns, tab-separated, nothing quoted, compressed with xz.
+
+    Raises
+    ------
+    RecordError
+        If there is no policy for the set, or the file is not of this form; the message names
+        file and line.
+    """
+    set_id = path.name.removesuffix(SUFFIX)
+    policy = policy_of(path)
+    number = 0
+    try:
+        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as file:
+            if file.readline().rstrip("\r\n") != _COLUMNS:
+                raise RecordError(f"{path}, line 1: the columns must be {_COLUMNS.split()}")
+            for number, line in enumerate(file, start=2):
+                cells = line.rstrip("\r\n").split("\t")
+                if len(cells) != 6:
+                    raise RecordError(f"{path}, line {number}: {len(cells)} columns, expected 6")
+                _, text, raw_cell, split, offensive, kind = cells
+                raw = _raw(raw_cell)
+                labels = _labels(policy, raw, offensive, frozenset(kind.split("|")))
+                yield Row(
+                    text=masked(text.replace("<LF>", "\n")),
+                    labels=labels,
+                    weight=policy.weight,
+                    source=set_id,
+                    domain=policy.domain or set_id,
+                    dialect=_dialect(raw) or policy.dialect,
+                    split=_fixed_part(policy, raw, split),
+                    license=policy.license,
+                )
+    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
+        raise RecordError(f"{path}, after line {number}: cannot be read: {error}") from None
+
+
+def masked(text: str) -> str:
+    """Return a text without the names of people it addresses."""
+    return _MASKED_HANDLE.sub("@USER", text)
+
+
+# The word for "user" that one set writes before the sign instead of a name.
+_MASKED_HANDLE = re.compile(r"@\w+|\u0645\u0633\u062a\u062e\u062f\u0645@")
+
+
+def _labels(
+    policy: SetPolicy, raw: Mapping[str, Any], offensive: str, kinds: frozenset[str]
+) -> Mapping[str, float]:
+    """Apply a set's policy to one row."""
+    if offensive not in ("0", "1"):
+        return {}
+    labels: dict[str, float | None] = {"toxicity": float(offensive)} if policy.observes else {}
+    for label, kind in _KINDS.items():
+        if label in policy.observes:
+            labels[label] = float(kind in kinds)
+    labels |= policy.exceptions(raw, kinds)
+    if "severe_toxicity" in policy.observes:
+        # Two strong kinds are severe, none is not; one may be either, so it says nothing.
+        strong = [labels.get(label) for label in _STRONG]
+        labels["severe_toxicity"] = (
+            1.0 if strong.count(1.0) >= 2 else 0.0 if strong.count(0.0) == len(strong) else None
+        )
+    return {label: share for label, share in labels.items() if share is not None}
+
+
+def _raw(cell: str) -> Mapping[str, Any]:
+    """Return the set's own labels; a cell that holds no object is one label without a name."""
+    if cell.startswith("{"):
+        raw: Mapping[str, Any] = json.loads(cell)
+        return raw
+    return {"": cell}
+
+
+_DIALECTS = {
+    "egypt": "egyptian",
+    "gulf": "gulf",
+    "levant": "levantine",
+    "magreb": "maghrebi",
+    "msa": "msa",
+    "DIAL_EGY": "egyptian",
+    "DIAL_GLF": "gulf",
+    "DIAL_LEV": "levantine",
+    "MSA": "msa",
+}
+
+
+def _dialect(raw: Mapping[str, Any]) -> str:
+    return _DIALECTS.get(str(raw.get("dialect", raw.get(""))), "")
+
+
+def _fixed_part(policy: SetPolicy, raw: Mapping[str, Any], split: str) -> str:
+    """Return ``test``, ``dev`` or ``train`` where the set fixes it, ``fold`` where letters do."""
+    if policy.test == "half":
+        # Only what people called negative: praise says nothing about false alarms.
+        return "half" if raw.get("sentiment", "NEG") == "NEG" else "train"
+    if split and split == policy.test:
+        return "test"
+    if split and split == policy.validation:
+        return "dev"
+    if policy.validation == "fold":
+        return "fold" if policy.test == "fold" else "validation fold"
+    return "train"
