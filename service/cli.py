@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import click
@@ -23,10 +23,10 @@ from redis import Redis
 from models.errors import ModerationError
 from models.registry import Registry
 from models.schema import LABELS, LabeledComment, write_comments
-from service import launch, private_redis
+from service import bookkeeping, launch, private_redis
 from service.accounts import ROLES, Accounts
-from service.app import connect
 from service.config import Settings
+from service.retention import Retention
 from service.review_queue import ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import Deliveries
@@ -36,7 +36,7 @@ EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
 
 
 class _Failure(click.ClickException):
-    exit_code = 2
+    exit_code = launch.EXIT_REFUSED
 
 
 class _Commands(click.Group):
@@ -53,6 +53,13 @@ class _Commands(click.Group):
 @click.version_option(package_name="hakam")
 def hakam() -> None:
     """Moderation of Arabic comments for news sites, run by the newsroom itself."""
+
+
+def connect(settings: Settings) -> Redis:
+    """Return a client of the settings' Redis."""
+    from service import app  # imports the whole service, which most commands do without
+
+    return app.connect(settings)
 
 
 def _settings() -> Settings:
@@ -83,7 +90,6 @@ def run() -> None:
     """
     settings = _settings()
     launch.check_writable(settings.var)
-    Registry(settings.artifacts).load()
     with launch.stopped_by_signals(), ExitStack() as stack:
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
@@ -160,7 +166,6 @@ def serve() -> None:
         )
     if not settings.secret_key:
         launch.check_writable(settings.var)
-    Registry(settings.artifacts).load()
     launch.become_web_server(launch.listen(settings.host, settings.port))
 
 
@@ -175,11 +180,21 @@ def check() -> None:
     click.echo("redis: keeps what it is given")
 
 
-@hakam.command()
-def webhooks() -> None:
-    """Tell sites what was decided, until stopped."""
+@hakam.group(invoke_without_command=True)
+@click.pass_context
+def webhooks(context: click.Context) -> None:
+    """Tell sites what was decided, and forget what is too old, until stopped."""
+    if context.invoked_subcommand is not None:
+        return
+    stop = Event()
     with launch.stopped_by_signals(), _redis() as redis:
-        Deliveries(redis, Sites(redis)).run(Event())  # a signal ends it, after what is under way
+        sweeping = Thread(target=Retention(redis, Sites(redis)).run, args=(stop,), daemon=True)
+        sweeping.start()
+        Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
+
+
+webhooks.add_command(bookkeeping.dead_letters)
+webhooks.add_command(bookkeeping.replay)
 
 
 # Sites
@@ -212,8 +227,30 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
         "callback": _thresholds,
     }
     for option in (
+        click.option("--coral-token", help="Access token of a moderator in Coral."),
+        click.option("--coral-url", help="Address of Coral's GraphQL, .../api/graphql."),
+        click.option(
+            "--coral-secret",
+            "coral_secrets",
+            multiple=True,
+            help="Signing secret of Coral; may be repeated.",
+        ),
+        click.option(
+            "--queue-analyzed/--no-queue-analyzed",
+            default=None,
+            help="Whether flagged comments of the Perspective interface are queued.",
+        ),
+        click.option("--requests-per-minute", type=int, help="Quota of the site; 0 for none."),
         click.option("--time-target-seconds", type=int, help="Wanted time to a decision."),
         click.option("--retention-days", type=int, help="How long decided items are kept."),
+        click.option(
+            "--webhook-private/--webhook-public",
+            default=None,
+            help="Whether the webhook may be in a private network.",
+        ),
+        click.option(
+            "--second-opinion-share", type=float, help="Share of items that two people judge."
+        ),
         click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),
         click.option("--webhook-url", help="Where decisions are sent."),
         click.option("--audit-share", type=float, help="Share of clean comments people see too."),
@@ -263,7 +300,7 @@ def _show_new_secret(site: Site, wishes: Mapping[str, Any]) -> None:
 
 
 def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wishes.items() if value not in (None, {})}
+    return {name: value for name, value in wishes.items() if value not in (None, {}, ())}
 
 
 @sites.command("list")
@@ -342,6 +379,9 @@ def queue_stats(site_id: str) -> None:
         click.echo(f"{name}\t{getattr(stats, name):g}")
 
 
+queue.add_command(bookkeeping.rebuild)
+
+
 @hakam.group()
 def decisions() -> None:
     """Take decisions out, for training."""
@@ -368,6 +408,66 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
         review_queue = ReviewQueue(redis)
         n_comments = write_comments(learned(), str(output))
     click.echo(f"{n_comments} labelled comments; the next export: --after {cursor}", err=True)
+
+
+# Moving in from another service
+
+
+@hakam.group()
+def thresholds() -> None:
+    """Choose the thresholds of a site."""
+
+
+@thresholds.command("suggest")
+@click.option(
+    "--from", "export", type=click.Path(path_type=Path), required=True, help="CSV of comments."
+)
+@click.option("--label", type=click.Choice(LABELS), default="toxicity", show_default=True)
+@click.option("--recall", type=click.FloatRange(0, 1), default=0.9, show_default=True)
+@click.option("--precision", type=click.FloatRange(0, 1), default=0.95, show_default=True)
+@click.option("--old-threshold", type=click.FloatRange(0, 1), help="Where the old scores flagged.")
+def suggest_thresholds(
+    export: Path, label: str, recall: float, precision: float, old_threshold: float | None
+) -> None:
+    """Propose thresholds from past decisions or another service's scores.
+
+    The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
+    action, status) or of old scores (score, toxicity) says more.
+    """
+    from service import advice
+
+    for line in advice.suggestions(
+        Registry(_settings().artifacts).load(),
+        export,
+        label,
+        recall=recall,
+        precision=precision,
+        old_threshold=old_threshold,
+    ):
+        click.echo(line)
+
+
+@hakam.group()
+def feedback() -> None:
+    """Take out what sites say about scores."""
+
+
+@feedback.command("export")
+@click.argument("site_id", metavar="SITE")
+@click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
+def export_feedback(site_id: str, output: Path) -> None:
+    """Write feedback as labelled comments of source site_feedback, one JSON object a line."""
+    from service.feedback import Feedback
+
+    with _redis() as redis:
+        Sites(redis).get(site_id)
+        n_comments = write_comments(Feedback(redis).read_all(site_id), str(output))
+    click.echo(f"{n_comments} labelled comments", err=True)
+
+
+hakam.context_settings["obj"] = _redis
+for command in (bookkeeping.erase, bookkeeping.forget, bookkeeping.audit, bookkeeping.report):
+    hakam.add_command(command)
 
 
 if __name__ == "__main__":
