@@ -34,12 +34,12 @@ from training.calibration import operating_points
 from training.datasets import Corpus, Split, site_domain, split_corpus
 from training.evaluation import (
     BENCHMARKS,
-    Measures,
     cross_validate,
     evaluate,
     leave_one_out,
     own_heads,
 )
+from training.measures import Measures
 from training.report import model_card
 
 REVIEW_RECALL = {"toxicity": 0.77}
@@ -351,4 +351,4 @@ def _sources_digest() -> str:
     return _digest([path.read_text(encoding="utf-8") for path in files if path.stem not in _APART])
 
 
-_APART = ("registry", "schema", "state_file", "errors", "report", "cli")
+_APART = ("registry", "schema", "state_file", "errors", "report", "pictures", "cli")
