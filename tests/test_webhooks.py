@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -40,8 +41,9 @@ class Endpoint:
         return [json.loads(body) for _, body in self.told]
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+@contextmanager
+def answering() -> Iterator[Endpoint]:
+    """Run a site's web server."""
     endpoint = Endpoint()
 
     class Answer(BaseHTTPRequestHandler):
@@ -63,6 +65,12 @@ def endpoint() -> Iterator[Endpoint]:
         yield endpoint
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with answering() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

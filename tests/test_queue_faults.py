@@ -1,0 +1,353 @@
+"""What was acknowledged survives: killed servers, killed workers, full memory, a silent Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from conftest import await_condition, free_port, hakam, redis_servers
+from service.audit import verify
+from service.errors import Conflict, ItemNotFound, StoreUnavailable
+from service.policy import Verdict
+from service.private_redis import PrivateRedis
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.sites import Site, Sites
+from service.store import site_keys
+
+VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+KINDS = sorted(redis_servers())
+
+
+def impatient(url: str, seconds: float = 0.8) -> Redis:
+    """A client as the service has it."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@dataclass
+class Own:
+    """A Redis of the test's own, which it may kill."""
+
+    server: PrivateRedis
+    folder: Path
+    url: str
+
+    @property
+    def pid(self) -> int:
+        assert self.server._server is not None
+        return self.server._server.pid
+
+    def kill(self) -> None:
+        assert self.server._server is not None
+        self.server._server.kill()
+        self.server._server.wait()
+        self.server._server = None
+
+    def start(self) -> None:
+        self.server.start(self.folder)
+
+
+@contextmanager
+def own_redis(kind: str) -> Iterator[Own]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with PrivateRedis(redis_servers()[kind]) as server:
+            yield Own(server, folder, server.start(folder))
+
+
+@pytest.fixture(params=KINDS)
+def own(request: pytest.FixtureRequest) -> Iterator[Own]:
+    with own_redis(request.param) as own:
+        yield own
+
+
+def comment(name: str) -> Comment:
+    return Comment(id=name, text=f"تعليق {name}", author_id="reader-7")  # "comment"
+
+
+# A killed Redis
+
+
+@dataclass
+class Acknowledged:
+    """What clients were told is stored."""
+
+    comments: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+
+def work(url: str, name: str, done: Acknowledged, stop: Event) -> None:
+    """Send comments and decide them until told to stop, noting every answer that came."""
+    n_sent = 0
+    with impatient(url, 5.0) as redis:
+        queue = ReviewQueue(redis)
+        while not stop.is_set():
+            with suppress(StoreUnavailable, Conflict, ItemNotFound):
+                n_sent += 1
+                made = queue.enqueue("demo", comment(f"{name}-{n_sent}"), VERDICT, scores={})
+                with done.lock:
+                    done.comments.append(made.item_id)
+                lease = queue.lease("demo", name)
+                if lease is not None and n_sent % 2:
+                    draft = Decision("approve", moderator=name, request_id=f"{name}-{n_sent}")
+                    decision = queue.decide("demo", lease.item.id, lease.token, draft)
+                    with done.lock:
+                        done.decisions.append(decision.id)
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_when_redis_is_killed_under_load(own: Own) -> None:
+    done = Acknowledged()
+    stop = Event()
+    names = [f"client-{number}" for number in range(4)]
+    clients = [Thread(target=work, args=(own.url, name, done, stop)) for name in names]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(3):
+            before = len(done.decisions)
+            await_condition(lambda n=before: len(done.decisions) > n + 20, what="some decisions")  # type: ignore[misc]
+            own.kill()
+            own.start()
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    with impatient(own.url, 10.0) as redis:
+        queue = ReviewQueue(redis)
+        for item_id in done.comments:
+            assert queue.item("demo", item_id).comment.text
+        entries = list(queue.history("demo"))
+        assert set(done.decisions) <= {entry.id for entry in entries}
+        assert max(Counter(entry.item_id for entry in entries).values()) == 1
+        stats = queue.stats("demo")
+        n_items = redis.hlen("{hakam:demo}:items")
+        assert n_items == stats.pending + stats.leased + len(entries)
+        assert len(done.comments) == len(set(done.comments)) <= n_items
+        assert verify(redis, "demo").n_entries == stats.outbox == len(entries)
+
+
+# A full Redis
+
+
+def everything(redis: Redis) -> dict[str, Any]:
+    return {name: redis.dump(name) for name in site_keys("demo") if redis.exists(name)}
+
+
+def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
+    raw = Redis.from_url(own.url)
+    with impatient(own.url, 10.0) as redis, raw:
+        queue = ReviewQueue(redis)
+        made = queue.enqueue("demo", comment("decided"), VERDICT, scores={})
+        first = queue.lease("demo", "amal")
+        assert first is not None
+        draft = Decision("reject", moderator="amal", request_id="first", note="ملاحظة")  # "note"
+        decision = queue.decide("demo", first.item.id, first.token, draft)
+        for name in ("held", "waiting"):
+            queue.enqueue("demo", comment(name), VERDICT, scores={})
+        held = queue.lease("demo", "amal")
+        assert held is not None
+        waiting = {item.id: 1 for item in queue.waiting("demo")}
+        again = Decision("reject", moderator="amal", request_id="again", note="ملاحظة")
+        before = everything(raw)
+        raw.config_set("maxmemory", 1)
+        for verb in (
+            lambda: queue.enqueue("demo", comment("new"), VERDICT, scores={}),
+            lambda: queue.enqueue("demo", Comment(id="waiting", text="x"), VERDICT, scores={}),
+            lambda: queue.reject("demo", comment("new"), VERDICT, scores={}),
+            lambda: queue.decide("demo", held.item.id, held.token, again),
+            lambda: queue.undo("demo", made.item_id, "amal", "undo"),
+            lambda: queue.decide_bulk("demo", waiting, again),
+            lambda: queue.appeal("demo", decision.id, ""),
+            lambda: queue.withdraw("demo", "waiting"),
+        ):
+            with pytest.raises(StoreUnavailable):
+                verb()
+            assert everything(raw) == before
+        raw.config_set("maxmemory", 0)
+        assert queue.decide("demo", held.item.id, held.token, again).kind == "decision"
+
+
+# A silent Redis
+
+
+def test_a_silent_redis_is_an_unavailable_store_and_comes_back_by_itself(own: Own) -> None:
+    with impatient(own.url) as redis:
+        queue = ReviewQueue(redis)
+        queue.enqueue("demo", comment("before"), VERDICT, scores={})
+        os.kill(own.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(StoreUnavailable):
+                queue.enqueue("demo", comment("during"), VERDICT, scores={})
+        finally:
+            os.kill(own.pid, signal.SIGCONT)
+
+        def sent() -> bool:
+            with suppress(StoreUnavailable):
+                queue.enqueue("demo", comment("after"), VERDICT, scores={})
+                return True
+            return False
+
+        await_condition(sent, what="recovery", seconds=5.0)
+        assert {item.comment.id for item in queue.waiting("demo")} >= {"before", "after"}
+
+
+# The service on top
+
+
+INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
+
+
+@dataclass
+class Service:
+    """Gunicorn with two workers on a Redis of its own, and the key of its site."""
+
+    url: str
+    key: str
+    master: psutil.Process
+    redis: Own
+
+    def send(self, name: str) -> httpx.Response:
+        """Send a comment that a person must see."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        body = {"id": name, "text": INSULT}
+        return httpx.post(f"{self.url}/v1/comments", json=body, headers=headers, timeout=10.0)
+
+
+@pytest.fixture(scope="module")
+def service(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with own_redis(KINDS[0]) as own, tempfile.TemporaryFile() as log:
+        with impatient(own.url, 10.0) as redis:
+            key = Sites(redis).add(Site("demo", review={"toxicity": 0.0}, audit_share=0.0))
+        variables = {
+            "HAKAM_REDIS_URL": own.url,
+            "HAKAM_VAR": str(tmp_path_factory.mktemp("var")),
+            "HAKAM_WORKERS": "2",
+            "HAKAM_HOST": "127.0.0.1",
+            "HAKAM_PORT": str(port),
+        }
+        server = hakam("serve", environ=environ | variables, stdout=log, stderr=log)
+
+        def ready() -> bool:
+            assert server.poll() is None, "hakam serve stopped"
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{url}/readyz", timeout=5.0).is_success
+            return False
+
+        try:
+            await_condition(ready, what="readiness", seconds=60.0)
+            yield Service(url, key, psutil.Process(server.pid), own)
+        finally:
+            server.terminate()
+            server.wait(timeout=30.0)
+
+
+def test_while_redis_is_silent_only_what_needs_it_is_refused(service: Service) -> None:
+    headers = {"Authorization": f"Bearer {service.key}"}
+    await_condition(lambda: service.send("c-1").status_code == 202, what="a first comment")
+    os.kill(service.redis.pid, signal.SIGSTOP)
+    try:
+        refused = service.send("c-2")
+        body = {"text": INSULT}
+        scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
+    finally:
+        os.kill(service.redis.pid, signal.SIGCONT)
+    assert (refused.status_code, scored.status_code) == (503, 200)
+    assert refused.headers["retry-after"]
+    await_condition(lambda: service.send("c-2").status_code == 202, what="recovery", seconds=10.0)
+
+
+def test_a_killed_worker_loses_no_comment_it_acknowledged(service: Service) -> None:
+    acknowledged: list[str] = []
+    stop = Event()
+
+    def send(site: str) -> None:
+        n_sent = 0
+        while not stop.is_set():
+            n_sent += 1
+            with suppress(httpx.TransportError):
+                answer = service.send(f"{site}-{n_sent}")
+                if answer.status_code == 202:
+                    acknowledged.append(answer.json()["review"]["item_id"])
+
+    senders = [Thread(target=send, args=(f"site-{number}",)) for number in range(3)]
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(2):
+            goal = len(acknowledged) + 20
+            await_condition(lambda n=goal: len(acknowledged) > n, what="comments", seconds=60.0)  # type: ignore[misc]
+            with suppress(psutil.NoSuchProcess):
+                service.master.children()[0].kill()
+        goal = len(acknowledged) + 20
+        await_condition(lambda: len(acknowledged) > goal, what="more comments", seconds=60.0)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    with impatient(service.redis.url, 10.0) as redis:
+        waiting = {item.id for item in ReviewQueue(redis).waiting("demo", limit=1000)}
+        assert len(acknowledged) == len(set(acknowledged))
+        assert set(acknowledged) <= waiting
+
+
+# The delivery of webhooks
+
+
+def test_a_killed_delivery_process_loses_no_delivery_and_doubles_none_under_another_id(
+    own: Own, environ: dict[str, str], tmp_path: Path
+) -> None:
+    from test_webhooks import SECRET, answering
+
+    environ = environ | {"HAKAM_REDIS_URL": own.url, "HAKAM_VAR": str(tmp_path)}
+    with answering() as endpoint, impatient(own.url, 10.0) as redis:
+        site = Site("demo", webhook_url=endpoint.url, webhook_secret=SECRET, webhook_private=True)
+        Sites(redis).add(site)
+        queue = ReviewQueue(redis)
+        n_decisions = 30
+        for number in range(n_decisions):
+            queue.enqueue("demo", comment(f"c-{number}"), VERDICT, scores={})
+        chosen = {item.id: 1 for item in queue.waiting("demo")}
+        queue.decide_bulk("demo", chosen, Decision("approve", moderator="amal", request_id="all"))
+        for n_told in (5, 15):
+            deliveries = hakam("webhooks", environ=environ)
+            await_condition(lambda n=n_told: len(endpoint.told) >= n, what="deliveries")  # type: ignore[misc]
+            deliveries.kill()
+            deliveries.wait()
+            for item_id in redis.zrange("{hakam:demo}:outbox", 0, -1):  # the hold runs out
+                redis.zadd("{hakam:demo}:outbox", {str(item_id): 0})
+        deliveries = hakam("webhooks", environ=environ)
+        try:
+            await_condition(lambda: queue.stats("demo").outbox == 0, what="the rest")
+        finally:
+            deliveries.terminate()
+            deliveries.wait(timeout=30.0)
+        ids: dict[str, set[str]] = {}
+        for headers, body in endpoint.told:
+            decision = json.loads(body)["data"]["decision_id"]
+            ids.setdefault(decision, set()).add(headers["webhook-id"])
+        assert len(ids) == n_decisions
+        assert all(len(known) == 1 for known in ids.values())
