@@ -170,7 +170,7 @@ def _bucket(
     return mixed
 
 
-def _character_grams(  # noqa: PLR0917 - a private function, called twice
+def _character_grams(
     codes: NDArray[np.uint32],
     room: NDArray[np.int32],
     orders: tuple[int, ...],

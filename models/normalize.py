@@ -15,11 +15,12 @@ The rules, in the order they are applied:
    Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (``_FOLD``).
 2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``.
 3. *Runs of signs.* White space runs become one space, three or more equal signs two.
-4. *Split words.* Three or more single letters with short separators between them are joined, and a
-   joining sign inside a word goes when the part on one side of it has at most two letters. The
-   length of a part counts equal neighbours once, so that joining never depends on elongation.
-5. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic l/i and o,
-   and Arabizi digits between two Arabic letters, become the Arabic letter they stand for.
+4. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic letters of
+   the same shape, and a single digit beside an Arabic letter, become the letter they stand for.
+5. *Split words.* Three or more single letters with short separators between them are joined, and a
+   joining sign inside a word goes when the part on one side of it has at most two letters. Parts
+   are joined within one script. The length of a part counts equal neighbours once, so that joining
+   never depends on elongation.
 6. *Elongation.* Three or more equal letters become one in Arabic and two in other scripts.
 7. *Signs* (punctuation, symbols, emoji) are set apart by single spaces.
 
@@ -50,10 +51,11 @@ LINK = 0x1F517
 """LINK SYMBOL stands for a web address."""
 MENTION = ord("@")
 
-# Letters a reader takes for one another. Target first, then what folds into it.
+# Letters a reader takes for one another. The dotless BEH (U+066E) is not among them: it is written
+# for five letters, so it stays a letter of its own. Target first, then what folds into it.
 _FOLD = (
     "\u0627\u0671\u0672\u0673\u0675\u0622\u0623\u0625",  # ALEF: wasla, wavy hamza
-    "\u0628\u067b\u067e\u0680\u0750\u0751\u0752\u0753\u0754\u0755\u0756\u066e\u08a0",  # BEH: peh
+    "\u0628\u067b\u067e\u0680\u0750\u0751\u0752\u0753\u0754\u0755\u0756\u08a0",  # BEH: peh
     "\u062a\u0679\u067a\u067c\u067d\u067f",  # TEH: tteh, tteheh, ring, three dots, teheh
     "\u062c\u0683\u0684\u0686\u0687\u06bf",  # JEEM: nyeh, dyeh, tcheh, tcheheh
     "\u062d\u0681\u0682\u0685\u0757\u0758\u076e\u076f\u0772",  # HAH with foreign dots
@@ -81,14 +83,20 @@ _FOLD = (
 
 # In a word with Arabic letters: the Arabic letter that a foreign one is drawn for.
 _LOOK_ALIKES = {
-    "l": "\u0627", "i": "\u0627", "\u0131": "\u0627", "\u03b9": "\u0627", "\u0456": "\u0627",
-    "\u04cf": "\u0627", "o": "\u0647", "\u03bf": "\u0647", "\u043e": "\u0647", "\u03c3": "\u0647",
+    "\u0627": "li|\u0131\u03b9\u0456\u04cf",  # ALEF: strokes
+    "\u0647": "o\u03bf\u043e\u03c3",  # HEH: rings
+    "\u0644": "j",  # LAM
+    "\u0645": "m\u043c",  # MEEM: also CYRILLIC SMALL LETTER EM
+    "\u0633": "w\u0448",  # SEEN: three teeth, also CYRILLIC SMALL LETTER SHA
+}
+# A single digit, because longer ones are numbers: by its shape or by its sound in Arabizi.
+_LOOK_ALIKE_DIGITS = {
+    "0": "\u0647", "1": "\u0627", "2": "\u0621", "3": "\u0639", "5": "\u062e",
+    "6": "\u0637", "7": "\u062d", "9": "\u0648",
 }  # fmt: skip
-# Between two Arabic letters only, because at a word's end a digit is usually a number.
-_LOOK_ALIKE_DIGITS = {"0": "\u0647", "1": "\u0627", "3": "\u0639", "7": "\u062d", "9": "\u0648"}
 
 # Signs a writer puts between letters without ending the word. Sentence marks are not among them.
-_JOINING_SIGNS = "._*-~|/\\'`^+=@$\u2022\u00b7\u2013\u2014\u2010\u2043"
+_JOINING_SIGNS = "._*-~/\\'`^+=@$\u2022\u00b7\u2013\u2014\u2010\u2043"
 
 _DROPPED = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
 _TATWEEL = "\u0640"
@@ -198,8 +206,8 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
     codes, origin = _keep(codes != 0, codes, origin)
     codes, origin = _fold_links_and_mentions(codes, origin, alphabet)
     codes, origin = _shorten_sign_runs(codes, origin, alphabet)
-    codes, origin = _join_split_words(codes, origin, alphabet)
     codes = _fold_look_alikes(codes, alphabet)
+    codes, origin = _join_split_words(codes, origin, alphabet)
     codes, origin = _shorten_elongation(codes, origin, alphabet)
     codes, origin = _set_signs_apart(codes, origin, alphabet)
     return Batch(codes, origin, np.flatnonzero(codes == BREAK), starts)
@@ -242,13 +250,15 @@ def _alphabet() -> _Alphabet:
             classes[code] = _ARABIC if _is_arabic(code) else _LETTER
         elif character.isnumeric():
             classes[code] = _DIGIT
+    classes[ord("|")] = _LETTER  # drawn for an alef
     classes[[ord(sign) for sign in _JOINING_SIGNS]] |= _JOINS
     # Emoji and other pictures join too: they hide inside words as easily as a dot.
     classes[0x2190:0x2C00] |= _JOINS
     classes[0x1F000:0x20000] |= _JOINS
     classes[[SPACE, BREAK]] = _BLANK
     look_alikes = np.arange(_SHARED_PLANES + 1, dtype=np.int32)
-    look_alikes[[ord(c) for c in _LOOK_ALIKES]] = [ord(c) for c in _LOOK_ALIKES.values()]
+    for letter, drawn in _LOOK_ALIKES.items():
+        look_alikes[[ord(c) for c in drawn]] = ord(letter)
     digits = np.arange(ord("9") + 1, dtype=np.int32)
     digits[[ord(c) for c in _LOOK_ALIKE_DIGITS]] = [ord(c) for c in _LOOK_ALIKE_DIGITS.values()]
     return _Alphabet(letters, expansions, classes, look_alikes, digits)
@@ -378,19 +388,27 @@ def _join_split_words(
         space = codes[at] == SPACE
         joins &= ~inside | space | ((classes[at] & _JOINS) != 0)
         spaced |= inside & space
-    # The size of a part: its letters, equal neighbours and look-alikes counted once, so that no
-    # later rule can change it.
-    drawn = alphabet.look_alikes.take(codes, mode="clip")
-    changes = np.cumsum(drawn[1:] != drawn[:-1], dtype=np.int32)
+    # The size of a part: its letters, equal neighbours counted once as elongation will count them.
+    changes = np.cumsum(codes[1:] != codes[:-1], dtype=np.int32)
     size = changes[ends - 2] - changes[starts - 1] + 1
     left, right = size[short], size[short + 1]
     single = np.zeros(len(starts) + 1, dtype=bool)  # gap k lies between parts k and k + 1
     single[short] = joins & (left == 1) & (right == 1)
     in_chain = single[short] & (single[short - 1] | single[short + 1])
     join = in_chain | (joins & ~spaced & (np.minimum(left, right) <= 2))
+    after, gap, right_start = after[join], gap[join], starts[short[join] + 1]
+    # A word of two scripts would have look-alikes after their rule was applied, so none is made.
+    ends_of_words = np.flatnonzero((classes & _WORD) == 0)
+    arabic = np.cumsum(classes == _ARABIC, dtype=np.int32)
+
+    def has_arabic(at: NDArray[np.int64]) -> NDArray[np.bool_]:
+        word = np.searchsorted(ends_of_words, at)
+        return arabic[ends_of_words[word]] > arabic[ends_of_words[word - 1]]
+
+    alike = has_arabic(after - 1) == has_arabic(right_start)
     keep = np.ones(len(codes), dtype=bool)
     for i in range(3):
-        keep[(after + i)[join & (gap > i)]] = False
+        keep[(after + i)[alike & (gap > i)]] = False
     return _keep(keep, codes, origin)
 
 
@@ -410,8 +428,11 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> _Codes:
     mixed = mixed[other[mixed]]
     codes = codes.copy()
     codes[mixed] = alphabet.look_alikes.take(codes[mixed], mode="clip")
-    arabic = alphabet.class_of(codes) == _ARABIC
-    digits = mixed[(codes[mixed] <= ord("9")) & arabic[mixed - 1] & arabic[mixed + 1]]
+    classes = alphabet.class_of(codes)
+    digits = mixed[classes[mixed] == _DIGIT]
+    before, after = classes[digits - 1], classes[digits + 1]
+    single = (before != _DIGIT) & (after != _DIGIT) & ((before == _ARABIC) | (after == _ARABIC))
+    digits = digits[single & (codes[digits] <= ord("9"))]
     codes[digits] = alphabet.digit_look_alikes[codes[digits]]
     return codes
 

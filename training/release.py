@@ -30,6 +30,7 @@ from models.learning import WordClusters
 from models.registry import Registry
 from models.schema import LABELS
 from models.state_file import read_state, write_state
+from training.augmentation import COPY_WEIGHT, disguised_copies
 from training.calibration import operating_points
 from training.datasets import Corpus, Split, site_domain, split_corpus
 from training.evaluation import (
@@ -169,7 +170,7 @@ def fit(
     if settings.word_vectors:
         texts = [*split.train.texts, *split.unlabeled]
         clusters = word_clusters(texts, settings.seed, work, progress)
-    classifier = build(split, clusters, progress=progress)
+    classifier = build(split, clusters, seed=settings.seed, progress=progress)
     heads = own_heads(classifier, split)
     if settings.site:
         classifier = _for_site(classifier, settings.site)
@@ -183,6 +184,7 @@ def build(
     clusters: WordClusters | None = None,
     *,
     labels: tuple[str, ...] = LABELS,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Classifier:
     """Fit a classifier on the train part of a split, for those labels that can be learned."""
@@ -194,11 +196,15 @@ def build(
         # Rare n-grams are left out of a large corpus; in a small one all are rare.
         min_df=4 if len(train) >= ENOUGH_FOR_RARE else 1,
     )
+    copied, copies = disguised_copies(train.texts, seed)
+    rows = [*range(len(train)), *copied]
+    weight = train.weight[rows]
+    weight[len(train) :] *= COPY_WEIGHT
     return classifier.fit(
-        train.texts,
-        train.y[:, columns],
-        domains=[str(domain) for domain in train.domain],
-        sample_weight=train.weight,
+        [*train.texts, *copies],
+        train.y[rows][:, columns],
+        domains=[str(domain) for domain in train.domain[rows]],
+        sample_weight=weight,
         progress=progress,
     )
 

@@ -1,0 +1,48 @@
+"""Disguised copies of training comments.
+
+Promise: the same texts and seed give the same copies; held-out texts are never touched.
+
+Secret: which disguises are worth learning. `models.normalize` takes most of them off, so copies are
+made in those it cannot: writing without dots, which leaves several letters open, and Latin letters,
+which every writer spells in his own way. Seeing the same comments in these writings teaches both
+the abuse that hides in them and that the writing itself is no abuse.
+"""
+
+import random
+from collections.abc import Sequence
+
+from training.evasion import TRANSFORMS
+
+SHARES = {"arabizi": 0.25, "dotless": 0.2, "latin_lookalike": 0.05}
+"""Share of the comments that get a copy in each disguise; a comment gets one at most."""
+COPY_WEIGHT = 0.5
+"""Weight of a copy, of its comment's."""
+_WHOLE = 0.7  # share of the copies in which every word is disguised
+
+
+def disguised_copies(texts: Sequence[str], seed: int) -> tuple[list[int], list[str]]:
+    """Disguise some of the texts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    seed : int
+
+    Returns
+    -------
+    rows : list of int
+        Which texts have a copy.
+    copies : list of str
+        The copies, all different from their texts.
+    """
+    rng = random.Random(seed)
+    names, shares = list(SHARES), list(SHARES.values())
+    rows, copies = [], []
+    for row, text in enumerate(texts):
+        (name,) = rng.choices([*names, ""], [*shares, 1 - sum(shares)])
+        words = range(len(text.split()))
+        chosen = None if rng.random() < _WHOLE else [i for i in words if rng.random() < 0.5]
+        if name and (copy := TRANSFORMS[name](text, rng, chosen)) != text:
+            rows.append(row)
+            copies.append(copy)
+    return rows, copies
