@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
@@ -86,6 +86,19 @@ class Feedback:
         lines = io.StringIO("".join(fields["comment"] for _, fields in entries))
         positions = (position for position, _ in entries)
         return list(zip(positions, read_comments(lines), strict=True))
+
+    def read_all(self, site_id: str) -> Iterator[LabeledComment]:
+        """Yield all feedback of a site, oldest first.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        position = "0"
+        while batch := self.read(site_id, position):
+            yield from (comment for _, comment in batch)
+            position = batch[-1][0]
 
 
 def _key(site_id: str) -> str:

@@ -1,0 +1,77 @@
+"""What ``hakam thresholds suggest`` says, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import RecordError
+from models.registry import Artifact
+from service.thresholds import Suggestion, has_decisions, read_export, suggest
+
+_BATCH = 1_000
+
+_PURPOSES = {
+    "review": "finds what was asked for",
+    "balanced": "best balance",
+    "reject": "sure enough to act alone",
+    "same volume": "flags as many as before",
+}
+
+
+def suggestions(
+    artifact: Artifact,
+    export: Path,
+    label: str,
+    *,
+    recall: float,
+    precision: float,
+    old_threshold: float | None,
+) -> Iterator[str]:
+    """Read an export, score it and propose thresholds.
+
+    Yields
+    ------
+    str
+        A line of the answer.
+
+    Raises
+    ------
+    RecordError
+        The export cannot be used, or the artefact does not know the label.
+    """
+    if label not in artifact.classifier.labels_:
+        raise RecordError(f"the artefact {artifact.version} has not learned {label}")
+    comments = read_export(export)
+    texts = [comment.text for comment in comments]
+    column = artifact.classifier.labels_.index(label)
+    scores = np.concatenate(
+        [
+            artifact.classifier.predict_proba(texts[start : start + _BATCH])[:, column]
+            for start in range(0, len(texts), _BATCH)
+        ]
+    )
+    found = suggest(
+        scores, comments, recall=recall, precision=precision, old_threshold=old_threshold
+    )
+    decided = has_decisions(comments)
+    by = "people's decisions" if decided else "the scores' own calibration: no decisions known"
+    yield f"{len(comments):,} comments, {label} by artefact {artifact.version}, judged by {by}"
+    yield ""
+    yield f"{'threshold':>9}  {'precision':>20}  {'recall':>6}  {'per 1,000':>9}  good for"
+    yield from map(_line, found)
+    if not any(one.purpose == "reject" for one in found):
+        yield ""
+        yield f"No threshold reaches precision {precision:g}: let people decide."
+    yield ""
+    yield f"To use one: hakam sites set SITE --review {label}={found[0].threshold:.3f}"
+
+
+def _line(one: Suggestion) -> str:
+    interval = f"{one.precision:.2f} ({one.precision_from:.2f} to {one.precision_to:.2f})"
+    return (
+        f"{one.threshold:9.3f}  {interval:>20}  {one.recall:6.2f}  {one.share * 1000:9.0f}  "
+        f"{one.purpose}: {_PURPOSES[one.purpose]}"
+    )

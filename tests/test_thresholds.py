@@ -1,0 +1,167 @@
+"""Proposals of thresholds for a site that moves in."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import SAMPLE_COMMENTS
+from models.errors import RecordError
+from models.registry import Artifact
+from models.schema import read_comments
+from service.advice import suggestions
+from service.thresholds import PastComment, read_export, suggest
+
+N = 1_000
+SCORES = np.linspace(0, 1, N)
+
+
+def decided(scores: np.ndarray = SCORES, above: float = 0.7) -> list[PastComment]:
+    return [PastComment("x", rejected=bool(score >= above)) for score in scores]
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    return tmp_path / "export.csv"
+
+
+def written(export: Path, text: str) -> Path:
+    export.write_text(text, encoding="utf-8")
+    return export
+
+
+# The export
+
+
+def test_an_export_is_read_by_the_names_of_its_columns(export: Path) -> None:
+    file = written(
+        export,
+        'id,Comment,Score,Status\n1,"a, b",0.5,rejected\n2,c,,approved\n3,d,1,pending\n4, ,0,1\n',
+    )
+    assert read_export(file) == [
+        PastComment("a, b", 0.5, True),
+        PastComment("c", None, False),
+        PastComment("d", 1.0, None),
+    ]
+
+
+def test_the_byte_order_mark_of_a_spreadsheet_is_no_part_of_a_name(export: Path) -> None:
+    assert read_export(written(export, "\N{ZERO WIDTH NO-BREAK SPACE}text\nx\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("id,words\n1,x\n", "no column is named text"),
+        ("", "no column is named text"),
+        ("text\n \n", "holds no comment"),
+        ("text,score\nx,high\n", "line 2: the score is not a number"),
+        ("text,score\nx,1.5\n", "line 2: the score is not a number"),
+        ("text,score\nx,nan\n", "line 2: the score is not a number"),
+    ],
+)
+def test_an_export_that_cannot_be_used_is_refused_with_its_reason(
+    export: Path, content: str, complaint: str
+) -> None:
+    with pytest.raises(RecordError, match=complaint):
+        read_export(written(export, content))
+
+
+def test_a_missing_file_and_a_wrong_encoding_are_refused(export: Path) -> None:
+    with pytest.raises(RecordError, match="cannot be opened"):
+        read_export(export)
+    export.write_bytes("text\nمرحبا\n".encode("cp1256"))  # "hello" in the Arabic code page
+    with pytest.raises(RecordError, match="not valid UTF-8"):
+        read_export(export)
+
+
+# The proposals
+
+
+def test_the_threshold_for_review_reaches_the_wanted_recall() -> None:
+    found = {one.purpose: one for one in suggest(SCORES, decided(), recall=0.9)}
+    assert found["review"].recall >= 0.9
+    assert found["review"].threshold == pytest.approx(0.73, abs=0.01)
+    assert found["balanced"].threshold == pytest.approx(0.7, abs=0.002)
+    assert (found["balanced"].precision, found["balanced"].recall) == (1.0, 1.0)
+
+
+def test_the_threshold_for_rejecting_reaches_the_wanted_precision_or_is_missing() -> None:
+    rng = np.random.default_rng(7)
+    noisy = [PastComment("x", rejected=bool(rng.random() < score)) for score in SCORES]
+    found = {one.purpose: one for one in suggest(SCORES, noisy, precision=0.9)}
+    assert found["reject"].precision >= 0.9
+    assert found["reject"].precision_from < found["reject"].precision < found["reject"].precision_to
+    coin = [PastComment("x", rejected=bool(rng.random() < 0.5)) for _ in SCORES]
+    assert "reject" not in {one.purpose for one in suggest(SCORES, coin, precision=0.9)}
+
+
+def test_the_volume_is_the_share_of_all_comments_that_would_be_flagged() -> None:
+    for one in suggest(SCORES, decided()):
+        assert one.share == pytest.approx((one.threshold <= SCORES).mean())
+
+
+def test_without_decisions_the_calibrated_scores_stand_in() -> None:
+    unknown = [PastComment("x")] * N
+    (review, *_) = suggest(SCORES, unknown, recall=0.9)
+    flagged = SCORES[review.threshold <= SCORES]
+    assert review.precision == pytest.approx(flagged.mean())
+    assert review.recall == pytest.approx(flagged.sum() / SCORES.sum())
+
+
+def test_a_handful_of_decisions_is_not_enough_to_judge_by() -> None:
+    few = [*decided()[: N - 5], *[PastComment("x", rejected=True)] * 5]
+    for comments in (few[:500], [PastComment("x")] * N):
+        assert suggest(SCORES[: len(comments)], comments)
+
+
+def test_the_same_volume_as_before_is_proposed_where_the_old_threshold_is_known() -> None:
+    old = [PastComment("x", old_score=float(1 - score), rejected=None) for score in SCORES]
+    found = {one.purpose: one for one in suggest(SCORES, old, old_threshold=0.8)}
+    assert found["same volume"].share == pytest.approx(0.2, abs=0.002)
+    with pytest.raises(RecordError, match="no column of old scores"):
+        suggest(SCORES, decided(), old_threshold=0.8)
+
+
+def test_equal_scores_are_never_torn_apart() -> None:
+    scores = np.repeat([0.2, 0.8], N // 2)
+    comments = decided(np.linspace(0, 1, N), above=0.4)
+    for one in suggest(scores, comments):
+        assert one.threshold in (0.2, 0.8)
+
+
+def test_scores_that_are_all_zero_break_nothing() -> None:
+    assert suggest(np.zeros(50), [PastComment("x")] * 50)
+
+
+# The command
+
+
+def test_the_command_scores_an_export_and_says_how_to_use_the_answer(
+    artifact: Artifact, export: Path
+) -> None:
+    with export.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "decision", "score"])
+        for comment in read_comments(SAMPLE_COMMENTS):
+            toxic = comment.labels.get("toxicity", 0.0) > 0.5
+            rows.writerow(
+                [comment.text, "rejected" if toxic else "approved", 0.9 if toxic else 0.1]
+            )
+    answer = list(
+        suggestions(artifact, export, "toxicity", recall=0.9, precision=0.9, old_threshold=0.8)
+    )
+    assert "people's decisions" in answer[0]
+    assert [line.split(":")[0].split()[-1] for line in answer[3:6]] == [
+        "review",
+        "balanced",
+        "reject",
+    ]
+    assert answer[-1].startswith("To use one: hakam sites set SITE --review toxicity=0.")
+    with pytest.raises(RecordError, match="has not learned rudeness"):
+        list(
+            suggestions(artifact, export, "rudeness", recall=0.9, precision=0.9, old_threshold=None)
+        )
