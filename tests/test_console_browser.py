@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from argon2 import PasswordHasher
@@ -15,11 +19,13 @@ from redis import Redis
 
 from service.accounts import Accounts, Preferences
 from service.policy import Verdict
-from service.review_queue import Comment, ReviewQueue
+from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
+from service.tallies import Tallies
 
 DATA = Path(__file__).parent / "data"
 SCREENSHOTS = DATA / "screenshots"
+PICTURED = ("work", "overview", "search", "insight", "settings")  # delete a picture to renew it
 PASSWORD = "correct horse battery"
 
 # What a hostile commenter may try in a field: markup, attributes, addresses, templates, and
@@ -91,12 +97,32 @@ class Newsroom:
         page.fill("#name", name)
         page.fill("#password", PASSWORD)
         page.click("button.primary")
+        page.wait_for_url(lambda address: "/login" not in address)
         return page
 
     def samples(self) -> None:
         """Comments like those of a working day, for pictures."""
         for line in (DATA / "desk_comments.jsonl").read_text(encoding="utf-8").splitlines():
             self.flag(**json.loads(line))
+
+    def history(self) -> None:
+        """A day of decisions and two weeks of tallies, for the pictures of insight."""
+        now = time.time()
+        for n in range(36):
+            label = ("insult", "threat", "spam")[n % 3]
+            self.flag(f"h{n}", "x", label=label, score=0.6 + n / 100)
+            lease = self.queue.lease("demo", ("samira", "omar")[n % 2])
+            assert lease
+            action = "approve" if n % 4 == 0 else "reject"
+            draft = Decision(action, reason=label, moderator=lease.item.moderator or "")
+            draft = replace(draft, request_id=f"r{n}")
+            self.queue.decide("demo", lease.item.id, lease.token, draft)
+        for back in range(14):
+            tallies = Tallies(self.redis, clock=partial(now.__sub__, back * 86_400.0))
+            for n in range(40):
+                action = "review" if n % 10 == 0 else "approve"
+                tallies.count("demo", action, {"insult": (n * n % 97) / 140, "threat": n / 80})
+            tallies.flush()
 
     @property
     def actions(self) -> list[str]:
@@ -183,6 +209,104 @@ def test_the_next_comment_takes_the_place_of_this_one_without_a_new_page(
     expect(page.locator("#comment bdi")).to_have_text("comment 3")
     assert page.evaluate("window.same"), "the page was loaded anew"
     assert newsroom.actions == ["approve"] * 3
+
+
+def test_a_decision_is_taken_back_with_one_key(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first", score=0.9)
+    newsroom.flag("c2", "second", score=0.8)
+    page = newsroom.desk()
+    page.keyboard.press("r")
+    expect(page.locator("#comment bdi")).to_have_text("second")
+    page.keyboard.press("u")
+    expect(page.locator(".notice.skip")).to_be_visible()
+    assert newsroom.actions == ["reject", "undo"]
+    assert newsroom.queue.stats("demo").pending == 1
+
+
+def test_keys_can_be_chosen_and_are_shown_on_the_buttons_and_in_the_sheet(
+    newsroom: Newsroom,
+) -> None:
+    newsroom.accounts.save_preferences("samira", Preferences(keys={"approve": "y"}))
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    expect(page.locator("button.approve kbd")).to_have_text("Y")
+    page.keyboard.press("a")
+    page.keyboard.press("?")
+    expect(page.locator("dialog[open]")).to_contain_text("Y")
+    page.keyboard.press("y")  # behind an open sheet no key decides
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert newsroom.actions == []
+    page.keyboard.press("y")
+    expect(page.locator(".notice.approve")).to_be_visible()
+
+
+def test_the_note_key_opens_the_note(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    page.keyboard.press("n")
+    expect(page.locator("#note")).to_be_focused()
+
+
+def test_evidence_and_severe_comments_are_blurred_until_asked_for(newsroom: Newsroom) -> None:
+    newsroom.accounts.save_preferences("samira", Preferences(blur=True))
+    span = {"field": "text", "label": "threat", "start": 0, "end": 5, "weight": 1.0}
+    newsroom.flag("c1", "words of a threat", label="threat", evidence=[span])
+    page = newsroom.desk()
+    transparent = "rgba(0, 0, 0, 0)"
+    for place in ("mark", "#comment"):
+        expect(page.locator(place)).to_have_css("color", transparent)
+    page.keyboard.press("b")
+    for place in ("mark", "#comment"):
+        expect(page.locator(place)).not_to_have_css("color", transparent)
+
+
+def test_many_comments_are_decided_at_once_after_a_preview_and_taken_back(
+    newsroom: Newsroom,
+) -> None:
+    for n in range(3):
+        newsroom.flag(f"c{n}", f"words {n}", author_id="u1", author_name="Abu")
+    page = newsroom.desk("omar", "/demo/search?author_id=u1")
+    page.locator("[name=item]").first.uncheck()
+    page.select_option("#reason", "spam")
+    page.locator("form button.reject").click()
+    expect(page.locator("main li")).to_have_count(2)
+    assert newsroom.actions == []
+    page.locator("[name=confirmed]").click()
+    expect(page.locator(".notices .reject")).to_be_visible()
+    assert newsroom.actions == ["reject", "reject"]
+    page.locator("form.notice button").click()
+    expect(page.locator(".notices .skip")).to_be_visible()
+    assert newsroom.queue.stats("demo").pending == 3
+
+
+def test_the_overview_follows_the_queue_by_itself(newsroom: Newsroom) -> None:
+    page = newsroom.desk("layla", "/overview")
+    figure = page.locator("[data-figure=pending]")
+    expect(figure).to_have_text("0")
+    newsroom.flag("c1", "first")
+    expect(figure).to_have_text("1")
+    newsroom.desk("samira")
+    expect(page.locator(".board")).to_contain_text("samira")
+
+
+def test_a_threshold_is_previewed_while_it_is_typed(newsroom: Newsroom) -> None:
+    newsroom.history()
+    page = newsroom.desk("layla", "/demo/settings")
+    sentence = page.locator("#p_insult")
+    before = sentence.inner_text()
+    page.fill("#review_insult", "0.1")
+    expect(sentence).not_to_have_text(before)
+    expect(sentence).to_contain_text("280")
+
+
+def test_the_language_changes_in_place(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk("samira", "/demo/work")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("dir", "ltr")
+    expect(page.locator("button.approve")).to_contain_text("Approve")
+    assert page.url.endswith("/console/demo/work")
 
 
 # Evidence
@@ -359,6 +483,41 @@ def test_hostile_text_is_shown_as_text_in_every_field(newsroom: Newsroom) -> Non
     assert len(newsroom.actions) == len(HOSTILE)
 
 
+def test_hostile_text_stays_text_on_every_other_page(newsroom: Newsroom) -> None:
+    attack = "".join(HOSTILE)
+    for n in range(2):
+        newsroom.flag(
+            f"c{n}",
+            attack,
+            author_id="u1",
+            author_name=attack,
+            article_title=attack,
+            article_url=attack,
+            parent_text=attack,
+        )
+    lease = newsroom.queue.lease("demo", "samira")
+    assert lease
+    draft = Decision("reject", reason=attack, note=attack, moderator="samira", request_id="1")
+    newsroom.queue.decide("demo", lease.item.id, lease.token, replace(draft, reply=attack))
+    newsroom.sites.update(Site(id="demo", name=attack, block_words=(attack[:90],)))
+    newsroom.accounts.save_preferences("layla", Preferences(replies=(attack,)))
+    page = newsroom.desk("layla")
+    for path in ("/demo/search?author_id=u1", *PAGES.values()):
+        page.goto(f"{newsroom.url}/console{path}")
+        assert page.locator("main").is_visible()
+        assert page.locator("main :is(script, iframe, img, style, base, meta, #trap)").count() == 0
+        assert page.locator("main a[href^=javascript], main a[href^=data]").count() == 0
+        assert not page.evaluate("window.pwned")
+
+
+def test_hostile_addresses_of_the_console_do_nothing(newsroom: Newsroom) -> None:
+    page = newsroom.desk("layla")
+    for attack in HOSTILE:
+        for path in (f"/demo/search?author_id={quote(attack)}", f"/{quote(attack, safe='')}/work"):
+            page.goto(f"{newsroom.url}/console{path}")
+            assert not page.evaluate("window.pwned")
+
+
 # Everybody
 
 
@@ -375,23 +534,28 @@ def accessible(page: Page) -> list[str]:
 
 PAGES = {
     "work": "/demo/work",
-    "me": "/me",
+    "overview": "/overview",
+    "search": "/demo/search?article_id=bread",
+    "insight": "/demo/insight",
+    "settings": "/demo/settings",
     "people": "/people",
+    "me": "/me",
 }
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_passes_axe_in_light_and_dark(newsroom: Newsroom, theme: str) -> None:
+    newsroom.history()
     newsroom.samples()
     newsroom.accounts.save_preferences("layla", Preferences(theme=theme))
-    page = newsroom.desk("layla")
+    page = newsroom.desk("layla", viewport={"width": 1200, "height": 760})
     problems = []
     for name, path in PAGES.items():
         page.goto(f"{newsroom.url}/console{path}")
         problems += accessible(page)
-        if theme == "light":
-            SCREENSHOTS.mkdir(exist_ok=True)
-            page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        picture = SCREENSHOTS / f"{name}.png"
+        if theme == "light" and name in PICTURED and not picture.exists():
+            page.screenshot(path=picture)
     page.goto(f"{newsroom.url}/console/nowhere")
     problems += accessible(page)
     assert problems == []
@@ -405,6 +569,7 @@ def test_the_door_passes_axe(newsroom: Newsroom, page: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 390, 640])  # 640: a laptop's 1280 at 200 % zoom
 def test_no_page_scrolls_sideways_on_a_phone_or_zoomed(newsroom: Newsroom, width: int) -> None:
+    newsroom.history()
     newsroom.samples()
     page = newsroom.desk("layla", viewport={"width": width, "height": 800})
     for path in PAGES.values():
