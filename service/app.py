@@ -15,6 +15,7 @@ from pathlib import Path
 from flask import Flask
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from models.registry import Artifact, Registry
@@ -34,7 +35,8 @@ from service.tallies import Tallies
 from service.webhooks import Deliveries
 
 # A request waits this long for Redis and no longer: a site that gets no answer publishes blindly.
-REDIS_TIMEOUT_SECONDS = 0.8
+# It may ask twice, for the key and for the queue, and must be answered within a second.
+REDIS_TIMEOUT_SECONDS = 0.45
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def connect(settings: Settings) -> Redis:
         decode_responses=True,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),  # one retry: a connection may have died since its last use
+        # One retry, as a connection may have died since its last use; none where Redis is silent.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 
