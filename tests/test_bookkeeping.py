@@ -1,0 +1,141 @@
+"""The commands about what was decided, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from redis import Redis
+
+from conftest import RedisServer
+from service.cli import hakam
+from service.policy import Verdict
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.sites import Site, Sites
+from service.webhooks import Deliveries
+
+Command = Callable[..., Result]
+VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+
+
+@pytest.fixture
+def command(redis_server: RedisServer, redis: Redis) -> Command:
+    """Run ``hakam`` with words on the emptied Redis, where a site has two decisions."""
+    Sites(redis).add(
+        Site("demo", webhook_url="http://127.0.0.1:9/", webhook_secret="whsec_c2VjcmV0")
+    )
+    queue = ReviewQueue(redis)
+    for number, action in enumerate(["reject", "approve"]):
+        comment = Comment(id=f"c-{number}", text="تعليق", author_id="reader-7")  # "a comment"
+        queue.enqueue("demo", comment, VERDICT, scores={})
+        lease = queue.lease("demo", "amal")
+        assert lease is not None
+        labels = ("insult",) if action == "reject" else ()
+        draft = Decision(action, labels, "insult", "", "amal", f"request-{number}")
+        queue.decide("demo", lease.item.id, lease.token, draft)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(hakam, words, env={"HAKAM_REDIS_URL": redis_server.url})
+
+    return run
+
+
+def test_an_author_is_erased_by_command(command: Command, redis: Redis) -> None:
+    result = command("erase", "--site", "demo", "--author", "reader-7")
+    assert result.output == "2 items erased, and 0 quotations in answers\n"
+    assert redis.hlen("{hakam:demo}:texts") == 0
+
+
+def test_old_texts_are_forgotten_by_command(command: Command) -> None:
+    assert command("forget").output == "0 forgotten\n"
+
+
+def test_the_audit_prints_the_digest_to_note_and_takes_it_again(
+    command: Command, redis: Redis
+) -> None:
+    result = command("audit", "verify")
+    site, n_entries, digest = result.output.split()
+    assert (site, n_entries) == ("demo", "2")
+    assert command("audit", "verify", "demo", "--digest", digest).exit_code == 0
+    redis.xtrim("{hakam:demo}:decisions", maxlen=1, approximate=False)
+    broken = command("audit", "verify", "demo")
+    assert broken.exit_code == 2
+    assert "broken at" in broken.output
+
+
+def test_the_dsa_report_comes_as_json_csv_and_statements(command: Command) -> None:
+    today = datetime.now(UTC).date()
+    period = ("--from", str(today - timedelta(1)), "--to", str(today + timedelta(2)))
+    report = json.loads(command("report", "dsa", "demo", *period).output)
+    assert report["by_action"] == {"approve": 1, "reject": 1}
+    table = command("report", "dsa", "demo", *period, "--format", "csv").output
+    assert "by_action,reject,1" in table.splitlines()
+    lines = command("report", "dsa", "demo", *period, "--format", "statements").output.splitlines()
+    assert [json.loads(line)["category"] for line in lines] == ["STATEMENT_CATEGORY_CYBER_VIOLENCE"]
+
+
+def test_agreement_is_reported_where_two_people_judged(command: Command, redis: Redis) -> None:
+    assert command("report", "agreement", "demo").output == ""
+    queue = ReviewQueue(redis)
+    comment = Comment(id="c-9", text="تعليق")  # "a comment"
+    queue.enqueue("demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
+    for moderator in ("amal", "basma"):
+        lease = queue.lease("demo", moderator)
+        assert lease is not None
+        draft = Decision("approve", moderator=moderator, request_id=moderator)
+        queue.decide("demo", lease.item.id, lease.token, draft)
+    lines = command("report", "agreement", "demo").output.splitlines()
+    assert json.loads(lines[0]) == {
+        "about": "action",
+        "moderators": ["amal", "basma"],
+        "n_items": 1,
+        "share": 1.0,
+        "kappa": None,
+    }
+
+
+def test_a_lost_queue_is_rebuilt_from_its_export(
+    command: Command, redis: Redis, tmp_path: Path
+) -> None:
+    export = tmp_path / "decisions.jsonl"
+    assert command("decisions", "export", "demo", "--output", str(export)).exit_code == 0
+    site = Sites(redis).get("demo")
+    redis.flushall()
+    Sites(redis).add(site)
+    assert command("queue", "rebuild", "demo", str(export)).output == "2 decisions restored\n"
+    assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
+
+
+def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) -> None:
+    decision = ReviewQueue(redis).decisions("demo")[0]
+    deliveries = Deliveries(redis, Sites(redis))
+    site = Sites(redis).get("demo")
+    claimed = deliveries._claim(site)
+    assert claimed is not None
+    deliveries._verbs("demo", "give_up", claimed.item_id, claimed.decision_id, "status 500", 0)
+    listed = command("webhooks", "dead", "demo").output.split("\t")
+    assert listed[:3] == [decision.id, "c-0", "reject"]
+    assert command("webhooks", "replay", "demo").output == "1 deliveries are due again\n"
+    assert deliveries.endpoint("demo").disabled_at == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("erase", "--site", "north", "--author", "reader-7"),
+        ("audit", "verify", "north"),
+        ("report", "dsa", "north", "--from", "2026-01-01", "--to", "2026-02-01"),
+        ("report", "agreement", "north"),
+        ("queue", "rebuild", "north", "-"),
+        ("webhooks", "dead", "north"),
+        ("webhooks", "replay", "north"),
+    ],
+)
+def test_a_site_that_does_not_exist_is_named(command: Command, words: tuple[str, ...]) -> None:
+    result = command(*words)
+    assert result.exit_code == 2
+    assert "site" in result.output
