@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, Response
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -111,6 +111,7 @@ def create_app(
         feedback=Feedback(redis),
         coral=CoralLoop(redis),
     )
+    app.after_request(_no_sniffing)
     errors.install(app)
     metrics.install(app)
     logs.install(app)
@@ -138,6 +139,12 @@ def connect(settings: Settings) -> Redis:
         # One retry, as a connection may have died since its last use; none where Redis is silent.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
+
+
+def _no_sniffing(response: Response) -> Response:
+    """Keep browsers from taking an answer for another kind than it says it is."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
 
 
 def _queue_stats(sites: Sites, queue: ReviewQueue) -> Iterable[QueueStats]:

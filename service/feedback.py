@@ -7,15 +7,14 @@ Secret: where they are stored. Key schema::
 
     {hakam:<site>}:feedback   stream  comment (JSON of the labelled comment), community (opaque)
 
-Entries older than the site's retention go with the next one that comes, and so does everything
-beyond `MAX_ENTRIES`.
+The sweep of `service.retention` removes what is older than the site's retention; beyond
+`MAX_ENTRIES` the oldest go at once. Feedback names no author, so nobody's can be erased by name.
 """
 
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
@@ -34,13 +33,10 @@ class Feedback:
     ----------
     redis : redis.Redis
         A client with ``decode_responses=True``; used, never closed.
-    clock : callable
-        Seconds since the epoch.
     """
 
-    def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis: Any) -> None:
         self._redis = redis
-        self._clock = clock
 
     @translating_redis_errors()
     def add(self, site: Site, comment: LabeledComment, *, community: str = "") -> None:
@@ -53,16 +49,22 @@ class Feedback:
         """
         line = io.StringIO()
         write_comments([comment], line)
-        oldest = int((self._clock() - site.retention_days * 86_400) * 1000)
-        pipe = self._redis.pipeline()
-        pipe.xadd(
-            _key(site.id),
-            {"comment": line.getvalue(), "community": community},
-            maxlen=MAX_ENTRIES,
-            approximate=True,
+        entry = {"comment": line.getvalue(), "community": community}
+        self._redis.xadd(_key(site.id), entry, maxlen=MAX_ENTRIES, approximate=True)
+
+    @translating_redis_errors()
+    def forget(self, site_id: str, before_ms: int) -> int:
+        """Remove what came before a time (milliseconds since the epoch); return how much.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        n_forgotten: int = self._redis.xtrim(
+            _key(site_id), minid=max(0, before_ms), approximate=False
         )
-        pipe.xtrim(_key(site.id), minid=max(0, oldest), approximate=True)
-        pipe.execute()
+        return n_forgotten
 
     @translating_redis_errors()
     def read(

@@ -19,6 +19,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from service.errors import StoreUnavailable, translating_redis_errors
+from service.feedback import Feedback
 from service.records import Decision, facet, facts_json
 from service.sites import Sites
 from service.store import Verbs
@@ -58,6 +59,7 @@ class Retention:
         self._redis: Any = redis
         self._sites = sites
         self._verbs = Verbs(redis, "retention.lua")
+        self._feedback = Feedback(redis)
 
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
@@ -75,6 +77,7 @@ class Retention:
             before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
             while n_swept := self._verbs(site.id, "sweep", before_ms, PAGE)[0]:
                 n_forgotten += n_swept
+            n_forgotten += self._feedback.forget(site.id, before_ms)
         return n_forgotten
 
     def erase(self, site_id: str, author_id: str) -> Erased:

@@ -26,7 +26,6 @@ from service.callers import bearer_key, raw_body, services, site_of
 from service.compat import discovery, google_errors
 from service.compat.answers import as_json
 from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
-from service.compat.language import SCORED, detect, sentences, utf16_offsets
 from service.compat.perspective_messages import (
     AnalyzeCommentRequest,
     AnalyzeCommentResponse,
@@ -38,6 +37,7 @@ from service.compat.perspective_messages import (
     SuggestCommentScoreResponse,
     TextEntry,
 )
+from service.compat.text import SCORED, detect, sentences, utf16_offsets
 from service.errors import Unauthorized
 from service.feedback import SOURCE
 from service.review_queue import Comment

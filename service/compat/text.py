@@ -13,13 +13,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from models.language import identify
+
 ARABIC = "ar"
 ARABIZI = "ar-Latn"
 LATIN = "und-Latn"  # some language in Latin script, BCP 47
 
-#: What the classifier is trained on. Arabic in Latin letters cannot be told from other languages
-#: in Latin letters for sure, so all of them are scored.
-SCORED = frozenset({ARABIC, ARABIZI, LATIN})
+#: What gets a score. Arabic in Latin letters cannot be told from other languages in Latin letters
+#: for sure, nor Arabic from its neighbours: a few small words would lead that guess astray. So the
+#: neighbours are named, and scored all the same.
+SCORED = frozenset({ARABIC, ARABIZI, LATIN, "fa", "ur"})
 
 _TAGS = {
     "ARABIC": ARABIC,
@@ -57,9 +60,17 @@ def detect(text: str) -> list[str]:
     """
     counts = Counter(_tag(letter) for letter in text if letter.isalpha())
     tags = [tag for tag, _ in counts.most_common()]
+    if ARABIC in tags:
+        tags[tags.index(ARABIC)] = _neighbour(text) or ARABIC
     if LATIN in tags and any(map(_is_arabizi, _WORD.findall(text))):
         tags[tags.index(LATIN)] = ARABIZI
     return tags
+
+
+def _neighbour(text: str) -> str:
+    """Return the tag of a language that shares the script of Arabic, if the text is in one."""
+    language = identify(text)
+    return language.unsupported if language.script == "Arab" else ""
 
 
 def _is_arabizi(word: str) -> bool:
