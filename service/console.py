@@ -13,7 +13,6 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel.numbers import format_decimal, format_percent
 from flask import (
     Blueprint,
     Flask,
@@ -196,14 +195,8 @@ def _nowhere(rest: str) -> str:
 # -- what templates may say ---------------------------------------------------------------------
 
 
-@bp.app_template_filter("number")
-def _number(value: float) -> str:
-    return format_decimal(value, locale=get_locale())
-
-
-@bp.app_template_filter("percent")
-def _percent(value: float) -> str:
-    return format_percent(value, locale=get_locale())
+bp.add_app_template_filter(wording.number, "number")
+bp.add_app_template_filter(wording.percent, "percent")
 
 
 @bp.app_template_filter("web_address")

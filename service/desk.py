@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from models.errors import ModerationError
+from models.schema import LABELS
 from service.access import me, services, site_for
 from service.errors import (
     RETRY_AFTER_SECONDS,
@@ -53,13 +54,18 @@ MAX_REPLY_LENGTH = 500
 
 @bp.get("/<site_id>/work")
 def work(site_id: str) -> Response | str:
-    """Show the most urgent comment of a site."""
+    """Show the most urgent comment of a site, or of the one label that this person works on."""
     site = site_for(site_id)
     session["site"] = site.id
+    if "label" in request.args:
+        give_back_all()
+        session["label"] = request.args["label"] if request.args["label"] in LABELS else ""
     lease = _held(site.id) or _next(site.id)
     if lease is None:
         _forget(site.id)
-        return render_template("console/empty.html", site=site, last=session.get("last"))
+        return render_template(
+            "console/empty.html", site=site, last=session.get("last"), only=session.get("label")
+        )
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
     return render_template("console/work.html", **_shown(site, lease))
@@ -175,7 +181,12 @@ def _next(site_id: str) -> Lease | None:
     cap = me().preferences.severe_per_hour
     lately = [at for at in session.get("severe", []) if at > time.time() - HOUR]
     for _attempt in range(MAX_PASSED_ON):
-        lease = services().queue.lease(site_id, me().name, senior=me().at_least("senior"))
+        lease = services().queue.lease(
+            site_id,
+            me().name,
+            label=session.get("label") or None,
+            senior=me().at_least("senior"),
+        )
         if lease is None or not _severe(lease.item):
             return lease
         if not cap or len(lately) < cap:
@@ -221,6 +232,7 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "severe": _severe(item),
         "last": session.get("last"),
         "tired": _tired(),
+        "only": session.get("label"),
     }
 
 

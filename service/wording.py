@@ -8,9 +8,6 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 import flask_babel
-from babel.dates import format_timedelta
-from babel.numbers import format_decimal, format_percent
-from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
@@ -142,10 +139,20 @@ def score_words(score: float) -> str:
     return next(str(words) for bound, words in _SCORE_WORDS if score >= bound)
 
 
+def number(value: float) -> str:
+    """Return a number in the reader's language."""
+    return str(flask_babel.format_decimal(value))
+
+
+def percent(share: float) -> str:
+    """Return a share of one in percent, in the reader's language."""
+    return str(flask_babel.format_percent(share))
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in the reader's language, in its largest unit."""
-    return format_timedelta(
-        datetime.timedelta(seconds=max(0.0, seconds)), threshold=1, locale=get_locale()
+    return str(
+        flask_babel.format_timedelta(datetime.timedelta(seconds=max(0.0, seconds)), threshold=1)
     )
 
 
@@ -153,11 +160,10 @@ def ago(seconds: float) -> str:
     """How long ago something was, in the reader's language."""
     if seconds < 60:
         return gettext("just now")
-    return format_timedelta(
-        datetime.timedelta(seconds=-seconds),
-        threshold=1,
-        add_direction=True,
-        locale=get_locale(),
+    return str(
+        flask_babel.format_timedelta(
+            datetime.timedelta(seconds=-seconds), threshold=1, add_direction=True
+        )
     )
 
 
@@ -207,9 +213,7 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
     ),
     "time_to_decision": (
         _("Time to decision"),
-        _(
-            "From arrival to decision: the middle of all comments, and the slowest tenth."
-        ),
+        _("From arrival to decision: the middle of all comments, and the slowest tenth."),
     ),
     "precision_by_label": (
         _("What people reject of what the machine flags"),
@@ -288,7 +292,7 @@ def row_name(kind: str, row: str, *, short: bool = False) -> str:
 def figure_value(unit: str, value: float) -> str:
     """Return a value of a figure with its unit, in the reader's language."""
     if unit == "share":
-        return format_percent(value, locale=get_locale())
+        return percent(value)
     if unit == "seconds":
         return duration(value)
-    return format_decimal(round(value, 2), locale=get_locale())
+    return number(round(value, 2))

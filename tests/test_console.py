@@ -484,6 +484,18 @@ def test_an_appeal_shows_what_its_author_says(
     assert "it was a joke" in Desk(app, "omar").log_in().get("/demo/work")
 
 
+def test_somebody_may_work_on_one_label_only(desk: Desk, flag: Callable[..., str]) -> None:
+    flag("c1", score=0.99)
+    threat = flag("c2", verdict=Verdict("review", "threat", "text", 0.6, "score", 1.0, "v1"))
+    desk.get("/demo/work?label=threat")
+    form = desk.open()
+    assert form["path"].endswith(threat)
+    desk.press("approve", form)
+    assert 'class="verdict"' not in desk.get("/demo/work")
+    desk.get("/demo/work?label=")
+    assert desk.open()
+
+
 # Kindness
 
 

@@ -110,7 +110,8 @@ class Newsroom:
         now = time.time()
         for n in range(36):
             label = ("insult", "threat", "spam")[n % 3]
-            self.flag(f"h{n}", "x", label=label, score=0.6 + n / 100)
+            author = ("u1", "u9", "u8")[n % 3]
+            self.flag(f"h{n}", "x", label=label, score=0.6 + n / 100, author_id=author)
             lease = self.queue.lease("demo", ("samira", "omar")[n % 2])
             assert lease
             action = "approve" if n % 4 == 0 else "reject"
