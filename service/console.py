@@ -31,7 +31,6 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from models.errors import ModerationError
 from service import (
     desk,
     entrance,
@@ -44,7 +43,14 @@ from service import (
     wording,
 )
 from service.access import Moderator, me, my_sites
-from service.errors import RETRY_AFTER_SECONDS, Forbidden, StoreUnavailable, UnknownSite, status_of
+from service.errors import (
+    RETRY_AFTER_SECONDS,
+    Forbidden,
+    InvalidRequest,
+    StoreUnavailable,
+    UnknownSite,
+    status_of,
+)
 from service.errors import NotFound as NothingThere
 from service.wording import LANGUAGES, RIGHT_TO_LEFT
 
@@ -163,17 +169,18 @@ SENTENCES = {
     Forbidden: _("Your role does not open this page. An administrator can change that."),
     UnknownSite: _("There is no such site, or it is not assigned to you."),
     NothingThere: _("There is no such page."),
+    InvalidRequest: _("Something in this form is missing or wrong, so nothing was done."),
     CSRFError: _(
         "This form is too old or came from elsewhere, so nothing was done. Try again from here."
     ),
 }
 
 
-@bp.errorhandler(ModerationError)
-@bp.errorhandler(HTTPException)
+@bp.errorhandler(Exception)
 def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     """Tell an error in one plain sentence."""
     status = error.code or 500 if isinstance(error, HTTPException) else status_of(error)
+    g.error = error if status == 500 else type(error).__name__  # for the log
     known = NothingThere if isinstance(error, NotFound) else type(error)
     sentence = next(
         (SENTENCES[kind] for kind in known.__mro__ if kind in SENTENCES),

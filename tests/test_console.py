@@ -825,6 +825,18 @@ def test_site_settings_are_for_administrators(app: Flask, accounts: Accounts, ap
         assert senior.last.status_code == 403
 
 
+def test_a_fault_of_ours_is_a_sentence_in_the_console_and_an_error_in_the_log(
+    desk: Desk, app: Flask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.extensions["hakam"] = replace(app.extensions["hakam"], queue=None)
+    app.testing = False
+    page = desk.get("/demo/work")
+    assert desk.last.status_code == 500
+    assert "AttributeError" not in page
+    assert 'role="alert"' in page
+    assert "AttributeError" in capsys.readouterr().out
+
+
 # Languages
 
 
