@@ -37,6 +37,8 @@ from service.webhooks import Deliveries
 # A request waits this long for Redis and no longer: a site that gets no answer publishes blindly.
 # It may ask twice, for the key and for the queue, and must be answered within a second.
 REDIS_TIMEOUT_SECONDS = 0.45
+# Coral publishes what is not answered within 200 ms.
+CORAL_REDIS_TIMEOUT_SECONDS = 0.07
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Services:
     quota: Quota
     feedback: Feedback
     coral: CoralLoop
+    coral_sites: Sites
+    coral_moderation: Moderation
 
 
 def create_app(
@@ -80,18 +84,24 @@ def create_app(
         There is no artefact, or it is damaged.
     """
     logs.configure(settings.log_level)
+    hasty_redis = redis or connect(settings, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings)
     artifact = artifact or Registry(settings.artifacts).load()
     sites = Sites(redis)
-    queue = ReviewQueue(
-        redis,
-        lease_seconds=settings.lease_seconds,
-        epoch_file=settings.var / "redis_epoch",
+    coral_sites = Sites(hasty_redis)
+    queue, coral_queue = (
+        ReviewQueue(
+            client,
+            lease_seconds=settings.lease_seconds,
+            epoch_file=settings.var / "redis_epoch",
+        )
+        for client in (redis, hasty_redis)
     )
     metrics = Metrics(settings.prometheus_multiproc_dir, lambda: _queue_stats(sites, queue))
     tallies = Tallies(redis)
     with contextlib.suppress(StoreUnavailable):
         sites.remember()
+        coral_sites.remember()
 
     app = Flask(__name__)
     app.secret_key = settings.secret_key or _session_key(settings.var)
@@ -110,6 +120,8 @@ def create_app(
         quota=Quota(settings.workers),
         feedback=Feedback(redis),
         coral=CoralLoop(redis),
+        coral_sites=coral_sites,
+        coral_moderation=Moderation(artifact, coral_queue, metrics, tallies),
     )
     app.after_request(_no_sniffing)
     errors.install(app)
@@ -121,7 +133,7 @@ def create_app(
     return app
 
 
-def connect(settings: Settings) -> Redis:
+def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> Redis:
     """Return a client of the settings' Redis that gives up soon; it connects when first used.
 
     Raises
@@ -134,8 +146,8 @@ def connect(settings: Settings) -> Redis:
     return Redis.from_url(
         settings.redis_url,
         decode_responses=True,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
         # One retry, as a connection may have died since its last use; none where Redis is silent.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )

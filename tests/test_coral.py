@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,7 @@ from werkzeug.test import TestResponse
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
-from service.app import create_app
+from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.config import Settings
 from service.coral_loop import REJECTION_CODES, coral_comment_id, plain_text, rejection_code
 from service.policy import audit_draw
@@ -287,10 +288,32 @@ def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
     nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     cut = create_app(settings, redis=nowhere, artifact=artifact)
     app.extensions["hakam"].sites.remember()
-    cut.extensions["hakam"].sites._memory = app.extensions["hakam"].sites._memory
+    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
     answer = sent(cut.test_client(), coral.phase_request(abusive))
     assert answer.json is not None
     assert answer.json["status"] == "SYSTEM_WITHHELD"
+
+
+def test_a_redis_that_says_nothing_is_not_waited_for(
+    environ: dict[str, str],
+    artifact: Artifact,
+    app: Flask,
+    api_key: str,
+    coral: Coral,
+    abusive: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
+        url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
+        cut = create_app(
+            Settings.from_environ(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact
+        )
+        services = cut.extensions["hakam"]
+        app.extensions["hakam"].sites.remember()
+        services.coral_sites._memory = app.extensions["hakam"].sites._memory
+        answer = sent(cut.test_client(), coral.phase_request(abusive))
+    assert answer.json is not None
+    assert answer.json["status"] == "SYSTEM_WITHHELD"
+    assert 2 * CORAL_REDIS_TIMEOUT_SECONDS < 0.2  # once for the site, once for the queue
 
 
 @pytest.mark.parametrize("secrets", [("empsec_old",), ("empsec_new",), ("wrong", "empsec_old")])

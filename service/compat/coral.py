@@ -114,7 +114,7 @@ def hear() -> Response:
 def _genuine() -> tuple[Site, bytes]:
     """Return the site that the address names and the raw body, if the signature fits them."""
     raw = raw_body(MAX_BODY_BYTES)
-    site = services().sites.known(request.args.get("site", ""))
+    site = services().coral_sites.known(request.args.get("site", ""))
     if site is None or not _signed(raw, site.coral_secrets):
         raise Unauthorized("the signature fits no secret of the site that the address names")
     g.site_id = site.id
@@ -141,9 +141,9 @@ def _comment(asked: PhaseRequest, text: str) -> Comment:
 
 def _judge(site: Site, comment: Comment) -> Judgement:
     try:
-        judgement, _ = services().moderation.submit(site, comment)
+        judgement, _ = services().coral_moderation.submit(site, comment)
     except StoreUnavailable:  # withheld all the same: Coral keeps what it withholds
-        (judgement,) = services().moderation.judge(site, [comment])
+        (judgement,) = services().coral_moderation.judge(site, [comment])
     return judgement
 
 
