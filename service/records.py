@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -270,7 +270,8 @@ class QueueStats:
     pending, leased : int
         Items in the line and in people's hands.
     oldest_seconds : float
-        How long the pending item that has waited longest has waited; 0 when none is pending.
+        How long the longest waiting of the fifty most urgent items has waited; 0 when none is
+        pending.
     decided : int
         Entries of the decision stream.
     outbox, dead : int
@@ -314,6 +315,9 @@ def facet(kind: str, value: str) -> str:
 
 # What is written
 
+_COMMENT_FIELDS = tuple(field.name for field in fields(Comment))
+_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+
 
 def to_json(record: Mapping[str, Any]) -> str:
     """Write JSON as short as it can be."""
@@ -326,9 +330,15 @@ def item_json(comment: Comment, verdict: Verdict) -> dict[str, Any]:
     values |= {name: getattr(comment, name) for name in ("article_id", "author_id", "dialect")}
     return {
         "comment_id": comment.id,
-        "verdict": asdict(verdict) | {"score": round(verdict.score, 4)},
+        "verdict": _verdict_row(verdict),
         "facets": [facet(kind, value) for kind, value in values.items() if value],
     }
+
+
+def _verdict_row(verdict: Verdict) -> list[Any]:
+    """Write a verdict as the values of its fields, because it is kept with every item."""
+    rounded = replace(verdict, score=round(verdict.score, 4))
+    return [getattr(rounded, name) for name in _VERDICT_FIELDS]
 
 
 def content_json(
@@ -339,7 +349,7 @@ def content_json(
 ) -> str:
     """Write what people wrote, and what is only of use beside it."""
     content = {
-        "comment": {name: value for name, value in asdict(comment).items() if value},
+        "comment": {name: value for name in _COMMENT_FIELDS if (value := getattr(comment, name))},
         "scores": _rounded(scores),
         "author_scores": None if author_scores is None else _rounded(author_scores),
         "evidence": [dict(span) for span in evidence],
@@ -374,7 +384,7 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
     facts = json.loads(record)
     text = json.loads(content) if content else {}
     appeal = text.get("appeal", "")
-    verdict = Verdict(**facts["verdict"])
+    verdict = Verdict(*facts["verdict"])
     if facts.get("escalated"):
         why = "escalated"
     else:
@@ -422,7 +432,7 @@ def read_decision(
         "enqueued_at": facts["enqueued_at"] / 1000,
         "decided_at": facts["decided_at"] / 1000,
         "stands": bool(stands),
-        "verdict": Verdict(**facts["verdict"]) if "verdict" in facts else None,
+        "verdict": Verdict(*facts["verdict"]) if "verdict" in facts else None,
         "comment": Comment(**json.loads(content)["comment"]) if content else None,
     }
     return Decision(**known | read)

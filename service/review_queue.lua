@@ -3,6 +3,7 @@
 -- refuses when its memory is full, so such a verb writes everything or nothing.
 
 local PAGE = 8
+local N_OLDEST = 50 -- items of the head of the line, among which the oldest is looked for
 
 local function text_of(id, item)
   return redis.call('HGET', TEXTS, id .. ':' .. item.version)
@@ -19,8 +20,8 @@ local function view(entry) -- an entry, what may be erased beside it, and whethe
   return { entry[1], entry[2][2], texts[1], texts[2], stands }
 end
 
-local function shown(id, item)
-  return { 'ok', id, cjson.encode(item), text_of(id, item) }
+local function shown(id, item, record)
+  return { 'ok', id, record or cjson.encode(item), text_of(id, item) }
 end
 
 -- Who may have an item
@@ -127,7 +128,8 @@ local function close(id, item, at, request, action, facts, note, more, told_alre
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
   end
   more.expected = item.calibration
-  item.decision = record(item.calibration and 'calibration' or 'decision', id, item, at, facts, more)
+  local kind, body = item.calibration and 'calibration' or 'decision', nil
+  item.decision, body = record(kind, id, item, at, facts, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_note(id, item, note)
   take_out(id, item)
@@ -137,6 +139,7 @@ local function close(id, item, at, request, action, facts, note, more, told_alre
   if not item.calibration and not told_already then tell(id, item, item.decision, at) end
   redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
   save(id, item)
+  return body
 end
 
 local function reopen(id, item, at, request, facts)
@@ -151,13 +154,16 @@ local function reopen(id, item, at, request, facts)
 end
 
 local function give_opinion(id, item, at, moderator, request, action, facts, note)
-  item.last, item.request = record('opinion', id, item, at, facts), request
+  local body
+  item.last, body = record('opinion', id, item, at, facts)
+  item.request = request
   keep_note(id, item, note)
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
   item.opinions = item.opinions or {}
   table.insert(item.opinions, { moderator = moderator, action = action })
   bar(id, moderator, '+inf')
   line_up(id, item)
+  return body
 end
 
 local verbs = {}
@@ -267,9 +273,9 @@ function verbs.lease(moderator, lease_ms, facet, senior)
   take_out(id, item)
   item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
   item.token, item.void = item.token + 1, nil
-  save(id, item)
+  local record = save(id, item)
   redis.call('ZADD', LEASES, item.expires, id)
-  return shown(id, item)
+  return shown(id, item, record)
 end
 
 function verbs.renew(id, token, lease_ms)
@@ -277,9 +283,9 @@ function verbs.renew(id, token, lease_ms)
   local lost = why_lost(item, token, at)
   if lost then return { lost } end
   item.expires = at + lease_ms
-  save(id, item)
+  local record = save(id, item)
   redis.call('ZADD', LEASES, item.expires, id)
-  return shown(id, item)
+  return shown(id, item, record)
 end
 
 function verbs.release(id, token, skip_ms)
@@ -306,12 +312,13 @@ function verbs.decide(id, token, moderator, request, action, facts, note)
   local lost = why_lost(item, token, at) or (item.owner ~= moderator and 'expired')
   if lost then return { lost } end
   local first = item.opinions and item.opinions[1]
+  local body
   if item.blind and not item.escalated and not (first and first.action == action) then
-    give_opinion(id, item, at, moderator, request, action, facts, note)
+    body = give_opinion(id, item, at, moderator, request, action, facts, note)
   else
-    close(id, item, at, request, action, facts, note)
+    body = close(id, item, at, request, action, facts, note)
   end
-  return { 'ok', view(entry_of(item.last)) }
+  return { 'ok', { item.last, body, text_of(id, item), note, 1 } }
 end
 
 function verbs.undo(id, request, window_ms, facts)
@@ -419,10 +426,12 @@ function verbs.stats()
   local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
   local escalated = redis.call('ZLEXCOUNT', FACETS, '[es', '(et')
   local expired = redis.call('ZCARD', LEASES) - leased
-  local first = redis.call('ZRANGEBYLEX', FACETS, '[at', '(au', 'LIMIT', 0, 1)[1]
+  local oldest = at
+  for _, id in ipairs(redis.call('ZRANGE', PENDING, 0, N_OLDEST - 1)) do
+    oldest = math.min(oldest, load(id).since)
+  end
   return {
-    redis.call('ZCARD', PENDING) + escalated + expired, leased,
-    first and at - first:sub(3, 15) or 0, redis.call('XLEN', DECISIONS),
+    redis.call('ZCARD', PENDING) + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
     redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
     redis.call('ZLEXCOUNT', FACETS, '[tr', '(ts'),
   }

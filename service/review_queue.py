@@ -12,8 +12,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         (the only key that holds what people wrote: retention and erasure empty it)
     :pending    zset    item id, by due time (milliseconds); the lowest is the most urgent
     :facets     zset    <facet><due time><item id>, in lexical order: the lines of a label, an
-                        article, an author, a dialect, the seniors, the troubled items; and all
-                        waiting items by arrival
+                        article, an author, a dialect, the seniors, the troubled items
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (JSON, facts only) and digest: SHA-1 of the digest before and the body

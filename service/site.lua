@@ -14,20 +14,19 @@ local function load(id) -- the item's record, or false
   return record and cjson.decode(record)
 end
 
-local function save(id, item)
-  redis.call('HSET', ITEMS, id, cjson.encode(item))
+local function save(id, item) -- returns the record as it is stored
+  local record = cjson.encode(item)
+  redis.call('HSET', ITEMS, id, record)
+  return record
 end
 
 -- The line
 
 local function facet_members(id, item) -- entries of a waiting item in the facets
   local due = string.format('%013d', item.due) .. id
-  local members = { 'at' .. string.format('%013d', item.since) .. id }
-  if item.escalated then -- for seniors, whatever they look for
-    members[2] = 'es' .. due
-    return members
-  end
-  for _, facet in ipairs(item.facets) do members[#members + 1] = facet .. due end
+  if item.escalated then return { 'es' .. due } end -- for seniors, whatever they look for
+  local members = {}
+  for place, facet in ipairs(item.facets) do members[place] = facet .. due end
   if item.abandoned >= TROUBLED_AFTER then members[#members + 1] = 'tr' .. due end
   return members
 end
@@ -36,14 +35,19 @@ local function line_up(id, item) -- into the line, at the place its due time giv
   item.state, item.owner, item.expires = 'pending', nil, nil
   save(id, item)
   if not item.escalated then redis.call('ZADD', PENDING, item.due, id) end
-  for _, member in ipairs(facet_members(id, item)) do redis.call('ZADD', FACETS, 0, member) end
+  local scored = {}
+  for place, member in ipairs(facet_members(id, item)) do
+    scored[2 * place - 1], scored[2 * place] = 0, member
+  end
+  if #scored > 0 then redis.call('ZADD', FACETS, unpack(scored)) end
   redis.call('ZREM', LEASES, id)
 end
 
 local function take_out(id, item) -- of the line and of every lease
   if item.state == 'pending' then
     redis.call('ZREM', PENDING, id)
-    redis.call('ZREM', FACETS, unpack(facet_members(id, item)))
+    local members = facet_members(id, item)
+    if #members > 0 then redis.call('ZREM', FACETS, unpack(members)) end
   end
   redis.call('ZREM', LEASES, id)
 end
@@ -56,10 +60,11 @@ local function append(context, facts)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
   local body = cjson.encode(context):sub(1, -2) .. ',' .. facts:sub(2)
   local digest = redis.sha1hex((last and last[2][4] or '') .. body)
-  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
+  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body
 end
 
-local function record(kind, id, item, at, facts, more) -- an entry about an item; returns its id
+-- An entry about an item; returns its id and its body.
+local function record(kind, id, item, at, facts, more)
   local context = {
     kind = kind, item_id = id, version = item.version, token = item.token, verdict = item.verdict,
     comment_id = item.comment_id, enqueued_at = item.since, decided_at = at,

@@ -1,0 +1,363 @@
+"""How fast the queue is, what an item costs, and whether a long run's books balance.
+
+Run it as ``make bench``, or ``python tests/bench_queue.py --help``. Every number is measured on a
+private Redis that syncs each write to the disk, as in production, and is printed with the limit it
+must keep; the exit status is 1 when one does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from service.policy import Verdict
+from service.private_redis import PrivateRedis
+from service.review_queue import Comment, Decision, ReviewQueue
+from service.sites import Site, Sites
+from service.store import Verbs, site_keys
+from service.webhooks import Deliveries
+
+VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "20261122-demo")
+SCORES = {
+    "toxicity": 0.91,
+    "insult": 0.8,
+    "profanity": 0.04,
+    "identity_attack": 0.02,
+    "threat": 0.01,
+}
+EVIDENCE = [{"field": "text", "label": "insult", "start": 4, "end": 9, "weight": 2.31}]
+TEXT = "تعليق طويل بعض الشيء تحت مقال عن الطقس " * 4  # "a rather long comment on the weather"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+N_PROCESSES, N_THREADS = 2, 16
+
+failures: list[str] = []
+
+
+def show(what: str, value: float, unit: str, limit: str = "", kept: bool = True) -> None:
+    """Print one number, and remember a limit that it did not keep."""
+    verdict = "" if not limit else f"   {'ok' if kept else 'TOO BAD'}: {limit}"
+    print(f"{what:58}{value:12,.2f} {unit}{verdict}", flush=True)
+    if not kept:
+        failures.append(what)
+
+
+def comment(name: str) -> Comment:
+    """A comment with all that sites send."""
+    return Comment(
+        id=name,
+        text=TEXT,
+        author_id=f"reader-{hash(name) % 5000}",
+        author_name="قارئ",  # "reader"
+        article_id=f"article-{hash(name) % 300}",
+        article_url=f"https://news.example/2026/11/22/{hash(name) % 300}",
+        article_title="حالة الطقس اليوم",  # "today's weather"
+        created_at="2026-11-22T12:00:00Z",
+    )
+
+
+def client(url: str) -> Redis:
+    return Redis.from_url(url, decode_responses=True, socket_timeout=60.0)
+
+
+def enqueue(queue: ReviewQueue, name: str) -> None:
+    queue.enqueue("demo", comment(name), VERDICT, scores=SCORES, evidence=EVIDENCE)
+
+
+class Batch(Verbs):
+    """Sends the enqueue of many comments at once, to fill a queue quickly."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis, "review_queue.lua")
+        self._line = redis.pipeline(transaction=False)
+        redis.script_load(self._script)
+
+    def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Any:
+        keys = site_keys(site_id)
+        self._line.evalsha(self._digest, len(keys), *keys, verb, *arguments)
+        return 1, 1, "pending"
+
+    def flush(self) -> None:
+        """Send what is waiting."""
+        self._line.execute()
+
+
+def fill(redis: Redis, start: int, stop: int) -> None:
+    queue = ReviewQueue(redis)
+    batch = Batch(redis)
+    queue._verbs = batch
+    for number in range(start, stop):
+        enqueue(queue, f"c-{number}")
+        if number % 1000 == 999:
+            batch.flush()
+    batch.flush()
+
+
+# Memory
+
+
+def memory(redis: Redis, n_items: int) -> None:
+    """Bytes of Redis for a pending item, beyond its text."""
+    info: Any = redis.info("memory")
+    before = info["used_memory"]
+    fill(redis, 0, n_items)
+    info = redis.info("memory")
+    spent = (info["used_memory"] - before) / n_items
+    contents: Any = redis.hrandfield("{hakam:demo}:texts", 1, withvalues=True)
+    content = list(contents.values() if isinstance(contents, dict) else contents)[-1]
+    beyond = spent - len(content.encode())
+    show(f"memory per pending item of {n_items:,}", spent, "bytes")
+    show("beyond all that the site sent and its scores", beyond, "bytes")
+    spent -= len(TEXT.encode())
+    show(
+        f"memory per pending item of {n_items:,}, beyond its text",
+        spent,
+        "bytes",
+        "<= 1024",
+        spent <= 1024,
+    )
+
+
+# Lease
+
+
+def lease_seconds(redis: Redis, n_leases: int = 2000) -> float:
+    """Time that the server spends on one lease, in microseconds; the items are released again."""
+    queue = ReviewQueue(redis)
+    spent: list[float] = []
+    for _ in range(5):
+        leases = []
+        redis.config_resetstat()
+        for _ in range(n_leases // 5):
+            lease = queue.lease("demo", "amal")
+            assert lease is not None
+            leases.append(lease)
+        stats: Any = redis.info("commandstats")
+        spent.append(stats["cmdstat_evalsha"]["usec_per_call"])
+        for lease in leases:
+            queue.release("demo", lease.item.id, lease.token)
+    return statistics.median(spent)
+
+
+def lease_grows(redis: Redis, few: int, many: int) -> None:
+    """Compare the cost of a lease with few and with many pending items."""
+    redis.flushall()
+    fill(redis, 0, few)
+    with_few = lease_seconds(redis)
+    fill(redis, few, many)
+    with_many = lease_seconds(redis)
+    show(f"lease with {few:,} pending", with_few, "us of the server")
+    show(f"lease with {many:,} pending", with_many, "us of the server")
+    ratio = with_many / with_few
+    show("ratio", ratio, "", "<= 1.5", ratio <= 1.5)
+
+
+# Throughput
+
+
+def empty(redis: Any, _: str) -> Callable[[int], int]:
+    digest = redis.script_load("return 1")
+    return lambda _: redis.evalsha(digest, 0) * 1
+
+
+def whole_path(redis: Any, name: str) -> Callable[[int], int]:
+    queue = ReviewQueue(redis)
+
+    def once(number: int) -> int:
+        enqueue(queue, f"{name}-{number}")
+        lease = queue.lease("demo", name)
+        if lease is None:
+            return 2
+        draft = Decision("approve", moderator=name, request_id=f"{name}-{number}")
+        queue.decide("demo", lease.item.id, lease.token, draft)
+        return 3
+
+    return once
+
+
+TASKS = {"empty": empty, "path": whole_path}
+
+
+def count_calls(url: str, task: str, place: int, seconds: float, answer: Connection) -> None:
+    """Make calls from many connections for some seconds; send back how many were made."""
+
+    def calls(thread: int) -> int:
+        with client(url) as redis:
+            once = TASKS[task](redis, f"p{place}-t{thread}")
+            end, n_calls, number = time.monotonic() + seconds, 0, 0
+            while time.monotonic() < end:
+                n_calls += once(number)
+                number += 1
+            return n_calls
+
+    with ThreadPoolExecutor(N_THREADS) as threads:
+        answer.send(sum(threads.map(calls, range(N_THREADS))))
+
+
+def calls_per_second(url: str, task: str, seconds: float) -> float:
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe(duplex=False) for _ in range(N_PROCESSES)]
+    workers = [
+        context.Process(target=count_calls, args=(url, task, place, seconds, sender))
+        for place, (_, sender) in enumerate(pipes)
+    ]
+    for worker in workers:
+        worker.start()
+    n_calls: int = sum(receiver.recv() for receiver, _ in pipes)
+    for worker in workers:
+        worker.join()
+    return n_calls / seconds
+
+
+def throughput(url: str, seconds: float) -> None:
+    """Compare enqueue, lease and decide with an empty script on the same server."""
+    with client(url) as redis:
+        redis.flushall()
+    of_nothing = calls_per_second(url, "empty", seconds)
+    of_verbs = calls_per_second(url, "path", seconds)
+    show("empty EVALSHA", of_nothing, "calls a second")
+    show("enqueue, lease and decide", of_verbs, "verbs a second")
+    ratio = of_verbs / of_nothing
+    show("ratio", ratio, "", ">= 0.5", ratio >= 0.5)
+
+
+# Soak
+
+
+def listen(answer: Connection) -> None:
+    """Be a site's web server: count what is delivered, and how often each id came."""
+    told: dict[str, int] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                fields = dict(
+                    line.split(": ", 1)
+                    for line in head.decode().lower().split("\r\n")
+                    if ": " in line
+                )
+                await reader.readexactly(int(fields["content-length"]))
+                told[fields["webhook-id"]] = told.get(fields["webhook-id"], 0) + 1
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        answer.send(server.sockets[0].getsockname()[1])
+        async with server:
+            while not answer.poll():
+                await asyncio.sleep(0.05)
+        answer.send((len(told), sum(told.values())))
+
+    asyncio.run(run())
+
+
+@contextmanager
+def endpoint() -> Iterator[tuple[str, Connection]]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    listener = context.Process(target=listen, args=(theirs,))
+    listener.start()
+    yield f"http://127.0.0.1:{ours.recv()}/", ours
+    listener.join()
+
+
+def soak_part(url: str, place: int, n_items: int) -> None:
+    with client(url) as redis:
+        once = whole_path(redis, f"soak-{place}")
+        for number in range(n_items):
+            once(number)
+        queue = ReviewQueue(redis)
+        while lease := queue.lease("demo", f"soak-{place}"):  # what the other left behind
+            draft = Decision(
+                "reject", moderator=f"soak-{place}", request_id=f"rest-{lease.item.id}"
+            )
+            queue.decide("demo", lease.item.id, lease.token, draft)
+
+
+def soak(url: str, n_items: int) -> None:
+    """Take comments along the whole path, and balance the books."""
+    with client(url) as redis, endpoint() as (address, pipe):
+        redis.flushall()
+        sites = Sites(redis)
+        sites.add(Site("demo", webhook_url=address, webhook_secret=SECRET, webhook_private=True))
+        queue, deliveries = ReviewQueue(redis), Deliveries(redis, sites)
+        context = multiprocessing.get_context("spawn")
+        per_item: list[float] = []
+        start = time.monotonic()
+        for tenth in range(10):
+            share = n_items // 10 // N_PROCESSES
+            workers = [
+                context.Process(target=soak_part, args=(url, tenth * N_PROCESSES + place, share))
+                for place in range(N_PROCESSES)
+            ]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            while deliveries.deliver_once():
+                pass
+            info: Any = redis.info("memory")
+            per_item.append(info["used_memory"] / ((tenth + 1) * share * N_PROCESSES))
+        seconds = time.monotonic() - start
+        n_sent = n_items // 10 // N_PROCESSES * N_PROCESSES * 10
+        pipe.send("enough")
+        n_ids, n_told = pipe.recv()
+        stats = queue.stats("demo")
+        books = {stats.decided, redis.hlen("{hakam:demo}:items"), n_ids, n_told, n_sent}
+        show(f"soak of {n_sent:,} comments", n_sent / seconds, "comments a second")
+        show("decided", stats.decided, "", f"== {n_sent:,}", stats.decided == n_sent)
+        show("told to the site, and ids among them", n_told, "", "each once", books == {n_sent})
+        left = stats.pending + stats.leased + stats.outbox + stats.dead
+        show("left in the line, in hands, in the outbox, dead", left, "", "== 0", left == 0)
+        growth = per_item[-1] / per_item[1]
+        show("memory per decided item, text included", per_item[-1], "bytes")
+        show(
+            "memory per item at the end over that at a fifth",
+            growth,
+            "",
+            "flat: <= 1.1",
+            growth <= 1.1,
+        )
+
+
+def main() -> int:
+    """Measure everything."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument(
+        "--many", type=int, default=1_000_000, help="pending items of the long line"
+    )
+    options.add_argument("--soak", type=int, default=100_000, help="comments of the soak")
+    options.add_argument("--seconds", type=float, default=5.0, help="of each throughput")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder, PrivateRedis() as server:
+        url = server.start(Path(folder))
+        with client(url) as redis:
+            info: Any = redis.info("server")
+            print(f"Redis {info['redis_version']}, appendfsync always")
+            memory(redis, 20_000)
+            throughput(url, chosen.seconds)
+            lease_grows(redis, 1_000, chosen.many)
+            soak(url, chosen.soak)
+    if failures:
+        print("Limits not kept: " + ", ".join(failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
