@@ -96,7 +96,7 @@ class Preferences:
     break_minutes : int
         Minutes of work after which a break is proposed; 0 never.
     severe_per_hour : int
-        Most severe items offered in an hour; 0 without limit.
+        Most severe items offered in an hour, at most 60; 0 without limit.
     keys : mapping of str to str
         Command to key, only those that differ from the console's defaults.
     replies : tuple of str

@@ -26,6 +26,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.marking import marked
+from service.past import decided_lately
 from service.review_queue import Decision, Lease, ReviewItem
 from service.sites import Site
 from service.wording import LABELS_OF_REASONS, REASON_NAMES, action_name, label_name, score_words
@@ -190,7 +191,7 @@ def _next(site_id: str) -> Lease | None:
         if lease is None or not _severe(lease.item):
             return lease
         if not cap or len(lately) < cap:
-            session["severe"] = [*lately, time.time()][-cap:] if cap else []
+            session["severe"] = [*lately, int(time.time())][-cap:] if cap else []
             return lease
         services().queue.skip(site_id, lease.item.id, lease.token)
     return None
@@ -232,6 +233,9 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "severe": _severe(item),
         "last": session.get("last"),
         "tired": _tired(),
+        "earlier": decided_lately(site.id, "comment_id", item.comment.id)
+        if _seen_before(item)
+        else [],
         "only": session.get("label"),
     }
 
@@ -243,6 +247,10 @@ def _thread(site_id: str, item: ReviewItem) -> list[ReviewItem]:
     return [other for other in near if own & {other.comment.id, other.comment.parent_id}][
         :THREAD_SHOWN
     ]
+
+
+def _seen_before(item: ReviewItem) -> bool:
+    return item.why == "appeal" or item.version > 1 or bool(item.decision_id)
 
 
 def _tired() -> int:

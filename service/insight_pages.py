@@ -3,7 +3,6 @@
 import csv
 import io
 import time
-from collections.abc import Sequence
 
 from flask import Blueprint, Response, render_template
 from flask_babel import get_locale
@@ -14,14 +13,13 @@ from service.access import needs, services, site_for
 from service.charts import draw
 from service.errors import NotFound
 from service.insight import Figure
-from service.review_queue import MAX_DECISIONS, Decision
+from service.past import decided_since
 from service.sites import Site
 from service.wording import RIGHT_TO_LEFT
 
 bp = Blueprint("insight", __name__)
 
 DAYS = 14
-MAX_READ = 20_000  # decisions looked at; beyond that the oldest of the two weeks are left out
 
 
 @bp.get("/<site_id>/insight")
@@ -74,7 +72,7 @@ def _harmless(cell: str) -> str:
 
 def _figures(site: Site) -> list[Figure]:
     now = time.time()
-    decisions = read_decisions(site.id, now - DAYS * 86400)
+    decisions = decided_since(site.id, now - DAYS * 86400)
     tallies = services().tallies.days(site.id, DAYS)
     counted = {counter.rpartition(":")[0] for day in tallies.values() for counter in day}
     seen = [label for label in LABELS if f"score:{label}" in counted]
@@ -86,15 +84,3 @@ def _figures(site: Site) -> list[Figure]:
         insight.decided_by_machine(tallies),
         *(insight.drift(tallies, label) for label in seen),
     ]
-
-
-def read_decisions(site_id: str, since: float) -> Sequence[Decision]:
-    """Read the decisions taken since a moment (seconds since the epoch), oldest first."""
-    queue, after, read = services().queue, str(int(since * 1000)), list[Decision]()
-    while len(read) < MAX_READ:
-        page = queue.decisions(site_id, after=after, limit=MAX_DECISIONS)
-        read += page
-        if len(page) < MAX_DECISIONS:
-            break
-        after = page[-1].id
-    return read

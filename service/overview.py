@@ -16,7 +16,7 @@ from service.wording import gettext as _
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
 
-LISTED = 1_000  # items looked at for the histogram and the labels
+LISTED = 300  # the most urgent items, which the histogram and the labels are made of
 AGES_SECONDS = (300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
 EVERY_MS = 2_000
 
@@ -41,6 +41,11 @@ class Board:
     troubled: list[ReviewItem]
     dead: list[DeadLetter]
     endpoint: Endpoint
+
+    @property
+    def listed(self) -> int:
+        """Return how many items the labels and ages are made of at most."""
+        return LISTED
 
     @property
     def most(self) -> int:

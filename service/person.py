@@ -19,6 +19,7 @@ from service.wording import gettext as _
 bp = Blueprint("person", __name__)
 
 MAX_REPLIES = 30
+MAX_SEVERE = 60  # an hour; their times stand in the session cookie, which holds 4 KB
 
 
 @bp.route("/me", methods=["GET", "POST"])
@@ -99,7 +100,7 @@ def preferences_from(form: MultiDict[str, str], languages: tuple[str, ...]) -> P
         blur="blur" in form,
         greyscale="greyscale" in form,
         break_minutes=_within(form.get("break_minutes", 50, type=int), 0, 480),
-        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), 0, 1000),
+        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), 0, MAX_SEVERE),
         keys={command: key for command, key in keys.items() if key != KEYS[command]},
         replies=replies,
     )

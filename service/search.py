@@ -1,7 +1,6 @@
 """Find comments by author, article or id, and decide many of them at once."""
 
 import secrets
-import time
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
@@ -9,15 +8,13 @@ from flask.typing import ResponseReturnValue
 
 from service.access import me, needs, services, site_for
 from service.errors import Conflict, InvalidRequest, ItemNotFound
+from service.past import decided_lately
 from service.records import item_id_of
 from service.review_queue import MAX_BULK, Decision, ReviewItem
 from service.wording import LABELS_OF_REASONS, REASON_NAMES, ngettext
 from service.wording import gettext as _
 
 bp = Blueprint("search", __name__)
-
-RECENT = 1_000  # decisions looked through for those of an author or article
-WEEK_MS = 7 * 86_400_000
 
 
 @bp.get("/<site_id>/search")
@@ -36,7 +33,7 @@ def find(site_id: str) -> str:
         wanted=wanted,
         searched=bool(value),
         items=waiting,
-        decided=_decided(site.id, name, value) if value else [],
+        decided=decided_lately(site.id, name, value) if value else [],
         record=services().queue.author(site.id, value) if name == "author_id" else None,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
@@ -103,23 +100,6 @@ def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
         return [queue.item(site_id, item_id_of(value))]
     except ItemNotFound:
         return []
-
-
-def _decided(site_id: str, name: str, value: str) -> list[Decision]:
-    """Return the last decisions on an author, article or comment, the latest first."""
-    queue = services().queue
-    last = queue.decisions(site_id, after=_lately(), limit=RECENT)
-    return [d for d in reversed(last) if d.comment and _names(d, name) == value][:50]
-
-
-def _lately() -> str:
-    return str(int(time.time() * 1000) - WEEK_MS)
-
-
-def _names(decision: Decision, name: str) -> str:
-    if name == "comment_id" or decision.comment is None:
-        return decision.comment_id
-    return str(getattr(decision.comment, name))
 
 
 def _draft() -> Decision:

@@ -14,7 +14,7 @@ from service import insight
 from service.access import needs, services, site_for
 from service.errors import InvalidRequest
 from service.insight import Preview
-from service.insight_pages import read_decisions
+from service.past import decided_since
 from service.sites import Site
 from service.wording import gettext as _
 from service.wording import label_name
@@ -100,7 +100,7 @@ def _page(site: Site, **words: object) -> str:
 
 def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
     tallies = services().tallies.days(site.id, WEEK_DAYS)
-    decisions = read_decisions(site.id, time.time() - WEEK_DAYS * 86400)
+    decisions = decided_since(site.id, time.time() - WEEK_DAYS * 86400)
     return {
         label: insight.preview(tallies, decisions, label, threshold)
         for label, threshold in thresholds.items()

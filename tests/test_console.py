@@ -479,9 +479,11 @@ def test_an_appeal_shows_what_its_author_says(
     desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     flag()
-    desk.press("reject", desk.open(), reason="insult")
+    desk.press("reject", desk.open(), reason="insult", note="third time today")
     queue.appeal("demo", queue.decisions("demo")[0].id, "it was a joke")
-    assert "it was a joke" in Desk(app, "omar").log_in().get("/demo/work")
+    page = Desk(app, "omar").log_in().get("/demo/work")
+    assert "it was a joke" in page
+    assert "third time today" in page, "what was decided before is not shown"
 
 
 def test_somebody_may_work_on_one_label_only(desk: Desk, flag: Callable[..., str]) -> None:
@@ -494,6 +496,19 @@ def test_somebody_may_work_on_one_label_only(desk: Desk, flag: Callable[..., str
     assert 'class="verdict"' not in desk.get("/demo/work")
     desk.get("/demo/work?label=")
     assert desk.open()
+
+
+def test_a_blind_opinion_is_shown_to_nobody(desk: Desk, app: Flask, queue: ReviewQueue) -> None:
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    comment = Comment(id="c1", text=TEXT)
+    queue.enqueue("demo", comment, verdict, scores={"insult": 0.9}, second_opinion_share=1.0)
+    desk.press("reject", desk.open(), reason="insult", note="mine alone")
+    assert [d.kind for d in queue.decisions("demo")] == ["opinion"]
+    second = Desk(app, "omar").log_in()
+    seen = second.get("/demo/work") + second.get("/demo/search?comment_id=c1")
+    assert TEXT.split(maxsplit=1)[0] in seen
+    assert "mine alone" not in seen
+    assert "samira" not in seen
 
 
 # Kindness
