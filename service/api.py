@@ -190,7 +190,7 @@ _LEASE_PROBLEMS = (404, 409)
 @operation("POST", "/v1/queue/lease", body=LeaseRequest, answers={200: Lease, 204: None})
 def lease(site: Site, body: LeaseRequest) -> Any:
     """Take the most urgent review item; 204 when nothing waits."""
-    found = services().queue.lease(site.id, body.moderator, label=body.label)
+    found = services().queue.lease(site.id, **body.model_dump())
     return (found, 200) if found else (None, 204)
 
 

@@ -19,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from models.registry import Artifact, Registry
-from service import api, console, errors, logs
+from service import console, errors, logs, queue_api
 from service.accounts import Accounts
 from service.callers import Quota
 from service.compat import BLUEPRINTS
@@ -127,7 +127,7 @@ def create_app(
     errors.install(app)
     metrics.install(app)
     logs.install(app)
-    for blueprint in (api.api, *BLUEPRINTS):
+    for blueprint in (queue_api.api, *BLUEPRINTS):
         app.register_blueprint(blueprint)
     console.init_app(app)
     return app

@@ -221,10 +221,14 @@ class SubmittedComment(ScoredComment):
 
 
 class LeaseRequest(Body):
-    """Who wants a review item, and of which label."""
+    """Who wants a review item, and of which label, article, author or dialect (one at most)."""
 
     moderator: Id
     label: Label | None = None
+    article_id: Id | None = None
+    author_id: Id | None = None
+    dialect: Id | None = None
+    senior: bool = Field(False, description="Offer, and first, what only seniors may decide.")
 
 
 class TokenRequest(Body):

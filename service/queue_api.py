@@ -1,0 +1,174 @@
+"""The part of ``/v1`` for what happens around a decision.
+
+Sites withdraw comments and hand on appeals; a site's own desk lists, undoes, escalates and decides
+in bulk. Views translate, nothing more, as in `service.api`, whose blueprint they belong to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.schema import LABELS
+from service.api import api, operation
+from service.bodies import Body, Count, Id, Label, Line, TokenRequest, Unicode
+from service.callers import services
+from service.records import AuthorRecord, Decision, Enqueued, ReviewItem
+from service.review_queue import MAX_BULK
+
+if TYPE_CHECKING:
+    from service.sites import Site
+
+__all__ = ["api"]  # the blueprint, with these routes on it
+
+_PROBLEMS = (404, 409)
+_BULK_BODY_BYTES = 256 * 1024
+
+
+class Withdrawal(Body):
+    """A comment that the site has removed, or whose author has."""
+
+    id: Id
+
+
+class Withdrawn(BaseModel):
+    """Whether the comment was waiting for a decision."""
+
+    withdrawn: bool
+
+
+class Appeal(Body):
+    """What an author says against a decision."""
+
+    decision_id: Id
+    statement: Annotated[Unicode, Field(max_length=4_000)] = ""
+
+
+class Undo(Body):
+    """Who takes a decision back; the same `request_id` again gets the same answer."""
+
+    moderator: Id
+    request_id: Id
+
+
+class BulkDecision(Body):
+    """One decision on many items, as they were listed: item id to version."""
+
+    versions: Annotated[dict[Id, Count], Field(min_length=1, max_length=MAX_BULK)]
+    action: Literal["approve", "reject"]
+    moderator: Id
+    request_id: Id
+    labels: list[Label] = Field(default_factory=list, max_length=len(LABELS))
+    reason: Line = ""
+
+
+class BulkUndo(Undo):
+    """Which bulk decision is taken back, by its request id."""
+
+    bulk: Id
+
+
+class WaitingQuery(Body):
+    """Which waiting items to list; one filter at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: Label | None = None
+    article_id: Id | None = None
+    author_id: Id | None = None
+    dialect: Id | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_BULK)] = 100
+
+
+class AuthorQuery(Body):
+    """Which author."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Id
+
+
+@operation(
+    "POST", "/v1/comments/withdraw", body=Withdrawal, answers={200: Withdrawn}, problems=(404,)
+)
+def withdraw(site: Site, body: Withdrawal) -> Withdrawn:
+    """Take a comment out of the queue and delete its text; what is decided stays decided."""
+    return Withdrawn(withdrawn=services().queue.withdraw(site.id, body.id))
+
+
+@operation("POST", "/v1/decisions/appeal", body=Appeal, answers={200: Enqueued}, problems=_PROBLEMS)
+def appeal(site: Site, body: Appeal) -> Enqueued:
+    """Put a decided comment before somebody else, because its author asks for it."""
+    target = site.time_target_seconds
+    return services().queue.appeal(
+        site.id, body.decision_id, body.statement, time_target_seconds=target
+    )
+
+
+@operation("GET", "/v1/queue/items", query=WaitingQuery, answers={200: list[ReviewItem]})
+def waiting(site: Site, query: WaitingQuery) -> list[ReviewItem]:
+    """List waiting items, the most urgent first."""
+    return services().queue.waiting(site.id, **query.model_dump())
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/escalate",
+    body=TokenRequest,
+    answers={204: None},
+    problems=_PROBLEMS,
+)
+def escalate(site: Site, item_id: str, body: TokenRequest) -> None:
+    """Leave a review item to the seniors."""
+    services().queue.escalate(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/undo",
+    body=Undo,
+    answers={200: Decision},
+    problems=_PROBLEMS,
+)
+def undo(site: Site, item_id: str, body: Undo) -> Decision:
+    """Take a decision back; the item waits again."""
+    return services().queue.undo(site.id, item_id, body.moderator, body.request_id)
+
+
+@operation(
+    "POST",
+    "/v1/queue/bulk",
+    body=BulkDecision,
+    answers={200: list[Decision]},
+    problems=_PROBLEMS,
+    max_body_bytes=_BULK_BODY_BYTES,
+)
+def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
+    """Decide many waiting items alike, all or none; 409 when one has changed since."""
+    draft = Decision(
+        body.action,
+        tuple(body.labels),
+        body.reason,
+        moderator=body.moderator,
+        request_id=body.request_id,
+    )
+    return services().queue.decide_bulk(site.id, body.versions, draft)
+
+
+@operation(
+    "POST",
+    "/v1/queue/bulk/undo",
+    body=BulkUndo,
+    answers={200: list[Decision]},
+    problems=_PROBLEMS,
+)
+def undo_bulk(site: Site, body: BulkUndo) -> list[Decision]:
+    """Take a bulk decision back as one."""
+    return services().queue.undo_bulk(site.id, body.bulk, body.moderator, body.request_id)
+
+
+@operation("GET", "/v1/authors", query=AuthorQuery, answers={200: AuthorRecord})
+def author(site: Site, query: AuthorQuery) -> AuthorRecord:
+    """Count what was decided about an author's comments."""
+    return services().queue.author(site.id, query.id)

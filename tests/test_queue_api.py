@@ -1,0 +1,109 @@
+"""What happens around a decision, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
+
+
+class Desk:
+    """A site that speaks to the API with its key."""
+
+    def __init__(self, client: FlaskClient, key: str) -> None:
+        self.client = client
+        self.headers = {"Authorization": f"Bearer {key}"}
+
+    def get(self, path: str) -> Any:
+        answer = self.client.get(path, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()
+
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        answer = self.client.post(path, json=body, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.get_json(silent=True)
+
+    def send(self, name: str) -> str:
+        """Send a comment that goes to review; return the item's id."""
+        body = {"id": name, "text": INSULT, "author": {"id": "reader-7"}}
+        review = self.post("/v1/comments", body, 202)["review"]
+        return str(review["item_id"])
+
+    def decide(self, action: str = "reject", moderator: str = "amal") -> Any:
+        lease = self.post("/v1/queue/lease", {"moderator": moderator, "senior": True})
+        path = f"/v1/queue/items/{lease['item']['id']}/decide"
+        body = {"token": lease["token"], "action": action, "moderator": moderator}
+        return self.post(path, body | {"request_id": f"{action}-{lease['item']['id']}"})
+
+
+@pytest.fixture
+def desk(client: FlaskClient, api_key: str) -> Desk:
+    return Desk(client, api_key)
+
+
+def test_a_site_withdraws_a_comment(desk: Desk) -> None:
+    desk.send("c-1")
+    assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": True}
+    assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": False}
+    assert desk.post("/v1/comments/withdraw", {"id": "never"}, 404)["status"] == 404
+    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+
+
+def test_an_appeal_goes_to_somebody_else(desk: Desk) -> None:
+    desk.send("c-1")
+    made = desk.decide()
+    appeal = {"decision_id": made["id"], "statement": "لم أشتم أحدا"}  # "I insulted nobody"
+    assert desk.post("/v1/decisions/appeal", appeal)["created"]
+    assert not desk.post("/v1/decisions/appeal", appeal)["created"]
+    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+    assert desk.decide("approve", "basma")["overturned"]
+    desk.post("/v1/decisions/appeal", {"decision_id": "1-1"}, 404)
+    desk.post("/v1/decisions/appeal", {"decision_id": "first"}, 422)
+
+
+def test_a_decision_is_taken_back_once(desk: Desk) -> None:
+    item_id = desk.send("c-1")
+    made = desk.decide()
+    undo = {"moderator": "amal", "request_id": "undo-1"}
+    path = f"/v1/queue/items/{item_id}/undo"
+    assert desk.post(path, undo)["undoes"] == made["id"]
+    assert desk.post(path, undo)["undoes"] == made["id"]
+    assert desk.post(path, undo | {"request_id": "undo-2"}, 409)["status"] == 409
+
+
+def test_a_thread_is_listed_decided_and_taken_back_as_one(desk: Desk) -> None:
+    for number in range(3):
+        desk.send(f"c-{number}")
+    listed = desk.get("/v1/queue/items?author_id=reader-7")
+    body = {
+        "versions": {item["id"]: item["version"] for item in listed},
+        "action": "reject",
+        "labels": ["insult"],
+        "moderator": "amal",
+        "request_id": "bulk-1",
+    }
+    assert len(desk.post("/v1/queue/bulk", body)) == 3
+    record = desk.get("/v1/authors?id=reader-7")
+    assert (record["n_approved"], record["n_rejected"]) == (0, 3)
+    undo = {"bulk": "bulk-1", "moderator": "amal", "request_id": "undo-1"}
+    assert len(desk.post("/v1/queue/bulk/undo", undo)) == 3
+    assert len(desk.get("/v1/queue/items")) == 3
+    assert desk.post("/v1/queue/bulk", body | {"request_id": "b", "versions": {"x": 1}}, 409)
+
+
+def test_an_escalated_item_is_for_seniors(desk: Desk) -> None:
+    item_id = desk.send("c-1")
+    lease = desk.post("/v1/queue/lease", {"moderator": "amal", "author_id": "reader-7"})
+    desk.post(f"/v1/queue/items/{item_id}/escalate", {"token": lease["token"]}, 204)
+    desk.post("/v1/queue/lease", {"moderator": "basma"}, 204)
+    assert desk.decide("approve", "senior")["kind"] == "decision"
+
+
+def test_two_filters_at_once_are_refused_by_name(desk: Desk) -> None:
+    answer = desk.client.get("/v1/queue/items?label=insult&author_id=x", headers=desk.headers)
+    assert answer.status_code == 422
+    assert "one filter" in answer.text
