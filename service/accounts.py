@@ -2,8 +2,7 @@
 
 Secret: how a person proves who they are, and how that is stored. Passwords are kept as argon2id
 hashes; session ids and invitations are random and only their SHA-256 is stored, so that a copy of
-the database opens nothing. Failed logins are counted per name and address in windows of
-:data:`FAILURE_WINDOW_SECONDS`.
+the database opens nothing.
 
 Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
 
@@ -22,12 +21,11 @@ import functools
 import hashlib
 import hmac
 import json
-import re
 import secrets
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyotp
@@ -35,125 +33,38 @@ import redis as redis_client
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from service.errors import (
-    AccountExists,
-    FieldError,
-    InvalidRequest,
-    ServiceError,
-    UnknownAccount,
-    translating_redis_errors,
+from service.errors import AccountExists, UnknownAccount, translating_redis_errors
+from service.persons import (
+    MIN_PASSWORD_LENGTH,
+    ROLES,
+    Account,
+    AccountError,
+    Preferences,
+    Session,
+    canonical_name,
+    check_password,
+    check_role,
 )
+from service.throttle import LoginThrottled, Throttle
 
-ROLES = ("moderator", "senior", "admin")
+__all__ = [
+    "MIN_PASSWORD_LENGTH",
+    "ROLES",
+    "Account",
+    "AccountError",
+    "Accounts",
+    "LoginThrottled",
+    "Preferences",
+    "Session",
+    "canonical_name",
+    "session_digest",
+]
 
-MIN_PASSWORD_LENGTH = 10
 INVITE_SECONDS = 3 * 86400
 SESSION_SECONDS = 12 * 3600
-FAILURE_WINDOW_SECONDS = 15 * 60
-#: Failures allowed per window: from one address for one name, from one address, for one name.
-#: The last is generous, so that a stranger cannot lock somebody out with a handful of requests.
-FAILURE_LIMITS = {"pair": 5, "address": 30, "name": 100}
 
 _PREFIX = "{hakam:accounts}:"
-_NAME = re.compile(r"[\w.@+-]{2,64}")
 _SEEN_EVERY_SECONDS = 60.0
-
-
-class AccountError(InvalidRequest):
-    """Something a person asked of an account cannot be done.
-
-    Attributes
-    ----------
-    code : str
-        A stable code which the console turns into a sentence of the reader's language.
-    """
-
-    def __init__(self, code: str, field_name: str, message: str) -> None:
-        super().__init__([FieldError(field_name, message)])
-        self.code = code
-
-
-class LoginThrottled(ServiceError):
-    """Too many failed attempts; ``retry_after_seconds`` says when the next one counts."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"too many failed attempts; wait {retry_after_seconds} s")
-        self.retry_after_seconds = retry_after_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What one moderator chose for their own desk; every field has a kind default.
-
-    Attributes
-    ----------
-    language : str
-        Catalogue code, ``ar`` or ``en``.
-    theme : str
-        ``auto``, ``light`` or ``dark``.
-    blur, greyscale : bool
-        Evidence and severe comments blurred until asked for; the desk without colour.
-    break_minutes : int
-        Minutes of work after which a break is proposed; 0 never.
-    severe_per_hour : int
-        Most severe items offered in an hour, at most 60; 0 without limit.
-    keys : mapping of str to str
-        Command to key, only those that differ from the console's defaults.
-    replies : tuple of str
-        Saved replies to authors.
-    """
-
-    language: str = "ar"
-    theme: str = "auto"
-    blur: bool = False
-    greyscale: bool = False
-    break_minutes: int = 50
-    severe_per_hour: int = 0
-    keys: Mapping[str, str] = field(default_factory=dict)
-    replies: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, text: str | None) -> "Preferences":
-        """Read stored preferences; fields that this version does not know are left out."""
-        stored = json.loads(text) if text else {}
-        known = {f.name for f in fields(cls)}
-        chosen = {name: value for name, value in stored.items() if name in known}
-        if "replies" in chosen:
-            chosen["replies"] = tuple(chosen["replies"])
-        return cls(**chosen)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One person. ``sites`` is ``None`` for somebody who works for every site."""
-
-    name: str
-    role: str
-    sites: tuple[str, ...] | None = None
-    disabled: bool = False
-    created_at: float = 0.0
-    has_password: bool = True
-    has_totp: bool = False
-    preferences: Preferences = field(default_factory=Preferences)
-
-    def may_see(self, site_id: str) -> bool:
-        """Whether this person works for the site; admins work for all."""
-        return self.role == "admin" or self.sites is None or site_id in self.sites
-
-    def at_least(self, role: str) -> bool:
-        """Whether this person has ``role`` or one above it."""
-        return ROLES.index(self.role) >= ROLES.index(role)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One login of one person. ``digest`` names it without opening it."""
-
-    digest: str
-    agent: str
-    address: str
-    created_at: float
-    seen_at: float
 
 
 def session_digest(session_id: str) -> str:
@@ -163,40 +74,6 @@ def session_digest(session_id: str) -> str:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def canonical_name(name: str) -> str:
-    """Return the form under which a name is stored.
-
-    Raises
-    ------
-    AccountError
-        ``name`` is not 2 to 64 letters, digits or ``. _ @ + -``.
-
-    Examples
-    --------
-    >>> canonical_name(" Samira ")
-    'samira'
-    """
-    folded = unicodedata.normalize("NFKC", name).strip().casefold()
-    if not _NAME.fullmatch(folded):
-        raise AccountError("bad_name", "name", "a name has 2 to 64 letters, digits or . _ @ + -")
-    return folded
-
-
-def _check_role(role: str) -> str:
-    if role not in ROLES:
-        raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}, not {role!r}")
-    return role
-
-
-def _check_password(password: str) -> str:
-    # No rules of composition, only length: NIST SP 800-63B section 5.1.1.2.
-    if not MIN_PASSWORD_LENGTH <= len(password) <= 1024:
-        raise AccountError(
-            "bad_password", "password", f"has {MIN_PASSWORD_LENGTH} characters or more"
-        )
-    return password
 
 
 class Accounts:
@@ -222,6 +99,7 @@ class Accounts:
         self._redis: Any = redis  # redis-py types each answer as "awaitable or not"
         self._hasher = hasher or PasswordHasher()
         self._clock = clock
+        self._throttle = Throttle(redis, _PREFIX + "failures:")
 
     # -- people ---------------------------------------------------------------------------------
 
@@ -244,7 +122,7 @@ class Accounts:
         StoreUnavailable
             Redis cannot be reached.
         """
-        return self._create(name, role, sites, self._hasher.hash(_check_password(password)))
+        return self._create(name, role, sites, self._hasher.hash(check_password(password)))
 
     @translating_redis_errors()
     def _create(
@@ -252,7 +130,7 @@ class Accounts:
     ) -> Account:
         name = canonical_name(name)
         record = {
-            "role": _check_role(role),
+            "role": check_role(role),
             "password": password_hash,
             "disabled": "",
             "sites": json.dumps(None if sites is None else sorted(set(sites))),
@@ -313,7 +191,7 @@ class Accounts:
     def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
         """Give a person another role and other sites."""
         account = self._must_get(name)
-        if _check_role(role) != "admin":
+        if check_role(role) != "admin":
             self._keep_an_admin(account)
         chosen = None if sites is None else sorted(set(sites))
         self._redis.hset(
@@ -343,13 +221,13 @@ class Accounts:
             name = canonical_name(name)
         except AccountError:
             name = ""
-        self._check_throttle(name, address)
+        self._throttle.check(name, address)
         record = self._redis.hgetall(self._key("account", name)) if name else {}
         if self._verify(record.get("password", ""), password) and not record["disabled"]:
             self._rehash(name, record["password"], password)
-            self._redis.delete(*self._failure_keys(name, address)[:1])
+            self._throttle.forgive(name, address)
             return self._account(name, record)
-        self._count_failure(name, address)
+        self._throttle.count(name, address)
         return None
 
     def _verify(self, password_hash: str, password: str) -> bool:
@@ -371,7 +249,7 @@ class Accounts:
 
     def set_password(self, name: str, password: str) -> None:
         """Replace a password and end every session of its owner."""
-        self._store_password(name, self._hasher.hash(_check_password(password)))
+        self._store_password(name, self._hasher.hash(check_password(password)))
 
     @translating_redis_errors()
     def _store_password(self, name: str, password_hash: str) -> None:
@@ -411,7 +289,7 @@ class Accounts:
 
     def accept(self, token: str, password: str) -> Account:
         """Choose a password with a token, which is used up by it."""
-        _check_password(password)
+        check_password(password)
         name = self._take_invite(token)
         self.set_password(name, password)
         return self._must_get(name)
@@ -457,12 +335,12 @@ class Accounts:
             Too many wrong codes.
         """
         name = canonical_name(name)
-        self._check_throttle(name, address)
+        self._throttle.check(name, address)
         key = self._key("account", name)
         secret, last = self._redis.hmget(key, "totp", "totp_step")
         step = self._matching_step(secret or "", code)
         if step is None or step <= int(last or 0):
-            self._count_failure(name, address)
+            self._throttle.count(name, address)
             return False
         self._redis.hset(key, "totp_step", step)
         return True
@@ -536,38 +414,6 @@ class Accounts:
         with self._redis.pipeline() as pipe:
             pipe.hset(key, session.digest, json.dumps(asdict(session)))
             pipe.expire(key, SESSION_SECONDS)
-            pipe.execute()
-
-    # -- throttling -----------------------------------------------------------------------------
-
-    def _failure_keys(self, name: str, address: str) -> Sequence[str]:
-        pair, where, who = (_digest(x)[:32] for x in (f"{name}\n{address}", address, name))
-        return [
-            self._key("failures", f"{kind}:{digest}")
-            for kind, digest in zip(FAILURE_LIMITS, (pair, where, who), strict=True)
-        ]
-
-    def _check_throttle(self, name: str, address: str) -> None:
-        keys = self._failure_keys(name, address)
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.mget(keys)
-            for key in keys:
-                pipe.ttl(key)
-            counts, *waits = pipe.execute()
-        limits = FAILURE_LIMITS.values()
-        over = [
-            wait
-            for count, wait, limit in zip(counts, waits, limits, strict=True)
-            if int(count or 0) >= limit
-        ]
-        if over:
-            raise LoginThrottled(max(1, *over))
-
-    def _count_failure(self, name: str, address: str) -> None:
-        with self._redis.pipeline() as pipe:
-            for key in self._failure_keys(name, address):
-                pipe.set(key, 0, ex=FAILURE_WINDOW_SECONDS, nx=True)
-                pipe.incr(key)
             pipe.execute()
 
     # -- plumbing -------------------------------------------------------------------------------

@@ -14,8 +14,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from service.accounts import (
-    FAILURE_LIMITS,
-    FAILURE_WINDOW_SECONDS,
     SESSION_SECONDS,
     AccountError,
     Accounts,
@@ -25,6 +23,7 @@ from service.accounts import (
     session_digest,
 )
 from service.errors import AccountExists, StoreUnavailable, UnknownAccount
+from service.throttle import LIMITS, WINDOW_SECONDS
 
 PASSWORD = "correct horse battery"
 
@@ -191,11 +190,11 @@ def test_failed_logins_are_throttled_by_name_and_address_until_the_window_ends(
     accounts: Accounts, redis: Redis
 ) -> None:
     accounts.add("samira", PASSWORD)
-    for _ in range(FAILURE_LIMITS["pair"]):
+    for _ in range(LIMITS["pair"]):
         assert accounts.authenticate("samira", "wrong", address="192.0.2.1") is None
     with pytest.raises(LoginThrottled) as wait:
         accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-    assert 0 < wait.value.retry_after_seconds <= FAILURE_WINDOW_SECONDS
+    assert 0 < wait.value.retry_after_seconds <= WINDOW_SECONDS
     assert accounts.authenticate("samira", PASSWORD, address="192.0.2.2")
     for key in redis.scan_iter("*failures*"):
         redis.delete(key)  # what the end of the window does
@@ -203,7 +202,7 @@ def test_failed_logins_are_throttled_by_name_and_address_until_the_window_ends(
 
 
 def test_one_address_cannot_try_many_names(accounts: Accounts) -> None:
-    for n in range(FAILURE_LIMITS["address"]):
+    for n in range(LIMITS["address"]):
         accounts.authenticate(f"person{n // 2}", "wrong", address="192.0.2.1")
     with pytest.raises(LoginThrottled):
         accounts.authenticate("somebody", "wrong", address="192.0.2.1")
@@ -229,7 +228,7 @@ def test_the_second_factor_takes_each_code_once_in_any_digits(
 def test_wrong_codes_are_throttled_like_wrong_passwords(accounts: Accounts) -> None:
     accounts.add("samira", PASSWORD)
     accounts.propose_totp("samira")
-    for _ in range(FAILURE_LIMITS["pair"]):
+    for _ in range(LIMITS["pair"]):
         accounts.check_totp("samira", "123456")
     with pytest.raises(LoginThrottled):
         accounts.check_totp("samira", "123456")

@@ -1,0 +1,155 @@
+"""What is known of a person at the desk, and which names, roles and passwords there can be.
+
+Pure: the frozen records that `service.accounts` stores and hands out.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from service.errors import FieldError, InvalidRequest
+
+ROLES = ("moderator", "senior", "admin")
+
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
+
+_NAME = re.compile(r"[\w.@+-]{2,64}")
+
+
+class AccountError(InvalidRequest):
+    """Something a person asked of an account cannot be done.
+
+    Attributes
+    ----------
+    code : str
+        A stable code which the console turns into a sentence of the reader's language.
+    """
+
+    def __init__(self, code: str, field_name: str, message: str) -> None:
+        super().__init__([FieldError(field_name, message)])
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What one moderator chose for their own desk; every field has a kind default.
+
+    Attributes
+    ----------
+    language : str
+        Catalogue code, ``ar`` or ``en``.
+    theme : str
+        ``auto``, ``light`` or ``dark``.
+    blur, greyscale : bool
+        Evidence and severe comments blurred until asked for; the desk without colour.
+    break_minutes : int
+        Minutes of work after which a break is proposed; 0 never.
+    severe_per_hour : int
+        Most severe items offered in an hour, at most 60; 0 without limit.
+    keys : mapping of str to str
+        Command to key, only those that differ from the console's defaults.
+    replies : tuple of str
+        Saved replies to authors.
+    """
+
+    language: str = "ar"
+    theme: str = "auto"
+    blur: bool = False
+    greyscale: bool = False
+    break_minutes: int = 50
+    severe_per_hour: int = 0
+    keys: Mapping[str, str] = field(default_factory=dict)
+    replies: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "Preferences":
+        """Read stored preferences; fields that this version does not know are left out."""
+        stored = json.loads(text) if text else {}
+        known = {f.name for f in fields(cls)}
+        chosen = {name: value for name, value in stored.items() if name in known}
+        if "replies" in chosen:
+            chosen["replies"] = tuple(chosen["replies"])
+        return cls(**chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One person. ``sites`` is ``None`` for somebody who works for every site."""
+
+    name: str
+    role: str
+    sites: tuple[str, ...] | None = None
+    disabled: bool = False
+    created_at: float = 0.0
+    has_password: bool = True
+    has_totp: bool = False
+    preferences: Preferences = field(default_factory=Preferences)
+
+    def may_see(self, site_id: str) -> bool:
+        """Whether this person works for the site; admins work for all."""
+        return self.role == "admin" or self.sites is None or site_id in self.sites
+
+    def at_least(self, role: str) -> bool:
+        """Whether this person has ``role`` or one above it."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login of one person. ``digest`` names it without opening it."""
+
+    digest: str
+    agent: str
+    address: str
+    created_at: float
+    seen_at: float
+
+
+def canonical_name(name: str) -> str:
+    """Return the form under which a name is stored.
+
+    Raises
+    ------
+    AccountError
+        ``name`` is not 2 to 64 letters, digits or ``. _ @ + -``.
+
+    Examples
+    --------
+    >>> canonical_name(" Samira ")
+    'samira'
+    """
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    if not _NAME.fullmatch(folded):
+        raise AccountError("bad_name", "name", "a name has 2 to 64 letters, digits or . _ @ + -")
+    return folded
+
+
+def check_role(role: str) -> str:
+    """Return the role.
+
+    Raises
+    ------
+    AccountError
+        There is no such role.
+    """
+    if role not in ROLES:
+        raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}, not {role!r}")
+    return role
+
+
+def check_password(password: str) -> str:
+    """Return the password.
+
+    Raises
+    ------
+    AccountError
+        It is too short, or absurdly long.
+    """
+    # No rules of composition, only length: NIST SP 800-63B section 5.1.1.2.
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise AccountError(
+            "bad_password", "password", f"has {MIN_PASSWORD_LENGTH} characters or more"
+        )
+    return password
