@@ -147,6 +147,9 @@ def moderate(site: Site, body: SubmittedComment) -> Any:
     200: the comment may be published (`approve`) or must not be (`reject`). 202: a person will
     decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
     comment needs a person and could not be stored; send it again after Retry-After.
+
+    Send an edited comment again under the same id. If its new text needs nobody, the version that
+    a person was to see stays in the queue until the site withdraws it.
     """
     g.n_comments = 1
     judgement, enqueued = services().moderation.submit(site, body.to_comment())

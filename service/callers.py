@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app, g, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from service.errors import RateLimited, Unauthorized
 
@@ -35,7 +35,7 @@ def site_of(key: str) -> Site:
     Unauthorized
         There is no key, or it belongs to no site.
     RateLimited
-        The site has used up its requests of this minute.
+        The site has used up its requests of the last minute.
     StoreUnavailable
         The key cannot be checked.
     """
@@ -86,7 +86,7 @@ class Quota:
 
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def spend(self, site: Site) -> None:
         """Count one request.
@@ -94,7 +94,7 @@ class Quota:
         Raises
         ------
         RateLimited
-            There is none left in this minute.
+            As many came within the last minute.
         """
         if not site.requests_per_minute:
             return
