@@ -288,7 +288,7 @@ class CommentAnswer(BaseModel):
     action: Literal["approve", "review", "reject"]
     label: Label | None
     field: Literal["text", "author.name"] | None
-    reason: Literal["score", "audit", "clean", "listed"]
+    reason: Literal["score", "audit", "clean", "listed", "author"]
     scores: dict[Label, Probability]
     author_scores: dict[Label, Probability] | None
     evidence: list[EvidenceSpan]

@@ -249,6 +249,14 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Whether the webhook may be in a private network.",
         ),
         click.option(
+            "--review-first-comments", type=int, help="Review so many comments of a new author."
+        ),
+        click.option(
+            "--review-after-rejections",
+            type=int,
+            help="Review all of an author with so many rejections in thirty days.",
+        ),
+        click.option(
             "--second-opinion-share", type=float, help="Share of items that two people judge."
         ),
         click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),

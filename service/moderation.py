@@ -11,6 +11,7 @@ for the audit is answered as if it had not been drawn, because it needs nobody.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from service.tallies import Tallies
 
 MAX_SPANS = 5  # per field
+RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count
 LISTED_WEIGHT = 0.0  # a listed word is evidence by the site's wish, not by the classifier
 
 
@@ -139,6 +141,11 @@ class Moderation:
         """
         draw = audit_draw(site.id, comment.id)
         (judgement,) = self.judge(site, [comment], draws=[draw])
+        if judgement.verdict.action == "approve" and self._is_watched(site, comment.author_id):
+            seen = replace(
+                judgement.verdict, action="review", reason="author", sampling_probability=1.0
+            )
+            judgement = replace(judgement, verdict=seen)
         enqueued = None
         if judgement.verdict.action == "review":
             try:
@@ -162,6 +169,18 @@ class Moderation:
         labels = self._artifact.classifier.labels_
         rows = self._artifact.classifier.predict_proba(texts).tolist()
         return [dict(zip(labels, row, strict=True)) for row in rows]
+
+    def _is_watched(self, site: Site, author_id: str) -> bool:
+        """Whether the site wants a person to see all that this author writes at present."""
+        if not author_id or not (site.review_first_comments or site.review_after_rejections):
+            return False
+        try:
+            record = self._queue.author(site.id, author_id)
+        except StoreUnavailable:
+            return False  # a comment that nothing else speaks against is answered all the same
+        lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
+        new = record.n_approved + record.n_rejected < site.review_first_comments
+        return new or 0 < site.review_after_rejections <= lately
 
     def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> None:
         self._queue.reject(

@@ -71,6 +71,11 @@ class Site:
         Where decisions are sent, and the key they are signed with; empty for none.
     webhook_private : bool
         Whether that may be an address of this machine or of a private network.
+    review_first_comments : int
+        So many decided comments of an author must there be before clean ones need no person.
+    review_after_rejections : int
+        From so many rejections in the last thirty days on, all of an author's comments go to
+        review; 0 for never.
     second_opinion_share : float
         Share of the queued comments that two people judge without knowing of each other, [0, 1].
     retention_days : int
@@ -100,6 +105,8 @@ class Site:
     webhook_url: str = ""
     webhook_secret: str = field(default="", repr=False)
     webhook_private: bool = False
+    review_first_comments: int = 0
+    review_after_rejections: int = 0
     second_opinion_share: float = 0.0
     retention_days: int = 90
     time_target_seconds: int = 3600
@@ -125,6 +132,8 @@ class Site:
             words = getattr(self, name)
             short = len(words) <= MAX_WORDS and all(len(w) <= MAX_WORD_LENGTH for w in words)
             _require(short, name, f"expected {MAX_WORDS} words of {MAX_WORD_LENGTH} characters")
+        for name in ("review_first_comments", "review_after_rejections"):
+            _require(0 <= getattr(self, name) <= 20, name, "expected 0 to 20")
         _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
         _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
