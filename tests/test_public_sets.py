@@ -96,6 +96,12 @@ def test_each_set_says_only_what_it_observed(
     assert read_row(tmp_path, set_id, raw, "", offensive, kind).labels == expected
 
 
+def test_comments_that_a_site_let_stand_are_presumed_harmless(tmp_path: Path) -> None:
+    row = read_row(tmp_path, "aoc_news_comments_unl", "MSA", "dev", "", "unknown")
+    assert set(row.labels.values()) == {0.0}
+    assert row.domain == read_row(tmp_path, "mpold", {"sub": "-"}, "", "0", "clean").domain
+
+
 def test_votes_become_shares(tmp_path: Path) -> None:
     row = read_row(tmp_path, "alakrot_youtube", {"votes_offensive": 2}, "", "1", "insult")
     assert row.labels == pytest.approx({"toxicity": 2 / 3, "insult": 2 / 3})

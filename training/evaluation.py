@@ -27,6 +27,7 @@ from training.hakamcheck import read_lines
 from training.identity_terms import FOLDER as TERMS
 from training.identity_terms import load_terms
 from training.measures import Measures, auc, mean_of_folds, measure
+from training.public_sets import domain_of
 
 NEWS_SET, NEWS_RECALL = "mpold", 0.75
 """Comments under news posts, and the recall at which false alarms are compared."""
@@ -129,7 +130,7 @@ def own_heads(classifier: FreshScorer, split: Split) -> Measures:
     for source, name in BENCHMARKS.items():
         test, validation = _of(split.test, source), _of(split.validation, source)
         if len(test) and len(validation):
-            own = classifier.for_domain(source)
+            own = classifier.for_domain(domain_of(source))
             held_out = own.predict_proba(validation.texts)[:, column]
             scores = own.predict_proba(test.texts)[:, column]
             threshold = best_threshold(validation.label("toxicity"), held_out)
@@ -166,7 +167,7 @@ def cross_validate(
         column = classifier.labels_.index("toxicity")
         for source in sets:
             test, validation = _of(split.test, source), _of(split.validation, source)
-            own = classifier.for_domain(source)
+            own = classifier.for_domain(domain_of(source))
             held_out = own.predict_proba(validation.texts)[:, column]
             scores = own.predict_proba(test.texts)[:, column]
             y = test.label("toxicity")
@@ -252,7 +253,7 @@ def evasion_retention(
     for name, disguise in TRANSFORMS.items():
         words = telling if name in SPLITTING else [None] * len(texts)
         disguised = [
-            disguise(text, random.Random(f"{name} {i}"), chosen)  # noqa: S311 -- no secret
+            disguise(text, random.Random(f"{name} {i}"), chosen)
             for i, (text, chosen) in enumerate(zip(texts, words, strict=True))
         ]
         still = classifier.predict_proba(disguised)[:, column] >= threshold
