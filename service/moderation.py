@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from service.tallies import Tallies
 
 MAX_SPANS = 5  # per field
+# Finding evidence costs three times what scoring does. A thousand comments of the usual length stay
+# below this; of a thousand very long ones the later get their verdict without evidence.
+MAX_EVIDENCE_CHARACTERS = 250_000  # per request
 RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count
 LISTED_WEIGHT = 0.0  # a listed word is evidence by the site's wish, not by the classifier
 
@@ -106,7 +109,7 @@ class Moderation:
         Notes
         -----
         Evidence is looked for only in flagged fields, once in each, so that a request of harmless
-        comments costs one call of the classifier.
+        comments costs one call of the classifier, and in at most `MAX_EVIDENCE_CHARACTERS`.
         """
         policy = self.policy(site)
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
@@ -213,11 +216,16 @@ class Moderation:
         authors: Mapping[int, Mapping[str, float]],
     ) -> dict[int, list[Span]]:
         wanted: dict[str, list[tuple[int, Field, str]]] = defaultdict(list)
+        n_characters = 0
         for i, comment in enumerate(comments):
+            if n_characters >= MAX_EVIDENCE_CHARACTERS:
+                break
             if label := policy.flagged_label(scores[i]):
                 wanted[label].append((i, "text", comment.text))
+                n_characters += len(comment.text)
             if i in authors and (label := policy.flagged_label(authors[i])):
                 wanted[label].append((i, "author.name", comment.author_name))
+                n_characters += len(comment.author_name)
         found: dict[int, list[Span]] = defaultdict(list)
         for label, fields in wanted.items():
             texts = [text for _, _, text in fields]

@@ -127,6 +127,17 @@ def test_evidence_points_into_the_original_text(post: Post, abusive: str) -> Non
         assert span["label"] in LABELS
 
 
+def test_a_request_of_very_long_comments_gets_all_verdicts_and_evidence_for_the_first(
+    post: Post, abusive: str
+) -> None:
+    text = (abusive + " ") * (10_000 // (len(abusive) + 1))
+    answers = post("/v1/score", [{"text": text}] * 40).json
+    assert answers is not None
+    assert {answer["action"] for answer in answers} == {"review"}
+    assert answers[0]["evidence"]
+    assert not answers[-1]["evidence"]
+
+
 def test_the_display_name_is_scored_like_the_text(post: Post, harmless: str, abusive: str) -> None:
     name = abusive[:512]
     answer = post("/v1/score", {"text": harmless, "author": {"name": name}}).json
