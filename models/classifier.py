@@ -11,10 +11,10 @@ Secret: the mathematics. Per label the score is additive in the n-grams of `mode
 with n the number of plain n-grams, so scoring is a sum of table look-ups. Learning makes the
 weights from
 
-* a logistic regression over binary features, one domain per source of comments: each domain has a
-  copy of every feature beside the shared one and a bias of its own, so that what is peculiar to a
-  source is learnt apart from what all sources share (Daume III 2007, "Frustratingly easy domain
-  adaptation");
+* a linear support vector machine over binary features, one domain per source of comments: each
+  domain has a copy of every feature beside the shared one and a bias of its own, so that what is
+  peculiar to a source is learnt apart from what all sources share (Daume III 2007, "Frustratingly
+  easy domain adaptation");
 * column scales: inverse document frequency times a power of the naive-Bayes log-count ratio (Wang
   and Manning 2012, "Baselines and bigrams");
 * clusters of words: every known word also counts for its clusters, and after fitting the weights
@@ -125,8 +125,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         N-grams in fewer comments are ignored.
     n_rows : int
         N-grams kept in the fitted table, heaviest first.
-    max_iter : int
-        Most steps of the solver, per label.
+    n_epochs : int
+        Passes of the solver over the comments, per label.
     word_clusters : WordClusters, optional
         Groups of words from a larger corpus.
 
@@ -151,12 +151,12 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self,
         *,
         labels: Sequence[str] = LABELS,
-        C: float = 2.5,
+        C: float = 0.12,
         domain_copy: float = 0.7,
         nb_exponent: float = 0.35,
         min_df: int = 4,
         n_rows: int = 150_000,
-        max_iter: int = 150,
+        n_epochs: int = 12,
         word_clusters: WordClusters | None = None,
     ) -> None:
         self.labels = labels
@@ -165,7 +165,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self.nb_exponent = nb_exponent
         self.min_df = min_df
         self.n_rows = n_rows
-        self.max_iter = max_iter
+        self.n_epochs = n_epochs
         self.word_clusters = word_clusters
 
     def fit(
@@ -221,19 +221,23 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         if not learnable:
             raise ValueError("no label has examples of both kinds")
         matrix = design(texts, domains, self.word_clusters, min_df=self.min_df, progress=progress)
-        heads = [
-            learn_heads(
-                matrix,
-                y[:, column],
-                weight,
-                C=self.C,
-                copy=self.domain_copy,
-                nb_exponent=self.nb_exponent,
-                max_iter=self.max_iter,
-                progress=_named(progress, f"fitting {self.labels[column]}"),
+        heads = []
+        for done, column in enumerate(learnable):
+            if progress:
+                progress("fitting labels", done / len(learnable))
+            heads.append(
+                learn_heads(
+                    matrix,
+                    y[:, column],
+                    weight,
+                    C=self.C,
+                    domain_copy=self.domain_copy,
+                    nb_exponent=self.nb_exponent,
+                    n_epochs=self.n_epochs,
+                )
             )
-            for column in learnable
-        ]
+        if progress:
+            progress("fitting labels", 1.0)
         self.labels_ = tuple(self.labels[column] for column in learnable)
         self._heads = heads
         return self._use([head[""] for head in heads])
@@ -482,10 +486,6 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
 
 _STATE = ("slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_")
 _N_KNOTS = 18
-
-
-def _named(progress: Progress | None, name: str) -> Progress | None:
-    return None if progress is None else lambda _, share: progress(name, share)
 
 
 def _per_gram(features: Features) -> NDArray[np.float64]:
