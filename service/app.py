@@ -17,6 +17,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
 from service import console, errors, logs, queue_api
@@ -104,6 +105,9 @@ def create_app(
         coral_sites.remember()
 
     app = Flask(__name__)
+    if settings.proxies:
+        n = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n)  # type: ignore[method-assign]
     app.secret_key = settings.secret_key or _session_key(settings.var)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False

@@ -106,6 +106,13 @@ VARIABLES = (
         _url("http", "https"),
     ),
     Variable(
+        "HAKAM_PROXIES",
+        "0",
+        "0 to 9",
+        "Reverse proxies in front of the service; what that many say of the client is believed.",
+        _integer(0, 9),
+    ),
+    Variable(
         "HAKAM_SECRET_KEY",
         "",
         "at least 32 characters",
@@ -159,6 +166,7 @@ class Settings:
     port: int = 8000
     workers: int = 2
     public_url: str = ""
+    proxies: int = 0
     secret_key: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
     lease_seconds: int = 600

@@ -63,7 +63,9 @@ def _sites() -> list[str] | None:
 
 
 def _link(token: str) -> str:
-    return url_for("console.entrance.invitation", token=token, _external=True)
+    # Not from the Host header where it can be helped: a forged one would send the token elsewhere.
+    root = services().settings.public_url or request.host_url.rstrip("/")
+    return root + url_for("console.entrance.invitation", token=token)
 
 
 def _complaint(refusal: AccountError) -> str:
