@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import multiprocessing
 import statistics
 import sys
@@ -278,16 +279,28 @@ def endpoint() -> Iterator[tuple[str, Connection]]:
 
 
 def soak_part(url: str, place: int, n_items: int) -> None:
+    """Send and decide comments from many connections, and decide what others left behind."""
+
+    def part(thread: int) -> None:
+        name = f"soak-{place}-{thread}"
+        with client(url) as redis:
+            once = whole_path(redis, name)
+            for number in range(n_items // N_THREADS):
+                once(number)
+            queue = ReviewQueue(redis)
+            while lease := queue.lease("demo", name):
+                draft = Decision("reject", moderator=name, request_id=f"rest-{lease.item.id}")
+                queue.decide("demo", lease.item.id, lease.token, draft)
+
+    with ThreadPoolExecutor(N_THREADS) as threads:
+        list(threads.map(part, range(N_THREADS)))
+
+
+def deliver_all(url: str, _: int) -> None:
     with client(url) as redis:
-        once = whole_path(redis, f"soak-{place}")
-        for number in range(n_items):
-            once(number)
-        queue = ReviewQueue(redis)
-        while lease := queue.lease("demo", f"soak-{place}"):  # what the other left behind
-            draft = Decision(
-                "reject", moderator=f"soak-{place}", request_id=f"rest-{lease.item.id}"
-            )
-            queue.decide("demo", lease.item.id, lease.token, draft)
+        deliveries = Deliveries(redis, Sites(redis))
+        while deliveries.deliver_once():
+            pass
 
 
 def soak(url: str, n_items: int) -> None:
@@ -296,12 +309,12 @@ def soak(url: str, n_items: int) -> None:
         redis.flushall()
         sites = Sites(redis)
         sites.add(Site("demo", webhook_url=address, webhook_secret=SECRET, webhook_private=True))
-        queue, deliveries = ReviewQueue(redis), Deliveries(redis, sites)
+        queue = ReviewQueue(redis)
         context = multiprocessing.get_context("spawn")
         per_item: list[float] = []
         start = time.monotonic()
         for tenth in range(10):
-            share = n_items // 10 // N_PROCESSES
+            share = n_items // 10 // N_PROCESSES // N_THREADS * N_THREADS
             workers = [
                 context.Process(target=soak_part, args=(url, tenth * N_PROCESSES + place, share))
                 for place in range(N_PROCESSES)
@@ -310,12 +323,12 @@ def soak(url: str, n_items: int) -> None:
                 worker.start()
             for worker in workers:
                 worker.join()
-            while deliveries.deliver_once():
-                pass
+            with ThreadPoolExecutor(N_THREADS) as threads:
+                list(threads.map(functools.partial(deliver_all, url), range(N_THREADS)))
             info: Any = redis.info("memory")
             per_item.append(info["used_memory"] / ((tenth + 1) * share * N_PROCESSES))
         seconds = time.monotonic() - start
-        n_sent = n_items // 10 // N_PROCESSES * N_PROCESSES * 10
+        n_sent = share * N_PROCESSES * 10
         pipe.send("enough")
         n_ids, n_told = pipe.recv()
         stats = queue.stats("demo")
