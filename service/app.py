@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +128,7 @@ def create_app(
         coral_moderation=Moderation(artifact, coral_queue, metrics, tallies),
     )
     app.after_request(_no_sniffing)
+    app.after_request(_counting(tallies))
     errors.install(app)
     metrics.install(app)
     logs.install(app)
@@ -135,6 +136,16 @@ def create_app(
         app.register_blueprint(blueprint)
     console.init_app(app)
     return app
+
+
+def _counting(tallies: Tallies) -> Callable[[Response], Response]:
+    """Write the tallies once an answer has gone out, so that no answer waits for them."""
+
+    def count(answer: Response) -> Response:
+        answer.call_on_close(tallies.flush_if_due)
+        return answer
+
+    return count
 
 
 def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> Redis:

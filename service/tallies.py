@@ -9,9 +9,10 @@ Secret: a hash per site and day, ``{hakam:<site>}:tally:<YYYY-MM-DD>``, kept `KE
     score:<label>:<bin>              comments whose score lies in [bin/20, (bin+1)/20); of the text
                                      and the display name the higher one
 
-Counting must never cost a comment its answer: counts gather in memory and are written at most every
-`FLUSH_SECONDS`; what Redis does not take is counted with the next write, and what a killed worker
-had gathered is lost. Good for pictures, not for bills.
+Counting must cost no comment its answer, nor delay it: counts gather in memory, and the application
+writes them after an answer has gone out, at most every `FLUSH_SECONDS`. What Redis does not take is
+kept and tried again after `RETRY_SECONDS`; what a killed worker had gathered is lost. Good for
+pictures, not for bills.
 """
 
 import threading
@@ -28,6 +29,7 @@ from service.insight import N_BINS
 
 KEPT_DAYS = 35
 FLUSH_SECONDS = 2.0
+RETRY_SECONDS = 10.0
 MAX_GATHERED = 100_000  # distinct counters kept while Redis is away
 
 
@@ -47,7 +49,7 @@ class Tallies:
         self._clock = clock
         self._lock = threading.Lock()
         self._gathered: Counter[tuple[str, str, str]] = Counter()
-        self._flushed_at = float("-inf")
+        self._due_at = float("-inf")
 
     def count(
         self,
@@ -56,7 +58,7 @@ class Tallies:
         scores: Mapping[str, float],
         author_scores: Mapping[str, float] | None = None,
     ) -> None:
-        """Count one comment. Never raises, never waits for Redis longer than its time-out."""
+        """Count one comment, in memory."""
         day = _day(self._clock())
         higher = {
             label: max(score, (author_scores or {}).get(label, 0.0))
@@ -68,20 +70,23 @@ class Tallies:
                 for label, score in higher.items():
                     place = min(N_BINS - 1, int(score * N_BINS))
                     self._gathered[site_id, day, f"score:{label}:{place}"] += 1
-            due = self._clock() - self._flushed_at >= FLUSH_SECONDS
-        if due:
+
+    def flush_if_due(self) -> None:
+        """Write what was gathered, if there is any and the last write was long enough ago."""
+        if self._gathered and self._clock() >= self._due_at:
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered; keep it for the next time if Redis does not take it."""
         with self._lock:
             taken, self._gathered = self._gathered, Counter()
-            self._flushed_at = self._clock()
+            self._due_at = self._clock() + FLUSH_SECONDS
         try:
             self._write(taken)
         except StoreUnavailable:
             with self._lock:
                 self._gathered.update(taken)
+                self._due_at = self._clock() + RETRY_SECONDS
 
     @translating_redis_errors()
     def _write(self, taken: Mapping[tuple[str, str, str], int]) -> None:

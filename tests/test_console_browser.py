@@ -472,6 +472,19 @@ def test_a_lease_that_runs_out_is_told_on_the_screen(newsroom: Newsroom) -> None
     expect(page.locator(".lease.ended")).to_be_visible()
 
 
+def test_a_comment_withdrawn_by_its_site_is_told_while_it_is_read(newsroom: Newsroom) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    page.wait_for_selector(".lease")
+    page.clock.install()
+    page.reload()
+    newsroom.queue.withdraw("demo", "c1")
+    page.clock.fast_forward(31_000)
+    page.mouse.move(100, 100)  # whoever moves is reading
+    page.clock.run_for(2_000)
+    expect(page.locator(".lease.ended")).to_be_visible()
+
+
 # Hostile text
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from service.tallies import FLUSH_SECONDS, KEPT_DAYS, Tallies
+from conftest import await_condition
+from service.tallies import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, Tallies
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
@@ -31,19 +33,46 @@ def test_comments_are_counted_by_day_action_and_the_higher_score(redis: Redis) -
 def test_counts_gather_and_are_written_together(redis: Redis) -> None:
     now = NOON
     tallies = Tallies(redis, clock=lambda: now)
+    tallies.count("demo", "approve", {})
+    tallies.flush_if_due()
     for _ in range(3):
         tallies.count("demo", "approve", {})
+        tallies.flush_if_due()
     assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1}
     now += FLUSH_SECONDS
-    tallies.count("demo", "approve", {})
+    tallies.flush_if_due()
     assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 4}
 
 
 def test_without_redis_counting_goes_on_and_is_written_later(redis: Redis) -> None:
+    now = NOON
     nowhere = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
     with nowhere:
-        tallies = Tallies(nowhere, clock=lambda: NOON)
+        tallies = Tallies(nowhere, clock=lambda: now)
         tallies.count("demo", "approve", {"insult": 0.5})
-        tallies._redis = redis
         tallies.flush()
+        tallies._redis = redis
+        tallies.flush_if_due()
+        assert tallies.days("demo", 1)["2026-01-01"] == {}, "a lost Redis was asked again at once"
+        now += RETRY_SECONDS
+        tallies.flush_if_due()
     assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1, "score:insult:10": 1}
+
+
+def test_a_submitted_comment_is_counted_after_it_was_answered(
+    server: str, redis: Redis, api_key: str
+) -> None:
+    answer = httpx.post(
+        f"{server}/v1/comments",
+        json={
+            "id": "c1",
+            "text": "\u0635\u0628\u0627\u062d \u0627\u0644\u062e\u064a\u0631",
+        },  # "good morning"
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    action = answer.json()["action"]
+
+    def counted() -> bool:
+        return Tallies(redis).days("demo", 2).popitem()[1].get(f"action:{action}") == 1
+
+    await_condition(counted, what="the tally")

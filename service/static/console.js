@@ -110,6 +110,7 @@ async function renew() {
   body.set("csrf_token", csrfToken());
   const answer = await fetch(lease.dataset.renew, { method: "POST", body });
   if (answer.ok) leaseEnds = Date.now() + 1000 * (await answer.json()).expires_in_seconds;
+  if (answer.status === 409) leaseEnds = Date.now(); // withdrawn, edited, or gone to somebody else
 }
 
 setInterval(tick, 1000);
