@@ -92,7 +92,8 @@ def test_the_whole_life_of_a_retraining(
     sets = {s["id"]: s for s in Registry(root).manifest(second)["training"]["sets"]}
     assert sets["moderator"]["n_comments"] == 60
     assert weights(root, second) != weights(root, first)
-    assert run("promote", second, "--artifacts", root).exit_code == 0
+    promoted = run("promote", second, "--artifacts", root)
+    assert promoted.exit_code == 0, promoted.output
 
     # A worse one is refused, and the refusal says where it is worse.
     worse = fit(root, wrong)

@@ -25,6 +25,7 @@ from training.public_sets import (
     PERMISSIVE,
     SUFFIX,
     Row,
+    domain_of,
     masked,
     policy_of,
     read_set,
@@ -32,6 +33,9 @@ from training.public_sets import (
 
 OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
 """Of comments written for the project, and of what a site's moderators decided."""
+
+OWN_SOURCES = ("sample", "hakam", "hakamcheck")
+"""Written for all sites alike, so of no domain: a head of its own would hide it from theirs."""
 
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
@@ -269,7 +273,7 @@ def _own_row(comment: LabeledComment) -> Row:
         labels=comment.labels,
         weight=1.0,
         source=comment.source,
-        domain=comment.source,
+        domain="" if comment.source in OWN_SOURCES else domain_of(comment.source),
         dialect=comment.dialect,
         split={"test": "test", "dev": "dev", "train": "own"}.get(comment.split, "own fold"),
         license=comment.license or OWN_LICENSE,
@@ -299,7 +303,7 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[Row]:
                 labels=labels,
                 weight=1.0,
                 source="hakamcheck",
-                domain="sample",
+                domain="",
                 dialect=case.dialect,
                 split="train",
                 license=OWN_LICENSE,

@@ -307,7 +307,7 @@ def _disguised(comment: Mapping[str, str], names: Sequence[str]) -> Iterator[dic
     marked = [i for i, token in enumerate(comment["text"].split()) if "[" in token]
     text = _MARKED.sub(r"\1", comment["text"])
     for name in names:
-        rng = random.Random(f"{name} {text}")  # noqa: S311 -- chance for writing, not for secrets
+        rng = random.Random(f"{name} {text}")
         words = None if name in _WHOLE_TEXT else marked
         disguised = TRANSFORMS[name](text, rng, words)
         if disguised != text:

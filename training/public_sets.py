@@ -223,7 +223,9 @@ POLICIES: Mapping[str, SetPolicy] = {
     "elecmorocco16_fb": SetPolicy("B", _NONE),
     "emotional_tone": SetPolicy("B", _NONE),
     "ghsd_saudi": SetPolicy("C-", _NONE),
-    "hespress_comments": SetPolicy("B", _NONE),
+    "hespress_comments": SetPolicy(
+        "B", _NONE, (*_MAIN, "profanity"), weight=0.5, domain=NEWS, let_stand=True
+    ),
     "lasr_reviews": SetPolicy("B", _NONE),
     "mac_darija_sent": SetPolicy("B", _NONE),
     "myc_youtube_sent": SetPolicy("B", _NONE),
@@ -251,8 +253,8 @@ class Row:
 
 
 def domain_of(set_id: str) -> str:
-    """Return the domain whose head a set's comments are scored with."""
-    return POLICIES[set_id].domain or set_id
+    """Return the domain whose head a set's comments are scored with; else its own name."""
+    return (set_id in POLICIES and POLICIES[set_id].domain) or set_id
 
 
 def policy_of(path: Path) -> SetPolicy:
