@@ -96,16 +96,18 @@ def run() -> None:
             private = stack.enter_context(private_redis.PrivateRedis())
             settings = replace(settings, redis_url=private.start(settings.var))
         redis = stack.enter_context(connect(settings))
-        secrets_shown = _first_start(redis)
+        ReviewQueue(redis).check_durability()
         environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
         web = stack.enter_context(
             launch.child(launch.web_command(listener), environ, listener=listener)
         )
+        listener.close()  # from here on only the web server listens
+        address = _address(settings.host, settings.port)
+        launch.await_answer(f"{address}/healthz", web)
         told = [sys.executable, "-m", "service.cli", "webhooks"]
         deliveries = stack.enter_context(launch.child(told, environ))
-        address = settings.public_url or _address(settings.host, listener.getsockname()[1])
-        launch.await_answer(f"{_address(settings.host, settings.port)}/healthz", web)
-        click.echo(_welcome(address, secrets_shown))
+        # Last of all, so that no secret is made that nobody gets to see.
+        click.echo(_welcome(settings.public_url or address, _first_start(redis)))
         launch.watch({"web server": web, "delivery of webhooks": deliveries})
 
 
@@ -117,7 +119,6 @@ def _address(host: str, port: int) -> str:
 
 def _first_start(redis: Redis) -> tuple[str, str] | None:
     """Create the demo site and a moderator in an empty store; return API key and password."""
-    ReviewQueue(redis).check_durability()
     sites, accounts = Sites(redis), Accounts(redis)
     if sites.list():
         return None

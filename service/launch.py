@@ -30,6 +30,7 @@ GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 # gunicorn lets workers finish for 20 seconds (gunicorn.conf.py); then it has a little to go itself.
 STOP_SECONDS = 25.0
 START_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.1
 
 
@@ -142,7 +143,7 @@ def await_answer(url: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:
-            httpx.get(url, timeout=START_SECONDS)
+            httpx.get(url, timeout=ANSWER_SECONDS)
         except httpx.TransportError:
             time.sleep(LOOK_EVERY_SECONDS)
         else:
