@@ -59,7 +59,7 @@ def act(name: str) -> ResponseReturnValue:
 
 def _sites() -> list[str] | None:
     chosen = request.form.getlist("sites")
-    return None if "*" in chosen or not chosen else chosen
+    return None if "*" in chosen else chosen
 
 
 def _link(token: str) -> str:

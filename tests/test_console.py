@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -642,6 +643,11 @@ def test_an_administrator_invites_assigns_resets_and_disables(
     nura = accounts.get("nura")
     assert nura
     assert (nura.role, nura.sites) == ("moderator", None)
+    admin.post("/people/nura", action="change", role="moderator")
+    nura = accounts.get("nura")
+    assert nura
+    assert nura.sites == (), "nobody ticked a site, and somebody got them all"
+    admin.post("/people/nura", action="change", role="moderator", sites="demo")
     admin.post("/people/nura", action="log_out")
     guest.get("/demo/work")
     assert guest.last.status_code == 302
@@ -898,10 +904,23 @@ def test_every_phrase_is_translated_and_the_compiled_catalogue_is_up_to_date(
         catalogue = read_po(file, locale=language)
     untranslated = [m.id for m in catalogue if m.id and not all(_strings(m.string))]
     assert untranslated == []
+    known = {_strings(m.id)[0] for m in catalogue}
+    assert {phrase for phrase in phrases() if phrase not in known} == set()
     compiled = tmp_path / "messages.mo"
     with compiled.open("wb") as file:
         write_mo(file, catalogue)
     assert compiled.read_bytes() == (folder / "messages.mo").read_bytes()
+
+
+def phrases() -> Iterator[str]:
+    """Every phrase that the code and the templates of the service say, in its English form."""
+    folder = TRANSLATIONS.parent
+    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    keywords = DEFAULT_KEYWORDS | {"_": None}
+    for *_place, message, _comments, _context in extract_from_dir(
+        folder, methods, keywords=keywords
+    ):
+        yield _strings(message)[0]
 
 
 def _strings(string: Any) -> list[str]:
