@@ -94,6 +94,7 @@ def create_app(
         ReviewQueue(
             client,
             lease_seconds=settings.lease_seconds,
+            undo_seconds=settings.undo_seconds,
             epoch_file=settings.var / "redis_epoch",
         )
         for client in (redis, hasty_redis)

@@ -135,6 +135,13 @@ VARIABLES = (
         _integer(10, 86_400),
     ),
     Variable(
+        "HAKAM_UNDO_SECONDS",
+        "900",
+        "0 to 86400",
+        "How long after a decision it can be taken back.",
+        _integer(0, 86_400),
+    ),
+    Variable(
         "HAKAM_LOG_LEVEL",
         "info",
         "debug, info, warning or error",
@@ -170,6 +177,7 @@ class Settings:
     secret_key: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
     lease_seconds: int = 600
+    undo_seconds: int = 900
     log_level: str = "info"
     prometheus_multiproc_dir: Path | None = None
 

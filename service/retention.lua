@@ -33,6 +33,7 @@ function verbs.sweep(before, limit)
         redis.call('ZADD', RETENTION, before + DAY_MS, member)
       elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
         redis.call('HDEL', ITEMS, id)
+        if item.appeal then redis.call('ZREM', BARRED, id .. item.appeal.moderator) end
       end
     end
   end

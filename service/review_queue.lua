@@ -254,7 +254,7 @@ function verbs.appeal(id, decision, slack, statement)
     version = 1, token = 0, abandoned = 0, since = at, due = at + slack,
     appeal = {
       decision = decision, item_id = facts.item_id, action = facts.action,
-      decided = facts.decided_at,
+      decided = facts.decided_at, moderator = facts.moderator,
     },
   })
   return { 'ok', 1, 1, 'pending' }

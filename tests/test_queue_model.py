@@ -306,7 +306,7 @@ def test_the_queue_does_what_its_model_does(kind: str) -> None:
             run_state_machine_as_test(
                 Machine,
                 settings=settings(
-                    max_examples=20,
+                    max_examples=12,
                     stateful_step_count=40,
                     deadline=None,
                     derandomize=True,

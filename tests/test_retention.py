@@ -130,6 +130,20 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     assert set(names) == {"{hakam:demo}:decisions", "{hakam:demo}:site"}
 
 
+def test_an_appeal_leaves_nothing_behind_either(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue)
+    made = decide(queue)
+    item_id = queue.appeal("demo", made.id, "تظلم").item_id  # "an appeal"
+    queue.decide_bulk("demo", {item_id: 1}, Decision("approve", moderator="b", request_id="b"))
+    told(redis)
+    age(redis, 31)
+    retention.sweep()
+    names: Any = redis.keys("{hakam:demo}:*")
+    assert set(names) == {"{hakam:demo}:decisions", "{hakam:demo}:site"}
+
+
 def test_an_appeal_after_the_text_went_is_refused_in_words(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
