@@ -120,6 +120,8 @@ def _guard() -> BaseResponse | None:
     open_door = request.endpoint in entrance.OPEN or request.endpoint == "console.static"
     if request.endpoint != "console.static" and current_user.is_authenticated:
         g.account = me()
+        if "site" not in session:  # where the links of the head lead to
+            session["site"] = next((site.id for site in my_sites()), "")
     elif not open_door:
         return redirect(url_for("console.entrance.log_in", next=request.full_path.rstrip("?")))
     csrf.protect()

