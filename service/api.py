@@ -148,11 +148,11 @@ def moderate(site: Site, body: SubmittedComment) -> Any:
     decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
     comment needs a person and could not be stored; send it again after Retry-After.
 
-    Send an edited comment again under the same id. If its new text needs nobody, the version that
-    a person was to see stays in the queue until the site withdraws it.
+    Send an edited comment again under the same id, with `edited`: then its earlier text leaves the
+    queue even if the new one needs nobody.
     """
     g.n_comments = 1
-    judgement, enqueued = services().moderation.submit(site, body.to_comment())
+    judgement, enqueued = services().moderation.submit(site, body.to_comment(), edited=body.edited)
     return _comment_answer(body.id, judgement, enqueued), 202 if enqueued else 200
 
 

@@ -218,6 +218,11 @@ class SubmittedComment(ScoredComment):
     """A comment to be moderated; the same id again with the same text changes nothing."""
 
     id: Id
+    edited: bool = Field(
+        False,
+        description="Whether an earlier text of this comment was sent. Then that text leaves the "
+        "queue even if nothing speaks against the new one.",
+    )
 
 
 class LeaseRequest(Body):

@@ -14,11 +14,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from models.registry import Artifact
-from service.errors import StoreUnavailable
+from service.errors import ItemNotFound, StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
 from service.review_queue import Comment, Enqueued, ReviewQueue
 from service.word_lists import word_list
@@ -134,13 +135,22 @@ class Moderation:
             judgements.append(Judgement(verdict, scores[i], authors.get(i), spans))
         return judgements
 
-    def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
+    def submit(
+        self, site: Site, comment: Comment, *, edited: bool = False
+    ) -> tuple[Judgement, Enqueued | None]:
         """Judge a comment, and queue it when a person should see it.
+
+        Parameters
+        ----------
+        edited : bool
+            Whether an earlier text of the comment was submitted, which then leaves the queue, so
+            that nobody decides about words that are no longer there.
 
         Raises
         ------
         StoreUnavailable
-            The comment is flagged, or rejected by the policy, and that could not be stored.
+            The comment is flagged, rejected by the policy, or an edit, and that could not be
+            stored.
         """
         draw = audit_draw(site.id, comment.id)
         (judgement,) = self.judge(site, [comment], draws=[draw])
@@ -159,6 +169,9 @@ class Moderation:
                 (judgement,) = self.judge(site, [comment])
         if judgement.verdict.action == "reject":
             self._reject(site, comment, judgement)
+        if judgement.verdict.action == "approve" and edited:
+            with suppress(ItemNotFound):  # the earlier text needed nobody either
+                self._queue.withdraw(site.id, comment.id)
         self._metrics.count(judgement.verdict)
         self._tallies.count(
             site.id, judgement.verdict.action, judgement.scores, judgement.author_scores

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
+
+from service.sites import Site, Sites
 
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 
@@ -50,6 +54,19 @@ def test_a_site_withdraws_a_comment(desk: Desk) -> None:
     assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": True}
     assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": False}
     assert desk.post("/v1/comments/withdraw", {"id": "never"}, 404)["status"] == 404
+    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+
+
+def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
+    client: FlaskClient, redis: Redis
+) -> None:
+    quiet = Site("quiet", review={"toxicity": 1.0, "insult": 1.0}, audit_share=0.0)
+    desk = Desk(client, Sites(redis).add(replace(quiet, review_first_comments=1)))
+    desk.send("c-1")
+    Sites(redis).update(quiet)
+    edit = {"id": "c-1", "text": "شكرا", "edited": True}  # "thanks"
+    assert desk.post("/v1/comments", edit)["action"] == "approve"
+    assert desk.post("/v1/comments", edit | {"id": "c-2"})["action"] == "approve"
     desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
 
 
