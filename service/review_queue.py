@@ -21,7 +21,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :endpoint   hash    how the site's webhook fares (see webhooks)
     :authors    hash    author facet -> counts of approvals and rejections (JSON)
     :bulks      hash    request id of a bulk decision or its undo -> stream ids (JSON)
-    :retention  zset    <item id>:<version> or bulk:<request id>, by the time of the decision
+    :retention  zset    item:<item id>:<version>, bulk:<request id> or author:<author facet>, by
+                        the time of the (last) decision: what is to be forgotten one day
 
 The records of all items share one hash, because a lease learns only inside its script which item
 is the most urgent, and a script must not build the name of a key.
