@@ -142,7 +142,7 @@ def _skip(site_id: str, item_id: str, token: int) -> None:
 
 
 def _escalate(site_id: str, item_id: str, token: int) -> None:
-    services().queue.escalate(site_id, item_id, token)
+    services().queue.escalate(site_id, item_id, token, note=request.form.get("note", "").strip())
     flash(_("Left to a senior moderator."), "skip")
 
 

@@ -82,6 +82,8 @@ class ReviewItem:
         Who holds the item.
     n_abandoned : int
         How many leases on it ran out.
+    note : str
+        What a colleague wrote when leaving the item to the seniors.
     appeal : str
         What the author says against the decision, where that is why the item is here.
     decision_id : str
@@ -104,6 +106,7 @@ class ReviewItem:
     why: str = "score"
     appeal: str = ""
     decision_id: str = ""
+    note: str = ""
 
     @property
     def troubled(self) -> bool:
@@ -406,6 +409,7 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
         why=why,
         appeal=appeal,
         decision_id=facts.get("decision", ""),
+        note=text.get("note", ""),
     )
 
 

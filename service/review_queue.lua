@@ -297,10 +297,16 @@ function verbs.release(id, token, skip_ms)
   return { 'ok' }
 end
 
-function verbs.escalate(id, token)
+function verbs.escalate(id, token, note)
   local item = load(id)
   local lost = why_lost(item, token, now())
   if lost then return { lost } end
+  local content = note ~= '' and text_of(id, item)
+  if content then -- the note lies with the comment, and goes when it goes
+    local text = cjson.decode(content)
+    text.note = note
+    redis.call('HSET', TEXTS, id .. ':' .. item.version, cjson.encode(text))
+  end
   item.escalated = true
   line_up(id, item)
   return { 'ok' }

@@ -395,14 +395,14 @@ class ReviewQueue:
         )
         return read_decision(*answer[0])
 
-    def escalate(self, site_id: str, item_id: str, token: int) -> None:
-        """Leave an item to the seniors.
+    def escalate(self, site_id: str, item_id: str, token: int, note: str = "") -> None:
+        """Leave an item to the seniors, with a note that they will see.
 
         Raises
         ------
         ItemNotFound, LeaseLost, AlreadyDecided
         """
-        self._done(site_id, "escalate", item_id, token)
+        self._done(site_id, "escalate", item_id, token, note)
 
     def undo(self, site_id: str, item_id: str, moderator: str, request_id: str) -> Decision:
         """Take a decision back: the stream says so, the site hears of it, the item waits again.

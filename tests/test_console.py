@@ -416,9 +416,11 @@ def test_what_was_escalated_goes_to_a_senior_and_to_nobody_else(
     desk: Desk, app: Flask, flag: Callable[..., str]
 ) -> None:
     item_id = flag()
-    desk.press("escalate", desk.open())
+    desk.press("escalate", desk.open(), note="is this irony?")
     assert "/items/" not in desk.get("/demo/work")
-    assert Desk(app, "omar").log_in().open()["path"].endswith(item_id)
+    senior = Desk(app, "omar").log_in()
+    assert senior.open()["path"].endswith(item_id)
+    assert "is this irony?" in senior.last.get_data(as_text=True)
 
 
 def test_whoever_skips_a_comment_gets_another_one(desk: Desk, flag: Callable[..., str]) -> None:

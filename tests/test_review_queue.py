@@ -639,9 +639,14 @@ def test_the_share_of_second_opinions_is_drawn_from_the_comments_id(queue: Revie
 def test_a_moderator_can_leave_an_item_to_the_seniors(queue: ReviewQueue) -> None:
     enqueue(queue)
     lease = leased(queue)
-    queue.escalate("demo", lease.item.id, lease.token)
+    queue.escalate("demo", lease.item.id, lease.token, note="who is he?")
     assert queue.lease("demo", "basma") is None
-    assert [item.id for item in queue.waiting("demo", escalated=True)] == [lease.item.id]
+    (waiting,) = queue.waiting("demo", escalated=True)
+    assert (waiting.id, waiting.note, waiting.comment) == (
+        lease.item.id,
+        "who is he?",
+        lease.item.comment,
+    )
     assert decided(queue, moderator="senior").kind == "decision"
 
 
