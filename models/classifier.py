@@ -242,13 +242,16 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self._heads = heads
         return self._use([head[""] for head in heads])
 
-    def for_domain(self, domain: str) -> Classifier:
+    def for_domain(self, domain: str, share: float = 1.0) -> Classifier:
         """Give the classifier of one domain: what all share and what is its own.
 
         Parameters
         ----------
         domain : str
             A name that `fit` was given. Labels never observed there keep the shared head.
+        share : float
+            How much of its own counts, in [0, 1]; less than 1 for a site that is like the domain
+            and not of it.
 
         Returns
         -------
@@ -265,7 +268,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             raise KeyError(f"not fitted on a domain named {domain!r}")
         other = Classifier(**self.get_params(deep=False))
         other.labels_ = self.labels_
-        return other._use([head.get(domain, head[""]) for head in heads])
+        own = [head[""].towards(head.get(domain, head[""]), share) for head in heads]
+        return other._use(own)
 
     def calibrate(
         self,

@@ -66,6 +66,14 @@ class Head:
     words: NDArray[np.float64]
     bias: float
 
+    def towards(self, other: Head, share: float) -> Head:
+        """Return the head that stands so far on the way to another: 0 this one, 1 the other."""
+        return Head(
+            (1 - share) * self.buckets + share * other.buckets,
+            (1 - share) * self.words + share * other.words,
+            (1 - share) * self.bias + share * other.bias,
+        )
+
 
 @dataclass(frozen=True)
 class Design:

@@ -1,0 +1,74 @@
+"""The stages from labelled comments to a release, and the head that a release gets."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.schema import read_comments, write_comments
+from training.datasets import Corpus, read_corpus, split_corpus
+from training.release import NEWS_SHARE, Settings, build, calibrate, fit
+
+SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SETTINGS = Settings(word_vectors=False)
+TEXTS = ["\u0633\u0644\u0627\u0645", "\u064a\u0627 \u062d\u0645\u0627\u0631"]  # peace; you donkey
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    """The sample comments, half of them as if they were of the news set."""
+    path = tmp_path / "comments.jsonl"
+    comments = [
+        replace(
+            comment,
+            source="mpold" if i % 2 else "osact4",
+            labels={"toxicity": comment.labels["toxicity"]},
+        )
+        for i, comment in enumerate(read_comments(SAMPLE))
+    ]
+    write_comments(comments, path)
+    return read_corpus([path])
+
+
+def test_the_released_head_stands_half_way_to_the_news(corpus: Corpus, tmp_path: Path) -> None:
+    split = split_corpus(corpus)
+    released, _ = fit(split, corpus, SETTINGS, tmp_path)
+    fitted = build(split)
+    shared, news = (
+        fitted.decision_function(TEXTS),
+        fitted.for_domain("news").decision_function(TEXTS),
+    )
+    half_way = shared + NEWS_SHARE * (news - shared)
+    assert not np.allclose(shared, news)
+    np.testing.assert_allclose(released.decision_function(TEXTS), half_way, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_read_from_the_work_folder_scores_as_what_was_fitted(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    split = split_corpus(corpus)
+    fitted, heads = fit(split, corpus, SETTINGS, tmp_path)
+    again, heads_again = fit(split, corpus, SETTINGS, tmp_path)
+    assert heads == heads_again
+    assert calibrate(fitted, split) == calibrate(again, split)
+    np.testing.assert_array_equal(fitted.predict_proba(TEXTS), again.predict_proba(TEXTS))
+
+
+def test_other_settings_never_meet_what_was_kept(corpus: Corpus, tmp_path: Path) -> None:
+    split = split_corpus(corpus)
+    fit(split, corpus, SETTINGS, tmp_path)
+    fit(split, corpus, replace(SETTINGS, seed=1), tmp_path)
+    assert len(list(tmp_path.glob("classifier-*.joblib"))) == 2
+
+
+def test_calibrated_scores_flag_the_stated_share_of_the_validation_rows(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    split = split_corpus(corpus)
+    fitted, _ = fit(split, corpus, SETTINGS, tmp_path)
+    review = calibrate(fitted, split)["toxicity"]["review"]
+    positive = split.validation.label("toxicity") >= 0.5
+    flagged = fitted.predict_proba(split.validation.texts)[:, 0] >= review["threshold"]
+    assert review["recall"] == pytest.approx(flagged[positive].mean())
+    assert review["precision"] == pytest.approx(positive[flagged].mean())
