@@ -8,7 +8,7 @@ import pytest
 
 from models.schema import read_comments, write_comments
 from training.datasets import Corpus, read_corpus, split_corpus
-from training.release import NEWS_SHARE, Settings, build, calibrate, fit
+from training.release import NEWS_SHARE, Settings, build, calibrate, fit, texts_for_words
 
 SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
 SETTINGS = Settings(word_vectors=False)
@@ -60,6 +60,20 @@ def test_other_settings_never_meet_what_was_kept(corpus: Corpus, tmp_path: Path)
     fit(split, corpus, SETTINGS, tmp_path)
     fit(split, corpus, replace(SETTINGS, seed=1), tmp_path)
     assert len(list(tmp_path.glob("classifier-*.joblib"))) == 2
+
+
+def test_a_sites_decisions_do_not_change_how_words_are_grouped(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    decisions = tmp_path / "decisions.jsonl"
+    decided = [
+        replace(c, source="moderator", text=c.text + TEXTS[0]) for c in read_comments(SAMPLE)
+    ]
+    write_comments(decided, decisions)
+    base = tmp_path / "comments.jsonl"
+    together = split_corpus(read_corpus([base], [decisions]))
+    assert len(together.train) > len(split_corpus(corpus).train)
+    assert texts_for_words(together) == texts_for_words(split_corpus(corpus))
 
 
 def test_calibrated_scores_flag_the_stated_share_of_the_validation_rows(

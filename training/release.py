@@ -41,7 +41,7 @@ from training.evaluation import (
     own_heads,
 )
 from training.measures import Measures
-from training.public_sets import NEWS
+from training.public_sets import NEWS, POLICIES
 from training.report import model_card
 
 REVIEW_RECALL = {"toxicity": 0.77}
@@ -176,8 +176,7 @@ def fit(
         return Classifier.from_state(own), kept["own_heads"]
     clusters = None
     if settings.word_vectors:
-        texts = [*split.train.texts, *split.unlabeled]
-        clusters = word_clusters(texts, settings.seed, work, progress)
+        clusters = word_clusters(texts_for_words(split), settings.seed, work, progress)
     classifier = build(split, clusters, seed=settings.seed, progress=progress)
     heads = own_heads(classifier, split)
     classifier = _for_release(classifier, split, settings.site)
@@ -318,6 +317,17 @@ def _folder(work: Path | None) -> Iterator[Path]:
     else:
         work.mkdir(parents=True, exist_ok=True)
         yield work
+
+
+def texts_for_words(split: Split) -> list[str]:
+    """List the texts that words are grouped by.
+
+    Without our own comments and moderators' decisions, where there are others: those change
+    often, are few, and would have the slowest stage done again each time.
+    """
+    public = np.isin(split.train.source, list(POLICIES))
+    train = split.train.select(public) if public.any() else split.train
+    return [*train.texts, *split.unlabeled]
 
 
 def _for_release(classifier: Classifier, split: Split, site: str) -> Classifier:
