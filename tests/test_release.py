@@ -67,7 +67,7 @@ def test_a_sites_decisions_do_not_change_how_words_are_grouped(
 ) -> None:
     decisions = tmp_path / "decisions.jsonl"
     decided = [
-        replace(c, source="moderator", text=c.text + TEXTS[0]) for c in read_comments(SAMPLE)
+        replace(c, source="moderator", text=f"{TEXTS[0]} {c.text}") for c in read_comments(SAMPLE)
     ]
     write_comments(decided, decisions)
     base = tmp_path / "comments.jsonl"
