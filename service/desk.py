@@ -49,6 +49,10 @@ KEYS: Mapping[str, str] = {
 SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9
 HOUR = 3600.0
 MAX_PASSED_ON = 20
+#: Marked is what weighs at least this share of the most telling span; a word that the site listed
+#: weighs nothing and is always marked.
+TELLING_SHARE = 0.25
+MAX_CHIPS = 4
 THREAD_READ, THREAD_SHOWN = 50, 5
 MAX_REPLY_LENGTH = 500
 
@@ -276,6 +280,8 @@ def _about(item: ReviewItem) -> dict[str, Any]:
 def _spans(item: ReviewItem, field: str) -> list[tuple[int, int, str]]:
     found = [span for span in item.evidence if span["field"] == field]
     found.sort(key=lambda span: -span["weight"])
+    telling = TELLING_SHARE * found[0]["weight"] if found else 0.0
+    found = [span for span in found if span["weight"] >= telling or not span["weight"]]
     return [(span["start"], span["end"], span["label"]) for span in found]
 
 
@@ -287,7 +293,7 @@ def _chips(item: ReviewItem) -> list[dict[str, Any]]:
         for label, score in scores.items()
         if score >= 0.33 or (label, field) == (item.verdict.label, item.verdict.field)
     ]
-    return sorted(chips, key=lambda chip: -float(str(chip["score"])))
+    return sorted(chips, key=lambda chip: -float(str(chip["score"])))[:MAX_CHIPS]
 
 
 def _why(item: ReviewItem) -> str:

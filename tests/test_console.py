@@ -249,6 +249,21 @@ def test_the_most_urgent_comment_is_shown_first_with_its_evidence_marked(
     assert "97%" in page
 
 
+def test_only_what_tells_most_is_marked_and_what_the_site_listed(
+    desk: Desk, flag: Callable[..., str]
+) -> None:
+    weights = {"first": 4.0, "second": 1.0, "third": 0.5, "listed": 0.0}
+    text = " ".join(weights)
+    starts = {word: text.index(word) for word in weights}
+    spans = [
+        {"field": "text", "label": "insult", "start": at, "end": at + 3, "weight": weights[word]}
+        for word, at in starts.items()
+    ]
+    flag(text=text, evidence=spans)
+    found = re.findall(r"<mark[^>]*>(\w+)</mark>", desk.get("/demo/work"))
+    assert found == ["fir", "sec", "lis"]
+
+
 def test_reloading_the_page_shows_the_same_comment(desk: Desk, flag: Callable[..., str]) -> None:
     flag("c1")
     flag("c2")
@@ -841,7 +856,7 @@ def test_a_threshold_is_previewed_on_last_week(
     admin.press("reject", admin.open(), reason="insult")
     sentence = unescape(admin.get("/demo/settings/preview?label=insult&threshold=0.9"))
     assert "1 of last week's 3 comments would have been queued" in sentence
-    assert "rejected 100% of the 1" in sentence
+    assert "rejected 100% of the 1 that were flagged" in sentence
     admin.get("/demo/settings/preview?label=insult&threshold=7")
     assert admin.last.status_code == 422
 
