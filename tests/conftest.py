@@ -97,18 +97,24 @@ def redis_server(
     """A real Redis as Hakam wants it: every write synced, nothing evicted."""
     executable = redis_servers()[request.param]
     with PrivateRedis(executable) as server:
-        yield RedisServer(server.start(tmp_path_factory.mktemp("redis")), executable)
+        url = server.start(tmp_path_factory.mktemp("redis"))
+        with Redis.from_url(url) as client:
+            client.set(EPOCH, "tests")
+        yield RedisServer(url, executable)
 
 
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    """A client of an emptied `redis_server`."""
+    """A client of an emptied `redis_server`.
+
+    The word by which a running service knows its Redis is put back, before and after the test: to
+    the services of other tests it is the same Redis, emptied only of what those tests put there.
+    """
     with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
-        epoch = client.get(EPOCH)  # by which a running service knows its Redis
         client.flushall()
-        if epoch:
-            client.set(EPOCH, epoch)
+        client.set(EPOCH, "tests")
         yield client
+        client.set(EPOCH, "tests")
 
 
 # The artefact, the application and one site
