@@ -42,7 +42,7 @@ def test_a_reliability_curve_accounts_for_every_row() -> None:
     assert curve.n @ curve.mean_score == pytest.approx(scores.sum())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])), min_size=1))
 def test_every_cut_has_the_precision_recall_and_macro_f1_of_its_threshold(
     rows: list[tuple[bool, float]],

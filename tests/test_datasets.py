@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import RecordError
@@ -64,6 +64,7 @@ def test_texts_of_equal_letters_have_one_key(one: str, other: str) -> None:
     assert key(one) == key(other)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_keys_fit_in_64_bits_and_short_texts_are_told_apart(one: str, other: str) -> None:
     assert 0 <= key(one) < 2**64

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import RecordError
@@ -33,6 +33,7 @@ def test_comments_come_back_from_disk_as_they_were_written(tmp_path: Path, name:
     assert list(read_comments(str(path))) == COMMENTS
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(
