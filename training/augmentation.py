@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from training.evasion import TRANSFORMS
 
-SHARES = {"arabizi": 0.2, "dotless": 0.16, "latin_lookalike": 0.03}
+SHARES = {"arabizi": 0.25, "dotless": 0.16, "latin_lookalike": 0.03}
 """Share of the comments that get a copy in each disguise; a comment gets one at most."""
 COPY_WEIGHT = 0.4
 """Weight of a copy, of its comment's."""

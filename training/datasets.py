@@ -22,6 +22,7 @@ from models.errors import RecordError
 from models.schema import LABELS, LabeledComment, read_comments
 from training import hakamcheck
 from training.public_sets import (
+    NEWS,
     PERMISSIVE,
     SUFFIX,
     Row,
@@ -35,7 +36,7 @@ OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
 """Of comments written for the project, and of what a site's moderators decided."""
 
 OWN_SOURCES = ("sample", "hakam", "hakamcheck")
-"""Written for all sites alike, so of no domain: a head of its own would hide it from theirs."""
+"""Written as readers of news sites write, so of their domain."""
 
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
@@ -273,7 +274,7 @@ def _own_row(comment: LabeledComment) -> Row:
         labels=comment.labels,
         weight=1.0,
         source=comment.source,
-        domain="" if comment.source in OWN_SOURCES else domain_of(comment.source),
+        domain=NEWS if comment.source in OWN_SOURCES else domain_of(comment.source),
         dialect=comment.dialect,
         split={"test": "test", "dev": "dev", "train": "own"}.get(comment.split, "own fold"),
         license=comment.license or OWN_LICENSE,
@@ -303,7 +304,7 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[Row]:
                 labels=labels,
                 weight=1.0,
                 source="hakamcheck",
-                domain="",
+                domain=NEWS,
                 dialect=case.dialect,
                 split="train",
                 license=OWN_LICENSE,
