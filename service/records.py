@@ -307,13 +307,18 @@ def item_id_of(comment_id: str, kind: str = "comment") -> str:
     return short_digest(kind, comment_id)
 
 
-_FACET_KINDS = {"label": "la", "article_id": "ar", "author_id": "us", "dialect": "di"}
-_FACETS = {"troubled": "tr", "escalated": "es"}
+def content_digest(comment: Comment) -> str:
+    """72 bits by which the text and display name of a comment are known again."""
+    return short_digest(comment.text, comment.author_name)[:12]
+
+
+_FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d"}
+_FACETS = {"troubled": "t", "escalated": "e"}
 
 
 def facet(kind: str, value: str) -> str:
     """Beginning of the entries of one label, article, author or dialect in the facets."""
-    return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:12]
+    return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:8]
 
 
 # What is written

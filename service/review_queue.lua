@@ -78,7 +78,7 @@ end
 
 local function count_author(item, action, decided, step)
   for _, facet in ipairs(item.facets) do
-    if facet:sub(1, 2) == 'us' then
+    if facet:sub(1, 1) == 'u' then
       local counts = cjson.decode(redis.call('HGET', AUTHORS, facet)
         or '{"approve":0,"reject":0,"rejections":""}')
       counts.first_seen = counts.first_seen or item.since
@@ -266,7 +266,7 @@ function verbs.lease(moderator, lease_ms, facet, senior)
   local at = now()
   return_expired(at)
   redis.call('ZREMRANGEBYSCORE', BARRED, '-inf', at)
-  local id = senior == '1' and facet == '' and first_for(moderator, 'es', at)
+  local id = senior == '1' and facet == '' and first_for(moderator, 'e', at)
     or first_for(moderator, facet, at)
   if not id then return { 'none' } end
   local item = load(id)
@@ -430,7 +430,7 @@ end
 function verbs.stats()
   local at = now()
   local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
-  local escalated = redis.call('ZLEXCOUNT', FACETS, '[es', '(et')
+  local escalated = redis.call('ZLEXCOUNT', FACETS, '[e', '(f')
   local expired = redis.call('ZCARD', LEASES) - leased
   local oldest = at
   for _, id in ipairs(redis.call('ZRANGE', PENDING, 0, N_OLDEST - 1)) do
@@ -439,7 +439,7 @@ function verbs.stats()
   return {
     redis.call('ZCARD', PENDING) + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
     redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
-    redis.call('ZLEXCOUNT', FACETS, '[tr', '(ts'),
+    redis.call('ZLEXCOUNT', FACETS, '[t', '(u'),
   }
 end
 

@@ -80,6 +80,7 @@ from service.records import (
     Lease,
     QueueStats,
     ReviewItem,
+    content_digest,
     content_json,
     facet,
     facts_json,
@@ -89,7 +90,6 @@ from service.records import (
     read_decision,
     read_item,
     read_lease,
-    short_digest,
     to_json,
 )
 from service.store import Verbs
@@ -205,7 +205,7 @@ class ReviewQueue:
             facts["calibration"] = known_action
         elif _draw(site_id, comment.id) < second_opinion_share:
             facts["blind"] = True
-        digest = short_digest(comment.text, comment.author_name)
+        digest = content_digest(comment)
         if not store_text:
             comment = replace(comment, text="", author_name="", article_title="", parent_text="")
         created, version, state = self._verbs(
@@ -241,7 +241,7 @@ class ReviewQueue:
             site_id,
             "reject",
             item_id,
-            short_digest(comment.text, comment.author_name),
+            content_digest(comment),
             to_json(item_json(comment, verdict)),
             content_json(comment, scores, author_scores, evidence),
             "",
@@ -592,7 +592,7 @@ class ReviewQueue:
                 site_id,
                 "restore",
                 item_id_of(comment.id),
-                short_digest(comment.text, comment.author_name),
+                content_digest(comment),
                 to_json(item_json(comment, _UNKNOWN_VERDICT)),
                 content_json(comment, {}, None, ()),
                 draft.action,

@@ -24,10 +24,10 @@ end
 
 local function facet_members(id, item) -- entries of a waiting item in the facets
   local due = string.format('%013d', item.due) .. id
-  if item.escalated then return { 'es' .. due } end -- for seniors, whatever they look for
+  if item.escalated then return { 'e' .. due } end -- for seniors, whatever they look for
   local members = {}
   for place, facet in ipairs(item.facets) do members[place] = facet .. due end
-  if item.abandoned >= TROUBLED_AFTER then members[#members + 1] = 'tr' .. due end
+  if item.abandoned >= TROUBLED_AFTER then members[#members + 1] = 't' .. due end
   return members
 end
 

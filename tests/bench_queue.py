@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import math
 import multiprocessing
 import statistics
 import sys
@@ -314,7 +315,7 @@ def soak(url: str, n_items: int) -> None:
         per_item: list[float] = []
         start = time.monotonic()
         for tenth in range(10):
-            share = n_items // 10 // N_PROCESSES // N_THREADS * N_THREADS
+            share = math.ceil(n_items / 10 / N_PROCESSES / N_THREADS) * N_THREADS
             workers = [
                 context.Process(target=soak_part, args=(url, tenth * N_PROCESSES + place, share))
                 for place in range(N_PROCESSES)
