@@ -164,7 +164,7 @@ def lease_grows(redis: Redis, few: int, many: int) -> None:
     show(f"lease with {few:,} pending", with_few, "us of the server")
     show(f"lease with {many:,} pending", with_many, "us of the server")
     ratio = with_many / with_few
-    show("ratio", ratio, "", "<= 1.5", ratio <= 1.5)
+    show("lease with many over lease with few", ratio, "", "<= 1.5", ratio <= 1.5)
 
 
 # Throughput
@@ -173,6 +173,12 @@ def lease_grows(redis: Redis, few: int, many: int) -> None:
 def empty(redis: Any, _: str) -> Callable[[int], int]:
     digest = redis.script_load("return 1")
     return lambda _: redis.evalsha(digest, 0) * 1
+
+
+def write(redis: Any, name: str) -> Callable[[int], int]:
+    """Make a script that only writes one key: what a synced disk leaves of the empty script."""
+    digest = redis.script_load("return redis.call('SET', KEYS[1], ARGV[1])")
+    return lambda number: 1 if redis.evalsha(digest, 1, name, number) else 0
 
 
 def whole_path(redis: Any, name: str) -> Callable[[int], int]:
@@ -190,7 +196,7 @@ def whole_path(redis: Any, name: str) -> Callable[[int], int]:
     return once
 
 
-TASKS = {"empty": empty, "path": whole_path}
+TASKS = {"empty": empty, "write": write, "path": whole_path}
 
 
 def count_calls(url: str, task: str, place: int, seconds: float, answer: Connection) -> None:
@@ -229,11 +235,14 @@ def throughput(url: str, seconds: float) -> None:
     with client(url) as redis:
         redis.flushall()
     of_nothing = calls_per_second(url, "empty", seconds)
+    of_writes = calls_per_second(url, "write", seconds)
     of_verbs = calls_per_second(url, "path", seconds)
     show("empty EVALSHA", of_nothing, "calls a second")
     show("enqueue, lease and decide", of_verbs, "verbs a second")
+    show("EVALSHA that writes one key", of_writes, "calls a second")
+    show("verbs over calls that write", of_verbs / of_writes, "")
     ratio = of_verbs / of_nothing
-    show("ratio", ratio, "", ">= 0.5", ratio >= 0.5)
+    show("verbs over empty calls", ratio, "", ">= 0.5", ratio >= 0.5)
 
 
 # Soak
