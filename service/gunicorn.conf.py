@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 # prometheus-client chooses at its import where the workers add up their numbers.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="hakam-metrics-"))
+# A reload reads this file again, in the same process, and goes on with the same folder.
+_OURS = f"hakam-metrics-{os.getpid()}-"
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS)
 
 from prometheus_client import multiprocess
 
@@ -47,5 +50,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    """Remove what the workers shared."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    """Remove what the workers shared, unless somebody else chose the place."""
+    shared = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if shared.name.startswith(_OURS):
+        shutil.rmtree(shared, ignore_errors=True)
