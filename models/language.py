@@ -10,6 +10,7 @@ looked for as they are written, before any folding, and weighed against the smal
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ _SCRIPTS = {
     "KATAKANA": "Kana",
     "HANGUL": "Hang",
 }
+# What most comments are, told quickly: Arabic's own letters, and signs of any kind.
+_ARABIC_ALONE = re.compile(
+    "[^A-Za-z\u00aa-\u1fff\u2c00-\ufdff]*[\u0621-\u063a\u0641-\u064a]"
+    "[^A-Za-z\u00aa-\u05ff\u0620\u0660-\u1fff\u2c00-\ufdff]*"
+)
 NO_SCRIPT = "Zyyy"
 """What ISO 15924 calls a text without letters."""
 
@@ -85,6 +91,8 @@ def identify(text: str) -> Language:
     >>> identify("\u043f\u0440\u0438\u0432\u0435\u0442").unsupported
     'und-Cyrl'
     """
+    if _ARABIC_ALONE.fullmatch(text):
+        return Language("Arab", "")
     counts = Counter(_script(character) for character in text if character.isalpha())
     if not counts:
         return Language(NO_SCRIPT, "")

@@ -173,6 +173,8 @@ def _comment_answer(
         label=verdict.label,
         field=verdict.field,
         reason=verdict.reason,
+        script=judgement.language.script,
+        unsupported_language=judgement.language.unsupported or None,
         scores=_rounded(judgement.scores),
         author_scores=_rounded(judgement.author_scores) if judgement.author_scores else None,
         evidence=[EvidenceSpan(**asdict(span)) for span in judgement.evidence],

@@ -293,7 +293,11 @@ class CommentAnswer(BaseModel):
     action: Literal["approve", "review", "reject"]
     label: Label | None
     field: Literal["text", "author.name"] | None
-    reason: Literal["score", "audit", "clean", "listed", "author"]
+    reason: Literal["score", "audit", "clean", "listed", "author", "unsupported_language"]
+    script: str = Field(description="ISO 15924 code of the text's script; Zyyy without letters")
+    unsupported_language: str | None = Field(
+        description="BCP 47 tag of a language that is not scored, as fa or ur; then scores is empty"
+    )
     scores: dict[Label, Probability]
     author_scores: dict[Label, Probability] | None
     evidence: list[EvidenceSpan]

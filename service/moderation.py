@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from models.language import Language, identify
 from models.registry import Artifact
 from service.errors import ItemNotFound, StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
@@ -54,13 +55,17 @@ class Judgement:
 
     Attributes
     ----------
+    language : Language
+        What the text is written in.
     scores, author_scores : mapping of label to float
-        Scores of the text and of the display name, [0, 1]; None without a name.
+        Scores of the text and of the display name, [0, 1]; none for a text in a language that the
+        classifier does not know, None without a name.
     evidence : sequence of Span
         Of each flagged field the spans that made its label; empty where nothing is flagged.
     """
 
     verdict: Verdict
+    language: Language
     scores: Mapping[str, float]
     author_scores: Mapping[str, float] | None
     evidence: Sequence[Span]
@@ -116,12 +121,18 @@ class Moderation:
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
         comments, original = _without_allowed(site, comments), comments
         texts = [comment.text for comment in comments]
+        languages = [identify(text) for text in texts]
         scores = self.scores([*texts, *(comments[i].author_name for i in named)])
+        for i, language in enumerate(languages):
+            if language.unsupported:
+                scores[i] = {}
         authors = dict(zip(named, scores[len(texts) :], strict=True))
         evidence = self._evidence(policy, comments, scores, authors)
         judgements = []
         for i, draw in zip(range(len(texts)), draws or [NO_AUDIT] * len(texts), strict=True):
             verdict = policy.verdict(scores[i], authors.get(i), draw=draw)
+            if languages[i].unsupported and verdict.reason == "clean":
+                verdict = replace(verdict, reason="unsupported_language")
             spans = [*evidence.get(i, ()), *_listed(site, original[i])]
             if spans and spans[-1].weight == LISTED_WEIGHT and verdict.action == "approve":
                 verdict = replace(
@@ -132,7 +143,7 @@ class Moderation:
                     reason="listed",
                     sampling_probability=1.0,
                 )
-            judgements.append(Judgement(verdict, scores[i], authors.get(i), spans))
+            judgements.append(Judgement(verdict, languages[i], scores[i], authors.get(i), spans))
         return judgements
 
     def submit(

@@ -151,6 +151,16 @@ def test_the_display_name_is_scored_like_the_text(post: Post, harmless: str, abu
     assert {span["field"] for span in answer["evidence"]} == {"author.name"}
 
 
+def test_persian_and_urdu_are_named_and_not_scored_as_arabic(post: Post, harmless: str) -> None:
+    persian = "\u0627\u06cc\u0646 \u062e\u06cc\u0644\u06cc \u0628\u062f \u0627\u0633\u062a"
+    known, unknown = post("/v1/score", [{"text": harmless}, {"text": persian}]).json
+    assert (known["script"], known["unsupported_language"]) == ("Arab", None)
+    assert (unknown["script"], unknown["unsupported_language"]) == ("Arab", "fa")
+    assert known["scores"]
+    assert unknown["scores"] == {}
+    assert (unknown["action"], unknown["reason"]) == ("approve", "unsupported_language")
+
+
 def test_scoring_leaves_no_trace(post: Post, redis: Redis, abusive: str, api_key: str) -> None:
     before = sorted(redis.scan_iter())
     post("/v1/score", {"text": abusive, "id": "c-1"})
