@@ -60,7 +60,10 @@ def application() -> Flask:
     """Return the application that the environment describes; each web worker calls this."""
     from service.app import create_app
 
-    return create_app(Settings.from_environ(os.environ))
+    app = create_app(Settings.from_environ(os.environ))
+    # The first look at a memory-mapped artefact takes a tenth of a second; no comment should wait.
+    app.extensions["hakam"].artifact.classifier.predict_proba(["\N{ARABIC LETTER MEEM}"])
+    return app
 
 
 def rehearse() -> None:

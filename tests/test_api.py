@@ -153,7 +153,9 @@ def test_the_display_name_is_scored_like_the_text(post: Post, harmless: str, abu
 
 def test_persian_and_urdu_are_named_and_not_scored_as_arabic(post: Post, harmless: str) -> None:
     persian = "\u0627\u06cc\u0646 \u062e\u06cc\u0644\u06cc \u0628\u062f \u0627\u0633\u062a"
-    known, unknown = post("/v1/score", [{"text": harmless}, {"text": persian}]).json
+    answers = post("/v1/score", [{"text": harmless}, {"text": persian}]).json
+    assert answers is not None
+    known, unknown = answers
     assert (known["script"], known["unsupported_language"]) == ("Arab", None)
     assert (unknown["script"], unknown["unsupported_language"]) == ("Arab", "fa")
     assert known["scores"]
