@@ -103,3 +103,10 @@ def test_reject_is_never_laxer_than_review() -> None:
     scores = np.linspace(0.9, 0.1, 201)
     points = operating_points(y, scores, review_recall=0.1)
     assert points["reject"]["threshold"] >= points["review"]["threshold"]
+
+
+def test_no_review_point_is_below_the_least_that_is_allowed() -> None:
+    y, scores = calibrated(2000)
+    assert operating_points(y, scores, least=0.7)["review"]["threshold"] == 0.7
+    few = np.array([1.0] * 5 + [0.0] * 500)
+    assert operating_points(few, few, least=0.7)["review"]["threshold"] == 0.7

@@ -86,3 +86,16 @@ def test_calibrated_scores_flag_the_stated_share_of_the_validation_rows(
     flagged = fitted.predict_proba(split.validation.texts)[:, 0] >= review["threshold"]
     assert review["recall"] == pytest.approx(flagged[positive].mean())
     assert review["precision"] == pytest.approx(positive[flagged].mean())
+
+
+def test_other_kinds_of_abuse_add_next_to_nothing_to_review() -> None:
+    split = split_corpus(read_corpus([SAMPLE]))
+    fitted = build(split)
+    points = calibrate(fitted, split)
+    assert fitted.labels_[0] == "toxicity"
+    scores = fitted.predict_proba(split.validation.texts)
+    passed = scores[:, 0] < points["toxicity"]["review"]["threshold"]
+    for i, label in enumerate(fitted.labels_[1:], start=1):
+        if label != "spam":
+            added = scores[passed, i] >= points[label]["review"]["threshold"]
+            assert added.sum() <= 1

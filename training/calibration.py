@@ -131,6 +131,7 @@ def operating_points(
     *,
     review_recall: float | None = None,
     reject_precision: float = 0.95,
+    least: float = 0.0,
 ) -> dict[str, dict[str, float]]:
     """Choose where a label's comments go to review, and where they could be rejected.
 
@@ -145,6 +146,8 @@ def operating_points(
     reject_precision : float
         Share of the rejected that must be positive, in (0, 1]. The point of greatest recall under
         this constraint is taken.
+    least : float
+        No threshold is below this one, whatever else is wished.
 
     Returns
     -------
@@ -154,13 +157,15 @@ def operating_points(
         with recall 0.
     """
     if (y >= 0.5).sum() < ENOUGH_POSITIVES:
-        review = {"threshold": 0.5} | _seen(y, scores, 0.5)
+        even = max(0.5, least)
+        review = {"threshold": even} | _seen(y, scores, even)
         return {"review": review, "reject": {"threshold": NEVER, "precision": 1.0, "recall": 0.0}}
     at = cuts(y, scores)
     if review_recall is None:
         review_at = best_threshold(y, scores)
     else:
         review_at = float(at.threshold[np.argmax(at.recall >= review_recall)])
+    review_at = max(review_at, least)
     chosen = np.flatnonzero(_lower_bound(at.true, at.true + at.false) >= reject_precision)
     reject_at = max(review_at, float(at.threshold[chosen[-1]]) if len(chosen) else NEVER)
     return {
