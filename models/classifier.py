@@ -29,7 +29,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
@@ -140,8 +139,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         Row in `table_` of the known word whose hash begins with the slot's number.
     word_hashes_ : ndarray of uint32, shape (n_table_rows,)
         The whole hash of the known word a row is for, 0 for rows of n-grams.
-    table_ : ndarray of float32, shape (n_table_rows, n_labels)
-        Weights.
+    table_ : ndarray of float16, shape (n_table_rows, n_labels)
+        Weights; half precision is finer than their noise.
     intercepts_ : ndarray of float64, shape (n_labels,)
     calibration_ : ndarray of float64, shape (n_labels, 2, n_knots)
         Knots of the increasing map from logit to calibrated logit, per label.
@@ -155,7 +154,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         domain_copy: float = 0.7,
         nb_exponent: float = 0.35,
         min_df: int = 4,
-        n_rows: int = 150_000,
+        n_rows: int = 350_000,
         n_epochs: int = 12,
         word_clusters: WordClusters | None = None,
     ) -> None:
@@ -320,24 +319,26 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         InvalidText
             If a text is not valid Unicode.
         """
-        check_is_fitted(self, "table_")
+        if not hasattr(self, "table_"):
+            check_is_fitted(self, "table_")
         logits = np.empty((len(texts), len(self.labels_)))
         for first in range(0, len(texts), _CHUNK):
             features = extract(normalize_batch(texts[first : first + _CHUNK]))
-            keys = []
+            n_texts = len(features.n_plain)
+            # Row 0 has no weight; with it, no text is without a feature.
+            keys = [np.arange(n_texts, dtype=np.uint32) << _ROW_BITS]
             for group, row in self._rows(features):
                 key = row.view(np.uint32) | group.text << _ROW_BITS
                 keys.append(key[row != 0])
-            key = np.sort(np.concatenate(keys))
-            key = key[np.append(key[:1] == key[:1], key[1:] != key[:-1])]
-            n_texts = len(features.n_plain)
-            bounds = np.arange(n_texts, dtype=np.uint32) << _ROW_BITS
-            indptr = np.append(np.searchsorted(key, bounds), len(key))
-            key &= _ROW_MASK
-            ones = np.ones(len(key), dtype=np.float32)
-            hits = sparse.csr_array((ones, key.view(np.int32), indptr), (n_texts, len(self.table_)))
-            total = (hits @ self.table_) * _per_gram(features)[:, None]
-            logits[first : first + n_texts] = total + self.intercepts_
+            key = np.concatenate(keys)
+            key.sort()
+            new = np.ones(len(key), dtype=bool)
+            np.not_equal(key[1:], key[:-1], out=new[1:])
+            key = key[new]
+            weights = self.table_.take(key & _ROW_MASK, axis=0).astype(np.float32)
+            total = np.add.reduceat(weights, np.searchsorted(key, keys[0]), axis=0)
+            per_gram = _per_gram(features)[:, None]
+            logits[first : first + n_texts] = total * per_gram + self.intercepts_
         return logits
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -434,7 +435,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
 
     def _use(self, heads: Sequence[Head]) -> Self:
         """Lay the weights out for look-up: row 0 nothing, then known words, then n-grams."""
-        words = np.stack([head.words for head in heads], axis=1).astype(np.float32)
+        words = np.stack([head.words for head in heads], axis=1)
         hashes = (
             word_hashes(self.word_clusters.words) if self.word_clusters else np.zeros(0, np.uint32)
         )
@@ -449,9 +450,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         kept = np.sort(kept[magnitude[kept] > 0])
         self.slots_ = np.zeros(N_BUCKETS, dtype=np.int32)
         self.slots_[kept] = np.arange(len(word) + 1, len(word) + 1 + len(kept), dtype=np.int32)
-        self.table_ = np.concatenate(
-            (np.zeros((1, len(heads)), np.float32), words[word], buckets[kept].astype(np.float32))
-        )
+        table = np.concatenate((np.zeros((1, len(heads))), words[word], buckets[kept]))
+        self.table_ = table.astype(np.float16)
         self.intercepts_ = np.array([head.bias for head in heads])
         self.calibration_ = np.tile(np.linspace(-60.0, 60.0, _N_KNOTS), (len(heads), 2, 1))
         return self
@@ -478,7 +478,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         start, stop = start + blank[start], stop - blank[stop - 1]
         key = text.astype(np.uint32) << _ROW_BITS | row.view(np.uint32)
         _, feature, times = np.unique(key, return_inverse=True, return_counts=True)
-        per_letter = self.table_[row, column] * _per_gram(features)[text]
+        per_letter = self.table_[row, column].astype(np.float64) * _per_gram(features)[text]
         per_letter /= times[feature] * (stop - start)
         steps = np.bincount(start, per_letter, minlength=len(blank))
         steps -= np.bincount(stop, per_letter, minlength=len(blank))[: len(blank)]

@@ -115,8 +115,9 @@ def extract(batch: Batch, *, spans: bool = False) -> Features:
     codes = batch.codes.astype(np.uint32)
     codes[batch.breaks] = SPACE
     # A break belongs to the text behind it, the last one to a text that is not there.
-    lengths = np.diff(batch.breaks, append=len(codes))
-    text = np.repeat(np.arange(n_texts + 1, dtype=np.uint32), lengths)
+    text = np.zeros(len(codes), dtype=np.uint32)
+    text[batch.breaks[1:]] = 1
+    np.cumsum(text, out=text)
     at = np.arange(len(codes)) if spans else _NOWHERE
     blanks = np.flatnonzero(codes == SPACE)
     room = _room(blanks)
@@ -150,7 +151,7 @@ def word_hashes(words: list[str]) -> NDArray[np.uint32]:
 
 def _room(blanks: NDArray[np.int64]) -> NDArray[np.int32]:
     """Distance from each code to the next blank; 0 for a blank with another one behind it."""
-    gaps = np.diff(blanks)
+    gaps = blanks[1:] - blanks[:-1]
     room = np.repeat(blanks[1:].astype(np.int32), gaps)
     room -= np.arange(len(room), dtype=np.int32)
     room[blanks[:-1][gaps == 1]] = 0
@@ -240,7 +241,8 @@ def _skeleton_grams(
     skeleton = skeleton[at]
     # Of a doubled consonant, and of the blanks around a word without any, the last one stays: it
     # is the one that surely belongs to the text behind it.
-    single = np.append(skeleton[1:] != skeleton[:-1], True)
+    single = np.ones(len(skeleton), dtype=bool)
+    np.not_equal(skeleton[1:], skeleton[:-1], out=single[:-1])
     at, consonants = at[single], skeleton[single].astype(np.uint32)
     blanks = np.flatnonzero(consonants == SPACE)
     room = _room(blanks)
