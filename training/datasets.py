@@ -38,6 +38,9 @@ OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
 OWN_SOURCES = ("sample", "hakam", "hakamcheck")
 """Written as readers of news sites write, so of their domain."""
 
+COUNTEREXAMPLE_WEIGHT = 4.0
+"""Of a harmless comment of our own: it shows in harmless use what public sets know as abuse only."""
+
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
 """Weight of a moderator's decision against a row of a public set, for the site's own head."""
@@ -269,16 +272,21 @@ def _sources(rows: Sequence[Row], path: Path, quality: str) -> list[Source]:
 
 def _own_row(comment: LabeledComment) -> Row:
     """One comment written for the project, or another set in our own format."""
+    own = comment.source in OWN_SOURCES
     return Row(
         text=masked(comment.text),
         labels=comment.labels,
-        weight=1.0,
+        weight=_own_weight(comment.labels) if own else 1.0,
         source=comment.source,
-        domain=NEWS if comment.source in OWN_SOURCES else domain_of(comment.source),
+        domain=NEWS if own else domain_of(comment.source),
         dialect=comment.dialect,
         split={"test": "test", "dev": "dev", "train": "own"}.get(comment.split, "own fold"),
         license=comment.license or OWN_LICENSE,
     )
+
+
+def _own_weight(labels: Mapping[str, float]) -> float:
+    return 1.0 if any(labels.values()) else COUNTEREXAMPLE_WEIGHT
 
 
 def _decided_row(comment: LabeledComment) -> Row:
@@ -302,7 +310,7 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[Row]:
             yield Row(
                 text=text,
                 labels=labels,
-                weight=1.0,
+                weight=_own_weight(labels),
                 source="hakamcheck",
                 domain=NEWS,
                 dialect=case.dialect,
