@@ -39,7 +39,7 @@ OWN_SOURCES = ("sample", "hakam", "hakamcheck")
 """Written as readers of news sites write, so of their domain."""
 
 COUNTEREXAMPLE_WEIGHT = 4.0
-"""Of a harmless comment of our own: it shows in harmless use what public sets know as abuse only."""
+"""Of a harmless comment of our own: it shows the harmless use of words that mostly abuse."""
 
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
