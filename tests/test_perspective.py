@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,8 +20,11 @@ from werkzeug.test import TestResponse
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import read_comments
+from service.app import create_app
 from service.compat.perspective import ATTRIBUTES, NOT_MEASURED, at_least_two
+from service.config import Settings
 from service.feedback import Feedback
+from service.private_redis import PrivateRedis
 from service.sites import Site, Sites
 
 HELLO = "مرحبا"  # "hello"
@@ -463,6 +468,36 @@ def test_a_site_may_have_what_it_analyzes_queued_unless_it_says_not_to_store(
     for _ in range(2):
         post(request_of(comment={"text": abusive}, clientToken="c-1"))
     assert queue.stats(site.id).pending == 1
+
+
+def test_a_comment_that_is_not_to_be_stored_leaves_no_word_in_redis_or_on_its_disk(
+    environ: dict[str, str], tmp_path: Path, abusive: str
+) -> None:
+    words = [*abusive.split(), "zqmark"]
+    with PrivateRedis() as own, ExitStack() as stack:
+        url = own.start(tmp_path)
+        redis = stack.enter_context(Redis.from_url(url))
+        redis.config_set("rdbcompression", "no")  # a dump shows what is in it
+        sites = Sites(stack.enter_context(Redis.from_url(url, decode_responses=True)))
+        key = sites.add(Site("demo", queue_analyzed=True))
+        settings = Settings.from_environ(
+            environ | {"HAKAM_REDIS_URL": url, "HAKAM_VAR": str(tmp_path)}
+        )
+        client = create_app(settings).test_client()
+        for stored in (False, True):  # what is stored shows that the search would have found it
+            body = request_of(
+                comment={"text": " ".join(words)},
+                doNotStore=not stored,
+                clientToken="c-9",
+                spanAnnotations=True,
+            )
+            assert client.post(f"{ANALYZE}?key={key}", json=body).status_code == 200
+            kept = [name + redis.dump(name) for name in redis.scan_iter()]
+            files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+            for traces in (b"".join(kept), b"".join(files)):
+                spellings = [[word.encode(), ascii(word)[1:-1].encode()] for word in words]
+                found = [any(spelling in traces for spelling in both) for both in spellings]
+                assert found == [stored] * len(words)
 
 
 def test_a_suggestion_is_site_feedback_and_no_decision(
