@@ -20,8 +20,9 @@ test: lint browser  ## run everything that can fail
 train: $(VENV)/.train  ## install what hakam-train needs
 	@$(BIN)/hakam-train --help
 
-bench: $(VENV)/.test  ## measure the classifier and the queue, and print ratios
+bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 	$(BIN)/python tests/bench_classifier.py
+	$(BIN)/python tests/bench_service.py
 	$(BIN)/python tests/bench_queue.py
 
 lint: $(VENV)/.test
