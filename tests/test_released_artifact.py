@@ -35,5 +35,5 @@ def test_its_weights_are_one_mapping_of_the_file_that_nobody_writes_to() -> None
         ours = [block for block in blocks if "model.joblib" in block]
         assert ours
         # No page of it is a copy of this worker's own.
-        assert all(re.search(r"^Anonymous: +0 kB$", block, re.M) for block in ours)
+        assert all(re.search(r"^Anonymous: +0 kB$", block, re.MULTILINE) for block in ours)
     assert not classifier.table_.flags.writeable
