@@ -197,7 +197,8 @@ def learn_heads(
         The shared head under the empty name, and one for each domain.
     """
     # A text that divided its readers says little, one that divided them evenly nothing.
-    seen = np.flatnonzero(np.nan_to_num(weight * np.abs(2 * y - 1)) > 0)
+    says = np.nan_to_num(weight * np.abs(2 * y - 1))
+    seen = np.flatnonzero(says > 0)
     X, t = design.X[seen], y[seen] > 0.5
     row_scale = np.repeat(design.scale[seen], np.diff(X.indptr))
     shared = _column_scale(design, X, t, nb_exponent)
@@ -216,7 +217,7 @@ def learn_heads(
     with warnings.catch_warnings():
         # Passes beyond the few that are asked for change the weights but not what they find.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        svm.fit(X, t, sample_weight=(weight * np.abs(2 * y - 1))[seen])
+        svm.fit(X, t, sample_weight=says[seen])
     w = svm.coef_[0] * scale
     bias, own_bias = w[n_features], w[n_features + 1 :]
     heads = {"": _fold(design, w[: design.n_shared], bias)}
