@@ -7,13 +7,14 @@ about the comment that was on the screen.
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from models.dialect import DIALECTS
 from models.errors import ModerationError
 from models.schema import LABELS
 from service.access import me, services, site_for
@@ -54,22 +55,26 @@ MAX_PASSED_ON = 20
 TELLING_SHARE = 0.25
 MAX_CHIPS = 4
 THREAD_READ, THREAD_SHOWN = 50, 5
+#: What a person can choose to see only one kind of.
+LINES: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
 
 
 @bp.get("/<site_id>/work")
 def work(site_id: str) -> Response | str:
-    """Show the most urgent comment of a site, or of the one label that this person works on."""
+    """Show the most urgent comment of a site, or of the label or dialect that is worked on."""
     site = site_for(site_id)
     session["site"] = site.id
-    if "label" in request.args:
-        give_back_all()
-        session["label"] = request.args["label"] if request.args["label"] in LABELS else ""
+    for name, known in LINES.items():
+        if name in request.args:
+            give_back_all()
+            value = request.args[name]
+            session["only"] = {name: value} if value in known else {}
     lease = _held(site.id) or _next(site.id)
     if lease is None:
         _forget(site.id)
         return render_template(
-            "console/empty.html", site=site, last=session.get("last"), only=session.get("label")
+            "console/empty.html", site=site, last=session.get("last"), only=session.get("only")
         )
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
@@ -189,8 +194,8 @@ def _next(site_id: str) -> Lease | None:
         lease = services().queue.lease(
             site_id,
             me().name,
-            label=session.get("label") or None,
             senior=me().at_least("senior"),
+            **session.get("only", {}),
         )
         if lease is None or not _severe(lease.item):
             return lease
@@ -240,7 +245,7 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "earlier": decided_lately(site.id, "comment_id", item.comment.id)
         if _seen_before(item)
         else [],
-        "only": session.get("label"),
+        "only": session.get("only"),
     }
 
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from models.dialect import dialect_of
 from models.language import Language, identify
 from models.registry import Artifact
 from service.errors import ItemNotFound, StoreUnavailable
@@ -212,7 +213,7 @@ class Moderation:
     def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> None:
         self._queue.reject(
             site.id,
-            comment,
+            _with_dialect(comment),
             judgement.verdict,
             scores=judgement.scores,
             author_scores=judgement.author_scores,
@@ -222,7 +223,7 @@ class Moderation:
     def _enqueue(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
         return self._queue.enqueue(
             site.id,
-            comment,
+            _with_dialect(comment),
             judgement.verdict,
             scores=judgement.scores,
             author_scores=judgement.author_scores,
@@ -260,6 +261,10 @@ class Moderation:
                     for span in explanation.spans(MAX_SPANS)
                 ]
         return found
+
+
+def _with_dialect(comment: Comment) -> Comment:
+    return replace(comment, dialect=dialect_of(comment.text))
 
 
 def _without_allowed(site: Site, comments: Sequence[Comment]) -> Sequence[Comment]:

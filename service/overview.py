@@ -16,7 +16,7 @@ from service.wording import gettext as _
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
 
-LISTED = 300  # the most urgent items, which the histogram and the labels are made of
+LISTED = 300  # the most urgent items, which the histogram and the kinds are made of
 AGES_SECONDS = (300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
 EVERY_MS = 2_000
 
@@ -29,6 +29,8 @@ class Board:
     ----------
     labels : list of (label, count)
         Of the waiting items, most frequent first; ``""`` for those drawn at random.
+    dialects : list of (dialect, count)
+        Of the waiting items whose text says it.
     ages : list of (upper bound in seconds or None, count)
         Waiting items by how long they have waited.
     """
@@ -36,6 +38,7 @@ class Board:
     site: Site
     stats: QueueStats
     labels: list[tuple[str, int]]
+    dialects: list[tuple[str, int]]
     ages: list[tuple[int | None, int]]
     held: list[ReviewItem]
     troubled: list[ReviewItem]
@@ -44,7 +47,7 @@ class Board:
 
     @property
     def listed(self) -> int:
-        """Return how many items the labels and ages are made of at most."""
+        """Return how many items the labels, dialects and ages are made of at most."""
         return LISTED
 
     @property
@@ -102,6 +105,7 @@ def _board(site: Site) -> Board:
         site=site,
         stats=queue.stats(site.id),
         labels=Counter(item.verdict.label or "" for item in waiting).most_common(),
+        dialects=Counter(filter(None, (i.comment.dialect for i in waiting))).most_common(),
         ages=histogram([time.time() - item.enqueued_at for item in waiting]),
         held=queue.held(site.id),
         troubled=queue.waiting(site.id, troubled=True, limit=20),

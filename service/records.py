@@ -39,7 +39,7 @@ class Comment:
     reach : int or None
         How many people see the comment, as far as the site knows.
     dialect : str
-        Dialect of the text, where something told it.
+        One of `models.dialect.DIALECTS`, where the text says it.
     """
 
     id: str

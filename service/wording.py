@@ -29,6 +29,14 @@ LABEL_NAMES: Mapping[str, LazyString] = {
     "spam": _("Spam"),
 }
 
+DIALECT_NAMES: Mapping[str, LazyString] = {
+    "egyptian": _("Egyptian"),
+    "levantine": _("Levantine"),
+    "gulf": _("Gulf"),
+    "iraqi": _("Iraqi"),
+    "maghrebi": _("Maghrebi"),
+}
+
 #: Reason codes of a rejection, in the order in which the keys 1 to 9 choose them. The first seven
 #: are labels, so that a rejection also says what the classifier should have seen.
 REASON_NAMES: Mapping[str, LazyString] = {
@@ -117,6 +125,17 @@ def label_name(label: str | None) -> str:
     'off-list'
     """
     return str(LABEL_NAMES.get(label or "", label or ""))
+
+
+def dialect_name(dialect: str) -> str:
+    """Return the name of a dialect; an unknown code is shown as it is."""
+    return str(DIALECT_NAMES.get(dialect, dialect))
+
+
+def line_name(only: Mapping[str, str]) -> str:
+    """Return the name of the one kind of comments that somebody works on."""
+    names = {"label": label_name, "dialect": dialect_name}
+    return ", ".join(names[kind](value) for kind, value in only.items())
 
 
 def reason_name(reason: str | None) -> str:

@@ -516,6 +516,20 @@ def test_somebody_may_work_on_one_label_only(desk: Desk, flag: Callable[..., str
     assert desk.open()
 
 
+def test_somebody_may_work_on_one_dialect_only(desk: Desk, flag: Callable[..., str]) -> None:
+    flag("c1", score=0.99)
+    gulf = flag("c2", score=0.6, dialect="gulf")
+    assert "/console/demo/work?dialect=gulf" in desk.get("/overview")
+    page = desk.get("/demo/work?dialect=gulf")
+    form = desk.open()
+    assert form["path"].endswith(gulf)
+    desk.press("approve", form)
+    assert "خليجية" in page  # "Gulf"
+    assert 'class="verdict"' not in desk.get("/demo/work")
+    desk.get("/demo/work?dialect=")
+    assert desk.open()
+
+
 def test_a_blind_opinion_is_shown_to_nobody(desk: Desk, app: Flask, queue: ReviewQueue) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(id="c1", text=TEXT)

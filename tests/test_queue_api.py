@@ -9,6 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
+from models.dialect import dialect_of
+from models.schema import LABELS
 from service.sites import Site, Sites
 
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
@@ -55,6 +57,31 @@ def test_a_site_withdraws_a_comment(desk: Desk) -> None:
     assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": False}
     assert desk.post("/v1/comments/withdraw", {"id": "never"}, 404)["status"] == 404
     desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+
+
+def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
+    desk: Desk, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(text: str) -> str:
+        read.append(text)
+        return dialect_of(text)
+
+    monkeypatch.setattr("service.moderation.dialect_of", reading)
+    Sites(redis).update(Site("demo", audit_share=0.0, review={"toxicity": 0.0}))
+    text = "انت عايز ايه دلوقتي"  # "what do you want now", Egyptian
+    desk.post("/v1/comments", {"id": "c-1", "text": text}, 202)
+    Sites(redis).update(Site("demo", audit_share=0.0, review=dict.fromkeys(LABELS, 1.0)))
+    desk.post("/v1/comments", {"id": "c-2", "text": text})
+    assert read == [text]
+    assert desk.get("/v1/queue/items?dialect=gulf") == []
+    desk.post("/v1/queue/lease", {"moderator": "amal", "dialect": "gulf"}, 204)
+    (item,) = desk.get("/v1/queue/items?dialect=egyptian")
+    assert item["comment"]["dialect"] == "egyptian"
+    desk.decide("approve")
+    exported = desk.client.get("/v1/decisions", headers=desk.headers).get_json(force=True)
+    assert exported["dialect"] == "egyptian"
 
 
 def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
