@@ -15,7 +15,6 @@ from pathlib import Path
 from flask import Flask, Response
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -31,12 +30,13 @@ from service.feedback import Feedback
 from service.metrics import Metrics
 from service.moderation import Moderation
 from service.review_queue import QueueStats, ReviewQueue
+from service.silence import Silence
 from service.sites import Sites
 from service.tallies import Tallies
 from service.webhooks import Deliveries
 
-# A request waits this long for Redis and no longer: a site that gets no answer publishes blindly.
-# It may ask twice, for the key and for the queue, and must be answered within a second.
+# A request waits this long for Redis and no longer: a site that gets no answer publishes blindly,
+# and must be answered within a second.
 REDIS_TIMEOUT_SECONDS = 0.45
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
@@ -152,6 +152,8 @@ def _counting(tallies: Tallies) -> Callable[[Response], Response]:
 def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> Redis:
     """Return a client of the settings' Redis that gives up soon; it connects when first used.
 
+    A Redis that did not answer in time is not waited for again (see `service.silence`).
+
     Raises
     ------
     ConfigError
@@ -159,14 +161,17 @@ def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) 
     """
     if not settings.redis_url:
         raise ConfigError(["HAKAM_REDIS_URL is not set: expected the address of a Redis"])
-    return Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        # One retry, as a connection may have died since its last use; none where Redis is silent.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-    )
+
+    def client(retry: Retry) -> Redis:
+        return Redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=retry,
+        )
+
+    return client(Silence(lambda: client(Retry(NoBackoff(), 0))))
 
 
 def _no_sniffing(response: Response) -> Response:

@@ -44,7 +44,6 @@ from service.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 
 REMEMBERED_SECONDS = 15 * 60.0
 REMEMBER_EVERY_SECONDS = 60.0
-RETRY_SECONDS = 1.0
 MAX_REMEMBERED = 1_000
 
 _INDEX = "hakam:sites"
@@ -191,7 +190,6 @@ class Sites:
         self._clock = clock
         self._memory: dict[str, _Record] = {}
         self._memory_at = float("-inf")
-        self._retry_at = float("-inf")
 
     @translating_redis_errors()
     def add(self, site: Site) -> str:
@@ -299,20 +297,17 @@ class Sites:
 
     def _current(self, site_id: str) -> _Record | None:
         now = self._clock()
-        if now >= self._retry_at:  # else the answer was "down" a moment ago: do not wait again
-            try:
-                if now - self._memory_at >= REMEMBER_EVERY_SECONDS:
-                    self.remember()
-                record = self._read(site_id)
-            except StoreUnavailable:
-                self._retry_at = now + RETRY_SECONDS
-            else:
-                self._keep(site_id, record)
-                return record
-        remembered = self._memory.get(site_id)
-        if remembered is None or now - remembered.read_at > REMEMBERED_SECONDS:
-            raise StoreUnavailable("the key cannot be checked while Redis is down")
-        return remembered
+        try:
+            if now - self._memory_at >= REMEMBER_EVERY_SECONDS:
+                self.remember()
+            record = self._read(site_id)
+        except StoreUnavailable:
+            remembered = self._memory.get(site_id)
+            if remembered is None or now - remembered.read_at > REMEMBERED_SECONDS:
+                raise
+            return remembered
+        self._keep(site_id, record)
+        return record
 
     def _keep(self, site_id: str, record: _Record | None) -> None:
         if record is None:

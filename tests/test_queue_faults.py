@@ -9,9 +9,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any
 
 import httpx
@@ -19,10 +19,14 @@ import psutil
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from conftest import await_condition, free_port, hakam, redis_servers
+from models.registry import Artifact
+from service.app import connect, create_app
 from service.audit import verify
+from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable
 from service.policy import Verdict
 from service.private_redis import PrivateRedis
@@ -196,12 +200,8 @@ def test_a_silent_redis_is_an_unavailable_store_and_comes_back_by_itself(own: Ow
     with impatient(own.url) as redis:
         queue = ReviewQueue(redis)
         queue.enqueue("demo", comment("before"), VERDICT, scores={})
-        os.kill(own.pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(StoreUnavailable):
-                queue.enqueue("demo", comment("during"), VERDICT, scores={})
-        finally:
-            os.kill(own.pid, signal.SIGCONT)
+        with silent(own), pytest.raises(StoreUnavailable):
+            queue.enqueue("demo", comment("during"), VERDICT, scores={})
 
         def sent() -> bool:
             with suppress(StoreUnavailable):
@@ -211,6 +211,51 @@ def test_a_silent_redis_is_an_unavailable_store_and_comes_back_by_itself(own: Ow
 
         await_condition(sent, what="recovery", seconds=5.0)
         assert {item.comment.id for item in queue.waiting("demo")} >= {"before", "after"}
+
+
+@contextmanager
+def silent(own: Own) -> Iterator[None]:
+    """Let the server say nothing for a while."""
+    os.kill(own.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(own.pid, signal.SIGCONT)
+
+
+def test_a_silent_redis_is_waited_for_once_and_asked_again_by_no_request(
+    own: Own, settings: Settings, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking: list[str] = []
+    send = AbstractConnection.send_packed_command
+
+    def noting(self: AbstractConnection, *args: Any, **options: Any) -> None:
+        asking.append(current_thread().name)
+        send(self, *args, **options)  # type: ignore[no-untyped-call]
+
+    with connect(replace(settings, redis_url=own.url)) as redis:
+        key = Sites(redis).add(Site("demo", review_first_comments=1, audit_share=0.0))
+        client = create_app(settings, redis=redis, artifact=artifact).test_client()
+        headers = {"Authorization": f"Bearer {key}"}
+
+        def post(path: str, **body: Any) -> int:
+            return client.post(path, json=body, headers=headers).status_code
+
+        assert post("/v1/score", text=INSULT) == 200
+        with silent(own):
+            assert post("/v1/score", text=INSULT) == 200
+            monkeypatch.setattr(AbstractConnection, "send_packed_command", noting)
+            for _ in range(3):
+                n_asked = len(asking)
+                await_condition(lambda n=n_asked: len(asking) > n, what="a question")  # type: ignore[misc]
+                assert post("/v1/score", text=INSULT) == 200
+                assert post("/v1/comments", id="c-1", text=INSULT) == 503
+                assert client.get("/readyz").status_code == 503
+                assert client.get("/healthz").status_code == 200
+                client.get("/console/static/console.css").close()
+            assert set(asking) == {"redis-silence"}
+        await_condition(lambda: post("/v1/comments", id="c-1", text=INSULT) == 202, what="recovery")
+        assert current_thread().name in asking
 
 
 # The service on top
@@ -265,19 +310,26 @@ def service(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             server.wait(timeout=30.0)
 
 
+_ASKED = ("hmget", "evalsha", "hello")
+
+
 def test_while_redis_is_silent_only_what_needs_it_is_refused(service: Service) -> None:
     headers = {"Authorization": f"Bearer {service.key}"}
     await_condition(lambda: service.send("c-1").status_code == 202, what="a first comment")
-    os.kill(service.redis.pid, signal.SIGSTOP)
-    try:
-        refused = service.send("c-2")
-        body = {"text": INSULT}
-        scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
-    finally:
-        os.kill(service.redis.pid, signal.SIGCONT)
-    assert (refused.status_code, scored.status_code) == (503, 200)
-    assert refused.headers["retry-after"]
-    await_condition(lambda: service.send("c-2").status_code == 202, what="recovery", seconds=10.0)
+    n_asked = 100
+    with impatient(service.redis.url, 10.0) as redis:
+        redis.config_resetstat()
+        with silent(service.redis):
+            answers = [service.send(f"c-{n}") for n in range(n_asked)]
+            body = {"text": INSULT}
+            scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
+        assert {answer.status_code for answer in answers} == {503}
+        assert answers[0].headers["retry-after"]
+        assert scored.status_code == 200
+        await_condition(lambda: service.send("c-2").status_code == 202, what="recovery")
+        # Redis answers at last whoever came meanwhile, the threads that waited for it too.
+        known = redis.info("commandstats")
+        assert sum(known.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in _ASKED) < n_asked
 
 
 def test_a_killed_worker_loses_no_comment_it_acknowledged(service: Service) -> None:

@@ -54,6 +54,7 @@ REDIS_MODULES = {
     "private_redis",
     "retention",
     "review_queue",
+    "silence",
     "sites",
     "store",
     "tallies",

@@ -1,0 +1,81 @@
+"""Waiting for a silent Redis once, not once in every request.
+
+A server that is stopped or cut off still takes connections and never answers, so whoever asks it
+waits a whole timeout. Four such requests fill the threads of a worker, and then those that need no
+Redis wait too. So the first timeout of a client makes it silent: from then on everything asked of
+it fails at once, while a thread of its own keeps asking, until there is an answer.
+
+Secret: how redis-py is told. It passes every connection and every command through the `Retry` of
+the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import Any, TypeVar
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+T = TypeVar("T")
+
+
+class Silence(Retry):
+    """One for all connections of a client.
+
+    A command is tried twice where its connection had died since its last use, and never where the
+    server is silent.
+
+    Parameters
+    ----------
+    probe : callable
+        Returns a client that knows nothing of the silence and has a timeout.
+    """
+
+    def __init__(self, probe: Callable[[], Redis]) -> None:
+        super().__init__(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        self._probe = probe
+        self._silent = Event()
+        self._noticing = Lock()
+
+    def __deepcopy__(self, _memo: object) -> Silence:
+        return self  # redis-py gives each connection a copy, and all must know of the silence
+
+    def call_with_retry(self, do: Callable[[], T], *args: Any, **options: Any) -> T:
+        """Do what redis-py asks for.
+
+        Raises
+        ------
+        redis.exceptions.ConnectionError
+            At once, while the server is silent.
+        """
+        if self._silent.is_set():
+            raise RedisConnectionError("the server is silent")
+        try:
+            return super().call_with_retry(do, *args, **options)
+        except RedisTimeoutError:
+            self._notice()
+            raise
+
+    def _notice(self) -> None:
+        with self._noticing:
+            if not self._silent.is_set():
+                self._silent.set()
+                Thread(target=self._await_answer, name="redis-silence", daemon=True).start()
+
+    def _await_answer(self) -> None:
+        """Ask until there is an answer, be it a refusal; each question takes one timeout."""
+        with self._probe() as redis:
+            while self._silent.is_set():
+                try:
+                    redis.ping()
+                except RedisTimeoutError:
+                    continue
+                except RedisError:
+                    pass
+                self._silent.clear()
