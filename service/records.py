@@ -23,6 +23,7 @@ Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "eras
 
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
+_WORDS = ("note", "reply")  # what a moderator writes; kept beside the comment's text
 _JUDGED = ("decision", "opinion", "calibration")  # the kinds that say approve or reject
 
 
@@ -169,7 +170,7 @@ class Decision:
     expected : str
         Of a calibration entry, the known action.
     reply : str
-        What the moderator lets the author know; travels in the webhook.
+        What the moderator lets the author know; travels in the webhook, erased with the comment.
     stands : bool
         False once the decision was undone or overturned.
     comment : Comment or None
@@ -375,9 +376,14 @@ def facts_json(draft: Decision, action: str = "") -> str:
             "moderator": draft.moderator,
             "source": draft.source,
             "request_id": draft.request_id,
-            **({"reply": draft.reply} if draft.reply else {}),
         }
     )
+
+
+def words_json(draft: Decision) -> str:
+    """Write what the moderator wrote with a decision; empty where that is nothing."""
+    words = {name: value for name in _WORDS if (value := getattr(draft, name))}
+    return to_json(words) if words else ""
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
@@ -428,8 +434,13 @@ def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> 
 _DECISION_FIELDS = {field.name for field in fields(Decision)}
 
 
+def read_words(kind: str, words: str | None) -> dict[str, str]:
+    """Read what was written with an entry; an undo stands beside the words of another."""
+    return json.loads(words) if words and kind in _JUDGED else {}
+
+
 def read_decision(
-    entry_id: str, body: str, content: str | None, note: str | None, stands: int
+    entry_id: str, body: str, content: str | None, words: str | None, stands: int
 ) -> Decision:
     """Read a stream entry, and what was kept beside it."""
     facts = json.loads(body)
@@ -437,14 +448,13 @@ def read_decision(
     read = {
         "id": entry_id,
         "labels": tuple(facts["labels"]),
-        "note": note or "" if facts["kind"] in _JUDGED else "",
         "enqueued_at": facts["enqueued_at"] / 1000,
         "decided_at": facts["decided_at"] / 1000,
         "stands": bool(stands),
         "verdict": Verdict(*facts["verdict"]) if "verdict" in facts else None,
         "comment": Comment(**json.loads(content)["comment"]) if content else None,
     }
-    return Decision(**known | read)
+    return Decision(**known | read | read_words(facts["kind"], words))
 
 
 def read_author(record: str | None) -> AuthorRecord:

@@ -1,7 +1,7 @@
 """Forgetting: after the site's retention period, or at once when a person asks for it.
 
-Promises: texts, display names, notes and authors' counts go; the facts of a decision stay in the
-stream, which never held a word of the comment. Secret: where in Redis people's words are.
+Promises: texts, display names, notes, replies and authors' counts go; the facts of a decision stay
+in the stream, which never held a word that anybody wrote. Secret: where in Redis such words are.
 
 What a person wrote can also stand in other people's comments, as the comment they answered; erasure
 removes it there too, as far as the erased comment ever was in the queue.

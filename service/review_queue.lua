@@ -117,12 +117,12 @@ local function forget_opinions(id, item)
   item.opinions, item.escalated = nil, nil
 end
 
-local function keep_note(id, item, note)
-  if note == '' then return end
-  redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, note)
+local function keep_words(id, item, words) -- what the moderator wrote, apart from the stream
+  if words == '' then return end
+  redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, words)
 end
 
-local function close(id, item, at, request, action, facts, note, more, told_already)
+local function close(id, item, at, request, action, facts, words, more, told_already)
   more = more or {}
   if item.appeal then
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
@@ -131,7 +131,7 @@ local function close(id, item, at, request, action, facts, note, more, told_alre
   local kind, body = item.calibration and 'calibration' or 'decision', nil
   item.decision, body = record(kind, id, item, at, facts, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
-  keep_note(id, item, note)
+  keep_words(id, item, words)
   take_out(id, item)
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil
@@ -153,11 +153,11 @@ local function reopen(id, item, at, request, facts)
   line_up(id, item)
 end
 
-local function give_opinion(id, item, at, moderator, request, action, facts, note)
+local function give_opinion(id, item, at, moderator, request, action, facts, words)
   local body
   item.last, body = record('opinion', id, item, at, facts)
   item.request = request
-  keep_note(id, item, note)
+  keep_words(id, item, words)
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
   item.opinions = item.opinions or {}
   table.insert(item.opinions, { moderator = moderator, action = action })
@@ -312,7 +312,7 @@ function verbs.escalate(id, token, note)
   return { 'ok' }
 end
 
-function verbs.decide(id, token, moderator, request, action, facts, note)
+function verbs.decide(id, token, moderator, request, action, facts, words)
   local at, item = now(), load(id)
   if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
   local lost = why_lost(item, token, at) or (item.owner ~= moderator and 'expired')
@@ -320,11 +320,11 @@ function verbs.decide(id, token, moderator, request, action, facts, note)
   local first = item.opinions and item.opinions[1]
   local body
   if item.blind and not item.escalated and not (first and first.action == action) then
-    body = give_opinion(id, item, at, moderator, request, action, facts, note)
+    body = give_opinion(id, item, at, moderator, request, action, facts, words)
   else
-    body = close(id, item, at, request, action, facts, note)
+    body = close(id, item, at, request, action, facts, words)
   end
-  return { 'ok', { item.last, body, text_of(id, item), note, 1 } }
+  return { 'ok', { item.last, body, text_of(id, item), words, 1 } }
 end
 
 function verbs.undo(id, request, window_ms, facts)
@@ -346,7 +346,7 @@ local function bulk_answer(request, entries)
   return answer
 end
 
-function verbs.bulk(request, action, facts, note, ...)
+function verbs.bulk(request, action, facts, words, ...)
   local at, known, chosen, entries = now(), redis.call('HGET', BULKS, request), { ... }, {}
   if known then return bulk_answer(request, cjson.decode(known)) end
   local items = {}
@@ -361,7 +361,7 @@ function verbs.bulk(request, action, facts, note, ...)
     local id = chosen[place]
     local item = items[id]
     item.token = item.token + 1
-    close(id, item, at, request, action, facts, note, { bulk = request })
+    close(id, item, at, request, action, facts, words, { bulk = request })
     entries[#entries + 1] = item.decision
   end
   redis.call('HSET', BULKS, request, cjson.encode(entries))

@@ -8,7 +8,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
     :items      hash    item id -> record (JSON): state, version, token, owner, due, ...
     :texts      hash    <item id>:<version> -> comment, scores and evidence (JSON)
-                        <item id>:<version>:<token> -> the note on the decision with this token
+                        <item id>:<version>:<token> -> note and reply of the decision with this
+                        token (JSON)
                         (the only key that holds what people wrote: retention and erasure empty it)
     :pending    zset    item id, by due time (milliseconds); the lowest is the most urgent
     :facets     zset    <facet><due time><item id>, in lexical order: the lines of a label, an
@@ -91,6 +92,7 @@ from service.records import (
     read_item,
     read_lease,
     to_json,
+    words_json,
 )
 from service.store import Verbs
 
@@ -364,7 +366,7 @@ class ReviewQueue:
         token : int
             Of the lease that `draft.moderator` holds.
         draft : Decision
-            `action`, `labels`, `reason`, `note`, `moderator` and `request_id`.
+            `action`, `labels`, `reason`, `note`, `reply`, `moderator` and `request_id`.
 
         Returns
         -------
@@ -391,7 +393,7 @@ class ReviewQueue:
             draft.request_id,
             draft.action,
             facts_json(draft),
-            draft.note,
+            words_json(draft),
         )
         return read_decision(*answer[0])
 
@@ -448,7 +450,7 @@ class ReviewQueue:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
         chosen = [word for pair in versions.items() for word in pair]
         facts = facts_json(draft)
-        arguments = (draft.request_id, draft.action, facts, draft.note, *chosen)
+        arguments = (draft.request_id, draft.action, facts, words_json(draft), *chosen)
         return [read_decision(*entry) for entry in self._done(site_id, "bulk", *arguments)]
 
     def undo_bulk(self, site_id: str, bulk: str, moderator: str, request_id: str) -> list[Decision]:

@@ -44,7 +44,9 @@ function verbs.claim(hold_ms)
   save(id, item)
   redis.call('ZADD', OUTBOX, at + hold_ms, id)
   local entry = entry_of(item.undelivered[1])
-  return { id, entry[1], entry[2][2], item.attempts }
+  local facts = cjson.decode(entry[2][2])
+  local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
+  return { id, entry[1], entry[2][2], item.attempts, words }
 end
 
 function verbs.delivered(id, delivery)

@@ -44,6 +44,7 @@ from service import outbound
 from service.coral_loop import CoralLoop
 from service.errors import StoreUnavailable
 from service.outbound import Answer, ForbiddenTarget
+from service.records import read_words
 from service.sites import Site, Sites
 from service.store import Verbs
 
@@ -73,12 +74,15 @@ class Delivery:
         Body of the stream entry.
     n_attempts : int
         This one included.
+    reply : str
+        What the moderator lets the author know, unless it was erased.
     """
 
     item_id: str
     decision_id: str
     facts: Mapping[str, Any]
     n_attempts: int
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +212,10 @@ class Deliveries:
         found = self._verbs(site.id, "claim", int(HOLD_SECONDS * 1000))
         if not found:
             return None
-        item_id, decision_id, body, n_attempts = found
-        return Delivery(item_id, decision_id, json.loads(body), n_attempts)
+        item_id, decision_id, body, n_attempts, words = found
+        facts = json.loads(body)
+        reply = read_words(facts["kind"], words).get("reply", "")
+        return Delivery(item_id, decision_id, facts, n_attempts, reply)
 
     def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str]:
         """Send a delivery; return the answer, if there was one, and what went wrong."""
@@ -257,14 +263,15 @@ class Deliveries:
 
 _TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
-_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "overturned", "reply")
+_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "overturned")
 
 
 def payload(delivery: Delivery) -> str:
-    """Write the body that the site gets: facts only, no comment text, no moderator."""
+    """Write the body that the site gets: facts and the reply, no comment text, no moderator."""
     decided_at = datetime.fromtimestamp(delivery.facts["decided_at"] / 1000, UTC)
     told = {name: delivery.facts[name] for name in _TOLD}
     told |= {name: delivery.facts[name] for name in _TOLD_WHERE_KNOWN if name in delivery.facts}
+    told |= {"reply": delivery.reply} if delivery.reply else {}
     return json.dumps(
         {
             "type": _TYPES[delivery.facts["kind"]],

@@ -20,6 +20,7 @@ from service.sites import Site, Sites
 DAY_MS = 86_400_000
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 TEXT = "تعليق خاص"  # "a private comment"
+NOTE, REPLY = "ملاحظة", "نرجو اللطف"  # "a note", "please be kind"
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def enqueue(queue: ReviewQueue, number: int = 1, **fields: Any) -> str:
 def decide(queue: ReviewQueue) -> Decision:
     lease = queue.lease("demo", "amal")
     assert lease is not None
-    draft = Decision("reject", ("insult",), "insult", "ملاحظة", "amal", f"r-{lease.token}")  # note
+    draft = Decision("reject", ("insult",), "insult", NOTE, "amal", f"r-{lease.token}", reply=REPLY)
     return queue.decide("demo", lease.item.id, lease.token, draft)
 
 
@@ -80,10 +81,27 @@ def test_the_text_of_a_decided_item_goes_after_the_sites_retention_period(
     assert retention.sweep() == 2, "the item and the author's counts"
     assert words_in_redis(redis) == "{}"
     [kept] = queue.decisions("demo")
-    assert kept == replace(made, comment=None, note="")
+    assert (made.note, made.reply) == (NOTE, REPLY)
+    assert kept == replace(made, comment=None, note="", reply="")
     with pytest.raises(ItemNotFound):
         queue.item("demo", item_id)
     assert queue.author("demo", "reader-7").n_rejected == 0
+
+
+def test_no_word_that_anybody_wrote_stands_in_the_stream(queue: ReviewQueue, redis: Redis) -> None:
+    enqueue(queue)
+    made = decide(queue)
+    queue.undo("demo", made.item_id, "amal", "undo")
+    lease = queue.lease("demo", "amal")
+    assert lease is not None
+    queue.escalate("demo", lease.item.id, lease.token, NOTE)
+    chosen = {enqueue(queue, 2): 1}
+    draft = Decision("approve", note=NOTE, reply=REPLY, moderator="amal", request_id="bulk")
+    assert queue.decide_bulk("demo", chosen, draft)[0].reply == REPLY
+    stream = str(redis.xrange("{hakam:demo}:decisions"))
+    for words in (TEXT, NOTE, REPLY):
+        assert words not in stream
+        assert words in words_in_redis(redis)
 
 
 def test_what_the_site_has_not_heard_is_kept_without_its_text(
@@ -175,7 +193,7 @@ def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
     erased = retention.erase("demo", "reader-7")
     assert (erased.n_items, erased.n_answers) == (4, 1)
     left = words_in_redis(redis)
-    assert not any(word in left for word in (TEXT, "قارئ", "ملاحظة", "تظلم", "reader-7"))
+    assert not any(word in left for word in (TEXT, "قارئ", NOTE, REPLY, "تظلم", "reader-7"))
     assert {item.comment.id for item in queue.waiting("demo")} == {"c-8", "c-9"}
     entries = queue.decisions("demo")
     assert [entry.kind for entry in entries] == ["decision"] + ["erasure"] * 4

@@ -20,6 +20,7 @@ from conftest import await_condition
 from service import outbound, webhooks
 from service.outbound import is_public
 from service.policy import Verdict
+from service.retention import Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import BACK_OFF_SECONDS, JITTER, Deliveries
@@ -86,13 +87,15 @@ def deliveries(redis: Redis, endpoint: Endpoint) -> Deliveries:
     return Deliveries(redis, sites)
 
 
-def decide(queue: ReviewQueue, number: int = 1, text: str = "") -> Decision:
+def decide(queue: ReviewQueue, number: int = 1, text: str = "", reply: str = "") -> Decision:
     # "a comment"
-    comment = Comment(id=f"c-{number}", text=text or "تعليق")
+    comment = Comment(id=f"c-{number}", text=text or "تعليق", author_id=f"reader-{number}")
     queue.enqueue("demo", comment, VERDICT, scores={})
     lease = queue.lease("demo", "amal")
     assert lease is not None
-    draft = Decision("reject", ("insult",), "insult", "", "amal", f"request-{lease.token}")
+    draft = Decision(
+        "reject", ("insult",), "insult", "", "amal", f"request-{lease.token}", reply=reply
+    )
     return queue.decide("demo", lease.item.id, lease.token, draft)
 
 
@@ -123,6 +126,25 @@ def test_a_decision_reaches_the_site_signed(
         "source": "moderator",
     }
     assert (deliveries.due(), queue.stats("demo").outbox) == (0, 0)
+
+
+def test_a_reply_reaches_the_site_with_its_decision_unless_it_was_erased(
+    queue: ReviewQueue, deliveries: Deliveries, redis: Redis, endpoint: Endpoint
+) -> None:
+    reply = "نرجو اللطف"  # "please be kind"
+    decisions = [decide(queue, number, reply=reply) for number in (1, 2)]
+    queue.undo("demo", decisions[0].item_id, "amal", "undo")
+    Retention(redis, Sites(redis)).erase("demo", "reader-2")
+    deliveries.deliver_once()
+    told = {
+        (body["type"], body["data"]["comment_id"]): body["data"].get("reply")
+        for body in endpoint.bodies()
+    }
+    assert told == {
+        ("decision.recorded", "c-1"): reply,
+        ("decision.undone", "c-1"): None,
+        ("decision.recorded", "c-2"): None,
+    }
 
 
 def test_a_delivery_holds_no_word_of_the_comment(
