@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -64,7 +64,7 @@ class ReviewItem:
     Attributes
     ----------
     id : str
-        22 characters; the same for all versions of a comment.
+        12 characters; the same for all versions of a comment.
     version : int
         1, and one more after each edit.
     state : {"pending", "leased", "decided", "withdrawn"}
@@ -298,9 +298,12 @@ class QueueStats:
 
 
 def short_digest(*parts: str) -> str:
-    """128 bits of SHA-256 over `parts`: 22 characters that a URL may carry."""
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:16]
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    """72 bits of SHA-256 over `parts`: 12 characters that a URL may carry.
+
+    Of ten million comments of one site, two share an id with a probability of 1e-8.
+    """
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:9]
+    return base64.urlsafe_b64encode(digest).decode()
 
 
 def item_id_of(comment_id: str, kind: str = "comment") -> str:
@@ -309,8 +312,8 @@ def item_id_of(comment_id: str, kind: str = "comment") -> str:
 
 
 def content_digest(comment: Comment) -> str:
-    """72 bits by which the text and display name of a comment are known again."""
-    return short_digest(comment.text, comment.author_name)[:12]
+    """Digest by which the text and display name of a comment are known again."""
+    return short_digest(comment.text, comment.author_name)
 
 
 _FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d"}
@@ -318,7 +321,7 @@ _FACETS = {"troubled": "t", "escalated": "e"}
 
 
 def facet(kind: str, value: str) -> str:
-    """Beginning of the entries of one label, article, author or dialect in the facets."""
+    """Beginning of the entries of one label, article, author or dialect in the lines."""
     return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:8]
 
 
@@ -326,28 +329,33 @@ def facet(kind: str, value: str) -> str:
 
 _COMMENT_FIELDS = tuple(field.name for field in fields(Comment))
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_EVIDENCE = ("field", "label", "start", "end", "weight")
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def to_json(record: Mapping[str, Any]) -> str:
-    """Write JSON as short as it can be."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+def facts_of(comment: Comment, verdict: Verdict, digest: str, **more: Any) -> str:
+    """Write the part of an item's record that the comment gives, beginning with its digest.
 
-
-def item_json(comment: Comment, verdict: Verdict) -> dict[str, Any]:
-    """Write the part of an item's record that its comment and verdict give."""
-    values = {"label": verdict.label}
-    values |= {name: getattr(comment, name) for name in ("article_id", "author_id", "dialect")}
-    return {
-        "comment_id": comment.id,
-        "verdict": _verdict_row(verdict),
-        "facets": [facet(kind, value) for kind, value in values.items() if value],
-    }
-
-
-def _verdict_row(verdict: Verdict) -> list[Any]:
-    """Write a verdict as the values of its fields, because it is kept with every item."""
-    rounded = replace(verdict, score=round(verdict.score, 4))
-    return [getattr(rounded, name) for name in _VERDICT_FIELDS]
+    Lines of the digest and the facets, the comment's id, the verdict and, where there is any,
+    `more`; ``site.lua`` reads them.
+    """
+    facets = [
+        facet("label", verdict.label or ""),
+        *(
+            facet(kind, value)
+            for kind in ("article_id", "author_id", "dialect")
+            if (value := getattr(comment, kind))
+        ),
+    ]
+    return "\n".join(
+        (
+            " ".join((digest, *facets)),
+            _to_json(comment.id),
+            _to_json(_verdict_row(verdict)),
+            _to_json(more) if more else "",
+        )
+    )
 
 
 def content_json(
@@ -356,19 +364,23 @@ def content_json(
     author_scores: Mapping[str, float] | None,
     evidence: Sequence[Mapping[str, Any]],
 ) -> str:
-    """Write what people wrote, and what is only of use beside it."""
-    content = {
-        "comment": {name: value for name in _COMMENT_FIELDS if (value := getattr(comment, name))},
-        "scores": _rounded(scores),
-        "author_scores": None if author_scores is None else _rounded(author_scores),
-        "evidence": [dict(span) for span in evidence],
-    }
-    return to_json({name: value for name, value in content.items() if value})
+    """Write what people wrote, and what is only of use beside it.
+
+    Four rows: the comment without its id, as far as there is something in it; the scores of the
+    text and of the display name in the order of `LABELS`; the evidence. What is empty is 0,
+    because Lua cannot tell [] from {}. An appeal or a note is added behind as an object.
+    """
+    row = [getattr(comment, name) for name in _COMMENT_FIELDS[1:]]
+    while row and not row[-1]:
+        row.pop()
+    spans = [[span[name] for name in _EVIDENCE] for span in evidence]
+    name_scores = 0 if author_scores is None else _score_row(author_scores)
+    return _to_json([row or [""], _score_row(scores), name_scores, spans or 0])
 
 
 def facts_json(draft: Decision, action: str = "") -> str:
     """Write the part of a stream entry that the draft gives."""
-    return to_json(
+    return _to_json(
         {
             "action": action or draft.action,
             "labels": [label for label in LABELS if label in draft.labels],
@@ -383,21 +395,71 @@ def facts_json(draft: Decision, action: str = "") -> str:
 def words_json(draft: Decision) -> str:
     """Write what the moderator wrote with a decision; empty where that is nothing."""
     words = {name: value for name in _WORDS if (value := getattr(draft, name))}
-    return to_json(words) if words else ""
+    return _to_json(words) if words else ""
 
 
-def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
-    return {label: round(score, 4) for label, score in scores.items()}
+def _verdict_row(verdict: Verdict) -> list[Any]:
+    """Write a verdict as the values of its fields, because it is kept with every item."""
+    row = [getattr(verdict, name) for name in _VERDICT_FIELDS]
+    row[_VERDICT_FIELDS.index("score")] = round(verdict.score, 4)
+    return row
+
+
+def _score_row(scores: Mapping[str, float]) -> list[float | None] | int:
+    row = [None if label not in scores else round(scores[label], 4) for label in LABELS]
+    while row and row[-1] is None:
+        row.pop()
+    return row or 0
 
 
 # What is read
 
 
+def _scores(row: Sequence[float | None] | int) -> dict[str, float]:
+    if isinstance(row, int):
+        return {}
+    known = zip(LABELS, row, strict=False)  # what was written before a label was added is shorter
+    return {label: score for label, score in known if score is not None}
+
+
+def _comment(comment_id: str, content: str) -> Comment:
+    return Comment(comment_id, *json.loads(content)[0])
+
+
 def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:
     """Read an item's record and its text."""
-    facts = json.loads(record)
-    text = json.loads(content) if content else {}
-    appeal = text.get("appeal", "")
+    return _read_item(site_id, item_id, _read_record(record), content)
+
+
+def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> Lease:
+    """Read the record of a leased item."""
+    facts = _read_record(record)
+    item = _read_item(site_id, item_id, facts, content)
+    return Lease(item, facts["token"], facts["expires"] / 1000)
+
+
+def _read_record(record: str) -> dict[str, Any]:
+    head, comment_id, verdict, rest = record.split("\n")
+    state, version, token, abandoned, since, due, _ = head.split(" ", 6)
+    return {
+        **(json.loads(rest) if rest else {}),
+        "state": state,
+        "version": int(version),
+        "token": int(token),
+        "abandoned": int(abandoned),
+        "since": int(since),
+        "due": int(due),
+        "comment_id": json.loads(comment_id),
+        "verdict": json.loads(verdict),
+    }
+
+
+def _read_item(
+    site_id: str, item_id: str, facts: Mapping[str, Any], content: str | None
+) -> ReviewItem:
+    rows: Sequence[Any] = json.loads(content) if content else ((), 0, 0, 0)
+    row, scores, author_scores, evidence, *added = rows
+    text = {name: value for extra in added for name, value in extra.items()}
     verdict = Verdict(*facts["verdict"])
     if facts.get("escalated"):
         why = "escalated"
@@ -406,11 +468,11 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
     return ReviewItem(
         id=item_id,
         site_id=site_id,
-        comment=Comment(**text.get("comment", {"id": facts["comment_id"]})),
+        comment=Comment(facts["comment_id"], *row),
         verdict=verdict,
-        scores=text.get("scores", {}),
-        author_scores=text.get("author_scores"),
-        evidence=text.get("evidence", []),
+        scores=_scores(scores),
+        author_scores=None if author_scores == 0 else _scores(author_scores),
+        evidence=[dict(zip(_EVIDENCE, span, strict=True)) for span in evidence or ()],
         state=facts["state"],
         version=facts["version"],
         enqueued_at=facts["since"] / 1000,
@@ -418,17 +480,10 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
         moderator=facts.get("owner"),
         n_abandoned=facts["abandoned"],
         why=why,
-        appeal=appeal,
+        appeal=text.get("appeal", ""),
         decision_id=facts.get("decision", ""),
         note=text.get("note", ""),
     )
-
-
-def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> Lease:
-    """Read the record of a leased item."""
-    facts = json.loads(record)
-    item = read_item(site_id, item_id, record, content)
-    return Lease(item, facts["token"], facts["expires"] / 1000)
 
 
 _DECISION_FIELDS = {field.name for field in fields(Decision)}
@@ -452,7 +507,7 @@ def read_decision(
         "decided_at": facts["decided_at"] / 1000,
         "stands": bool(stands),
         "verdict": Verdict(*facts["verdict"]) if "verdict" in facts else None,
-        "comment": Comment(**json.loads(content)["comment"]) if content else None,
+        "comment": _comment(facts["comment_id"], content) if content else None,
     }
     return Decision(**known | read | read_words(facts["kind"], words))
 

@@ -1,6 +1,8 @@
--- The verbs of forgetting; ARGV[1] names the verb.
+-- The verbs of forgetting.
 
 local DAY_MS = 86400000
+local PARENT_ID = 7 -- place in the row of a comment (service/records.py)
+local PARENT_TEXT = 8
 
 local function forget_version(id, version, last_token) -- its text, and what was written on it
   local field = id .. ':' .. version
@@ -50,16 +52,16 @@ function verbs.erase(cursor, author, facts)
     local id = page[2][place]
     if page[2][place + 1]:find(author, 1, true) then
       local item = load(id)
-      record('erasure', id, item, at, facts)
+      tell_stream('erasure', id, item, at, facts)
       if item.state == 'pending' or item.state == 'leased' then
         take_out(id, item)
         item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
         redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
       end
       for version = 1, item.version do forget_version(id, version, item.token) end
-      item.facets = {}
+      item.facets = item.facets:match('l%S+') -- tells nothing of the author
       save(id, item)
-      answer[#answer + 1] = item.comment_id
+      answer[#answer + 1] = cjson.decode('[' .. item.comment_id .. ']')[1]
     end
   end
   redis.call('HDEL', AUTHORS, author)
@@ -72,10 +74,11 @@ function verbs.forget_parents(cursor, ...)
   for _, comment_id in ipairs({ ... }) do erased[comment_id] = true end
   local page = redis.call('HSCAN', TEXTS, cursor, 'COUNT', 200)
   for place = 1, #page[2], 2 do
-    if page[2][place + 1]:find('"parent_text"', 1, true) then
+    if page[2][place]:find('^[^:]+:%d+$') then -- a text, not a note
       local content = cjson.decode(page[2][place + 1])
-      if content.comment and erased[content.comment.parent_id] then
-        content.comment.parent_text = nil
+      local comment = content[1]
+      if erased[comment[PARENT_ID]] and comment[PARENT_TEXT] ~= '' then
+        comment[PARENT_TEXT] = ''
         redis.call('HSET', TEXTS, page[2][place], cjson.encode(content))
         n_forgotten = n_forgotten + 1
       end
@@ -83,5 +86,3 @@ function verbs.forget_parents(cursor, ...)
   end
   return { page[1], n_forgotten }
 end
-
-return verbs[ARGV[1]](unpack(ARGV, 2))

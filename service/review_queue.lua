@@ -1,8 +1,8 @@
--- The verbs of the review queue; ARGV[1] names the verb. Keys, fields and states are described at
--- the top of review_queue.py. The first write of a verb that takes something in is one that Redis
+-- The verbs of the review queue. Keys, records and states are described at the top of
+-- review_queue.py. The first write of a verb that takes something in is one that Redis
 -- refuses when its memory is full, so such a verb writes everything or nothing.
 
-local PAGE = 8
+local PLACE_LENGTH = ID_LENGTH + 13 -- of the due time and the id, with which an entry ends
 local N_OLDEST = 50 -- items of the head of the line, among which the oldest is looked for
 
 local function text_of(id, item)
@@ -21,7 +21,7 @@ local function view(entry) -- an entry, what may be erased beside it, and whethe
 end
 
 local function shown(id, item, record)
-  return { 'ok', id, record or cjson.encode(item), text_of(id, item) }
+  return { 'ok', id, record or written(item), text_of(id, item) }
 end
 
 -- Who may have an item
@@ -42,26 +42,38 @@ local function why_lost(item, token, at) -- false while the token gives the righ
   return item.expires <= at and 'expired'
 end
 
-local function page_of(facet, from) -- the next few ids of a line; the whole line is facet ''
-  if facet == '' then return redis.call('ZRANGE', PENDING, from, from + PAGE - 1) end
-  local first, last = '[' .. facet, '(' .. facet .. ':' -- digits follow, and they sort before ':'
-  local ids = redis.call('ZRANGEBYLEX', FACETS, first, last, 'LIMIT', from, PAGE)
-  for place, member in ipairs(ids) do ids[place] = member:sub(-ID_LENGTH) end
-  return ids
+-- Walks over the ids of a facet's line, the most urgent first. Facet '' is the whole line: those of
+-- all labels side by side, of which each step takes the most urgent front.
+local function walk(facet)
+  local function first(from, till)
+    return redis.call('ZRANGEBYLEX', LINES, from, till, 'LIMIT', 0, 1)[1]
+  end
+  local function till_end(entry) return entry:sub(1, -1 - PLACE_LENGTH) .. ':' end -- after all digits
+  local fronts, taken = {}, nil
+  local from, till = '[' .. facet, '(' .. facet .. ':'
+  if facet == '' then from, till = '[l', '(m' end
+  local entry = first(from, till)
+  while entry do
+    fronts[#fronts + 1] = entry
+    entry = facet == '' and first('(' .. till_end(entry), till)
+  end
+  return function()
+    if taken then fronts[taken] = first('(' .. fronts[taken], '(' .. till_end(fronts[taken])) end
+    taken = nil
+    for line, front in pairs(fronts) do
+      if not taken or front:sub(-PLACE_LENGTH) < fronts[taken]:sub(-PLACE_LENGTH) then taken = line end
+    end
+    return taken and fronts[taken]:sub(-ID_LENGTH)
+  end
 end
 
 -- The most urgent item of a line that is not barred for this moderator. Only what this moderator
 -- skipped or has judged before is stepped over, so the length of the line does not matter.
 local function first_for(moderator, facet, at)
-  local from = 0
-  repeat
-    local ids = page_of(facet, from)
-    for _, id in ipairs(ids) do
-      local till = redis.call('ZSCORE', BARRED, id .. moderator)
-      if not till or tonumber(till) <= at then return id end
-    end
-    from = from + PAGE
-  until #ids < PAGE
+  for id in walk(facet) do
+    local till = redis.call('ZSCORE', BARRED, id .. moderator)
+    if not till or tonumber(till) <= at then return id end
+  end
 end
 
 local function bar(id, moderator, till)
@@ -77,21 +89,19 @@ local function tell(id, item, entry, at) -- the site is to hear of this entry
 end
 
 local function count_author(item, action, decided, step)
-  for _, facet in ipairs(item.facets) do
-    if facet:sub(1, 1) == 'u' then
-      local counts = cjson.decode(redis.call('HGET', AUTHORS, facet)
-        or '{"approve":0,"reject":0,"rejections":""}')
-      counts.first_seen = counts.first_seen or item.since
-      counts[action] = counts[action] + step
-      if action == 'reject' then -- times of the last rejections, each 13 digits and a blank
-        local time = string.format('%013d ', decided)
-        counts.rejections = step > 0 and (time .. counts.rejections):sub(1, 14 * MAX_REJECTIONS)
-          or counts.rejections:gsub(time, '', 1)
-      end
-      redis.call('HSET', AUTHORS, facet, cjson.encode(counts))
-      redis.call('ZADD', RETENTION, decided, 'author:' .. facet)
-    end
+  local author = item.facets:match('u%S+')
+  if not author then return end
+  local counts = cjson.decode(redis.call('HGET', AUTHORS, author)
+    or '{"approve":0,"reject":0,"rejections":""}')
+  counts.first_seen = counts.first_seen or item.since
+  counts[action] = counts[action] + step
+  if action == 'reject' then -- times of the last rejections, each 13 digits and a blank
+    local time = string.format('%013d ', decided)
+    counts.rejections = step > 0 and (time .. counts.rejections):sub(1, 14 * MAX_REJECTIONS)
+      or counts.rejections:gsub(time, '', 1)
   end
+  redis.call('HSET', AUTHORS, author, cjson.encode(counts))
+  redis.call('ZADD', RETENTION, decided, 'author:' .. author)
 end
 
 -- The consequences of a decision for its author; with step -1 they are taken back. An appeal that
@@ -129,7 +139,7 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   end
   more.expected = item.calibration
   local kind, body = item.calibration and 'calibration' or 'decision', nil
-  item.decision, body = record(kind, id, item, at, facts, more)
+  item.decision, body = tell_stream(kind, id, item, at, facts, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
   take_out(id, item)
@@ -143,7 +153,7 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
 end
 
 local function reopen(id, item, at, request, facts)
-  item.last = record('undo', id, item, at, facts, { undoes = item.decision })
+  item.last = tell_stream('undo', id, item, at, facts, { undoes = item.decision })
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(item, -1)
@@ -155,7 +165,7 @@ end
 
 local function give_opinion(id, item, at, moderator, request, action, facts, words)
   local body
-  item.last, body = record('opinion', id, item, at, facts)
+  item.last, body = tell_stream('opinion', id, item, at, facts)
   item.request = request
   keep_words(id, item, words)
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
@@ -171,14 +181,12 @@ local verbs = {}
 -- Comments come in
 
 -- The record of a comment, or of its next version, with its text; false when nothing is new. The
--- version before gives up its place in the line.
-local function admit(id, digest, slack, facts, content, at)
+-- version before gives up its place in the line. `facts` are the record from the digest on.
+local function admit(id, slack, facts, content, at)
   local item = load(id)
-  if item and item.digest == digest and item.state ~= 'withdrawn' then return false, item end
+  local fresh = parsed('new 1 0 0 ' .. at .. ' ' .. at .. ' ' .. facts)
+  if item and item.digest == fresh.digest and item.state ~= 'withdrawn' then return false, item end
   local open = item and (item.state == 'pending' or item.state == 'leased')
-  local fresh = cjson.decode(facts)
-  fresh.digest = digest
-  fresh.version, fresh.token, fresh.abandoned, fresh.since = 1, 0, 0, at
   if item then
     fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
     for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone' }) do
@@ -196,29 +204,29 @@ local function admit(id, digest, slack, facts, content, at)
   return fresh
 end
 
-function verbs.enqueue(id, digest, slack, facts, content)
-  local fresh, known = admit(id, digest, slack, facts, content, now())
+function verbs.enqueue(id, slack, facts, content)
+  local fresh, known = admit(id, slack, facts, content, now())
   if not fresh then return { 0, known.version, known.state } end
   line_up(id, fresh)
   return { 1, fresh.version, 'pending' }
 end
 
-function verbs.reject(id, digest, facts, content, request, decision) -- by the policy alone
+function verbs.reject(id, facts, content, request, decision) -- by the policy alone
   local at = now()
-  local item, known = admit(id, digest, 0, facts, content, at)
+  local item, known = admit(id, 0, facts, content, at)
   if not item then return { 0, known.version, known.state } end
   close(id, item, at, request, 'reject', decision, '', nil, true)
   return { 1, item.version, 'decided' }
 end
 
 -- A decision that Redis has forgotten and an export still knows.
-function verbs.restore(id, digest, facts, content, action, decision, decided)
+function verbs.restore(id, facts, content, action, decision, decided)
   local at, item = tonumber(decided), load(id)
   local waiting = item and (item.state == 'pending' or item.state == 'leased')
-  if waiting and item.digest ~= digest then return { 0 } end
+  if waiting and item.digest ~= facts:match('%S+') then return { 0 } end
   if item and not waiting and (item.decided or 0) >= at then return { 0 } end
   if not waiting then
-    item = admit(id, digest, 0, facts, content, at)
+    item = admit(id, 0, facts, content, at)
     if not item then return { 0 } end
   end
   close(id, item, at, '', action, decision, '', { restored = true }, true)
@@ -229,7 +237,7 @@ function verbs.withdraw(id, facts)
   local at, item = now(), load(id)
   if not item then return { 'missing' } end
   if item.state ~= 'pending' and item.state ~= 'leased' then return { 'ok', 0 } end
-  record('withdrawal', id, item, at, facts)
+  tell_stream('withdrawal', id, item, at, facts)
   take_out(id, item)
   forget_opinions(id, item)
   redis.call('HDEL', TEXTS, id .. ':' .. item.version)
@@ -247,11 +255,11 @@ function verbs.appeal(id, decision, slack, statement)
   if not item then return { 'missing' } end
   local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
   if not content then return { 'gone' } end
-  redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',"appeal":' .. statement .. '}')
+  redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
   bar(id, facts.moderator, '+inf')
   line_up(id, {
-    comment_id = facts.comment_id, verdict = facts.verdict, facets = item.facets, digest = '',
-    version = 1, token = 0, abandoned = 0, since = at, due = at + slack,
+    comment_id = item.comment_id, verdict = cjson.encode(facts.verdict), facets = item.facets,
+    digest = '-', version = 1, token = 0, abandoned = 0, since = at, due = at + slack,
     appeal = {
       decision = decision, item_id = facts.item_id, action = facts.action,
       decided = facts.decided_at, moderator = facts.moderator,
@@ -303,9 +311,8 @@ function verbs.escalate(id, token, note)
   if lost then return { lost } end
   local content = note ~= '' and text_of(id, item)
   if content then -- the note lies with the comment, and goes when it goes
-    local text = cjson.decode(content)
-    text.note = note
-    redis.call('HSET', TEXTS, id .. ':' .. item.version, cjson.encode(text))
+    content = content:sub(1, -2) .. ',' .. cjson.encode({ note = note }) .. ']'
+    redis.call('HSET', TEXTS, id .. ':' .. item.version, content)
   end
   item.escalated = true
   line_up(id, item)
@@ -410,12 +417,11 @@ local function shown_all(ids)
 end
 
 function verbs.waiting(facet, limit)
-  local ids, from = {}, 0
-  repeat
-    local page = page_of(facet, from)
-    for _, id in ipairs(page) do ids[#ids + 1] = #ids < tonumber(limit) and id or nil end
-    from = from + PAGE
-  until #page < PAGE or from >= tonumber(limit)
+  local ids = {}
+  for id in walk(facet) do
+    ids[#ids + 1] = id
+    if #ids == tonumber(limit) then break end
+  end
   return shown_all(ids)
 end
 
@@ -430,16 +436,17 @@ end
 function verbs.stats()
   local at = now()
   local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
-  local escalated = redis.call('ZLEXCOUNT', FACETS, '[e', '(f')
+  local escalated = redis.call('ZLEXCOUNT', LINES, '[e', '(f')
   local expired = redis.call('ZCARD', LEASES) - leased
-  local oldest = at
-  for _, id in ipairs(redis.call('ZRANGE', PENDING, 0, N_OLDEST - 1)) do
-    oldest = math.min(oldest, load(id).since)
+  local oldest, n_seen = at, 0
+  for id in walk('') do
+    oldest, n_seen = math.min(oldest, load(id).since), n_seen + 1
+    if n_seen == N_OLDEST then break end
   end
   return {
-    redis.call('ZCARD', PENDING) + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
+    redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
     redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
-    redis.call('ZLEXCOUNT', FACETS, '[t', '(u'),
+    redis.call('ZLEXCOUNT', LINES, '[t', '(u'),
   }
 end
 
@@ -450,5 +457,3 @@ function verbs.decisions(after, limit)
   end
   return answer
 end
-
-return verbs[ARGV[1]](unpack(ARGV, 2))

@@ -6,14 +6,16 @@ Secret: Redis. Every verb is one Lua script (``review_queue.lua``) and one round
 
 Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
-    :items      hash    item id -> record (JSON): state, version, token, owner, due, ...
-    :texts      hash    <item id>:<version> -> comment, scores and evidence (JSON)
+    :items      hash    item id -> record, four lines: "<state> <version> <token> <abandoned>
+                        <arrived> <due> <digest of the content> <facets>"; the comment's id; the
+                        verdict; the rest (JSON): who holds it, what was decided, ...
+    :texts      hash    <item id>:<version> -> comment, scores and evidence (JSON, rows)
                         <item id>:<version>:<token> -> note and reply of the decision with this
                         token (JSON)
                         (the only key that holds what people wrote: retention and erasure empty it)
-    :pending    zset    item id, by due time (milliseconds); the lowest is the most urgent
-    :facets     zset    <facet><due time><item id>, in lexical order: the lines of a label, an
-                        article, an author, a dialect, the seniors, the troubled items
+    :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
+                        article, author and dialect, of the seniors and the troubled items. The
+                        lines of all labels together are the whole line.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (JSON, facts only) and digest: SHA-1 of the digest before and the body
@@ -85,13 +87,12 @@ from service.records import (
     content_json,
     facet,
     facts_json,
+    facts_of,
     item_id_of,
-    item_json,
     read_author,
     read_decision,
     read_item,
     read_lease,
-    to_json,
     words_json,
 )
 from service.store import Verbs
@@ -202,21 +203,20 @@ class ReviewQueue:
         severity = _severity(verdict, scores, label_weights or {})
         slack_ms = int(time_target_seconds * 1000 * (1 - head_start(severity, comment.reach)))
         item_id = item_id_of(comment.id, "calibration" if known_action else "comment")
-        facts = item_json(comment, verdict)
+        more: dict[str, Any] = {}
         if known_action:
-            facts["calibration"] = known_action
-        elif _draw(site_id, comment.id) < second_opinion_share:
-            facts["blind"] = True
-        digest = content_digest(comment)
+            more["calibration"] = known_action
+        elif second_opinion_share and _draw(site_id, comment.id) < second_opinion_share:
+            more["blind"] = True
+        facts = facts_of(comment, verdict, content_digest(comment), **more)
         if not store_text:
             comment = replace(comment, text="", author_name="", article_title="", parent_text="")
         created, version, state = self._verbs(
             site_id,
             "enqueue",
             item_id,
-            digest,
             slack_ms,
-            to_json(facts),
+            facts,
             content_json(comment, scores, author_scores, evidence),
         )
         return Enqueued(item_id, bool(created), state, version)
@@ -243,8 +243,7 @@ class ReviewQueue:
             site_id,
             "reject",
             item_id,
-            content_digest(comment),
-            to_json(item_json(comment, verdict)),
+            facts_of(comment, verdict, content_digest(comment)),
             content_json(comment, scores, author_scores, evidence),
             "",
             facts_json(draft),
@@ -594,8 +593,7 @@ class ReviewQueue:
                 site_id,
                 "restore",
                 item_id_of(comment.id),
-                content_digest(comment),
-                to_json(item_json(comment, _UNKNOWN_VERDICT)),
+                facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
                 content_json(comment, {}, None, ()),
                 draft.action,
                 facts_json(draft),

@@ -1,55 +1,80 @@
--- Opening of every script: the keys of one site (service/store.py passes them, always all of them
--- and in this order), the clock, an item's record, its place in the line, the decision stream.
-
-local ITEMS, TEXTS, PENDING, FACETS, LEASES, BARRED, DECISIONS, OUTBOX, DEAD, ENDPOINT, AUTHORS,
-  BULKS, RETENTION = unpack(KEYS)
+-- Opening of every script: the clock, an item's record, its place in the line, the decision stream.
+-- service/store.py hands each verb the keys and functions that it names.
 
 local function now() -- milliseconds since the epoch by Redis' own clock
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function load(id) -- the item's record, or false
+-- An item's record is four lines: what scripts work with, divided by blanks; the comment's id and
+-- the verdict, in JSON, which go into the stream as they are; and the rest as a JSON object, or
+-- nothing while there is no rest. In a script all of it is one table.
+local RECORD = '^(%l+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) ?([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
+
+local function parsed(record)
+  local state, version, token, abandoned, since, due, digest, facets, comment_id, verdict, rest =
+    record:match(RECORD)
+  local item = rest ~= '' and cjson.decode(rest) or {}
+  item.state, item.version, item.token = state, tonumber(version), tonumber(token)
+  item.abandoned, item.since, item.due = tonumber(abandoned), tonumber(since), tonumber(due)
+  item.digest, item.facets, item.comment_id, item.verdict = digest, facets, comment_id, verdict
+  return item
+end
+
+local IN_LINES = {
+  state = true, version = true, token = true, abandoned = true, since = true, due = true,
+  digest = true, facets = true, comment_id = true, verdict = true,
+}
+
+local function written(item)
+  local rest = {}
+  for name, value in pairs(item) do
+    if not IN_LINES[name] then rest[name] = value end
+  end
+  return item.state .. ' ' .. item.version .. ' ' .. item.token .. ' ' .. item.abandoned .. ' '
+    .. item.since .. ' ' .. item.due .. ' ' .. item.digest .. ' ' .. item.facets .. '\n'
+    .. item.comment_id .. '\n' .. item.verdict .. '\n' .. (next(rest) and cjson.encode(rest) or '')
+end
+
+local function load(id) -- the item, or false
   local record = redis.call('HGET', ITEMS, id)
-  return record and cjson.decode(record)
+  return record and parsed(record)
 end
 
 local function save(id, item) -- returns the record as it is stored
-  local record = cjson.encode(item)
+  local record = written(item)
   redis.call('HSET', ITEMS, id, record)
   return record
 end
 
 -- The line
 
-local function facet_members(id, item) -- entries of a waiting item in the facets
-  local due = string.format('%013d', item.due) .. id
-  if item.escalated then return { 'e' .. due } end -- for seniors, whatever they look for
-  local members = {}
-  for place, facet in ipairs(item.facets) do members[place] = facet .. due end
-  if item.abandoned >= TROUBLED_AFTER then members[#members + 1] = 't' .. due end
-  return members
+local function entries(id, item) -- of a waiting item in the lines
+  local place = string.format('%013d', item.due) .. id
+  if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
+  local found = {}
+  for facet in item.facets:gmatch('%S+') do found[#found + 1] = facet .. place end
+  if item.abandoned >= TROUBLED_AFTER then found[#found + 1] = 't' .. place end
+  return found
 end
 
 local function line_up(id, item) -- into the line, at the place its due time gives it
+  if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
   item.state, item.owner, item.expires = 'pending', nil, nil
   save(id, item)
-  if not item.escalated then redis.call('ZADD', PENDING, item.due, id) end
   local scored = {}
-  for place, member in ipairs(facet_members(id, item)) do
-    scored[2 * place - 1], scored[2 * place] = 0, member
+  for place, entry in ipairs(entries(id, item)) do
+    scored[2 * place - 1], scored[2 * place] = 0, entry
   end
-  if #scored > 0 then redis.call('ZADD', FACETS, unpack(scored)) end
-  redis.call('ZREM', LEASES, id)
+  redis.call('ZADD', LINES, unpack(scored))
 end
 
-local function take_out(id, item) -- of the line and of every lease
-  if item.state == 'pending' then
-    redis.call('ZREM', PENDING, id)
-    local members = facet_members(id, item)
-    if #members > 0 then redis.call('ZREM', FACETS, unpack(members)) end
+local function take_out(id, item) -- of the line, or of the hands that hold it
+  if item.state == 'leased' then
+    redis.call('ZREM', LEASES, id)
+  elseif item.state == 'pending' then
+    redis.call('ZREM', LINES, unpack(entries(id, item)))
   end
-  redis.call('ZREM', LEASES, id)
 end
 
 -- The decision stream
@@ -58,18 +83,17 @@ end
 -- JSON from Python and is not parsed here, because Lua cannot tell [] from {}.
 local function append(context, facts)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
-  local body = cjson.encode(context):sub(1, -2) .. ',' .. facts:sub(2)
+  local body = context .. ',' .. facts:sub(2)
   local digest = redis.sha1hex((last and last[2][4] or '') .. body)
   return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body
 end
 
 -- An entry about an item; returns its id and its body.
-local function record(kind, id, item, at, facts, more)
-  local context = {
-    kind = kind, item_id = id, version = item.version, token = item.token, verdict = item.verdict,
-    comment_id = item.comment_id, enqueued_at = item.since, decided_at = at,
-  }
-  for name, value in pairs(more or {}) do context[name] = value end
+local function tell_stream(kind, id, item, at, facts, more)
+  local context = '{"kind":"' .. kind .. '","item_id":"' .. id .. '","version":' .. item.version
+    .. ',"token":' .. item.token .. ',"comment_id":' .. item.comment_id .. ',"verdict":'
+    .. item.verdict .. ',"enqueued_at":' .. item.since .. ',"decided_at":' .. at
+  if more and next(more) then context = context .. ',' .. cjson.encode(more):sub(2, -2) end
   return append(context, facts)
 end
 

@@ -1,14 +1,19 @@
 """How a verb of the queue reaches Redis: the keys of a site, one script, one round trip.
 
-Every script is given all keys of the site, always in the order of `SITE_KEYS`, so no script ever
-builds a key; they share a hash tag, so they live on one node of a Redis Cluster. The verbs
-themselves stand in ``.lua`` files beside their modules, behind the common opening ``site.lua``.
+The verbs stand in ``.lua`` files beside their modules; ``site.lua`` holds what they share. Each
+verb becomes a script of its own, made of the functions and constants that it names, because making
+functions is a good part of what a call costs. A script gets the keys that it names, as in `ITEMS`,
+in the order of `SITE_KEYS`, and never builds one; all keys of a site share a hash tag, so they live
+on one node of a Redis Cluster.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,7 @@ from service.errors import translating_redis_errors
 SITE_KEYS = (
     "items",
     "texts",
-    "pending",
-    "facets",
+    "lines",
     "leases",
     "barred",
     "decisions",
@@ -33,7 +37,7 @@ SITE_KEYS = (
     "retention",
 )
 
-ID_LENGTH = 22  # characters of an item's id
+ID_LENGTH = 12  # characters of an item's id
 TROUBLED_AFTER = 3  # leases that ran out; then people are told that an item keeps being left
 MAX_REJECTIONS = 20  # of an author, whose times are kept
 
@@ -55,8 +59,61 @@ def site_keys(site_id: str) -> tuple[str, ...]:
     return tuple(f"{{hakam:{site_id}}}:{key}" for key in SITE_KEYS)
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What one verb runs: its text, the SHA-1 that Redis knows it by, and the keys it names."""
+
+    text: str
+    digest: str
+    keys: tuple[str, ...]
+
+    def keys_of(self, site_id: str) -> Sequence[str]:
+        """Names of the keys it is given for a site."""
+        return _names(site_id, self.keys)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(site_id: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = set(keys)
+    return tuple(
+        name for key, name in zip(SITE_KEYS, site_keys(site_id), strict=True) if key in wanted
+    )
+
+
+def scripts(file_name: str) -> dict[str, Script]:
+    """Make the scripts of all verbs of a Lua file in this folder.
+
+    A file consists of functions and constants, each beginning at the left margin and standing
+    after what it needs.
+    """
+    here = Path(__file__).parent
+    texts = [f"local {name} = {value}\n" for name, value in CONSTANTS.items()]
+    texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", file_name)]
+    code = re.sub(r"\s*--.*", "", "".join(texts))
+    parts = [
+        (match[1], part)
+        for part in re.split(r"^(?=local |function )", code, flags=re.MULTILINE)
+        if (match := re.match(r"(?:local )?(?:function )?([\w.]+)", part))
+    ]
+    verbs = [name for name, _ in parts if name.startswith("verbs.")]
+    return {verb.removeprefix("verbs."): _script(verb, parts) for verb in verbs}
+
+
+def _script(verb: str, parts: Sequence[tuple[str, str]]) -> Script:
+    words, needed = {verb}, list[str]()
+    for name, part in reversed(parts):
+        if name in words:
+            words.update(re.findall(r"\w+", part))
+            needed.insert(0, part)
+    keys = tuple(key for key in SITE_KEYS if key.upper() in words)
+    opening = f"local {', '.join(key.upper() for key in keys)} = unpack(KEYS)\n"
+    text = f"{opening}{''.join(needed)}\nreturn {verb}(unpack(ARGV))"
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(text, digest, keys)
+
+
 class Verbs:
-    """The verbs of one ``.lua`` file; the first argument of the script names the verb.
+    """The verbs of one ``.lua`` file.
 
     Parameters
     ----------
@@ -68,11 +125,7 @@ class Verbs:
 
     def __init__(self, redis: Redis, file_name: str) -> None:
         self._redis: Any = redis  # its stubs type every answer as "awaitable or not"
-        here = Path(__file__).parent
-        constants = "".join(f"local {name} = {value}\n" for name, value in CONSTANTS.items())
-        parts = [(here / name).read_text(encoding="utf-8") for name in ("site.lua", file_name)]
-        self._script = constants + "\n".join(parts)
-        self._digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._scripts = scripts(file_name)
 
     def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Sequence[Any]:
         """Run one verb for one site.
@@ -82,11 +135,12 @@ class Verbs:
         StoreUnavailable
             Redis cannot be reached, did not answer in time, or refused the write.
         """
-        keys = site_keys(site_id)
+        script = self._scripts[verb]
+        keys = script.keys_of(site_id)
         with translating_redis_errors():
             try:
-                answer = self._redis.evalsha(self._digest, len(keys), *keys, verb, *arguments)
+                answer = self._redis.evalsha(script.digest, len(keys), *keys, *arguments)
             except NoScriptError:  # the server is new to the script, or has been restarted
-                answer = self._redis.eval(self._script, len(keys), *keys, verb, *arguments)
+                answer = self._redis.eval(script.text, len(keys), *keys, *arguments)
         result: Sequence[Any] = answer
         return result

@@ -1,4 +1,4 @@
--- The verbs of delivery; ARGV[1] names the verb. An item's record lists its deliveries that are
+-- The verbs of delivery. An item's record lists its deliveries that are
 -- still to be made, oldest first; the outbox says when the first of them is due.
 
 local function schedule(id, item, at) -- the item's first delivery, if any, is due
@@ -124,5 +124,3 @@ function verbs.due()
   if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return { 0 } end
   return { redis.call('ZCOUNT', OUTBOX, '-inf', now()) }
 end
-
-return verbs[ARGV[1]](unpack(ARGV, 2))

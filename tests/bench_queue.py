@@ -29,7 +29,7 @@ from service.policy import Verdict
 from service.private_redis import PrivateRedis
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
-from service.store import Verbs, site_keys
+from service.store import Verbs
 from service.webhooks import Deliveries
 
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "20261122-demo")
@@ -85,11 +85,12 @@ class Batch(Verbs):
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis, "review_queue.lua")
         self._line = redis.pipeline(transaction=False)
-        redis.script_load(self._script)
+        redis.script_load(self._scripts["enqueue"].text)
 
     def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Any:
-        keys = site_keys(site_id)
-        self._line.evalsha(self._digest, len(keys), *keys, verb, *arguments)
+        script = self._scripts[verb]
+        keys = script.keys_of(site_id)
+        self._line.evalsha(script.digest, len(keys), *keys, *arguments)
         return 1, 1, "pending"
 
     def flush(self) -> None:
@@ -111,11 +112,12 @@ def fill(redis: Redis, start: int, stop: int) -> None:
 # Memory
 
 
-def memory(redis: Redis, n_items: int) -> None:
+def memory(url: str, redis: Redis, n_items: int) -> None:
     """Bytes of Redis for a pending item, beyond its text."""
     info: Any = redis.info("memory")
     before = info["used_memory"]
-    fill(redis, 0, n_items)
+    with client(url) as sender:  # whose buffers go when it goes
+        fill(sender, 0, n_items)
     info = redis.info("memory")
     spent = (info["used_memory"] - before) / n_items
     contents: Any = redis.hrandfield("{hakam:demo}:texts", 1, withvalues=True)
@@ -373,7 +375,7 @@ def main() -> int:
         with client(url) as redis:
             info: Any = redis.info("server")
             print(f"Redis {info['redis_version']}, appendfsync always")
-            memory(redis, 20_000)
+            memory(url, redis, 20_000)
             throughput(url, chosen.seconds)
             lease_grows(redis, 1_000, chosen.many)
             soak(url, chosen.soak)

@@ -6,6 +6,7 @@ others run on one. Where the environment names CI, a missing server or a skipped
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -88,6 +89,32 @@ class RedisServer:
 
     url: str
     executable: Path
+
+
+def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
+    """Set back all times that the site `demo` keeps, or those of one waiting item."""
+    client: Any = redis
+
+    for line in ("leases", "barred", "retention"):
+        for member in client.zrange(f"{{hakam:demo}}:{line}", 0, -1):
+            if only in member:
+                client.zincrby(f"{{hakam:demo}}:{line}", -ms, member)
+    members = client.zrange("{hakam:demo}:lines", 0, -1)
+    for item_id, record in client.hgetall("{hakam:demo}:items").items():
+        if only not in item_id:
+            continue
+        head, comment_id, verdict, rest = record.split("\n")
+        *before, since, due, digest_and_facets = head.split(" ", 6)
+        head = " ".join((*before, str(int(since) - ms), str(int(due) - ms), digest_and_facets))
+        more = json.loads(rest or "{}")
+        more |= {name: more[name] - ms for name in ("expires", "decided") if name in more}
+        rest = json.dumps(more) if more else ""
+        client.hset("{hakam:demo}:items", item_id, "\n".join((head, comment_id, verdict, rest)))
+        for member in members:
+            if member.endswith(item_id):
+                facet = member.removesuffix(due + item_id)
+                client.zrem("{hakam:demo}:lines", member)
+                client.zadd("{hakam:demo}:lines", {f"{facet}{int(due) - ms}{item_id}": 0})
 
 
 @pytest.fixture(scope="session")

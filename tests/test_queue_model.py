@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,14 +22,13 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import redis_servers
+from conftest import let_time_pass, redis_servers
 from service.audit import verify
 from service.errors import AlreadyDecided, Conflict, ItemNotFound, LeaseLost
 from service.policy import Verdict
 from service.private_redis import PrivateRedis
 from service.records import item_id_of
 from service.review_queue import Comment, Decision, ReviewQueue
-from service.store import site_keys
 
 LEASE_SECONDS, SKIP_SECONDS, UNDO_SECONDS = 600, 1800, 900
 MODERATORS = st.sampled_from(["amal", "basma", "carim"])
@@ -237,7 +234,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([10, LEASE_SECONDS + 1, UNDO_SECONDS + 1, SKIP_SECONDS + 1]))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
-        shift_clock(self.redis, seconds * 1000)
+        let_time_pass(self.redis, seconds * 1000)
         for item in self.items.values():
             item.due -= seconds
             item.since -= seconds
@@ -270,25 +267,6 @@ class QueueMachine(RuleBasedStateMachine):
         entries = self.queue.decisions("demo", limit=1000)
         assert [(entry.id, entry.action) for entry in entries] == self.entries
         assert verify(self.redis, "demo").n_entries == len(self.entries)
-
-
-def shift_clock(redis: Redis, ms: int) -> None:
-    """Let `ms` milliseconds have passed for all that Redis has stored."""
-    client: Any = redis
-    names = {name.rpartition(":")[2]: name for name in site_keys("demo")}
-    for line in ("pending", "leases", "barred", "retention"):
-        for member in client.zrange(names[line], 0, -1):
-            client.zincrby(names[line], -ms, member)
-    for item_id, record in client.hgetall(names["items"]).items():
-        item = json.loads(record)
-        for time in ("since", "due", "expires", "decided"):
-            if time in item:
-                item[time] -= ms
-        client.hset(names["items"], item_id, json.dumps(item))
-    for member in client.zrange(names["facets"], 0, -1):
-        facet, due, item_id = member[:-35], int(member[-35:-22]), member[-22:]
-        client.zrem(names["facets"], member)
-        client.zadd(names["facets"], {f"{facet}{due - ms}{item_id}": 0})
 
 
 @pytest.mark.parametrize("kind", sorted(redis_servers()))

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import await_condition
+from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
 from service.epoch import KEY as EPOCH
 from service.errors import (
@@ -27,7 +27,7 @@ from service.errors import (
 )
 from service.policy import Verdict
 from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue, head_start
-from service.store import TROUBLED_AFTER, site_keys
+from service.store import TROUBLED_AFTER, scripts, site_keys
 
 pytestmark = pytest.mark.every_redis
 
@@ -218,29 +218,13 @@ def test_two_filters_at_once_are_refused(queue: ReviewQueue) -> None:
         queue.lease("demo", "amal", label="insult", author_id="reader-7")
 
 
-def age(redis: Redis, item_id: str, seconds: float) -> None:
-    """Let a pending item have arrived `seconds` earlier than it did."""
-    earlier = int(seconds * 1000)
-    record = json.loads(str(redis.hget("{hakam:demo}:items", item_id)))
-    for name in ("since", "due"):
-        record[name] -= earlier
-    redis.hset("{hakam:demo}:items", item_id, json.dumps(record))
-    redis.zincrby("{hakam:demo}:pending", -earlier, item_id)
-    members: Any = redis.zrange("{hakam:demo}:facets", 0, -1)
-    for member in members:
-        if member.endswith(item_id):
-            facet, time = member[:-35], int(member[-35:-22])
-            redis.zrem("{hakam:demo}:facets", member)
-            redis.zadd("{hakam:demo}:facets", {f"{facet}{time - earlier}{item_id}": 0})
-
-
 def test_a_mild_old_comment_goes_before_the_most_severe_after_one_time_target(
     queue: ReviewQueue, redis: Redis
 ) -> None:
     old = enqueue(queue, 1, score=0.0)
     enqueue(queue, 2, score=1.0, reach=10**6)
     assert [item.comment.id for item in queue.waiting("demo")] == ["c-2", "c-1"]
-    age(redis, old, 3600)
+    let_time_pass(redis, 3_600_000, old)
     assert [item.comment.id for item in queue.waiting("demo")] == ["c-1", "c-2"]
 
 
@@ -259,7 +243,7 @@ def test_the_oldest_waiting_item_is_known_though_it_is_not_the_most_urgent(
 ) -> None:
     assert queue.stats("demo").oldest_seconds == 0
     first, second = enqueue(queue, 1, score=0.1), enqueue(queue, 2, score=0.9)
-    age(redis, first, 60)
+    let_time_pass(redis, 60_000, first)
     assert [item.id for item in queue.waiting("demo")] == [second, first]
     assert 60 <= queue.stats("demo").oldest_seconds < 120
 
@@ -807,6 +791,8 @@ def calls(redis: Redis) -> int:
 def test_every_verb_is_one_round_trip(queue: ReviewQueue, redis: Redis) -> None:
     item_id = enqueue(queue)
     lease = leased(queue)
+    for script in scripts("review_queue.lua").values():
+        redis.script_load(script.text)
     redis.config_resetstat()
     verbs: list[Any] = [
         lambda: enqueue(queue, 2),
