@@ -25,7 +25,9 @@ The rules, in the order they are applied:
 7. *Signs* (punctuation, symbols, emoji) are set apart by single spaces.
 
 Everything is array arithmetic over the code points of a whole batch: a rule costs a few passes
-over all texts at once, and rules that need a rare character look for it first.
+over all texts at once, and rules that need a rare character look for it first. A code carries its
+kind in bits above the code point, ordered so that one comparison asks for a kind. A rule notes
+where codes went or came, and the way back is made of these notes only for who asks.
 
 Sources: Unicode Standard Annex 15 (normalization forms) and chapter 9 (Arabic); the folding follows
 what Arabic search engines do (Larkey, Ballesteros and Connell 2002, "light" normalization), widened
@@ -34,10 +36,11 @@ by the look-alikes seen in evasion.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +52,7 @@ BREAK = 10
 SPACE = 32
 LINK = 0x1F517
 """LINK SYMBOL stands for a web address."""
-MENTION = ord("@")
+_SEPARATOR = "\0"
 
 # Letters a reader takes for one another. The dotless BEH (U+066E) is not among them: it is written
 # for five letters, so it stays a letter of its own. Target first, then what folds into it.
@@ -81,33 +84,40 @@ _FOLD = (
     "\u064a\u0649\u0678\u063d\u063e\u063f\u06cc\u06cd\u06ce\u06d0\u06d1\u06d2\u06d3\u0620\u0777",
 )  # the last: YEH: alef maksura, farsi yeh, e, yeh barree
 
-# In a word with Arabic letters: the Arabic letter that a foreign one is drawn for.
+# In a word with Arabic letters: foreign ones, and the Arabic letter that they are drawn for. Of
+# digits a single one, because longer ones are numbers: by its shape or by its sound in Arabizi.
 _LOOK_ALIKES = {
-    "\u0627": "li|\u0131\u03b9\u0456\u04cf",  # ALEF: strokes
-    "\u0647": "o\u03bf\u043e\u03c3",  # HEH: rings
-    "\u0644": "j",  # LAM
-    "\u0645": "m\u043c",  # MEEM: also CYRILLIC SMALL LETTER EM
-    "\u0633": "w\u0448",  # SEEN: three teeth, also CYRILLIC SMALL LETTER SHA
-}
-# A single digit, because longer ones are numbers: by its shape or by its sound in Arabizi.
-_LOOK_ALIKE_DIGITS = {
-    "0": "\u0647", "1": "\u0627", "2": "\u0621", "3": "\u0639", "5": "\u062e",
-    "6": "\u0637", "7": "\u062d", "9": "\u0648",
+    "li|\u0131\u03b9\u0456\u04cf1": "\u0627",  # ALEF: strokes
+    "o\u03bf\u043e\u03c30": "\u0647",  # HEH: rings
+    "j": "\u0644",  # LAM
+    "m\u043c": "\u0645",  # MEEM: also CYRILLIC SMALL LETTER EM
+    "w\u0448": "\u0633",  # SEEN: three teeth, also CYRILLIC SMALL LETTER SHA
+    "2": "\u0621", "3": "\u0639", "5": "\u062e", "6": "\u0637", "7": "\u062d", "9": "\u0648",
 }  # fmt: skip
 
 # Signs a writer puts between letters without ending the word. Sentence marks are not among them.
 _JOINING_SIGNS = "._*-~/\\'`^+=@$\u2022\u00b7\u2013\u2014\u2010\u2043"
 
-_DROPPED = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
+_DROPPED_CATEGORIES = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
 _TATWEEL = "\u0640"
 _SHARED_PLANES = 0x20000  # the planes that hold letters and emoji; the rest is rare ideographs
 
-# Classes of a code, each a bit.
-_BLANK, _JOINS, _SIGN, _ARABIC, _LETTER, _DIGIT = 1, 2, 4, 8, 16, 32
-_WORD = _ARABIC | _LETTER | _DIGIT
-_ALPHABETIC = _ARABIC | _LETTER
+# The kind of a code, above the 21 bits of its code point. A bit each, so that one reduction tells
+# which kinds a batch has; rising, so that `codes >= _LETTER` asks for all alphabetic ones. Blanks
+# have none. `_OPENS` marks the signs that may open a mention or a link.
+_OPENS, _SIGN, _JOINING, _PICTURED_DIGIT, _DIGIT, _LETTER, _ARABIC, _DROPPED, _EXPANDS = (
+    1 << bit for bit in range(21, 30)
+)
+_CODE_POINT = _OPENS - 1
+_WORD = _PICTURED_DIGIT  # this or more is a letter or a digit of a word
+_AT = _OPENS | _JOINING | ord("@")
+_COLON = _OPENS | _SIGN | ord(":")
+_SLASH = _JOINING | ord("/")
+_UNDERSCORE = _JOINING | ord("_")
 
 _Codes = NDArray[np.int32]
+_Positions = NDArray[np.int64]
+_Edit = Callable[[_Codes], _Codes]  # does to any array what a rule did to the codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +137,45 @@ class Normalized:
     offsets: NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Many normalized texts as one array of code points.
+
+    The way back is worked out when it is first asked for.
 
     Attributes
     ----------
     codes : ndarray of int32, shape (n_codes,)
         `BREAK`, first text, `BREAK`, second text, ..., `BREAK`. Between two breaks, words stand
         apart by single `SPACE` codes.
-    origin : ndarray of int32, shape (n_codes,)
-        Index of the original code point in the concatenation of the original texts (without
-        breaks); at a break, of the first code point of the text after it.
     breaks : ndarray of int64, shape (n_texts + 1,)
         Positions of `BREAK` in `codes`.
-    starts : ndarray of int64, shape (n_texts + 1,)
-        Where each original text starts in their concatenation; the last is its length.
     """
 
     codes: NDArray[np.int32]
-    origin: NDArray[np.int32]
     breaks: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    _laid_out: NDArray[np.int32]
+    _edits: list[_Edit]
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each original text starts in their concatenation, and its length.
+
+        Shape (n_texts + 1,).
+        """
+        breaks = np.flatnonzero(self._laid_out == ord(_SEPARATOR))
+        return breaks - np.arange(len(breaks))
+
+    @cached_property
+    def origin(self) -> NDArray[np.int32]:
+        """Index of the original code point in the concatenation of the original texts.
+
+        Shape (n_codes,). At a break, of the first code point of the text after it.
+        """
+        origin = _double(np.arange(self.starts[-1] + 1, dtype=np.int32), [], self.starts[:-1])
+        for edit in self._edits:
+            origin = edit(origin)
+        return origin
 
 
 def normalize(text: str) -> Normalized:
@@ -201,30 +228,40 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
         If a text holds a lone surrogate; the message gives its index and the position in it.
     """
     alphabet = _alphabet()
-    codes, origin, starts = _code_points(texts, alphabet)
-    codes, origin = _expand(codes, origin, alphabet)
-    codes, origin = _keep(codes != 0, codes, origin)
-    codes, origin = _fold_links_and_mentions(codes, origin, alphabet)
-    codes, origin = _shorten_sign_runs(codes, origin, alphabet)
-    codes = _fold_look_alikes(codes, alphabet)
-    codes, origin = _join_split_words(codes, origin, alphabet)
-    codes, origin = _shorten_elongation(codes, origin, alphabet)
-    codes, origin = _set_signs_apart(codes, origin, alphabet)
-    return Batch(codes, origin, np.flatnonzero(codes == BREAK), starts)
+    laid_out = _lay_out(texts)
+    edits: list[_Edit] = []
+    codes = alphabet.letters.take(laid_out)
+    kinds = int(np.bitwise_or.reduce(codes))
+    if kinds & _EXPANDS:
+        codes = _expand(codes, edits, alphabet)
+        kinds = int(np.bitwise_or.reduce(codes))
+    if kinds & _DROPPED:
+        codes = _drop(codes, edits, (codes >= _DROPPED).nonzero()[0])
+    if kinds & _OPENS:
+        codes = _fold_links_and_mentions(codes, edits)
+    codes = _shorten_sign_runs(codes, edits)
+    if kinds & _ARABIC and kinds & (_LETTER | _DIGIT | _PICTURED_DIGIT):
+        _fold_look_alikes(codes, alphabet)
+    codes = _join_split_words(codes, edits)
+    codes = _shorten_elongation(codes, edits)
+    if kinds & (_SIGN | _JOINING):
+        codes = _set_signs_apart(codes, edits)
+    codes &= _CODE_POINT
+    breaks = (codes == BREAK).nonzero()[0]
+    if len(breaks) != len(texts) + 1:
+        # A text holds the separator. It is dropped as any control is, so another does as well.
+        return normalize_batch([text.replace(_SEPARATOR, "\1") for text in texts])
+    return Batch(codes, breaks, laid_out, edits)
 
 
 @dataclass(frozen=True, slots=True)
 class _Alphabet:
     """What is known of every code point, as tables."""
 
-    letters: NDArray[np.int32]  # (0x110000,) what it becomes; 0 is dropped, negative expands
-    expansions: list[NDArray[np.int32]]  # row -1 - letters[c] is what c expands to
-    classes: NDArray[np.uint8]  # (0x20001,) class bits; the last entry is for all beyond
-    look_alikes: NDArray[np.int32]  # (0x20001,) the Arabic letter drawn alike, or the code itself
-    digit_look_alikes: NDArray[np.int32]  # (0x3A,)
-
-    def class_of(self, codes: _Codes) -> NDArray[np.uint8]:
-        return self.classes.take(codes, mode="clip")
+    letters: _Codes  # (0x110000,) what it becomes with its kind, or `_EXPANDS` with a row
+    spellings: _Codes  # all that rows expand to, end to end
+    spelling_starts: _Positions  # (n_rows + 1,) where each row's starts
+    look_alikes: _Codes  # what to add for the Arabic letter drawn alike; the last entry is 0
 
 
 @lru_cache(maxsize=1)
@@ -232,36 +269,41 @@ def _alphabet() -> _Alphabet:
     """Build the tables from the Unicode database that comes with Python, once."""
     fold = {ord(letter): row[0] for row in _FOLD for letter in row[1:]}
     letters = np.arange(0x110000, dtype=np.int32)
-    letters[0xD800:0xE000] = 0  # never met: encoding refuses them first
-    letters[0xE0000:0xE1000] = 0  # tags and variation selectors
-    expansions: list[NDArray[np.int32]] = []
-    classes = np.full(_SHARED_PLANES + 1, _SIGN, dtype=np.uint8)
+    kinds = np.full(0x110000, _SIGN, dtype=np.int32)
+    spellings: list[str] = []
     # Hangul syllables stay whole: their decomposition says nothing about Arabic.
     for code in (*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)):
         character = chr(code)
         becomes = _canonical(character, fold)
-        if len(becomes) != 1:
-            letters[code] = -1 - len(expansions) if becomes else 0
-            if becomes:
-                expansions.append(np.array([ord(c) for c in becomes], dtype=np.int32))
-        elif becomes != character:
+        if len(becomes) == 1:
             letters[code] = ord(becomes)
-        elif character.isalpha():
-            classes[code] = _ARABIC if _is_arabic(code) else _LETTER
-        elif character.isnumeric():
-            classes[code] = _DIGIT
-    classes[ord("|")] = _LETTER  # drawn for an alef
-    classes[[ord(sign) for sign in _JOINING_SIGNS]] |= _JOINS
+        else:
+            letters[code] = _EXPANDS | len(spellings) if becomes else _DROPPED
+            spellings += [becomes] * bool(becomes)
+        if becomes == character and character.isalpha():
+            kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
+        elif becomes == character and character.isnumeric():
+            kinds[code] = _DIGIT
+    letters[0xE0000:0xE1000] = _DROPPED  # tags and variation selectors
+    kinds[ord("|")] = _LETTER  # drawn for an alef
+    joining = np.zeros(0x110000, dtype=bool)
+    joining[[ord(sign) for sign in _JOINING_SIGNS]] = True
     # Emoji and other pictures join too: they hide inside words as easily as a dot.
-    classes[0x2190:0x2C00] |= _JOINS
-    classes[0x1F000:0x20000] |= _JOINS
-    classes[[SPACE, BREAK]] = _BLANK
-    look_alikes = np.arange(_SHARED_PLANES + 1, dtype=np.int32)
-    for letter, drawn in _LOOK_ALIKES.items():
-        look_alikes[[ord(c) for c in drawn]] = ord(letter)
-    digits = np.arange(ord("9") + 1, dtype=np.int32)
-    digits[[ord(c) for c in _LOOK_ALIKE_DIGITS]] = [ord(c) for c in _LOOK_ALIKE_DIGITS.values()]
-    return _Alphabet(letters, expansions, classes, look_alikes, digits)
+    joining[0x2190:0x2C00] = joining[0x1F000:0x20000] = True
+    kinds[joining & (kinds == _SIGN)] = _JOINING
+    kinds[joining & (kinds == _DIGIT)] = _PICTURED_DIGIT
+    kinds[[ord("@"), ord(":")]] |= _OPENS
+    kinds[[SPACE, BREAK]] = 0
+    look_alikes = np.zeros(0x500, dtype=np.int32)
+    for drawn, letter in _LOOK_ALIKES.items():
+        for code in map(ord, drawn):
+            look_alikes[code] = (_ARABIC | ord(letter)) - (kinds[code] | code)
+    plain = letters <= _CODE_POINT
+    letters[plain] |= kinds[letters[plain]]
+    letters[ord(_SEPARATOR)] = BREAK
+    spelled = np.array([ord(c) for c in "".join(spellings)], dtype=np.int32)
+    starts = np.cumsum([0, *map(len, spellings)])
+    return _Alphabet(letters, spelled | kinds[spelled], starts, look_alikes)
 
 
 def _canonical(character: str, fold: dict[int, str]) -> str:
@@ -274,7 +316,7 @@ def _canonical(character: str, fold: dict[int, str]) -> str:
     return "".join(
         str(unicodedata.decimal(c, c))
         for c in decomposed
-        if c != _TATWEEL and unicodedata.category(c) not in _DROPPED
+        if c != _TATWEEL and unicodedata.category(c) not in _DROPPED_CATEGORIES
     )
 
 
@@ -282,187 +324,179 @@ def _is_arabic(code: int) -> bool:
     return 0x0600 <= code < 0x0700 or 0x0750 <= code < 0x0780 or 0x0870 <= code < 0x0900
 
 
-def _code_points(
-    texts: Sequence[str], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32], NDArray[np.int64]]:
-    """Lay the texts end to end with a break around each, letters already folded."""
-    starts = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in texts], out=starts[1:])
+def _lay_out(texts: Sequence[str]) -> _Codes:
+    """Lay the code points of the texts end to end with a separator around each."""
     try:
-        # The separator only makes room for the break: it is overwritten below.
-        encoded = ("\n" + "\n".join(texts) + "\n" if texts else "\n").encode("utf-32-le")
-    except UnicodeEncodeError as error:
-        index = int(np.searchsorted(starts + np.arange(len(starts)), error.start, "right")) - 1
-        at = error.start - 1 - int(starts[index]) - index
-        raise InvalidText(f"text {index} has a lone surrogate at position {at}") from None
-    codes = alphabet.letters.take(np.frombuffer(encoded, dtype="<i4"))
-    breaks = starts + np.arange(len(starts))
-    codes[breaks] = BREAK
-    # A break counts as the first code point of the text after it.
-    before = np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(breaks, prepend=-1))
-    origin = np.arange(len(codes), dtype=np.int32) - before
-    return codes, origin, starts
+        encoded = _SEPARATOR.join(("", *texts, "")).encode("utf-32-le")
+    except UnicodeEncodeError:
+        lone = ((i, re.search("[\ud800-\udfff]", text)) for i, text in enumerate(texts))
+        where = next(f"text {i} has a lone surrogate at position {m.start()}" for i, m in lone if m)
+        raise InvalidText(where) from None
+    return np.frombuffer(encoded, dtype="<i4")
 
 
-def _keep(
-    mask: NDArray[np.bool_], codes: _Codes, origin: NDArray[np.int32]
-) -> tuple[_Codes, NDArray[np.int32]]:
-    return (codes, origin) if mask.all() else (codes[mask], origin[mask])
-
-
-def _expand(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
-    """Spell ligatures and the like out."""
-    if codes.min() >= 0:
-        return codes, origin
-    where = np.flatnonzero(codes < 0)
-    rows = [alphabet.expansions[-1 - code] for code in codes[where].tolist()]
-    lengths = np.ones(len(codes), dtype=np.int64)
-    lengths[where] = [len(row) for row in rows]
-    spelled = np.repeat(codes, lengths)
-    spelled[spelled < 0] = np.concatenate(rows)
-    return spelled, np.repeat(origin, lengths)
-
-
-def _fold_links_and_mentions(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
-    """Leave one sign of a web address and of a mention."""
-    at = np.flatnonzero(codes == MENTION)
-    link = np.flatnonzero((codes[:-2] == ord(":")) & (codes[1:-1] == ord("/")))
-    link = link[codes[link + 2] == ord("/")]
-    if not len(at) and not len(link):
-        return codes, origin
-    classes = alphabet.class_of(codes)
-    # A mention starts where a word could; an at sign between letters is a joining sign.
-    at = at[(classes[at - 1] & _WORD) == 0]
-    not_name = np.flatnonzero(((classes & _WORD) == 0) & (codes != ord("_")))
-    name_end = not_name[np.searchsorted(not_name, at, side="right")]
-    # An address runs from its scheme to the next blank or Arabic letter.
-    not_scheme = np.flatnonzero((classes & _LETTER) == 0)
-    not_address = np.flatnonzero(classes & (_BLANK | _ARABIC))
-    scheme = not_scheme[np.searchsorted(not_scheme, link) - 1] + 1
-    address_end = not_address[np.searchsorted(not_address, link)]
-    codes = codes.copy()
-    codes[scheme] = LINK
-    # Stretches may overlap, so their ends are counted instead of visiting them one by one.
-    depth = np.zeros(len(codes), dtype=np.int32)
-    np.add.at(depth, np.concatenate((at, scheme)) + 1, 1)
-    np.add.at(depth, np.concatenate((np.maximum(name_end, at + 1), address_end)), -1)
-    return _keep(np.cumsum(depth, dtype=np.int32) == 0, codes, origin)
-
-
-def _shorten_sign_runs(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
-    """Leave one of a run of blanks and two of a run of equal signs."""
-    classes = alphabet.class_of(codes)
-    blank = classes == _BLANK
-    same = codes[1:] == codes[:-1]
-    drop = np.zeros(len(codes), dtype=bool)
-    drop[1:] = blank[:-1] & (codes[1:] == SPACE)
-    drop[2:] |= same[1:] & same[:-1] & (classes[2:] & _SIGN).view(bool)
-    return _keep(~drop, codes, origin)
-
-
-def _join_split_words(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
-    """Join letters and parts of words that were set apart."""
-    classes = alphabet.class_of(codes)
-    letter = (classes & _ALPHABETIC) != 0
-    edges = np.flatnonzero(letter[1:] != letter[:-1]) + 1  # text starts and ends with a break
-    starts, ends = edges[::2], edges[1::2]
-    gap = starts[1:] - ends[:-1]
-    short = np.flatnonzero(gap <= 3)
-    if not len(short):
-        return codes, origin
-    # What stands in each short gap: only joining signs and spaces will do.
-    after, gap = ends[short], gap[short]
-    spaced = np.zeros(len(short), dtype=bool)
-    joins = np.ones(len(short), dtype=bool)
-    for i in range(3):
-        inside = gap > i
-        at = np.where(inside, after + i, after)
-        space = codes[at] == SPACE
-        joins &= ~inside | space | ((classes[at] & _JOINS) != 0)
-        spaced |= inside & space
-    # The size of a part: its letters, equal neighbours counted once as elongation will count them.
-    changes = np.cumsum(codes[1:] != codes[:-1], dtype=np.int32)
-    size = changes[ends - 2] - changes[starts - 1] + 1
-    left, right = size[short], size[short + 1]
-    single = np.zeros(len(starts) + 1, dtype=bool)  # gap k lies between parts k and k + 1
-    single[short] = joins & (left == 1) & (right == 1)
-    in_chain = single[short] & (single[short - 1] | single[short + 1])
-    join = in_chain | (joins & ~spaced & (np.minimum(left, right) <= 2))
-    after, gap, right_start = after[join], gap[join], starts[short[join] + 1]
-    # A word of two scripts would have look-alikes after their rule was applied, so none is made.
-    ends_of_words = np.flatnonzero((classes & _WORD) == 0)
-    arabic = np.cumsum(classes == _ARABIC, dtype=np.int32)
-
-    def has_arabic(at: NDArray[np.int64]) -> NDArray[np.bool_]:
-        word = np.searchsorted(ends_of_words, at)
-        return arabic[ends_of_words[word]] > arabic[ends_of_words[word - 1]]
-
-    alike = has_arabic(after - 1) == has_arabic(right_start)
-    keep = np.ones(len(codes), dtype=bool)
-    for i in range(3):
-        keep[(after + i)[alike & (gap > i)]] = False
-    return _keep(keep, codes, origin)
-
-
-def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> _Codes:
-    """Turn foreign letters and digits inside Arabic words into what they are drawn for."""
-    classes = alphabet.class_of(codes)
-    arabic = classes == _ARABIC
-    other = (classes & (_LETTER | _DIGIT)) != 0
-    meets = np.flatnonzero((arabic[1:] & other[:-1]) | (arabic[:-1] & other[1:]))
-    if not len(meets):
+def _drop(codes: _Codes, edits: list[_Edit], *positions: _Positions) -> _Codes:
+    if not any(map(len, positions)):
         return codes
-    # The words that hold both, from the blank or sign before to the one behind.
-    ends = np.flatnonzero((classes & _WORD) == 0)
-    word = np.unique(np.searchsorted(ends, meets + 1))
-    first, length = ends[word - 1] + 1, ends[word] - ends[word - 1] - 1
-    mixed = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())
-    mixed = mixed[other[mixed]]
-    codes = codes.copy()
-    codes[mixed] = alphabet.look_alikes.take(codes[mixed], mode="clip")
-    classes = alphabet.class_of(codes)
-    digits = mixed[classes[mixed] == _DIGIT]
-    before, after = classes[digits - 1], classes[digits + 1]
-    single = (before != _DIGIT) & (after != _DIGIT) & ((before == _ARABIC) | (after == _ARABIC))
-    digits = digits[single & (codes[digits] <= ord("9"))]
-    codes[digits] = alphabet.digit_look_alikes[codes[digits]]
+    kept = np.ones(len(codes), dtype=bool)
+    for at in positions:
+        kept[at] = False
+    edits.append(lambda origin: origin[kept])
+    return codes[kept]
+
+
+def _double(codes: _Codes, edits: list[_Edit], at: _Positions) -> _Codes:
+    """Set a copy of a code before it; a position that is named twice gets two."""
+    edits.append(lambda origin: _double(origin, [], at))
+    old = np.ones(len(codes) + len(at), dtype=bool)
+    new = at + np.arange(len(at))
+    old[new] = False
+    wider = np.empty(len(old), dtype=np.int32)
+    wider[old] = codes
+    wider[new] = codes[at]
+    return wider
+
+
+def _stretches(first: _Positions, end: _Positions) -> _Positions:
+    """Give all positions of stretches, whose ends are exclusive."""
+    lengths = end - first
+    at: _Positions = (first - lengths.cumsum() + lengths).repeat(lengths)
+    at += np.arange(len(at))
+    return at
+
+
+def _expand(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) -> _Codes:
+    """Spell ligatures and the like out."""
+    at = (codes >= _EXPANDS).nonzero()[0]
+    rows = codes[at] - _EXPANDS
+    first, end = alphabet.spelling_starts[rows], alphabet.spelling_starts[rows + 1]
+    codes = _double(codes, edits, at.repeat(end - first - 1))
+    codes[codes >= _EXPANDS] = alphabet.spellings[_stretches(first, end)]
     return codes
 
 
-def _shorten_elongation(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
-    """Leave one of three or more equal Arabic letters, two of other letters."""
+def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
+    """Leave one sign of a web address and of a mention."""
+    # A mention starts where a word could; an at sign between letters is a joining sign.
+    at = (codes == _AT).nonzero()[0]
+    at = at[codes[at - 1] < _WORD]
+    link = (codes == _COLON).nonzero()[0]
+    link = link[codes[link + 1] == _SLASH]
+    link = link[codes[link + 2] == _SLASH]
+    if not len(at) and not len(link):
+        return codes
+    not_name = ((codes < _WORD) & (codes != _UNDERSCORE)).nonzero()[0]
+    name_end = not_name[not_name.searchsorted(at + 1)]
+    # An address runs from its scheme to the next blank or Arabic letter.
+    not_scheme = ((codes < _LETTER) | (codes >= _ARABIC)).nonzero()[0]
+    not_address = ((codes <= SPACE) | (codes >= _ARABIC)).nonzero()[0]
+    scheme = not_scheme[not_scheme.searchsorted(link) - 1] + 1
+    address_end = not_address[not_address.searchsorted(link)]
+    codes[scheme] = _JOINING | LINK
+    # Stretches may overlap: each starts where all before it have ended.
+    first = np.concatenate((at, scheme)) + 1
+    order = first.argsort()
+    first, end = first[order], np.concatenate((name_end, address_end))[order]
+    end = np.maximum.accumulate(end)
+    first[1:] = np.maximum(first[1:], end[:-1])
+    return _drop(codes, edits, _stretches(first, end))
+
+
+def _third_of_a_run(codes: _Codes) -> _Positions:
+    """Find codes that are the third or later of equal ones."""
     same = codes[1:] == codes[:-1]
-    third = np.flatnonzero(same[1:] & same[:-1]) + 2  # third or later of a run
-    if not len(third):
-        return codes, origin
-    classes = alphabet.class_of(codes[third])
-    keep = np.ones(len(codes), dtype=bool)
-    keep[third[(classes & _ALPHABETIC) != 0]] = False
-    keep[third[classes == _ARABIC] - 1] = False
-    return codes[keep], origin[keep]
+    third: _Positions = (same[1:] & same[:-1]).nonzero()[0] + 2
+    return third
 
 
-def _set_signs_apart(
-    codes: _Codes, origin: NDArray[np.int32], alphabet: _Alphabet
-) -> tuple[_Codes, NDArray[np.int32]]:
+def _shorten_sign_runs(codes: _Codes, edits: list[_Edit]) -> _Codes:
+    """Leave one of a run of blanks and two of a run of equal signs."""
+    after_blank = ((codes[1:] == SPACE) & (codes[:-1] <= SPACE)).nonzero()[0] + 1
+    third = _third_of_a_run(codes)
+    if len(third):
+        third = third[(codes[third] > SPACE) & (codes[third] < _WORD)]
+    return _drop(codes, edits, after_blank, third)
+
+
+def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> None:
+    """Turn foreign letters and digits inside Arabic words into what they are drawn for."""
+    arabic, word = codes >= _ARABIC, codes >= _WORD
+    meets = ((arabic[1:] != arabic[:-1]) & word[1:] & word[:-1]).nonzero()[0]
+    if not len(meets):
+        return
+    # The words that hold both, from the blank or sign before to the one behind.
+    ends = (~word).nonzero()[0]
+    behind = np.unique(ends.searchsorted(meets + 1))
+    mixed = _stretches(ends[behind - 1] + 1, ends[behind])
+    letters = mixed[(codes[mixed] & _LETTER) != 0]
+    codes[letters] += alphabet.look_alikes.take(codes[letters] & _CODE_POINT, mode="clip")
+    digits = mixed[(codes[mixed] & _DIGIT) != 0]
+    beside = codes[digits - 1] | codes[digits + 1]
+    digits = digits[(beside & (_DIGIT | _ARABIC)) == _ARABIC]
+    codes[digits] += alphabet.look_alikes.take(codes[digits] & _CODE_POINT, mode="clip")
+
+
+def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
+    """Join letters and parts of words that were set apart."""
+    # Equal neighbouring letters count once, as elongation will count them.
+    once = np.ones(len(codes), dtype=bool)
+    np.logical_or(codes[1:] != codes[:-1], codes[1:] < _LETTER, out=once[1:])
+    parts = codes[once]
+    letter = parts >= _LETTER
+    joins = (parts >= _JOINING) & (parts < _DIGIT)
+    start = letter[1:-1] > letter[:-2]
+    single = (start > letter[2:]).nonzero()[0] + 1
+    right = (start & joins[:-2]).nonzero()[0] + 1
+    if len(single) < 3 and not len(right):
+        return codes
+    # Parts with up to three joining signs between them, one part of at most two letters.
+    # Before the first break stands the last one: index -1 does no harm.
+    two = ~letter[right - 2]
+    left = right - 2 - two - (two & ~letter[right - 3])
+    short = ~(letter[left - 1] & letter[left - 2] & letter[right + 1])
+    short |= ~letter.take(right + 2, mode="clip")
+    short &= letter[left] & joins[left + 1] & joins[(left + right) >> 1]
+    # Single letters in a row of three or more, with up to three signs or spaces between two.
+    gap = joins | (parts == SPACE)
+    before, after = single[:-1], single[1:]
+    near = after - before <= 4
+    near &= gap[before + 1] & gap[(before + after) >> 1] & gap[after - 1]
+    chained = np.zeros(len(near) + 1, dtype=bool)
+    chained[1:-1] = near[1:] & near[:-1]
+    chained = chained[1:] | chained[:-1]
+    left = np.concatenate((left[short], before[chained]))
+    right = np.concatenate((right[short], after[chained]))
+    if not len(left):
+        return codes
+    # A word of two scripts would have look-alikes after their rule was applied, so none is made.
+    ends = (parts < _WORD).nonzero()[0]
+    arabic = (parts >= _ARABIC).nonzero()[0]
+
+    def has_arabic(at: _Positions) -> NDArray[np.bool_]:
+        behind = ends.searchsorted(at)
+        return arabic.searchsorted(ends[behind]) > arabic.searchsorted(ends[behind - 1])
+
+    alike = has_arabic(left) == has_arabic(right)
+    left, right = left[alike], right[alike]
+    at = once.nonzero()[0]
+    # The first, the middle and the last sign are all there are.
+    return _drop(codes, edits, at[left + 1], at[(left + right) >> 1], at[right - 1])
+
+
+def _shorten_elongation(codes: _Codes, edits: list[_Edit]) -> _Codes:
+    """Leave one of three or more equal Arabic letters, two of other letters."""
+    third = _third_of_a_run(codes)
+    if len(third):
+        third = third[codes[third] >= _LETTER]
+    return _drop(codes, edits, third, third[codes[third] >= _ARABIC] - 1)
+
+
+def _set_signs_apart(codes: _Codes, edits: list[_Edit]) -> _Codes:
     """Put a space between a sign and whatever touches it."""
-    classes = alphabet.class_of(codes)
-    sign, blank = (classes & _SIGN) != 0, classes == _BLANK
-    apart = (sign[1:] | sign[:-1]) & ~(blank[1:] | blank[:-1])
-    if not apart.any():
-        return codes, origin
-    apart = np.append(False, apart)
-    place = np.arange(len(codes)) + np.cumsum(apart)
-    spaced = np.full(int(place[-1]) + 1, SPACE, dtype=np.int32)
-    spaced[place] = codes
-    return spaced, np.repeat(origin, apart + 1)
+    blank, word = codes <= SPACE, codes >= _WORD
+    together = blank[1:] | blank[:-1] | (word[1:] & word[:-1])
+    at = (~together).nonzero()[0] + 1
+    if len(at):
+        codes = _double(codes, edits, at)
+        codes[at + np.arange(len(at))] = SPACE
+    return codes

@@ -17,7 +17,7 @@ DONKEY = "\u062d\u0645\u0627\u0631"  # himar, "donkey"
 PIECES = [
     *"\u0643\u0644\u0628\u0627\u0646\u0647\u0648\u064a aloiLO0137xyz",
     *" \n\t._*-~/|:@'!\u061f\u060c#",
-    "\u0640", "\u064e", "\u200b", "\u202e", "\ufefb", "\ufdfa", "\U0001f600", "\u0301",
+    "\0", "\u0640", "\u064e", "\u200b", "\u202e", "\ufefb", "\ufdfa", "\U0001f600", "\u0301",
     "http://", "www.", "...", " \u0643 \u0644 \u0628 ",
 ]  # fmt: skip
 hostile = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
@@ -98,6 +98,17 @@ def test_a_text_reads_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
     codes = normalize_batch(texts).codes.astype("<u4").tobytes().decode("utf-32-le")
     lines = codes[1:].split(chr(BREAK))[: len(texts)]
     assert [line.rstrip(" ") for line in lines] == [normalize(text).text for text in texts]
+
+
+@given(st.lists(hostile, max_size=5))
+def test_the_way_back_is_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
+    batch = normalize_batch(texts)
+    assert np.diff(batch.starts).tolist() == [len(text) for text in texts]
+    assert batch.origin[batch.breaks].tolist() == batch.starts.tolist()
+    for text, at, start in zip(texts, batch.breaks, batch.starts, strict=False):
+        alone = normalize(text)
+        offsets = batch.origin[at + 1 : at + 1 + len(alone.text)] - start
+        assert offsets.tolist() == alone.offsets.tolist()
 
 
 def test_a_lone_surrogate_is_named_with_its_place() -> None:
