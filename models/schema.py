@@ -56,9 +56,11 @@ class LabeledComment:
         What the reader saw beside the text.
     split : str
         ``train``, ``dev`` or ``test`` where the source fixes it.
-    dialect, site, reason, decided_at, license : str
-        Dialect of the text, site the comment came from, reason code and time (ISO 8601) of the
-        decision, licence of the text.
+    dialect, site, license : str
+        Dialect of the text, site the comment came from, licence of the text.
+    author_id, action, reason, moderator, decided_at : str
+        Of a decision: whose comment it was, ``approve`` or ``reject``, reason code, who decided,
+        when (ISO 8601). Training reads none of them; with them a lost queue is rebuilt.
 
     Raises
     ------
@@ -79,6 +81,9 @@ class LabeledComment:
     reason: str = ""
     decided_at: str = ""
     license: str = ""
+    author_id: str = ""
+    action: str = ""
+    moderator: str = ""
 
     def __post_init__(self) -> None:
         for name in _STRING_FIELDS:

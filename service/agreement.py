@@ -86,10 +86,13 @@ def agreement(entries: Iterable[Decision]) -> list[Agreement]:
 
 
 def calibration(entries: Iterable[Decision]) -> list[Agreement]:
-    """Compare each moderator's answers on calibration items with the known ones."""
+    """Compare each moderator's answers on calibration items with the known ones.
+
+    What was taken back does not count.
+    """
     answers: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for entry in entries:
-        if entry.kind == "calibration":
+        if entry.kind == "calibration" and entry.stands:
             answers[entry.moderator].append((entry.action == "reject", entry.expected == "reject"))
     return [
         _agreement("action", (moderator, "(known)"), pairs)

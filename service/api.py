@@ -11,7 +11,7 @@ import functools
 import io
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
@@ -268,13 +268,13 @@ def decisions(site: Site, query: DecisionsQuery) -> Response:
 
     The header `Hakam-Cursor` holds the position after the last decision read: the `after` of the
     next request. While there are more, `Link` names that request (rel="next"). Decisions that
-    training can learn nothing from, because the text was erased, take a position but no line.
+    training can learn nothing from, because the text was erased, take a position but no line. Who
+    decided is not said.
     """
     found = services().queue.decisions(site.id, query.after, query.limit)
     lines = io.StringIO()
-    write_comments(
-        (line for decision in found if (line := decision.to_labeled_comment(site.id))), lines
-    )
+    learned = (decision.to_labeled_comment(site.id) for decision in found)
+    write_comments((replace(line, moderator="") for line in learned if line), lines)
     answer = Response(lines.getvalue(), content_type=NDJSON)
     cursor = found[-1].id if found else query.after
     answer.headers["Hakam-Cursor"] = cursor

@@ -22,7 +22,7 @@ from redis import Redis
 
 from models.errors import ModerationError
 from models.registry import Registry
-from models.schema import LABELS, LabeledComment, write_comments
+from models.schema import LABELS, LabeledComment, read_comments, write_comments
 from service import bookkeeping, launch, private_redis
 from service.accounts import ROLES, Accounts
 from service.config import Settings
@@ -260,6 +260,9 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--second-opinion-share", type=float, help="Share of items that two people judge."
         ),
+        click.option(
+            "--calibration-share", type=float, help="Share of comments with a known answer."
+        ),
         click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),
         click.option("--webhook-url", help="Where decisions are sent."),
         click.option("--audit-share", type=float, help="Share of clean comments people see too."),
@@ -417,6 +420,31 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
         review_queue = ReviewQueue(redis)
         n_comments = write_comments(learned(), str(output))
     click.echo(f"{n_comments} labelled comments; the next export: --after {cursor}", err=True)
+
+
+@hakam.group()
+def calibration() -> None:
+    """Keep comments with known answers, by which moderators are compared."""
+
+
+@calibration.command("add")
+@click.argument("site_id", metavar="SITE")
+@click.argument("known", metavar="COMMENTS", type=click.Path(path_type=Path, allow_dash=True))
+def add_calibration(site_id: str, known: Path) -> None:
+    """Add labelled comments, to be mixed into the work of the site's moderators.
+
+    How often is the site's wish: `hakam sites set ID --calibration-share 0.02`.
+    """
+    from service.metrics import Metrics
+    from service.moderation import Moderation
+    from service.tallies import Tallies
+
+    artifact = Registry(_settings().artifacts).load()
+    with _redis() as redis:
+        site = Sites(redis).get(site_id)
+        moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
+        n_added = sum(moderation.calibrate(site, comment) for comment in read_comments(known))
+    click.echo(f"{n_added} calibration items added")
 
 
 # Moving in from another service

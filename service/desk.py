@@ -70,7 +70,7 @@ def work(site_id: str) -> Response | str:
             give_back_all()
             value = request.args[name]
             session["only"] = {name: value} if value in known else {}
-    lease = _held(site.id) or _next(site.id)
+    lease = _held(site.id) or _next(site)
     if lease is None:
         _forget(site.id)
         return render_template(
@@ -186,15 +186,16 @@ def _held(site_id: str) -> Lease | None:
         return None
 
 
-def _next(site_id: str) -> Lease | None:
+def _next(site: Site) -> Lease | None:
     """Take the most urgent comment that this person's cap on severe ones lets through."""
     cap = me().preferences.severe_per_hour
     lately = [at for at in session.get("severe", []) if at > time.time() - HOUR]
     for _attempt in range(MAX_PASSED_ON):
         lease = services().queue.lease(
-            site_id,
+            site.id,
             me().name,
             senior=me().at_least("senior"),
+            calibration_share=site.calibration_share,
             **session.get("only", {}),
         )
         if lease is None or not _severe(lease.item):
@@ -202,7 +203,7 @@ def _next(site_id: str) -> Lease | None:
         if not cap or len(lately) < cap:
             session["severe"] = [*lately, int(time.time())][-cap:] if cap else []
             return lease
-        services().queue.skip(site_id, lease.item.id, lease.token)
+        services().queue.skip(site.id, lease.item.id, lease.token)
     return None
 
 

@@ -132,7 +132,9 @@ def agreement(decisions: Iterable[Decision]) -> Figure:
     verdicts: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for d in decisions:
         if d.kind in ("decision", "opinion", "calibration") and d.source == "moderator":
-            verdicts[d.item_id, d.version].setdefault(d.moderator, d.action)
+            # Everybody gets a calibration item as one of their own.
+            judged_by_all = d.comment_id if d.kind == "calibration" else d.item_id
+            verdicts[judged_by_all, d.version].setdefault(d.moderator, d.action)
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for by_person in verdicts.values():
         for one, other in itertools.combinations(sorted(by_person), 2):
@@ -146,6 +148,25 @@ def agreement(decisions: Iterable[Decision]) -> Figure:
         [
             Series("kappa", [kappa(votes) for votes in known.values()]),
             Series("n", [float(len(votes)) for votes in known.values()]),
+        ],
+    )
+
+
+def calibration(decisions: Iterable[Decision]) -> Figure:
+    """Give the share of the calibration items that each person answered as known, and how many."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for d in decisions:
+        if d.kind == "calibration" and d.stands:
+            right[d.moderator].append(d.action == d.expected)
+    people = sorted(right)
+    return Figure(
+        "calibration",
+        "people",
+        "share",
+        people,
+        [
+            Series("right", [statistics.fmean(right[person]) for person in people]),
+            Series("n", [float(len(right[person])) for person in people]),
         ],
     )
 

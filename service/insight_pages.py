@@ -81,6 +81,7 @@ def _figures(site: Site) -> list[Figure]:
         insight.time_to_decision(decisions, until=now, target_seconds=site.time_target_seconds),
         insight.precision_by_label(decisions),
         insight.agreement(decisions),
+        insight.calibration(decisions),
         insight.decided_by_machine(tallies),
         *(insight.drift(tallies, label) for label in seen),
     ]

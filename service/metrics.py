@@ -101,4 +101,5 @@ class _Queues(Collector):
             total = sum(getattr(count, state) for count in counts)
             yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
         oldest = max((count.oldest_seconds for count in counts), default=0.0)
-        yield GaugeMetricFamily("hakam_queue_oldest_seconds", "Longest wait.", value=oldest)
+        told = "Longest wait among the fifty most urgent items of each queue."
+        yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING
 from models.dialect import dialect_of
 from models.language import Language, identify
 from models.registry import Artifact
+from models.schema import LabeledComment
 from service.errors import ItemNotFound, StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
+from service.records import known_action
 from service.review_queue import Comment, Enqueued, ReviewQueue
 from service.word_lists import word_list
 
@@ -190,6 +192,36 @@ class Moderation:
         )
         return judgement, enqueued
 
+    def calibrate(self, site: Site, known: LabeledComment) -> bool:
+        """Let a labelled comment be mixed into the work of a site's moderators.
+
+        Whether it is to be approved or rejected follows from its labels (`known_action`). It is
+        judged as if it had just come, so that it looks like any other comment.
+
+        Returns
+        -------
+        bool
+            False where it was there already.
+
+        Raises
+        ------
+        InvalidRequest
+            The comment has no label.
+        StoreUnavailable
+        """
+        comment = Comment(
+            id=known.id,
+            text=known.text,
+            author_id=known.author_id or f"known-{known.id}",
+            author_name=known.author_name,
+            article_title=known.article_title,
+        )
+        (judgement,) = self.judge(site, [comment])
+        reason = "audit" if judgement.verdict.action == "approve" else judgement.verdict.reason
+        shown = replace(judgement.verdict, action="review", reason=reason)
+        judgement = replace(judgement, verdict=shown)
+        return self._enqueue(site, comment, judgement, known_action(known)).created
+
     def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Score texts: for each the probability, in [0, 1], of each label the artefact knows."""
         if not texts:
@@ -220,7 +252,9 @@ class Moderation:
             evidence=[asdict(span) for span in judgement.evidence],
         )
 
-    def _enqueue(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
+    def _enqueue(
+        self, site: Site, comment: Comment, judgement: Judgement, known_action: str = ""
+    ) -> Enqueued:
         return self._queue.enqueue(
             site.id,
             _with_dialect(comment),
@@ -231,6 +265,7 @@ class Moderation:
             label_weights=site.label_weights,
             time_target_seconds=site.time_target_seconds,
             second_opinion_share=site.second_opinion_share,
+            known_action=known_action,
         )
 
     def _evidence(

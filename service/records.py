@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from models.schema import LABELS, LabeledComment
+from service.errors import InvalidRequest
 from service.policy import Verdict
 from service.store import TROUBLED_AFTER
 
@@ -238,7 +239,27 @@ class Decision:
             site=site_id,
             reason=self.reason,
             decided_at=datetime.fromtimestamp(self.decided_at, UTC).isoformat("T", "milliseconds"),
+            author_id=self.comment.author_id,
+            action=self.action,
+            moderator=self.moderator,
         )
+
+
+def known_action(known: LabeledComment) -> str:
+    """Return what was, or ought to be, decided about a labelled comment.
+
+    Where the comment does not say, it is rejected for any label and approved for none.
+
+    Raises
+    ------
+    InvalidRequest
+        No label was observed.
+    """
+    if known.action in ("approve", "reject"):
+        return known.action
+    if not known.labels:
+        raise InvalidRequest.of("labels", "expected a label, or an action")
+    return "reject" if any(share >= 0.5 for share in known.labels.values()) else "approve"
 
 
 @dataclass(frozen=True, slots=True)

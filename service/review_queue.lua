@@ -176,6 +176,16 @@ local function give_opinion(id, item, at, moderator, request, action, facts, wor
   return body
 end
 
+-- A calibration item for this moderator alone, in the place of the item that would have come: a
+-- copy, because everybody is to answer it, each once.
+local function mix_in(model, moderator, id, replaced)
+  local item = load(model)
+  redis.call('HSET', TEXTS, id .. ':1', text_of(model, item))
+  bar(model, moderator, '+inf')
+  item.mixed_in, item.version, item.since, item.due = true, 1, replaced.since, replaced.due
+  return item
+end
+
 local verbs = {}
 
 -- Comments come in
@@ -270,7 +280,7 @@ end
 
 -- One moderator, one item
 
-function verbs.lease(moderator, lease_ms, facet, senior)
+function verbs.lease(moderator, lease_ms, facet, senior, copy) -- with an id for a copy: mix in
   local at = now()
   return_expired(at)
   redis.call('ZREMRANGEBYSCORE', BARRED, '-inf', at)
@@ -278,7 +288,12 @@ function verbs.lease(moderator, lease_ms, facet, senior)
     or first_for(moderator, facet, at)
   if not id then return { 'none' } end
   local item = load(id)
-  take_out(id, item)
+  local model = copy ~= '' and first_for(moderator, 'c', at)
+  if model then
+    id, item = copy, mix_in(model, moderator, copy, item)
+  else
+    take_out(id, item)
+  end
   item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
   item.token, item.void = item.token + 1, nil
   local record = save(id, item)

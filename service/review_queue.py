@@ -14,8 +14,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         token (JSON)
                         (the only key that holds what people wrote: retention and erasure empty it)
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
-                        article, author and dialect, of the seniors and the troubled items. The
-                        lines of all labels together are the whole line.
+                        article, author and dialect, of the seniors, of the troubled items and the
+                        calibration items. The lines of all labels together are the whole line.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (JSON, facts only) and digest: SHA-1 of the digest before and the body
@@ -52,7 +52,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import random
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -89,6 +91,7 @@ from service.records import (
     facts_json,
     facts_of,
     item_id_of,
+    known_action,
     read_author,
     read_decision,
     read_item,
@@ -194,8 +197,8 @@ class ReviewQueue:
             Share of the items that need two blind opinions, [0, 1]; which ones is drawn from the
             comment's id.
         known_action : {"approve", "reject", ""}
-            Makes it a calibration item: nobody sees that, the site is not told, and the stream
-            shows the answer given beside this one.
+            Makes it a calibration item, which waits in no line and is mixed in by `lease`: nobody
+            sees that, the site is not told, and the stream shows the answer given beside this one.
         store_text : bool
             False keeps every word of the comment off Redis' disk: the moderator sees ids, scores
             and the address of the article.
@@ -307,6 +310,7 @@ class ReviewQueue:
         author_id: str | None = None,
         dialect: str | None = None,
         senior: bool = False,
+        calibration_share: float = 0.0,
     ) -> Lease | None:
         """Give `moderator` the most urgent item, or None when nothing waits.
 
@@ -316,6 +320,9 @@ class ReviewQueue:
             Only items of this label (of the verdict), article, author or dialect; one of them.
         senior : bool
             Whether to offer, and first, what only seniors may decide.
+        calibration_share : float
+            How often the moderator gets a calibration item instead, [0, 1]: each only once, looking
+            as if it had come when the item did that it replaces, and never among a filter's.
 
         Raises
         ------
@@ -325,8 +332,10 @@ class ReviewQueue:
         if not moderator:
             raise InvalidRequest.of("moderator", "expected a name")
         line = _line(label=label, article_id=article_id, author_id=author_id, dialect=dialect)
+        mixing = not line and random.random() < calibration_share  # noqa: S311 - hides no secret
+        copy = secrets.token_urlsafe(9) if mixing else ""
         outcome, *found = self._verbs(
-            site_id, "lease", moderator, self._lease_ms, line, int(senior)
+            site_id, "lease", moderator, self._lease_ms, line, int(senior), copy
         )
         return None if outcome == "none" else read_lease(site_id, *found)
 
@@ -561,8 +570,9 @@ class ReviewQueue:
         """Take decisions over from an export, after Redis has lost them; return how many were new.
 
         A comment that the site sends again afterwards, or has sent again before, is then known as
-        decided. Doing it twice changes nothing. Authors' counts and who decided are not in an
-        export; where only the display name was judged, its text is not, so that the comment is put
+        decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
+        neither rejections for a reason that is no label, nor what the policy decided, nor erased
+        texts; where only the display name was judged, it lacks the text, so that the comment is put
         before people again.
 
         Parameters
@@ -580,10 +590,11 @@ class ReviewQueue:
     def _restore(self, site_id: str, known: LabeledComment) -> int:
         labels = tuple(label for label, share in known.labels.items() if share >= 0.5)
         decided_at = datetime.fromisoformat(known.decided_at)
-        draft = Decision("reject" if labels else "approve", labels, known.reason)
+        draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
         comment = Comment(
             id=known.id,
             text=known.text,
+            author_id=known.author_id,
             author_name=known.author_name,
             article_title=known.article_title,
             dialect=known.dialect,

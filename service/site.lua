@@ -51,6 +51,7 @@ end
 
 local function entries(id, item) -- of a waiting item in the lines
   local place = string.format('%013d', item.due) .. id
+  if item.calibration then return { 'c' .. place } end -- in no line, only ever mixed in
   if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
   local found = {}
   for facet in item.facets:gmatch('%S+') do found[#found + 1] = facet .. place end
@@ -60,8 +61,11 @@ end
 
 local function line_up(id, item) -- into the line, at the place its due time gives it
   if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
-  item.state, item.owner, item.expires = 'pending', nil, nil
+  item.state, item.owner, item.expires = item.mixed_in and 'withdrawn' or 'pending', nil, nil
   save(id, item)
+  if item.mixed_in then -- a calibration item that its moderator left: it is offered once
+    return redis.call('ZADD', RETENTION, now(), 'item:' .. id .. ':' .. item.version)
+  end
   local scored = {}
   for place, entry in ipairs(entries(id, item)) do
     scored[2 * place - 1], scored[2 * place] = 0, entry

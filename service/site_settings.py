@@ -123,6 +123,7 @@ def _read(site: Site) -> Site:
         reject=_thresholds("reject"),
         audit_share=_number("audit_share", site.audit_share * 100) / 100,
         second_opinion_share=_number("second_opinion_share", site.second_opinion_share * 100) / 100,
+        calibration_share=_number("calibration_share", site.calibration_share * 100) / 100,
         time_target_seconds=round(60 * _number("target_minutes", site.time_target_seconds / 60)),
         retention_days=round(_number("retention_days", site.retention_days)),
         block_words=_lines("block_words"),

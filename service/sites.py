@@ -77,6 +77,8 @@ class Site:
         review; 0 for never.
     second_opinion_share : float
         Share of the queued comments that two people judge without knowing of each other, [0, 1].
+    calibration_share : float
+        Share of what moderators of the console get that are calibration items, [0, 1].
     retention_days : int
         How long decided items are kept.
     time_target_seconds : int
@@ -107,6 +109,7 @@ class Site:
     review_first_comments: int = 0
     review_after_rejections: int = 0
     second_opinion_share: float = 0.0
+    calibration_share: float = 0.0
     retention_days: int = 90
     time_target_seconds: int = 3600
     label_weights: Mapping[str, float] = field(default_factory=dict)
@@ -125,7 +128,7 @@ class Site:
                 _require(label in LABELS, f"{name}.{label}", f"expected one of {', '.join(LABELS)}")
                 highest = 100.0 if name == "label_weights" else 1.0
                 _require(0 <= number <= highest, f"{name}.{label}", f"expected 0 to {highest:g}")
-        for name in ("audit_share", "second_opinion_share"):
+        for name in ("audit_share", "second_opinion_share", "calibration_share"):
             _require(0 <= getattr(self, name) <= 1, name, "expected 0 to 1")
         for name in ("block_words", "allow_words"):
             words = getattr(self, name)

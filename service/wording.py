@@ -242,6 +242,10 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
         _("Agreement between moderators"),
         _("Cohen's kappa on comments that two people judged: 1 is full agreement, 0 is chance."),
     ),
+    "calibration": (
+        _("Agreement with known answers"),
+        _("Of the comments mixed in whose answer is known, the share that each person decided so."),
+    ),
     "decided_by_machine": (
         _("Decided by the machine"),
         _("The share of all comments that nobody had to look at."),
@@ -259,6 +263,7 @@ _SERIES: Mapping[str, LazyString] = {
     "p90": _("the slowest tenth"),
     "rejected": _("share rejected"),
     "kappa": _("kappa"),
+    "right": _("share as known"),
     "machine": _("share without a person"),
     "this_week": _("this week"),
     "last_week": _("the week before"),

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from conftest import RedisServer
+from models.schema import LabeledComment, write_comments
 from service.accounts import Accounts
 from service.cli import hakam
 from service.policy import Verdict
@@ -70,6 +71,50 @@ def test_a_wrong_wish_is_one_sentence(
     assert result.exit_code == 2
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+def test_comments_with_known_answers_are_mixed_into_the_work(
+    command: Command, redis: Redis, artifacts: Path, tmp_path: Path
+) -> None:
+    command("sites", "add", "north", "--calibration-share", "0.5")
+    known, decided = tmp_path / "known.jsonl", tmp_path / "decided.jsonl"
+    write_comments(
+        [
+            LabeledComment("k-1", "أنت غبي", {"insult": 1.0}, "newsroom"),  # "you are stupid"
+            LabeledComment("k-2", "مقال جميل", {"toxicity": 0.0}, "newsroom"),  # "a fine article"
+            LabeledComment("k-3", "خارج", {}, "moderator", action="reject"),  # "off"
+        ],
+        known,
+    )
+    words = ("calibration", "add", "north", str(known))
+    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "3 calibration items added\n"
+    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "0 calibration items added\n"
+    queue = ReviewQueue(redis)
+    verdict = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+    queue.enqueue("north", Comment(id="c-1", text="تعليق"), verdict, scores={})  # "a comment"
+    answers = {}
+    for number in range(3):
+        lease = queue.lease("north", "amal", calibration_share=1.0)
+        assert lease is not None
+        assert lease.item.verdict.action == "review"
+        assert lease.item.scores
+        draft = Decision("approve", moderator="amal", request_id=str(number))
+        made = queue.decide("north", lease.item.id, lease.token, draft)
+        answers[made.comment_id] = made.expected
+    assert answers == {"k-1": "reject", "k-2": "approve", "k-3": "reject"}
+    command("decisions", "export", "north", "--output", str(decided))
+    assert decided.read_text() == ""
+
+
+def test_a_comment_without_an_answer_is_no_calibration_item(
+    command: Command, artifacts: Path, tmp_path: Path
+) -> None:
+    command("sites", "add", "north")
+    unknown = tmp_path / "unknown.jsonl"
+    write_comments([LabeledComment("k-1", "تعليق", {}, "newsroom")], unknown)  # "a comment"
+    result = command("calibration", "add", "north", str(unknown), HAKAM_ARTIFACTS=str(artifacts))
+    assert result.exit_code == 2
+    assert "expected a label" in result.output
 
 
 def test_a_rotated_key_replaces_the_old_one(command: Command, redis: Redis) -> None:

@@ -24,6 +24,7 @@ from redis.retry import Retry
 from werkzeug.test import TestResponse
 
 from models.registry import Artifact
+from models.schema import LabeledComment
 from service import console
 from service.accounts import Accounts, Preferences
 from service.app import Services, create_app
@@ -31,6 +32,7 @@ from service.config import Settings
 from service.marking import marked
 from service.policy import Verdict
 from service.review_queue import Comment, ReviewQueue
+from service.sites import Site
 from service.wording import LANGUAGES
 
 PASSWORD = "correct horse battery"
@@ -528,6 +530,44 @@ def test_somebody_may_work_on_one_dialect_only(desk: Desk, flag: Callable[..., s
     assert 'class="verdict"' not in desk.get("/demo/work")
     desk.get("/demo/work?dialect=")
     assert desk.open()
+
+
+def test_a_calibration_item_is_told_from_no_other_comment(
+    desk: Desk, app: Flask, accounts: Accounts, redis: Redis
+) -> None:
+    services: Services = app.extensions["hakam"]
+    accounts.add("basma", PASSWORD, "moderator")
+    site = Site("demo", review={"toxicity": 0.0}, calibration_share=1.0)
+    services.sites.update(site)
+    real = Comment(id="c-1", text=TEXT, author_id="u-1", author_name=DONKEY, article_title="News")
+    known = LabeledComment(
+        "k-1", TEXT, {"insult": 1.0}, "newsroom", author_name=DONKEY, article_title="News"
+    )
+    services.moderation.submit(site, real)
+    services.moderation.calibrate(site, known)
+    pages, held = [], []
+    for name in ("samira", "basma"):
+        person = Desk(app, name).log_in()
+        pages.append(person.get("/demo/work"))
+        held.append(services.queue.held("demo")[-1])
+        services.sites.update(replace(site, calibration_share=0.0))
+        person.press("reject", person.open(), reason="insult")
+    assert [item.comment.id for item in held] == ["k-1", "c-1"]
+    # What differs from one page to the next whatever is on it: names, ids, times, what else waits.
+    ours = {
+        "<strong>[01٠١]</strong>",
+        "author_id=[\\w-]+",
+        held[0].id,
+        held[1].id,
+        "samira",
+        "basma",
+    }
+    anew = r"(csrf-token\" content|csrf_token\" value|request_id\" value|expires-in)=\"[^\"]*\""
+    times = "<time[^<]*</time>|[0-9٠-٩]+ ?(ث|s|sec)\\w*"  # "seconds"
+    one, other = (re.sub("|".join([anew, times, *ours]), "", page) for page in pages)
+    assert one == other
+    kinds = [entry.kind for entry in services.queue.decisions("demo")]
+    assert kinds == ["calibration", "decision"]
 
 
 def test_a_blind_opinion_is_shown_to_nobody(desk: Desk, app: Flask, queue: ReviewQueue) -> None:

@@ -92,6 +92,15 @@ def test_agreement_compares_people_on_the_same_version_of_a_comment() -> None:
     assert insight.agreement(taken[:6]).empty, "two comments are no measure of agreement"
 
 
+def test_calibration_says_how_often_each_person_decided_as_known() -> None:
+    taken = [decision(a, kind="calibration", expected="reject") for a in ("reject", "approve")]
+    taken += [decision("approve", kind="calibration", expected="approve", moderator="omar")]
+    taken += [decision("approve", kind="calibration", expected="reject", stands=False), decision()]
+    figure = insight.calibration(taken)
+    assert list(figure.rows) == ["omar", "samira"]
+    assert (values(figure, "right"), values(figure, "n")) == ([1.0, 0.5], [1.0, 2.0])
+
+
 def test_the_share_of_the_machine_is_what_nobody_had_to_look_at() -> None:
     tallies = {"2026-01-01": {"action:approve": 90, "action:review": 10}, "2026-01-02": {}}
     assert values(insight.decided_by_machine(tallies), "machine") == [0.9, None]

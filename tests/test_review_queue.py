@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from redis.retry import Retry
 
 from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
+from service.agreement import calibration
 from service.epoch import KEY as EPOCH
 from service.errors import (
     AlreadyDecided,
@@ -26,6 +28,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.policy import Verdict
+from service.reports import statements
 from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue, head_start
 from service.store import TROUBLED_AFTER, scripts, site_keys
 
@@ -443,9 +446,12 @@ def test_a_wrong_cursor_is_refused(queue: ReviewQueue, after: str) -> None:
 # Second thoughts
 
 
-def decided(queue: ReviewQueue, *, moderator: str = "amal", **draft: Any) -> Decision:
+def decided(
+    queue: ReviewQueue, *, moderator: str = "amal", calibration_share: float = 0.0, **draft: Any
+) -> Decision:
     """Let a moderator decide the most urgent item."""
-    lease = leased(queue, moderator, senior=moderator == "senior")
+    senior = moderator == "senior"
+    lease = leased(queue, moderator, senior=senior, calibration_share=calibration_share)
     wanted = {"moderator": moderator, "request_id": f"{lease.item.id}-{lease.token}"} | draft
     return queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, **wanted))
 
@@ -634,17 +640,104 @@ def test_a_moderator_can_leave_an_item_to_the_seniors(queue: ReviewQueue) -> Non
     assert decided(queue, moderator="senior").kind == "decision"
 
 
-def test_a_calibration_item_looks_like_any_other_and_is_not_told_to_the_site(
+def calibrate(queue: ReviewQueue, number: int = 1, known_action: str = "reject") -> None:
+    known = comment(id=f"known-{number}", text=f"معلوم {number}")  # "known"
+    queue.enqueue("demo", known, VERDICT, scores={"insult": 0.8}, known_action=known_action)
+
+
+def test_a_calibration_item_waits_in_no_line(queue: ReviewQueue) -> None:
+    calibrate(queue)
+    assert queue.lease("demo", "amal", calibration_share=1.0) is None, "there is nothing to mix"
+    assert queue.waiting("demo") == queue.waiting("demo", author_id="reader-7") == []
+    assert queue.stats("demo").pending == 0
+    enqueue(queue)
+    for share, filters in ((0.0, {}), (1.0, {"label": "insult"})):
+        lease = leased(queue, calibration_share=share, **filters)
+        assert lease.item.comment.id == "c-1"
+        queue.release("demo", lease.item.id, lease.token)
+
+
+def test_a_calibration_item_looks_like_the_item_it_replaces_and_that_waits_on(
     queue: ReviewQueue,
 ) -> None:
-    queue.enqueue("demo", comment(), VERDICT, scores={}, known_action="reject")
-    assert leased(queue).item.why == "score"
-    queue.release("demo", queue.held("demo")[0].id, 1)
-    made = decided(queue)
+    calibrate(queue)
+    enqueue(queue)
+    (waiting,) = queue.waiting("demo")
+    lease = leased(queue, calibration_share=1.0)
+    assert lease.item.comment.id == "known-1"
+    assert lease.item.comment.text == "معلوم 1"
+    held = leased(queue, "basma").item
+    assert waiting.id == held.id
+    for name in ("state", "version", "why", "enqueued_at", "due_at", "n_abandoned", "note"):
+        assert getattr(lease.item, name) == getattr(held, name), name
+    assert len(lease.item.id) == len(held.id)
+
+
+def test_everybody_answers_a_calibration_item_once(queue: ReviewQueue) -> None:
+    for number in (1, 2):
+        calibrate(queue, number)
+    enqueue(queue)
+    at_once = [leased(queue, name, calibration_share=1.0) for name in ("amal", "basma")]
+    assert at_once[0].item.comment == at_once[1].item.comment
+    for lease, name in zip(at_once, ("amal", "basma"), strict=True):
+        draft = Decision("reject", ("insult",), "insult", moderator=name, request_id=f"r-{name}")
+        made = queue.decide("demo", lease.item.id, lease.token, draft)
+        assert queue.decide("demo", lease.item.id, lease.token, draft) == made
+    seen = []
+    while (lease := leased(queue, calibration_share=1.0)).item.comment.id != "c-1":
+        seen.append(lease.item.comment.id)
+        queue.skip("demo", lease.item.id, lease.token)
+    both = {*seen, at_once[0].item.comment.id}
+    assert (len(seen), both) == (1, {"known-1", "known-2"}), "one was answered, the other left"
+
+
+def test_an_answer_to_a_calibration_item_is_told_to_nobody(queue: ReviewQueue) -> None:
+    calibrate(queue)
+    enqueue(queue)
+    made = decided(queue, calibration_share=1.0)
     assert (made.kind, made.action, made.expected) == ("calibration", "approve", "reject")
     assert made.to_labeled_comment("demo") is None
     assert queue.stats("demo").outbox == 0
     assert queue.author("demo", "reader-7").n_approved == 0
+    assert list(statements("demo", queue.history("demo"))) == []
+
+
+def test_an_answer_to_a_calibration_item_can_be_taken_back(queue: ReviewQueue) -> None:
+    calibrate(queue)
+    enqueue(queue)
+    made = decided(queue, calibration_share=1.0)
+    assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
+    assert calibration(queue.history("demo")) == []
+    assert queue.stats("demo").outbox == 0
+    assert leased(queue, calibration_share=1.0).item.comment.id == "c-1"
+
+
+@pytest.mark.parametrize("verb", ["skip", "release", "escalate"])
+def test_a_calibration_item_that_was_left_is_offered_to_nobody_again(
+    queue: ReviewQueue, redis: Redis, verb: str
+) -> None:
+    calibrate(queue)
+    enqueue(queue)
+    lease = leased(queue, calibration_share=1.0)
+    getattr(queue, verb)("demo", lease.item.id, lease.token)
+    assert [item.comment.id for item in queue.waiting("demo")] == ["c-1"]
+    assert queue.waiting("demo", escalated=True) == []
+    with pytest.raises(LeaseLost):
+        queue.decide("demo", lease.item.id, lease.token, APPROVE)
+    assert redis.zscore("{hakam:demo}:retention", f"item:{lease.item.id}:1")
+
+
+def test_about_the_share_of_leases_are_calibration_items(queue: ReviewQueue) -> None:
+    for number in range(60):
+        calibrate(queue, number)
+    enqueue(queue)
+    n_known = 0
+    random.seed(7)
+    for _ in range(100):
+        lease = leased(queue, calibration_share=0.2)
+        n_known += lease.item.comment.id != "c-1"
+        queue.release("demo", lease.item.id, lease.token)
+    assert 10 <= n_known <= 30
 
 
 # Authors
@@ -892,6 +985,7 @@ def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
     made = [d.to_labeled_comment("demo") for d in queue.history("demo")]
     export = [known for known in made if known is not None]
     assert len(export) == 3
+    author = queue.author("demo", "reader-7")
     redis.flushall()
 
     enqueue(queue, 1)  # sent again by the site before the export is read
@@ -907,6 +1001,10 @@ def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
     assert restored[0].decided_at == pytest.approx(first.decided_at)
     assert queue.stats("demo").outbox == 0, "the site has heard these before"
     assert [d.to_labeled_comment("demo") for d in restored] == export
+    assert {d.moderator for d in restored} == {"amal"}
+    counted = queue.author("demo", "reader-7")
+    assert (counted.n_approved, counted.n_rejected) == (author.n_approved, author.n_rejected)
+    assert counted.rejected_at == pytest.approx(author.rejected_at)
 
 
 def test_durable_settings_pass_the_check(queue: ReviewQueue) -> None:
