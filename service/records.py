@@ -207,13 +207,12 @@ class Decision:
 
         An approval observes the absence of every label that it does not name. A rejection observes
         the labels it names, and with any of them but spam `toxicity`; of the others it says
-        nothing. Where the display name was judged, it is the text.
+        nothing, and for a reason that is no label it observes none. Where the display name was judged, it is the text.
 
         Returns
         -------
         LabeledComment or None
-            None when this is not a decision of a person that stands, the text is gone, or no label
-            was observed.
+            None when this is not a decision of a person that stands, or the text is gone.
         """
         by_person = self.kind == "decision" and self.source == "moderator"
         if not by_person or not self.stands or self.comment is None:
@@ -226,7 +225,7 @@ class Decision:
         by_name = self.verdict is not None and self.verdict.field == "author.name"
         judged_name = self.action == "reject" and by_name
         text = self.comment.author_name if judged_name else self.comment.text
-        if not labels or not text.strip():
+        if not text.strip():
             return None
         return LabeledComment(
             id=self.comment_id + NAME_JUDGED if judged_name else self.comment_id,

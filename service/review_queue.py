@@ -571,9 +571,8 @@ class ReviewQueue:
 
         A comment that the site sends again afterwards, or has sent again before, is then known as
         decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
-        neither rejections for a reason that is no label, nor what the policy decided, nor erased
-        texts; where only the display name was judged, it lacks the text, so that the comment is put
-        before people again.
+        neither what the policy decided nor erased texts; where only the display name was judged, it
+        lacks the text, so that the comment is put before people again.
 
         Parameters
         ----------

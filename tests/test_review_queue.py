@@ -867,8 +867,18 @@ def test_a_rejected_display_name_is_learned_as_the_text() -> None:
     assert learned.text == "اسم سيئ"
 
 
-def test_a_rejection_without_labels_teaches_nothing() -> None:
-    assert replace(REJECT, labels=(), comment=comment()).to_labeled_comment("demo") is None
+def test_a_rejection_without_labels_teaches_nothing_and_can_be_restored(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(queue)
+    learned = decided(queue, action="reject", reason="off_topic").to_labeled_comment("demo")
+    assert learned is not None
+    assert learned.labels == {}
+    redis.flushall()
+    assert queue.rebuild("demo", [learned]) == 1
+    (restored,) = queue.decisions("demo")
+    assert (restored.action, restored.reason) == ("reject", "off_topic")
+    assert queue.author("demo", "reader-7").n_rejected == 1
 
 
 # Redis
