@@ -207,7 +207,8 @@ class Decision:
 
         An approval observes the absence of every label that it does not name. A rejection observes
         the labels it names, and with any of them but spam `toxicity`; of the others it says
-        nothing, and for a reason that is no label it observes none. Where the display name was judged, it is the text.
+        nothing, and for a reason that is no label it observes none. Where the display name was
+        judged, it is the text.
 
         Returns
         -------

@@ -108,6 +108,10 @@ def test_a_lost_queue_is_rebuilt_from_its_export(
     Sites(redis).add(site)
     assert command("queue", "rebuild", "demo", str(export)).output == "2 decisions restored\n"
     assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
+    queue = ReviewQueue(redis)
+    assert [entry.moderator for entry in queue.decisions("demo")] == ["amal", "amal"]
+    author = queue.author("demo", "reader-7")
+    assert (author.n_approved, author.n_rejected) == (1, 1)
 
 
 def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) -> None:

@@ -73,6 +73,8 @@ def test_a_flagged_comment_becomes_a_labeled_comment(
     assert labeled["text"] == abusive[-1]
     assert labeled["labels"] == {"toxicity": 1.0, "insult": 1.0}
     assert labeled["article_title"] == "Title"
+    assert (labeled["author_id"], labeled["action"]) == ("u-1", "reject")
+    assert "samira" not in line, "who decided is nothing for the site's machines"
     again = site_client.post("/v1/comments", json={"id": "c-1", "text": abusive[-1]})
     assert take(site_client, "samira") is None or again.json()["review"]["state"] == "pending"
 
