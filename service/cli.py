@@ -258,7 +258,8 @@ def calibration() -> None:
 def add_calibration(site_id: str, known: Path) -> None:
     """Add labelled comments, to be mixed into the work of the site's moderators.
 
-    How often is the site's wish: `hakam sites set ID --calibration-share 0.02`.
+    How often is the site's wish: `hakam sites set ID --calibration-share 0.02`. They stay, whatever
+    the retention period, until they are cleared or their author's words are erased.
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
@@ -270,6 +271,16 @@ def add_calibration(site_id: str, known: Path) -> None:
         moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
         n_added = sum(moderation.calibrate(site, comment) for comment in read_comments(known))
     click.echo(f"{n_added} calibration items added")
+
+
+@calibration.command("clear")
+@click.argument("site_id", metavar="SITE")
+def clear_calibration(site_id: str) -> None:
+    """Take all calibration items of a site out; what moderators answered stays."""
+    with _redis() as redis:
+        Sites(redis).get(site_id)
+        n_cleared = ReviewQueue(redis).clear_calibration(site_id)
+    click.echo(f"{n_cleared} calibration items taken out")
 
 
 # Moving in from another service

@@ -10,7 +10,6 @@ from service.review_queue import MAX_DECISIONS
 MAX_READ = 20_000  # decisions; beyond that the oldest of the time asked for are left out
 RECENT_SECONDS = 7 * 86_400.0
 SHOWN = 50
-BLIND = ("opinion", "calibration")
 
 
 def decided_since(site_id: str, since: float, *, at_most: int = MAX_READ) -> Sequence[Decision]:
@@ -36,8 +35,14 @@ def decided_lately(site_id: str, name: str, value: str) -> list[Decision]:
     """
     last = decided_since(site_id, time.time() - RECENT_SECONDS)
     return [
-        d for d in reversed(last) if d.kind not in BLIND and d.comment and _named(d, name) == value
+        d
+        for d in reversed(last)
+        if not _blind(d) and d.comment is not None and _named(d, name) == value
     ][:SHOWN]
+
+
+def _blind(decision: Decision) -> bool:
+    return decision.kind == "opinion" or bool(decision.expected)
 
 
 def _named(decision: Decision, name: str) -> str:

@@ -169,7 +169,7 @@ class Decision:
     appeal_of : str
         Id of the decision that the author appealed against; `overturned` says with what success.
     expected : str
-        Of a calibration entry, the known action.
+        Of an answer to a calibration item, and of its undo, the known action.
     reply : str
         What the moderator lets the author know; travels in the webhook, erased with the comment.
     stands : bool

@@ -111,7 +111,7 @@ class PeriodReport:
     n_appeals, n_overturned : int
         Appeals decided in the period, and those granted.
     n_undone : int
-        Decisions that moderators took back themselves.
+        Decisions that moderators took back themselves; not answers to calibration items.
     overturn_rate : float
         Share of the decisions that were overturned on appeal or taken back, [0, 1].
     """
@@ -165,7 +165,7 @@ def period_report(
     decisions = [entry for entry in within if entry.kind == "decision"]
     by_people = [entry for entry in decisions if entry.source != "policy"]
     waits = sorted(entry.decided_at - entry.enqueued_at for entry in by_people)
-    n_undone = sum(entry.kind == "undo" for entry in within)
+    n_undone = sum(entry.kind == "undo" and not entry.expected for entry in within)
     n_overturned = sum(entry.overturned for entry in decisions)
     return PeriodReport(
         site=site_id,

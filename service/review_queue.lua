@@ -153,7 +153,8 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
 end
 
 local function reopen(id, item, at, request, facts)
-  item.last = tell_stream('undo', id, item, at, facts, { undoes = item.decision })
+  local more = { undoes = item.decision, expected = item.calibration }
+  item.last = tell_stream('undo', id, item, at, facts, more)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(item, -1)
@@ -411,6 +412,19 @@ function verbs.undo_bulk(bulk, request, window_ms, facts)
   redis.call('HSET', BULKS, request, cjson.encode(entries))
   redis.call('ZADD', RETENTION, at, 'bulk:' .. request)
   return bulk_answer(request, entries)
+end
+
+-- Calibration items are taken out again; who had them is still barred, should they come back.
+function verbs.clear_calibration(limit)
+  local found = redis.call('ZRANGEBYLEX', LINES, '[c', '(d', 'LIMIT', 0, limit)
+  for _, entry in ipairs(found) do
+    local id = entry:sub(-ID_LENGTH)
+    local item = load(id)
+    take_out(id, item)
+    redis.call('HDEL', TEXTS, id .. ':' .. item.version)
+    redis.call('HDEL', ITEMS, id)
+  end
+  return { #found }
 end
 
 -- Looking

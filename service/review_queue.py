@@ -479,6 +479,13 @@ class ReviewQueue:
         entries = self._done(site_id, "undo_bulk", bulk, request_id, self._undo_ms, facts)
         return [read_decision(*entry) for entry in entries]
 
+    def clear_calibration(self, site_id: str) -> int:
+        """Take all calibration items out; return how many there were. The answers stay."""
+        n_cleared = 0
+        while n_more := self._verbs(site_id, "clear_calibration", MAX_BULK)[0]:
+            n_cleared += n_more
+        return n_cleared
+
     # Looking
 
     def item(self, site_id: str, item_id: str) -> ReviewItem:

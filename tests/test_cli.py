@@ -104,6 +104,11 @@ def test_comments_with_known_answers_are_mixed_into_the_work(
     assert answers == {"k-1": "reject", "k-2": "approve", "k-3": "reject"}
     command("decisions", "export", "north", "--output", str(decided))
     assert decided.read_text() == ""
+    assert command("calibration", "clear", "north").output == "3 calibration items taken out\n"
+    lease = queue.lease("north", "basma", calibration_share=1.0)
+    assert lease is not None
+    assert lease.item.comment.id == "c-1"
+    assert len(queue.decisions("north")) == 3
 
 
 def test_a_comment_without_an_answer_is_no_calibration_item(

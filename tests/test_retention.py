@@ -204,6 +204,20 @@ def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
     assert retention.erase("demo", "reader-7").n_items == 0
 
 
+def test_an_erasure_removes_calibration_items_and_the_copies_that_people_were_given(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    known = Comment(id="known", text=TEXT, author_id="reader-7", author_name="قارئ")
+    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    enqueue(queue, author_id="reader-8", author_name="", text="غيره")  # "somebody else's"
+    assert queue.lease("demo", "amal", calibration_share=1.0) is not None
+    assert retention.erase("demo", "reader-7").n_items == 2
+    assert TEXT not in words_in_redis(redis)
+    lease = queue.lease("demo", "basma", calibration_share=1.0)
+    assert lease is not None
+    assert lease.item.comment.id == "c-1"
+
+
 def test_after_an_erasure_the_words_are_gone_from_the_disk(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.policy import Verdict
-from service.reports import statements
+from service.reports import period_report, statements
 from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue, head_start
 from service.store import TROUBLED_AFTER, scripts, site_keys
 
@@ -708,6 +709,8 @@ def test_an_answer_to_a_calibration_item_can_be_taken_back(queue: ReviewQueue) -
     made = decided(queue, calibration_share=1.0)
     assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
     assert calibration(queue.history("demo")) == []
+    period = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+    assert period_report("demo", queue.history("demo"), *period).n_undone == 0
     assert queue.stats("demo").outbox == 0
     assert leased(queue, calibration_share=1.0).item.comment.id == "c-1"
 
