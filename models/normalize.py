@@ -386,18 +386,18 @@ def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
     if not len(at) and not len(link):
         return codes
     not_name = ((codes < _WORD) & (codes != _UNDERSCORE)).nonzero()[0]
-    name_end = not_name[not_name.searchsorted(at + 1)]
-    # An address runs from its scheme to the next blank or Arabic letter.
-    not_scheme = ((codes < _LETTER) | (codes >= _ARABIC)).nonzero()[0]
-    not_address = ((codes <= SPACE) | (codes >= _ARABIC)).nonzero()[0]
-    scheme = not_scheme[not_scheme.searchsorted(link) - 1] + 1
-    address_end = not_address[not_address.searchsorted(link)]
-    codes[scheme] = _JOINING | LINK
+    end = not_name[not_name.searchsorted(at + 1)]
+    if len(link):
+        # An address runs from its scheme to the next blank or Arabic letter.
+        not_scheme = ((codes < _LETTER) | (codes >= _ARABIC)).nonzero()[0]
+        not_address = ((codes <= SPACE) | (codes >= _ARABIC)).nonzero()[0]
+        scheme = not_scheme[not_scheme.searchsorted(link) - 1] + 1
+        codes[scheme] = _JOINING | LINK
+        at = np.concatenate((at, scheme))
+        end = np.concatenate((end, not_address[not_address.searchsorted(link)]))
     # Stretches may overlap: each starts where all before it have ended.
-    first = np.concatenate((at, scheme)) + 1
-    order = first.argsort()
-    first, end = first[order], np.concatenate((name_end, address_end))[order]
-    end = np.maximum.accumulate(end)
+    order = at.argsort()
+    first, end = at[order] + 1, np.maximum.accumulate(end[order])
     first[1:] = np.maximum(first[1:], end[:-1])
     return _drop(codes, edits, _stretches(first, end))
 
@@ -439,9 +439,8 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> None:
 def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
     """Join letters and parts of words that were set apart."""
     # Equal neighbouring letters count once, as elongation will count them.
-    once = np.ones(len(codes), dtype=bool)
-    np.logical_or(codes[1:] != codes[:-1], codes[1:] < _LETTER, out=once[1:])
-    parts = codes[once]
+    again = ((codes[1:] == codes[:-1]) & (codes[1:] >= _LETTER)).nonzero()[0] + 1
+    parts = _drop(codes, [], again)
     letter = parts >= _LETTER
     joins = (parts >= _JOINING) & (parts < _DIGIT)
     start = letter[1:-1] > letter[:-2]
@@ -478,16 +477,18 @@ def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
 
     alike = has_arabic(left) == has_arabic(right)
     left, right = left[alike], right[alike]
-    at = once.nonzero()[0]
     # The first, the middle and the last sign are all there are.
-    return _drop(codes, edits, at[left + 1], at[(left + right) >> 1], at[right - 1])
+    at = np.concatenate((left + 1, (left + right) >> 1, right - 1))
+    at += (again - np.arange(len(again))).searchsorted(at, side="right")
+    return _drop(codes, edits, at)
 
 
 def _shorten_elongation(codes: _Codes, edits: list[_Edit]) -> _Codes:
     """Leave one of three or more equal Arabic letters, two of other letters."""
     third = _third_of_a_run(codes)
-    if len(third):
-        third = third[codes[third] >= _LETTER]
+    if not len(third):
+        return codes
+    third = third[codes[third] >= _LETTER]
     return _drop(codes, edits, third, third[codes[third] >= _ARABIC] - 1)
 
 
