@@ -395,7 +395,7 @@ def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
         codes[scheme] = _JOINING | LINK
         at = np.concatenate((at, scheme))
         end = np.concatenate((end, not_address[not_address.searchsorted(link)]))
-    # Stretches may overlap: each starts where all before it have ended.
+    # Stretches may overlap: each starts where all before have ended, so that none is walked twice.
     order = at.argsort()
     first, end = at[order] + 1, np.maximum.accumulate(end[order])
     first[1:] = np.maximum(first[1:], end[:-1])
