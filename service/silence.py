@@ -69,13 +69,20 @@ class Silence(Retry):
                 Thread(target=self._await_answer, name="redis-silence", daemon=True).start()
 
     def _await_answer(self) -> None:
-        """Ask until there is an answer, be it a refusal; each question takes one timeout."""
-        with self._probe() as redis:
-            while self._silent.is_set():
-                try:
-                    redis.ping()
-                except RedisTimeoutError:
-                    continue
-                except RedisError:
-                    pass
-                self._silent.clear()
+        try:
+            with self._probe() as redis:
+                while _unanswered(redis):
+                    pass  # each question takes one timeout
+        finally:
+            self._silent.clear()
+
+
+def _unanswered(redis: Redis) -> bool:
+    """Whether a question runs out of time; a refusal is an answer too."""
+    try:
+        redis.ping()
+    except RedisTimeoutError:
+        return True
+    except RedisError:
+        return False
+    return False

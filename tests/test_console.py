@@ -862,6 +862,7 @@ def test_an_administrator_sets_what_a_site_wants(
         "target_minutes": "30",
         "retention_days": "10",
         "audit_share": "1.5",
+        "calibration_share": "2",
         "block_words": "one\r\n\r\ntwo\r\none",
     }
     admin.post("/demo/settings", action="preview", **form)
@@ -872,6 +873,7 @@ def test_an_administrator_sets_what_a_site_wants(
     site = services.sites.get("demo")
     assert (site.review, site.reject) == ({"insult": 0.7}, {"threat": 0.99})
     assert (site.time_target_seconds, site.retention_days, site.audit_share) == (1800, 10, 0.015)
+    assert site.calibration_share == 0.02
     assert site.block_words == ("one", "two")
     assert settings_form(admin.get("/demo/settings"))["review_insult"] == "0.7"
 
