@@ -7,11 +7,13 @@ frozen records below; `service.review_queue` hands them out and takes them in.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 from models.schema import LABELS, LabeledComment
@@ -341,6 +343,7 @@ _FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d
 _FACETS = {"troubled": "t", "escalated": "e"}
 
 
+@functools.lru_cache(maxsize=10_000)  # few labels, articles and authors are busy at a time
 def facet(kind: str, value: str) -> str:
     """Beginning of the entries of one label, article, author or dialect in the lines."""
     return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:8]
@@ -348,8 +351,9 @@ def facet(kind: str, value: str) -> str:
 
 # What is written
 
-_COMMENT_FIELDS = tuple(field.name for field in fields(Comment))
-_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_without_id = attrgetter(*(field.name for field in fields(Comment) if field.name != "id"))
+_values = attrgetter(*(field.name for field in fields(Verdict)))
+_SCORE = [field.name for field in fields(Verdict)].index("score")
 _EVIDENCE = ("field", "label", "start", "end", "weight")
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -391,7 +395,7 @@ def content_json(
     text and of the display name in the order of `LABELS`; the evidence. What is empty is 0,
     because Lua cannot tell [] from {}. An appeal or a note is added behind as an object.
     """
-    row = [getattr(comment, name) for name in _COMMENT_FIELDS[1:]]
+    row = list(_without_id(comment))
     while row and not row[-1]:
         row.pop()
     spans = [[span[name] for name in _EVIDENCE] for span in evidence]
@@ -421,8 +425,8 @@ def words_json(draft: Decision) -> str:
 
 def _verdict_row(verdict: Verdict) -> list[Any]:
     """Write a verdict as the values of its fields, because it is kept with every item."""
-    row = [getattr(verdict, name) for name in _VERDICT_FIELDS]
-    row[_VERDICT_FIELDS.index("score")] = round(verdict.score, 4)
+    row = list(_values(verdict))
+    row[_SCORE] = round(verdict.score, 4)
     return row
 
 
@@ -462,17 +466,12 @@ def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> 
 def _read_record(record: str) -> dict[str, Any]:
     head, comment_id, verdict, rest = record.split("\n")
     state, version, token, abandoned, since, due, _ = head.split(" ", 6)
-    return {
-        **(json.loads(rest) if rest else {}),
-        "state": state,
-        "version": int(version),
-        "token": int(token),
-        "abandoned": int(abandoned),
-        "since": int(since),
-        "due": int(due),
-        "comment_id": json.loads(comment_id),
-        "verdict": json.loads(verdict),
-    }
+    facts: dict[str, Any]
+    facts_id, facts_verdict, facts = json.loads(f"[{comment_id},{verdict},{rest or '{}'}]")
+    facts["comment_id"], facts["verdict"] = facts_id, Verdict(*facts_verdict)
+    facts["state"], facts["version"], facts["token"] = state, int(version), int(token)
+    facts["abandoned"], facts["since"], facts["due"] = int(abandoned), int(since), int(due)
+    return facts
 
 
 def _read_item(
@@ -481,16 +480,15 @@ def _read_item(
     rows: Sequence[Any] = json.loads(content) if content else ((), 0, 0, 0)
     row, scores, author_scores, evidence, *added = rows
     text = {name: value for extra in added for name, value in extra.items()}
-    verdict = Verdict(*facts["verdict"])
     if facts.get("escalated"):
         why = "escalated"
     else:
-        why = "appeal" if "appeal" in facts else verdict.reason
+        why = "appeal" if "appeal" in facts else facts["verdict"].reason
     return ReviewItem(
         id=item_id,
         site_id=site_id,
         comment=Comment(facts["comment_id"], *row),
-        verdict=verdict,
+        verdict=facts["verdict"],
         scores=_scores(scores),
         author_scores=None if author_scores == 0 else _scores(author_scores),
         evidence=[dict(zip(_EVIDENCE, span, strict=True)) for span in evidence or ()],
@@ -507,9 +505,6 @@ def _read_item(
     )
 
 
-_DECISION_FIELDS = {field.name for field in fields(Decision)}
-
-
 def read_words(kind: str, words: str | None) -> dict[str, str]:
     """Read what was written with an entry; an undo stands beside the words of another."""
     return json.loads(words) if words and kind in _JUDGED else {}
@@ -520,27 +515,25 @@ def read_decision(
 ) -> Decision:
     """Read a stream entry, and what was kept beside it."""
     facts = json.loads(body)
-    known = {name: value for name, value in facts.items() if name in _DECISION_FIELDS}
-    read = {
-        "id": entry_id,
-        "labels": tuple(facts["labels"]),
-        "enqueued_at": facts["enqueued_at"] / 1000,
-        "decided_at": facts["decided_at"] / 1000,
-        "stands": bool(stands),
-        "verdict": Verdict(*facts["verdict"]) if "verdict" in facts else None,
-        "comment": _comment(facts["comment_id"], content) if content else None,
-    }
-    return Decision(**known | read | read_words(facts["kind"], words))
+    for name in ("token", "restored"):  # no field of a decision
+        facts.pop(name, None)
+    facts |= read_words(facts["kind"], words)
+    facts["id"], facts["stands"], facts["labels"] = entry_id, bool(stands), tuple(facts["labels"])
+    facts["enqueued_at"] /= 1000
+    facts["decided_at"] /= 1000
+    facts["verdict"] = Verdict(*facts["verdict"])
+    facts["comment"] = _comment(facts["comment_id"], content) if content else None
+    return Decision(**facts)
 
 
 def read_author(record: str | None) -> AuthorRecord:
     """Read the counts of an author."""
     if record is None:
         return AuthorRecord()
-    counts = json.loads(record)
+    n_approved, n_rejected, first_seen, *times = record.split()
     return AuthorRecord(
-        n_approved=counts["approve"],
-        n_rejected=counts["reject"],
-        rejected_at=tuple(int(time) / 1000 for time in counts["rejections"].split()),
-        first_seen=counts["first_seen"] / 1000,
+        n_approved=int(n_approved),
+        n_rejected=int(n_rejected),
+        rejected_at=tuple(int(time) / 1000 for time in times),
+        first_seen=int(first_seen) / 1000,
     )

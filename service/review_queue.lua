@@ -48,17 +48,19 @@ local function walk(facet)
   local function first(from, till)
     return redis.call('ZRANGEBYLEX', LINES, from, till, 'LIMIT', 0, 1)[1]
   end
-  local function till_end(entry) return entry:sub(1, -1 - PLACE_LENGTH) .. ':' end -- after all digits
+  local function line_end(entry) return '(' .. entry:sub(1, -1 - PLACE_LENGTH) .. ':' end -- after 9
   local fronts, taken = {}, nil
-  local from, till = '[' .. facet, '(' .. facet .. ':'
-  if facet == '' then from, till = '[l', '(m' end
-  local entry = first(from, till)
-  while entry do
-    fronts[#fronts + 1] = entry
-    entry = facet == '' and first('(' .. till_end(entry), till)
+  if facet ~= '' then
+    fronts[1] = first('[' .. facet, '(' .. facet .. ':')
+  else
+    local front = first('[l', '(m')
+    while front do
+      fronts[#fronts + 1] = front
+      front = first(line_end(front), '(m')
+    end
   end
   return function()
-    if taken then fronts[taken] = first('(' .. fronts[taken], '(' .. till_end(fronts[taken])) end
+    if taken then fronts[taken] = first('(' .. fronts[taken], line_end(fronts[taken])) end
     taken = nil
     for line, front in pairs(fronts) do
       if not taken or front:sub(-PLACE_LENGTH) < fronts[taken]:sub(-PLACE_LENGTH) then taken = line end
@@ -76,7 +78,8 @@ local function first_for(moderator, facet, at)
   end
 end
 
-local function bar(id, moderator, till)
+local function bar(id, moderator, at, till)
+  redis.call('ZREMRANGEBYSCORE', BARRED, '-inf', at) -- others that are over
   redis.call('ZADD', BARRED, till, id .. moderator)
 end
 
@@ -91,17 +94,17 @@ end
 local function count_author(item, action, decided, step)
   local author = item.facets:match('u%S+')
   if not author then return end
-  local counts = cjson.decode(redis.call('HGET', AUTHORS, author)
-    or '{"approve":0,"reject":0,"rejections":""}')
-  counts.first_seen = counts.first_seen or item.since
-  counts[action] = counts[action] + step
-  if action == 'reject' then -- times of the last rejections, each 13 digits and a blank
-    local time = string.format('%013d ', decided)
-    counts.rejections = step > 0 and (time .. counts.rejections):sub(1, 14 * MAX_REJECTIONS)
-      or counts.rejections:gsub(time, '', 1)
+  local known = redis.call('HGET', AUTHORS, author) or '0 0 ' .. item.since .. ' '
+  local approved, rejected, first_seen, times = known:match('^(%S+) (%S+) (%d+) (.*)$')
+  if action == 'approve' then
+    approved = approved + step
+  else -- the times of the last rejections are kept, each 13 digits and a blank
+    local time = decided .. ' '
+    rejected = rejected + step
+    times = step > 0 and (time .. times):sub(1, 14 * MAX_REJECTIONS) or times:gsub(time, '', 1)
   end
-  redis.call('HSET', AUTHORS, author, cjson.encode(counts))
-  redis.call('ZADD', RETENTION, decided, 'author:' .. author)
+  local counts = approved .. ' ' .. rejected .. ' ' .. first_seen .. ' ' .. times
+  redis.call('HSET', AUTHORS, author, counts)
 end
 
 -- The consequences of a decision for its author; with step -1 they are taken back. An appeal that
@@ -147,7 +150,10 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   item.state, item.owner, item.expires = 'decided', nil, nil
   weigh(item, 1)
   if not item.calibration and not told_already then tell(id, item, item.decision, at) end
-  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+  local author = item.facets:match('u%S+')
+  local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
+  if author then old_one_day[3], old_one_day[4] = at, 'author:' .. author end
+  redis.call('ZADD', RETENTION, unpack(old_one_day))
   save(id, item)
   return body
 end
@@ -172,17 +178,17 @@ local function give_opinion(id, item, at, moderator, request, action, facts, wor
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
   item.opinions = item.opinions or {}
   table.insert(item.opinions, { moderator = moderator, action = action })
-  bar(id, moderator, '+inf')
+  bar(id, moderator, at, '+inf')
   line_up(id, item)
   return body
 end
 
 -- A calibration item for this moderator alone, in the place of the item that would have come: a
 -- copy, because everybody is to answer it, each once.
-local function mix_in(model, moderator, id, replaced)
+local function mix_in(model, moderator, id, replaced, at)
   local item = load(model)
   redis.call('HSET', TEXTS, id .. ':1', text_of(model, item))
-  bar(model, moderator, '+inf')
+  bar(model, moderator, at, '+inf')
   item.mixed_in, item.version, item.since, item.due = true, 1, replaced.since, replaced.due
   return item
 end
@@ -267,15 +273,14 @@ function verbs.appeal(id, decision, slack, statement)
   local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
   if not content then return { 'gone' } end
   redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
-  bar(id, facts.moderator, '+inf')
-  line_up(id, {
-    comment_id = item.comment_id, verdict = cjson.encode(facts.verdict), facets = item.facets,
-    digest = '-', version = 1, token = 0, abandoned = 0, since = at, due = at + slack,
-    appeal = {
-      decision = decision, item_id = facts.item_id, action = facts.action,
-      decided = facts.decided_at, moderator = facts.moderator,
-    },
-  })
+  bar(id, facts.moderator, at, '+inf')
+  local fresh = parsed('new 1 0 0 ' .. at .. ' ' .. at + slack .. ' - ' .. item.facets .. '\n'
+    .. item.comment_id .. '\n' .. cjson.encode(facts.verdict) .. '\n')
+  fresh.appeal = {
+    decision = decision, item_id = facts.item_id, action = facts.action,
+    decided = facts.decided_at, moderator = facts.moderator,
+  }
+  line_up(id, fresh)
   return { 'ok', 1, 1, 'pending' }
 end
 
@@ -284,14 +289,13 @@ end
 function verbs.lease(moderator, lease_ms, facet, senior, copy) -- with an id for a copy: mix in
   local at = now()
   return_expired(at)
-  redis.call('ZREMRANGEBYSCORE', BARRED, '-inf', at)
   local id = senior == '1' and facet == '' and first_for(moderator, 'e', at)
     or first_for(moderator, facet, at)
   if not id then return { 'none' } end
   local item = load(id)
   local model = copy ~= '' and first_for(moderator, 'c', at)
   if model then
-    id, item = copy, mix_in(model, moderator, copy, item)
+    id, item = copy, mix_in(model, moderator, copy, item, at)
   else
     take_out(id, item)
   end
@@ -316,7 +320,7 @@ function verbs.release(id, token, skip_ms)
   local at, item = now(), load(id)
   local lost = why_lost(item, token, at)
   if lost then return { lost } end
-  if tonumber(skip_ms) > 0 then bar(id, item.owner, at + skip_ms) end
+  if tonumber(skip_ms) > 0 then bar(id, item.owner, at, at + skip_ms) end
   line_up(id, item)
   return { 'ok' }
 end

@@ -22,7 +22,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :outbox     zset    item id, by the time its next delivery is due (see webhooks)
     :dead       zset    stream id of a delivery given up, by the time of giving up
     :endpoint   hash    how the site's webhook fares (see webhooks)
-    :authors    hash    author facet -> counts of approvals and rejections (JSON)
+    :authors    hash    author facet -> "<approved> <rejected> <first seen> <times of rejections>"
     :bulks      hash    request id of a bulk decision or its undo -> stream ids (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<request id> or author:<author facet>, by
                         the time of the (last) decision: what is to be forgotten one day

@@ -8,32 +8,25 @@ end
 
 -- An item's record is four lines: what scripts work with, divided by blanks; the comment's id and
 -- the verdict, in JSON, which go into the stream as they are; and the rest as a JSON object, or
--- nothing while there is no rest. In a script all of it is one table.
+-- nothing while there is no rest. In a script all of it reads as one table.
 local RECORD = '^(%l+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) ?([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
 
 local function parsed(record)
   local state, version, token, abandoned, since, due, digest, facets, comment_id, verdict, rest =
     record:match(RECORD)
-  local item = rest ~= '' and cjson.decode(rest) or {}
-  item.state, item.version, item.token = state, tonumber(version), tonumber(token)
-  item.abandoned, item.since, item.due = tonumber(abandoned), tonumber(since), tonumber(due)
-  item.digest, item.facets, item.comment_id, item.verdict = digest, facets, comment_id, verdict
-  return item
+  local more = rest ~= '' and cjson.decode(rest) or {}
+  return setmetatable({
+    state = state, version = tonumber(version), token = tonumber(token),
+    abandoned = tonumber(abandoned), since = since, due = due, digest = digest, facets = facets,
+    comment_id = comment_id, verdict = verdict,
+  }, { __index = more, __newindex = more })
 end
 
-local IN_LINES = {
-  state = true, version = true, token = true, abandoned = true, since = true, due = true,
-  digest = true, facets = true, comment_id = true, verdict = true,
-}
-
 local function written(item)
-  local rest = {}
-  for name, value in pairs(item) do
-    if not IN_LINES[name] then rest[name] = value end
-  end
+  local more = getmetatable(item).__index
   return item.state .. ' ' .. item.version .. ' ' .. item.token .. ' ' .. item.abandoned .. ' '
     .. item.since .. ' ' .. item.due .. ' ' .. item.digest .. ' ' .. item.facets .. '\n'
-    .. item.comment_id .. '\n' .. item.verdict .. '\n' .. (next(rest) and cjson.encode(rest) or '')
+    .. item.comment_id .. '\n' .. item.verdict .. '\n' .. (next(more) and cjson.encode(more) or '')
 end
 
 local function load(id) -- the item, or false
@@ -50,7 +43,7 @@ end
 -- The line
 
 local function entries(id, item) -- of a waiting item in the lines
-  local place = string.format('%013d', item.due) .. id
+  local place = item.due .. id -- until the year 2286 all times have 13 digits
   if item.calibration then return { 'c' .. place } end -- in no line, only ever mixed in
   if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
   local found = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,8 @@ def _names(site_id: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def scripts(file_name: str) -> dict[str, Script]:
+@functools.cache
+def scripts(file_name: str) -> Mapping[str, Script]:
     """Make the scripts of all verbs of a Lua file in this folder.
 
     A file consists of functions and constants, each beginning at the left margin and standing
@@ -139,7 +140,9 @@ class Verbs:
         keys = script.keys_of(site_id)
         with translating_redis_errors():
             try:
-                answer = self._redis.evalsha(script.digest, len(keys), *keys, *arguments)
+                answer = self._redis.execute_command(
+                    "EVALSHA", script.digest, len(keys), *keys, *arguments
+                )
             except NoScriptError:  # the server is new to the script, or has been restarted
                 answer = self._redis.eval(script.text, len(keys), *keys, *arguments)
         result: Sequence[Any] = answer
