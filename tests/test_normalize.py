@@ -4,7 +4,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import InvalidText
@@ -74,12 +74,14 @@ def test_what_is_no_disguise_stays_apart(written: str, read: str) -> None:
     assert normalize(written).text == read
 
 
+@settings(deadline=None)  # a busy machine is no slow rule
 @given(hostile | any_text)
 def test_normalizing_twice_changes_nothing(text: str) -> None:
     once = normalize(text).text
     assert normalize(once).text == once
 
 
+@settings(deadline=None)  # a busy machine is no slow rule
 @given(hostile | any_text)
 def test_every_letter_knows_the_letter_it_came_from(text: str) -> None:
     normalized = normalize(text)
@@ -93,6 +95,7 @@ def test_every_letter_knows_the_letter_it_came_from(text: str) -> None:
             assert letter in unicodedata.normalize("NFKD", text[offset]).lower()
 
 
+@settings(deadline=None)  # a busy machine is no slow rule
 @given(st.lists(hostile, max_size=5))
 def test_a_text_reads_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
     codes = normalize_batch(texts).codes.astype("<u4").tobytes().decode("utf-32-le")
@@ -100,6 +103,7 @@ def test_a_text_reads_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
     assert [line.rstrip(" ") for line in lines] == [normalize(text).text for text in texts]
 
 
+@settings(deadline=None)  # a busy machine is no slow rule
 @given(st.lists(hostile, max_size=5))
 def test_the_way_back_is_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
     batch = normalize_batch(texts)
