@@ -1,4 +1,4 @@
-"""Noticing that Redis has forgotten everything.
+"""Noticing that Redis could forget what it acknowledged, or has forgotten everything.
 
 A Redis that was restarted on other files, or emptied, looks as good as new: it would say that
 comments which people should see are already dealt with, or were never sent. So a random word, the
@@ -19,6 +19,7 @@ from redis import Redis
 from service.errors import StoreMisconfigured, translating_redis_errors
 
 KEY = "hakam:epoch"
+SETTINGS = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 class Epoch:
@@ -37,14 +38,16 @@ class Epoch:
         self._word = ""
 
     def check(self) -> None:
-        """Check that Redis still holds the word; the first time, agree on one.
+        """Check that Redis loses nothing and still holds the word; the first time, agree on one.
 
         Raises
         ------
         StoreMisconfigured
-            Redis is empty, or another one than before.
+            Names each setting that is not what it must be, or says that Redis is empty, or another
+            one than before.
         StoreUnavailable
         """
+        self._check_settings()
         known = self._known()
         with translating_redis_errors():
             if not known:
@@ -63,6 +66,17 @@ class Epoch:
         if known := self._known():
             with translating_redis_errors():
                 self._redis.set(KEY, known)
+
+    def _check_settings(self) -> None:
+        with translating_redis_errors():
+            found = {name: self._redis.config_get(name).get(name) for name in SETTINGS}
+        wrong = [
+            f"{name} is {found[name]}, must be {value}"
+            for name, value in SETTINGS.items()
+            if found[name] != value
+        ]
+        if wrong:
+            raise StoreMisconfigured("Redis could lose comments: " + "; ".join(wrong))
 
     def _known(self) -> str:
         if not self._word and self._file is not None:

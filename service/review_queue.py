@@ -41,17 +41,12 @@ States of an item::
                             |         +--> withdrawn                  |
                             +-----------------------------------------+
                               undo; an edit (a new version, whatever the state was)
-
-Urgency: an item is due ``time target * (1 - head start)`` after it arrived, and whoever asks gets
-the item with the earliest due time. The head start lies between 0 and 1, so an item that has
-waited for one time target goes before everything that arrives from then on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import random
 import re
 import secrets
@@ -72,8 +67,6 @@ from service.errors import (
     ItemNotFound,
     LeaseLost,
     ServiceError,
-    StoreMisconfigured,
-    translating_redis_errors,
 )
 from service.policy import Verdict
 from service.records import (
@@ -99,6 +92,7 @@ from service.records import (
     words_json,
 )
 from service.store import Verbs
+from service.urgency import APPEAL_HEAD_START, head_start, severity, slack_ms
 
 __all__ = [
     "AuthorRecord",
@@ -109,16 +103,7 @@ __all__ = [
     "QueueStats",
     "ReviewItem",
     "ReviewQueue",
-    "head_start",
 ]
-
-# A decision needs a severity first and an audience second: a threat nobody reads still goes before
-# a mild word on the front page.
-SEVERITY_SHARE = 0.75
-# An appeal is a promise to its author, so it never waits longer than half the time target.
-APPEAL_HEAD_START = 0.5
-# A comment with a million readers gets the whole bonus of reach; each factor of ten counts alike.
-REACH_DECADES = 6
 
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 MAX_BULK = 1_000
@@ -157,12 +142,13 @@ class ReviewQueue:
         undo_seconds: float = 900,
         epoch_file: Path | None = None,
     ) -> None:
-        self._redis: Any = redis
         self._epoch = Epoch(redis, epoch_file)
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
         self._undo_ms = int(undo_seconds * 1000)
-        self._verbs = Verbs(redis, "review_queue.lua")
+        self._verbs = Verbs(
+            redis, "review_queue.lua", "review_queue_bulk.lua", "review_queue_views.lua"
+        )
 
     # Comments come in
 
@@ -203,8 +189,7 @@ class ReviewQueue:
             False keeps every word of the comment off Redis' disk: the moderator sees ids, scores
             and the address of the article.
         """
-        severity = _severity(verdict, scores, label_weights or {})
-        slack_ms = int(time_target_seconds * 1000 * (1 - head_start(severity, comment.reach)))
+        start = head_start(severity(verdict, scores, label_weights or {}), comment.reach)
         item_id = item_id_of(comment.id, "calibration" if known_action else "comment")
         more: dict[str, Any] = {}
         if known_action:
@@ -218,7 +203,7 @@ class ReviewQueue:
             site_id,
             "enqueue",
             item_id,
-            slack_ms,
+            slack_ms(time_target_seconds, start),
             facts,
             content_json(comment, scores, author_scores, evidence),
         )
@@ -293,9 +278,14 @@ class ReviewQueue:
         """
         _check_stream_id("decision_id", decision_id)
         item_id = item_id_of(decision_id, "appeal")
-        slack_ms = int(time_target_seconds * 1000 * (1 - APPEAL_HEAD_START))
-        arguments = (item_id, decision_id, slack_ms, json.dumps(statement, ensure_ascii=False))
-        created, version, state = self._done(site_id, "appeal", *arguments)
+        created, version, state = self._done(
+            site_id,
+            "appeal",
+            item_id,
+            decision_id,
+            slack_ms(time_target_seconds, APPEAL_HEAD_START),
+            json.dumps(statement, ensure_ascii=False),
+        )
         return Enqueued(item_id, bool(created), state, version)
 
     # One moderator, one item
@@ -626,16 +616,6 @@ class ReviewQueue:
         StoreMisconfigured
             Names each setting that is not what it must be, or says that the store was emptied.
         """
-        wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-        with translating_redis_errors():
-            found = {name: self._redis.config_get(name).get(name) for name in wanted}
-        wrong = [
-            f"{name} is {found[name]}, must be {value}"
-            for name, value in wanted.items()
-            if found[name] != value
-        ]
-        if wrong:
-            raise StoreMisconfigured("Redis could lose comments: " + "; ".join(wrong))
         self._epoch.check()
 
     def _done(self, site_id: str, verb: str, *arguments: str | int) -> Sequence[Any]:
@@ -661,36 +641,6 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "changed": (Conflict, "Some of the items have changed since they were listed."),
     "gone": (Conflict, "The text of the comment has been deleted."),
 }
-
-
-# Urgency
-
-
-def head_start(severity: float, reach: int | None) -> float:
-    """Share of the time target by which an item is due early, [0, 1].
-
-    Parameters
-    ----------
-    severity : float
-        [0, 1].
-    reach : int or None
-        Readers of the comment.
-
-    Examples
-    --------
-    >>> head_start(0.0, None), head_start(1.0, 999_999), head_start(1.0, None)
-    (0.0, 1.0, 0.75)
-    """
-    bonus = min(1.0, math.log10(1 + max(0, reach or 0)) / REACH_DECADES)
-    return SEVERITY_SHARE * severity + (1 - SEVERITY_SHARE) * bonus
-
-
-def _severity(verdict: Verdict, scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Highest weighted score, text or name, at most 1."""
-    weighted = [score * weights.get(label, 1.0) for label, score in scores.items()]
-    if verdict.label is not None:
-        weighted.append(verdict.score * weights.get(verdict.label, 1.0))
-    return min(1.0, max(weighted, default=0.0))
 
 
 def _line(**filters: str | bool | None) -> str:

@@ -81,15 +81,15 @@ def _names(site_id: str, keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @functools.cache
-def scripts(file_name: str) -> Mapping[str, Script]:
-    """Make the scripts of all verbs of a Lua file in this folder.
+def scripts(*file_names: str) -> Mapping[str, Script]:
+    """Make the scripts of all verbs of Lua files in this folder.
 
-    A file consists of functions and constants, each beginning at the left margin and standing
-    after what it needs.
+    The files consist of functions and constants, each beginning at the left margin and standing
+    after what it needs, be it in a file before.
     """
     here = Path(__file__).parent
     texts = [f"local {name} = {value}\n" for name, value in CONSTANTS.items()]
-    texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", file_name)]
+    texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", *file_names)]
     code = re.sub(r"\s*--.*", "", "".join(texts))
     parts = [
         (match[1], part)
@@ -114,19 +114,19 @@ def _script(verb: str, parts: Sequence[tuple[str, str]]) -> Script:
 
 
 class Verbs:
-    """The verbs of one ``.lua`` file.
+    """The verbs of some ``.lua`` files.
 
     Parameters
     ----------
     redis : redis.Redis or redis.cluster.RedisCluster
         With ``decode_responses=True``.
-    file_name : str
-        Name of the Lua file in this folder.
+    file_names : str
+        Names of Lua files in this folder; each may use what stands in those before.
     """
 
-    def __init__(self, redis: Redis, file_name: str) -> None:
+    def __init__(self, redis: Redis, *file_names: str) -> None:
         self._redis: Any = redis  # its stubs type every answer as "awaitable or not"
-        self._scripts = scripts(file_name)
+        self._scripts = scripts(*file_names)
 
     def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Sequence[Any]:
         """Run one verb for one site.

@@ -30,8 +30,9 @@ from service.errors import (
 )
 from service.policy import Verdict
 from service.reports import period_report, statements
-from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue, head_start
-from service.store import TROUBLED_AFTER, scripts, site_keys
+from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue
+from service.store import TROUBLED_AFTER, site_keys
+from service.urgency import head_start
 
 pytestmark = pytest.mark.every_redis
 
@@ -897,7 +898,7 @@ def calls(redis: Redis) -> int:
 def test_every_verb_is_one_round_trip(queue: ReviewQueue, redis: Redis) -> None:
     item_id = enqueue(queue)
     lease = leased(queue)
-    for script in scripts("review_queue.lua").values():
+    for script in queue._verbs._scripts.values():
         redis.script_load(script.text)
     redis.config_resetstat()
     verbs: list[Any] = [

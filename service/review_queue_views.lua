@@ -1,0 +1,61 @@
+-- The verbs of the review queue that change nothing; they follow review_queue.lua.
+
+local N_OLDEST = 50 -- items of the head of the line, among which the oldest is looked for
+
+function verbs.item(id)
+  local item = load(id)
+  if not item then return { 'missing' } end
+  if item.state == 'leased' and item.expires <= now() then -- as the next lease will find it
+    item.state, item.owner, item.expires = 'pending', nil, nil
+    item.abandoned = item.abandoned + 1
+  end
+  return shown(id, item)
+end
+
+local function shown_all(ids)
+  local answer = {}
+  for place, id in ipairs(ids) do answer[place] = shown(id, load(id)) end
+  return answer
+end
+
+function verbs.waiting(facet, limit)
+  local ids = {}
+  for id in walk(facet) do
+    ids[#ids + 1] = id
+    if #ids == tonumber(limit) then break end
+  end
+  return shown_all(ids)
+end
+
+function verbs.held()
+  return shown_all(redis.call('ZRANGEBYSCORE', LEASES, '(' .. now(), '+inf'))
+end
+
+function verbs.author(facet)
+  return { redis.call('HGET', AUTHORS, facet) }
+end
+
+function verbs.stats()
+  local at = now()
+  local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
+  local escalated = redis.call('ZLEXCOUNT', LINES, '[e', '(f')
+  local expired = redis.call('ZCARD', LEASES) - leased
+  local oldest, n_seen = at, 0
+  for id in walk('') do
+    oldest, n_seen = math.min(oldest, load(id).since), n_seen + 1
+    if n_seen == N_OLDEST then break end
+  end
+  return {
+    redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
+    redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
+    redis.call('ZLEXCOUNT', LINES, '[t', '(u'),
+  }
+end
+
+function verbs.decisions(after, limit)
+  local answer = {}
+  for place, entry in ipairs(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit)) do
+    answer[place] = view(entry)
+  end
+  return answer
+end

@@ -1,0 +1,53 @@
+"""Who goes first: how long before its time target an item is due.
+
+An item is due ``time target * (1 - head start)`` after it arrived, and whoever asks gets the item
+with the earliest due time. The head start lies between 0 and 1, so an item that has waited for one
+time target goes before everything that arrives from then on. Everything here is pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from service.policy import Verdict
+
+# A decision needs a severity first and an audience second: a threat nobody reads still goes before
+# a mild word on the front page.
+SEVERITY_SHARE = 0.75
+# An appeal is a promise to its author, so it never waits longer than half the time target.
+APPEAL_HEAD_START = 0.5
+# A comment with a million readers gets the whole bonus of reach; each factor of ten counts alike.
+REACH_DECADES = 6
+
+
+def head_start(severity: float, reach: int | None) -> float:
+    """Share of the time target by which an item is due early, [0, 1].
+
+    Parameters
+    ----------
+    severity : float
+        [0, 1].
+    reach : int or None
+        Readers of the comment.
+
+    Examples
+    --------
+    >>> head_start(0.0, None), head_start(1.0, 999_999), head_start(1.0, None)
+    (0.0, 1.0, 0.75)
+    """
+    bonus = min(1.0, math.log10(1 + max(0, reach or 0)) / REACH_DECADES)
+    return SEVERITY_SHARE * severity + (1 - SEVERITY_SHARE) * bonus
+
+
+def severity(verdict: Verdict, scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Highest score, text or name, weighted by the site (1 where it gives no weight); at most 1."""
+    weighted = [score * weights.get(label, 1.0) for label, score in scores.items()]
+    if verdict.label is not None:
+        weighted.append(verdict.score * weights.get(verdict.label, 1.0))
+    return min(1.0, max(weighted, default=0.0))
+
+
+def slack_ms(time_target_seconds: float, start: float) -> int:
+    """Milliseconds from the arrival of an item with a head start until it is due."""
+    return int(time_target_seconds * 1000 * (1 - start))
