@@ -4,26 +4,28 @@ Promise: `Classifier.predict_proba` is deterministic, does no input or output, a
 same score alone or in any batch. `Classifier.explain` is exact: what it says of each code point
 sums to the score.
 
-Secret: the mathematics. Per label the score is additive in the n-grams of `models.features`,
+Secret: the mathematics. Per label the score is additive in a text's distinct words and the pairs
+they make,
 
-    logit = (sum of the weights of the distinct n-grams and known words) / sqrt(max(4, n)) + bias
+    logit = (sum of the weights of the words and pairs) / sqrt(max(4, n)) + bias
 
-with n the number of plain n-grams, so scoring is a sum of table look-ups. Learning makes the
-weights from
+with n the number of plain n-grams. The weight of a word is the sum of the weights of the n-grams in
+it (`models.features`), and is kept ready for the words that are known, so scoring is a sum of a few
+table look-ups for each word. Learning makes the weights from
 
-* a linear support vector machine over binary features, one domain per source of comments: each
+* a linear support vector machine over those features, one domain per source of comments: each
   domain has a copy of every feature beside the shared one and a bias of its own, so that what is
   peculiar to a source is learnt apart from what all sources share (Daume III 2007, "Frustratingly
   easy domain adaptation");
-* column scales: inverse document frequency times a power of the naive-Bayes log-count ratio (Wang
-  and Manning 2012, "Baselines and bigrams");
+* column scales: a power of the inverse document frequency times one of the naive-Bayes log-count
+  ratio (Wang and Manning 2012, "Baselines and bigrams");
 * clusters of words: every known word also counts for its clusters, and after fitting the weights
   of its clusters fold into one number per word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -34,15 +36,22 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
-from models.features import N_BUCKETS, Features, Grams, extract, word_hashes
+from models.features import (
+    N_BUCKETS,
+    Words,
+    count_plain,
+    first_occurrences,
+    gram_buckets,
+    pair_buckets,
+    words_alone,
+    words_of,
+)
 from models.learning import SHORTEST, Head, Progress, WordClusters, design, learn_heads
 from models.normalize import Batch, normalize_batch
 from models.schema import LABELS
 
 _CHUNK = 256  # texts scored at a time: their n-grams stay in the processor's cache
-_ROW_BITS = np.uint32(22)  # text << 22 | row: a feature of a text as one number
-_ROW_MASK = np.uint32((1 << 22) - 1)
-_WORD_SLOT_BITS = 19
+_WORD_SLOT_BITS = 20
 _WORD_SHIFT = np.uint32(32 - _WORD_SLOT_BITS)
 
 
@@ -135,12 +144,13 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         Learned labels, in the order of `models.schema.LABELS`.
     slots_ : ndarray of int32, shape (N_BUCKETS,)
         Row of each bucket in `table_`; row 0 is of no weight.
-    word_slots_ : ndarray of int32, shape (2**19,)
+    word_slots_ : ndarray of int32, shape (2**20,)
         Row in `table_` of the known word whose hash begins with the slot's number.
-    word_hashes_ : ndarray of uint32, shape (n_table_rows,)
-        The whole hash of the known word a row is for, 0 for rows of n-grams.
+    word_hashes_ : ndarray of uint32, shape (1 + n_known_words,)
+        The whole hash of the known word that a row is for.
     table_ : ndarray of float16, shape (n_table_rows, n_labels)
-        Weights; half precision is finer than their noise.
+        Weights: none, those of known words, those of n-grams. Half precision is finer than their
+        noise.
     intercepts_ : ndarray of float64, shape (n_labels,)
     calibration_ : ndarray of float64, shape (n_labels, 2, n_knots)
         Knots of the increasing map from logit to calibrated logit, per label.
@@ -152,7 +162,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         labels: Sequence[str] = LABELS,
         C: float = 0.12,
         domain_copy: float = 0.7,
-        nb_exponent: float = 0.35,
+        nb_exponent: float = 0.5,
         min_df: int = 4,
         n_rows: int = 350_000,
         n_epochs: int = 12,
@@ -241,16 +251,13 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self._heads = heads
         return self._use([head[""] for head in heads])
 
-    def for_domain(self, domain: str, share: float = 1.0) -> Classifier:
+    def for_domain(self, domain: str) -> Classifier:
         """Give the classifier of one domain: what all share and what is its own.
 
         Parameters
         ----------
         domain : str
             A name that `fit` was given. Labels never observed there keep the shared head.
-        share : float
-            How much of its own counts, in [0, 1]; less than 1 for a site that is like the domain
-            and not of it.
 
         Returns
         -------
@@ -267,8 +274,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             raise KeyError(f"not fitted on a domain named {domain!r}")
         other = Classifier(**self.get_params(deep=False))
         other.labels_ = self.labels_
-        own = [head[""].towards(head.get(domain, head[""]), share) for head in heads]
-        return other._use(own)
+        return other._use([head.get(domain, head[""]) for head in heads])
 
     def calibrate(
         self,
@@ -323,22 +329,18 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             check_is_fitted(self, "table_")
         logits = np.empty((len(texts), len(self.labels_)))
         for first in range(0, len(texts), _CHUNK):
-            features = extract(normalize_batch(texts[first : first + _CHUNK]))
-            n_texts = len(features.n_plain)
-            # Row 0 has no weight; with it, no text is without a feature.
-            keys = [np.arange(n_texts, dtype=np.uint32) << _ROW_BITS]
-            for group, row in self._rows(features):
-                key = row.view(np.uint32) | group.text << _ROW_BITS
-                keys.append(key[row != 0])
-            key = np.concatenate(keys)
-            key.sort()
-            new = np.ones(len(key), dtype=bool)
-            np.not_equal(key[1:], key[:-1], out=new[1:])
-            key = key[new]
-            weights = self.table_.take(key & _ROW_MASK, axis=0).astype(np.float32)
-            total = np.add.reduceat(weights, np.searchsorted(key, keys[0]), axis=0)
-            per_gram = _per_gram(features)[:, None]
-            logits[first : first + n_texts] = total * per_gram + self.intercepts_
+            batch = normalize_batch(texts[first : first + _CHUNK])
+            n_texts = len(batch.breaks) - 1
+            words = words_of(batch)
+            chosen = first_occurrences(words)
+            owner, row = self._look_up(words, chosen)
+            text = words.text[chosen[owner]]
+            weights = self.table_.take(row, axis=0)
+            here = logits[first : first + n_texts]
+            for column in range(len(self.labels_)):
+                here[:, column] = np.bincount(text, weights[:, column], minlength=n_texts)
+            here *= _scale(words, n_texts)[:, None]
+        logits += self.intercepts_
         return logits
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -359,15 +361,20 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             If a text is not valid Unicode.
         """
         logits = self.decision_function(texts)
-        for column, (knots, values) in enumerate(self.calibration_):
-            logits[:, column] = np.interp(logits[:, column], knots, values)
+        knots, values = self.calibration_[:, 0], self.calibration_[:, 1]
+        # The maps of all labels, laid side by side, are one map.
+        apart = (knots[:, -1] - knots[:, 0] + 1).cumsum() - knots[:, -1]
+        np.minimum(logits, knots[:, -1], out=logits)
+        np.maximum(logits, knots[:, 0], out=logits)
+        logits = np.interp(logits + apart, (knots + apart[:, None]).ravel(), values.ravel())
         probabilities: NDArray[np.float64] = expit(logits)
         return probabilities
 
     def explain(self, texts: Sequence[str], label: str = "toxicity") -> list[Explanation]:
         """Say what each code point adds to the uncalibrated logit.
 
-        The weight of a distinct n-gram is shared by its occurrences, and within one by its letters.
+        The weight of a word is shared by its letters where it first stands; a pair's weight goes
+        to its second word.
 
         Parameters
         ----------
@@ -436,9 +443,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
     def _use(self, heads: Sequence[Head]) -> Self:
         """Lay the weights out for look-up: row 0 nothing, then known words, then n-grams."""
         words = np.stack([head.words for head in heads], axis=1)
-        hashes = (
-            word_hashes(self.word_clusters.words) if self.word_clusters else np.zeros(0, np.uint32)
-        )
+        hashes = words_alone(self.word_clusters.words if self.word_clusters else []).hashed
         # Of two words in one slot the more frequent stays.
         slot, word = np.unique(hashes >> _WORD_SHIFT, return_index=True)
         self.word_slots_ = np.zeros(1 << _WORD_SLOT_BITS, dtype=np.int32)
@@ -456,45 +461,48 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self.calibration_ = np.tile(np.linspace(-60.0, 60.0, _N_KNOTS), (len(heads), 2, 1))
         return self
 
-    def _rows(self, features: Features) -> Iterator[tuple[Grams, NDArray[np.int32]]]:
-        """Look up n-grams and words: the row of each in the table, 0 for those of no weight."""
-        for group in features.grams:
-            yield group, self.slots_.take(group.bucket)
-        words = features.words
-        row = self.word_slots_.take(words.bucket >> _WORD_SHIFT)
-        row *= self.word_hashes_.take(row) == words.bucket
-        yield words, row
+    def _look_up(
+        self, words: Words, chosen: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Find the rows of the table that chosen words add up, and for which of them each is."""
+        hashed = words.hashed[chosen]
+        known = self.word_slots_.take(hashed >> _WORD_SHIFT)
+        known *= self.word_hashes_.take(known) == hashed
+        rows = [known, self.slots_.take(pair_buckets(words, chosen))]
+        all_ = np.arange(len(chosen))
+        owners = [all_, all_]
+        unknown = (known == 0).nonzero()[0]
+        if len(unknown):
+            bucket, word = gram_buckets(words, chosen[unknown])
+            rows.append(self.slots_.take(bucket))
+            owners.append(unknown[word])
+        row, owner = np.concatenate(rows), np.concatenate(owners)
+        hit = row.nonzero()[0]
+        return owner[hit], row[hit]
 
     def _contributions(self, batch: Batch, column: int) -> NDArray[np.float64]:
         """Say what each code point of the original texts, end to end, adds to one label."""
-        features = extract(batch, spans=True)
-        found = []
-        for group, row in self._rows(features):
-            hit = np.nonzero(row)
-            found.append((row[hit], group.text[hit[-1]], group.start[hit[-1]], group.stop[hit]))
-        row, text, start, stop = map(np.concatenate, zip(*found, strict=True))
-        # Blanks at the ends of an n-gram are no letters of the original.
-        blank = batch.codes <= ord(" ")
-        start, stop = start + blank[start], stop - blank[stop - 1]
-        key = text.astype(np.uint32) << _ROW_BITS | row.view(np.uint32)
-        _, feature, times = np.unique(key, return_inverse=True, return_counts=True)
-        per_letter = self.table_[row, column].astype(np.float64) * _per_gram(features)[text]
-        per_letter /= times[feature] * (stop - start)
-        steps = np.bincount(start, per_letter, minlength=len(blank))
-        steps -= np.bincount(stop, per_letter, minlength=len(blank))[: len(blank)]
-        n_code_points = int(batch.starts[-1])
-        where = np.minimum(batch.origin, max(n_code_points - 1, 0))
-        per_code_point = np.bincount(where, np.cumsum(steps), minlength=n_code_points)
-        return per_code_point[:n_code_points].astype(np.float64)
+        words = words_of(batch)
+        chosen = first_occurrences(words)
+        owner, row = self._look_up(words, chosen)
+        weights = self.table_[row, column].astype(np.float64)
+        scale = _scale(words, len(batch.breaks) - 1)[words.text[chosen]]
+        adds = np.bincount(owner, weights, minlength=len(chosen)) * scale
+        length = words.stop[chosen] - words.start[chosen]
+        end = length.cumsum()
+        at = np.arange(length.sum()) + (words.start[chosen] - end + length).repeat(length)
+        per_letter = (adds / length).repeat(length)
+        where = batch.origin[at]
+        return np.bincount(where, per_letter, minlength=int(batch.starts[-1])).astype(np.float64)
 
 
 _STATE = ("slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_")
 _N_KNOTS = 18
 
 
-def _per_gram(features: Features) -> NDArray[np.float64]:
-    per_gram: NDArray[np.float64] = 1 / np.sqrt(np.maximum(SHORTEST, features.n_plain))
-    return per_gram
+def _scale(words: Words, n_texts: int) -> NDArray[np.float64]:
+    scale: NDArray[np.float64] = 1 / np.sqrt(np.maximum(SHORTEST, count_plain(words, n_texts)))
+    return scale
 
 
 def _increasing_map(

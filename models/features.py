@@ -1,19 +1,22 @@
-"""Normalized texts to hashed n-grams.
+"""Normalized texts to words, and words to hashed n-grams.
 
-Promise: the same text gives the same buckets whatever stands beside it in a batch, on every
-machine, in time linear in its length.
+Promise: the same text gives the same words and buckets whatever stands beside it in a batch, on
+every machine, in time linear in its length.
 
-Secret: which pieces of a text the classifier looks at, and how they are hashed. The pieces are
+Secret: which pieces of a text the classifier looks at, and how they are hashed. A text is the set
+of its words; each word counts once, where it first stands. The pieces of a word are
 
-* the characters of a word with a blank on either side, 2 to 5 at a time;
-* words, one and two at a time;
-* the *consonant skeleton*: Arabic and Latin letters brought to one alphabet of consonants, vowels
-  dropped, doubled consonants once, 3 to 5 at a time, and whole words of it. It is what Arabizi and
+* its characters with a blank on either side, 2 to 5 at a time;
+* the word itself, and the pair it makes with the word before it;
+* its *consonant skeleton*: Arabic and Latin letters brought to one alphabet of consonants, vowels
+  dropped, doubled consonants once, 3 to 5 at a time, and the whole of it. It is what Arabizi and
   Arabic spelling have in common.
 
-An n-gram is never cut out as a string. A polynomial hash rolls over the code points of the whole
-batch, one multiplication per order; an n-gram is kept where the next blank is far enough away
-(after Karp and Rabin 1987; the multiply-shift of Dietzfelbinger et al. 1997 picks the bucket).
+All but the pair depend on the word alone, so that whoever knows a word need not look inside.
+
+Nothing is cut out as a string. A word's hash is a polynomial in its code points, read off one
+running sum over the whole batch (after Karp and Rabin 1987); n-grams are hashed by one product of
+matrices; the multiply-shift of Dietzfelbinger et al. 1997 picks the bucket.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.normalize import SPACE, Batch
+from models.normalize import BREAK, SPACE, Batch
 
 N_PLAIN_BUCKETS = 1 << 20
 N_SKELETON_BUCKETS = 1 << 18
@@ -34,10 +37,11 @@ NO_BUCKET = 0
 CHARACTER_ORDERS = (2, 3, 4, 5)
 SKELETON_ORDERS = (3, 4, 5)
 
-_BASE = np.uint32(0x9E3779B1)  # odd, near 2**32 / golden ratio: spreads neighbouring codes
-_SPREAD = np.uint32(0x85EBCA6B)  # a multiplier of MurmurHash3's finalizer
-_LONGEST_WORD = 64  # letters past that hash with the same power
-_POWERS = np.cumprod(np.full(_LONGEST_WORD + 1, _BASE, dtype=np.uint32), dtype=np.uint32)
+_BASE = 0x9E3779B1  # odd, near 2**32 / golden ratio: spreads neighbouring codes
+_SPREAD = 0x85EBCA6B  # a multiplier of MurmurHash3's finalizer
+_KIND = 2 * 0x1000193  # makes of it another multiplier for each kind of n-gram
+_WORD, _PAIR = 0, 1  # kinds of n-grams that have no order
+_N_POWERS = 1 << 15  # enough for most batches
 
 # One consonant alphabet for both scripts: the Arabic letters a class holds, then the Latin letters
 # and Arabizi digits that stand for them. Letters in no class are vowels (or silent) and dropped.
@@ -51,220 +55,250 @@ _CONSONANTS = (
 _WITH_H = {"s": "\u0634", "k": "\u062e", "g": "\u063a", "t": "\u062a", "d": "\u0630",
            "c": "\u0634", "p": "\u0641"}  # fmt: skip
 _N_SKELETON_CODES = 0x700
-_NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Grams:
-    """N-grams of one kind.
+class Words:
+    """The words of a batch of normalized texts.
 
     Attributes
     ----------
-    bucket : ndarray of uint32, shape (n_starts,) or (n_orders, n_starts)
-        Bucket of the n-gram that starts there, `NO_BUCKET` where none does. In `Features.words`
-        the whole 32-bit hash.
-    text : ndarray of uint32, shape (n_starts,)
-        Index of the text.
-    start : ndarray of int64, shape (n_starts,)
-        Position in ``batch.codes`` of the first code, a letter or the blank before it. Empty
-        unless spans were asked for.
-    stop : ndarray of int64, shape of `bucket`
-        Position after the last code. Empty unless spans were asked for.
+    codes : ndarray of uint32, shape (n_codes,)
+        The batch's codes, breaks made blanks.
+    start, stop : ndarray of int64, shape (n_words,)
+        Where each word stands in `codes`, stop exclusive.
+    text : ndarray of int64, shape (n_words,)
+        Index of its text.
+    hashed : ndarray of uint32, shape (n_words,)
+        Its hash.
     """
 
-    bucket: NDArray[np.uint32]
-    text: NDArray[np.uint32]
+    codes: NDArray[np.uint32]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
+    text: NDArray[np.int64]
+    hashed: NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What the classifier sees of a batch.
-
-    Attributes
-    ----------
-    grams : list of Grams
-        All n-grams.
-    words : Grams
-        Words by their whole hash, to look them up among known words.
-    n_plain : ndarray of int64, shape (n_texts,)
-        Number of plain n-grams in each text, repeats counted.
-    """
-
-    grams: list[Grams]
-    words: Grams
-    n_plain: NDArray[np.int64]
-
-
-def extract(batch: Batch, *, spans: bool = False) -> Features:
-    """Find the n-grams of a batch of normalized texts.
+def words_of(batch: Batch) -> Words:
+    """Find the words of a batch.
 
     Parameters
     ----------
     batch : Batch
         From `models.normalize.normalize_batch`.
-    spans : bool
-        Whether to say where each n-gram stands.
 
     Returns
     -------
-    Features
+    Words
+        In the order of the texts.
     """
-    n_texts = len(batch.breaks) - 1
     codes = batch.codes.astype(np.uint32)
+    blank = (codes <= SPACE).nonzero()[0]
+    behind = (codes[blank] == BREAK).cumsum()
     codes[batch.breaks] = SPACE
-    # A break belongs to the text behind it, the last one to a text that is not there.
-    text = np.zeros(len(codes), dtype=np.uint32)
-    text[batch.breaks[1:]] = 1
-    np.cumsum(text, out=text)
-    at = np.arange(len(codes)) if spans else _NOWHERE
-    blanks = np.flatnonzero(codes == SPACE)
-    room = _room(blanks)
-    start, stop, hashed = _words(codes, blanks, room)
-    words = Grams(hashed, text[start], start, stop)
-    grams = [
-        _character_grams(codes, room, CHARACTER_ORDERS, 0, text, at, at),
-        Grams(_bucket(hashed, 0, 0), words.text, start, stop),
-        _word_pairs(words),
-        *_skeleton_grams(codes, text, spans=spans),
-    ]
-    return Features(grams, words, _n_plain(words, n_texts))
+    start, stop = blank[:-1] + 1, blank[1:]
+    real = (start < stop).nonzero()[0]
+    start, stop = start[real], stop[real]
+    return Words(codes, start, stop, behind[real] - 1, _hashed(codes, start, stop))
 
 
-def word_hashes(words: list[str]) -> NDArray[np.uint32]:
-    """Hash words as `extract` hashes them, for a table of known words.
+def words_alone(words: list[str]) -> Words:
+    """Give words that stand in no text the form of words that do.
 
     Parameters
     ----------
     words : list of str
-        Words of normalized texts: no blanks in them.
+        Words of normalized texts: no blanks in them, none empty.
 
     Returns
     -------
-    ndarray of uint32, shape (n_words,)
+    Words
+        All of one text.
     """
-    codes = np.frombuffer((" " + " ".join(words) + " ").encode("utf-32-le"), dtype="<u4")
-    blanks = np.flatnonzero(codes == SPACE)
-    return _words(codes, blanks, _room(blanks))[2]
+    codes = np.frombuffer(" ".join(["", *words, ""]).encode("utf-32-le"), dtype="<u4")
+    blank = (codes == SPACE).nonzero()[0]
+    start, stop = blank[:-1] + 1, blank[1:]
+    return Words(codes, start, stop, np.zeros_like(start), _hashed(codes, start, stop))
 
 
-def _room(blanks: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Distance from each code to the next blank; 0 for a blank with another one behind it."""
-    gaps = blanks[1:] - blanks[:-1]
-    room = np.repeat(blanks[1:].astype(np.int32), gaps)
-    room -= np.arange(len(room), dtype=np.int32)
-    room[blanks[:-1][gaps == 1]] = 0
-    return room
+def first_occurrences(words: Words) -> NDArray[np.int64]:
+    """Choose one of each text's equal words, the first.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_distinct,)
+        Indices of words, in the order of their hashes, equal ones in the order of the texts.
+    """
+    keys = words.hashed.astype(np.uint64) << np.uint64(32)
+    keys += np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    order = (keys & np.uint64(0xFFFFFFFF)).view(np.int64)
+    hashed, text = words.hashed[order], words.text[order]
+    first = np.ones(len(order), dtype=bool)
+    np.not_equal(hashed[1:], hashed[:-1], out=first[1:])
+    first[1:] |= text[1:] != text[:-1]
+    return order[first]
+
+
+def pair_buckets(words: Words, chosen: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Hash chosen words together with the words before them.
+
+    Parameters
+    ----------
+    words : Words
+    chosen : ndarray of int64, shape (n_chosen,)
+        Indices of words.
+
+    Returns
+    -------
+    ndarray of uint32, shape (n_chosen,)
+        Buckets; the first word of a text makes a pair with its beginning.
+    """
+    before = chosen - 1
+    hashed = words.hashed[before]
+    hashed *= (words.text[before] == words.text[chosen]) & (before >= 0)
+    hashed *= np.uint32(_BASE)
+    hashed += words.hashed[chosen]
+    return _bucket(hashed, _SPREADS[_PAIR], N_PLAIN_BUCKETS)
+
+
+def gram_buckets(
+    words: Words, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Hash all that is in chosen words, the words themselves included.
+
+    Parameters
+    ----------
+    words : Words
+    chosen : ndarray of int64, shape (n_chosen,)
+        Indices of words.
+
+    Returns
+    -------
+    bucket : ndarray of uint32, shape (n_places,)
+        One for each n-gram, as often as it stands in the word, and `NO_BUCKET`s.
+    word : ndarray of int64, shape (n_places,)
+        Which of the chosen words it is in.
+    """
+    start = words.start[chosen] - 1
+    length = words.stop[chosen] - start + 1
+    end = length.cumsum()
+    word = np.arange(len(chosen)).repeat(length)
+    place = np.arange(len(word))
+    codes = words.codes[place + (start - end + length)[word]]
+    plain = _grams(codes, end[word] - place, CHARACTER_ORDERS, N_PLAIN_BUCKETS)
+    skeleton, of_skeleton = _skeleton_buckets(codes, word)
+    whole = _bucket(words.hashed[chosen], _SPREADS[_WORD], N_PLAIN_BUCKETS)
+    return (
+        np.concatenate((plain, whole, skeleton)),
+        np.concatenate((word.repeat(len(CHARACTER_ORDERS)), np.arange(len(chosen)), of_skeleton)),
+    )
+
+
+def count_plain(words: Words, n_texts: int) -> NDArray[np.float64]:
+    """Count the n-grams of characters and words in each text, repeats included.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_texts,)
+    """
+    # A word of n > 1 letters with its blanks has (n + 1) + n + (n - 1) + (n - 2) n-grams, is one
+    # itself and makes a pair; a word of one letter has three.
+    per_word = np.maximum(4 * (words.stop - words.start), 5)
+    return np.bincount(words.text, per_word, minlength=n_texts).astype(np.float64)
+
+
+def _hashed(
+    codes: NDArray[np.uint32], start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> NDArray[np.uint32]:
+    """Hash the codes of each word: the sum of code times base**place, places counted from 1."""
+    n = len(codes)
+    powers, inverses = _TABLES if n <= _N_POWERS else _powers(n)
+    sums = codes * powers[:n]
+    sums.cumsum(out=sums)
+    hashed = sums[stop - 1]
+    hashed -= sums[start - 1]
+    hashed *= inverses[start - 1]
+    return hashed
+
+
+def _powers(n: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Powers of the base from the 0th on, and of its inverse modulo 2**32."""
+    both = np.ones((2, n), dtype=np.uint32)
+    both[:, 1:] = [[_BASE], [pow(_BASE, -1, 1 << 32)]]
+    np.cumprod(both, axis=1, out=both)
+    return both[0], both[1]
 
 
 def _bucket(
-    hashed: NDArray[np.uint32], first: int, kind: NDArray[np.uint32] | int
+    hashed: NDArray[np.uint32], spread: NDArray[np.uint32], n_buckets: int
 ) -> NDArray[np.uint32]:
-    """Spread hashes over the buckets that begin at `first`, differently for each kind."""
-    n_buckets = N_SKELETON_BUCKETS if first else N_PLAIN_BUCKETS
-    mixed = hashed >> np.uint32(15)
-    mixed ^= hashed
-    mixed *= _SPREAD + np.uint32(2 * 0x1000193) * np.uint32(kind)
-    mixed >>= np.uint32(33 - n_buckets.bit_length())
-    mixed += np.uint32(first)
-    return mixed
+    """Spread hashes over buckets, in place."""
+    hashed ^= hashed >> np.uint32(15)
+    hashed *= spread
+    hashed >>= np.uint32(33 - n_buckets.bit_length())
+    return hashed
 
 
-def _character_grams(
+def _grams(
     codes: NDArray[np.uint32],
-    room: NDArray[np.int32],
+    room: NDArray[np.int64],
     orders: tuple[int, ...],
-    first: int,
-    text: NDArray[np.uint32],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> Grams:
-    """N-grams of codes that hold a blank at their ends at most.
+    n_buckets: int,
+) -> NDArray[np.uint32]:
+    """Buckets of the n-grams of each order that start at each place and have room there.
 
-    `starts` and `ends` say where each code stands in the batch, or are empty.
+    Returns
+    -------
+    ndarray of uint32, shape (n_codes * n_orders,)
+        `NO_BUCKET` where there is no room.
     """
-    n_starts = len(room)
-    hashed = np.zeros((len(orders), n_starts), dtype=np.uint32)
-    rolling = codes
-    for order in range(2, orders[-1] + 1):
-        rolling = rolling[:-1] * _BASE
-        rolling += codes[order - 1 :]
-        if order in orders:
-            hashed[orders.index(order), : len(rolling)] = rolling[:n_starts]
-    kind = np.array(orders, dtype=np.uint32)[:, None]
-    bucket = _bucket(hashed, first, kind)
-    bucket *= room >= kind.view(np.int32) - 1
-    if not len(starts):
-        return Grams(bucket, text[:n_starts], _NOWHERE, _NOWHERE)
-    last = np.minimum(np.arange(n_starts) + kind.astype(np.int64) - 1, len(codes) - 1)
-    return Grams(bucket, text[:n_starts], starts[:n_starts], ends[last] + 1)
+    windows = codes.take(np.arange(len(codes))[:, None] + _WINDOW, mode="clip")
+    first = orders[0]
+    bucket = _bucket(windows @ _PLACES[:, first:], _SPREADS[first : first + len(orders)], n_buckets)
+    bucket *= room[:, None] >= _ORDERS[first:]
+    return bucket.ravel()
 
 
-def _words(
-    codes: NDArray[np.uint32], blanks: NDArray[np.int64], room: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
-    """Find where words start and stop, and hash their letters.
+def _skeleton_buckets(
+    codes: NDArray[np.uint32], word: NDArray[np.int64]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """N-grams of the consonant skeletons of words that stand one behind the other.
 
-    The hash is a polynomial whose powers count to the word's end.
+    Parameters
+    ----------
+    codes : ndarray of uint32, shape (n_codes,)
+        Words, each between two blanks of its own.
+    word : ndarray of int64, shape (n_codes,)
+        The word each code is of.
     """
-    start, stop = blanks[:-1] + 1, blanks[1:]
-    terms = _POWERS.take(room, mode="clip")
-    terms *= codes[:-1]
-    terms[blanks[:-1]] = 0
-    real = np.flatnonzero(start < stop)
-    hashed = np.add.reduceat(terms, blanks[:-1], dtype=np.uint32)[real] if len(real) else terms[:0]
-    return start[real], stop[real], hashed
-
-
-def _word_pairs(words: Grams) -> Grams:
-    """Neighbouring words of one text."""
-    first = np.flatnonzero(words.text[1:] == words.text[:-1])
-    hashed = words.bucket[first] * _BASE + words.bucket[first + 1]
-    return Grams(
-        _bucket(hashed, 0, 1), words.text[first], words.start[first], words.stop[first + 1]
-    )
-
-
-def _skeleton_grams(
-    codes: NDArray[np.uint32], text: NDArray[np.uint32], *, spans: bool
-) -> tuple[Grams, Grams]:
-    """N-grams of the consonant skeleton, and whole words of it."""
     skeleton = _SKELETON.take(codes, mode="clip")
-    with_h = np.flatnonzero(codes[1:] == ord("h"))
-    with_h = with_h[_SKELETON_WITH_H.take(codes[with_h], mode="clip") != 0]
-    skeleton[with_h] = _SKELETON_WITH_H[codes[with_h]]
-    skeleton[with_h + 1] = 0
+    with_h = (codes[1:] == ord("h")).nonzero()[0]
+    if len(with_h):
+        with_h = with_h[_SKELETON_WITH_H.take(codes[with_h], mode="clip") != 0]
+        skeleton[with_h] = _SKELETON_WITH_H[codes[with_h]]
+        skeleton[with_h + 1] = 0
     # A final heh is most often a teh marbuta, which sounds as a vowel.
     skeleton[:-1][(skeleton[:-1] == _HEH) & (skeleton[1:] == SPACE)] = 0
-    at = np.flatnonzero(skeleton)
-    skeleton = skeleton[at]
-    # Of a doubled consonant, and of the blanks around a word without any, the last one stays: it
-    # is the one that surely belongs to the text behind it.
-    single = np.ones(len(skeleton), dtype=bool)
+    # A doubled consonant counts once, and so do the blanks between two words.
+    kept = skeleton.nonzero()[0]
+    skeleton = skeleton[kept]
+    single = np.ones(len(kept), dtype=bool)
     np.not_equal(skeleton[1:], skeleton[:-1], out=single[:-1])
-    at, consonants = at[single], skeleton[single].astype(np.uint32)
-    blanks = np.flatnonzero(consonants == SPACE)
-    room = _room(blanks)
-    start, stop, hashed = _words(consonants, blanks, room)
-    text = text[at]
-    # A final blank may stand in the next text, so an n-gram ends with its last consonant.
-    ends = np.where(consonants == SPACE, np.append(0, at[:-1]), at) if spans else _NOWHERE
-    return (
-        _character_grams(
-            consonants, room, SKELETON_ORDERS, N_PLAIN_BUCKETS, text, at if spans else at[:0], ends
-        ),
-        Grams(_bucket(hashed, N_PLAIN_BUCKETS, 0), text[start], at[start], at[stop - 1] + 1),
-    )
-
-
-def _n_plain(words: Grams, n_texts: int) -> NDArray[np.int64]:
-    """Count plain n-grams from the lengths of the words alone."""
-    padded = words.stop - words.start + 2
-    per_word = 2 + sum(np.maximum(padded - order + 1, 0) for order in CHARACTER_ORDERS)
-    counts = np.bincount(words.text, weights=per_word, minlength=n_texts)
-    # Two for each word count it and the pair it begins; the last word of a text begins none.
-    return counts.astype(np.int64) - (counts > 0)
+    consonants, word = skeleton[single].astype(np.uint32), word[kept[single]]
+    blank = (consonants == SPACE).nonzero()[0]
+    if len(blank) < 2:
+        return consonants[:0], word[:0]
+    gap = blank[1:] - blank[:-1]
+    # An n-gram ends with the next blank; none starts with the last one.
+    room = (blank[1:] + 1).repeat(gap) - np.arange(len(consonants) - 1)
+    grams = _grams(consonants, np.append(room, 0), SKELETON_ORDERS, N_SKELETON_BUCKETS)
+    start, stop = blank[:-1] + 1, blank[1:]
+    whole = _bucket(_hashed(consonants, start, stop), _SPREADS[_WORD], N_SKELETON_BUCKETS)
+    bucket = np.concatenate((grams, whole))
+    bucket += np.uint32(N_PLAIN_BUCKETS) * (bucket > NO_BUCKET)
+    return bucket, np.concatenate((word.repeat(len(SKELETON_ORDERS)), word[start]))
 
 
 def _skeleton_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -279,5 +313,13 @@ def _skeleton_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return single, pairs
 
 
+_TABLES = _powers(_N_POWERS)
+_WINDOW = np.arange(CHARACTER_ORDERS[-1])
+_ORDERS = np.arange(len(_WINDOW) + 1)
+# Column k weighs the first k codes of a window and leaves the others out.
+_PLACES = np.triu(np.ones((len(_WINDOW), len(_WINDOW) + 1), dtype=np.uint32), 1)
+_PLACES *= _TABLES[0][1 : len(_WINDOW) + 1, None]
+# One multiplier for each kind of n-gram, or order: words, pairs, 2 codes, 3 codes ...
+_SPREADS = np.uint32(_SPREAD) + np.uint32(_KIND) * np.arange(len(_WINDOW) + 1, dtype=np.uint32)
 _SKELETON, _SKELETON_WITH_H = _skeleton_tables()
 _HEH = _SKELETON[0x647]

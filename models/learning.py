@@ -19,7 +19,18 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from models.features import N_BUCKETS, N_PLAIN_BUCKETS, NO_BUCKET, extract, word_hashes
+from models.features import (
+    N_BUCKETS,
+    N_PLAIN_BUCKETS,
+    NO_BUCKET,
+    Words,
+    count_plain,
+    first_occurrences,
+    gram_buckets,
+    pair_buckets,
+    words_alone,
+    words_of,
+)
 from models.normalize import normalize_batch
 
 Progress = Callable[[str, float], None]
@@ -28,9 +39,9 @@ Progress = Callable[[str, float], None]
 SHORTEST = 4
 """A text with fewer plain n-grams counts as having this many, so that one word cannot shout."""
 _SKELETON_VALUE = 0.5
+_IDF_EXPONENT = 1.25
 _ROW_NORM = 1.13  # root mean square length of a row, so that `C` means the same for every corpus
-_CHUNK = 2048
-_NO_WORDS = sparse.csr_array((0, 0), dtype=np.float32)
+_CHUNK = 8192
 
 
 @dataclass(frozen=True)
@@ -58,21 +69,13 @@ class Head:
     buckets : ndarray of float64, shape (N_BUCKETS,)
         Weight of each bucket of n-grams.
     words : ndarray of float64, shape (n_words,)
-        Weight of each known word beyond its n-grams.
+        Weight of each known word, its n-grams and clusters together.
     bias : float
     """
 
     buckets: NDArray[np.float64]
     words: NDArray[np.float64]
     bias: float
-
-    def towards(self, other: Head, share: float) -> Head:
-        """Return the head that stands so far on the way to another: 0 this one, 1 the other."""
-        return Head(
-            (1 - share) * self.buckets + share * other.buckets,
-            (1 - share) * self.words + share * other.words,
-            (1 - share) * self.bias + share * other.bias,
-        )
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class Design:
     Attributes
     ----------
     X : csr_array of float32, shape (n_texts, n_columns)
-        How often a feature counts in a text: 1 for n-grams, the number of words for clusters. The
-        columns are the buckets in use, the clusters, the copies of both for each domain where they
-        occur, a bias, and the domains' biases.
+        How often a feature counts in a text: in how many of its distinct words, and how often in
+        each. The columns are the buckets in use, the clusters, the copies of both for each domain
+        where they occur, a bias, and the domains' biases.
     source : ndarray of int64, shape (n_columns,)
         The column that a column is a copy of, itself if it is none.
     first_copy : dict of str to int
@@ -95,10 +98,10 @@ class Design:
         One over the root of the number of plain n-grams.
     buckets : ndarray of int64, shape (n_buckets_in_use,)
         The bucket of each n-gram column.
-    levels : ndarray of int64, shape (n_levels, n_words)
-        The column of each known word's cluster at each level.
+    known : csr_array of float32, shape (n_words, n_shared)
+        What is in each known word: its n-grams and clusters.
     idf : ndarray of float32, shape (n_shared,)
-        Inverse document frequency times the value of the kind of n-gram.
+        Power of the inverse document frequency, times the value of the kind of n-gram.
     """
 
     X: sparse.csr_array
@@ -107,7 +110,7 @@ class Design:
     n_shared: int
     scale: NDArray[np.float32]
     buckets: NDArray[np.int64]
-    levels: NDArray[np.int64]
+    known: sparse.csr_array
     idf: NDArray[np.float32]
 
 
@@ -135,18 +138,22 @@ def design(
     -------
     Design
     """
-    ngrams, counts, n_plain = _count(texts, clusters, progress)
+    known = words_alone(clusters.words if clusters else [])
+    members = _membership(clusters)
+    ngrams, counts, n_plain = _count(texts, known, members, progress)
     df = np.bincount(ngrams.indices, minlength=N_BUCKETS)
-    df[NO_BUCKET] = 0
+    df[NO_BUCKET] = 0  # a pair may hash to it
     buckets = np.flatnonzero(df >= min_df)
     column = np.full(N_BUCKETS, -1, dtype=np.int32)
     column[buckets] = np.arange(len(buckets), dtype=np.int32)
-    ngrams = _select(ngrams, column, len(buckets))
     idf = np.log((1 + len(texts)) / (1 + df[buckets])) + 1
-    idf[buckets >= N_PLAIN_BUCKETS] *= _SKELETON_VALUE
     cluster_df = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.append(idf, np.log((1 + len(texts)) / (1 + cluster_df)) + 1)
-    shared = sparse.hstack([ngrams, counts], format="csr", dtype=np.float32)
+    idf = np.append(idf, np.log((1 + len(texts)) / (1 + cluster_df)) + 1) ** _IDF_EXPONENT
+    idf[: len(buckets)][buckets >= N_PLAIN_BUCKETS] *= _SKELETON_VALUE
+    grams = _select(_grams_in(known, np.arange(len(known.start))), column, len(buckets))
+    shared = sparse.hstack(
+        [_select(ngrams, column, len(buckets)), counts], format="csr", dtype=np.float32
+    )
     copies, source, first_copy = _copies(shared, np.asarray(domains, dtype=object))
     scale = (1 / np.sqrt(np.maximum(SHORTEST, n_plain))).astype(np.float32)
     n_columns = len(source)
@@ -157,9 +164,7 @@ def design(
         n_shared=shared.shape[1],
         scale=scale,
         buckets=buckets,
-        levels=_first_of_level(clusters)[:-1, None] + clusters.levels + len(buckets)
-        if clusters
-        else np.zeros((0, 0), dtype=np.int64),
+        known=sparse.hstack([grams, members], format="csr", dtype=np.float32),
         idf=idf.astype(np.float32),
     )
 
@@ -230,26 +235,29 @@ def learn_heads(
 
 
 def _count(
-    texts: Sequence[str], clusters: WordClusters | None, progress: Progress | None
-) -> tuple[sparse.csr_array, sparse.csr_array, NDArray[np.int64]]:
-    """Count buckets, clusters of known words, and plain n-grams."""
-    hashes = word_hashes(clusters.words) if clusters else np.zeros(0, dtype=np.uint32)
-    by_hash = np.argsort(hashes)
-    known = hashes[by_hash]
-    members = _membership(clusters) if clusters else _NO_WORDS
+    texts: Sequence[str],
+    known: Words,
+    members: sparse.csr_array,
+    progress: Progress | None,
+) -> tuple[sparse.csr_array, sparse.csr_array, NDArray[np.float64]]:
+    """Count buckets and clusters in the distinct words of each text, and its plain n-grams."""
+    by_hash = np.argsort(known.hashed)
+    hashes = known.hashed[by_hash]
     ngrams, counts, n_plain = [], [], []
     for first in range(0, len(texts), _CHUNK):
-        chunk = texts[first : first + _CHUNK]
-        features = extract(normalize_batch(chunk))
-        buckets = np.concatenate([group.bucket.ravel() for group in features.grams])
-        rows = [np.broadcast_to(group.text, group.bucket.shape).ravel() for group in features.grams]
-        ngrams.append(_distinct(np.concatenate(rows), buckets, len(chunk), N_BUCKETS))
-        n_plain.append(features.n_plain)
-        text, word = features.words.text, features.words.bucket
-        at = np.minimum(np.searchsorted(known, word), max(len(known) - 1, 0))
-        hit = np.flatnonzero(known[at] == word) if len(known) else at[:0]
-        words = _distinct(text[hit], by_hash[at[hit]], len(chunk), len(known))
-        counts.append(sparse.csr_array(words @ members))
+        n_texts = len(texts[first : first + _CHUNK])
+        words = words_of(normalize_batch(texts[first : first + _CHUNK]))
+        chosen = first_occurrences(words)
+        hashed, text = words.hashed[chosen], words.text[chosen]
+        # Each word of the chunk is looked into once, whatever number of texts it is in.
+        _, one, which = np.unique(hashed, return_index=True, return_inverse=True)
+        inside = _grams_in(words, chosen[one])
+        pairs = _ones(text, pair_buckets(words, chosen), (n_texts, N_BUCKETS))
+        ngrams.append(_ones(text, which, (n_texts, len(one))) @ inside + pairs)
+        at = np.minimum(np.searchsorted(hashes, hashed), max(len(hashes) - 1, 0))
+        hit = np.flatnonzero(hashes[at] == hashed) if len(hashes) else at[:0]
+        counts.append(_ones(text[hit], by_hash[at[hit]], (n_texts, len(hashes))) @ members)
+        n_plain.append(count_plain(words, n_texts))
         if progress:
             progress("reading texts", min(1.0, (first + _CHUNK) / len(texts)))
     return (
@@ -257,6 +265,21 @@ def _count(
         sparse.vstack(counts, format="csr", dtype=np.float32),
         np.concatenate(n_plain),
     )
+
+
+def _grams_in(words: Words, chosen: NDArray[np.int64]) -> sparse.csr_array:
+    """Chosen words by buckets."""
+    bucket, word = gram_buckets(words, chosen)
+    real = bucket != NO_BUCKET
+    return _ones(word[real], bucket[real], (len(chosen), N_BUCKETS))
+
+
+def _ones(
+    row: NDArray[np.integer], column: NDArray[np.integer], shape: tuple[int, int]
+) -> sparse.csr_array:
+    """Count how often each pair of row and column stands there."""
+    ones = np.ones(len(row), dtype=np.float32)
+    return sparse.csr_array((ones, (row.astype(np.int32), column.astype(np.int32))), shape=shape)
 
 
 def _copies(
@@ -301,27 +324,12 @@ def _biases(
     return sparse.csr_array((1 / scale[rows], (rows, columns)), shape=(len(own), 1 + len(named)))
 
 
-def _distinct(
-    row: NDArray[np.integer], column: NDArray[np.integer], n_rows: int, n_columns: int
-) -> sparse.csr_array:
-    """Put a one at each distinct pair of row and column."""
-    key = np.unique(row.astype(np.int64) * n_columns + column)
-    indptr = np.searchsorted(key, np.arange(n_rows + 1) * n_columns)
-    ones = np.ones(len(key), dtype=np.float32)
-    return sparse.csr_array(
-        (ones, (key % max(n_columns, 1)).astype(np.int32), indptr), shape=(n_rows, n_columns)
-    )
-
-
-def _first_of_level(clusters: WordClusters) -> NDArray[np.int64]:
-    """Find where each level begins when its clusters are numbered through, and their number."""
-    return np.cumsum(np.append(0, clusters.levels.max(axis=1) + 1))
-
-
-def _membership(clusters: WordClusters) -> sparse.csr_array:
+def _membership(clusters: WordClusters | None) -> sparse.csr_array:
     """Words by clusters of all levels."""
+    if not clusters:
+        return _ones(np.zeros(0, np.int32), np.zeros(0, np.int32), (0, 0))
     n_levels, n_words = clusters.levels.shape
-    first = _first_of_level(clusters)
+    first = np.cumsum(np.append(0, clusters.levels.max(axis=1) + 1))
     column = (clusters.levels + first[:-1, None]).T.ravel()
     indptr = np.arange(0, n_words * n_levels + 1, n_levels)
     ones = np.ones(len(column), dtype=np.float32)
@@ -358,4 +366,4 @@ def _fold(design: Design, weights: NDArray[np.float64], bias: float) -> Head:
     """Bring column weights to buckets and known words."""
     buckets = np.zeros(N_BUCKETS)
     buckets[design.buckets] = weights[: len(design.buckets)]
-    return Head(buckets, weights[design.levels].sum(axis=0), float(bias))
+    return Head(buckets, design.known @ weights, float(bias))

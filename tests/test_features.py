@@ -1,7 +1,6 @@
 """Features: n-grams by arithmetic are the n-grams one would cut out as strings."""
 
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,71 +10,116 @@ from hypothesis import strategies as st
 from models.features import (
     CHARACTER_ORDERS,
     N_BUCKETS,
+    N_PLAIN_BUCKETS,
     NO_BUCKET,
-    Features,
-    extract,
-    word_hashes,
+    Words,
+    count_plain,
+    first_occurrences,
+    gram_buckets,
+    pair_buckets,
+    words_alone,
+    words_of,
 )
-from models.normalize import BREAK, normalize, normalize_batch
+from models.normalize import normalize, normalize_batch
 
 LETTERS = "\u0643\u0644\u0628\u0627\u0648\u0647 shrm h3 !\U0001f600"
 some_texts = st.lists(st.text(st.sampled_from(LETTERS), max_size=25), min_size=1, max_size=4)
+some_words = st.lists(st.text(st.sampled_from(LETTERS.replace(" ", "")), min_size=1, max_size=9))
 
 
-def spelled(texts: list[str], features: Features, group: int) -> Counter[tuple[int, str]]:
-    """Spell the n-grams of one group out, each with its text."""
-    codes = normalize_batch(texts).codes.astype("<u4").tobytes().decode("utf-32-le")
-    grams = features.grams[group]
-    hit = np.nonzero(grams.bucket != NO_BUCKET)
-    start, stop, text = grams.start[hit[-1]], grams.stop[hit], grams.text[hit[-1]]
-    return Counter(
-        (int(t), codes[a:b].replace(chr(BREAK), " "))
-        for t, a, b in zip(text, start, stop, strict=True)
-    )
+def spelled(words: Words) -> list[tuple[int, str]]:
+    """Spell words out, each with its text."""
+    codes = words.codes.astype("<u4").tobytes().decode("utf-32-le")
+    return [
+        (int(text), codes[start:stop])
+        for text, start, stop in zip(words.text, words.start, words.stop, strict=True)
+    ]
 
 
-@given(some_texts)
-def test_characters_are_taken_2_to_5_at_a_time_within_a_padded_word(texts: list[str]) -> None:
-    expected: Counter[tuple[int, str]] = Counter()
-    for number, text in enumerate(texts):
-        for word in normalize(text).text.split():
-            padded = f" {word} "
-            for order in CHARACTER_ORDERS:
-                for i in range(len(padded) - order + 1):
-                    expected[number, padded[i : i + order]] += 1
-    features = extract(normalize_batch(texts), spans=True)
-    assert spelled(texts, features, 0) == expected
+def buckets(words: list[str]) -> list[Counter[int]]:
+    """Count the buckets of each word."""
+    bucket, word = gram_buckets(words_alone(words), np.arange(len(words)))
+    counts = [Counter[int]() for _ in words]
+    for b, w in zip(bucket.tolist(), word.tolist(), strict=True):
+        counts[w][b] += b != NO_BUCKET
+    return [+counted for counted in counts]
 
 
 @given(some_texts)
-def test_words_are_taken_one_and_two_at_a_time_within_a_text(texts: list[str]) -> None:
-    words = [normalize(text).text.split() for text in texts]
-    features = extract(normalize_batch(texts), spans=True)
-    assert spelled(texts, features, 1) == Counter((i, w) for i, ws in enumerate(words) for w in ws)
-    assert spelled(texts, features, 2) == Counter(
-        (i, f"{a} {b}") for i, ws in enumerate(words) for a, b in pairwise(ws)
-    )
+def test_words_are_what_stands_between_blanks(texts: list[str]) -> None:
+    words = words_of(normalize_batch(texts))
+    assert spelled(words) == [
+        (number, word) for number, text in enumerate(texts) for word in normalize(text).text.split()
+    ]
+
+
+@given(some_texts)
+def test_equal_words_and_no_others_have_equal_hashes(texts: list[str]) -> None:
+    words = words_of(normalize_batch(texts))
+    by_word = {word: hashed for (_, word), hashed in zip(spelled(words), words.hashed, strict=True)}
+    assert [by_word[word] for _, word in spelled(words)] == words.hashed.tolist()
+    assert len(set(by_word.values())) == len(by_word)
+    alone = words_alone(list(by_word))
+    assert alone.hashed.tolist() == list(by_word.values())
+
+
+@given(some_texts)
+def test_a_text_s_equal_words_count_once_where_they_first_stand(texts: list[str]) -> None:
+    words = words_of(normalize_batch(texts))
+    chosen = first_occurrences(words)
+    assert sorted(chosen) == [
+        i for i, word in enumerate(spelled(words)) if word not in spelled(words)[:i]
+    ]
+
+
+@given(some_texts)
+def test_a_word_makes_a_pair_with_the_word_before_it_in_its_text(texts: list[str]) -> None:
+    words = words_of(normalize_batch(texts))
+    pairs = pair_buckets(words, np.arange(len(words.text)))
+    named: dict[tuple[str, str], set[int]] = {}
+    before = (-1, "")
+    for (text, word), bucket in zip(spelled(words), pairs.tolist(), strict=True):
+        named.setdefault((before[1] if before[0] == text else "", word), set()).add(bucket)
+        before = text, word
+    assert all(len(found) == 1 for found in named.values())
+    assert all(bucket < N_PLAIN_BUCKETS for bucket in pairs.tolist())
+
+
+@given(some_words)
+def test_a_word_holds_its_characters_2_to_5_at_a_time_and_itself(words: list[str]) -> None:
+    for word, counted in zip(words, buckets(words), strict=True):
+        padded = f" {word} "
+        plain = [b for b in counted.elements() if b < N_PLAIN_BUCKETS]
+        assert len(plain) == 1 + sum(max(0, len(padded) - order + 1) for order in CHARACTER_ORDERS)
+        assert max(counted) < N_BUCKETS
+
+
+@given(some_words)
+def test_a_word_holds_the_same_alone_and_among_others(words: list[str]) -> None:
+    for word, counted in zip(words, buckets(words), strict=True):
+        assert buckets([word]) == [counted]
+
+
+def test_n_grams_are_shared_by_the_words_that_hold_them() -> None:
+    inside, outside = buckets(["abcde", "xabcy"])
+    # "ab", "bc" and "abc" of the characters; the skeletons bkd and kbk share nothing.
+    assert (inside & outside).total() == 3
 
 
 @given(some_texts)
 def test_plain_n_grams_are_counted_from_the_lengths_of_words(texts: list[str]) -> None:
-    features = extract(normalize_batch(texts), spans=True)
+    words = words_of(normalize_batch(texts))
     counted = Counter[int]()
-    for group in range(3):
-        for (text, _), times in spelled(texts, features, group).items():
-            counted[text] += times
-    assert features.n_plain.tolist() == [counted[i] for i in range(len(texts))]
+    for text, word in spelled(words):
+        plain = [b for b in buckets([word])[0].elements() if b < N_PLAIN_BUCKETS]
+        counted[text] += len(plain) + 1  # and the pair
+    assert count_plain(words, len(texts)).tolist() == [counted[i] for i in range(len(texts))]
 
 
-@given(some_texts)
-def test_a_text_has_the_same_buckets_alone_and_in_a_batch(texts: list[str]) -> None:
-    together = extract(normalize_batch(texts))
-    for number, text in enumerate(texts):
-        alone = extract(normalize_batch([text]))
-        for one, all_ in zip(alone.grams, together.grams, strict=True):
-            buckets = np.sort(one.bucket[one.bucket != NO_BUCKET])
-            theirs = all_.bucket[..., all_.text == number]
-            assert np.array_equal(buckets, np.sort(theirs[theirs != NO_BUCKET]))
+def test_a_batch_longer_than_the_table_of_powers_hashes_alike() -> None:
+    long = words_of(normalize_batch(["ab " * 20_000, "ab cd"]))
+    assert len(np.unique(long.hashed)) == 2
+    assert long.hashed[0] == words_alone(["ab"]).hashed[0]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +135,6 @@ def test_a_text_has_the_same_buckets_alone_and_in_a_batch(texts: list[str]) -> N
 )
 def test_arabizi_and_arabic_share_a_consonant_skeleton(arabic: str, latin: str) -> None:
     def skeleton(text: str) -> set[int]:
-        return {int(b) for group in extract(normalize_batch([text])).grams[3:] for b in
-                group.bucket[group.bucket != NO_BUCKET]}  # fmt: skip
+        return {b for b in buckets([normalize(text).text])[0] if b >= N_PLAIN_BUCKETS}
 
     assert skeleton(arabic) == skeleton(latin) != set()
-
-
-def test_every_bucket_is_in_range() -> None:
-    features = extract(normalize_batch([LETTERS * 3]))
-    assert all(int(group.bucket.max()) < N_BUCKETS for group in features.grams)
-
-
-def test_a_known_word_hashes_as_in_a_text() -> None:
-    words = ["\u0643\u0644\u0628", "kalb", "!"]
-    assert (
-        word_hashes(words).tolist()
-        == extract(normalize_batch([" ".join(words)])).words.bucket.tolist()
-    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.features import NO_BUCKET
+from models.features import gram_buckets, words_alone
 from models.learning import Design, Head, WordClusters, design, learn_heads
 
 TEXTS = ["good day", "good good day", "bad day", "bad bad night", "good night", "bad bad bad"]
@@ -17,11 +17,14 @@ def heads_of(built: Design, y: NDArray[np.float64]) -> dict[str, Head]:
     return learn_heads(built, y, weight, C=1.0, domain_copy=0.7, nb_exponent=0.35, n_epochs=30)
 
 
-def test_an_n_gram_counts_once_however_often_it_stands_in_a_text() -> None:
-    built = design(TEXTS, [""] * len(TEXTS), min_df=1)
-    grams = built.X[:, : len(built.buckets)]
-    assert set(np.unique(grams.data)) == {1.0}
-    assert NO_BUCKET not in built.buckets
+def test_an_n_gram_counts_once_for_each_distinct_word_that_holds_it() -> None:
+    once, again, two = (
+        design([text], [""], min_df=1).X[0] for text in ("bad", "bad bad", "bad sad")
+    )
+    assert set(once.data[:-1]) == {1.0}
+    # The second of two equal words adds nothing; it only makes the text longer.
+    assert np.array_equal(once.data[:-1], again.data[:-1])
+    assert set(two.data[:-1]) == {1.0, 2.0}
 
 
 def test_rare_n_grams_have_no_column() -> None:
@@ -64,8 +67,9 @@ def test_a_comment_that_divided_its_readers_evenly_teaches_nothing() -> None:
     assert np.array_equal(one[""].buckets, other[""].buckets)
 
 
-def test_half_way_between_two_heads_scores_half_way() -> None:
-    shared = Head(np.zeros(3), np.zeros(2), 1.0)
-    own = Head(np.array([2.0, 0, 4]), np.ones(2), 3.0)
-    half = shared.towards(own, 0.5)
-    assert (half.buckets.tolist(), half.words.tolist(), half.bias) == ([1, 0, 2], [0.5, 0.5], 2.0)
+def test_a_known_word_weighs_what_is_in_it() -> None:
+    clusters = WordClusters(["good", "bad"], np.array([[0, 1]], dtype=np.int32))
+    built = design(TEXTS, DOMAINS, clusters, min_df=1)
+    head = heads_of(built, Y)[""]
+    inside, _ = gram_buckets(words_alone(["bad"]), np.arange(1))
+    assert head.words[1] > head.buckets[inside].sum() > 0  # the rest is its cluster's

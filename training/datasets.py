@@ -22,7 +22,6 @@ from models.errors import RecordError
 from models.schema import LABELS, LabeledComment, read_comments
 from training import hakamcheck
 from training.public_sets import (
-    NEWS,
     PERMISSIVE,
     SUFFIX,
     Row,
@@ -36,10 +35,8 @@ OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
 """Of comments written for the project, and of what a site's moderators decided."""
 
 OWN_SOURCES = ("sample", "hakam", "hakamcheck")
-"""Written as readers of news sites write, so of their domain."""
-
-COUNTEREXAMPLE_WEIGHT = 4.0
-"""Of a harmless comment of our own: it shows the harmless use of words that mostly abuse."""
+OWN_WEIGHT = 2.0
+"""Of a comment of our own: there are few, and each makes a point."""
 
 N_FOLDS = 5
 MODERATOR_WEIGHT = 3.0
@@ -276,17 +273,14 @@ def _own_row(comment: LabeledComment) -> Row:
     return Row(
         text=masked(comment.text),
         labels=comment.labels,
-        weight=_own_weight(comment.labels) if own else 1.0,
+        weight=OWN_WEIGHT if own else 1.0,
         source=comment.source,
-        domain=NEWS if own else domain_of(comment.source),
+        # Without a domain of their own, our examples teach what all sets share.
+        domain="" if own else domain_of(comment.source),
         dialect=comment.dialect,
         split={"test": "test", "dev": "dev", "train": "own"}.get(comment.split, "own fold"),
         license=comment.license or OWN_LICENSE,
     )
-
-
-def _own_weight(labels: Mapping[str, float]) -> float:
-    return 1.0 if any(labels.values()) else COUNTEREXAMPLE_WEIGHT
 
 
 def _decided_row(comment: LabeledComment) -> Row:
@@ -310,9 +304,9 @@ def _case_rows(case: hakamcheck.Case) -> Iterator[Row]:
             yield Row(
                 text=text,
                 labels=labels,
-                weight=_own_weight(labels),
+                weight=OWN_WEIGHT,
                 source="hakamcheck",
-                domain=NEWS,
+                domain="",
                 dialect=case.dialect,
                 split="train",
                 license=OWN_LICENSE,

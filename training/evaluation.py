@@ -67,7 +67,7 @@ class Scorer(Protocol):
 class FreshScorer(Scorer, Protocol):
     """A classifier that was just fitted and still has the heads of its domains."""
 
-    def for_domain(self, domain: str, share: float = 1.0) -> Scorer:
+    def for_domain(self, domain: str) -> Scorer:
         """Return the classifier with the head of one domain."""
 
 

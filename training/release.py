@@ -58,13 +58,6 @@ and stands by itself.
 
 REJECT_PRECISION = 0.95
 
-NEWS_SHARE = 0.5
-"""How far the released head stands from what all sets share towards the domain of news comments.
-
-Half way, the AUC over the public sets is what it was, and a third fewer of the comments that a news
-site let stand are flagged.
-"""
-
 ENOUGH_FOR_RARE, ENOUGH_FOR_WORDS = 5000, 50_000
 """Texts from which rare n-grams can be spared, and from which words meet often enough to be
 grouped."""
@@ -341,14 +334,14 @@ def texts_for_words(split: Split) -> list[str]:
 
 
 def _for_release(classifier: Classifier, split: Split, site: str) -> Classifier:
-    """Choose the head: the site's own, or for all sites, which are news sites, half of the news."""
+    """Choose the head: the site's own, or the news sites' for all sites, which are news sites."""
     if site:
         try:
             return classifier.for_domain(site_domain(site))
         except KeyError:
             raise ValueError(f"there is no decision of the site {site!r} to learn from") from None
     if NEWS in split.train.domain:
-        return classifier.for_domain(NEWS, NEWS_SHARE)
+        return classifier.for_domain(NEWS)
     return classifier
 
 
