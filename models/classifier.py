@@ -11,7 +11,8 @@ they make,
 
 with n the number of plain n-grams. The weight of a word is the sum of the weights of the n-grams in
 it (`models.features`), and is kept ready for the words that are known, so scoring is a sum of a few
-table look-ups for each word. Learning makes the weights from
+table look-ups for each word. A long text is scored as its passages are, and has the highest score
+of theirs. Learning makes the weights from
 
 * a linear support vector machine over those features, one domain per source of comments: each
   domain has a copy of every feature beside the shared one and a bias of its own, so that what is
@@ -43,6 +44,7 @@ from models.features import (
     first_occurrences,
     gram_buckets,
     pair_buckets,
+    passages_of,
     words_alone,
     words_of,
 )
@@ -331,15 +333,15 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         for first in range(0, len(texts), _CHUNK):
             batch = normalize_batch(texts[first : first + _CHUNK])
             n_texts = len(batch.breaks) - 1
-            words = words_of(batch)
+            words, begins = passages_of(words_of(batch), n_texts)
             chosen = first_occurrences(words)
             owner, row = self._look_up(words, chosen)
-            text = words.text[chosen[owner]]
+            passage = words.text[chosen[owner]]
             weights = self.table_.take(row, axis=0)
-            here = logits[first : first + n_texts]
+            scale = _scale(words, begins[-1])
             for column in range(len(self.labels_)):
-                here[:, column] = np.bincount(text, weights[:, column], minlength=n_texts)
-            here *= _scale(words, n_texts)[:, None]
+                sums = np.bincount(passage, weights[:, column], minlength=begins[-1]) * scale
+                logits[first : first + n_texts, column] = np.maximum.reduceat(sums, begins[:-1])
         logits += self.intercepts_
         return logits
 
@@ -374,7 +376,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         """Say what each code point adds to the uncalibrated logit.
 
         The weight of a word is shared by its letters where it first stands; a pair's weight goes
-        to its second word.
+        to its second word. Of a long text, the passage tells that speaks most for the label.
 
         Parameters
         ----------
@@ -482,12 +484,19 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
 
     def _contributions(self, batch: Batch, column: int) -> NDArray[np.float64]:
         """Say what each code point of the original texts, end to end, adds to one label."""
-        words = words_of(batch)
+        words, begins = passages_of(words_of(batch), len(batch.breaks) - 1)
         chosen = first_occurrences(words)
         owner, row = self._look_up(words, chosen)
+        passage = words.text[chosen]
         weights = self.table_[row, column].astype(np.float64)
-        scale = _scale(words, len(batch.breaks) - 1)[words.text[chosen]]
+        scale = _scale(words, begins[-1])[passage]
         adds = np.bincount(owner, weights, minlength=len(chosen)) * scale
+        # Of a text's passages the one that speaks most for the label tells.
+        sums = np.bincount(passage, adds, minlength=begins[-1])
+        most = np.maximum.reduceat(sums, begins[:-1]).repeat(np.diff(begins)) == sums
+        text = np.arange(len(begins) - 1).repeat(np.diff(begins))
+        told = np.unique(text[most], return_index=True)[1]
+        adds *= np.isin(passage, most.nonzero()[0][told])
         length = words.stop[chosen] - words.start[chosen]
         end = length.cumsum()
         at = np.arange(length.sum()) + (words.start[chosen] - end + length).repeat(length)

@@ -21,7 +21,7 @@ matrices; the multiply-shift of Dietzfelbinger et al. 1997 picks the bucket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ NO_BUCKET = 0
 """Stands where no n-gram starts, so it must never have weight."""
 CHARACTER_ORDERS = (2, 3, 4, 5)
 SKELETON_ORDERS = (3, 4, 5)
+LONGEST_PASSAGE = 40
+"""Words; a longer text is cut, lest an insult hide in it."""
 
 _BASE = 0x9E3779B1  # odd, near 2**32 / golden ratio: spreads neighbouring codes
 _SPREAD = 0x85EBCA6B  # a multiplier of MurmurHash3's finalizer
@@ -101,6 +103,32 @@ def words_of(batch: Batch) -> Words:
     real = (start < stop).nonzero()[0]
     start, stop = start[real], stop[real]
     return Words(codes, start, stop, behind[real] - 1, _hashed(codes, start, stop))
+
+
+def passages_of(words: Words, n_texts: int) -> tuple[Words, NDArray[np.int64]]:
+    """Cut long texts into passages of about equal length.
+
+    Parameters
+    ----------
+    words : Words
+    n_texts : int
+
+    Returns
+    -------
+    words : Words
+        The same, each with the index of its passage in place of its text's.
+    begins : ndarray of int64, shape (n_texts + 1,)
+        Index of each text's first passage, and the number of passages. A text without words has
+        one, too.
+    """
+    n_words = np.bincount(words.text, minlength=n_texts)
+    n_passages = np.maximum(-(n_words // -LONGEST_PASSAGE), 1)
+    begins = np.append(0, n_passages.cumsum())
+    if begins[-1] == n_texts:
+        return words, begins
+    place = np.arange(len(words.text)) - (n_words.cumsum() - n_words)[words.text]
+    passage = begins[words.text] + place * n_passages[words.text] // n_words[words.text]
+    return replace(words, text=passage), begins
 
 
 def words_alone(words: list[str]) -> Words:

@@ -205,15 +205,17 @@ def learn_heads(
     says = np.nan_to_num(weight * np.abs(2 * y - 1))
     seen = np.flatnonzero(says > 0)
     X, t = design.X[seen], y[seen] > 0.5
-    row_scale = np.repeat(design.scale[seen], np.diff(X.indptr))
     shared = _column_scale(design, X, t, nb_exponent)
     scale = np.ones(len(design.source))
     n_features = len(design.source) - 1 - len(design.first_copy)
     scale[:n_features] = shared[design.source[:n_features]]
     scale[design.n_shared : n_features] *= domain_copy
-    X.data = X.data * row_scale * scale[X.indices]
-    norms = X.multiply(X)[:, : design.n_shared].sum()
-    scale[:n_features] *= (length := _ROW_NORM / np.sqrt(norms / len(seen)))
+    X.data *= np.repeat(design.scale[seen], np.diff(X.indptr))
+    X.data *= scale.astype(np.float32)[X.indices]
+    norms = X.data[X.indices < design.n_shared]
+    length = _ROW_NORM / np.sqrt(np.dot(norms, norms) / len(seen))
+    del norms
+    scale[:n_features] *= length
     X.data[X.indices < n_features] *= length
     X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)  # as it asks for
     svm = LinearSVC(

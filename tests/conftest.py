@@ -20,8 +20,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import pytest
-from hypothesis import settings
 from redis import Redis
 
 from service.epoch import KEY as EPOCH
@@ -40,8 +40,8 @@ SAMPLE_COMMENTS = Path(__file__).parent / "data" / "sample_comments.jsonl"
 IN_CI = bool(os.environ.get("CI"))
 
 # No test asserts on the clock, not even on how long one example takes.
-settings.register_profile("hakam", deadline=None)
-settings.load_profile("hakam")
+hypothesis.settings.register_profile("hakam", deadline=None)
+hypothesis.settings.load_profile("hakam")
 
 
 def redis_servers() -> dict[str, Path]:

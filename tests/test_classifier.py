@@ -59,9 +59,25 @@ def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(classifier: Classif
     )
 
 
+def test_an_insult_hides_no_better_in_a_thousand_words_than_in_forty(
+    classifier: Classifier,
+) -> None:
+    logits = classifier.decision_function(TEXTS)[:, 0]
+    worst, middling = TEXTS[logits.argmax()], TEXTS[np.argsort(logits)[len(TEXTS) // 2]]
+    filler = ["word"] * 15 + middling.split()
+    beside = " ".join([*filler[:15], worst, *filler[:15]])
+    among = " ".join([*filler * 30, worst, *filler * 30])
+    hidden, lost, harmless = classifier.decision_function([beside, among, " ".join(filler)])[:, 0]
+    assert lost > (hidden + harmless) / 2
+    told = classifier.explain([among])[0]
+    assert told.contributions[: among.index(worst) // 2].max() == 0
+    assert told.spans()[0].weight > 0
+
+
 @pytest.mark.parametrize("label", LABELS)
 def test_what_each_letter_adds_sums_to_the_logit(classifier: Classifier, label: str) -> None:
     texts = [*TEXTS, "", " ", "!!", "\u0643 \u0644 \u0628", "\ufdfa", "@a http://b.example \u064e"]
+    texts += [" ".join(TEXTS[:30]), " ".join(TEXTS[:9] * 9)]
     logits = classifier.decision_function(texts)[:, classifier.labels_.index(label)]
     for text, logit, told in zip(texts, logits, classifier.explain(texts, label), strict=True):
         assert told.contributions.shape == (len(text),)

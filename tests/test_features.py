@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.features import (
     CHARACTER_ORDERS,
+    LONGEST_PASSAGE,
     N_BUCKETS,
     N_PLAIN_BUCKETS,
     NO_BUCKET,
@@ -17,6 +18,7 @@ from models.features import (
     first_occurrences,
     gram_buckets,
     pair_buckets,
+    passages_of,
     words_alone,
     words_of,
 )
@@ -70,6 +72,18 @@ def test_a_text_s_equal_words_count_once_where_they_first_stand(texts: list[str]
     assert sorted(chosen) == [
         i for i, word in enumerate(spelled(words)) if word not in spelled(words)[:i]
     ]
+
+
+@given(st.lists(st.integers(0, 3 * LONGEST_PASSAGE), min_size=1, max_size=5))
+def test_long_texts_are_cut_into_passages_of_about_equal_length(lengths: list[int]) -> None:
+    words = words_of(normalize_batch(["word " * length for length in lengths]))
+    cut, begins = passages_of(words, len(lengths))
+    sizes = np.bincount(cut.text, minlength=begins[-1])
+    for length, first, end in zip(lengths, begins[:-1], begins[1:], strict=True):
+        assert sizes[first:end].sum() == length
+        assert sizes[first:end].max() <= LONGEST_PASSAGE
+        assert np.ptp(sizes[first:end]) <= 1
+        assert end - first == max(1, -(-length // LONGEST_PASSAGE))
 
 
 @given(some_texts)
