@@ -338,10 +338,11 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             owner, row = self._look_up(words, chosen)
             passage = words.text[chosen[owner]]
             weights = self.table_.take(row, axis=0)
-            scale = _scale(words, begins[-1])
+            sums = np.empty((begins[-1], len(self.labels_)))
             for column in range(len(self.labels_)):
-                sums = np.bincount(passage, weights[:, column], minlength=begins[-1]) * scale
-                logits[first : first + n_texts, column] = np.maximum.reduceat(sums, begins[:-1])
+                sums[:, column] = np.bincount(passage, weights[:, column], minlength=begins[-1])
+            sums *= _scale(words, begins[-1])[:, None]
+            logits[first : first + n_texts] = np.maximum.reduceat(sums, begins[:-1])
         logits += self.intercepts_
         return logits
 
