@@ -166,7 +166,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         domain_copy: float = 0.7,
         nb_exponent: float = 0.5,
         min_df: int = 4,
-        n_rows: int = 350_000,
+        n_rows: int = 300_000,
         n_epochs: int = 12,
         word_clusters: WordClusters | None = None,
     ) -> None:
