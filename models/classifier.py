@@ -52,7 +52,7 @@ from models.learning import SHORTEST, Head, Progress, WordClusters, design, lear
 from models.normalize import Batch, normalize_batch
 from models.schema import LABELS
 
-_CHUNK = 256  # texts scored at a time: their n-grams stay in the processor's cache
+_CHUNK = 512  # texts scored at a time: their n-grams stay in the processor's cache
 _WORD_SLOT_BITS = 20
 _WORD_SHIFT = np.uint32(32 - _WORD_SLOT_BITS)
 

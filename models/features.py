@@ -43,7 +43,7 @@ _BASE = 0x9E3779B1  # odd, near 2**32 / golden ratio: spreads neighbouring codes
 _SPREAD = 0x85EBCA6B  # a multiplier of MurmurHash3's finalizer
 _KIND = 2 * 0x1000193  # makes of it another multiplier for each kind of n-gram
 _WORD, _PAIR = 0, 1  # kinds of n-grams that have no order
-_N_POWERS = 1 << 15  # enough for most batches
+_N_POWERS = 1 << 17  # enough for most batches
 
 # One consonant alphabet for both scripts: the Arabic letters a class holds, then the Latin letters
 # and Arabizi digits that stand for them. Letters in no class are vowels (or silent) and dropped.
