@@ -26,7 +26,7 @@ of theirs. Learning makes the weights from
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -52,7 +52,8 @@ from models.learning import SHORTEST, Head, Progress, WordClusters, design, lear
 from models.normalize import Batch, normalize_batch
 from models.schema import LABELS
 
-_CHUNK = 512  # texts scored at a time: their n-grams stay in the processor's cache
+# Scored at a time: what it takes stays in the processor's cache, and in bounds.
+_CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
 _WORD_SLOT_BITS = 20
 _WORD_SHIFT = np.uint32(32 - _WORD_SLOT_BITS)
 
@@ -330,9 +331,9 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "table_"):
             check_is_fitted(self, "table_")
         logits = np.empty((len(texts), len(self.labels_)))
-        for first in range(0, len(texts), _CHUNK):
-            batch = normalize_batch(texts[first : first + _CHUNK])
-            n_texts = len(batch.breaks) - 1
+        for first, last in _chunks(texts):
+            batch = normalize_batch(texts[first:last])
+            n_texts = last - first
             words, begins = passages_of(words_of(batch), n_texts)
             chosen = first_occurrences(words)
             owner, row = self._look_up(words, chosen)
@@ -342,7 +343,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             for column in range(len(self.labels_)):
                 sums[:, column] = np.bincount(passage, weights[:, column], minlength=begins[-1])
             sums *= _scale(words, begins[-1])[:, None]
-            logits[first : first + n_texts] = np.maximum.reduceat(sums, begins[:-1])
+            logits[first:last] = np.maximum.reduceat(sums, begins[:-1])
         logits += self.intercepts_
         return logits
 
@@ -401,8 +402,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{label!r} is not one of {', '.join(self.labels_)}")
         column = self.labels_.index(label)
         explanations = []
-        for first in range(0, len(texts), _CHUNK):
-            chunk = texts[first : first + _CHUNK]
+        for first, last in _chunks(texts):
+            chunk = texts[first:last]
             batch = normalize_batch(chunk)
             per_code_point = self._contributions(batch, column)
             for text, start, end in zip(chunk, batch.starts, batch.starts[1:], strict=False):
@@ -480,7 +481,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             rows.append(self.slots_.take(bucket))
             owners.append(unknown[word])
         row, owner = np.concatenate(rows), np.concatenate(owners)
-        hit = row.nonzero()[0]
+        hit = (row > 0).nonzero()[0]
         return owner[hit], row[hit]
 
     def _contributions(self, batch: Batch, column: int) -> NDArray[np.float64]:
@@ -508,6 +509,18 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
 
 _STATE = ("slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_")
 _N_KNOTS = 18
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Cut texts into runs that are not too long; a text is never cut."""
+    first, n_letters = 0, 0
+    for last, text in enumerate(texts):
+        n_letters += len(text)
+        if last > first and (last - first == _CHUNK_TEXTS or n_letters > _CHUNK_LETTERS):
+            yield first, last
+            first, n_letters = last, len(text)
+    if first < len(texts):
+        yield first, len(texts)
 
 
 def _scale(words: Words, n_texts: int) -> NDArray[np.float64]:

@@ -310,7 +310,7 @@ def _skeleton_buckets(
     # A final heh is most often a teh marbuta, which sounds as a vowel.
     skeleton[:-1][(skeleton[:-1] == _HEH) & (skeleton[1:] == SPACE)] = 0
     # A doubled consonant counts once, and so do the blanks between two words.
-    kept = skeleton.nonzero()[0]
+    kept = (skeleton > 0).nonzero()[0]
     skeleton = skeleton[kept]
     single = np.ones(len(kept), dtype=bool)
     np.not_equal(skeleton[1:], skeleton[:-1], out=single[:-1])

@@ -53,10 +53,11 @@ def test_a_text_has_the_same_score_alone_and_in_any_batch(
 
 
 def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(classifier: Classifier) -> None:
-    many = TEXTS * 3
-    assert np.array_equal(
-        classifier.predict_proba(many)[: len(TEXTS)], classifier.predict_proba(TEXTS)
-    )
+    scores = classifier.predict_proba(TEXTS)
+    for between in ("", "word " * 20_000):  # many texts, and many letters
+        many = [between, *TEXTS, *TEXTS, between, *TEXTS]
+        assert np.array_equal(classifier.predict_proba(many)[-len(TEXTS) :], scores)
+        assert np.array_equal(classifier.predict_proba(many)[1 : len(TEXTS) + 1], scores)
 
 
 def test_an_insult_hides_no_better_in_a_thousand_words_than_in_forty(
