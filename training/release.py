@@ -359,9 +359,9 @@ def _sets(corpus: Corpus, split: Split) -> list[dict[str, Any]]:
 
 def _parameters(classifier: Classifier) -> dict[str, Any]:
     parameters: dict[str, Any] = classifier.get_params(deep=False)
-    clusters = parameters.pop("word_clusters")
+    del parameters["word_clusters"]
     parameters["labels"] = list(parameters["labels"])
-    return parameters | {"n_known_words": len(clusters.words) if clusters else 0}
+    return parameters | {"n_known_words": len(classifier.word_hashes_) - 1}
 
 
 def _libraries() -> dict[str, str]:
