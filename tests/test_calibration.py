@@ -105,8 +105,9 @@ def test_reject_is_never_laxer_than_review() -> None:
     assert points["reject"]["threshold"] >= points["review"]["threshold"]
 
 
-def test_no_review_point_is_below_the_least_that_is_allowed() -> None:
+def test_review_stands_where_it_is_told_to_and_too_few_positives_only_raise_it() -> None:
     y, scores = calibrated(2000)
-    assert operating_points(y, scores, least=0.7)["review"]["threshold"] == 0.7
+    assert operating_points(y, scores, review_at=0.7)["review"]["threshold"] == 0.7
     few = np.array([1.0] * 5 + [0.0] * 500)
-    assert operating_points(few, few, least=0.7)["review"]["threshold"] == 0.7
+    assert operating_points(few, few, review_at=0.7)["review"]["threshold"] == 0.7
+    assert operating_points(few, few, review_at=0.2)["review"]["threshold"] == 0.5

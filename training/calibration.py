@@ -130,8 +130,8 @@ def operating_points(
     scores: NDArray[np.float64],
     *,
     review_recall: float | None = None,
+    review_at: float | None = None,
     reject_precision: float = 0.95,
-    least: float = 0.0,
 ) -> dict[str, dict[str, float]]:
     """Choose where a label's comments go to review, and where they could be rejected.
 
@@ -139,15 +139,14 @@ def operating_points(
     ----------
     y, scores : ndarray (n_rows,)
         Held-out labels and probabilities. From fewer than `ENOUGH_POSITIVES` positives nothing
-        can be chosen: review then stands at an even chance, reject at `NEVER`.
+        can be chosen: review then stands at an even chance or above, reject at `NEVER`.
     review_recall : float, optional
-        Share of the positives that review must see, in (0, 1]; by default the threshold of the
-        best macro-F1 stands.
+        Share of the positives that review must see, in (0, 1].
+    review_at : float, optional
+        The threshold of review itself. Without this and `review_recall`, that of the best macro-F1.
     reject_precision : float
         Share of the rejected that must be positive, in (0, 1]. The point of greatest recall under
         this constraint is taken.
-    least : float
-        No threshold is below this one, whatever else is wished.
 
     Returns
     -------
@@ -157,15 +156,14 @@ def operating_points(
         with recall 0.
     """
     if (y >= 0.5).sum() < ENOUGH_POSITIVES:
-        even = max(0.5, least)
+        even = max(0.5, review_at or 0.0)
         review = {"threshold": even} | _seen(y, scores, even)
         return {"review": review, "reject": {"threshold": NEVER, "precision": 1.0, "recall": 0.0}}
     at = cuts(y, scores)
-    if review_recall is None:
-        review_at = best_threshold(y, scores)
-    else:
+    if review_recall is not None:
         review_at = float(at.threshold[np.argmax(at.recall >= review_recall)])
-    review_at = max(review_at, least)
+    elif review_at is None:
+        review_at = best_threshold(y, scores)
     chosen = np.flatnonzero(_lower_bound(at.true, at.true + at.false) >= reject_precision)
     reject_at = max(review_at, float(at.threshold[chosen[-1]]) if len(chosen) else NEVER)
     return {
