@@ -211,7 +211,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If lengths differ, `y` is outside [0, 1] or no label has examples of both kinds.
+            If lengths differ, `y` is outside [0, 1], no label has examples of both kinds, or no
+            n-gram is in enough of the comments with a label.
         InvalidText
             If a text is not valid Unicode.
         """
@@ -438,8 +439,10 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             or classifier.word_slots_.shape != (1 << _WORD_SLOT_BITS,)
             or classifier.table_.shape[1:] != (n_labels,)
             or classifier.intercepts_.shape != (n_labels,)
-            or classifier.calibration_.shape[:2] != (n_labels, 2)
-            or max(classifier.slots_.max(), classifier.word_slots_.max()) >= len(classifier.table_)
+            or classifier.calibration_.shape != (n_labels, 2, _N_KNOTS)
+            or classifier.slots_.max() >= len(classifier.table_)
+            or classifier.word_slots_.max() >= len(classifier.word_hashes_)
+            or len(classifier.word_hashes_) > len(classifier.table_)
         ):
             raise ValueError("an array of the state has the wrong shape")
         return classifier

@@ -200,6 +200,11 @@ def learn_heads(
     -------
     dict of str to Head
         The shared head under the empty name, and one for each domain.
+
+    Raises
+    ------
+    ValueError
+        If the texts with the label hold no feature.
     """
     # A text that divided its readers says little, one that divided them evenly nothing.
     says = np.nan_to_num(weight * np.abs(2 * y - 1))
@@ -243,7 +248,7 @@ def _count(
     progress: Progress | None,
 ) -> tuple[sparse.csr_array, sparse.csr_array, NDArray[np.float64]]:
     """Count buckets and clusters in the distinct words of each text, and its plain n-grams."""
-    by_hash = np.argsort(known.hashed)
+    by_hash = np.argsort(known.hashed, kind="stable")  # the same order on every processor
     hashes = known.hashed[by_hash]
     ngrams, counts, n_plain = [], [], []
     for first in range(0, len(texts), _CHUNK):
@@ -355,6 +360,8 @@ def _column_scale(
     yes = (X.T @ t.astype(np.float32))[: design.n_shared]
     no = (X.T @ (~t).astype(np.float32))[: design.n_shared]
     used = yes + no > 0
+    if not used.any():
+        raise ValueError("no n-gram is in enough of the comments to learn from")
     yes, no = yes + 1, no + 1
     ratio = np.abs(np.log((yes / yes.sum()) / (no / no.sum()))) ** exponent
     # Unused columns are no part of the mean: they would change what `C` means.

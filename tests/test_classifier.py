@@ -1,6 +1,6 @@
 """The classifier: calibrated, deterministic, additive, exact about its reasons."""
 
-from typing import Any
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from conftest import SAMPLE_COMMENTS
 from models.classifier import Classifier
 from models.errors import InvalidText
 from models.learning import WordClusters
+from models.normalize import normalize
 from models.schema import LABELS, read_comments
 
 COMMENTS = list(read_comments(SAMPLE_COMMENTS))
@@ -22,10 +23,13 @@ Y = np.array(
 )
 TOXIC = Y[:, 0] == 1
 LEARNED = np.arange(len(TEXTS)) % 3 != 0
+COUNTS = Counter(" ".join(normalize(text).text for text in TEXTS).split()).most_common()
+KNOWN = [word for word, count in COUNTS if count > 2]
+CLUSTERS = WordClusters(KNOWN, np.arange(len(KNOWN), dtype=np.int32)[None] // 20)
 
 
-def fitted(**settings: Any) -> Classifier:
-    classifier = Classifier(**{"min_df": 1, "n_epochs": 30} | settings)
+def fitted() -> Classifier:
+    classifier = Classifier(min_df=1, n_epochs=30, word_clusters=CLUSTERS)
     return classifier.fit(
         [t for t, learned in zip(TEXTS, LEARNED, strict=True) if learned], Y[LEARNED]
     )
@@ -103,7 +107,10 @@ def test_a_state_scores_as_the_classifier_it_came_from(classifier: Classifier) -
     assert np.array_equal(restored.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
 
 
-@pytest.mark.parametrize("name", ["slots_", "table_", "calibration_", "word_slots_"])
+@pytest.mark.parametrize(
+    "name",
+    ["slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_"],
+)
 def test_a_state_with_a_wrong_array_is_refused(classifier: Classifier, name: str) -> None:
     state = classifier.get_state()
     with pytest.raises(ValueError, match="wrong shape"):
@@ -172,6 +179,13 @@ def test_a_known_word_lends_its_weight_to_the_words_of_its_cluster() -> None:
 def test_bad_labels_are_refused_by_name(y: np.ndarray, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Classifier(labels=("toxicity",)).fit(["a", "b"], y)
+
+
+def test_comments_without_a_frequent_n_gram_are_refused() -> None:
+    y = np.array([1.0, 0.0])
+    for texts, min_df in ((["ab", "cd"], 4), (["", " "], 1)):
+        with pytest.raises(ValueError, match="no n-gram is in enough"):
+            Classifier(labels=("toxicity",), min_df=min_df).fit(texts, y)
 
 
 def test_a_lone_surrogate_is_refused(classifier: Classifier) -> None:
