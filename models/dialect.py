@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# One word can be of several dialects. Written as `_fold` leaves them: ALEF without hamza, YEH for
+# One word can be of several dialects. Written as `_words` leaves them: ALEF without hamza, YEH for
 # ALEF MAKSURA, HEH for TEH MARBUTA.
 _WORDS = {
     "egyptian": """

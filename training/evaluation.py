@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier import Explanation
+from models.learning import Progress
 from training import hakamcheck
 from training.calibration import best_threshold, cuts, reliability
 from training.datasets import N_FOLDS, Corpus, Split, leave_out, split_corpus
@@ -48,8 +49,6 @@ BENCHMARKS = {
 
 SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
 N_SPLIT_WORDS = 2
-
-Progress = Callable[[str, float], None]
 
 
 class Scorer(Protocol):
@@ -83,7 +82,7 @@ def evaluate(
     Parameters
     ----------
     classifier : Scorer
-        Loaded or fresh; only its shared head is used, which is what a new site gets.
+        Loaded or fresh; only the head that it scores with is measured.
     operating_points : Mapping
         As in the manifest; the ``review`` threshold of each label is what flags.
     split : Split
@@ -361,7 +360,7 @@ def _benchmarks(
     scores: Mapping[str, NDArray[np.float64]],
     validation: Mapping[str, NDArray[np.float64]],
 ) -> Measures:
-    """Measure toxicity on the held-out part of each set, by the shared head."""
+    """Measure toxicity on the held-out part of each set, by one head for all."""
     figures: Measures = {}
     truth, held_out = split.test.label("toxicity"), split.validation.label("toxicity")
     for source in np.unique(split.test.source):

@@ -12,7 +12,7 @@ where it was stopped, and a call with other data or other code never meets stale
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -26,7 +26,7 @@ import numpy as np
 import models
 import training
 from models.classifier import Classifier
-from models.learning import WordClusters
+from models.learning import Progress, WordClusters
 from models.registry import Registry
 from models.schema import LABELS
 from models.state_file import read_state, write_state
@@ -46,7 +46,7 @@ from training.report import model_card
 
 REVIEW_RECALL = 0.75
 """Share of the toxic comments that review must see, over all validation rows; it is higher for
-comments under news, whose domain the released head leans to."""
+comments under news, whose head is released."""
 
 ADDED_SHARE = {"threat": 0.008, "identity_attack": 0.01, "spam": 0.005}
 ADDED_SHARE_OF_OTHERS = 0.001
@@ -63,8 +63,6 @@ ENOUGH_FOR_RARE, ENOUGH_FOR_WORDS = 5000, 50_000
 """Texts from which rare n-grams can be spared, and from which words meet often enough to be
 grouped."""
 
-Progress = Callable[[str, float], None]
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -75,8 +73,8 @@ class Settings:
     license : str
         ``any`` or ``permissive``: which sets may be learned from.
     site : str
-        The site whose decisions are learned and whose head the artefact gets; empty for the head
-        that all sites share.
+        The site whose decisions are learned and whose head the artefact gets; empty for the head of
+        news sites.
     seed : int
         Of the word vectors. The classifier itself needs none.
     word_vectors : bool
