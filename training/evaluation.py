@@ -269,8 +269,8 @@ def evasion_retention(
 def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measures:
     """Run HakamCheck's test part: is each case flagged exactly when it should be?
 
-    A case is flagged if its text or its author's name reaches the review point of ``toxicity``,
-    as in the service.
+    A case is flagged if its text or its author's name reaches the review point of any label of
+    abuse, as in the service; spam is none.
 
     Returns
     -------
@@ -281,12 +281,19 @@ def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measure
     if "toxicity" not in review:
         return {}
     cases = hakamcheck.load("test")
-    column = classifier.labels_.index("toxicity")
-    scores = classifier.predict_proba([case.text for case in cases])[:, column]
+    columns = [
+        i for i, label in enumerate(classifier.labels_) if label in review and label != "spam"
+    ]
+    points = np.array([review[classifier.labels_[i]] for i in columns])
+
+    def flagged(texts: list[str]) -> NDArray[np.bool_]:
+        reached: NDArray[np.bool_] = classifier.predict_proba(texts)[:, columns] >= points
+        return reached.any(axis=1)
+
+    found = flagged([case.text for case in cases])
     named = [i for i, case in enumerate(cases) if case.author_name]
-    names = classifier.predict_proba([cases[i].author_name for i in named])[:, column]
-    scores[named] = np.maximum(scores[named], names)
-    right = (scores >= review["toxicity"]) == [bool(case.labels["toxicity"]) for case in cases]
+    found[named] |= flagged([cases[i].author_name for i in named])
+    right = found == [bool(case.labels["toxicity"]) for case in cases]
     figures: Measures = {
         "overall": {"accuracy": float(right.mean()), "n": len(cases), "failed": []}
     }
