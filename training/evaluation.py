@@ -287,8 +287,7 @@ def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measure
     points = np.array([review[classifier.labels_[i]] for i in columns])
 
     def flagged(texts: list[str]) -> NDArray[np.bool_]:
-        reached: NDArray[np.bool_] = classifier.predict_proba(texts)[:, columns] >= points
-        return reached.any(axis=1)
+        return np.asarray((classifier.predict_proba(texts)[:, columns] >= points).any(axis=1))
 
     found = flagged([case.text for case in cases])
     named = [i for i, case in enumerate(cases) if case.author_name]
