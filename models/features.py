@@ -316,8 +316,6 @@ def _skeleton_buckets(
     np.not_equal(skeleton[1:], skeleton[:-1], out=single[:-1])
     consonants, word = skeleton[single].astype(np.uint32), word[kept[single]]
     blank = (consonants == SPACE).nonzero()[0]
-    if len(blank) < 2:
-        return consonants[:0], word[:0]
     gap = blank[1:] - blank[:-1]
     # An n-gram ends with the next blank; none starts with the last one.
     room = (blank[1:] + 1).repeat(gap) - np.arange(len(consonants) - 1)

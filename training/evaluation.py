@@ -453,7 +453,7 @@ def _probes(
 
 def _scores(classifier: Scorer, texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """Return a column of probabilities per label."""
-    columns = classifier.predict_proba(texts) if texts else np.zeros((0, len(classifier.labels_)))
+    columns = classifier.predict_proba(texts)
     return {label: columns[:, i] for i, label in enumerate(classifier.labels_)}
 
 
