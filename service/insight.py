@@ -127,14 +127,17 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def agreement(decisions: Iterable[Decision]) -> Figure:
     """Give Cohen's kappa of every two people who judged the same comments.
 
-    Both blind opinions of an item count, and calibration items that both were given.
+    Both blind opinions of an item count, and calibration items that both were given; an answer
+    to one of those that was taken back does not.
     """
     verdicts: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for d in decisions:
-        if d.kind in ("decision", "opinion", "calibration") and d.source == "moderator":
-            # Everybody gets a calibration item as one of their own.
-            judged_by_all = d.comment_id if d.kind == "calibration" else d.item_id
-            verdicts[judged_by_all, d.version].setdefault(d.moderator, d.action)
+        if d.source != "moderator":
+            continue
+        if d.kind == "calibration" and d.stands:  # everybody gets one as an item of their own
+            verdicts[d.comment_id, d.version].setdefault(d.moderator, d.action)
+        elif d.kind in ("decision", "opinion"):
+            verdicts[d.item_id, d.version].setdefault(d.moderator, d.action)
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for by_person in verdicts.values():
         for one, other in itertools.combinations(sorted(by_person), 2):

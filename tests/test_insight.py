@@ -92,6 +92,15 @@ def test_agreement_compares_people_on_the_same_version_of_a_comment() -> None:
     assert insight.agreement(taken[:6]).empty, "two comments are no measure of agreement"
 
 
+def test_an_answer_to_a_known_comment_that_was_taken_back_is_no_agreement() -> None:
+    taken = [
+        decision("approve", kind="calibration", comment_id=str(n), moderator=name, stands=n > 0)
+        for n in range(insight.MIN_PAIRS)
+        for name in ("omar", "samira")
+    ]
+    assert insight.agreement(taken).empty
+
+
 def test_calibration_says_how_often_each_person_decided_as_known() -> None:
     taken = [decision(a, kind="calibration", expected="reject") for a in ("reject", "approve")]
     taken += [decision("approve", kind="calibration", expected="approve", moderator="omar")]
