@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from models.dialect import DIALECTS
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, MalformedJson
 from service.review_queue import Comment, Decision
@@ -127,6 +128,7 @@ Text = Annotated[
 ]
 ParentText = Annotated[Unicode, AfterValidator(_parent_text)]
 Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the one tuple of labels
+Dialect = Literal[DIALECTS]  # type: ignore[valid-type]
 Timestamp = Annotated[
     Unicode,
     Field(max_length=64, description="A time with its zone, ISO 8601; empty for unknown."),
@@ -232,7 +234,7 @@ class LeaseRequest(Body):
     label: Label | None = None
     article_id: Id | None = None
     author_id: Id | None = None
-    dialect: Id | None = None
+    dialect: Dialect | None = None
     senior: bool = Field(False, description="Offer, and first, what only seniors may decide.")
 
 

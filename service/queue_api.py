@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.schema import LABELS
 from service.api import api, operation
-from service.bodies import Body, Count, Id, Label, Line, TokenRequest, Unicode
+from service.bodies import Body, Count, Dialect, Id, Label, Line, TokenRequest, Unicode
 from service.callers import services
 from service.records import AuthorRecord, Decision, Enqueued, ReviewItem
 from service.review_queue import MAX_BULK
@@ -77,7 +77,7 @@ class WaitingQuery(Body):
     label: Label | None = None
     article_id: Id | None = None
     author_id: Id | None = None
-    dialect: Id | None = None
+    dialect: Dialect | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_BULK)] = 100
 
 

@@ -77,6 +77,7 @@ def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
     assert read == [text]
     assert desk.get("/v1/queue/items?dialect=gulf") == []
     desk.post("/v1/queue/lease", {"moderator": "amal", "dialect": "gulf"}, 204)
+    desk.post("/v1/queue/lease", {"moderator": "amal", "dialect": "klingon"}, 422)
     (item,) = desk.get("/v1/queue/items?dialect=egyptian")
     assert item["comment"]["dialect"] == "egyptian"
     desk.decide("approve")
