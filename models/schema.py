@@ -251,7 +251,7 @@ def _opened(place: str | os.PathLike[str] | IO[Any], mode: str) -> Iterator[tupl
     if not isinstance(place, str | os.PathLike):
         yield place, str(getattr(place, "name", "<stream>"))
         return
-    if place == "-":
+    if os.fspath(place) == "-":
         stream = sys.stdin if mode == "rb" else sys.stdout
         yield stream.buffer, f"<{stream.name.strip('<>')}>"
         stream.flush()

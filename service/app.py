@@ -95,7 +95,7 @@ def create_app(
             client,
             lease_seconds=settings.lease_seconds,
             undo_seconds=settings.undo_seconds,
-            epoch_file=settings.var / "redis_epoch",
+            epoch_file=settings.epoch_file,
         )
         for client in (redis, hasty_redis)
     )

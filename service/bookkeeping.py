@@ -1,4 +1,4 @@
-"""Commands about what was decided: forgetting it, proving it, reporting it, getting it back.
+"""Commands about what was decided: forgetting it, proving it, reporting it, telling it again.
 
 Each takes the context's object, a function that connects to Redis, from the group `hakam`.
 """
@@ -9,12 +9,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 from redis import Redis
 
-from models.schema import read_comments
 from service.agreement import agreement, calibration
 from service.audit import verify
 from service.reports import period_report, statements
@@ -120,22 +118,6 @@ def report_agreement(connect: Connect, site_id: str) -> None:
         entries = list(ReviewQueue(redis).history(site_id))
     for found in (*agreement(entries), *calibration(entries)):
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
-
-
-@click.command()
-@_site
-@click.argument("export", type=click.Path(path_type=Path, allow_dash=True))
-@click.pass_obj
-def rebuild(connect: Connect, site_id: str, export: Path) -> None:
-    """Take decisions over from EXPORT (`hakam decisions export`) after Redis has lost them.
-
-    Then let the site send its open comments again: what was decided is not queued twice.
-    """
-    with connect() as redis:
-        Sites(redis).get(site_id)
-        queue = ReviewQueue(redis)
-        n_restored = queue.rebuild(site_id, read_comments(export))
-    click.echo(f"{n_restored} decisions restored")
 
 
 @click.command("dead")

@@ -25,6 +25,7 @@ from models.schema import LABELS, LabeledComment, read_comments, write_comments
 from service import bookkeeping, launch, newsroom, private_redis
 from service.accounts import Accounts
 from service.config import Settings
+from service.records import known_action
 from service.retention import Retention
 from service.review_queue import ReviewQueue
 from service.sites import Site, Sites
@@ -216,7 +217,20 @@ def queue_stats(site_id: str) -> None:
         click.echo(f"{name}\t{getattr(stats, name):g}")
 
 
-queue.add_command(bookkeeping.rebuild)
+@queue.command("rebuild")
+@click.argument("site_id", metavar="SITE")
+@click.argument("export", type=click.Path(path_type=Path, allow_dash=True))
+def rebuild_queue(site_id: str, export: Path) -> None:
+    """Take decisions over from EXPORT (`hakam decisions export`) after Redis has lost them.
+
+    Then let the site send its open comments again: what was decided is not queued twice. Servers
+    that do not share this HAKAM_VAR take the loss when they are started anew.
+    """
+    with _redis() as redis:
+        Sites(redis).get(site_id)
+        queue = ReviewQueue(redis, epoch_file=_settings().epoch_file)
+        n_restored = queue.rebuild(site_id, read_comments(export))
+    click.echo(f"{n_restored} decisions restored")
 
 
 @hakam.group()
@@ -265,11 +279,14 @@ def add_calibration(site_id: str, known: Path) -> None:
     from service.moderation import Moderation
     from service.tallies import Tallies
 
+    comments = list(read_comments(known))
+    for comment in comments:
+        known_action(comment)  # before anything is added
     artifact = Registry(_settings().artifacts).load()
     with _redis() as redis:
         site = Sites(redis).get(site_id)
         moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
-        n_added = sum(moderation.calibrate(site, comment) for comment in read_comments(known))
+        n_added = sum(moderation.calibrate(site, comment) for comment in comments)
     click.echo(f"{n_added} calibration items added")
 
 

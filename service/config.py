@@ -92,7 +92,7 @@ VARIABLES = (
         "HAKAM_VAR",
         "var",
         "writable folder",
-        "Data of the private Redis, and the session key.",
+        "Data of the private Redis, the session key, and which Redis was filled.",
         Path,
     ),
     Variable("HAKAM_HOST", "127.0.0.1", "host name or address", "Where to listen.", _at_least(1)),
@@ -180,6 +180,11 @@ class Settings:
     undo_seconds: int = 900
     log_level: str = "info"
     prometheus_multiproc_dir: Path | None = None
+
+    @property
+    def epoch_file(self) -> Path:
+        """Where it is kept which Redis this installation has filled (see `service.epoch`)."""
+        return self.var / "redis_epoch"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

@@ -260,7 +260,7 @@ def known_action(known: LabeledComment) -> str:
     if known.action in ("approve", "reject"):
         return known.action
     if not known.labels:
-        raise InvalidRequest.of("labels", "expected a label, or an action")
+        raise InvalidRequest.of(f"labels of {known.id}", "expected a label, or an action")
     return "reject" if any(share >= 0.5 for share in known.labels.values()) else "approve"
 
 

@@ -13,6 +13,7 @@ from redis import Redis
 
 from conftest import RedisServer
 from service.cli import hakam
+from service.config import Settings
 from service.policy import Verdict
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
@@ -23,7 +24,7 @@ VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 
 
 @pytest.fixture
-def command(redis_server: RedisServer, redis: Redis) -> Command:
+def command(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Command:
     """Run ``hakam`` with words on the emptied Redis, where a site has two decisions."""
     Sites(redis).add(
         Site("demo", webhook_url="http://127.0.0.1:9/", webhook_secret="whsec_c2VjcmV0")
@@ -39,7 +40,8 @@ def command(redis_server: RedisServer, redis: Redis) -> Command:
         queue.decide("demo", lease.item.id, lease.token, draft)
 
     def run(*words: str) -> Result:
-        return CliRunner().invoke(hakam, words, env={"HAKAM_REDIS_URL": redis_server.url})
+        environ = {"HAKAM_REDIS_URL": redis_server.url, "HAKAM_VAR": str(tmp_path)}
+        return CliRunner().invoke(hakam, words, env=environ)
 
     return run
 
@@ -103,11 +105,14 @@ def test_a_lost_queue_is_rebuilt_from_its_export(
 ) -> None:
     export = tmp_path / "decisions.jsonl"
     assert command("decisions", "export", "demo", "--output", str(export)).exit_code == 0
+    service = ReviewQueue(redis, epoch_file=Settings(var=tmp_path).epoch_file)
+    service.check_durability()
     site = Sites(redis).get("demo")
     redis.flushall()
     Sites(redis).add(site)
     assert command("queue", "rebuild", "demo", str(export)).output == "2 decisions restored\n"
     assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
+    service.check_durability()  # the loss is accepted
     queue = ReviewQueue(redis)
     assert [entry.moderator for entry in queue.decisions("demo")] == ["amal", "amal"]
     author = queue.author("demo", "reader-7")

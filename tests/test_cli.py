@@ -1,7 +1,9 @@
 """The command hakam, on a real Redis."""
 
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,23 @@ def test_a_wrong_wish_is_one_sentence(
     assert result.exit_code == 2
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_comment_without_an_answer_is_named_and_none_is_added(
+    redis_server: RedisServer, command: Command, artifacts: Path
+) -> None:
+    command("sites", "add", "north")
+    known = io.StringIO()
+    answered = LabeledComment("k-0", "مقال جميل", {"spam": 0.0}, "newsroom")  # "a fine article"
+    write_comments([answered, replace(answered, id="k-1", labels={})], known)
+    environ = {"HAKAM_REDIS_URL": redis_server.url, "HAKAM_ARTIFACTS": str(artifacts)}
+    words = ("calibration", "add", "north", "-")
+    result = CliRunner().invoke(hakam, words, env=environ, input=known.getvalue())
+    assert (result.exit_code, result.output) == (
+        2,
+        "Error: labels of k-1: expected a label, or an action\n",
+    )
+    assert command("calibration", "clear", "north").output == "0 calibration items taken out\n"
 
 
 def test_comments_with_known_answers_are_mixed_into_the_work(
