@@ -4,12 +4,6 @@ local DAY_MS = 86400000
 local PARENT_ID = 7 -- place in the row of a comment (service/records.py)
 local PARENT_TEXT = 8
 
-local function forget_version(id, version, last_token) -- its text, and what was written on it
-  local field = id .. ':' .. version
-  redis.call('HDEL', TEXTS, field)
-  for token = 1, last_token do redis.call('HDEL', TEXTS, field .. ':' .. token) end
-end
-
 local function still_needed(item) -- the site has not heard the last word yet
   return item.undelivered or item.dead
 end
@@ -77,7 +71,7 @@ function verbs.forget_parents(cursor, ...)
     if page[2][place]:find('^[^:]+:%d+$') then -- a text, not a note
       local content = cjson.decode(page[2][place + 1])
       local comment = content[1]
-      if erased[comment[PARENT_ID]] and comment[PARENT_TEXT] ~= '' then
+      if erased[comment[PARENT_ID]] and (comment[PARENT_TEXT] or '') ~= '' then
         comment[PARENT_TEXT] = ''
         redis.call('HSET', TEXTS, page[2][place], cjson.encode(content))
         n_forgotten = n_forgotten + 1

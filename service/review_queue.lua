@@ -8,15 +8,19 @@ local function text_of(id, item)
   return redis.call('HGET', TEXTS, id .. ':' .. item.version)
 end
 
+local function stands(item, entry) -- until it is undone or overturned
+  for _, undone in ipairs(item.undone or {}) do
+    if undone == entry then return false end
+  end
+  return true
+end
+
 local function view(entry) -- an entry, what may be erased beside it, and whether it stands
   local facts = cjson.decode(entry[2][2])
   local field, item = facts.item_id .. ':' .. facts.version, load(facts.item_id)
   local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
-  local stands = 1
-  for _, undone in ipairs(item and item.undone or {}) do
-    if undone == entry[1] then stands = 0 end
-  end
-  return { entry[1], entry[2][2], texts[1], texts[2], stands }
+  local standing = (not item or stands(item, entry[1])) and 1 or 0
+  return { entry[1], entry[2][2], texts[1], texts[2], standing }
 end
 
 local function shown(id, item, record)
@@ -90,8 +94,12 @@ local function tell(id, item, entry, at) -- the site is to hear of this entry
   if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
 end
 
+local function author_of(item) -- the facet of its author, if any; that of its label comes first
+  return item.facets:match(' (u%S+)')
+end
+
 local function count_author(item, action, decided, step)
-  local author = item.facets:match('u%S+')
+  local author = author_of(item)
   if not author then return end
   local known = redis.call('HGET', AUTHORS, author) or '0 0 ' .. item.since .. ' '
   local approved, rejected, first_seen, times = known:match('^(%S+) (%S+) (%d+) (.*)$')
@@ -149,10 +157,10 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   item.state, item.owner, item.expires = 'decided', nil, nil
   weigh(item, 1)
   if not item.calibration and not told_already then tell(id, item, item.decision, at) end
-  local author = item.facets:match('u%S+')
+  local author = not item.calibration and author_of(item)
   local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
   if author then old_one_day[3], old_one_day[4] = at, 'author:' .. author end
-  redis.call('ZADD', RETENTION, unpack(old_one_day))
+  redis.call('ZADD', RETENTION, 'GT', unpack(old_one_day)) -- a restored decision is not the last
   save(id, item)
   return body
 end
@@ -215,7 +223,7 @@ local function admit(id, slack, facts, content, at)
   if open then
     take_out(id, item)
     forget_opinions(id, item)
-    redis.call('HDEL', TEXTS, id .. ':' .. item.version)
+    forget_version(id, item.version, item.token)
   end
   return fresh
 end
@@ -256,7 +264,7 @@ function verbs.withdraw(id, facts)
   tell_stream('withdrawal', id, item, at, facts)
   take_out(id, item)
   forget_opinions(id, item)
-  redis.call('HDEL', TEXTS, id .. ':' .. item.version)
+  forget_version(id, item.version, item.token)
   item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
   redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
   save(id, item)
@@ -269,6 +277,7 @@ function verbs.appeal(id, decision, slack, statement)
   local facts = entry and cjson.decode(entry[2][2])
   local item = facts and facts.kind == 'decision' and load(facts.item_id)
   if not item then return { 'missing' } end
+  if not stands(item, decision) then return { 'overruled' } end
   local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
   if not content then return { 'gone' } end
   redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')

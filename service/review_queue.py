@@ -274,7 +274,8 @@ class ReviewQueue:
         ItemNotFound
             The site has no such decision.
         Conflict
-            The text has been deleted, so nobody can judge it again.
+            The decision no longer stands, or the text has been deleted, so that nobody can judge
+            it again.
         """
         _check_stream_id("decision_id", decision_id)
         item_id = item_id_of(decision_id, "appeal")
@@ -639,6 +640,7 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "undecided": (Conflict, "The item is not decided, so nothing can be taken back."),
     "late": (Conflict, "The time in which the decision could be taken back is over."),
     "changed": (Conflict, "Some of the items have changed since they were listed."),
+    "overruled": (Conflict, "The decision has been taken back or overturned already."),
     "gone": (Conflict, "The text of the comment has been deleted."),
 }
 

@@ -58,7 +58,7 @@ function verbs.clear_calibration(limit)
     local id = entry:sub(-ID_LENGTH)
     local item = load(id)
     take_out(id, item)
-    redis.call('HDEL', TEXTS, id .. ':' .. item.version)
+    forget_version(id, item.version, item.token)
     redis.call('HDEL', ITEMS, id)
   end
   return { #found }

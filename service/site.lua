@@ -40,6 +40,12 @@ local function save(id, item) -- returns the record as it is stored
   return record
 end
 
+local function forget_version(id, version, last_token) -- its text, and what was written on it
+  local field = id .. ':' .. version
+  redis.call('HDEL', TEXTS, field)
+  for token = 1, last_token do redis.call('HDEL', TEXTS, field .. ':' .. token) end
+end
+
 -- The line
 
 local function entries(id, item) -- of a waiting item in the lines

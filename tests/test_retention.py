@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -147,6 +148,48 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
     assert set(names) == {"{hakam:demo}:decisions", "{hakam:demo}:site"}
+
+
+def test_the_note_on_an_earlier_version_goes_with_its_text(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    item_id = enqueue(queue)
+    decide(queue)
+    queue.undo("demo", item_id, "amal", "undo")
+    assert NOTE in words_in_redis(redis)
+    enqueue(queue, text="غيره")  # "another one"
+    assert NOTE not in words_in_redis(redis)
+    assert queue.decisions("demo")[0].note == ""
+
+
+def test_answers_to_calibration_items_leave_no_trace_of_the_author(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    known = Comment(id="known", text=TEXT, author_id="reader-7")
+    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    enqueue(queue, author_id="")
+    lease = queue.lease("demo", "amal", calibration_share=1.0)
+    assert lease is not None
+    draft = Decision("reject", moderator="amal", request_id="r")
+    queue.decide("demo", lease.item.id, lease.token, draft)
+    members: Any = redis.zrange("{hakam:demo}:retention", 0, -1)
+    assert members == [f"item:{lease.item.id}:1"]
+
+
+def test_a_restored_decision_shortens_no_time_that_an_authors_counts_are_kept(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue, 1)
+    learned = decide(queue).to_labeled_comment("demo")
+    assert learned is not None
+    redis.flushall()
+    retention._sites.add(Site("demo", retention_days=30))
+    enqueue(queue, 2)
+    decide(queue)
+    old = datetime.now(UTC) - timedelta(days=40)
+    assert queue.rebuild("demo", [replace(learned, decided_at=old.isoformat())]) == 1
+    retention.sweep()
+    assert queue.author("demo", "reader-7").n_rejected == 2
 
 
 def test_an_appeal_leaves_nothing_behind_either(

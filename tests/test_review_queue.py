@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
+from models.schema import LABELS
 from service.agreement import calibration
 from service.epoch import KEY as EPOCH
 from service.errors import (
@@ -761,6 +762,14 @@ def test_an_authors_record_counts_what_stands(queue: ReviewQueue) -> None:
     assert (record.n_approved, record.n_rejected, len(record.rejected_at)) == (1, 1, 1)
 
 
+def test_authors_are_told_apart_whatever_the_label_and_the_article(queue: ReviewQueue) -> None:
+    for number, label in enumerate(LABELS * 4):
+        known = comment(number, article_id=f"article-{number}")
+        queue.enqueue("demo", known, replace(VERDICT, label=label), scores={})
+        decided(queue, action="reject")
+    assert queue.author("demo", "reader-7").n_rejected == 4 * len(LABELS)
+
+
 # What the policy decides alone
 
 
@@ -842,6 +851,14 @@ def test_an_appeal_needs_a_decision(queue: ReviewQueue) -> None:
         queue.appeal("demo", "1-1", "")
     with pytest.raises(InvalidRequest, match="decision_id"):
         queue.appeal("demo", "first", "")
+
+
+def test_a_decision_that_was_taken_back_cannot_be_appealed_against(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    first = decided(queue, action="reject")
+    queue.undo("demo", first.item_id, "amal", "undo-1")
+    with pytest.raises(Conflict, match="taken back"):
+        queue.appeal("demo", first.id, "")
 
 
 # What training learns
