@@ -190,9 +190,9 @@ def leave_one_out(
     *,
     progress: Progress | None = None,
 ) -> Measures:
-    """Measure each set by a classifier that never saw a label of it: a new site's case.
+    """Measure each set by a classifier that never saw a label of it.
 
-    The shared head scores; the threshold is that of the best macro-F1 on the other sets'
+    The head that all sets share scores; the threshold is that of the best macro-F1 on the other sets'
     validation rows.
     """
     figures: Measures = {}
