@@ -192,8 +192,8 @@ def leave_one_out(
 ) -> Measures:
     """Measure each set by a classifier that never saw a label of it.
 
-    The head that all sets share scores; the threshold is that of the best macro-F1 on the other sets'
-    validation rows.
+    The head that all sets share scores; the threshold is that of the best macro-F1 on the
+    validation rows of the others.
     """
     figures: Measures = {}
     chosen = [source for source in sets if (corpus.source == source).any()]
