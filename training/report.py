@@ -325,9 +325,10 @@ _EXPLANATIONS = {
     ),
     "HakamCheck by function": (
         "The suite's test part, written for the project; training shares no template and no insult "
-        "word with it. It is not fully blind: four of its words were exchanged, some of our training "
-        "examples written, and the review points of threats and identity attacks placed, after its "
-        "errors had been read. A case is flagged by any label of abuse, as in the service."
+        "word with it. It is not fully blind: four of its words were exchanged, some of our "
+        "training examples written, and the review points of threats and identity attacks placed, "
+        "after its errors had been read. A case is flagged by any label of abuse, as in the "
+        "service."
     ),
     "What hardly anybody should flag": (
         "Readers' comments that a news site let stand, and tweets of negative opinion: shares "
