@@ -53,7 +53,7 @@ _threads = click.option(
 _benchmarks = click.option(
     "--benchmarks",
     is_flag=True,
-    help="Also fit a dozen times for grouped 5-fold and leave-one-set-out figures (an hour).",
+    help="Also fit a dozen times for grouped 5-fold and leave-one-set-out figures (ten minutes).",
 )
 
 
