@@ -45,6 +45,15 @@ local function why_lost(item, token, at) -- false while the token gives the righ
   return item.expires <= at and 'expired'
 end
 
+-- Out of the lines of labels, the troubled and the escalated, into somebody's hands. The lines of
+-- authors, articles and dialects keep it, because taking it out of long lines is dear; whoever walks
+-- over them steps over what is in hands, of which there is never much.
+local function hand_out(id, item)
+  for _, entry in ipairs(entries(id, item)) do
+    if entry:find('^[lte]') then redis.call('ZREM', LINES, entry) end
+  end
+end
+
 -- Walks over the ids of a facet's line, the most urgent first. Facet '' is the whole line: those of
 -- all labels side by side, of which each step takes the most urgent front.
 local function walk(facet)
@@ -62,13 +71,18 @@ local function walk(facet)
       front = first(line_end(front), '(m')
     end
   end
+  local keeps_leased = facet:find('^[^ltec]')
   return function()
-    if taken then fronts[taken] = first('(' .. fronts[taken], line_end(fronts[taken])) end
-    taken = nil
-    for line, front in pairs(fronts) do
-      if not taken or front:sub(-PLACE_LENGTH) < fronts[taken]:sub(-PLACE_LENGTH) then taken = line end
-    end
-    return taken and fronts[taken]:sub(-ID_LENGTH)
+    local id
+    repeat
+      if taken then fronts[taken] = first('(' .. fronts[taken], line_end(fronts[taken])) end
+      taken = nil
+      for line, front in pairs(fronts) do
+        if not taken or front:sub(-PLACE_LENGTH) < fronts[taken]:sub(-PLACE_LENGTH) then taken = line end
+      end
+      id = taken and fronts[taken]:sub(-ID_LENGTH)
+    until not id or not keeps_leased or not redis.call('ZSCORE', LEASES, id)
+    return id
   end
 end
 
@@ -182,6 +196,7 @@ local function give_opinion(id, item, at, moderator, request, action, facts, wor
   item.last, body = tell_stream('opinion', id, item, at, facts)
   item.request = request
   keep_words(id, item, words)
+  take_out(id, item)
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
   item.opinions = item.opinions or {}
   table.insert(item.opinions, { moderator = moderator, action = action })
@@ -305,7 +320,7 @@ function verbs.lease(moderator, lease_ms, facet, senior, copy) -- with an id for
   if model then
     id, item = copy, mix_in(model, moderator, copy, item, at)
   else
-    take_out(id, item)
+    hand_out(id, item)
   end
   item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
   item.token, item.void = item.token + 1, nil
@@ -342,6 +357,7 @@ function verbs.escalate(id, token, note)
     content = content:sub(1, -2) .. ',' .. cjson.encode({ note = note }) .. ']'
     redis.call('HSET', TEXTS, id .. ':' .. item.version, content)
   end
+  take_out(id, item)
   item.escalated = true
   line_up(id, item)
   return { 'ok' }

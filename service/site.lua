@@ -72,10 +72,9 @@ local function line_up(id, item) -- into the line, at the place its due time giv
   redis.call('ZADD', LINES, unpack(scored))
 end
 
-local function take_out(id, item) -- of the line, or of the hands that hold it
-  if item.state == 'leased' then
-    redis.call('ZREM', LEASES, id)
-  elseif item.state == 'pending' then
+local function take_out(id, item) -- of the lines, and of the hands that hold it
+  if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
+  if item.state == 'leased' or item.state == 'pending' then
     redis.call('ZREM', LINES, unpack(entries(id, item)))
   end
 end

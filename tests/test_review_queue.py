@@ -219,6 +219,26 @@ def test_a_released_item_is_found_by_its_filters_again(queue: ReviewQueue) -> No
     assert len(queue.waiting("demo", author_id="reader-7")) == 1
 
 
+def test_nothing_of_an_item_stays_in_the_lines_once_it_is_dealt_with(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    for number in range(3):
+        enqueue(queue, number, dialect="gulf")
+    decided(queue)
+    taken = leased(queue)
+    queue.withdraw("demo", taken.item.comment.id)
+    left = leased(queue)
+    queue.escalate("demo", left.item.id, left.token, note="")
+    assert queue.waiting("demo", author_id="reader-7") == []
+    decided(queue, moderator="senior")
+    queue.enqueue("demo", comment(4, dialect="gulf"), VERDICT, scores={}, second_opinion_share=1.0)
+    decided(queue, action="reject")
+    decided(queue, moderator="basma")
+    assert queue.waiting("demo", dialect="gulf") == []
+    decided(queue, moderator="senior")
+    assert redis.zcard("{hakam:demo}:lines") == 0
+
+
 def test_two_filters_at_once_are_refused(queue: ReviewQueue) -> None:
     with pytest.raises(InvalidRequest, match="one filter"):
         queue.lease("demo", "amal", label="insult", author_id="reader-7")
