@@ -49,7 +49,7 @@ from models.features import (
     words_of,
 )
 from models.learning import SHORTEST, Head, Progress, WordClusters, design, learn_heads
-from models.normalize import Batch, normalize_batch
+from models.normalize import Batch, normalize_batch, stretches
 from models.schema import LABELS
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
@@ -502,11 +502,9 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         text = np.arange(len(begins) - 1).repeat(np.diff(begins))
         told = np.unique(text[most], return_index=True)[1]
         adds *= np.isin(passage, most.nonzero()[0][told])
-        length = words.stop[chosen] - words.start[chosen]
-        end = length.cumsum()
-        at = np.arange(length.sum()) + (words.start[chosen] - end + length).repeat(length)
-        per_letter = (adds / length).repeat(length)
-        where = batch.origin[at]
+        start, stop = words.start[chosen], words.stop[chosen]
+        per_letter = (adds / (stop - start)).repeat(stop - start)
+        where = batch.origin[stretches(start, stop)]
         return np.bincount(where, per_letter, minlength=int(batch.starts[-1])).astype(np.float64)
 
 

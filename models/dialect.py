@@ -112,6 +112,7 @@ def dialect_of(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
+    # `models.normalize` would fold the letters by which Iraqi words are told.
     text = _ELONGATED.sub(r"\1", _MARK.sub("", text)).translate(_FOLD)
     return _ARABIC_WORD.findall(text)
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.normalize import BREAK, SPACE, Batch
+from models.normalize import BREAK, SPACE, Batch, stretches
 
 N_PLAIN_BUCKETS = 1 << 20
 N_SKELETON_BUCKETS = 1 << 18
@@ -209,13 +209,11 @@ def gram_buckets(
     word : ndarray of int64, shape (n_places,)
         Which of the chosen words it is in.
     """
-    start = words.start[chosen] - 1
-    length = words.stop[chosen] - start + 1
-    end = length.cumsum()
-    word = np.arange(len(chosen)).repeat(length)
-    place = np.arange(len(word))
-    codes = words.codes[place + (start - end + length)[word]]
-    plain = _grams(codes, end[word] - place, CHARACTER_ORDERS, N_PLAIN_BUCKETS)
+    start, stop = words.start[chosen] - 1, words.stop[chosen] + 1
+    word = np.arange(len(chosen)).repeat(stop - start)
+    at = stretches(start, stop)
+    codes = words.codes[at]
+    plain = _grams(codes, stop[word] - at, CHARACTER_ORDERS, N_PLAIN_BUCKETS)
     skeleton, of_skeleton = _skeleton_buckets(codes, word)
     whole = _bucket(words.hashed[chosen], _SPREADS[_WORD], N_PLAIN_BUCKETS)
     return (

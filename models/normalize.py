@@ -357,8 +357,18 @@ def _double(codes: _Codes, edits: list[_Edit], at: _Positions) -> _Codes:
     return wider
 
 
-def _stretches(first: _Positions, end: _Positions) -> _Positions:
-    """Give all positions of stretches, whose ends are exclusive."""
+def stretches(first: _Positions, end: _Positions) -> _Positions:
+    """Give all positions of stretches, one stretch behind the other.
+
+    Parameters
+    ----------
+    first, end : ndarray of int64, shape (n_stretches,)
+        The ends are exclusive.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_positions,)
+    """
     lengths = end - first
     at: _Positions = (first - lengths.cumsum() + lengths).repeat(lengths)
     at += np.arange(len(at))
@@ -371,7 +381,7 @@ def _expand(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) -> _Codes:
     rows = codes[at] - _EXPANDS
     first, end = alphabet.spelling_starts[rows], alphabet.spelling_starts[rows + 1]
     codes = _double(codes, edits, at.repeat(end - first - 1))
-    codes[codes >= _EXPANDS] = alphabet.spellings[_stretches(first, end)]
+    codes[codes >= _EXPANDS] = alphabet.spellings[stretches(first, end)]
     return codes
 
 
@@ -399,7 +409,7 @@ def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
     order = at.argsort()
     first, end = at[order] + 1, np.maximum.accumulate(end[order])
     first[1:] = np.maximum(first[1:], end[:-1])
-    return _drop(codes, edits, _stretches(first, end))
+    return _drop(codes, edits, stretches(first, end))
 
 
 def _third_of_a_run(codes: _Codes) -> _Positions:
@@ -427,7 +437,7 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> None:
     # The words that hold both, from the blank or sign before to the one behind.
     ends = (~word).nonzero()[0]
     behind = np.unique(ends.searchsorted(meets + 1))
-    mixed = _stretches(ends[behind - 1] + 1, ends[behind])
+    mixed = stretches(ends[behind - 1] + 1, ends[behind])
     letters = mixed[(codes[mixed] & _LETTER) != 0]
     codes[letters] += alphabet.look_alikes.take(codes[letters] & _CODE_POINT, mode="clip")
     digits = mixed[(codes[mixed] & _DIGIT) != 0]
