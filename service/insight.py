@@ -161,17 +161,7 @@ def calibration(decisions: Iterable[Decision]) -> Figure:
     for d in decisions:
         if d.kind == "calibration" and d.stands:
             right[d.moderator].append(d.action == d.expected)
-    people = sorted(right)
-    return Figure(
-        "calibration",
-        "people",
-        "share",
-        people,
-        [
-            Series("right", [statistics.fmean(right[person]) for person in people]),
-            Series("n", [float(len(right[person])) for person in people]),
-        ],
-    )
+    return _share_of_true("calibration", "people", "right", dict(sorted(right.items())))
 
 
 def kappa(votes: Sequence[tuple[str, str]]) -> float:
@@ -195,15 +185,22 @@ def precision_by_label(decisions: Iterable[Decision]) -> Figure:
     for d in judged(decisions):
         if d.verdict is not None and d.verdict.reason == "score" and d.verdict.label:
             flagged[d.verdict.label].append(d.action == "reject")
-    labels = [label for label in LABELS if flagged[label]]
+    by_label = {label: flagged[label] for label in LABELS if flagged[label]}
+    return _share_of_true("precision_by_label", "label", "rejected", by_label)
+
+
+def _share_of_true(
+    code: str, kind: Literal["people", "label"], series: str, answers: Mapping[str, Sequence[bool]]
+) -> Figure:
+    """Draw for each row what share of its answers is true, and how many there are."""
     return Figure(
-        "precision_by_label",
-        "label",
+        code,
+        kind,
         "share",
-        labels,
+        list(answers),
         [
-            Series("rejected", [statistics.fmean(flagged[label]) for label in labels]),
-            Series("n", [float(len(flagged[label])) for label in labels]),
+            Series(series, [statistics.fmean(given) for given in answers.values()]),
+            Series("n", [float(len(given)) for given in answers.values()]),
         ],
     )
 
