@@ -54,6 +54,17 @@ def test_every_variable_in_the_files_is_one_of_the_service(compose: dict[str, An
     assert named <= {variable.name for variable in VARIABLES}
 
 
+def test_artefacts_and_what_hakam_keeps_outside_redis_are_on_volumes(
+    compose: dict[str, Any],
+) -> None:
+    folders = dict(re.findall(r"(HAKAM_VAR|HAKAM_ARTIFACTS)=(\S+)", DOCKERFILE))
+    assert set(json.loads(instruction("VOLUME"))) == set(folders.values())
+    for name in ("web", "webhooks"):
+        mounts = dict(mount.split(":") for mount in compose["services"][name]["volumes"])
+        assert set(mounts.values()) == set(folders.values())
+        assert set(mounts) <= set(compose["volumes"])
+
+
 def test_the_image_starts_as_the_web_service_does(compose: dict[str, Any]) -> None:
     assert json.loads(instruction("CMD")) == compose["services"]["web"]["command"]
 

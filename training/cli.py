@@ -29,6 +29,8 @@ _artifacts = click.option(
     "--artifacts",
     "--out",
     "root",
+    envvar="HAKAM_ARTIFACTS",
+    show_envvar=True,
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT_ROOT,
     help="Folder of the artefacts; by default the project's own.",

@@ -26,6 +26,7 @@ template is filled with a few words, always the same ones.
 import json
 import random
 import re
+import sysconfig
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,15 @@ from models.normalize import normalize
 from models.schema import LABELS
 from training.evasion import TRANSFORMS
 
-FOLDER = Path(__file__).parent.parent / "tests" / "data" / "hakamcheck"
+
+def suite_folder(name: str) -> Path:
+    """Return where a suite is: in the checkout, else where an install without one has put it."""
+    checkout = Path(__file__).parent.parent / "tests" / "data" / name
+    installed = Path(sysconfig.get_path("data")) / "share" / "hakam" / name
+    return checkout if checkout.is_dir() else installed
+
+
+FOLDER = suite_folder("hakamcheck")
 PARTS = ("train", "test")
 N_FILLINGS = 4
 """How many cases a template with slots gives, at most."""

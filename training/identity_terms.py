@@ -12,9 +12,9 @@ stands after a preposition, ``singular``) and ``templates.jsonl`` (``kind``, ``t
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.hakamcheck import join_particles, read_lines
+from training.hakamcheck import join_particles, read_lines, suite_folder
 
-FOLDER = Path(__file__).parent.parent / "tests" / "data" / "identity_terms"
+FOLDER = suite_folder("identity_terms")
 KINDS = ("neutral", "positive", "critical", "toxic")
 """What the template says; only ``toxic`` is abuse, ``critical`` is hard but clean."""
 
