@@ -49,7 +49,7 @@ from models.features import (
     words_of,
 )
 from models.learning import SHORTEST, Head, Progress, WordClusters, design, learn_heads
-from models.normalize import Batch, normalize_batch, stretches
+from models.normalize import Batch, normalize_batch, refuse_one_text, stretches
 from models.schema import LABELS
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
@@ -215,7 +215,11 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             n-gram is in enough of the comments with a label.
         InvalidText
             If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
         """
+        for many in (texts, self.labels, () if domains is None else domains):
+            refuse_one_text(many)
         y = np.asarray(y, dtype=np.float64)
         y = y[:, None] if y.ndim == 1 else y
         if y.shape != (len(texts), len(self.labels)):
@@ -328,9 +332,12 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         ------
         InvalidText
             If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
         """
         if not hasattr(self, "table_"):
             check_is_fitted(self, "table_")
+        refuse_one_text(texts)
         logits = np.empty((len(texts), len(self.labels_)))
         for first, last in _chunks(texts):
             batch = normalize_batch(texts[first:last])
@@ -364,6 +371,8 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         ------
         InvalidText
             If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
         """
         logits = self.decision_function(texts)
         knots, values = self.calibration_[:, 0], self.calibration_[:, 1]
@@ -397,8 +406,11 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             If the label is not one of `labels_`.
         InvalidText
             If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
         """
         check_is_fitted(self, "table_")
+        refuse_one_text(texts)
         if label not in self.labels_:
             raise ValueError(f"{label!r} is not one of {', '.join(self.labels_)}")
         column = self.labels_.index(label)

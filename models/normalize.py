@@ -10,9 +10,9 @@ also the first line against evasion.
 The rules, in the order they are applied:
 
 1. *Letters.* Compatibility decomposition (presentation forms, ligatures, full-width, mathematical
-   letters), lower case, any script's decimal digits to ASCII; marks (tashkeel, accents), format
-   controls (zero-width, bidi, tags) and tatweel are dropped; look-alikes of the Persian, Urdu,
-   Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (``_FOLD``).
+   letters), lower case, any script's decimal digits to ASCII; marks (tashkeel, accents), tatweel
+   and what shows nothing (zero-width, bidi, tags, fillers) are dropped; look-alikes of the Persian,
+   Urdu, Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (``_FOLD``).
 2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``.
 3. *Runs of signs.* White space runs become one space, three or more equal signs two.
 4. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic letters of
@@ -45,6 +45,14 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.characters import (
+    EMPTY,
+    NEW_LETTERS,
+    NEW_MARKS,
+    NEW_NUMBERS,
+    NEW_SPELLINGS,
+    UNSEEN,
+)
 from models.errors import InvalidText
 
 BREAK = 10
@@ -226,7 +234,10 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
     ------
     InvalidText
         If a text holds a lone surrogate; the message gives its index and the position in it.
+    TypeError
+        If one text is given in place of many.
     """
+    refuse_one_text(texts)
     alphabet = _alphabet()
     laid_out = _lay_out(texts)
     edits: list[_Edit] = []
@@ -254,6 +265,18 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
     return Batch(codes, breaks, laid_out, edits)
 
 
+def refuse_one_text(texts: Sequence[str]) -> None:
+    """Refuse a string where many are wanted: it would be taken for a text per letter.
+
+    Raises
+    ------
+    TypeError
+        If `texts` is a string or bytes.
+    """
+    if isinstance(texts, str | bytes | bytearray):
+        raise TypeError("expected a sequence of texts, not one text")
+
+
 @dataclass(frozen=True, slots=True)
 class _Alphabet:
     """What is known of every code point, as tables."""
@@ -266,7 +289,7 @@ class _Alphabet:
 
 @lru_cache(maxsize=1)
 def _alphabet() -> _Alphabet:
-    """Build the tables from the Unicode database that comes with Python, once."""
+    """Build the tables from Python's Unicode database and what was added to Unicode since, once."""
     fold = {ord(letter): row[0] for row in _FOLD for letter in row[1:]}
     letters = np.arange(0x110000, dtype=np.int32)
     kinds = np.full(0x110000, _SIGN, dtype=np.int32)
@@ -284,12 +307,17 @@ def _alphabet() -> _Alphabet:
             kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
         elif becomes == character and character.isnumeric():
             kinds[code] = _DIGIT
-    letters[0xE0000:0xE1000] = _DROPPED  # tags and variation selectors
+    for codes, kind in ((NEW_LETTERS, _LETTER), (NEW_NUMBERS, _DIGIT)):
+        letters[list(codes)] = list(codes)
+        kinds[list(codes)] = kind
+    letters[list(NEW_SPELLINGS)] = [ord(letter) for letter in NEW_SPELLINGS.values()]
+    letters[list(UNSEEN | NEW_MARKS)] = _DROPPED
     kinds[ord("|")] = _LETTER  # drawn for an alef
     joining = np.zeros(0x110000, dtype=bool)
     joining[[ord(sign) for sign in _JOINING_SIGNS]] = True
-    # Emoji and other pictures join too: they hide inside words as easily as a dot.
-    joining[0x2190:0x2C00] = joining[0x1F000:0x20000] = True
+    # Emoji, other pictures and empty ones join too: they hide inside words as easily as a dot.
+    joining[0x2190:0x2C00] = joining[0x1F000:0x20000] = joining[list(EMPTY)] = True
+    kinds[list(EMPTY)] = _SIGN
     kinds[joining & (kinds == _SIGN)] = _JOINING
     kinds[joining & (kinds == _DIGIT)] = _PICTURED_DIGIT
     kinds[[ord("@"), ord(":")]] |= _OPENS
@@ -316,7 +344,9 @@ def _canonical(character: str, fold: dict[int, str]) -> str:
     return "".join(
         str(unicodedata.decimal(c, c))
         for c in decomposed
-        if c != _TATWEEL and unicodedata.category(c) not in _DROPPED_CATEGORIES
+        if c != _TATWEEL
+        and ord(c) not in UNSEEN
+        and unicodedata.category(c) not in _DROPPED_CATEGORIES
     )
 
 

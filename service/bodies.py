@@ -7,7 +7,6 @@ types. A wrong field is named by its path and never quoted.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -26,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, MalformedJson
@@ -36,30 +36,6 @@ MAX_COMMENTS = 1_000
 MAX_ERRORS = 20  # a thousand wrong comments need not be answered with a thousand sentences
 
 T = TypeVar("T")
-
-# Characters that print nothing although Unicode calls them letters, marks or symbols; with the
-# categories Z* (separators), Cc and Cf (controls) they are what a blank comment is made of.
-# Source: DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
-_BLANK = frozenset(
-    "\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}"
-    "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{KHMER VOWEL INHERENT AQ}"
-    "\N{KHMER VOWEL INHERENT AA}\N{BRAILLE PATTERN BLANK}"
-    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
-)
-
-
-def is_visible(text: str) -> bool:
-    r"""Say whether a text shows anything at all.
-
-    Examples
-    --------
-    >>> is_visible("x"), is_visible(" \t ")
-    (True, False)
-    """
-    return any(
-        character not in _BLANK and unicodedata.category(character)[:1] not in "ZC"
-        for character in text
-    )
 
 
 def valid_unicode(text: str) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.characters import is_visible
 from models.errors import RecordError
-from service.bodies import is_visible
 
 _TEXT = ("text", "comment", "body", "content")
 _OLD_SCORE = ("score", "toxicity", "old_score", "perspective")

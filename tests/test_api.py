@@ -314,6 +314,7 @@ BLANK = {
     "invisible": "\N{ZERO WIDTH JOINER}\N{RIGHT-TO-LEFT MARK}\N{ZERO WIDTH NO-BREAK SPACE}",
     "fillers": "\N{HANGUL FILLER}\N{BRAILLE PATTERN BLANK}\N{COMBINING GRAPHEME JOINER}",
     "selectors": "\N{VARIATION SELECTOR-16}\N{VARIATION SELECTOR-256}\N{TAG LATIN SMALL LETTER A}",
+    "unassigned": "\u2065\ufff0\U000e0fff",
 }
 
 
@@ -321,6 +322,12 @@ BLANK = {
 def test_a_text_that_shows_nothing_is_refused(post: Post, text: str) -> None:
     assert wrong_fields(post("/v1/score", {"text": text})) == ["text"]
     assert wrong_fields(post("/v1/comments", {"id": "c-1", "text": text})) == ["text"]
+
+
+# PINK HEART and DONKEY are newer than some Pythons, U+1FAFF is not assigned yet.
+@pytest.mark.parametrize("text", ["\U0001fa77", "\U0001facf\u3164", "\U0001faff", "\ue000"])
+def test_a_text_of_new_signs_is_a_text(post: Post, text: str) -> None:
+    assert post("/v1/score", [{"text": text}, {"text": "x"}]).status_code == 200
 
 
 @pytest.mark.parametrize(

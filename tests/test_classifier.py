@@ -1,6 +1,8 @@
 """The classifier: calibrated, deterministic, additive, exact about its reasons."""
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from conftest import SAMPLE_COMMENTS
+from models.characters import DEFAULT_IGNORABLE
 from models.classifier import Classifier
 from models.errors import InvalidText
 from models.learning import WordClusters
-from models.normalize import normalize
+from models.normalize import normalize, normalize_batch
 from models.schema import LABELS, read_comments
 
 COMMENTS = list(read_comments(SAMPLE_COMMENTS))
@@ -54,6 +57,18 @@ def test_a_text_has_the_same_score_alone_and_in_any_batch(
     assert ((together >= 0) & (together <= 1)).all()
     for text, row in zip(texts, together, strict=True):
         assert np.array_equal(classifier.predict_proba([text])[0], row)
+
+
+@given(st.sampled_from(TEXTS), st.data())
+def test_what_shows_nothing_changes_no_score_wherever_it_stands(
+    classifier: Classifier, text: str, data: st.DataObject
+) -> None:
+    nothing = data.draw(st.lists(st.sampled_from(sorted(DEFAULT_IGNORABLE)), min_size=1))
+    places = [data.draw(st.integers(0, len(text))) for _ in nothing]
+    padded = text
+    for place, code in sorted(zip(places, nothing, strict=True), reverse=True):
+        padded = padded[:place] + chr(code) + padded[place:]
+    assert np.array_equal(classifier.predict_proba([padded]), classifier.predict_proba([text]))
 
 
 def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(classifier: Classifier) -> None:
@@ -191,6 +206,22 @@ def test_comments_without_a_frequent_n_gram_are_refused() -> None:
 def test_a_lone_surrogate_is_refused(classifier: Classifier) -> None:
     with pytest.raises(InvalidText):
         classifier.predict_proba(["\udc00"])
+
+
+@pytest.mark.parametrize("text", ["", "text", b"text", bytearray(b"")])
+def test_one_text_is_not_taken_for_many(classifier: Classifier, text: Any) -> None:
+    calls: list[Callable[[Any], object]] = [
+        classifier.predict_proba,
+        classifier.decision_function,
+        classifier.explain,
+        normalize_batch,
+        lambda given: classifier.calibrate(given, Y[:0]),
+        lambda given: Classifier().fit(given, Y[:0]),
+        lambda given: Classifier().fit(["a"] * len(given), Y[: len(given)], domains=given),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="not one text"):
+            call(text)
 
 
 def test_an_unknown_label_cannot_be_explained(classifier: Classifier) -> None:

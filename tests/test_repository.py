@@ -74,6 +74,7 @@ NOT_IMPORTED = {
     "types-jsonschema",
     "types-psutil",
     "types-pyyaml",
+    "types-regex",
     "uv",
 }
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")

@@ -19,7 +19,8 @@ from typing import Any, Literal
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bodies import MAX_TEXT_BYTES, Unicode, is_visible, read_json, validate
+from models.characters import is_visible
+from service.bodies import MAX_TEXT_BYTES, Unicode, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
 from service.coral_loop import coral_comment_id, plain_text, rejection_code

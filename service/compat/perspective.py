@@ -20,8 +20,9 @@ from typing import TypeVar
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel
 
+from models.characters import is_visible
 from models.schema import LabeledComment
-from service.bodies import MAX_TEXT_BYTES, is_visible, read_json, validate
+from service.bodies import MAX_TEXT_BYTES, read_json, validate
 from service.callers import bearer_key, raw_body, services, site_of
 from service.compat import discovery, google_errors
 from service.compat.answers import as_json
