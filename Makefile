@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: run test train bench lint browser lock clean
+.PHONY: run test train bench fuzz lint browser lock clean
 
 run: $(VENV)/.run  ## start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one
 	@$(BIN)/hakam run
@@ -24,6 +24,9 @@ bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 	$(BIN)/python tests/bench_classifier.py
 	$(BIN)/python tests/bench_service.py
 	$(BIN)/python tests/bench_queue.py
+
+fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
+	$(BIN)/python tests/fuzz_service.py 100000
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from service.access import Moderator, me, services
 from service.accounts import Account, AccountError, LoginThrottled, session_digest
 from service.desk import give_back_all
-from service.wording import duration
+from service.wording import duration_after
 from service.wording import gettext as _
 
 bp = Blueprint("entrance", __name__)
@@ -120,7 +120,9 @@ def _let_in(account: Account) -> Response:
 
 
 def _too_often(wait: LoginThrottled) -> str:
-    return _("Too many attempts. Try again in %(time)s.", time=duration(wait.retry_after_seconds))
+    return _(
+        "Too many attempts. Try again in %(time)s.", time=duration_after(wait.retry_after_seconds)
+    )
 
 
 def _address() -> str:

@@ -5,7 +5,7 @@ language come out; the phrases themselves are English here and Arabic in ``trans
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import flask_babel
 from flask_babel import lazy_gettext as _
@@ -116,6 +116,11 @@ def ngettext(one: str, many: str, n: int, **values: object) -> str:
     return str(flask_babel.ngettext(one, many, n, **values))
 
 
+def npgettext(context: str, one: str, many: str, n: int) -> str:
+    """Return what `ngettext` does, of phrases that mean something else elsewhere."""
+    return str(flask_babel.npgettext(context, one, many, n))
+
+
 def label_name(label: str | None) -> str:
     """Return the name of a label; an unknown code is shown as it is.
 
@@ -132,10 +137,15 @@ def dialect_name(dialect: str) -> str:
     return str(DIALECT_NAMES.get(dialect, dialect))
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names with commas of the reader's language between them."""
+    return gettext(", ").join(names)
+
+
 def line_name(only: Mapping[str, str]) -> str:
     """Return the name of the one kind of comments that somebody works on."""
     names = {"label": label_name, "dialect": dialect_name}
-    return ", ".join(names[kind](value) for kind, value in only.items())
+    return listed(names[kind](value) for kind, value in only.items())
 
 
 def reason_name(reason: str | None) -> str:
@@ -173,6 +183,23 @@ def duration(seconds: float) -> str:
     return str(
         flask_babel.format_timedelta(datetime.timedelta(seconds=max(0.0, seconds)), threshold=1)
     )
+
+
+def duration_after(seconds: float) -> str:
+    """Return a length of time as it is written behind a preposition, where Arabic inflects it."""
+    unit, length = next(
+        ((unit, length) for unit, length in _SECONDS_OF.items() if seconds >= length), ("second", 1)
+    )
+    return _AFTER_PREPOSITION[unit](round(max(0.0, seconds) / length))
+
+
+_SECONDS_OF = {"day": 86_400, "hour": 3_600, "minute": 60}
+_AFTER_PREPOSITION: Mapping[str, Callable[[int], str]] = {
+    "second": lambda n: npgettext("after a preposition", "%(num)s second", "%(num)s seconds", n),
+    "minute": lambda n: npgettext("after a preposition", "%(num)s minute", "%(num)s minutes", n),
+    "hour": lambda n: npgettext("after a preposition", "%(num)s hour", "%(num)s hours", n),
+    "day": lambda n: npgettext("after a preposition", "%(num)s day", "%(num)s days", n),
+}
 
 
 def ago(seconds: float) -> str:

@@ -972,7 +972,7 @@ def test_arabic_comes_first_and_english_is_one_button_away(desk: Desk, accounts:
     assert '<html lang="en"' in again.get("/demo/work"), "the choice was forgotten"
 
 
-@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("language", sorted(LANGUAGES.keys() - {"en"}))
 def test_every_phrase_is_translated_and_the_compiled_catalogue_is_up_to_date(
     language: str, tmp_path: Path
 ) -> None:

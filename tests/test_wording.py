@@ -1,0 +1,117 @@
+"""The words of the console: each language in its own letters, each number in its own form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+from flask import Flask
+from flask_babel import force_locale
+from test_console import phrases
+
+from service import console, wording
+
+TRANSLATIONS = Path(console.__file__).parent / "translations"
+ARABIC_LETTER = re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]")
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def strings(message: object) -> list[str]:
+    return [message] if isinstance(message, str) else list(message)  # type: ignore[call-overload]
+
+
+def test_a_phrase_of_the_source_is_english_and_is_what_the_english_console_says(app: Flask) -> None:
+    with app.test_request_context(), force_locale("en"):
+        for phrase in phrases():
+            assert not ARABIC_LETTER.search(phrase)
+            assert wording.gettext(phrase) == phrase
+        assert wording.ngettext("%(num)s word", "%(num)s words", 1) == "1 word"
+        assert wording.ngettext("%(num)s word", "%(num)s words", 11) == "11 words"
+
+
+def test_arabic_letters_stand_in_the_arabic_catalogue_only() -> None:
+    for catalogue in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"):
+        written = ARABIC_LETTER.search(catalogue.read_text(encoding="utf-8"))
+        assert bool(written) == (catalogue.parts[-3] == "ar"), catalogue
+
+
+def test_the_arabic_catalogue_has_arabic_punctuation_and_every_value_of_the_phrase() -> None:
+    with (TRANSLATIONS / "ar/LC_MESSAGES/messages.po").open("rb") as file:
+        catalogue = read_po(file, locale="ar")
+    for message in catalogue:
+        if not message.id:
+            continue
+        for said in strings(message.string):
+            assert not re.search("[,;?]", said), said
+        wanted = set(PLACEHOLDER.findall(strings(message.id)[-1])) - {"%(num)s"}
+        for said in strings(message.string):
+            assert wanted == set(PLACEHOLDER.findall(said)) - {"%(num)s"}, said
+
+
+# One of each of the six forms of Arabic, and what stands at their borders.
+NUMBERS = (0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103, 111, 200)
+AGAIN = {  # "... comments wait again"
+    0: "لم يعد أي تعليق إلى الانتظار.",
+    1: "عاد تعليق واحد إلى الانتظار.",
+    2: "عاد تعليقان إلى الانتظار.",
+    3: "عادت 3 تعليقات إلى الانتظار.",
+    10: "عادت 10 تعليقات إلى الانتظار.",
+    11: "عاد 11 تعليقًا إلى الانتظار.",
+    99: "عاد 99 تعليقًا إلى الانتظار.",
+    100: "عاد 100 تعليق إلى الانتظار.",
+    101: "عاد 101 تعليق إلى الانتظار.",
+    102: "عاد 102 تعليق إلى الانتظار.",
+    103: "عادت 103 تعليقات إلى الانتظار.",
+    111: "عاد 111 تعليقًا إلى الانتظار.",
+    200: "عاد 200 تعليق إلى الانتظار.",
+}
+
+
+@pytest.mark.parametrize("n", NUMBERS)
+def test_verb_and_noun_agree_with_their_number_in_arabic(app: Flask, n: int) -> None:
+    with app.test_request_context(), force_locale("ar"):
+        said = wording.ngettext("%(num)s comment waits again.", "%(num)s comments wait again.", n)
+    assert said == AGAIN[n]
+
+
+AFTER = [  # what stands behind "since", "under", "after"
+    (0, "أقل من ثانية"),
+    (1, "ثانية"),
+    (2, "ثانيتين"),
+    (3, "3 ثوانٍ"),
+    (11, "11 ثانية"),
+    (MINUTE, "دقيقة"),
+    (2 * MINUTE, "دقيقتين"),
+    (10 * MINUTE, "10 دقائق"),
+    (59 * MINUTE, "59 دقيقة"),
+    (HOUR, "ساعة"),
+    (2 * HOUR, "ساعتين"),
+    (3 * HOUR, "3 ساعات"),
+    (12 * HOUR, "12 ساعة"),
+    (DAY, "يوم"),
+    (2 * DAY, "يومين"),
+    (7 * DAY, "7 أيام"),
+    (30 * DAY, "30 يومًا"),
+    (100 * DAY, "100 يوم"),
+    (102 * DAY, "102 يوم"),
+    (111 * DAY, "111 يومًا"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "said"), AFTER)
+def test_a_length_of_time_behind_a_preposition_is_in_the_genitive(
+    app: Flask, seconds: int, said: str
+) -> None:
+    with app.test_request_context(), force_locale("ar"):
+        assert wording.duration_after(seconds) == said
+    with app.test_request_context(), force_locale("en"):
+        assert wording.duration_after(2 * HOUR) == "2 hours"
+
+
+def test_names_are_listed_with_the_comma_of_the_language(app: Flask) -> None:
+    for language, said in (("ar", "a\N{ARABIC COMMA} b"), ("en", "a, b")):
+        with app.test_request_context(), force_locale(language):
+            assert wording.listed(["a", "b"]) == said
