@@ -15,9 +15,7 @@ It forgets a story `REMEMBERED_SECONDS` after its last comment.
 from __future__ import annotations
 
 import hashlib
-import html
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +25,7 @@ import httpx
 
 from service import outbound
 from service.errors import translating_redis_errors
+from service.html_text import plain_text
 from service.outbound import Answer, ForbiddenTarget
 from service.sites import Site
 
@@ -59,26 +58,6 @@ _REJECT = (
     "mutation ($input: RejectCommentInput!) "
     "{ rejectComment(input: $input) { comment { id status } } }"
 )
-
-# Tags as Coral's own editor leaves them. What only looks like one ("1 < 2") is text.
-_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)[^<>]*>")
-_INLINE = frozenset({"a", "b", "em", "i", "s", "span", "strong", "u"})
-
-
-def plain_text(body: str) -> str:
-    r"""Return the text of a comment that may be HTML or plain; lines end where blocks do.
-
-    Takes time in proportion to the length whatever the body, which Python's own HTML parser does
-    not: a reader could keep it busy for minutes.
-
-    Examples
-    --------
-    >>> plain_text("<div>one <b>t</b>wo<br>three &amp; 1 < 2</div>")
-    'one two\nthree & 1 < 2'
-    """
-    bare = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else "\n", body)
-    lines = (line.strip() for line in html.unescape(bare).splitlines())
-    return "\n".join(line for line in lines if line)
 
 
 def coral_comment_id(story_id: str, author_id: str, body: str) -> str:

@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given
-from hypothesis import strategies as st
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -27,7 +25,7 @@ from models.registry import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.config import Settings
-from service.coral_loop import REJECTION_CODES, coral_comment_id, plain_text, rejection_code
+from service.coral_loop import REJECTION_CODES, coral_comment_id, rejection_code
 from service.policy import audit_draw
 from service.review_queue import Decision, ReviewQueue
 from service.sites import Site, Sites
@@ -380,29 +378,6 @@ def test_a_message_that_is_none_is_refused_by_field(
 @pytest.mark.parametrize("body", ["", "<div></div>", "<p>\u200d</p>", "&nbsp;"])
 def test_a_comment_that_shows_nothing_gets_no_opinion(send: Send, coral: Coral, body: str) -> None:
     assert send(coral.phase_request(body)).status_code == 204
-
-
-# Text out of HTML
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ("<div>one</div><div>two</div>", "one\ntwo"),
-        ("o<b>n</b>e", "one"),
-        ("a<br/>b", "a\nb"),
-        ("1 < 2 > 0 <3", "1 < 2 > 0 <3"),
-        ("&lt;b&gt; &amp;amp;", "<b> &amp;"),
-        ("plain", "plain"),
-    ],
-)
-def test_html_is_read_as_a_reader_sees_it(body: str, text: str) -> None:
-    assert plain_text(body) == text
-
-
-@given(st.text(alphabet="<>/ab &;!-\"'\n", max_size=60))
-def test_no_text_outside_of_tags_is_lost(body: str) -> None:
-    assert set("".join(plain_text(body).split())) <= set(body) | {"\N{NO-BREAK SPACE}"}
 
 
 # The way back

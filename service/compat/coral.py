@@ -23,8 +23,9 @@ from models.characters import is_visible
 from service.bodies import MAX_TEXT_BYTES, Unicode, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
-from service.coral_loop import coral_comment_id, plain_text, rejection_code
+from service.coral_loop import coral_comment_id, rejection_code
 from service.errors import InvalidRequest, StoreUnavailable, Unauthorized
+from service.html_text import plain_text
 from service.moderation import Judgement
 from service.review_queue import Comment
 from service.sites import Site
