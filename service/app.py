@@ -19,7 +19,7 @@ from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
-from service import console, errors, logs, queue_api
+from service import callers, console, errors, logs, queue_api
 from service.accounts import Accounts
 from service.callers import Quota
 from service.compat import BLUEPRINTS
@@ -133,6 +133,7 @@ def create_app(
     errors.install(app)
     metrics.install(app)
     logs.install(app)
+    callers.install(app)
     for blueprint in (queue_api.api, *BLUEPRINTS):
         app.register_blueprint(blueprint)
     console.init_app(app)

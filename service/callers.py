@@ -1,4 +1,5 @@
-"""Machines at the door: whose key a request carries, how much of it is read, how often it may come.
+"""Machines at the door: whose key a request carries, how much of it is read, how often it may come,
+and under which address they may have come.
 
 Every interface for machines, ours and the compatible ones, asks here, so that all of them keep the
 same limits. How a refusal looks is each interface's own affair.
@@ -9,17 +10,28 @@ from __future__ import annotations
 import math
 import time
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
-from flask import current_app, g, request
+import structlog
+from flask import Flask, current_app, g, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from service.errors import RateLimited, Unauthorized
+from service.errors import RateLimited, Unauthorized, UnknownHost
 
 if TYPE_CHECKING:
     from service.app import Services
     from service.sites import Site
+
+
+log = structlog.get_logger()
+
+# Under other names than the public one a machine of the same network may come, and a refusal would
+# let its comments go unchecked. These are let in by key or signature, or tell nobody an address.
+_FOR_MACHINES = frozenset({"api", "coral", "openai", "perspective"})
+_TELL_ADDRESSES = frozenset({"api.openapi", "perspective.describe"})
+_OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})  # nobody else's browser goes there
 
 
 def services() -> Services:
@@ -70,6 +82,43 @@ def raw_body(max_bytes: int) -> bytes:
     raw = request.get_data(cache=False)
     request.stream.read(1)  # of a body without Content-Length the limit shows only behind its end
     return raw
+
+
+def base_url() -> str:
+    """Return the address under which others reach this service, without a slash at its end.
+
+    Every link that leaves this service begins with it. Once HAKAM_PUBLIC_URL is set, nothing that a
+    client says has a part in it.
+    """
+    public: str = services().settings.public_url
+    if not public:
+        log.warning("address_taken_from_request", missing="HAKAM_PUBLIC_URL")
+    return public or request.host_url.rstrip("/")
+
+
+def install(app: Flask) -> None:
+    """Refuse pages and addresses to whoever asks under a name that is not ours."""
+    app.before_request(_check_host)
+
+
+def _check_host() -> None:
+    """Compare the Host header with the public address, if there is one.
+
+    Raises
+    ------
+    UnknownHost
+        It is neither that nor this machine's name for itself.
+    """
+    public = services().settings.public_url
+    for_machines = request.blueprint in _FOR_MACHINES and request.endpoint not in _TELL_ADDRESSES
+    if not public or for_machines:
+        return
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        host = ""
+    if host.rstrip(".") not in _OWN_HOSTS | {urlsplit(public).hostname}:
+        raise UnknownHost("this service is reached at the address that HAKAM_PUBLIC_URL names")
 
 
 class Quota:

@@ -179,6 +179,8 @@ def check() -> None:
     with _redis() as redis:
         ReviewQueue(redis).check_durability()
     click.echo("redis: keeps what it is given")
+    if not settings.public_url:
+        click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")
 
 
 @hakam.group(invoke_without_command=True)

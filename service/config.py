@@ -41,6 +41,15 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _origin(value: str) -> str:
+    """Read a web address that has a host and nothing behind it, in lower case."""
+    parts = urlsplit(_url("http", "https")(value))
+    bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _choice(*options: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value.lower() not in options:
@@ -101,9 +110,10 @@ VARIABLES = (
     Variable(
         "HAKAM_PUBLIC_URL",
         "",
-        "http:// or https:// address",
-        "Address under which sites and moderators reach Hakam. Unset: taken from the request.",
-        _url("http", "https"),
+        "http:// or https:// address without a path",
+        "Address under which sites and moderators reach Hakam; the console and what tells "
+        "addresses are refused under other names. Unset: taken from the request.",
+        _origin,
     ),
     Variable(
         "HAKAM_PROXIES",

@@ -10,6 +10,7 @@
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
         ├── RateLimited             too many requests in this minute
+        ├── UnknownHost             the request names a host that is not ours
         ├── Unauthorized            no key, or not a key of ours
         ├── Forbidden               a key or account that may not do this
         ├── NotFound
@@ -129,6 +130,10 @@ class RateLimited(ServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class UnknownHost(ServiceError):
+    """The Host header is not that of the public address."""
+
+
 class Unauthorized(ServiceError):
     """No key was given, or it is not the key of any site."""
 
@@ -181,6 +186,7 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     InvalidRequest: (422, "invalid-request", "The request has wrong fields"),
     InvalidText: (422, "invalid-text", "The text is not valid Unicode"),
     RateLimited: (429, "rate-limited", "Too many requests"),
+    UnknownHost: (421, "unknown-host", "The host is not ours"),
     Unauthorized: (401, "unauthorized", "A valid API key is required"),
     Forbidden: (403, "forbidden", "Not allowed"),
     NotFound: (404, "not-found", "Not found"),

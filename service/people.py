@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from service.access import needs, services
 from service.accounts import AccountError
+from service.callers import base_url
 from service.errors import AccountExists
 from service.wording import ROLE_NAMES
 from service.wording import gettext as _
@@ -63,9 +64,7 @@ def _sites() -> list[str] | None:
 
 
 def _link(token: str) -> str:
-    # Not from the Host header where it can be helped: a forged one would send the token elsewhere.
-    root = services().settings.public_url or request.host_url.rstrip("/")
-    return root + url_for("console.entrance.invitation", token=token)
+    return base_url() + url_for("console.entrance.invitation", token=token)
 
 
 def _complaint(refusal: AccountError) -> str:

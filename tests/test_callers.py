@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from flask import Flask
+from dataclasses import replace
 
+import pytest
+import structlog
+from flask import Flask
+from redis import Redis
+
+from models.registry import Artifact
+from service.app import create_app
 from service.callers import Quota, bearer_key
+from service.config import Settings
 from service.errors import RateLimited
 from service.sites import Site
 
@@ -46,3 +53,68 @@ def test_sites_do_not_spend_each_other_s_requests() -> None:
 def test_a_key_is_what_follows_the_word_bearer(header: str, key: str) -> None:
     with Flask(__name__).test_request_context(headers={"Authorization": header}):
         assert bearer_key() == key
+
+
+# Under which address
+
+FORGED = [
+    "evil.example",
+    "hakam.example.evil.example",
+    "evil.example:443",
+    "[::1",
+    "a b",
+    "10.0.0.7",
+]
+
+
+@pytest.fixture
+def public(settings: Settings, redis: Redis, artifact: Artifact) -> Flask:
+    settings = replace(settings, public_url="https://hakam.example")
+    return create_app(settings, redis=redis, artifact=artifact)
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/login", "/console", "/$discovery/rest", "/openapi.json"]
+)
+@pytest.mark.parametrize("host", FORGED)
+def test_what_tells_addresses_is_refused_under_a_forged_name(
+    public: Flask, path: str, host: str
+) -> None:
+    answer = public.test_client().get(path, headers={"Host": host})
+    assert answer.status_code == 421
+    said = answer.get_data(as_text=True) + str(answer.headers)
+    assert "evil" not in said
+
+
+@pytest.mark.parametrize(
+    "host", ["hakam.example", "HAKAM.example:8443", "hakam.example.", "127.0.0.1:8000", "[::1]:80"]
+)
+def test_the_public_name_and_the_machine_s_own_are_served(public: Flask, host: str) -> None:
+    answer = public.test_client().get("/$discovery/rest", headers={"Host": host})
+    assert answer.get_json()["rootUrl"] == "https://hakam.example/"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/healthz", 200),
+        ("GET", "/metrics", 200),
+        ("POST", "/v1/comments", 401),
+        ("POST", "/v1/moderations", 401),
+        ("POST", "/comments:analyze", 403),
+        ("POST", "/integrations/coral/moderate?site=demo", 401),
+    ],
+)
+def test_machines_may_come_under_any_name_because_a_refusal_could_mean_publish(
+    public: Flask, method: str, path: str, status: int
+) -> None:
+    answer = public.test_client().open(path, method=method, headers={"Host": "hakam.internal"})
+    assert answer.status_code == status
+
+
+def test_without_a_public_address_links_follow_the_request_and_the_log_warns(app: Flask) -> None:
+    with structlog.testing.capture_logs() as lines:
+        described = app.test_client().get("/$discovery/rest", headers={"Host": "here.example"})
+    assert described.get_json()["rootUrl"] == "http://here.example/"
+    warning = {"event": "address_taken_from_request", "missing": "HAKAM_PUBLIC_URL"}
+    assert warning | {"log_level": "warning"} in lines

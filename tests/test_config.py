@@ -98,6 +98,34 @@ def test_an_address_that_is_no_redis_is_a_problem(url: str) -> None:
     assert problems(HAKAM_REDIS_URL=url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hakam.example",
+        "ftp://hakam.example",
+        "https://",
+        "https://:443",
+        "https://hakam.example/hakam",
+        "https://hakam.example//x/",
+        "https://hakam.example?a=b",
+        "https://hakam.example#a",
+        "https://me:secret@hakam.example",
+        "https://hakam.example:port",
+        "https://[::1",
+        "https://hakam .example",
+        "https://حكم.example",
+    ],
+)
+def test_a_public_address_has_a_host_and_nothing_behind_it(url: str) -> None:
+    (problem,) = problems(HAKAM_PUBLIC_URL=url)
+    assert problem.endswith("expected http:// or https:// address without a path")
+
+
+def test_a_public_address_is_kept_as_clients_write_it() -> None:
+    settings = Settings.from_environ({"HAKAM_PUBLIC_URL": "HTTPS://Hakam.Example:8443/"})
+    assert settings.public_url == "https://hakam.example:8443"
+
+
 @pytest.mark.parametrize("number", ["1.0", " 1", "+1", "\N{ARABIC-INDIC DIGIT EIGHT}", "1" * 5000])
 def test_a_number_is_written_in_ascii_digits(number: str) -> None:
     assert problems(HAKAM_WORKERS=number)

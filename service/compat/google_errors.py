@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Response, request
+from flask import Response
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from service import errors
+from service.callers import base_url
 from service.compat.answers import as_json
 from service.errors import (
     InvalidRequest,
@@ -19,6 +20,7 @@ from service.errors import (
     ServiceError,
     StoreUnavailable,
     Unauthorized,
+    UnknownHost,
 )
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -83,6 +85,8 @@ def _described(
         case Unauthorized():
             message = "API key not valid. Please pass a valid API key."
             return 400, "INVALID_ARGUMENT", message, [_error_info("API_KEY_INVALID")], {}
+        case UnknownHost():
+            return 421, "INVALID_ARGUMENT", str(error), [], {}
         case RateLimited():
             return _quota_exceeded(error)
         case StoreUnavailable():
@@ -105,7 +109,7 @@ def _quota_exceeded(
         quota_limit="AnalyzeRequestsPerMinutePerProject",
         quota_limit_value=str(error.limit),
     )
-    links = [{"description": "Ask whoever runs this service for more.", "url": request.host_url}]
+    links = [{"description": "Ask whoever runs this service for more.", "url": base_url()}]
     help_: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.Help", "links": links}
     again = {"Retry-After": str(error.retry_after_seconds)}
     return 429, "RESOURCE_EXHAUSTED", message, [info, help_], again

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from models.characters import is_visible
 from models.schema import LabeledComment
 from service.bodies import MAX_TEXT_BYTES, read_json, validate
-from service.callers import bearer_key, raw_body, services, site_of
+from service.callers import base_url, bearer_key, raw_body, services, site_of
 from service.compat import discovery, google_errors
 from service.compat.answers import as_json
 from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
@@ -135,12 +135,11 @@ def suggestscore() -> Response:
 @blueprint.get("/$discovery/rest")
 def describe() -> Response:
     """Describe the methods to Google's client libraries, which ask before their first call."""
-    base = services().settings.public_url or request.host_url.rstrip("/")
     methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
         "analyze": (AnalyzeCommentRequest, AnalyzeCommentResponse),
         "suggestscore": (SuggestCommentScoreRequest, SuggestCommentScoreResponse),
     }
-    return as_json(discovery.document(base, methods))
+    return as_json(discovery.document(base_url(), methods))
 
 
 def _caller() -> Site:
