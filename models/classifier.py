@@ -452,11 +452,17 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             or classifier.table_.shape[1:] != (n_labels,)
             or classifier.intercepts_.shape != (n_labels,)
             or classifier.calibration_.shape != (n_labels, 2, _N_KNOTS)
+            or classifier.slots_.dtype.kind not in "iu"
+            or classifier.word_slots_.dtype.kind not in "iu"
+            or classifier.table_.dtype.kind != "f"
+            or classifier.slots_.min() < 0
+            or classifier.word_slots_.min() < 0
+            or (np.diff(classifier.calibration_) < 0).any()
             or classifier.slots_.max() >= len(classifier.table_)
             or classifier.word_slots_.max() >= len(classifier.word_hashes_)
             or len(classifier.word_hashes_) > len(classifier.table_)
         ):
-            raise ValueError("an array of the state has the wrong shape")
+            raise ValueError("an array of the state has a wrong shape, type or value")
         return classifier
 
     def _use(self, heads: Sequence[Head]) -> Self:

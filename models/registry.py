@@ -13,6 +13,7 @@ The module keeps one secret: the life of these files. It promises that
 
 - a version folder appears complete or not at all, and never changes afterwards;
 - nothing is read from a model file before its SHA-256 equals the manifest's;
+- nothing is loaded or promoted that does not know plain abuse from plain kindness (`CANARIES`);
 - ``CURRENT`` always names a complete version, also when the machine stops half way.
 
 What a model file may hold, and why it cannot run code, is the secret of `models.state_file`.
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ArtifactDamaged, ArtifactMissing, PromotionRefused
-from models.schema import LABELS
+from models.schema import LABELS, read_comments
 from models.state_file import read_state, weights_digest, write_state
 
 if TYPE_CHECKING:
@@ -54,6 +55,16 @@ Positive: more is better; negative: less is better. The sizes are about twice th
 of a paired difference between two artefacts on one of the public benchmarks (bootstrap of the test
 rows), so that noise alone seldom stops a promotion. On smaller benchmarks the metric's own standard
 error is allowed. A metric not named here does not decide.
+"""
+
+CANARIES = Path(__file__).with_name("canaries.jsonl")
+"""Comments that any artefact worth using judges right: plain abuse, plain kindness."""
+
+CANARY_SHARE = 0.5
+"""So many of each kind must be flagged, or left alone, at the artefact's own review points.
+
+It is no measure of quality, and must not stop an artefact that learned from few comments; it stops
+one that would approve everything, or nothing.
 """
 
 _MODEL, _MANIFEST, _CARD = "model.joblib", "manifest.json", "MODEL_CARD.md"
@@ -169,8 +180,8 @@ class Registry:
         ArtifactMissing
             If there is no such version, or none has been promoted.
         ArtifactDamaged
-            If a file is missing, the digest differs from the manifest's, or the content is not
-            what an artefact may hold.
+            If a file is missing, the digest differs from the manifest's, the content is not what
+            an artefact may hold, or it judges the comments of `CANARIES` wrong.
         """
         # Imported late, so that manifests can be read and compared without the classifier.
         from models.classifier import Classifier
@@ -186,7 +197,9 @@ class Registry:
             raise ArtifactDamaged(f"{path}: not a classifier's state: {error}") from error
         if labels != manifest["labels"]:
             raise ArtifactDamaged(f"{path}: its labels are not those of the manifest")
-        return Artifact(version, classifier, manifest)
+        artifact = Artifact(version, classifier, manifest)
+        _check_canaries(artifact, path)
+        return artifact
 
     def manifest(self, version: str) -> dict[str, Any]:
         """Read and check the manifest of a version.
@@ -263,7 +276,6 @@ class Registry:
         ArtifactMissing, ArtifactDamaged
             If the version cannot be loaded.
         """
-        self.load(version)
         previous = self._stack()[-1:]
         if previous and previous != [version] and not force:
             reasons = compare(self.manifest(previous[0]), self.manifest(version))
@@ -272,6 +284,7 @@ class Registry:
                     f"{version} is worse than {previous[0]}, which is in use:\n  "
                     + "\n  ".join(reasons)
                 )
+        self.load(version)
         self._switch("promote --force" if force else "promote", version)
 
     def rollback(self) -> str:
@@ -374,6 +387,28 @@ def _check_operating_points(points: Mapping[str, Any], labels: list[str]) -> Non
             threshold = point["threshold"]
             if purpose not in ("review", "reject") or not 0 <= threshold <= 1:
                 raise ValueError(f"operating point {label}.{purpose}: threshold {threshold!r}")
+
+
+def _check_canaries(artifact: Artifact, path: Path) -> None:
+    """Raise ArtifactDamaged unless an artefact knows plain abuse from plain kindness."""
+    canaries = list(read_comments(CANARIES))
+    scores = artifact.classifier.predict_proba([comment.text for comment in canaries])
+    points = artifact.operating_points
+    review = [points.get(label, {}).get("review") for label in artifact.classifier.labels_]
+    flagged = [
+        any(point and score >= point["threshold"] for score, point in zip(row, review, strict=True))
+        for row in scores
+    ]
+    for kind, should in (("abusive", True), ("harmless", False)):
+        told = [
+            is_flagged == should
+            for comment, is_flagged in zip(canaries, flagged, strict=True)
+            if bool(comment.labels["toxicity"]) == should
+        ]
+        if sum(told) < CANARY_SHARE * len(told):
+            raise ArtifactDamaged(
+                f"{path}: of {len(told)} plainly {kind} comments it judges {sum(told)} right"
+            )
 
 
 def _value(metric: Any) -> float:

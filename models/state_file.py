@@ -3,8 +3,10 @@
 The module keeps one secret: the form of ``model.joblib``. It is what ``joblib.dump`` writes
 without compression, a pickle between whose frames the bytes of the arrays stand, aligned to 16
 bytes. It is read by an unpickler that knows three names, each standing for an inert record of
-this module: neither NumPy nor joblib is ever called by what stands in the file. The arrays come
-out as views of one read-only memory map, so that all workers of a machine share one copy.
+this module: neither NumPy nor joblib is ever called by what stands in the file. It also knows only
+the operations that ``joblib.dump`` uses, and no dict key but a string, so that reading takes time
+in proportion to the file. The arrays come out as views of one read-only memory map, so that all
+workers of a machine share one copy.
 
 Sources: Python's "Restricting Globals" (docs.python.org/3/library/pickle.html) for the allow-list;
 joblib 1.6 ``numpy_pickle.NumpyArrayWrapper`` for the layout.
@@ -25,6 +27,15 @@ from joblib.numpy_pickle import NumpyUnpickler
 
 from models.errors import ArtifactDamaged, ArtifactError
 
+LARGEST_NUMBER = 1e4
+"""Weights and logits are far below it; an infinite or huge one would decide alone."""
+
+MOST_VALUES = 1_000_000
+"""Keys and values of a state, each array counted once. A pickle can name one list many times, so
+that a few hundred bytes stand for more values than anybody can look at."""
+
+_MOST_DIMENSIONS, _DEEPEST = 4, 10
+
 
 def write_state(state: Mapping[str, Any], path: Path) -> str:
     """Write a state and return the SHA-256 of the file.
@@ -32,9 +43,9 @@ def write_state(state: Mapping[str, Any], path: Path) -> str:
     Raises
     ------
     ArtifactError
-        If the state holds anything but builtins and arrays of numbers.
+        If the state holds anything but builtins and arrays of finite numbers.
     """
-    _check_plain(state, "state")
+    _check_plain(state)
     joblib.dump(state, path, compress=0, protocol=5)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -52,7 +63,7 @@ def read_state(path: Path, sha256: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Builtins and read-only arrays of numbers that are views of the memory-mapped file.
+        Builtins and read-only arrays of finite numbers that are views of the memory-mapped file.
 
     Raises
     ------
@@ -71,7 +82,7 @@ def read_state(path: Path, sha256: str) -> dict[str, Any]:
         raise ArtifactDamaged(f"{path}: its SHA-256 is not the one in the manifest")
     try:
         state: dict[str, Any] = _StateUnpickler(mapped).load()
-        _check_plain(state, "state")
+        _check_plain(state)
     except Exception as error:  # a hostile pickle can fail in any way
         raise ArtifactDamaged(f"{path}: not a model file: {error}") from error
     if type(state) is not dict:
@@ -145,11 +156,33 @@ class _StateUnpickler(NumpyUnpickler):  # type: ignore[misc]
         ("numpy", "dtype"): _StoredDtype,
         ("numpy", "ndarray"): _NdarrayName,
     }
-    dispatch: ClassVar = NumpyUnpickler.dispatch.copy()
+    dispatch: ClassVar = {
+        getattr(pickle, name)[0]: NumpyUnpickler.dispatch[getattr(pickle, name)[0]]
+        for name in (
+            *("PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINGET", "LONG_BINGET"),
+            *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+            *("SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES"),
+            *("EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "EMPTY_LIST", "APPEND"),
+            *("APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "STACK_GLOBAL", "NEWOBJ", "REDUCE"),
+        )
+    }
 
     def __init__(self, mapped: mmap.mmap) -> None:
         super().__init__("", mapped, ensure_native_byte_order=False)
         self.mapped = mapped
+
+    def load_setitem(self) -> None:
+        # To hash a tuple of tuples can take as long as its writer likes.
+        _check_keys(self.stack[-2:-1])
+        pickle._Unpickler.load_setitem(self)  # type: ignore[attr-defined]
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+
+    def load_setitems(self) -> None:
+        _check_keys(self.stack[::2])
+        pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]
+
+    dispatch[pickle.SETITEMS[0]] = load_setitems
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.known:
@@ -171,7 +204,11 @@ class _StateUnpickler(NumpyUnpickler):  # type: ignore[misc]
         if type(stored.dtype) is not _StoredDtype or stored.numpy_array_alignment_bytes != 16:
             raise ArtifactDamaged("an array in an unknown layout")
         shape = stored.shape
-        if not all(type(n) is int and 0 <= n < 2**40 for n in shape):
+        if (
+            type(shape) is not tuple
+            or len(shape) > _MOST_DIMENSIONS
+            or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
+        ):
             raise ArtifactDamaged("an array of an impossible shape")
         dtype = np.dtype(stored.dtype.code)
         # One byte says how many bytes of padding follow it.
@@ -189,18 +226,37 @@ class _StateUnpickler(NumpyUnpickler):  # type: ignore[misc]
         return array
 
 
-def _check_plain(value: Any, place: str) -> None:
-    """Raise ArtifactError unless a value is made of builtins and arrays of numbers."""
-    if type(value) is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                raise ArtifactError(f"{place}: a key is not a string")
-            _check_plain(item, f"{place}[{key!r}]")
-    elif type(value) in (list, tuple):
-        for item in value:
-            _check_plain(item, place)
-    elif isinstance(value, np.ndarray):
-        if type(value) not in (np.ndarray, np.memmap) or value.dtype.kind not in "biuf":
-            raise ArtifactError(f"{place}: an array of {value.dtype}, not of numbers")
-    elif value is not None and type(value) not in (str, int, float, bool, bytes):
-        raise ArtifactError(f"{place}: {type(value).__name__} is neither a builtin nor an array")
+def _check_keys(keys: list[Any]) -> None:
+    if not all(type(key) is str for key in keys):
+        raise ArtifactDamaged("a key that is not a string")
+
+
+def _check_plain(state: Any) -> None:
+    """Raise ArtifactError unless a state is made of builtins and arrays of finite numbers."""
+    waiting = [("state", state, 0)]
+    n_values = 0
+    while waiting:
+        place, value, depth = waiting.pop()
+        n_values += 1
+        if type(value) is dict:
+            for key, item in value.items():
+                if type(key) is not str:
+                    raise ArtifactError(f"{place}: a key is not a string")
+                inside = place if depth else f"state[{key!r}]"
+                waiting.append((inside, item, depth + 1))
+        elif type(value) in (list, tuple):
+            waiting.extend((place, item, depth + 1) for item in value)
+        elif isinstance(value, np.ndarray):
+            if type(value) not in (np.ndarray, np.memmap) or value.dtype.kind not in "biuf":
+                raise ArtifactError(f"{place}: an array of {value.dtype}, not of numbers")
+            if value.dtype.kind == "f" and not (np.abs(value) <= LARGEST_NUMBER).all():
+                raise ArtifactError(f"{place}: a number that is not finite, or too large")
+        elif type(value) is float:
+            if not abs(value) <= LARGEST_NUMBER:
+                raise ArtifactError(f"{place}: a number that is not finite, or too large")
+        elif value is not None and type(value) not in (str, int, bool, bytes):
+            raise ArtifactError(
+                f"{place}: {type(value).__name__} is neither a builtin nor an array"
+            )
+        if depth > _DEEPEST or n_values + len(waiting) > MOST_VALUES:
+            raise ArtifactError(f"{place}: too deep, or more than {MOST_VALUES:,} values")

@@ -9,21 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import SAMPLE_COMMENTS
 from models.classifier import Classifier
 from models.errors import ArtifactDamaged, ArtifactMissing, PromotionRefused
 from models.registry import Registry, compare
+from models.schema import read_comments
+from models.state_file import write_state
 
 SALAM = "\u0633\u0644\u0627\u0645"  # salam, "peace"
 HIMAR = "\u064a\u0627 \u062d\u0645\u0627\u0631"  # ya himar, "you donkey"
-POINTS = {"toxicity": {"review": {"threshold": 0.4, "precision": 0.7, "recall": 0.8}}}
+POINTS = {"toxicity": {"review": {"threshold": 0.5, "precision": 0.7, "recall": 0.8}}}
 GOOD = {"osact4 test": {"macro_f1": {"value": 0.9, "low": 0.88, "high": 0.92}, "auc": 0.97}}
 
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    texts = [SALAM, HIMAR, f"{SALAM} {SALAM}", f"{HIMAR} {HIMAR}"] * 5
-    y = np.array([[0.0, 0.0], [1.0, 1.0]] * 10)
-    return Classifier(labels=("toxicity", "insult"), min_df=1).fit(texts, y)
+    comments = [comment for comment in read_comments(SAMPLE_COMMENTS) if comment.labels]
+    y = np.array([[comment.labels["toxicity"], comment.labels["insult"]] for comment in comments])
+    labels = ("toxicity", "insult")
+    return Classifier(labels=labels).fit([comment.text for comment in comments], y)
 
 
 @pytest.fixture
@@ -289,4 +293,60 @@ def test_a_state_that_is_not_a_classifier_is_refused(
     manifest: dict[str, Any] = {"metrics": {}, "operating_points": {}}
     version = registry.save(Emptied(), manifest, "")  # type: ignore[arg-type]
     with pytest.raises(ArtifactDamaged, match="not a classifier's state"):
+        registry.load(version)
+
+
+def overwrite(registry: Registry, version: str, state: dict[str, Any]) -> None:
+    """Put another state into a version, with the digest that belongs to it."""
+    folder = registry.root / version
+    sha256 = write_state(state, folder / "model.joblib")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["model"]["sha256"] = sha256
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda s: {"table_": s["table_"] * 0}, "plainly"),
+        (lambda s: {"table_": -s["table_"]}, "plainly"),
+        (lambda s: {"intercepts_": s["intercepts_"] - 100}, "plainly abusive comments"),
+        (lambda s: {"intercepts_": s["intercepts_"] + 100}, "plainly harmless comments"),
+        (lambda s: {"calibration_": s["calibration_"] * [[1], [0]] - 60}, "plainly abusive"),
+        (lambda s: {"calibration_": -s["calibration_"]}, "wrong shape, type or value"),
+        (lambda s: {"slots_": -s["slots_"]}, "wrong shape, type or value"),
+        (lambda s: {"slots_": s["slots_"] + len(s["table_"])}, "wrong shape, type or value"),
+        (lambda s: {"slots_": s["slots_"].astype(float)}, "wrong shape, type or value"),
+        (lambda s: {"table_": s["table_"][:, :1]}, "wrong shape, type or value"),
+        (lambda s: {"labels": ["toxicity"]}, "wrong shape, type or value"),
+    ],
+)
+def test_an_artefact_of_nonsense_is_neither_loaded_nor_promoted(
+    registry: Registry,
+    save: Callable[..., str],
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    complaint: str,
+    classifier: Classifier,
+) -> None:
+    good, version = save(), save()
+    registry.promote(good)
+    state = classifier.get_state()
+    overwrite(registry, version, state | change(state))
+    with pytest.raises(ArtifactDamaged, match=complaint):
+        registry.load(version)
+    with pytest.raises(ArtifactDamaged, match=complaint):
+        registry.promote(version, force=True)
+    assert registry.current() == good
+
+
+@pytest.mark.parametrize(
+    "points", [{}, {"toxicity": {}}, {"toxicity": {"review": {"threshold": 1}}}]
+)
+def test_an_artefact_whose_points_flag_nothing_is_not_loaded(
+    registry: Registry, save: Callable[..., str], points: dict[str, Any]
+) -> None:
+    version = save()
+    path = registry.root / version / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"operating_points": points}))
+    with pytest.raises(ArtifactDamaged, match="of 8 plainly abusive comments it judges 0 right"):
         registry.load(version)

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,3 +199,62 @@ def test_an_array_that_claims_to_be_larger_than_the_file_is_refused(tmp_path: Pa
     changed = content.replace(b"K\xc8\x85", b"K\xc9\x85")
     with pytest.raises(ArtifactDamaged, match="not a model file"):
         read_state(*stored(tmp_path, changed))
+
+
+def nested(n_levels: int, pair: bytes, mark: bytes = b"") -> bytes:
+    """A pair of one value, a pair of that pair, ...: 2 ** `n_levels` values in a few bytes."""
+    return mark + b"K\x01" + b"".join(b"\x94h" + bytes([level]) + pair for level in range(n_levels))
+
+
+DEEP = nested(60, b"\x86")  # MEMOIZE, BINGET, TUPLE2: each is a pair of the one before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04}\x8c\x01a" + DEEP + b"s.",
+        b"\x80\x04}" + DEEP + b"K\x01s.",
+        b"\x80\x04}(" + DEEP + b"K\x01u.",
+        b"\x80\x04(" + DEEP + b"K\x01d.",
+        b"\x80\x04(" + DEEP + b"\x91.",
+        b"\x80\x04\x8f(" + DEEP + b"\x90.",
+        b"\x80\x04}\x8c\x01a" + b"]" * 100_000 + b"a" * 99_999 + b"s.",
+        b"\x80\x04}\x8c\x01a" + b"(" * 100_000 + b"t" * 100_000 + b"s.",
+    ],
+    ids=["value", "key", "keys", "old dict", "frozen set", "set", "deep lists", "deep tuples"],
+)
+def test_a_small_file_of_endless_values_is_refused_and_not_walked_through(
+    tmp_path: Path, content: bytes
+) -> None:
+    path, digest = stored(tmp_path, content)
+    command = [sys.executable, "-c", READ, str(path), digest]
+    ended = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert ended.stdout == "refused\n", ended.stderr
+
+
+READ = """
+import sys
+from pathlib import Path
+from models.errors import ArtifactDamaged
+from models.state_file import read_state
+try:
+    read_state(Path(sys.argv[1]), sys.argv[2])
+except ArtifactDamaged:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 60_000.0])
+def test_a_number_that_would_decide_alone_is_refused(
+    tmp_path: Path, dtype: type, number: float
+) -> None:
+    path = tmp_path / "model.joblib"
+    state: dict[str, Any] = {"table": np.array([[0.0, number]], dtype=dtype)}
+    with pytest.raises(ArtifactError, match=r"state\['table'\]: a number that is not finite"):
+        write_state(state, path)
+    with pytest.raises(ArtifactError, match=r"state\['bias'\]: a number that is not finite"):
+        write_state({"bias": [number]}, path)
+    joblib.dump(state, path)
+    with pytest.raises(ArtifactDamaged, match="not finite"):
+        read_state(*stored(tmp_path, path.read_bytes()))
