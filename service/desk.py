@@ -22,6 +22,7 @@ from service.errors import (
     RETRY_AFTER_SECONDS,
     AlreadyDecided,
     Conflict,
+    Forbidden,
     InvalidRequest,
     ItemNotFound,
     StoreUnavailable,
@@ -74,7 +75,7 @@ def work(site_id: str) -> Response | str:
     if lease is None:
         _forget(site.id)
         return render_template(
-            "console/empty.html", site=site, last=session.get("last"), only=session.get("only")
+            "console/empty.html", site=site, last=_last(site.id), only=session.get("only")
         )
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
@@ -101,16 +102,26 @@ def act(site_id: str, item_id: str) -> ResponseReturnValue:
 
 @bp.post("/<site_id>/items/<item_id>/undo")
 def undo(site_id: str, item_id: str) -> ResponseReturnValue:
-    """Take back a decision of this person, so that the comment waits again."""
+    """Take back a decision of this person, or as a senior, so that the comment waits again."""
     site = site_for(site_id)
-    request_id = request.form.get("request_id", "") or secrets.token_urlsafe(12)
     try:
-        services().queue.undo(site.id, item_id, me().name, request_id)
+        services().queue.undo(
+            site.id,
+            item_id,
+            me().name,
+            request.form.get("request_id", "") or secrets.token_urlsafe(12),
+            senior=me().at_least("senior"),
+            decision_id=request.form.get("decision", ""),
+        )
+    except Forbidden:
+        flash(
+            _("Somebody else decided this comment. A senior moderator can take it back."), "reject"
+        )
     except (Conflict, ItemNotFound):
         flash(_("It is too late to take this decision back."), "reject")
     else:
         flash(_("Taken back. The comment waits again."), "skip")
-    session.pop("last", None)
+    _note_last(site.id, None)
     return redirect(url_for(".work", site_id=site.id), 303)
 
 
@@ -168,8 +179,24 @@ def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) ->
         moderator=me().name,
         request_id=request.form.get("request_id", "") or secrets.token_urlsafe(12),
     )
-    services().queue.decide(site_id, item_id, token, draft)
-    session["last"] = {"item": item_id, "action": action, "reason": reason}
+    made = services().queue.decide(site_id, item_id, token, draft)
+    last = {"item": item_id, "decision": made.id, "action": action, "reason": reason}
+    _note_last(site_id, last)
+
+
+def _note_last(site_id: str, last: dict[str, str] | None) -> None:
+    """Remember what this person decided last on a site: it is offered to be taken back there."""
+    others = {site: kept for site, kept in _lasts().items() if site != site_id}
+    session["last"] = others | ({site_id: last} if last else {})
+
+
+def _last(site_id: str) -> dict[str, str] | None:
+    return _lasts().get(site_id)
+
+
+def _lasts() -> dict[str, dict[str, str]]:
+    kept = session.get("last") or {}
+    return kept if all(isinstance(last, dict) for last in kept.values()) else {}  # an older session
 
 
 # -- what is on the screen ----------------------------------------------------------------------
@@ -241,7 +268,7 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "record": queue.author(site.id, author) if author else None,
         "thread": _thread(site.id, item) if article else [],
         "severe": _severe(item),
-        "last": session.get("last"),
+        "last": _last(site.id),
         "tired": _tired(),
         "earlier": decided_lately(site.id, "comment_id", item.comment.id)
         if _seen_before(item)

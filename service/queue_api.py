@@ -45,11 +45,18 @@ class Appeal(Body):
     statement: Annotated[Unicode, Field(max_length=4_000)] = ""
 
 
-class Undo(Body):
-    """Who takes a decision back; the same `request_id` again gets the same answer."""
-
+class _TakenBack(Body):
     moderator: Id
     request_id: Id
+    senior: bool = Field(False, description="Whether this person may take back what others decided")
+
+
+class Undo(_TakenBack):
+    """Who takes a decision back; the same `request_id` again gets the same answer."""
+
+    decision_id: Annotated[Unicode, Field(max_length=64)] = Field(
+        "", description="The decision that is meant; without it, the one that the item has now"
+    )
 
 
 class BulkDecision(Body):
@@ -63,7 +70,7 @@ class BulkDecision(Body):
     reason: Line = ""
 
 
-class BulkUndo(Undo):
+class BulkUndo(_TakenBack):
     """Which bulk decision is taken back, by its request id."""
 
     bulk: Id
@@ -129,11 +136,15 @@ def escalate(site: Site, item_id: str, body: TokenRequest) -> None:
     "/v1/queue/items/<item_id>/undo",
     body=Undo,
     answers={200: Decision},
-    problems=_PROBLEMS,
+    problems=(403, *_PROBLEMS),
 )
 def undo(site: Site, item_id: str, body: Undo) -> Decision:
-    """Take a decision back; the item waits again."""
-    return services().queue.undo(site.id, item_id, body.moderator, body.request_id)
+    """Take a decision back; the item waits again.
+
+    Who decided may do it, or a senior. An appeal against the decision that still waits is
+    withdrawn.
+    """
+    return services().queue.undo(site.id, item_id, **body.model_dump())
 
 
 @operation(
@@ -141,7 +152,7 @@ def undo(site: Site, item_id: str, body: Undo) -> Decision:
     "/v1/queue/bulk",
     body=BulkDecision,
     answers={200: list[Decision]},
-    problems=_PROBLEMS,
+    problems=(403, *_PROBLEMS),
     max_body_bytes=_BULK_BODY_BYTES,
 )
 def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
@@ -161,11 +172,11 @@ def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
     "/v1/queue/bulk/undo",
     body=BulkUndo,
     answers={200: list[Decision]},
-    problems=_PROBLEMS,
+    problems=(403, *_PROBLEMS),
 )
 def undo_bulk(site: Site, body: BulkUndo) -> list[Decision]:
-    """Take a bulk decision back as one."""
-    return services().queue.undo_bulk(site.id, body.bulk, body.moderator, body.request_id)
+    """Take a bulk decision back as one; who decided may do it, or a senior."""
+    return services().queue.undo_bulk(site.id, **body.model_dump())
 
 
 @operation("GET", "/v1/authors", query=AuthorQuery, answers={200: AuthorRecord})

@@ -4,6 +4,12 @@ local DAY_MS = 86400000
 local PARENT_ID = 7 -- place in the row of a comment (service/records.py)
 local PARENT_TEXT = 8
 
+local function forget_bars(ids) -- who may not meet these items again
+  for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
+    if ids[member:sub(1, ID_LENGTH)] then redis.call('ZREM', BARRED, member) end
+  end
+end
+
 local function still_needed(item) -- the site has not heard the last word yet
   return item.undelivered or item.dead
 end
@@ -41,13 +47,13 @@ end
 function verbs.erase(cursor, author, facts)
   local at = now()
   local page = redis.call('HSCAN', ITEMS, cursor, 'COUNT', 200)
-  local answer = { page[1] }
+  local answer, erased = { page[1] }, {}
   for place = 1, #page[2], 2 do
     local id = page[2][place]
     if page[2][place + 1]:find(author, 1, true) then
       local item = load(id)
       tell_stream('erasure', id, item, at, facts)
-      if item.state == 'pending' or item.state == 'leased' then
+      if waits(item) then
         take_out(id, item)
         item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
         redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
@@ -55,9 +61,11 @@ function verbs.erase(cursor, author, facts)
       for version = 1, item.version do forget_version(id, version, item.token) end
       item.facets = item.facets:match('l%S+') -- tells nothing of the author
       save(id, item)
+      erased[id] = true
       answer[#answer + 1] = cjson.decode('[' .. item.comment_id .. ']')[1]
     end
   end
+  if next(erased) then forget_bars(erased) end
   redis.call('HDEL', AUTHORS, author)
   return answer
 end

@@ -100,6 +100,10 @@ local function bar(id, moderator, at, till)
   redis.call('ZADD', BARRED, till, id .. moderator)
 end
 
+local function barred_for_good(id, moderator) -- gave an opinion, or took the decision appealed against
+  return redis.call('ZSCORE', BARRED, id .. moderator) == 'inf'
+end
+
 -- What follows from a decision
 
 local function tell(id, item, entry, at) -- the site is to hear of this entry
@@ -138,9 +142,12 @@ local function weigh(item, step)
   count_author(item, appeal.action, appeal.decided, -step)
   local first = load(appeal.item_id)
   if not first then return end
-  first.undone = first.undone or {}
-  if step > 0 then table.insert(first.undone, appeal.decision) else table.remove(first.undone) end
-  if #first.undone == 0 then first.undone = nil end
+  local undone = {}
+  for _, entry in ipairs(first.undone or {}) do
+    if entry ~= appeal.decision then undone[#undone + 1] = entry end
+  end
+  if step > 0 then undone[#undone + 1] = appeal.decision end
+  first.undone = #undone > 0 and undone or nil
   save(appeal.item_id, first)
 end
 
@@ -155,6 +162,20 @@ local function keep_words(id, item, words) -- what the moderator wrote, apart fr
   if words == '' then return end
   redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, words)
 end
+
+-- Takes a waiting item out of the queue without a decision; its text goes at once.
+local function drop(id, item, at, facts)
+  tell_stream('withdrawal', id, item, at, facts)
+  take_out(id, item)
+  forget_opinions(id, item)
+  forget_version(id, item.version, item.token)
+  item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+  save(id, item)
+end
+
+-- Which request an item's last entry answers. Each verb has request ids of its own.
+local function named(verb, request) return verb .. ':' .. request end
 
 local function close(id, item, at, request, action, facts, words, more, told_already)
   more = more or {}
@@ -179,7 +200,19 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   return body
 end
 
-local function reopen(id, item, at, request, facts)
+-- Why this moderator may not take the decision on an item back; nil where nothing is against it.
+local function why_kept(item, moderator, senior, window_ms, at)
+  if at - item.decided > tonumber(window_ms) then return 'late' end
+  local appeal = item.appealed and load(item.appealed)
+  if appeal and appeal.state == 'decided' then return 'appealed' end
+  local by = cjson.decode(entry_of(item.decision)[2][2]).moderator
+  if by ~= moderator and senior ~= '1' then return 'foreign' end
+end
+
+-- An appeal against the decision that still waits goes with it: there is nothing to object to.
+local function reopen(id, item, at, request, facts, withdrawal)
+  local appeal = item.appealed and load(item.appealed)
+  if appeal and waits(appeal) then drop(item.appealed, appeal, at, withdrawal) end
   local more = { undoes = item.decision, expected = item.calibration }
   item.last = tell_stream('undo', id, item, at, facts, more)
   item.undone = item.undone or {}
@@ -187,7 +220,8 @@ local function reopen(id, item, at, request, facts)
   weigh(item, -1)
   if not item.calibration then tell(id, item, item.last, at) end
   redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
-  item.decision, item.decided, item.action, item.request = nil, nil, nil, request
+  item.decision, item.decided, item.action, item.appealed = nil, nil, nil, nil
+  item.request = request
   line_up(id, item)
 end
 
@@ -225,7 +259,7 @@ local function admit(id, slack, facts, content, at)
   local item = load(id)
   local fresh = parsed('new 1 0 0 ' .. at .. ' ' .. at .. ' ' .. facts)
   if item and item.digest == fresh.digest and item.state ~= 'withdrawn' then return false, item end
-  local open = item and (item.state == 'pending' or item.state == 'leased')
+  local open = item and waits(item)
   if item then
     fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
     for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone' }) do
@@ -261,7 +295,7 @@ end
 -- A decision that Redis has forgotten and an export still knows.
 function verbs.restore(id, facts, content, action, decision, decided)
   local at, item = tonumber(decided), load(id)
-  local waiting = item and (item.state == 'pending' or item.state == 'leased')
+  local waiting = item and waits(item)
   if waiting and item.digest ~= facts:match('%S+') then return { 0 } end
   if item and not waiting and (item.decided or 0) >= at then return { 0 } end
   if not waiting then
@@ -275,14 +309,8 @@ end
 function verbs.withdraw(id, facts)
   local at, item = now(), load(id)
   if not item then return { 'missing' } end
-  if item.state ~= 'pending' and item.state ~= 'leased' then return { 'ok', 0 } end
-  tell_stream('withdrawal', id, item, at, facts)
-  take_out(id, item)
-  forget_opinions(id, item)
-  forget_version(id, item.version, item.token)
-  item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
-  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
-  save(id, item)
+  if not waits(item) then return { 'ok', 0 } end
+  drop(id, item, at, facts)
   return { 'ok', 1 }
 end
 
@@ -304,6 +332,10 @@ function verbs.appeal(id, decision, slack, statement)
     decided = facts.decided_at, moderator = facts.moderator,
   }
   line_up(id, fresh)
+  if item.decision == decision then
+    item.appealed = id
+    save(facts.item_id, item)
+  end
   return { 'ok', 1, 1, 'pending' }
 end
 
@@ -365,6 +397,7 @@ end
 
 function verbs.decide(id, token, moderator, request, action, facts, words)
   local at, item = now(), load(id)
+  request = named('decide', request)
   if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
   local lost = why_lost(item, token, at) or (item.owner ~= moderator and 'expired')
   if lost then return { lost } end
@@ -378,13 +411,16 @@ function verbs.decide(id, token, moderator, request, action, facts, words)
   return { 'ok', { item.last, body, text_of(id, item), words, 1 } }
 end
 
-function verbs.undo(id, request, window_ms, facts)
+function verbs.undo(id, decision, moderator, senior, request, window_ms, facts, withdrawal)
   local at, item = now(), load(id)
   if not item then return { 'missing' } end
+  request = named('undo', request)
   if item.request ~= request then
     if item.state ~= 'decided' then return { 'undecided' } end
-    if at - item.decided > tonumber(window_ms) then return { 'late' } end
-    reopen(id, item, at, request, facts)
+    if decision ~= '' and item.decision ~= decision then return { 'replaced' } end
+    local kept = why_kept(item, moderator, senior, window_ms, at)
+    if kept then return { kept } end
+    reopen(id, item, at, request, facts, withdrawal)
   end
   return { 'ok', view(entry_of(item.last)) }
 end

@@ -24,9 +24,10 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :dead       zset    stream id of a delivery given up, by the time of giving up
     :endpoint   hash    how the site's webhook fares (see webhooks)
     :authors    hash    author facet -> "<approved> <rejected> <first seen> <times of rejections>"
-    :bulks      hash    request id of a bulk decision or its undo -> stream ids (JSON)
-    :retention  zset    item:<item id>:<version>, bulk:<request id> or author:<author facet>, by
-                        the time of the (last) decision: what is to be forgotten one day
+    :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
+                        (JSON)
+    :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,
+                        by the time of the (last) decision: what is to be forgotten one day
 
 The records of all items share one hash, because a lease learns only inside its script which item
 is the most urgent, and a script must not build the name of a key.
@@ -64,6 +65,7 @@ from service.epoch import Epoch
 from service.errors import (
     AlreadyDecided,
     Conflict,
+    Forbidden,
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
@@ -406,8 +408,28 @@ class ReviewQueue:
         """
         self._done(site_id, "escalate", item_id, token, note)
 
-    def undo(self, site_id: str, item_id: str, moderator: str, request_id: str) -> Decision:
+    def undo(
+        self,
+        site_id: str,
+        item_id: str,
+        moderator: str,
+        request_id: str,
+        *,
+        senior: bool = False,
+        decision_id: str = "",
+    ) -> Decision:
         """Take a decision back: the stream says so, the site hears of it, the item waits again.
+
+        An appeal against it that still waits is withdrawn with it.
+
+        Parameters
+        ----------
+        moderator : str
+            Who takes it back: who decided, or a senior.
+        senior : bool
+            Whether `moderator` may take back what others decided.
+        decision_id : str, optional
+            The decision that is meant; without it, the one that the item has now.
 
         Returns
         -------
@@ -417,13 +439,15 @@ class ReviewQueue:
         Raises
         ------
         InvalidRequest, ItemNotFound
+        Forbidden
+            Somebody else decided, and `moderator` is no senior.
         Conflict
-            The item is not decided, or was decided longer ago than `undo_seconds`.
+            The item is not decided, was decided longer ago than `undo_seconds` or by another
+            decision than the one that is meant, or an appeal against the decision was decided.
         """
+        who = moderator, int(senior), request_id, self._undo_ms
         facts = _undo_facts(moderator, request_id)
-        return read_decision(
-            *self._done(site_id, "undo", item_id, request_id, self._undo_ms, facts)[0]
-        )
+        return read_decision(*self._done(site_id, "undo", item_id, decision_id, *who, *facts)[0])
 
     # Many items at once
 
@@ -442,6 +466,9 @@ class ReviewQueue:
         Raises
         ------
         InvalidRequest
+        Forbidden
+            The moderator has given an opinion on an item, or took the decision that it appeals
+            against.
         Conflict
             An item has been leased, decided, edited or withdrawn since the preview.
         """
@@ -450,25 +477,33 @@ class ReviewQueue:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
         chosen = [word for pair in versions.items() for word in pair]
         facts = facts_json(draft)
-        arguments = (draft.request_id, draft.action, facts, words_json(draft), *chosen)
-        return [read_decision(*entry) for entry in self._done(site_id, "bulk", *arguments)]
+        arguments = (draft.request_id, draft.moderator, draft.action, facts, words_json(draft))
+        return [read_decision(*entry) for entry in self._done(site_id, "bulk", *arguments, *chosen)]
 
-    def undo_bulk(self, site_id: str, bulk: str, moderator: str, request_id: str) -> list[Decision]:
+    def undo_bulk(
+        self, site_id: str, bulk: str, moderator: str, request_id: str, *, senior: bool = False
+    ) -> list[Decision]:
         """Take a bulk decision back as one.
 
         Parameters
         ----------
         bulk : str
             Request id of the bulk decision.
+        moderator, senior
+            As for `undo`.
 
         Raises
         ------
         InvalidRequest, ItemNotFound
+        Forbidden
+            Somebody else decided, and `moderator` is no senior.
         Conflict
-            One of the items has changed since, or `undo_seconds` are over.
+            One of the items has changed since, `undo_seconds` are over, or an appeal against one
+            of the decisions was decided.
         """
+        who = moderator, int(senior), request_id, self._undo_ms
         facts = _undo_facts(moderator, request_id)
-        entries = self._done(site_id, "undo_bulk", bulk, request_id, self._undo_ms, facts)
+        entries = self._done(site_id, "undo_bulk", bulk, *who, *facts)
         return [read_decision(*entry) for entry in entries]
 
     def clear_calibration(self, site_id: str) -> int:
@@ -642,6 +677,13 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "late": (Conflict, "The time in which the decision could be taken back is over."),
     "changed": (Conflict, "Some of the items have changed since they were listed."),
     "overruled": (Conflict, "The decision has been taken back or overturned already."),
+    "replaced": (Conflict, "The item has another decision than the one to be taken back."),
+    "appealed": (Conflict, "An appeal against the decision has been decided."),
+    "foreign": (Forbidden, "Only who took the decision, or a senior, may take it back."),
+    "barred": (
+        Forbidden,
+        "This moderator has given an opinion on an item, or decided what it appeals against.",
+    ),
     "gone": (Conflict, "The text of the comment has been deleted."),
 }
 
@@ -668,10 +710,11 @@ def _check_stream_id(name: str, value: str) -> None:
         raise InvalidRequest.of(name, "expected the id of a decision")
 
 
-def _undo_facts(moderator: str, request_id: str) -> str:
+def _undo_facts(moderator: str, request_id: str) -> tuple[str, str]:
+    """Facts of an undo, and of the withdrawal of an appeal that goes with it."""
     draft = Decision("approve", moderator=moderator, request_id=request_id)
     _check_draft(draft)
-    return facts_json(draft, "undo")
+    return facts_json(draft, "undo"), facts_json(draft, "withdraw")
 
 
 def _check_draft(draft: Decision) -> None:

@@ -6,8 +6,9 @@ local function bulk_answer(request, entries)
   return answer
 end
 
-function verbs.bulk(request, action, facts, words, ...)
-  local at, known, chosen, entries = now(), redis.call('HGET', BULKS, request), { ... }, {}
+function verbs.bulk(request, moderator, action, facts, words, ...)
+  local field, at, chosen, entries = named('decide', request), now(), { ... }, {}
+  local known = redis.call('HGET', BULKS, field)
   if known then return bulk_answer(request, cjson.decode(known)) end
   local items = {}
   for place = 1, #chosen, 2 do
@@ -15,39 +16,42 @@ function verbs.bulk(request, action, facts, words, ...)
     if not item or item.state ~= 'pending' or item.version ~= tonumber(chosen[place + 1]) then
       return { 'changed' }
     end
+    if barred_for_good(chosen[place], moderator) then return { 'barred' } end
     items[chosen[place]] = item
   end
   for place = 1, #chosen, 2 do
     local id = chosen[place]
     local item = items[id]
     item.token = item.token + 1
-    close(id, item, at, request, action, facts, words, { bulk = request })
+    close(id, item, at, field, action, facts, words, { bulk = request })
     entries[#entries + 1] = item.decision
   end
-  redis.call('HSET', BULKS, request, cjson.encode(entries))
-  redis.call('ZADD', RETENTION, at, 'bulk:' .. request)
+  redis.call('HSET', BULKS, field, cjson.encode(entries))
+  redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
   return bulk_answer(request, entries)
 end
 
-function verbs.undo_bulk(bulk, request, window_ms, facts)
-  local at, known = now(), redis.call('HGET', BULKS, request)
+function verbs.undo_bulk(bulk, moderator, senior, request, window_ms, facts, withdrawal)
+  local at, field = now(), named('undo', request)
+  local known = redis.call('HGET', BULKS, field)
   if known then return bulk_answer(request, cjson.decode(known)) end
-  local decided = redis.call('HGET', BULKS, bulk)
+  local decided = redis.call('HGET', BULKS, named('decide', bulk))
   if not decided then return { 'missing' } end
   local items, entries = {}, {}
   for place, entry in ipairs(cjson.decode(decided)) do
     local id = cjson.decode(entry_of(entry)[2][2]).item_id
     local item = load(id)
     if not item or item.decision ~= entry then return { 'changed' } end
-    if at - item.decided > tonumber(window_ms) then return { 'late' } end
+    local kept = why_kept(item, moderator, senior, window_ms, at)
+    if kept then return { kept } end
     items[place] = { id, item }
   end
   for place, pair in ipairs(items) do
-    reopen(pair[1], pair[2], at, request, facts)
+    reopen(pair[1], pair[2], at, field, facts, withdrawal)
     entries[place] = pair[2].last
   end
-  redis.call('HSET', BULKS, request, cjson.encode(entries))
-  redis.call('ZADD', RETENTION, at, 'bulk:' .. request)
+  redis.call('HSET', BULKS, field, cjson.encode(entries))
+  redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
   return bulk_answer(request, entries)
 end
 

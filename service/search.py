@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from service.access import me, needs, services, site_for
-from service.errors import Conflict, InvalidRequest, ItemNotFound
+from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
 from service.past import decided_lately
 from service.records import item_id_of
 from service.review_queue import MAX_BULK, Decision, ReviewItem
@@ -37,7 +37,7 @@ def find(site_id: str) -> str:
         record=services().queue.author(site.id, value) if name == "author_id" else None,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
-        bulk=session.get("bulk"),
+        bulk=session.get("bulk") if _bulk_of(site.id) else None,
     )
 
 
@@ -60,10 +60,19 @@ def bulk(site_id: str) -> ResponseReturnValue:
         )
     try:
         taken = services().queue.decide_bulk(site.id, versions, draft)
+    except Forbidden:
+        flash(
+            _(
+                "You gave an opinion on one of these comments, or an appeal is against your own "
+                "decision, so none was decided."
+            ),
+            "reject",
+        )
     except (Conflict, ItemNotFound):
         flash(_("One of these comments has moved on, so none was decided. Look again."), "reject")
     else:
-        session["bulk"] = {"id": draft.request_id, "n": len(taken), "action": draft.action}
+        about = {"site": site.id, "id": draft.request_id}
+        session["bulk"] = about | {"n": len(taken), "action": draft.action}
         flash(
             ngettext("%(num)s comment decided.", "%(num)s comments decided.", len(taken)),
             draft.action,
@@ -75,10 +84,11 @@ def bulk(site_id: str) -> ResponseReturnValue:
 @needs("senior")
 def undo(site_id: str) -> ResponseReturnValue:
     """Take the last decision on many comments back as one."""
-    site, last = site_for(site_id), session.pop("bulk", {"id": ""})
+    site = site_for(site_id)
+    bulk_id = session.pop("bulk")["id"] if _bulk_of(site.id) else ""
     try:
         taken = services().queue.undo_bulk(
-            site.id, last["id"], me().name, secrets.token_urlsafe(12)
+            site.id, bulk_id, me().name, secrets.token_urlsafe(12), senior=True
         )
     except (Conflict, ItemNotFound, InvalidRequest):
         flash(_("It is too late to take this decision back."), "reject")
@@ -100,6 +110,11 @@ def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
         return [queue.item(site_id, item_id_of(value))]
     except ItemNotFound:
         return []
+
+
+def _bulk_of(site_id: str) -> bool:
+    """Whether this person's last decision on many comments was about this site."""
+    return bool(session.get("bulk", {}).get("site") == site_id)
 
 
 def _draft() -> Decision:

@@ -40,6 +40,10 @@ local function save(id, item) -- returns the record as it is stored
   return record
 end
 
+local function waits(item) -- for a decision, in the line or in somebody's hands
+  return item.state == 'pending' or item.state == 'leased'
+end
+
 local function forget_version(id, version, last_token) -- its text, and what was written on it
   local field = id .. ':' .. version
   redis.call('HDEL', TEXTS, field)
@@ -74,7 +78,7 @@ end
 
 local function take_out(id, item) -- of the lines, and of the hands that hold it
   if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
-  if item.state == 'leased' or item.state == 'pending' then
+  if waits(item) then
     redis.call('ZREM', LINES, unpack(entries(id, item)))
   end
 end

@@ -429,6 +429,40 @@ def test_a_decision_can_be_taken_back_and_its_comment_waits_again(
     assert 'class="notice reject"' in desk.get("/demo/work"), "nothing was there to be undone"
 
 
+def test_a_moderator_takes_back_own_decisions_only_and_a_senior_any(
+    app: Flask, desk: Desk, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    item_id = flag()
+    senior = Desk(app, "omar").log_in()
+    senior.press("approve", senior.open())
+    desk.post(f"/demo/items/{item_id}/undo")
+    assert 'class="notice reject"' in desk.get("/demo/work")
+    assert [d.kind for d in queue.decisions("demo")] == ["decision"]
+    flag("c2")
+    desk.press("approve", desk.open())
+    senior.post(f"/demo/items/{item_id}/undo")
+    assert [d.kind for d in queue.decisions("demo")] == ["decision", "decision", "undo"]
+
+
+def test_what_was_decided_on_one_site_is_not_taken_back_on_another(
+    app: Flask, desk: Desk, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    app.extensions["hakam"].sites.add(Site("north"))
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    item_id = flag()
+    other = queue.enqueue("north", Comment(id="c1", text=TEXT), verdict, scores={})
+    assert other.item_id == item_id, "one comment id, one item id, whatever the site"
+    senior = Desk(app, "omar").log_in()
+    senior.press("approve", senior.open("north"))
+    desk.press("approve", desk.open())
+    page = desk.get("/north/work")
+    assert "/undo" not in page
+    (made,) = queue.decisions("demo")
+    senior.post(f"/north/items/{item_id}/undo", decision=made.id)
+    assert [d.kind for d in queue.decisions("north")] == ["decision"]
+    assert f"/demo/items/{item_id}/undo" in desk.get("/demo/work")
+
+
 def test_what_was_escalated_goes_to_a_senior_and_to_nobody_else(
     desk: Desk, app: Flask, flag: Callable[..., str]
 ) -> None:
@@ -826,6 +860,34 @@ def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes
     assert [d.action for d in queue.decisions("demo")] == ["reject", "reject"]
     senior.post("/demo/bulk/undo", author_id="u1")
     assert queue.stats("demo").pending == 3
+
+
+def test_the_undo_of_many_is_offered_on_their_site_only(
+    app: Flask, accounts: Accounts, queue: ReviewQueue, api_key: str, flag: Callable[..., str]
+) -> None:
+    app.extensions["hakam"].sites.add(Site("north"))
+    senior = Desk(app, "omar").log_in()
+    ticked = f"{flag('c1', author_id='u1')}:1"
+    form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
+    senior.post("/demo/bulk", item=[ticked], **form)
+    assert "/north/bulk/undo" not in senior.get("/north/search?author_id=u1")
+    senior.post("/north/bulk/undo")
+    assert "/demo/bulk/undo" in senior.get("/demo/search?author_id=u1")
+    senior.post("/demo/bulk/undo")
+    assert [d.kind for d in queue.decisions("demo")] == ["decision", "undo"]
+
+
+def test_a_senior_does_not_decide_in_bulk_what_is_not_theirs(
+    app: Flask, accounts: Accounts, queue: ReviewQueue, api_key: str, flag: Callable[..., str]
+) -> None:
+    flag("c1", author_id="u1")
+    senior = Desk(app, "omar").log_in()
+    senior.press("reject", senior.open(), reason="insult")
+    appeal = queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
+    senior.post("/demo/bulk", item=[f"{appeal.item_id}:1"], **form)
+    assert 'class="notice reject"' in senior.get("/demo/search")
+    assert queue.item("demo", appeal.item_id).state == "pending"
 
 
 def test_a_bulk_decision_is_all_or_nothing_and_not_for_everybody(

@@ -120,6 +120,15 @@ def test_a_decision_is_taken_back_once(desk: Desk) -> None:
     assert desk.post(path, undo | {"request_id": "undo-2"}, 409)["status"] == 409
 
 
+def test_what_others_decided_is_taken_back_by_seniors_only(desk: Desk) -> None:
+    path = f"/v1/queue/items/{desk.send('c-1')}/undo"
+    made = desk.decide()
+    undo = {"moderator": "basma", "request_id": "undo-1"}
+    assert desk.post(path, undo, 403)["type"] == "urn:hakam:problem:forbidden"
+    desk.post(path, undo | {"senior": True, "decision_id": "1-1"}, 409)
+    assert desk.post(path, undo | {"senior": True, "decision_id": made["id"]})["kind"] == "undo"
+
+
 def test_a_thread_is_listed_decided_and_taken_back_as_one(desk: Desk) -> None:
     for number in range(3):
         desk.send(f"c-{number}")

@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from conftest import let_time_pass, redis_servers
 from service.audit import verify
-from service.errors import AlreadyDecided, Conflict, ItemNotFound, LeaseLost
+from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, LeaseLost
 from service.policy import Verdict
 from service.private_redis import PrivateRedis
 from service.records import item_id_of
@@ -51,6 +51,7 @@ class Item:
     n_abandoned: int = 0
     decided: float = 0.0
     decision: str = ""
+    decider: str = ""
     request: str = ""
     skipped: dict[str, float] = field(default_factory=dict)
 
@@ -184,24 +185,26 @@ class QueueMachine(RuleBasedStateMachine):
             return
         made = self.queue.decide("demo", item_id, token, draft)
         item.state, item.decided, item.decision = "decided", self.now, made.id
-        item.request = draft.request_id
+        item.request, item.decider = draft.request_id, moderator
         self.entries.append((made.id, action))
         if again:
             assert self.queue.decide("demo", item_id, token, draft) == made
 
-    @rule(comment_id=COMMENTS)
-    def undo(self, comment_id: str) -> None:
+    @rule(comment_id=COMMENTS, moderator=MODERATORS, senior=st.booleans(), own=st.booleans())
+    def undo(self, comment_id: str, moderator: str, senior: bool, own: bool) -> None:
         item, item_id, _ = self.held(comment_id, 0)
-        request = self.request()
+        # A request id that a decision has used already means nothing to an undo.
+        request = item.request if item and item.request and own else self.request()
         in_time = item and item.state == "decided" and self.now - item.decided < UNDO_SECONDS
-        if item is not None and in_time:
-            made = self.queue.undo("demo", item_id, "amal", request)
+        if item is not None and in_time and (senior or moderator == item.decider):
+            made = self.queue.undo("demo", item_id, moderator, request, senior=senior)
             assert made.undoes == item.decision
-            item.state = "pending"
+            item.state, item.request = "pending", ""
             self.entries.append((made.id, "undo"))
             return
-        with pytest.raises(Conflict if item else ItemNotFound):
-            self.queue.undo("demo", item_id, "amal", request)
+        expected: type[Exception] = Forbidden if in_time else Conflict
+        with pytest.raises(expected if item else ItemNotFound):
+            self.queue.undo("demo", item_id, moderator, request, senior=senior)
 
     @rule(comment_id=COMMENTS)
     def withdraw(self, comment_id: str) -> None:
@@ -226,6 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
             item = self.items[made.comment_id]
             assert item.state == "pending" or item.expires <= self.now
             item.state, item.decided, item.decision = "decided", self.now, made.id
+            item.request, item.decider = draft.request_id, "amal"
             item.token += 1
             self.entries.append((made.id, action))
 

@@ -261,6 +261,22 @@ def test_an_erasure_removes_calibration_items_and_the_copies_that_people_were_gi
     assert lease.item.comment.id == "c-1"
 
 
+def test_an_erased_item_leaves_no_note_of_who_may_not_have_it(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    known = Comment(id="known", text=TEXT, author_id="reader-7")
+    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    enqueue(queue)
+    lease = queue.lease("demo", "amal", calibration_share=1.0)
+    assert lease is not None
+    other = enqueue(queue, 8, author_id="reader-8")
+    lease = queue.lease("demo", "basma", author_id="reader-8")
+    assert lease is not None
+    queue.skip("demo", other, lease.token)
+    retention.erase("demo", "reader-7")
+    assert redis.zrange("{hakam:demo}:barred", 0, -1) == [f"{other}basma"]
+
+
 def test_after_an_erasure_the_words_are_gone_from_the_disk(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:

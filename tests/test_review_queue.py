@@ -23,6 +23,7 @@ from service.epoch import KEY as EPOCH
 from service.errors import (
     AlreadyDecided,
     Conflict,
+    Forbidden,
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
@@ -501,6 +502,46 @@ def test_the_same_undo_again_gets_the_same_answer(queue: ReviewQueue) -> None:
     assert queue.stats("demo").decided == 2
 
 
+def test_only_who_decided_or_a_senior_takes_a_decision_back(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    made = decided(queue)
+    with pytest.raises(Forbidden, match="senior"):
+        queue.undo("demo", item_id, "basma", "undo-1")
+    assert queue.item("demo", item_id).state == "decided"
+    assert queue.undo("demo", item_id, "carim", "undo-2", senior=True).undoes == made.id
+
+
+def test_what_the_policy_rejected_is_taken_back_by_seniors_only(queue: ReviewQueue) -> None:
+    item_id = queue.reject("demo", comment(), VERDICT, scores={}).item_id
+    with pytest.raises(Forbidden):
+        queue.undo("demo", item_id, "amal", "undo-1")
+    assert queue.undo("demo", item_id, "amal", "undo-2", senior=True)
+
+
+def test_an_undo_takes_back_the_decision_that_it_means_and_no_later_one(
+    queue: ReviewQueue,
+) -> None:
+    item_id = enqueue(queue)
+    first = decided(queue)
+    enqueue(queue, text="تعليق معدل")  # "an edited comment"
+    second = decided(queue)
+    with pytest.raises(Conflict, match="another decision"):
+        queue.undo("demo", item_id, "amal", "undo-1", senior=True, decision_id=first.id)
+    assert queue.undo("demo", item_id, "amal", "undo-2", decision_id=second.id).version == 2
+
+
+def test_the_request_ids_of_one_verb_mean_nothing_to_another(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    made = decided(queue, request_id="one")
+    assert queue.undo("demo", item_id, "amal", "one").undoes == made.id
+    assert decided(queue, request_id="one").kind == "decision"
+    assert queue.undo("demo", item_id, "amal", "two").kind == "undo"
+    (bulk,) = queue.decide_bulk("demo", preview(queue), replace(REJECT, request_id="one"))
+    assert [undo.undoes for undo in queue.undo_bulk("demo", "one", "amal", "one")] == [bulk.id]
+    with pytest.raises(ItemNotFound):
+        queue.undo_bulk("demo", "undo:one", "amal", "three")
+
+
 def test_an_old_decision_cannot_be_taken_back(redis: Redis) -> None:
     queue = ReviewQueue(redis, undo_seconds=-1)
     item_id = enqueue(queue)
@@ -585,6 +626,42 @@ def test_a_bulk_decision_is_all_or_nothing(queue: ReviewQueue, change: str) -> N
         queue.decide_bulk("demo", chosen, REJECT)
     after = queue.stats("demo")
     assert replace(after, oldest_seconds=0) == replace(before, oldest_seconds=0)
+
+
+def test_only_who_decided_or_a_senior_takes_a_bulk_decision_back(queue: ReviewQueue) -> None:
+    for number in range(2):
+        enqueue(queue, number)
+    queue.decide_bulk("demo", preview(queue), REJECT)
+    with pytest.raises(Forbidden):
+        queue.undo_bulk("demo", "request-1", "basma", "undo-1")
+    assert queue.stats("demo").pending == 0
+    assert len(queue.undo_bulk("demo", "request-1", "basma", "undo-2", senior=True)) == 2
+
+
+def test_a_bulk_decision_is_not_both_opinions_of_one_person(queue: ReviewQueue) -> None:
+    enqueue_blind(queue)
+    decided(queue, action="reject")
+    enqueue(queue, 2)
+    with pytest.raises(Forbidden, match="opinion"):
+        queue.decide_bulk("demo", preview(queue), REJECT)
+    assert queue.stats("demo").pending == 2
+    by_another = replace(REJECT, moderator="basma")
+    assert len(queue.decide_bulk("demo", preview(queue), by_another)) == 2
+
+
+def test_nobody_decides_the_appeal_against_their_own_decision_in_bulk(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    queue.appeal("demo", decided(queue, action="reject").id, "")
+    with pytest.raises(Forbidden, match="appeals"):
+        queue.decide_bulk("demo", preview(queue), APPROVE)
+    assert queue.decide_bulk("demo", preview(queue), replace(APPROVE, moderator="basma"))
+
+
+def test_what_somebody_skipped_they_may_decide_in_bulk(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    queue.skip("demo", lease.item.id, lease.token)
+    assert queue.decide_bulk("demo", preview(queue), REJECT)
 
 
 def test_a_bulk_decision_of_which_one_item_changed_is_not_taken_back(queue: ReviewQueue) -> None:
@@ -864,6 +941,43 @@ def test_an_undone_appeal_puts_the_first_decision_back(queue: ReviewQueue) -> No
     queue.undo("demo", made.item_id, "basma", "undo-1")
     assert [entry.stands for entry in queue.decisions("demo")] == [True, False, True]
     assert queue.author("demo", "reader-7").n_rejected == 1
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_an_undo_withdraws_the_appeal_that_waits_and_counts_once(
+    queue: ReviewQueue, in_bulk: bool
+) -> None:
+    item_id = enqueue(queue)
+    (first,) = queue.decide_bulk("demo", preview(queue), REJECT)
+    appeal = queue.appeal("demo", first.id, "لم أشتم أحدا")  # "I insulted nobody"
+    lease = leased(queue, "basma")
+    if in_bulk:
+        queue.undo_bulk("demo", "request-1", "amal", "undo")
+    else:
+        queue.undo("demo", item_id, "amal", "undo")
+    with pytest.raises(LeaseLost, match="withdrawn"):
+        queue.decide("demo", appeal.item_id, lease.token, replace(APPROVE, moderator="basma"))
+    assert [item.id for item in queue.waiting("demo")] == [item_id]
+    assert [entry.kind for entry in queue.decisions("demo")] == ["decision", "withdrawal", "undo"]
+    record = queue.author("demo", "reader-7")
+    assert (record.n_approved, record.n_rejected) == (0, 0)
+    assert queue.appeal("demo", decided(queue, action="reject").id, "").created
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_a_decision_whose_appeal_was_decided_cannot_be_taken_back(
+    queue: ReviewQueue, action: str
+) -> None:
+    item_id = enqueue(queue)
+    first = decided(queue, action="reject")
+    appeal = queue.appeal("demo", first.id, "")
+    decided(queue, moderator="basma", action=action)
+    with pytest.raises(Conflict, match="appeal"):
+        queue.undo("demo", item_id, "amal", "undo-1")
+    queue.undo("demo", appeal.item_id, "basma", "undo-2")
+    assert queue.undo("demo", item_id, "amal", "undo-1").undoes == first.id
+    record = queue.author("demo", "reader-7")
+    assert (record.n_approved, record.n_rejected) == (0, 0)
 
 
 def test_an_appeal_needs_a_decision(queue: ReviewQueue) -> None:
