@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from models.dialect import dialect_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from service.tallies import Tallies
 
 MAX_SPANS = 5  # per field
+MAX_LISTED = 50  # occurrences of listed words that are kept per field
 # Finding evidence costs three times what scoring does. A thousand comments of the usual length stay
 # below this; of a thousand very long ones the later get their verdict without evidence.
 MAX_EVIDENCE_CHARACTERS = 250_000  # per request
@@ -329,5 +331,5 @@ def _listed(site: Site, comment: Comment) -> list[Span]:
     return [
         Span(field, "toxicity", found.start, found.end, LISTED_WEIGHT)
         for field, text in fields
-        for found in blocked.find(text)
+        for found in islice(blocked.find(text), MAX_LISTED)
     ]

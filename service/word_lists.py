@@ -1,24 +1,80 @@
-"""Words that a site always wants to see, and words that it never minds.
+"""Words, handles and addresses that a site always wants to see, and those that it never minds.
 
-A listed word is found in every form that the normalizer takes for the same word: with diacritics,
-stretched, spread out letter by letter, in look-alike letters. It is found as a word of its own,
-with the particles that Arabic writes together with a word (and, so, with, like, for, the) before
-it, and not inside another word.
+What a list may hold, and what is found of it:
+
+* A word or a phrase, in every form that the normalizer takes for the same: with diacritics,
+  stretched, spread out letter by letter, in look-alike letters. A word of Arabic letters is also
+  found with what Arabic writes together with it: particles before it (and, so, with, like, for,
+  the, o) and endings behind it (my, your, his, ..., and those of gender and number). It is not
+  found inside another word.
+* ``@handle``: that handle, and no longer one that begins with it.
+* ``https://host``, ``host.example`` or ``host.example/path``: links to that host or one under it,
+  and to no other; with a path, to that path and what lies under it.
+
+One pass over the words of a text, with look-ups in tables: the time does not grow with the list.
 
 Secret: what counts as an occurrence, and where it lies in the original text.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import Any
 
-from models.normalize import normalize
+from models.normalize import LINK, normalize
 
 MAX_WORDS, MAX_WORD_LENGTH = 1_000, 100
 
-# WAW, FEH, then BEH, KAF, LAM, then ALEF LAM; LAM with ALEF LAM is written LAM LAM.
-_PARTICLES = "(?:[\u0648\u0641]?[\u0628\u0643\u0644]?(?:\u0627\u0644)?|[\u0648\u0641]?\u0644\u0644)"
+# What is written before a word, as part of it: WAW "and" or FEH "so"; then ALEF LAM "the", BEH
+# "with", KAF "like", LAM "for" alone or with it, HEH ALEF LAM "this" and AIN ALEF LAM "on the" of
+# the dialects, YEH ALEF "o" alone or with it.
+_THE = "\u0627\u0644"
+_O = "\u064a\u0627"
+_BEFORE_DEFINITE = ("", "\u0628", "\u0643", "\u0647", "\u0639", _O)
+_DEFINITE = (*(before + _THE for before in _BEFORE_DEFINITE), "\u0644\u0644", _O + "\u0644")
+_INDEFINITE = ("", "\u0628", "\u0643", "\u0644", _O)
+_AND = ("", "\u0648", "\u0641")
+#: Each with whether it makes the word definite, after which no pronoun can follow.
+_PREFIXES = {
+    one + other: definite
+    for definite, others in ((False, _INDEFINITE), (True, _DEFINITE))
+    for one, other in product(_AND, others)
+}
+# Behind a word: pronouns (my; your in four forms, and as two dialects write it; his, her, ...).
+_PRONOUNS = (
+    "\u064a", "\u0643", "\u0643\u064a", "\u0643\u0645", "\u0643\u0645\u0627", "\u0643\u0646",
+    "\u0643\u0648", "\u0647", "\u0647\u0627", "\u0647\u0645", "\u0647\u0645\u0627", "\u0647\u0646",
+    "\u0646\u0627",
+)  # fmt: skip
+_TEH, _PLURAL = "\u062a", "\u0627\u062a"
+# TEH MARBUTA (normalized to HEH), ALEF of the accusative, dual and plurals.
+_ENDINGS = ("\u0647", "\u0627", _PLURAL, "\u064a\u0646", "\u0648\u0646", "\u0627\u0646")
+_BOUND_ENDINGS = tuple("".join(pair) for pair in product((_TEH, _PLURAL), _PRONOUNS))
+_SUFFIXES = {*_PRONOUNS, *_ENDINGS, *_BOUND_ENDINGS}
+_LONGEST_PREFIX, _LONGEST_SUFFIX = max(map(len, _PREFIXES)), max(map(len, _SUFFIXES))
+_SHORTEST_STEM = 2  # letters; with two, only pronouns are taken for endings
+
+_HEH = "\u0647"
+_LINK = chr(LINK)
+_HANDLE = re.compile(r"@(?:[a-z0-9_]+(?:\.[a-z0-9_]+)*|\w*)")
+_LONGEST_HANDLE = 2 * MAX_WORD_LENGTH
+_HOST = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)++")
+_REST_OF_LINK = re.compile("(?::[0-9]+)?(?P<path>[/?#][^\\s\u0600-\u06ff]*)?")
+_SENTENCE_SIGNS = ".,;:!?)"  # behind a link they are not of it
+_NAME = re.compile("[a-z0-9_-]")
+_SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,15}://\Z")
+_LONGEST_SCHEME = 20
+_ADDRESS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+-]*://)?(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::[0-9]+)?"
+    r"(?P<path>[/?#]\S*)?"
+)
+_TOP_LEVEL = re.compile(r".+\.[a-z]{2,}")
+_IDEOGRAPHIC_FULL_STOP = "\u3002"  # a dot in names of hosts, as IDNA has it
+
+_END = ""  # no token is empty; in the tree of phrases: one ends here
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +85,54 @@ class Occurrence:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An occurrence, and the letters that are written together with it."""
+
+    word: Occurrence
+    whole: Occurrence
+
+
 class WordList:
     """A list of words that finds them in texts.
 
     Parameters
     ----------
     words : sequence of str
-        Words or phrases, in any spelling. What normalizes to nothing is left out.
+        Words, phrases, handles or addresses, in any spelling. What normalizes to nothing is left
+        out.
 
     Examples
     --------
     >>> found = WordList(["donkey"]).find("a DONKEY, d.o.n.k.e.y, no donkeys")
     >>> [(o.start, o.end) for o in found]
     [(2, 8), (10, 21)]
+    >>> found = WordList(["spam.example"]).find("http://www.spam.example/x, spam.example.org")
+    >>> [(o.start, o.end) for o in found]
+    [(0, 25)]
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        forms = {form for word in words if (form := normalize(word).text.strip())}
-        longest_first = sorted(forms, key=len, reverse=True)
-        either = "|".join(map(re.escape, longest_first))
-        self._pattern = (
-            re.compile(rf"(?<!\w){_PARTICLES}(?P<word>{either})(?!\w)") if forms else None
-        )
+        self._phrases: dict[str, Any] = {}
+        self._paths: dict[str, set[str]] = {}  # by host; an empty path is any
+        for word in words:
+            address = _address(word)
+            if address:
+                self._paths.setdefault(address[0], set()).add(address[1])
+            tokens = [token.key for token in _tokens(word)]
+            # An address is no phrase; a word in which dots hide letters may look like an address.
+            if tokens and (not address or (len(tokens) == 1 and tokens[0].isalpha())):
+                self._add(tokens)
+
+    def _add(self, tokens: list[str]) -> None:
+        *before, last = tokens
+        node = self._phrases
+        for token in before:
+            node = node.setdefault(token, {})
+        node.setdefault(last, {})[_END] = True
+        if last.endswith(_HEH) and len(last) > _SHORTEST_STEM:  # a TEH MARBUTA before an ending
+            node.setdefault(last[:-1] + _PLURAL, {})[_END] = True
+            node.setdefault(last[:-1] + _TEH, {}).setdefault(_END, False)  # only with a pronoun
 
     def find(self, text: str) -> Iterator[Occurrence]:
         """Yield where listed words stand in a text, in order.
@@ -60,24 +142,226 @@ class WordList:
         InvalidText
             The text is not valid Unicode.
         """
-        if self._pattern is None:
-            return
-        normalized = normalize(text)
-        for match in self._pattern.finditer(normalized.text):
-            first, last = match.start("word"), match.end("word") - 1
-            yield Occurrence(int(normalized.offsets[first]), int(normalized.offsets[last]) + 1)
+        yield from (found.word for found in self._find(text))
 
     def without(self, text: str) -> str:
         """Return the text with listed words replaced by spaces, so that all offsets stay.
+
+        What is written together with a word goes with it.
 
         Examples
         --------
         >>> WordList(["big"]).without("a big donkey")
         'a     donkey'
         """
-        for found in list(self.find(text)):
-            text = text[: found.start] + " " * (found.end - found.start) + text[found.end :]
-        return text
+        letters = list(text)
+        for found in self._find(text):
+            start, end = found.whole.start, found.whole.end
+            letters[start:end] = " " * (end - start)
+        return "".join(letters)
+
+    def _find(self, text: str) -> list[_Found]:
+        found = [*self._find_phrases(text)] if self._phrases else []
+        if self._paths:
+            found += self._find_links(text)
+        found.sort(key=lambda one: one.whole.start)
+        apart: list[_Found] = []
+        for one in found:  # a word in a link is found with the link
+            if not apart or one.word.start >= apart[-1].word.end:
+                apart.append(one)
+        return apart
+
+    # Words and phrases
+
+    def _find_phrases(self, text: str) -> Iterator[_Found]:
+        tokens = _tokens(text)
+        place = 0
+        while place < len(tokens):
+            match = self._longest(tokens, place)
+            if match is None:
+                place += 1
+                continue
+            last, begin, end = match
+            yield _Found(
+                Occurrence(tokens[place].places[begin], tokens[last].places[end - 1] + 1),
+                Occurrence(tokens[place].places[0], tokens[last].places[-1] + 1),
+            )
+            place = last + 1
+
+    def _longest(self, tokens: Sequence["_Token"], place: int) -> tuple[int, int, int] | None:
+        """Find the longest phrase that begins at a token.
+
+        Returns
+        -------
+        (last, begin, end) or None
+            Its last token; where the listed word begins in its first one and ends in its last.
+        """
+        best: tuple[int, int, int] | None = None
+        for begin, definite in _beginnings(tokens[place].key):
+            node, at, word = self._phrases, place, tokens[place].key[begin:]
+            while True:
+                bound = definite and at == place
+                for end in _ends(word, definite=bound):
+                    last = node.get(word[:end], {}).get(_END)
+                    if last or (last is False and _is_pronoun(word[end:])):
+                        offset = begin if at == place else 0
+                        best = max(best or (-1, 0, 0), (at, begin, offset + end), key=_reach)
+                        break
+                if word not in node or at + 1 == len(tokens):
+                    break
+                node, at = node[word], at + 1
+                word = tokens[at].key
+        return best
+
+    # Links
+
+    def _find_links(self, text: str) -> Iterator[_Found]:
+        plain, places = _plain(text)
+        link_end = 0
+        for match in _HOST.finditer(plain):
+            start, host_end = match.span()
+            head = _SCHEME.search(plain[max(0, start - _LONGEST_SCHEME) : start])
+            if start < link_end and not head:
+                continue  # in the path of another link
+            rest = _REST_OF_LINK.match(plain, host_end)
+            link_end = host_end + len(rest[0].rstrip(_SENTENCE_SIGNS) if rest else "")
+            path = (rest["path"] or "") if rest else ""
+            if not any(_lies_under(path, listed) for listed in self._listed(match[0])):
+                continue
+            begin = start - len(head[0]) if head else start
+            found = Occurrence(places[begin], places[link_end - 1] + 1)
+            yield _Found(found, found)
+
+    def _listed(self, host: str) -> Iterator[set[str]]:
+        """Yield what paths are listed of a host and of each one above it."""
+        above = ""
+        for label in reversed(host.split(".")):
+            above = f"{label}.{above}" if above else label
+            if len(above) > MAX_WORD_LENGTH:
+                return
+            if above in self._paths:
+                yield self._paths[above]
+
+
+def _reach(match: tuple[int, int, int]) -> tuple[int, int]:
+    last, begin, end = match
+    return last, end - begin
+
+
+def _beginnings(word: str) -> Iterator[tuple[int, bool]]:
+    """Yield where a word may begin behind particles, and whether they make it definite."""
+    for begin in range(min(_LONGEST_PREFIX, len(word) - 1) + 1):
+        definite = _PREFIXES.get(word[:begin])
+        if definite is not None and (not begin or len(word) - begin >= _SHORTEST_STEM):
+            yield begin, definite
+
+
+def _ends(word: str, *, definite: bool) -> Iterator[int]:
+    """Yield where a word may end before what is written behind it, the longest first."""
+    yield len(word)
+    for end in range(len(word) - 1, max(_SHORTEST_STEM, len(word) - _LONGEST_SUFFIX) - 1, -1):
+        suffix = word[end:]
+        if suffix not in _SUFFIXES or (end == _SHORTEST_STEM and not _is_pronoun(suffix)):
+            continue
+        if not definite or suffix in _ENDINGS:
+            yield end
+
+
+def _is_pronoun(suffix: str) -> bool:
+    return suffix in _PRONOUNS
+
+
+def _lies_under(path: str, listed: set[str]) -> bool:
+    """Return whether a path is listed, or one that it goes on from."""
+    ends = (end for end in range(min(len(path), MAX_WORD_LENGTH) + 1) if _parts(path, end))
+    return any(path[:end] in listed for end in ends)
+
+
+def _parts(path: str, end: int) -> bool:
+    """Return whether no name goes on at a place of a path."""
+    return end in (0, len(path)) or not _NAME.match(path, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A word or a sign of a normalized text.
+
+    Attributes
+    ----------
+    key : str
+        What it is known by; a handle and a link are written out.
+    places : sequence of int
+        Where in the original text its letters stand.
+    """
+
+    key: str
+    places: Sequence[int]
+
+
+def _tokens(text: str) -> list[_Token]:
+    normalized = normalize(text)
+    places = normalized.offsets.tolist()
+    tokens = []
+    for match in re.finditer(r"\S+", normalized.text):
+        token = _Token(match[0], places[match.start() : match.end()])
+        start = token.places[0]
+        if token.key == "@":
+            token = _handle(text, start)
+        elif token.key == _LINK:
+            token = _link(text, start, places[match.end()] if match.end() < len(places) else None)
+        tokens.append(token)
+    return tokens
+
+
+def _handle(text: str, start: int) -> _Token:
+    """Write a handle out; it may go on behind the sign at which the normalizer ends it."""
+    plain, places = _plain(text[start : start + _LONGEST_HANDLE])
+    found = _HANDLE.match(plain)
+    key = found[0] if found else "@"
+    return _Token(key, [start + place for place in places[: len(key)]])
+
+
+def _link(text: str, start: int, end: int | None) -> _Token:
+    address = text[start:end].rstrip()
+    host = _HOST.search(_plain(address)[0])
+    key = _LINK + (host[0] if host else "")
+    return _Token(key, [start] * (len(key) - 1) + [start + max(len(address), 1) - 1])
+
+
+def _address(word: str) -> tuple[str, str] | None:
+    """Read a listed address: its host and path; None if it is none."""
+    plain = _plain(word.strip())[0]
+    found = _ADDRESS.fullmatch(plain)
+    if found is None or "." not in found["host"]:
+        return None
+    if not found["scheme"] and not _TOP_LEVEL.fullmatch(found["host"]):
+        return None
+    return found["host"].removeprefix("www."), (found["path"] or "").rstrip("/")
+
+
+def _plain(text: str) -> tuple[str, list[int]]:
+    """Write compatible letters alike and leave out the unseen ones, as browsers read addresses.
+
+    Returns
+    -------
+    (str, list of int)
+        The text, and where in the original each of its letters stands.
+    """
+    letters: list[str] = []
+    places: list[int] = []
+    for place, letter in enumerate(text):
+        for plain in letter if letter.isascii() and not letter.isupper() else _plain_letter(letter):
+            letters.append(plain)
+            places.append(place)
+    return "".join(letters), places
+
+
+@lru_cache(maxsize=4_096)
+def _plain_letter(letter: str) -> str:
+    if letter == _IDEOGRAPHIC_FULL_STOP:
+        return "."
+    folded = unicodedata.normalize("NFKC", letter).casefold()
+    return "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
 
 
 @lru_cache(maxsize=256)
