@@ -42,6 +42,32 @@ function verbs.sweep(before, limit)
   return { #due }
 end
 
+-- Where nobody listens any more there is nothing to tell: forget the deliveries that wait and those
+-- given up, some at a time. Returns how many are left.
+function verbs.tell_nobody(limit)
+  redis.call('HSETNX', SITE, 'listens', '0') -- a site of an older version
+  if redis.call('HGET', SITE, 'listens') == '1' then return { 0 } end
+  for _, id in ipairs(redis.call('ZRANGE', OUTBOX, 0, limit - 1)) do
+    local item = load(id)
+    if item then
+      item.undelivered, item.attempts = nil, nil
+      save(id, item)
+    end
+    redis.call('ZREM', OUTBOX, id)
+  end
+  for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
+    local entry = entry_of(delivery)
+    local id = entry and cjson.decode(entry[2][2]).item_id
+    local item = id and load(id)
+    if item then
+      item.dead = nil
+      save(id, item)
+    end
+    redis.call('ZREM', DEAD, delivery)
+  end
+  return { redis.call('ZCARD', OUTBOX) + redis.call('ZCARD', DEAD) }
+end
+
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
 function verbs.erase(cursor, author, facts)

@@ -69,11 +69,17 @@ class Retention:
             stop.wait(SWEEP_EVERY_SECONDS)
 
     def sweep(self) -> int:
-        """Forget what is older than its site's retention period; return how much that was."""
+        """Forget what is older than its site's retention period; return how much that was.
+
+        Where a site has no webhook any more, what it was still to be told is forgotten as well.
+        """
         with translating_redis_errors():
             seconds, microseconds = self._redis.time()
         n_forgotten = 0
         for site in self._sites.list():
+            if not site.listens:
+                while self._verbs(site.id, "tell_nobody", PAGE)[0]:
+                    pass
             before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
             while n_swept := self._verbs(site.id, "sweep", before_ms, PAGE)[0]:
                 n_forgotten += n_swept

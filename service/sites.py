@@ -7,7 +7,9 @@ Key schema::
 
     hakam:sites             set of site ids
     {hakam:<site>}:site     hash  record (JSON of the site),
-                                  keys (JSON list of [SHA-256 of a key, epoch it ends at or null])
+                                  keys (JSON list of [SHA-256 of a key, epoch it ends at or null]),
+                                  listens ("1" or "0", for the scripts of the queue),
+                                  swept (see `service.retention`)
 
 A site's id is part of its key (``hk_<site>_<43 characters>``), so a key is checked with one read.
 
@@ -144,6 +146,12 @@ class Site:
             web = url.scheme in ("http", "https") and bool(url.netloc)
             _require(web or not getattr(self, name), name, "expected an http or https address")
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is anybody who is to be told of decisions: a webhook, or Coral."""
+        by_webhook = self.webhook_url and self.webhook_secret
+        return bool(by_webhook or (self.coral_url and self.coral_token))
+
     def to_json(self) -> str:
         """Write the site as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -209,7 +217,8 @@ class Sites:
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
         if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
             raise SiteExists(f"the site {site.id} exists already")
-        self._redis.hset(_record_key(site.id), "keys", json.dumps([[_digest(key), None]]))
+        more = {"keys": json.dumps([[_digest(key), None]]), "listens": int(site.listens)}
+        self._redis.hset(_record_key(site.id), mapping=more)
         return key
 
     def get(self, site_id: str) -> Site:
@@ -241,7 +250,8 @@ class Sites:
         """
         self._existing(site.id)
         with translating_redis_errors():
-            self._redis.hset(_record_key(site.id), "record", site.to_json())
+            stored = {"record": site.to_json(), "listens": int(site.listens)}
+            self._redis.hset(_record_key(site.id), mapping=stored)
 
     def rotate_key(self, site_id: str, *, grace_seconds: float = 0.0) -> str:
         """Give a site a new API key.

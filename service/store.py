@@ -35,6 +35,7 @@ SITE_KEYS = (
     "authors",
     "bulks",
     "retention",
+    "site",
 )
 
 ID_LENGTH = 12  # characters of an item's id

@@ -191,11 +191,7 @@ class Deliveries:
     # One delivery
 
     def _listening(self) -> list[Site]:
-        return [
-            site
-            for site in self._sites.list()
-            if (site.webhook_url and site.webhook_secret) or (site.coral_url and site.coral_token)
-        ]
+        return [site for site in self._sites.list() if site.listens]
 
     def _deliver_to(self, site: Site) -> int:
         """Deliver to one site until nothing is due or a delivery fails."""

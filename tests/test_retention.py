@@ -17,9 +17,13 @@ from service.policy import Verdict
 from service.retention import Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
+from service.webhooks import Deliveries
 
 DAY_MS = 86_400_000
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
+SITE = Site(
+    "demo", retention_days=30, webhook_url="https://a.example/", webhook_secret="whsec_c2VjcmV0"
+)
 TEXT = "تعليق خاص"  # "a private comment"
 NOTE, REPLY = "ملاحظة", "نرجو اللطف"  # "a note", "please be kind"
 
@@ -32,7 +36,7 @@ def queue(redis: Redis) -> ReviewQueue:
 @pytest.fixture
 def retention(redis: Redis) -> Retention:
     sites = Sites(redis)
-    sites.add(Site("demo", retention_days=30))
+    sites.add(SITE)
     return Retention(redis, sites)
 
 
@@ -121,6 +125,28 @@ def test_what_the_site_has_not_heard_is_kept_without_its_text(
     retention.sweep()
     with pytest.raises(ItemNotFound):
         queue.item("demo", item_id)
+
+
+@pytest.mark.parametrize("before", ["never listened, in an older version", "listened"])
+def test_where_nobody_listens_any_more_no_delivery_keeps_a_record(
+    queue: ReviewQueue, retention: Retention, redis: Redis, before: str
+) -> None:
+    for number in (1, 2):
+        enqueue(queue, number)
+        decide(queue)
+    site = "{hakam:demo}:site"
+    delivery = queue.decisions("demo")[0]
+    Deliveries(redis, Sites(redis))._verbs("demo", "give_up", delivery.item_id, delivery.id, "", 0)
+    assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (1, 1)
+    Sites(redis).update(replace(SITE, webhook_url=""))
+    if before != "listened":
+        redis.hdel(site, "listens")
+    retention.sweep()
+    assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (0, 0)
+    assert redis.hget(site, "listens") == "0"
+    age(redis, 31)
+    retention.sweep()
+    assert redis.hlen("{hakam:demo}:items") == 0
 
 
 def test_what_waits_for_a_decision_is_kept(

@@ -147,6 +147,26 @@ def test_a_reply_reaches_the_site_with_its_decision_unless_it_was_erased(
     }
 
 
+@pytest.mark.parametrize("interface", ["webhook", "Coral"])
+def test_what_is_to_be_told_starts_when_the_site_gets_somebody_who_listens(
+    queue: ReviewQueue, redis: Redis, interface: str
+) -> None:
+    silent = Site("demo", webhook_secret=SECRET)
+    Sites(redis).add(silent)
+    undone = decide(queue, 1)
+    queue.undo("demo", undone.item_id, "amal", "undo")
+    assert queue.stats("demo").outbox == 0
+    listening = replace(silent, coral_url="https://coral.example/api/graphql", coral_token="t")
+    if interface == "webhook":
+        listening = replace(silent, webhook_url="https://news.example/hook")
+    Sites(redis).update(listening)
+    decide(queue, 2)
+    assert queue.stats("demo").outbox == 1
+    Sites(redis).update(silent)
+    decide(queue, 3)
+    assert queue.stats("demo").outbox == 1
+
+
 def test_a_delivery_holds_no_word_of_the_comment(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
 ) -> None:
