@@ -206,6 +206,7 @@ def _nowhere(rest: str) -> str:
 
 bp.add_app_template_filter(wording.number, "number")
 bp.add_app_template_filter(wording.percent, "percent")
+bp.add_app_template_filter(wording.score, "score")
 
 
 @bp.app_template_filter("web_address")

@@ -272,7 +272,7 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "tired": _tired(),
         "earlier": decided_lately(site.id, "comment_id", item.comment.id)
         if _seen_before(item)
-        else [],
+        else None,
         "only": session.get("only"),
     }
 

@@ -68,13 +68,17 @@ def judged(decisions: Iterable[Decision]) -> list[Decision]:
     return [d for d in decisions if d.kind == "decision" and d.stands and d.source == "moderator"]
 
 
-def decisions_per_hour(decisions: Iterable[Decision], *, until: float, n_hours: int = 24) -> Figure:
+def decisions_per_hour(
+    decisions: Iterable[Decision], *, until: float, n_hours: int = 24, whole_since: float = 0.0
+) -> Figure:
     """Count approvals and rejections in each of the last hours.
 
     Parameters
     ----------
     until : float
         Seconds since the epoch; the last hour is the one that holds it.
+    whole_since : float
+        From when on no decision is missing; an hour that began before has no count.
     """
     last = int(until // 3600)
     hours = range(last - n_hours + 1, last + 1)
@@ -84,19 +88,35 @@ def decisions_per_hour(decisions: Iterable[Decision], *, until: float, n_hours: 
         "hour",
         "count",
         [_iso(hour * 3600) for hour in hours],
-        [Series(a, [float(counts[a, hour]) for hour in hours]) for a in ("approve", "reject")],
+        [
+            Series(
+                action,
+                [float(counts[action, h]) if h * 3600 >= whole_since else None for h in hours],
+            )
+            for action in ("approve", "reject")
+        ],
     )
 
 
 def time_to_decision(
-    decisions: Iterable[Decision], *, until: float, target_seconds: float, n_days: int = 14
+    decisions: Iterable[Decision],
+    *,
+    until: float,
+    target_seconds: float,
+    n_days: int = 14,
+    whole_since: float = 0.0,
 ) -> Figure:
-    """Give the median and the 90th percentile of the time to decision, day by day."""
+    """Give the median and the 90th percentile of the time to decision, day by day.
+
+    A day that began before `whole_since` has neither, because decisions of it may be missing.
+    """
     last = int(until // 86400)
     days = range(last - n_days + 1, last + 1)
     waited: dict[int, list[float]] = defaultdict(list)
     for d in judged(decisions):
-        waited[int(d.decided_at // 86400)].append(d.decided_at - d.enqueued_at)
+        day = int(d.decided_at // 86400)
+        if day * 86400 >= whole_since:
+            waited[day].append(d.decided_at - d.enqueued_at)
     return Figure(
         "time_to_decision",
         "day",
@@ -289,12 +309,15 @@ class Preview:
     rejected : float or None
         Of those that people decided, the share that they rejected; ``None`` if they saw none.
     n_decided : int
+    whole_since : float
+        Of the decisions only those since this moment were looked at; 0.0 when at all of the week.
     """
 
     n_comments: int
     n_flagged: int
     rejected: float | None
     n_decided: int
+    whole_since: float = 0.0
 
 
 def preview(

@@ -13,7 +13,7 @@ from service.access import needs, services, site_for
 from service.charts import draw
 from service.errors import NotFound
 from service.insight import Figure
-from service.past import decided_since
+from service.past import Past, decided_since
 from service.sites import Site
 from service.wording import RIGHT_TO_LEFT
 
@@ -27,11 +27,13 @@ DAYS = 14
 def pictures(site_id: str) -> str:
     """Show all figures of a site."""
     site = site_for(site_id)
-    figures = _figures(site)
+    past = _past(site)
+    figures = _figures(site, past)
     from_right = str(get_locale()) in RIGHT_TO_LEFT
     return render_template(
         "console/insight.html",
         site=site,
+        past=past,
         charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],
         moved={f.code: insight.stability(f) for f in figures if f.kind == "bin"},
     )
@@ -41,7 +43,8 @@ def pictures(site_id: str) -> str:
 @needs("senior")
 def table(site_id: str, code: str) -> Response:
     """Give one figure as CSV."""
-    found = [figure for figure in _figures(site_for(site_id)) if figure.code == code]
+    site = site_for(site_id)
+    found = [figure for figure in _figures(site, _past(site)) if figure.code == code]
     if not found:
         raise NotFound("there is no such figure")
     # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
@@ -70,15 +73,23 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
 
 
-def _figures(site: Site) -> list[Figure]:
-    now = time.time()
-    decisions = decided_since(site.id, now - DAYS * 86400)
+def _past(site: Site) -> Past:
+    return decided_since(site.id, time.time() - DAYS * 86400)
+
+
+def _figures(site: Site, past: Past) -> list[Figure]:
+    now, decisions, whole_since = time.time(), past.decisions, past.whole_since
     tallies = services().tallies.days(site.id, DAYS)
     counted = {counter.rpartition(":")[0] for day in tallies.values() for counter in day}
     seen = [label for label in LABELS if f"score:{label}" in counted]
     return [
-        insight.decisions_per_hour(decisions, until=now),
-        insight.time_to_decision(decisions, until=now, target_seconds=site.time_target_seconds),
+        insight.decisions_per_hour(decisions, until=now, whole_since=whole_since),
+        insight.time_to_decision(
+            decisions,
+            until=now,
+            target_seconds=site.time_target_seconds,
+            whole_since=whole_since,
+        ),
         insight.precision_by_label(decisions),
         insight.agreement(decisions),
         insight.calibration(decisions),

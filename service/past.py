@@ -1,31 +1,53 @@
-"""Reading back in the decision stream, which is ordered by time and by nothing else."""
+"""Reading back in the decision stream, which is ordered by time and by nothing else.
+
+The newest are read first, and no more than `MAX_READ` of them: what lies before is left out, and
+whoever asked is told from which moment on nothing is missing.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from service.access import services
 from service.records import Decision
 from service.review_queue import MAX_DECISIONS
 
-MAX_READ = 20_000  # decisions; beyond that the oldest of the time asked for are left out
+MAX_READ = 20_000  # decisions
 RECENT_SECONDS = 7 * 86_400.0
 SHOWN = 50
 
 
-def decided_since(site_id: str, since: float, *, at_most: int = MAX_READ) -> Sequence[Decision]:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Decisions, and how much of the time that was asked for they are.
+
+    Attributes
+    ----------
+    decisions : sequence of Decision
+    whole_since : float
+        Seconds since the epoch; what was decided before is not looked at. 0.0 when nothing that was
+        asked for is left out.
+    n_read : int
+        How many decisions were looked at.
+    more : bool
+        Whether more were found than are given.
+    """
+
+    decisions: Sequence[Decision]
+    whole_since: float
+    n_read: int
+    more: bool = False
+
+
+def decided_since(site_id: str, since: float) -> Past:
     """Read the decisions taken since a moment (seconds since the epoch), oldest first."""
-    queue, after, read = services().queue, str(int(since * 1000)), list[Decision]()
-    while len(read) < at_most:
-        page = queue.decisions(site_id, after=after, limit=MAX_DECISIONS)
-        read += page
-        if len(page) < MAX_DECISIONS:
-            break
-        after = page[-1].id
-    return read
+    reading = _Reading(site_id, since)
+    newest_first = list(reading)
+    return Past(newest_first[::-1], reading.whole_since, reading.n_read)
 
 
-def decided_lately(site_id: str, name: str, value: str) -> list[Decision]:
-    """Read the last decisions on an author, article or comment, the latest first.
+def decided_lately(site_id: str, name: str, value: str) -> Past:
+    """Read the last `SHOWN` decisions of a week on an author, article or comment, the latest first.
 
     Opinions and answers to calibration items stay blind: they are not among them.
 
@@ -33,12 +55,41 @@ def decided_lately(site_id: str, name: str, value: str) -> list[Decision]:
     ----------
     name : {"author_id", "article_id", "comment_id"}
     """
-    last = decided_since(site_id, time.time() - RECENT_SECONDS)
-    return [
-        d
-        for d in reversed(last)
-        if not _blind(d) and d.comment is not None and _named(d, name) == value
-    ][:SHOWN]
+    reading, found = _Reading(site_id, time.time() - RECENT_SECONDS), list[Decision]()
+    for decision in reading:
+        if _blind(decision) or decision.comment is None or _named(decision, name) != value:
+            continue
+        if len(found) == SHOWN:
+            return Past(found, 0.0, reading.n_read, more=True)
+        found.append(decision)
+    return Past(found, reading.whole_since, reading.n_read)
+
+
+class _Reading:
+    """The decisions since a moment, the latest first; it ends at `MAX_READ` and says where."""
+
+    def __init__(self, site_id: str, since: float) -> None:
+        self._site_id, self._since = site_id, str(int(since * 1000))
+        self.whole_since = 0.0
+        self.n_read = 0
+
+    def __iter__(self) -> Iterator[Decision]:
+        before = ""
+        while True:
+            left = MAX_READ - self.n_read
+            limit = min(left, MAX_DECISIONS) or 1  # one more says whether anything is left out
+            page = services().queue.latest(
+                self._site_id, before=before, since=self._since, limit=limit
+            )
+            if page and not left:
+                self.whole_since = int(before.partition("-")[0]) / 1000
+                return
+            for decision in page:
+                self.n_read += 1
+                yield decision
+            if len(page) < limit:
+                return
+            before = page[-1].id
 
 
 def _blind(decision: Decision) -> bool:

@@ -593,6 +593,32 @@ class ReviewQueue:
         found = self._verbs(site_id, "decisions", f"({after}", limit)
         return [read_decision(*entry) for entry in found]
 
+    def latest(
+        self, site_id: str, *, before: str = "", since: str = "0", limit: int = 100
+    ) -> list[Decision]:
+        """Read the decision stream back, the newest first.
+
+        Parameters
+        ----------
+        before : str
+            `Decision.id` of the last one read; empty for the end of the stream.
+        since : str
+            Id that the oldest one may have.
+        limit : int
+            At most this many, 1 to `MAX_DECISIONS`.
+
+        Raises
+        ------
+        InvalidRequest
+            `before` or `since` is not an id of the stream, or `limit` is out of range.
+        """
+        if not 1 <= limit <= MAX_DECISIONS:
+            raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
+        for name, value in (("before", before or "0"), ("since", since)):
+            _check_stream_id(name, value)
+        found = self._verbs(site_id, "latest", f"({before}" if before else "+", since, limit)
+        return [read_decision(*entry) for entry in found]
+
     def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
         """Read the whole decision stream after a position, page by page."""
         while page := self.decisions(site_id, after, MAX_DECISIONS):

@@ -52,10 +52,16 @@ function verbs.stats()
   }
 end
 
-function verbs.decisions(after, limit)
+local function viewed(entries)
   local answer = {}
-  for place, entry in ipairs(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit)) do
-    answer[place] = view(entry)
-  end
+  for place, entry in ipairs(entries) do answer[place] = view(entry) end
   return answer
+end
+
+function verbs.decisions(after, limit)
+  return viewed(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit))
+end
+
+function verbs.latest(before, since, limit)
+  return viewed(redis.call('XREVRANGE', DECISIONS, before, since, 'COUNT', limit))
 end

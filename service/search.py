@@ -16,6 +16,8 @@ from service.wording import gettext as _
 
 bp = Blueprint("search", __name__)
 
+MAX_DIGITS = 9  # of a version
+
 
 @bp.get("/<site_id>/search")
 def find(site_id: str) -> str:
@@ -33,7 +35,9 @@ def find(site_id: str) -> str:
         wanted=wanted,
         searched=bool(value),
         items=waiting,
-        decided=decided_lately(site.id, name, value) if value else [],
+        n_waiting=sum(item.state in ("pending", "leased") for item in waiting),
+        limit=MAX_BULK,
+        decided=decided_lately(site.id, name, value) if value else None,
         record=services().queue.author(site.id, value) if name == "author_id" else None,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
@@ -54,7 +58,12 @@ def bulk(site_id: str) -> ResponseReturnValue:
         return redirect(back, 303)
     if "confirmed" not in request.form:
         (name, value), *_rest = [*_searched().items(), ("comment_id", "")]
-        items = [item for item in _waiting(site.id, name, value) if item.id in versions]
+        items = [
+            item for item in _waiting(site.id, name, value) if versions.get(item.id) == item.version
+        ]
+        if len(items) < len(versions):
+            flash(_moved_on(), "reject")
+            return redirect(back, 303)
         return render_template(
             "console/bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
         )
@@ -69,7 +78,7 @@ def bulk(site_id: str) -> ResponseReturnValue:
             "reject",
         )
     except (Conflict, ItemNotFound):
-        flash(_("One of these comments has moved on, so none was decided. Look again."), "reject")
+        flash(_moved_on(), "reject")
     else:
         about = {"site": site.id, "id": draft.request_id}
         session["bulk"] = about | {"n": len(taken), "action": draft.action}
@@ -112,6 +121,10 @@ def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
         return []
 
 
+def _moved_on() -> str:
+    return _("One of these comments has moved on, so none was decided. Look again.")
+
+
 def _bulk_of(site_id: str) -> bool:
     """Whether this person's last decision on many comments was about this site."""
     return bool(session.get("bulk", {}).get("site") == site_id)
@@ -134,7 +147,11 @@ def _draft() -> Decision:
 def _versions() -> dict[str, int]:
     """Read the ticked items, each ``<id>:<version>``."""
     pairs = [ticked.partition(":") for ticked in request.form.getlist("item")]
-    return {item_id: int(version) for item_id, _colon, version in pairs if version.isdecimal()}
+    return {
+        item_id: int(version)
+        for item_id, _colon, version in pairs
+        if version.isdecimal() and len(version) <= MAX_DIGITS
+    }
 
 
 def _searched() -> dict[str, Any]:

@@ -100,9 +100,12 @@ def _page(site: Site, **words: object) -> str:
 
 def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
     tallies = services().tallies.days(site.id, WEEK_DAYS)
-    decisions = decided_since(site.id, time.time() - WEEK_DAYS * 86400)
+    past = decided_since(site.id, time.time() - WEEK_DAYS * 86400)
     return {
-        label: insight.preview(tallies, decisions, label, threshold)
+        label: replace(
+            insight.preview(tallies, past.decisions, label, threshold),
+            whole_since=past.whole_since,
+        )
         for label, threshold in thresholds.items()
     }
 

@@ -7,6 +7,7 @@ language come out; the phrases themselves are English here and Arabic in ``trans
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import babel.numbers
 import flask_babel
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
@@ -174,8 +175,17 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of one in percent, in the reader's language."""
-    return str(flask_babel.format_percent(share))
+    """Return a share of one in percent; what is not all or nothing never reads as if it were."""
+    if not 0 < share < 1 or 0 < round(share * 100) < 100:
+        return str(flask_babel.format_percent(share))
+    share = min(max(round(share, 3), 0.001), 0.999)
+    locale = flask_babel.get_locale()
+    return str(babel.numbers.format_percent(share, locale=locale, decimal_quantization=False))
+
+
+def score(value: float) -> str:
+    """Return a score in percent: a probability, so never all or nothing, however it is rounded."""
+    return percent(min(max(value, 0.0001), 0.9999))
 
 
 def duration(seconds: float) -> str:
@@ -346,4 +356,6 @@ def figure_value(unit: str, value: float) -> str:
         return percent(value)
     if unit == "seconds":
         return duration(value)
+    if unit == "kappa" and -1 < value < 1:  # as for shares: 0.997 is no full agreement
+        value = min(max(value, -0.99), 0.99)
     return number(round(value, 2))
