@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, TypeAdapter
-from werkzeug.exceptions import UnsupportedMediaType
 
 from models.schema import write_comments
 from service.bodies import (
@@ -35,6 +34,7 @@ from service.bodies import (
     validate,
 )
 from service.callers import bearer_key, raw_body, services, site_of
+from service.errors import UnsupportedMedia
 from service.openapi import Operation, document
 from service.review_queue import Decision, Enqueued, Lease, QueueStats, ReviewItem
 
@@ -95,7 +95,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any] | None:
 
 def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
     if not request.is_json:
-        raise UnsupportedMediaType("expected Content-Type: application/json")
+        raise UnsupportedMedia("expected Content-Type: application/json")
     return validate(adapter, read_json(raw_body(max_bytes)))
 
 

@@ -22,7 +22,7 @@ from models.registry import Artifact, Registry
 from service import callers, console, errors, logs, queue_api
 from service.accounts import Accounts
 from service.callers import Quota
-from service.compat import BLUEPRINTS
+from service.compat import BLUEPRINTS, FORMS
 from service.config import Settings
 from service.coral_loop import CoralLoop
 from service.errors import ConfigError, StoreUnavailable
@@ -130,7 +130,7 @@ def create_app(
     )
     app.after_request(_no_sniffing)
     app.after_request(_counting(tallies))
-    errors.install(app)
+    errors.install(app, FORMS)
     metrics.install(app)
     logs.install(app)
     callers.install(app)

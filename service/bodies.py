@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -23,7 +23,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
 
 from models.characters import is_visible
 from models.dialect import DIALECTS
@@ -33,6 +33,7 @@ from service.review_queue import Comment, Decision
 
 MAX_TEXT_BYTES = 20_480
 MAX_COMMENTS = 1_000
+MAX_VALUES = 40 * MAX_COMMENTS  # in one body; a comment with all its context has half as many
 MAX_ERRORS = 20  # a thousand wrong comments need not be answered with a thousand sentences
 
 T = TypeVar("T")
@@ -48,6 +49,11 @@ def valid_unicode(text: str) -> str:
     return text
 
 
+def mended_unicode(text: str) -> str:
+    """Put REPLACEMENT CHARACTER where a lone surrogate is."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _printable(text: str) -> str:
     if "\0" in text:
         raise PydanticCustomError("nul", "must not contain the character NUL")
@@ -56,9 +62,7 @@ def _printable(text: str) -> str:
 
 def _comment_text(text: str) -> str:
     if len(text.encode()) > MAX_TEXT_BYTES:
-        raise PydanticCustomError(
-            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
-        )
+        raise PydanticCustomError("bytes", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8")
     if not is_visible(text):
         raise PydanticCustomError("blank", "must contain a visible character")
     return _printable(text)
@@ -66,9 +70,7 @@ def _comment_text(text: str) -> str:
 
 def _parent_text(text: str) -> str:
     if len(text.encode()) > MAX_TEXT_BYTES:
-        raise PydanticCustomError(
-            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
-        )
+        raise PydanticCustomError("bytes", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8")
     return _printable(text)
 
 
@@ -93,6 +95,7 @@ def _timestamp(text: str) -> str:
 
 
 Unicode = Annotated[str, AfterValidator(valid_unicode)]
+MendedUnicode = Annotated[str, AfterValidator(mended_unicode)]  # where refusing means publishing
 Id = Annotated[Unicode, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Line = Annotated[Unicode, Field(max_length=1_000), AfterValidator(_printable)]
 Name = Annotated[Unicode, Field(max_length=512), AfterValidator(_printable)]
@@ -274,7 +277,8 @@ class CommentAnswer(BaseModel):
     reason: Literal["score", "audit", "clean", "listed", "author", "unsupported_language"]
     script: str = Field(description="ISO 15924 code of the text's script; Zyyy without letters")
     unsupported_language: str | None = Field(
-        description="BCP 47 tag of a language that is not scored, as fa or ur; then scores is empty"
+        description="BCP 47 tag of a language that the classifier has not learned, as fa or ur: a "
+        "remark, the text is scored all the same"
     )
     scores: dict[Label, Probability]
     author_scores: dict[Label, Probability] | None
@@ -308,10 +312,13 @@ def read_json(raw: bytes) -> Any:
     ------
     MalformedJson
         The bytes are not UTF-8 or not JSON (RFC 8259), an object names a key twice, a number is
-        NaN, infinite or longer than 4,300 digits, or values are nested too deep.
+        NaN, infinite or longer than 4,300 digits, values are nested too deep, or there are more
+        than `MAX_VALUES`. A byte order mark before the value is passed over.
     """
     try:
-        return json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_not_json)
+        value = json.loads(
+            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_not_json
+        )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise MalformedJson(f"the body is not JSON from {place} on") from None
@@ -321,6 +328,21 @@ def read_json(raw: bytes) -> Any:
         raise MalformedJson("the body is nested too deep") from None
     except ValueError:  # int() of too many digits
         raise MalformedJson("the body has a number with too many digits") from None
+    if len(raw) > MAX_VALUES:  # else it cannot have more
+        _check_number_of_values(value)
+    return value
+
+
+def _check_number_of_values(value: Any) -> None:
+    """Count before checking: each of a million wrong values would have an error of its own."""
+    n_values, open_ones = 0, [value] if isinstance(value, dict | list) else []
+    while open_ones and n_values <= MAX_VALUES:
+        one = open_ones.pop()
+        n_values += len(one)
+        inner = one.values() if isinstance(one, dict) else one
+        open_ones += [deeper for deeper in inner if isinstance(deeper, dict | list)]
+    if n_values > MAX_VALUES:
+        raise MalformedJson(f"the body has more than {MAX_VALUES:,} values")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -346,18 +368,50 @@ def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True)
     try:
         return adapter.validate_python(value, strict=strict)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)
         raise InvalidRequest([_field_error(detail) for detail in details[:MAX_ERRORS]]) from None
 
 
+# What is said of a wrong field, by the name that pydantic has for the fault; what only the limit is
+# missing of takes it from the fault.
+_SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a field of this request",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than_equal": "must be {ge} or more",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of a few digits",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "model_type": "must be an object",
+    "string_pattern_mismatch": "does not have the form of such a value",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode, without lone surrogates",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entries",
+}
+_PYDANTICS_OWN = frozenset(get_args(core_schema.ErrorType))
+
+
 def _field_error(detail: ErrorDetails) -> FieldError:
-    message = (
-        detail["msg"].replace("Input should", "should").replace("Field required", "is missing")
-    )
-    if detail["type"] == "model_type":
-        message = "must be an object"
-    if detail["type"] == "extra_forbidden":
-        message = "is not a field of this request"
+    kind = detail["type"]
+    if kind in _PYDANTICS_OWN:
+        message = _SENTENCES.get(kind, "is not what this field holds").format(
+            **detail.get("ctx", {})
+        )
+    else:
+        message = detail["msg"]  # a sentence of ours
     return FieldError(_path(detail["loc"]), message)
 
 

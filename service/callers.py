@@ -18,7 +18,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from service.errors import RateLimited, Unauthorized, UnknownHost
+from service.errors import RateLimited, Unauthorized, UnknownHost, UnsupportedMedia
 
 if TYPE_CHECKING:
     from service.app import Services
@@ -97,8 +97,20 @@ def base_url() -> str:
 
 
 def install(app: Flask) -> None:
-    """Refuse pages and addresses to whoever asks under a name that is not ours."""
+    """Refuse packed bodies, and pages and addresses to who asks under a name that is not ours."""
+    app.before_request(_check_encoding)
     app.before_request(_check_host)
+
+
+def _check_encoding() -> None:
+    """Refuse a body that would have to be unpacked: how long it is would show too late.
+
+    Raises
+    ------
+    UnsupportedMedia
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("expected a body without Content-Encoding")
 
 
 def _check_host() -> None:

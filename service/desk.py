@@ -341,6 +341,8 @@ def _why(item: ReviewItem) -> str:
         return _("Little is known of its author, or too much: the site wants a look.")
     if item.why == "listed":
         return _("It holds a word of the site's list.")
+    if item.why == "unsupported_language":
+        return _("The machine cannot read its letters; nothing else speaks against it.")
     if item.verdict.field == "author.name":
         return _("The pen name looks like: %(label)s (%(words)s).", label=label, words=words)
     return _("The text looks like: %(label)s (%(words)s).", label=label, words=words)

@@ -9,6 +9,7 @@
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
+        ├── UnsupportedMedia        the body is of a kind, or packed in a way, that is not read
         ├── RateLimited             too many requests in this minute
         ├── UnknownHost             the request names a host that is not ours
         ├── Unauthorized            no key, or not a key of ours
@@ -31,13 +32,13 @@ client wrote.
 from __future__ import annotations
 
 import http
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 import redis.exceptions
-from flask import Flask, Response, g, json
+from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from models.errors import InvalidText, ModerationError
@@ -113,6 +114,10 @@ class InvalidRequest(ServiceError):
         return cls([FieldError(field, message)])
 
 
+class UnsupportedMedia(ServiceError):
+    """The body is not of the content type, or not in the plain encoding, that is read here."""
+
+
 class RateLimited(ServiceError):
     """A site has used up its requests.
 
@@ -185,6 +190,7 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     MalformedJson: (400, "malformed-json", "The body is not valid JSON"),
     InvalidRequest: (422, "invalid-request", "The request has wrong fields"),
     InvalidText: (422, "invalid-text", "The text is not valid Unicode"),
+    UnsupportedMedia: (415, "unsupported-media-type", "Unsupported Media Type"),
     RateLimited: (429, "rate-limited", "Too many requests"),
     UnknownHost: (421, "unknown-host", "The host is not ours"),
     Unauthorized: (401, "unauthorized", "A valid API key is required"),
@@ -195,6 +201,15 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     AlreadyDecided: (409, "already-decided", "The review item has been decided"),
     StoreUnavailable: (503, "store-unavailable", "The store cannot be reached"),
     StoreMisconfigured: (503, "store-misconfigured", "The store could lose comments"),
+}
+
+
+# What is said of an error that the framework found; its own words are written for browsers.
+_SENTENCES = {
+    400: "the request cannot be understood",
+    404: "there is nothing at this address",
+    405: "the address does not take this method",
+    413: "the body is too long",
 }
 
 
@@ -262,8 +277,7 @@ def answer_error(error: Exception) -> Response:
     note(error)
     detail = "" if status == 500 else str(error)
     answer = problem(status, slug, title, detail, errors=getattr(error, "errors", ()))
-    if isinstance(error, RateLimited):
-        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    answer.headers.update(headers_of(error))
     return answer
 
 
@@ -274,13 +288,42 @@ def _answer_http_exception(error: HTTPException) -> Response:
         return cast(Response, error.get_response())
     status = http.HTTPStatus(error.code or 500)
     slug = status.phrase.lower().replace(" ", "-")
-    answer = problem(status, slug, status.phrase, error.description or "")
-    for name, value in error.get_headers():
-        if name.lower() != "content-type":  # Allow of a 405, Retry-After of a 429
-            answer.headers[name] = value
+    answer = problem(status, slug, status.phrase, sentence_of(error))
+    answer.headers.update(headers_of(error))
     return answer
 
 
-def install(app: Flask) -> None:
-    """Answer every error of `app`, routing errors included, as problem+json."""
-    app.register_error_handler(Exception, answer_error)
+def sentence_of(error: HTTPException) -> str:
+    """Say in our own words what the framework refused; empty where the status says it all."""
+    return _SENTENCES.get(error.code or 500, "")
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """Headers that belong to an error: Allow of a 405, Retry-After of a 429 or a 503."""
+    match error:
+        case HTTPException():  # all of them but the content type of a page of its own
+            return {name: value for name, value in error.get_headers() if name[:8] != "Content-"}
+        case UnsupportedMedia():
+            return {"Accept-Encoding": "identity"}
+        case RateLimited():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case _:
+            return {}
+
+
+def install(app: Flask, forms: Mapping[str, Callable[[Exception], Response]] | None = None) -> None:
+    """Answer every error of `app`, routing errors included.
+
+    Parameters
+    ----------
+    forms : mapping, optional
+        Beginning of an address -> how errors under it are answered, where that is not problem+json.
+    """
+
+    def answer(error: Exception) -> Response:
+        for beginning, form in (forms or {}).items():
+            if request.path.startswith(beginning):
+                return form(error)
+        return answer_error(error)
+
+    app.register_error_handler(Exception, answer)

@@ -58,6 +58,13 @@ class Metrics:
             registry=self._own,
         )
 
+        self._withheld = Counter(
+            "hakam_withheld",
+            "Comments withheld because they could not be judged, where refusing means publishing.",
+            ["interface", "reason"],
+            registry=self._own,
+        )
+
     def install(self, app: Flask) -> None:
         """Count every request of `app`."""
         app.before_request(_begin)
@@ -66,6 +73,10 @@ class Metrics:
     def count(self, verdict: Verdict) -> None:
         """Count a verdict."""
         self._verdicts.labels(verdict.action, verdict.label or "", verdict.reason).inc()
+
+    def count_withheld(self, interface: str, reason: str) -> None:
+        """Count a comment that could not be judged; `reason` is the name of an error of ours."""
+        self._withheld.labels(interface, reason).inc()
 
     def render(self) -> bytes:
         """All numbers, of all workers, in Prometheus' text format."""

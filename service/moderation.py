@@ -16,13 +16,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from models.dialect import dialect_of
-from models.language import Language, identify
+from models.language import Language, identify_all
+from models.normalize import normalize
 from models.registry import Artifact
 from models.schema import LabeledComment
+from service.bodies import MAX_TEXT_BYTES
 from service.errors import ItemNotFound, StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
 from service.records import known_action
@@ -41,6 +43,11 @@ MAX_LISTED = 50  # occurrences of listed words that are kept per field
 MAX_EVIDENCE_CHARACTERS = 250_000  # per request
 RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count
 LISTED_WEIGHT = 0.0  # a listed word is evidence by the site's wish, not by the classifier
+# Some interfaces take texts that are longer than `MAX_TEXT_BYTES`. Such a text is scored in pieces
+# of so many letters, each of which shares some with the next; a person gets to see one part of it.
+PIECE_LETTERS, SHARED_LETTERS = MAX_TEXT_BYTES, 512
+PART_LETTERS = MAX_TEXT_BYTES // 4  # no letter has more than four bytes
+CUT = " [\N{HORIZONTAL ELLIPSIS}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,9 @@ class Judgement:
     Attributes
     ----------
     language : Language
-        What the text is written in.
+        What the text is written in: a remark. A text has its scores whatever is said here.
     scores, author_scores : mapping of label to float
-        Scores of the text and of the display name, [0, 1]; none for a text in a language that the
-        classifier does not know, None without a name.
+        Scores of the text and of the display name, [0, 1]; None without a name.
     evidence : sequence of Span
         Of each flagged field the spans that made its label; empty where nothing is flagged.
     """
@@ -106,7 +112,12 @@ class Moderation:
         )
 
     def judge(
-        self, site: Site, comments: Sequence[Comment], *, draws: Sequence[float] = ()
+        self,
+        site: Site,
+        comments: Sequence[Comment],
+        *,
+        draws: Sequence[float] = (),
+        watched: bool = False,
     ) -> list[Judgement]:
         """Judge comments with no side effect.
 
@@ -116,6 +127,8 @@ class Moderation:
             Texts and names are valid Unicode.
         draws : sequence of float
             One draw for the audit per comment; nothing is drawn by default.
+        watched : bool
+            Whether the site wants a person to see all that their authors write at present.
 
         Notes
         -----
@@ -124,30 +137,24 @@ class Moderation:
         """
         policy = self.policy(site)
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
-        comments, original = _without_allowed(site, comments), comments
+        listed = [_listed(site, comment) for comment in comments]
+        comments = _without_allowed(site, comments)
         texts = [comment.text for comment in comments]
-        languages = [identify(text) for text in texts]
+        languages = identify_all(texts)
         scores = self.scores([*texts, *(comments[i].author_name for i in named)])
-        for i, language in enumerate(languages):
-            if language.unsupported:
-                scores[i] = {}
         authors = dict(zip(named, scores[len(texts) :], strict=True))
         evidence = self._evidence(policy, comments, scores, authors)
         judgements = []
         for i, draw in zip(range(len(texts)), draws or [NO_AUDIT] * len(texts), strict=True):
-            verdict = policy.verdict(scores[i], authors.get(i), draw=draw)
-            if languages[i].unsupported and verdict.reason == "clean":
-                verdict = replace(verdict, reason="unsupported_language")
-            spans = [*evidence.get(i, ()), *_listed(site, original[i])]
-            if spans and spans[-1].weight == LISTED_WEIGHT and verdict.action == "approve":
-                verdict = replace(
-                    verdict,
-                    action="review",
-                    label=spans[-1].label,
-                    field=spans[-1].field,
-                    reason="listed",
-                    sampling_probability=1.0,
-                )
+            verdict = policy.verdict(
+                scores[i],
+                authors.get(i),
+                listed=listed[i][-1].field if listed[i] else None,
+                watched=watched,
+                readable=languages[i].readable,
+                draw=draw,
+            )
+            spans = [*evidence.get(i, ()), *listed[i]]
             judgements.append(Judgement(verdict, languages[i], scores[i], authors.get(i), spans))
         return judgements
 
@@ -166,15 +173,13 @@ class Moderation:
         ------
         StoreUnavailable
             The comment is flagged, rejected by the policy, or an edit, and that could not be
-            stored.
+            stored; or the site wants to see what some authors write, and nobody can say whether
+            this is one of them.
         """
+        watched = self._is_watched(site, comment.author_id)
         draw = audit_draw(site.id, comment.id)
-        (judgement,) = self.judge(site, [comment], draws=[draw])
-        if judgement.verdict.action == "approve" and self._is_watched(site, comment.author_id):
-            seen = replace(
-                judgement.verdict, action="review", reason="author", sampling_probability=1.0
-            )
-            judgement = replace(judgement, verdict=seen)
+        (judgement,) = self.judge(site, [comment], draws=[draw], watched=watched)
+        comment, judgement = self._fitting(site, comment, judgement)
         enqueued = None
         if judgement.verdict.action == "review":
             try:
@@ -225,24 +230,51 @@ class Moderation:
         return self._enqueue(site, comment, judgement, known_action(known)).created
 
     def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Score texts: for each the probability, in [0, 1], of each label the artefact knows."""
+        """Score texts: for each the probability, in [0, 1], of each label the artefact knows.
+
+        A text of any length is scored, in linear time and bounded memory: the score of a very long
+        one is the highest of its pieces.
+        """
         if not texts:
             return []
         labels = self._artifact.classifier.labels_
-        rows = self._artifact.classifier.predict_proba(texts).tolist()
-        return [dict(zip(labels, row, strict=True)) for row in rows]
+        pieces = [_pieces(text) for text in texts]
+        rows = iter(self._artifact.classifier.predict_proba(list(chain(*pieces))).tolist())
+        return [
+            dict(zip(labels, map(max, zip(*islice(rows, len(of_text)), strict=True)), strict=True))
+            for of_text in pieces
+        ]
 
     def _is_watched(self, site: Site, author_id: str) -> bool:
         """Whether the site wants a person to see all that this author writes at present."""
-        if not author_id or not (site.review_first_comments or site.review_after_rejections):
+        if not author_id or not site.watches_authors:
             return False
         try:
             record = self._queue.author(site.id, author_id)
         except StoreUnavailable:
-            return False  # a comment that nothing else speaks against is answered all the same
+            return True  # who cannot be looked up may be one of them
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
         new = record.n_approved + record.n_rejected < site.review_first_comments
         return new or 0 < site.review_after_rejections <= lately
+
+    def _fitting(
+        self, site: Site, comment: Comment, judgement: Judgement
+    ) -> tuple[Comment, Judgement]:
+        """Return what fits the queue: of a very long text the part that speaks most against it."""
+        if judgement.verdict.action == "approve" or len(comment.text) <= PART_LETTERS:
+            return comment, judgement
+        if len(comment.text.encode()) <= MAX_TEXT_BYTES:
+            return comment, judgement
+        starts = range(0, len(comment.text), PART_LETTERS)
+        parts = [replace(comment, text=comment.text[at : at + PART_LETTERS]) for at in starts]
+        label = judgement.verdict.label or ""
+
+        def speaks(found: tuple[Comment, Judgement]) -> tuple[bool, float]:
+            return found[1].verdict.action != "approve", found[1].scores.get(label, 0.0)
+
+        part, judged = max(zip(parts, self.judge(site, parts), strict=True), key=speaks)
+        shown = replace(part, text=part.text + CUT)
+        return shown, replace(judgement, evidence=judged.evidence)
 
     def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> None:
         self._queue.reject(
@@ -282,7 +314,8 @@ class Moderation:
         for i, comment in enumerate(comments):
             if n_characters >= MAX_EVIDENCE_CHARACTERS:
                 break
-            if label := policy.flagged_label(scores[i]):
+            short = len(comment.text) <= MAX_TEXT_BYTES
+            if short and (label := policy.flagged_label(scores[i])):
                 wanted[label].append((i, "text", comment.text))
                 n_characters += len(comment.text)
             if i in authors and (label := policy.flagged_label(authors[i])):
@@ -298,6 +331,14 @@ class Moderation:
                     for span in explanation.spans(MAX_SPANS)
                 ]
         return found
+
+
+def _pieces(text: str) -> list[str]:
+    if len(text) <= PIECE_LETTERS:
+        return [text]
+    text = normalize(text).text  # so that nothing invisible fills a piece
+    starts = range(0, max(1, len(text) - SHARED_LETTERS), PIECE_LETTERS - SHARED_LETTERS)
+    return [text[at : at + PIECE_LETTERS] for at in starts]
 
 
 def _with_dialect(comment: Comment) -> Comment:

@@ -61,6 +61,11 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
             default=None,
             help="Whether flagged comments of the Perspective interface are queued.",
         ),
+        click.option(
+            "--unsupported-language",
+            type=click.Choice(["approve", "review"]),
+            help="What becomes of a text without any Arabic or Latin letter.",
+        ),
         click.option("--requests-per-minute", type=int, help="Quota of the site; 0 for none."),
         click.option("--time-target-seconds", type=int, help="Wanted time to a decision."),
         click.option("--retention-days", type=int, help="How long decided items are kept."),

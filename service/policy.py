@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from models.schema import LABELS
@@ -73,12 +73,15 @@ class Policy:
     model_version : str
         Version of the artefact whose operating points these are; thresholds mean nothing for
         another one.
+    unreadable : {"approve", "review"}
+        What becomes of a text of which no letter could be read, where nothing else speaks.
     """
 
     review: Mapping[str, float]
     reject: Mapping[str, float] = field(default_factory=dict)
     audit_share: float = AUDIT_SHARE
     model_version: str = ""
+    unreadable: str = "review"
 
     @classmethod
     def from_operating_points(
@@ -104,7 +107,13 @@ class Policy:
         }
         if site is None:
             return cls(review, model_version=model_version)
-        return cls(review | dict(site.review), dict(site.reject), site.audit_share, model_version)
+        return cls(
+            review | dict(site.review),
+            dict(site.reject),
+            site.audit_share,
+            model_version,
+            site.unsupported_language,
+        )
 
     def flagged_label(self, scores: Mapping[str, float]) -> str | None:
         """Label for which a person should look at a field with these scores, or None."""
@@ -116,6 +125,9 @@ class Policy:
         text_scores: Mapping[str, float],
         author_scores: Mapping[str, float] | None = None,
         *,
+        listed: Field | None = None,
+        watched: bool = False,
+        readable: bool = True,
         draw: float = NO_AUDIT,
     ) -> Verdict:
         """Decide what happens to a comment.
@@ -124,12 +136,23 @@ class Policy:
         ----------
         text_scores, author_scores : mapping of label to float
             Scores of the text and of the author's display name, [0, 1]; None when there is no name.
+        listed : {"text", "author.name"}, optional
+            Where a word stands that the site always wants a person to see.
+        watched : bool
+            Whether the site wants a person to see all that this author writes at present.
+        readable : bool
+            False where the text has letters and none of them could be read, so that its scores say
+            nothing.
         draw : float
             Uniform in [0, 1), from `audit_draw`. A draw below the audit share sends the comment to
             review.
 
         Notes
         -----
+        Scores speak first, then the list, the author, the letters, and last of all the draw: so a
+        comment is called drawn only where nothing else wants a person to see it. What would be
+        rejected without a person is drawn too.
+
         The verdict names the strongest action; within it the highest score, where any label is more
         telling than `toxicity`, which is true of all of them; within equal scores the text, then
         the order of `LABELS`.
@@ -137,13 +160,24 @@ class Policy:
         by_field: dict[Field, Mapping[str, float]] = {"text": text_scores}
         if author_scores is not None:
             by_field["author.name"] = author_scores
-        rejected = self._strongest(self.reject, by_field)
-        found = rejected or self._strongest(self.review, by_field)
-        if draw < self.audit_share and (rejected or not found):
-            return self._say("review", found, by_field, "audit", self.audit_share)
-        if found:
-            return self._say("reject" if rejected else "review", found, by_field, "score", 1.0)
-        return self._say("approve", None, by_field, "clean", self.audit_share)
+        drawn = draw < self.audit_share
+        if found := self._strongest(self.reject, by_field):
+            if drawn:
+                return self._say("review", found, by_field, "audit", self.audit_share)
+            return self._say("reject", found, by_field, "score", 1.0)
+        if found := self._strongest(self.review, by_field):
+            return self._say("review", found, by_field, "score", 1.0)
+        if listed:
+            verdict = self._say("review", None, by_field, "listed", 1.0)
+            return replace(verdict, label=_UMBRELLA, field=listed)
+        if watched:
+            return self._say("review", None, by_field, "author", 1.0)
+        if not readable and self.unreadable == "review":
+            return self._say("review", None, by_field, "unsupported_language", 1.0)
+        if drawn:
+            return self._say("review", None, by_field, "audit", self.audit_share)
+        reason: Reason = "clean" if readable else "unsupported_language"
+        return self._say("approve", None, by_field, reason, self.audit_share)
 
     def _say(
         self,

@@ -131,6 +131,7 @@ def _read(site: Site) -> Site:
         retention_days=round(_number("retention_days", site.retention_days)),
         block_words=_lines("block_words"),
         allow_words=_lines("allow_words"),
+        unsupported_language=form.get("unsupported_language", site.unsupported_language),
         webhook_url=form.get("webhook_url", "").strip(),
     )
 

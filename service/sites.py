@@ -90,6 +90,9 @@ class Site:
     block_words, allow_words : tuple of str
         Words that always go before a person, and words that count for nothing; found in every
         spelling (see `service.word_lists`).
+    unsupported_language : {"approve", "review"}
+        What becomes of a text in letters that the classifier does not know, Cyrillic or Chinese
+        ones for example, where nothing else speaks.
     requests_per_minute : int
         Requests accepted in a minute; 0 for any number.
     queue_analyzed : bool
@@ -117,6 +120,7 @@ class Site:
     label_weights: Mapping[str, float] = field(default_factory=dict)
     block_words: tuple[str, ...] = ()
     allow_words: tuple[str, ...] = ()
+    unsupported_language: str = "review"
     requests_per_minute: int = 0
     queue_analyzed: bool = False
     coral_secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -138,6 +142,8 @@ class Site:
             _require(short, name, f"expected {MAX_WORDS} words of {MAX_WORD_LENGTH} characters")
         for name in ("review_first_comments", "review_after_rejections"):
             _require(0 <= getattr(self, name) <= 20, name, "expected 0 to 20")
+        either = self.unsupported_language in ("approve", "review")
+        _require(either, "unsupported_language", "expected approve or review")
         _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
         _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
@@ -151,6 +157,11 @@ class Site:
         """Whether there is anybody who is to be told of decisions: a webhook, or Coral."""
         by_webhook = self.webhook_url and self.webhook_secret
         return bool(by_webhook or (self.coral_url and self.coral_token))
+
+    @property
+    def watches_authors(self) -> bool:
+        """Whether what its authors wrote before has a say in what becomes of a comment."""
+        return bool(self.review_first_comments or self.review_after_rejections)
 
     def to_json(self) -> str:
         """Write the site as JSON."""

