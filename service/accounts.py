@@ -9,18 +9,26 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
     {hakam:accounts}:names             set of account names
     {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at,
                                              preferences, totp (base32 secret), totp_pending,
-                                             totp_step (the last one used)
+                                             totp_step (the last one used), invite (SHA-256 of the
+                                             only link that is good)
+    {hakam:accounts}:recovery:<name>   set   SHA-256 of each recovery code that is left
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself
     {hakam:accounts}:failures:<what>   string count, expires by itself
 
 A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person.
+
+What must not happen twice, or not to the last administrator, is one transaction that watches the
+records it has read: somebody else's change in between makes it start anew.
 """
 
+import base64
 import functools
 import hashlib
 import hmac
 import json
+import math
+import re
 import secrets
 import time
 import unicodedata
@@ -33,8 +41,14 @@ import redis as redis_client
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from service.errors import AccountExists, UnknownAccount, translating_redis_errors
+from service.errors import (
+    AccountExists,
+    LoginThrottled,
+    UnknownAccount,
+    translating_redis_errors,
+)
 from service.persons import (
+    MAX_PASSWORD_LENGTH,
     MIN_PASSWORD_LENGTH,
     ROLES,
     Account,
@@ -45,7 +59,7 @@ from service.persons import (
     check_password,
     check_role,
 )
-from service.throttle import LoginThrottled, Throttle
+from service.throttle import Throttle
 
 __all__ = [
     "MIN_PASSWORD_LENGTH",
@@ -62,9 +76,11 @@ __all__ = [
 
 INVITE_SECONDS = 3 * 86400
 SESSION_SECONDS = 12 * 3600
+N_RECOVERY_CODES = 10
 
 _PREFIX = "{hakam:accounts}:"
 _SEEN_EVERY_SECONDS = 60.0
+_MAX_CODE_LENGTH = 64
 
 
 def session_digest(session_id: str) -> str:
@@ -73,7 +89,40 @@ def session_digest(session_id: str) -> str:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def _good_for(record: Mapping[str, str], token: str) -> bool:
+    """Whether a token is the newest of an account that is open."""
+    newest = record.get("invite", "")
+    return hmac.compare_digest(newest, _digest(token)) and not record.get("disabled")
+
+
+def _bad_invite() -> AccountError:
+    return AccountError("bad_invite", "token", "this link was used or has expired")
+
+
+def _recovery_codes() -> Sequence[str]:
+    """Make codes of 80 random bits, in four groups; a slow hash would protect nothing more."""
+    drawn = (base64.b32encode(secrets.token_bytes(10)).decode() for _ in range(N_RECOVERY_CODES))
+    return ["-".join(re.findall("....", code.lower())) for code in drawn]
+
+
+def _recovery_digest(code: str) -> str:
+    """Return what is kept of a recovery code, however it was typed."""
+    typed = unicodedata.normalize("NFKC", code[:_MAX_CODE_LENGTH]).lower()
+    return _digest("".join(filter(str.isalnum, typed)))
+
+
+def _session(stored: str) -> Session | None:
+    """Read a session; one that cannot be read is not open."""
+    try:
+        session = Session(**json.loads(stored))
+        known = all(map(math.isfinite, (session.created_at, session.seen_at)))
+        known = known and all(map(_is_text, (session.digest, session.agent, session.address)))
+    except (TypeError, ValueError):
+        return None
+    return session if known else None
 
 
 class Accounts:
@@ -122,19 +171,20 @@ class Accounts:
         StoreUnavailable
             Redis cannot be reached.
         """
-        return self._create(name, role, sites, self._hasher.hash(check_password(password)))
+        hashed = self._hasher.hash(check_password(password))
+        return self._create(name, role, sites, {"password": hashed})
 
     @translating_redis_errors()
     def _create(
-        self, name: str, role: str, sites: Iterable[str] | None, password_hash: str
+        self, name: str, role: str, sites: Iterable[str] | None, given: Mapping[str, str]
     ) -> Account:
         name = canonical_name(name)
         record = {
             "role": check_role(role),
-            "password": password_hash,
             "disabled": "",
             "sites": json.dumps(None if sites is None else sorted(set(sites))),
             "created_at": repr(self._clock()),
+            **given,
         }
         key = self._key("account", name)
 
@@ -144,6 +194,8 @@ class Accounts:
             pipe.multi()
             pipe.hset(key, mapping=record)
             pipe.sadd(_PREFIX + "names", name)
+            if invite := given.get("invite"):
+                pipe.set(self._key("invite", invite), name, ex=INVITE_SECONDS)
 
         self._redis.transaction(store, key)
         return self._account(name, record)
@@ -172,31 +224,41 @@ class Accounts:
             if record
         ]
 
-    @translating_redis_errors()
     def disable(self, name: str) -> None:
-        """Close the account and every session of it; nothing of it is erased."""
-        account = self._must_get(name)
-        self._keep_an_admin(account)
-        with self._redis.pipeline() as pipe:
-            pipe.hset(self._key("account", account.name), "disabled", "1")
-            pipe.delete(self._key("sessions", account.name))
-            pipe.execute()
+        """Close the account, every session of it and its link; nothing of it is erased.
+
+        Raises
+        ------
+        AccountError
+            It is the last administrator who can log in.
+        """
+
+        def close(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            pipe.hset(self._key("account", name), "disabled", "1")
+            self._end_sessions(pipe, name, record)
+
+        self._change(name, close, keeps_an_admin=True)
 
     @translating_redis_errors()
     def enable(self, name: str) -> None:
         """Open a disabled account again."""
         self._redis.hset(self._key("account", self._must_get(name).name), "disabled", "")
 
-    @translating_redis_errors()
     def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
-        """Give a person another role and other sites."""
-        account = self._must_get(name)
-        if check_role(role) != "admin":
-            self._keep_an_admin(account)
+        """Give a person another role and other sites.
+
+        Raises
+        ------
+        AccountError
+            The role is unknown, or it is taken from the last administrator who can log in.
+        """
         chosen = None if sites is None else sorted(set(sites))
-        self._redis.hset(
-            self._key("account", account.name), mapping={"role": role, "sites": json.dumps(chosen)}
-        )
+        wanted = {"role": check_role(role), "sites": json.dumps(chosen)}
+
+        def assign(pipe: Any, name: str, _record: Mapping[str, str]) -> None:
+            pipe.hset(self._key("account", name), mapping=wanted)
+
+        self._change(name, assign, keeps_an_admin=role != "admin")
 
     @translating_redis_errors()
     def save_preferences(self, name: str, preferences: Preferences) -> None:
@@ -207,35 +269,46 @@ class Accounts:
     # -- passwords and invitations --------------------------------------------------------------
 
     @translating_redis_errors()
-    def authenticate(self, name: str, password: str, *, address: str = "") -> Account | None:
+    def authenticate(
+        self, name: str, password: str, *, address: str = "", device: str = ""
+    ) -> Account | None:
         """Return the account that ``name`` and ``password`` open, or ``None``.
 
-        An unknown name costs the same time as a wrong password.
+        An unknown name costs the same time as a wrong password. Failures are forgiven once all that
+        the account asks for was right, so that a password does not buy more guesses at the code.
+
+        Parameters
+        ----------
+        address : str
+            Where the attempt comes from.
+        device : str
+            A browser or session that this person is known by, if any (see `service.throttle`).
 
         Raises
         ------
         LoginThrottled
-            Too many failures from this address or for this name; the password was not looked at.
+            Too many failures; the password was not looked at.
         """
         try:
             name = canonical_name(name)
         except AccountError:
             name = ""
-        self._throttle.check(name, address)
+        attempt = self._throttle.attempt(name, address, device)
         record = self._redis.hgetall(self._key("account", name)) if name else {}
-        if self._verify(record.get("password", ""), password) and not record["disabled"]:
-            self._rehash(name, record["password"], password)
-            self._throttle.forgive(name, address)
-            return self._account(name, record)
-        self._throttle.count(name, address)
-        return None
+        right = self._verify(record.get("password", ""), password) and not record.get("disabled")
+        if not right:
+            return None
+        self._rehash(name, record["password"], password)
+        self._throttle.was_right(attempt, forgive=not record.get("totp"))
+        return self._account(name, record)
 
     def _verify(self, password_hash: str, password: str) -> bool:
+        password = password[: MAX_PASSWORD_LENGTH + 1]
         try:
             return self._hasher.verify(password_hash or self._nobody, password) and bool(
                 password_hash
             )
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     @functools.cached_property
@@ -247,17 +320,20 @@ class Accounts:
         if self._hasher.check_needs_rehash(password_hash):
             self._redis.hset(self._key("account", name), "password", self._hasher.hash(password))
 
-    def set_password(self, name: str, password: str) -> None:
-        """Replace a password and end every session of its owner."""
-        self._store_password(name, self._hasher.hash(check_password(password)))
+    def set_password(self, name: str, password: str, *, drops_second_factor: bool = False) -> None:
+        """Replace a password, and end every session and link of its owner.
 
-    @translating_redis_errors()
-    def _store_password(self, name: str, password_hash: str) -> None:
-        account = self._must_get(name)
-        with self._redis.pipeline() as pipe:
-            pipe.hset(self._key("account", account.name), "password", password_hash)
-            pipe.delete(self._key("sessions", account.name))
-            pipe.execute()
+        The second factor stays unless it is to be dropped.
+        """
+        hashed = self._hasher.hash(check_password(password))
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            pipe.hset(self._key("account", name), "password", hashed)
+            self._end_sessions(pipe, name, record)
+            if drops_second_factor:
+                self._drop_second_factor(pipe, name)
+
+        self._change(name, store)
 
     def invite(self, name: str, role: str, *, sites: Iterable[str] | None = None) -> str:
         """Create an account without a password; the token lets its owner choose one.
@@ -267,93 +343,187 @@ class Accounts:
         str
             A token good for :data:`INVITE_SECONDS` and one use.
         """
-        return self._token_for(self._create(name, role, sites, "").name)
-
-    def reset(self, name: str) -> str:
-        """Take a person's password and second factor away and return a token to choose anew."""
-        self._store_password(name, "")
-        self.remove_totp(name)
-        return self._token_for(canonical_name(name))
-
-    @translating_redis_errors()
-    def _token_for(self, name: str) -> str:
         token = secrets.token_urlsafe(32)
-        self._redis.set(self._key("invite", _digest(token)), name, ex=INVITE_SECONDS)
+        self._create(name, role, sites, {"password": "", "invite": _digest(token)})
+        return token
+
+    def reset(self, name: str, *, drops_second_factor: bool = False) -> str:
+        """Take a person's password away and return a token to choose anew.
+
+        Older tokens end. The second factor stays unless it is to be dropped.
+
+        Raises
+        ------
+        AccountError
+            It is the last administrator who can log in.
+        """
+        token = secrets.token_urlsafe(32)
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            self._end_sessions(pipe, name, record)
+            pipe.hset(
+                self._key("account", name), mapping={"password": "", "invite": _digest(token)}
+            )
+            pipe.set(self._key("invite", _digest(token)), name, ex=INVITE_SECONDS)
+            if drops_second_factor:
+                self._drop_second_factor(pipe, name)
+
+        self._change(name, store, keeps_an_admin=True)
         return token
 
     @translating_redis_errors()
     def invited(self, token: str) -> str | None:
         """Return the name an unused token is for, or ``None``."""
         name: str | None = self._redis.get(self._key("invite", _digest(token)))
-        return name
+        if not name:
+            return None
+        record = self._redis.hgetall(self._key("account", name))
+        return name if _good_for(record, token) else None
 
     def accept(self, token: str, password: str) -> Account:
-        """Choose a password with a token, which is used up by it."""
-        check_password(password)
-        name = self._take_invite(token)
-        self.set_password(name, password)
-        return self._must_get(name)
+        """Choose a password with a token, which is used up by it.
 
-    @translating_redis_errors()
-    def _take_invite(self, token: str) -> str:
-        name = self._redis.getdel(self._key("invite", _digest(token)))
-        if not name:
-            raise AccountError("bad_invite", "token", "this link was used or has expired")
-        return str(name)
+        Whoever has a second factor is still to be asked for it.
+
+        Raises
+        ------
+        AccountError
+            The password is too short, or the token is not good: used, replaced by a newer one,
+            expired, or its account disabled.
+        """
+        check_password(password)
+        name = self.invited(token)
+        if name is None:
+            raise _bad_invite()
+        hashed = self._hasher.hash(password)
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if not _good_for(record, token):
+                raise _bad_invite()
+            self._end_sessions(pipe, name, record)
+            pipe.hset(self._key("account", name), "password", hashed)
+
+        self._change(name, store)
+        return self._must_get(name)
 
     # -- the second factor (RFC 6238) -----------------------------------------------------------
 
-    @translating_redis_errors()
     def propose_totp(self, name: str) -> str:
-        """Return a new secret for an authenticator; :meth:`confirm_totp` turns it on."""
-        account = self._must_get(name)
+        """Return a new secret for an authenticator; :meth:`confirm_totp` turns it on.
+
+        Raises
+        ------
+        AccountError
+            There is a second factor already; it must be turned off first.
+        """
         secret = pyotp.random_base32()
-        self._redis.hset(self._key("account", account.name), "totp_pending", secret)
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if record.get("totp"):
+                raise AccountError("totp_on", "step", "there is a second factor already")
+            pipe.hset(self._key("account", name), "totp_pending", secret)
+
+        self._change(name, store)
         return secret
 
-    @translating_redis_errors()
-    def confirm_totp(self, name: str, code: str) -> bool:
-        """Turn the proposed second factor on if ``code`` is right."""
-        key = self._key("account", canonical_name(name))
-        secret = self._redis.hget(key, "totp_pending") or ""
-        step = self._matching_step(secret, code)
-        if step is None:
-            return False
-        with self._redis.pipeline() as pipe:
-            pipe.hset(key, mapping={"totp": secret, "totp_step": step})
-            pipe.hdel(key, "totp_pending")
-            pipe.execute()
-        return True
+    def confirm_totp(self, name: str, code: str) -> Sequence[str]:
+        """Turn the proposed second factor on if ``code`` is right.
 
-    @translating_redis_errors()
-    def check_totp(self, name: str, code: str, *, address: str = "") -> bool:
-        """Whether ``code`` is right and newer than the last one used; failures are throttled.
+        Returns
+        -------
+        sequence of str
+            The recovery codes, which cannot be read again; none if ``code`` is wrong.
+        """
+        codes = _recovery_codes()
+        turned_on = False
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            nonlocal turned_on
+            secret = record.get("totp_pending", "")
+            step = self._matching_step(secret, code)
+            turned_on = step is not None and not record.get("totp")
+            if turned_on:
+                key = self._key("account", name)
+                pipe.hset(key, mapping={"totp": secret, "totp_step": step})
+                pipe.hdel(key, "totp_pending")
+                self._store_recovery_codes(pipe, name, codes)
+
+        self._change(name, store)
+        return codes if turned_on else ()
+
+    def check_totp(self, name: str, code: str, *, address: str = "", device: str = "") -> bool:
+        """Whether ``code``, of the authenticator or for recovery, opens the account; once each.
 
         Raises
         ------
         LoginThrottled
-            Too many wrong codes.
+            Too many wrong codes or passwords.
         """
         name = canonical_name(name)
-        self._throttle.check(name, address)
-        key = self._key("account", name)
-        secret, last = self._redis.hmget(key, "totp", "totp_step")
-        step = self._matching_step(secret or "", code)
-        if step is None or step <= int(last or 0):
-            self._throttle.count(name, address)
-            return False
-        self._redis.hset(key, "totp_step", step)
-        return True
+        with translating_redis_errors():
+            attempt = self._throttle.attempt(name, address, device)
+        right = self._use_step(name, code) or self._use_recovery_code(name, code)
+        if right:
+            with translating_redis_errors():
+                self._throttle.was_right(attempt, forgive=True)
+        return right
+
+    def _use_step(self, name: str, code: str) -> bool:
+        fresh = False
+
+        def use(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            nonlocal fresh
+            step = self._matching_step(record.get("totp", ""), code)
+            fresh = step is not None and step > int(record.get("totp_step") or 0)
+            if fresh:
+                pipe.hset(self._key("account", name), "totp_step", step)
+
+        self._change(name, use)
+        return fresh
 
     @translating_redis_errors()
+    def _use_recovery_code(self, name: str, code: str) -> bool:
+        return bool(self._redis.srem(self._key("recovery", name), _recovery_digest(code)))
+
+    def new_recovery_codes(self, name: str) -> Sequence[str]:
+        """Replace the recovery codes of somebody with a second factor, and return the new ones.
+
+        Raises
+        ------
+        AccountError
+            There is no second factor.
+        """
+        codes = _recovery_codes()
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if not record.get("totp"):
+                raise AccountError("totp_off", "step", "there is no second factor")
+            self._store_recovery_codes(pipe, name, codes)
+
+        self._change(name, store)
+        return codes
+
+    @translating_redis_errors()
+    def n_recovery_codes(self, name: str) -> int:
+        """Count the recovery codes that are left."""
+        return int(self._redis.scard(self._key("recovery", canonical_name(name))))
+
     def remove_totp(self, name: str) -> None:
-        """Turn the second factor off."""
-        key = self._key("account", canonical_name(name))
-        self._redis.hdel(key, "totp", "totp_pending", "totp_step")
+        """Turn the second factor off; its recovery codes end with it."""
+        self._change(name, lambda pipe, name, _record: self._drop_second_factor(pipe, name))
+
+    def _store_recovery_codes(self, pipe: Any, name: str, codes: Sequence[str]) -> None:
+        key = self._key("recovery", name)
+        pipe.delete(key)
+        pipe.sadd(key, *map(_recovery_digest, codes))
+
+    def _drop_second_factor(self, pipe: Any, name: str) -> None:
+        pipe.hdel(self._key("account", name), "totp", "totp_pending", "totp_step")
+        pipe.delete(self._key("recovery", name))
 
     def _matching_step(self, secret: str, code: str) -> int | None:
         """Return the 30-second step whose code was given: the present one or a neighbour."""
-        if not secret:
+        if not secret or len(code) > _MAX_CODE_LENGTH:
             return None
         totp = pyotp.TOTP(secret)
         # Arabic keyboards type ARABIC-INDIC DIGITS; int() and \d know them, the codes do not.
@@ -383,11 +553,11 @@ class Accounts:
             pipe.hgetall(self._key("account", name))
             pipe.hget(self._key("sessions", name), digest)
             record, stored = pipe.execute()
-        if not record or not stored or record["disabled"]:
+        if not record or not stored or record.get("disabled"):
             return None
-        session = Session(**json.loads(stored))
+        session = _session(stored)
         now = self._clock()
-        if now - session.created_at > SESSION_SECONDS:
+        if session is None or now - session.created_at > SESSION_SECONDS:
             self._redis.hdel(self._key("sessions", name), digest)
             return None
         if now - session.seen_at > _SEEN_EVERY_SECONDS:
@@ -399,7 +569,7 @@ class Accounts:
         """Return the open sessions of a person, the latest seen first."""
         stored = self._redis.hvals(self._key("sessions", canonical_name(name)))
         oldest = self._clock() - SESSION_SECONDS
-        opened = [Session(**json.loads(text)) for text in stored]
+        opened = [session for text in stored if (session := _session(text))]
         return sorted(
             (s for s in opened if s.created_at >= oldest), key=lambda s: s.seen_at, reverse=True
         )
@@ -424,13 +594,14 @@ class Accounts:
 
     @staticmethod
     def _account(name: str, record: Mapping[str, str]) -> Account:
-        sites = json.loads(record.get("sites") or "null")
+        """Read an account; what cannot be read of it gives no right to anything."""
+        role = record.get("role", "")
         return Account(
             name=name,
-            role=record["role"],
-            sites=None if sites is None else tuple(sites),
+            role=role if role in ROLES else ROLES[0],
+            sites=_assigned(record.get("sites")) if role in ROLES else (),
             disabled=bool(record.get("disabled")),
-            created_at=float(record.get("created_at") or 0),
+            created_at=_moment(record.get("created_at")),
             has_password=bool(record.get("password")),
             has_totp=bool(record.get("totp")),
             preferences=Preferences.from_json(record.get("preferences")),
@@ -442,9 +613,74 @@ class Accounts:
             raise UnknownAccount(f"there is no account {name}")
         return account
 
-    def _keep_an_admin(self, account: Account) -> None:
-        admins = [a.name for a in self.list() if a.role == "admin" and not a.disabled]
-        if admins == [account.name]:
-            raise AccountError(
-                "last_admin", "role", "the last admin can neither be disabled nor demoted"
-            )
+    @translating_redis_errors()
+    def _change(
+        self,
+        name: str,
+        work: Callable[[Any, str, Mapping[str, str]], None],
+        *,
+        keeps_an_admin: bool = False,
+    ) -> None:
+        """Change an account, all or nothing, as it was when it was read.
+
+        Parameters
+        ----------
+        work : callable
+            Gets a pipeline that collects the changes, the stored name, and the record as read.
+        keeps_an_admin : bool
+            Refuse where the account is the last administrator who can log in.
+
+        Raises
+        ------
+        UnknownAccount, AccountError
+        """
+        name = self._must_get(name).name
+        everybody = [self._key("account", one) for one in self._redis.smembers(_PREFIX + "names")]
+        key = self._key("account", name)
+
+        def attempt(pipe: Any) -> None:
+            record = pipe.hgetall(key)
+            if keeps_an_admin and _can_administer(record):
+                others = (pipe.hgetall(other) for other in everybody if other != key)
+                if not any(map(_can_administer, others)):
+                    raise AccountError(
+                        "last_admin", "role", "the last admin can be neither disabled nor demoted"
+                    )
+            pipe.multi()
+            work(pipe, name, record)
+
+        self._redis.transaction(attempt, key, *(everybody if keeps_an_admin else ()))
+
+    def _end_sessions(self, pipe: Any, name: str, record: Mapping[str, str]) -> None:
+        """End all that opens an account without its password: sessions, and the newest link."""
+        pipe.delete(self._key("sessions", name))
+        pipe.hdel(self._key("account", name), "invite")
+        if invite := record.get("invite"):
+            pipe.delete(self._key("invite", invite))
+
+
+def _can_administer(record: Mapping[str, str]) -> bool:
+    has_password = bool(record.get("password"))  # somebody only invited may never come
+    return record.get("role") == "admin" and has_password and not record.get("disabled")
+
+
+def _assigned(sites: str | None) -> tuple[str, ...] | None:
+    try:
+        read = json.loads(sites or "null")
+    except ValueError:
+        return ()
+    if read is None:
+        return None
+    return tuple(filter(_is_text, read)) if isinstance(read, list) else ()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _moment(stored: str | None) -> float:
+    try:
+        moment = float(stored or 0)
+    except ValueError:
+        return 0.0
+    return moment if math.isfinite(moment) else 0.0

@@ -12,6 +12,7 @@
         ├── UnsupportedMedia        the body is of a kind, or packed in a way, that is not read
         ├── RateLimited             too many requests in this minute
         ├── UnknownHost             the request names a host that is not ours
+        ├── LoginThrottled          too many wrong passwords or codes
         ├── Unauthorized            no key, or not a key of ours
         ├── Forbidden               a key or account that may not do this
         ├── NotFound
@@ -139,6 +140,14 @@ class UnknownHost(ServiceError):
     """The Host header is not that of the public address."""
 
 
+class LoginThrottled(ServiceError):
+    """Too many failed attempts; ``retry_after_seconds`` says when the next one counts."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"too many failed attempts; wait {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unauthorized(ServiceError):
     """No key was given, or it is not the key of any site."""
 
@@ -193,6 +202,7 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     UnsupportedMedia: (415, "unsupported-media-type", "Unsupported Media Type"),
     RateLimited: (429, "rate-limited", "Too many requests"),
     UnknownHost: (421, "unknown-host", "The host is not ours"),
+    LoginThrottled: (429, "login-throttled", "Too many failed attempts"),
     Unauthorized: (401, "unauthorized", "A valid API key is required"),
     Forbidden: (403, "forbidden", "Not allowed"),
     NotFound: (404, "not-found", "Not found"),

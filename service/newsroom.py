@@ -202,3 +202,21 @@ def disable_moderator(connect: Connect, name: str) -> None:
     """Close an account and its sessions; what it decided stays."""
     with connect() as redis:
         Accounts(redis).disable(name)
+
+
+@moderators.command("reset")
+@click.argument("name")
+@click.option(
+    "--drop-second-factor", is_flag=True, help="Turn the second factor off too; else it stays."
+)
+@click.pass_obj
+def reset_moderator(connect: Connect, name: str, drop_second_factor: bool) -> None:
+    """Give a moderator a new random password and print it, once; sessions and links end."""
+    password = secrets.token_urlsafe(12)
+    with connect() as redis:
+        accounts = Accounts(redis)
+        accounts.set_password(name, password, drops_second_factor=drop_second_factor)
+        account = accounts.get(name)
+    click.echo(password)
+    if account and account.has_totp:
+        click.echo("The second factor stays; --drop-second-factor turns it off.", err=True)

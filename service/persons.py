@@ -7,13 +7,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Any
 
 from service.errors import FieldError, InvalidRequest
 
 ROLES = ("moderator", "senior", "admin")
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
+MAX_BREAK_MINUTES = 480
+MAX_SEVERE_PER_HOUR = 60  # their times stand in the session cookie, which holds 4 KB
 
 _NAME = re.compile(r"[\w.@+-]{2,64}")
 
@@ -65,13 +68,45 @@ class Preferences:
 
     @classmethod
     def from_json(cls, text: str | None) -> "Preferences":
-        """Read stored preferences; fields that this version does not know are left out."""
-        stored = json.loads(text) if text else {}
-        known = {f.name for f in fields(cls)}
-        chosen = {name: value for name, value in stored.items() if name in known}
+        """Read stored preferences; what this version does not know or cannot use is left out."""
+        try:
+            stored = json.loads(text) if text else {}
+        except ValueError:
+            stored = {}
+        if not isinstance(stored, dict):
+            stored = {}
+        chosen = {name: value for name, value in stored.items() if _usable(name, value)}
         if "replies" in chosen:
             chosen["replies"] = tuple(chosen["replies"])
         return cls(**chosen)
+
+
+_KINDS: Mapping[str, type] = {
+    "language": str,
+    "theme": str,
+    "blur": bool,
+    "greyscale": bool,
+    "break_minutes": int,
+    "severe_per_hour": int,
+    "keys": dict,
+    "replies": list,
+}
+_HIGHEST: Mapping[str, int] = {
+    "break_minutes": MAX_BREAK_MINUTES,
+    "severe_per_hour": MAX_SEVERE_PER_HOUR,
+}
+
+
+def _usable(name: str, value: Any) -> bool:
+    """Whether a stored preference is one that the desk can follow."""
+    if type(value) is not _KINDS.get(name):
+        return False
+    if isinstance(value, int) and name in _HIGHEST:
+        return 0 <= value <= _HIGHEST[name]
+    if isinstance(value, (dict, list)):
+        words = [*value, *value.values()] if isinstance(value, dict) else value
+        return all(isinstance(word, str) for word in words)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +170,7 @@ def check_role(role: str) -> str:
         There is no such role.
     """
     if role not in ROLES:
-        raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}, not {role!r}")
+        raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}")
     return role
 
 
@@ -148,6 +183,10 @@ def check_password(password: str) -> str:
         It is too short, or absurdly long.
     """
     # No rules of composition, only length: NIST SP 800-63B section 5.1.1.2.
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        raise AccountError("bad_password", "password", "must be valid Unicode") from None
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise AccountError(
             "bad_password", "password", f"has {MIN_PASSWORD_LENGTH} characters or more"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from threading import Barrier
+from typing import TypeVar
 
 import pyotp
 import pytest
@@ -23,9 +27,25 @@ from service.accounts import (
     session_digest,
 )
 from service.errors import AccountExists, StoreUnavailable, UnknownAccount
-from service.throttle import LIMITS, WINDOW_SECONDS
+from service.throttle import DEVICE_LIMIT, LIMITS, WINDOW_SECONDS
 
 PASSWORD = "correct horse battery"
+R = TypeVar("R")
+
+
+def at_once(*calls: Callable[[], R]) -> Sequence[R | AccountError | LoginThrottled]:
+    """What each of some calls answers that all begin at the same moment."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], R]) -> R | AccountError | LoginThrottled:
+        start.wait()
+        try:
+            return call()
+        except (AccountError, LoginThrottled) as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
 
 
 @dataclass
@@ -166,6 +186,40 @@ def test_disabling_and_changing_the_password_end_every_session(
     assert accounts.authenticate("samira", PASSWORD) is None
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda accounts, _token: accounts.reset("omar"),
+        lambda accounts, token: accounts.accept(token, "another password"),
+        lambda accounts, _token: accounts.set_password("omar", "another password"),
+        lambda accounts, _token: accounts.disable("omar"),
+    ],
+    ids=["a newer link", "its use", "a new password", "disabling"],
+)
+def test_of_all_links_to_an_account_only_the_newest_is_good_and_only_for_what_it_was_made(
+    accounts: Accounts, end: Callable[[Accounts, str], None]
+) -> None:
+    oldest = accounts.invite("omar", "moderator")
+    token = accounts.reset("omar")
+    assert accounts.invited(oldest) is None
+    assert accounts.invited(token) == "omar"
+    end(accounts, token)
+    for link in (oldest, token):
+        assert accounts.invited(link) is None
+        with pytest.raises(AccountError) as refusal:
+            accounts.accept(link, PASSWORD)
+        assert refusal.value.code == "bad_invite"
+    assert accounts.authenticate("omar", PASSWORD) is None
+
+
+def test_two_who_use_one_link_at_once_do_not_both_choose_a_password(accounts: Accounts) -> None:
+    accounts.invite("omar", "moderator")
+    for _ in range(10):
+        token = accounts.reset("omar")
+        answers = at_once(*[partial(accounts.accept, token, PASSWORD)] * 4)
+        assert [a for a in answers if not isinstance(a, AccountError)] == [accounts.get("omar")]
+
+
 def test_a_disabled_account_opens_again_with_its_old_password(accounts: Accounts) -> None:
     accounts.add("samira", PASSWORD)
     accounts.disable("samira")
@@ -208,6 +262,138 @@ def test_one_address_cannot_try_many_names(accounts: Accounts) -> None:
         accounts.authenticate("somebody", "wrong", address="192.0.2.1")
 
 
+def test_many_guesses_at_once_are_not_more_than_the_limit(accounts: Accounts) -> None:
+    accounts.add("samira", PASSWORD)
+
+    def guess() -> object:
+        return accounts.authenticate("samira", "wrong", address="192.0.2.1")
+
+    answers = at_once(*[guess] * 4 * LIMITS["pair"])
+    assert answers.count(None) == LIMITS["pair"]
+
+
+def test_attempts_that_were_right_count_for_nothing(accounts: Accounts) -> None:
+    accounts.add("samira", PASSWORD)
+    for _ in range(LIMITS["address"] + 1):
+        assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
+
+
+def test_a_stranger_locks_nobody_out_of_a_browser_that_is_known(
+    accounts: Accounts, redis: Redis
+) -> None:
+    accounts.add("samira", PASSWORD)
+    proxy = "192.0.2.1"  # from which everybody comes
+    for n in range(LIMITS["address"]):
+        accounts.authenticate(f"person{n}", "wrong", address=proxy)
+    for n in range(LIMITS["name"]):
+        accounts.authenticate("samira", "wrong", address=f"198.51.100.{n}")
+    with pytest.raises(LoginThrottled):
+        accounts.authenticate("samira", PASSWORD, address=proxy)
+    assert accounts.authenticate("samira", PASSWORD, address=proxy, device="hers")
+    for _ in range(DEVICE_LIMIT):
+        assert accounts.authenticate("samira", "wrong", address=proxy, device="hers") is None
+    with pytest.raises(LoginThrottled):
+        accounts.authenticate("samira", PASSWORD, address=proxy, device="hers")
+
+
+def test_a_count_that_somebody_spoilt_locks_nobody_out_for_ever(
+    accounts: Accounts, redis: Redis
+) -> None:
+    accounts.add("samira", PASSWORD)
+    accounts.authenticate("samira", "wrong", address="192.0.2.1")
+    for key, spoilt in zip(redis.scan_iter("*failures*"), ("1e999", "-7", "x"), strict=True):
+        redis.set(key, spoilt)  # without an end, too
+    with pytest.raises(LoginThrottled):
+        accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
+    (endless,) = [key for key in redis.scan_iter("*failures*") if redis.get(key) == "1e999"]
+    assert 0 < redis.ttl(endless) <= WINDOW_SECONDS
+    redis.delete(endless)
+    assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
+
+
+def second_factor(accounts: Accounts, clock: Clock, name: str = "samira") -> pyotp.TOTP:
+    """Turn on a second factor for somebody; its present code is used up."""
+    totp = pyotp.TOTP(accounts.propose_totp(name))
+    assert accounts.confirm_totp(name, totp.at(int(clock.now)))
+    clock.now += 30
+    return totp
+
+
+def test_a_reset_and_a_new_password_keep_the_second_factor_unless_told_otherwise(
+    accounts: Accounts, clock: Clock
+) -> None:
+    accounts.add("samira", PASSWORD)
+    totp = second_factor(accounts, clock)
+    accounts.set_password("samira", "another password")
+    assert accounts.accept(accounts.reset("samira"), PASSWORD).has_totp
+    assert accounts.check_totp("samira", totp.at(int(clock.now)))
+    assert not accounts.accept(
+        accounts.reset("samira", drops_second_factor=True), PASSWORD
+    ).has_totp
+    second_factor(accounts, clock)
+    accounts.set_password("samira", PASSWORD, drops_second_factor=True)
+    assert not accounts.list()[0].has_totp
+
+
+def test_nobody_replaces_a_second_factor_that_is_on(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("samira", PASSWORD)
+    pending = pyotp.TOTP(accounts.propose_totp("samira"))
+    accounts.confirm_totp("samira", pending.at(int(clock.now)))
+    with pytest.raises(AccountError):
+        accounts.propose_totp("samira")
+    assert not accounts.confirm_totp("samira", pending.at(int(clock.now)))
+
+
+def test_one_code_opens_one_of_many_log_ins_at_once(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("samira", PASSWORD)
+    totp = second_factor(accounts, clock)
+    for round_ in range(10):
+        code = totp.at(int(clock.now))
+        addresses = [f"192.0.2.{4 * round_ + n}" for n in range(4)]
+        checks = [partial(accounts.check_totp, "samira", code, address=a) for a in addresses]
+        assert sorted(map(str, at_once(*checks))) == ["False", "False", "False", "True"]
+        clock.now += 30
+
+
+def test_a_right_password_buys_no_more_guesses_at_the_code(
+    accounts: Accounts, clock: Clock
+) -> None:
+    accounts.add("samira", PASSWORD)
+    totp = second_factor(accounts, clock)
+    for n in range(LIMITS["pair"]):
+        assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1"), n
+        assert not accounts.check_totp("samira", "000000", address="192.0.2.1")
+    with pytest.raises(LoginThrottled):
+        accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
+    with pytest.raises(LoginThrottled):
+        accounts.check_totp("samira", totp.at(int(clock.now)), address="192.0.2.1")
+
+
+def test_a_recovery_code_opens_the_account_once_however_it_is_typed(
+    accounts: Accounts, clock: Clock, redis: Redis
+) -> None:
+    accounts.add("samira", PASSWORD)
+    totp = pyotp.TOTP(accounts.propose_totp("samira"))
+    first, second, *others = accounts.confirm_totp("samira", totp.at(int(clock.now)))
+    assert len({first, second, *others}) == 10
+    assert not [code for code in (first, second, *others) if code in everything_in(redis)]
+    assert not accounts.check_totp("samira", "aaaa-aaaa-aaaa-aaaa")
+    typed = f" {first.upper().replace('-', ' ')} "
+    assert sorted(map(str, at_once(*[lambda: accounts.check_totp("samira", typed)] * 3))) == [
+        "False",
+        "False",
+        "True",
+    ]
+    assert accounts.n_recovery_codes("samira") == 9
+    new, *_rest = accounts.new_recovery_codes("samira")
+    assert not accounts.check_totp("samira", second), "an old code outlived the new ones"
+    assert accounts.check_totp("samira", new)
+    accounts.remove_totp("samira")
+    assert accounts.n_recovery_codes("samira") == 0
+    with pytest.raises(AccountError):
+        accounts.new_recovery_codes("samira")
+
+
 def test_the_second_factor_takes_each_code_once_in_any_digits(
     accounts: Accounts, clock: Clock
 ) -> None:
@@ -246,6 +432,77 @@ def test_the_last_admin_can_neither_be_disabled_nor_demoted(accounts: Accounts) 
         ("omar", "admin", None),
         ("samira", "senior", ("demo",)),
     ]
+
+
+@pytest.mark.parametrize(
+    "take_away",
+    [
+        lambda accounts, name: accounts.change(name, role="senior", sites=None),
+        lambda accounts, name: accounts.disable(name),
+        lambda accounts, name: accounts.reset(name),
+    ],
+    ids=["demote", "disable", "reset"],
+)
+def test_of_admins_who_take_each_other_s_place_at_once_one_is_left(
+    accounts: Accounts, take_away: Callable[[Accounts, str], object]
+) -> None:
+    left = ""
+    for n in range(30):
+        names = [f"admin{n}a", f"admin{n}b", f"admin{n}c"]
+        for name in names:
+            accounts.add(name, PASSWORD, "admin")
+        if left:  # of the round before
+            accounts.change(left, role="senior", sites=None)
+        at_once(*[partial(take_away, accounts, name) for name in names])
+        (left,) = [
+            a.name
+            for a in accounts.list()
+            if a.role == "admin" and not a.disabled and a.has_password
+        ]
+
+
+def test_an_admin_who_was_only_invited_does_not_count_as_the_other_one(accounts: Accounts) -> None:
+    accounts.add("samira", PASSWORD, "admin")
+    token = accounts.invite("omar", "admin")
+    with pytest.raises(AccountError):
+        accounts.disable("samira")
+    accounts.accept(token, PASSWORD)
+    accounts.disable("samira")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("role", "emperor"),
+        ("role", None),
+        ("sites", "{"),
+        ("sites", '{"demo": 1}'),
+        ("sites", "[1, null]"),
+        ("created_at", "nan"),
+        ("created_at", "yesterday"),
+        ("preferences", "["),
+        ("preferences", "[]"),
+        ("preferences", '{"keys": [1], "replies": 5, "break_minutes": "x", "language": null}'),
+        ("preferences", '{"break_minutes": 1e308, "severe_per_hour": -1, "keys": {"a": 1}}'),
+    ],
+)
+def test_a_record_that_cannot_be_read_gives_no_right_and_locks_no_list(
+    accounts: Accounts, redis: Redis, field: str, value: str | None
+) -> None:
+    accounts.add("samira", PASSWORD, "admin", sites=["demo"])
+    accounts.add("omar", PASSWORD, "admin")
+    key = "{hakam:accounts}:account:samira"
+    if value is None:
+        redis.hdel(key, field)
+    else:
+        redis.hset(key, field, value)
+    redis.hset("{hakam:accounts}:sessions:samira", "d", '{"digest": 1, "created_at": "x"}')
+    omar, samira = accounts.list()
+    assert omar.at_least("admin")
+    assert field != "role" or (samira.role, samira.sites) == ("moderator", ())
+    assert field != "sites" or samira.sites == ()
+    assert field != "preferences" or samira.preferences == Preferences()
+    assert accounts.sessions("samira") == []
 
 
 def test_only_admins_and_the_unlimited_see_sites_they_are_not_assigned(accounts: Accounts) -> None:
