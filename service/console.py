@@ -47,11 +47,13 @@ from service.errors import (
     RETRY_AFTER_SECONDS,
     Forbidden,
     InvalidRequest,
+    LoginThrottled,
     StoreUnavailable,
     UnknownSite,
     status_of,
 )
 from service.errors import NotFound as NothingThere
+from service.unsent import unsent
 from service.wording import LANGUAGES, RIGHT_TO_LEFT
 
 # Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
@@ -89,7 +91,8 @@ def init_app(app: Flask) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session, so that a long shift loses no decision
     )
     csrf.init_app(app)
-    login_manager.init_app(app)
+    # No page names `current_user`, and asking again would fail again where the store is away.
+    login_manager.init_app(app, add_context_processor=False)
     Babel(app, default_locale="ar", locale_selector=language)
     app.register_blueprint(bp)
 
@@ -123,7 +126,7 @@ def _guard() -> BaseResponse | None:
         if "site" not in session:  # where the links of the head lead to
             session["site"] = next((site.id for site in my_sites()), "")
     elif not open_door:
-        return redirect(url_for("console.entrance.log_in", next=request.full_path.rstrip("?")))
+        return entrance.ask_to_log_in()
     csrf.protect()
     return None
 
@@ -171,6 +174,7 @@ SENTENCES = {
     Forbidden: _("Your role does not open this page. An administrator can change that."),
     UnknownSite: _("There is no such site, or it is not assigned to you."),
     NothingThere: _("There is no such page."),
+    LoginThrottled: _("Too many attempts. Try again in a quarter of an hour."),
     InvalidRequest: _("Something in this form is missing or wrong, so nothing was done."),
     CSRFError: _(
         "This form is too old or came from elsewhere, so nothing was done. Try again from here."
@@ -189,11 +193,12 @@ def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
         _("Something went wrong here. It has been written to the log."),
     )
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
-    return (
-        render_template("console/message.html", sentence=sentence, status=status),
-        status,
-        headers,
-    )
+    kept = unsent() if isinstance(error, (CSRFError, StoreUnavailable)) else None
+    if kept is not None:  # nothing is wrong with what was typed, only with the moment
+        page = render_template("console/again.html", sentence=sentence, kept=kept.fields)
+    else:
+        page = render_template("console/message.html", sentence=sentence, status=status)
+    return page, status, headers
 
 
 @bp.route("/<path:rest>")

@@ -7,7 +7,7 @@ about the comment that was on the screen.
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
@@ -19,22 +19,24 @@ from models.errors import ModerationError
 from models.schema import LABELS
 from service.access import me, services, site_for
 from service.errors import (
-    RETRY_AFTER_SECONDS,
     AlreadyDecided,
     Conflict,
     Forbidden,
     InvalidRequest,
     ItemNotFound,
-    StoreUnavailable,
+    LeaseLost,
 )
 from service.marking import marked
 from service.past import decided_lately
 from service.review_queue import Decision, Lease, ReviewItem
 from service.sites import Site
+from service.unsent import Unsent
 from service.wording import LABELS_OF_REASONS, REASON_NAMES, action_name, label_name, score_words
 from service.wording import gettext as _
 
 bp = Blueprint("desk", __name__)
+
+Fields = Callable[[str], str]  # the fields of a form, by name; what is not there is empty
 
 #: Commands of the desk and their keys, in the order of the `?` sheet. A person may choose others.
 KEYS: Mapping[str, str] = {
@@ -59,6 +61,8 @@ THREAD_READ, THREAD_SHOWN = 50, 5
 #: What a person can choose to see only one kind of.
 LINES: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
+MAX_NOTE_LENGTH = 4_000
+MAX_REQUEST_ID_LENGTH = 256
 
 
 @bp.get("/<site_id>/work")
@@ -77,9 +81,29 @@ def work(site_id: str) -> Response | str:
         return render_template(
             "console/empty.html", site=site, last=_last(site.id), only=session.get("only")
         )
+    return _on_the_screen(site, lease)
+
+
+def offer_again(site_id: str, item_id: str, kept: Unsent) -> ResponseReturnValue:
+    """Show the comment that somebody was deciding when their log-in ended, and what they typed."""
+    site = site_for(site_id)
+    session["site"] = site.id
+    try:
+        lease = services().queue.renew(site.id, item_id, int(kept.get("token")))
+        if lease.item.moderator != me().name:
+            raise LeaseLost("the comment is in other hands")
+    except (Conflict, ItemNotFound) as conflict:
+        return _conflict(site, conflict, kept.get)
+    except ValueError:
+        return redirect(url_for("console.desk.work", site_id=site.id))
+    return _on_the_screen(site, lease, draft=kept.get)
+
+
+def _on_the_screen(site: Site, lease: Lease, draft: Fields | None = None) -> str:
+    """Show a comment that this person holds, with what they typed before, if anything."""
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
-    return render_template("console/work.html", **_shown(site, lease))
+    return render_template("console/work.html", **_shown(site, lease), draft=draft)
 
 
 @bp.post("/<site_id>/items/<item_id>")
@@ -93,9 +117,7 @@ def act(site_id: str, item_id: str) -> ResponseReturnValue:
     except (KeyError, ValueError) as error:
         raise InvalidRequest.of("action", "expected a button of this page") from error
     except (Conflict, ItemNotFound) as conflict:
-        return _conflict(site, verb, conflict), 409
-    except StoreUnavailable:
-        return _again(), 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return _conflict(site, conflict, _typed), 409
     _forget(site.id)
     return redirect(url_for(".work", site_id=site.id), 303)
 
@@ -162,7 +184,7 @@ def _skip(site_id: str, item_id: str, token: int) -> None:
 
 
 def _escalate(site_id: str, item_id: str, token: int) -> None:
-    services().queue.escalate(site_id, item_id, token, note=request.form.get("note", "").strip())
+    services().queue.escalate(site_id, item_id, token, note=_note())
     flash(_("Left to a senior moderator."), "skip")
 
 
@@ -174,10 +196,10 @@ def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) ->
         action=action,
         labels=LABELS_OF_REASONS.get(reason, ()),
         reason=reason,
-        note=request.form.get("note", "").strip(),
+        note=_note(),
         reply=request.form.get("reply", "").strip()[:MAX_REPLY_LENGTH],
         moderator=me().name,
-        request_id=request.form.get("request_id", "") or secrets.token_urlsafe(12),
+        request_id=_request_id(),
     )
     made = services().queue.decide(site_id, item_id, token, draft)
     last = {"item": item_id, "decision": made.id, "action": action, "reason": reason}
@@ -197,6 +219,31 @@ def _last(site_id: str) -> dict[str, str] | None:
 def _lasts() -> dict[str, dict[str, str]]:
     kept = session.get("last") or {}
     return kept if all(isinstance(last, dict) for last in kept.values()) else {}  # an older session
+
+
+def _note() -> str:
+    """Return the note of the form.
+
+    Raises
+    ------
+    InvalidRequest
+        It is longer than a note may be.
+    """
+    note = _typed("note").strip()
+    if len(note) > MAX_NOTE_LENGTH:
+        raise InvalidRequest.of("note", f"expected at most {MAX_NOTE_LENGTH:,} characters")
+    return note
+
+
+def _request_id() -> str:
+    given = _typed("request_id")
+    if len(given) > MAX_REQUEST_ID_LENGTH:
+        raise InvalidRequest.of("request_id", f"expected at most {MAX_REQUEST_ID_LENGTH}")
+    return given or secrets.token_urlsafe(12)
+
+
+def _typed(name: str) -> str:
+    return request.form.get(name, "")
 
 
 # -- what is on the screen ----------------------------------------------------------------------
@@ -348,15 +395,10 @@ def _why(item: ReviewItem) -> str:
     return _("The text looks like: %(label)s (%(words)s).", label=label, words=words)
 
 
-def _again() -> str:
-    """Keep a decision that the store did not take, ready to be sent again as the same request."""
-    kept = {name: value for name, value in request.form.items() if name != "csrf_token"}
-    return render_template("console/again.html", kept=kept)
-
-
-def _conflict(site: Site, verb: str, conflict: ModerationError) -> str:
+def _conflict(site: Site, conflict: ModerationError, typed: Fields) -> str:
     """Say what happened to a decision that could not be taken, and keep what was written."""
     _forget(site.id)
+    verb = typed("action")
     if isinstance(conflict, AlreadyDecided):
         sentence = _("Somebody decided this comment before you. That decision stands.")
     elif isinstance(conflict, ItemNotFound):
@@ -372,6 +414,6 @@ def _conflict(site: Site, verb: str, conflict: ModerationError) -> str:
         site=site,
         sentence=sentence,
         intended=intended,
-        reason=REASON_NAMES.get(request.form.get("reason", ""), "") if verb == "reject" else "",
-        note=request.form.get("note", ""),
+        reason=REASON_NAMES.get(typed("reason"), "") if verb == "reject" else "",
+        note=typed("note"),
     )

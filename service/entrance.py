@@ -1,17 +1,40 @@
 """The console's door: log in, the second factor, invitations, log out."""
 
+import hashlib
+import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_login import current_user, login_user, logout_user
+from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from service import desk
 from service.access import Moderator, me, services
-from service.accounts import Account, AccountError, LoginThrottled, session_digest
-from service.desk import give_back_all
-from service.wording import duration_after
+from service.accounts import (
+    Account,
+    AccountError,
+    LoginThrottled,
+    canonical_name,
+    session_digest,
+)
+from service.unsent import Unsent, last_name, opened, unsent
+from service.wording import duration_after, ngettext
 from service.wording import gettext as _
 
 bp = Blueprint("entrance", __name__)
@@ -22,8 +45,28 @@ OPEN = {
     "console.entrance.log_in",
     "console.entrance.second_factor",
     "console.entrance.invitation",
+    "console.entrance.log_out",
 }
 CODE_SECONDS = 300
+#: The cookie by which a browser is known in which people have logged in (see `service.throttle`).
+DEVICE_COOKIE = "hakam_device"
+DEVICE_SECONDS = 180 * 86400
+MAX_DEVICE_NAMES = 10  # of people who share a computer
+
+
+def ask_to_log_in() -> Response:
+    """Answer a request for a page by the door; a form that comes too late is kept in it."""
+    kept = unsent()
+    if kept is not None:
+        complaint = _(
+            "Your log-in had ended, so nothing was done. What you typed is kept: log in, and it is "
+            "there again."
+        )
+        return make_response(_page("login.html", 401, complaint=complaint, kept=kept.seal()))
+    after = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else ""
+    if not after and "site_id" in (request.view_args or {}):
+        after = url_for("console.desk.work", site_id=(request.view_args or {})["site_id"])
+    return redirect(url_for("console.entrance.log_in", next=after))
 
 
 @bp.route("/login", methods=["GET", "POST"])
@@ -33,15 +76,14 @@ def log_in() -> Response | tuple[str, int]:
         return _page("login.html", 200)
     name, password = request.form.get("name", ""), request.form.get("password", "")
     try:
-        account = services().accounts.authenticate(name, password, address=_address())
+        account = services().accounts.authenticate(
+            name, password, address=_address(), device=_device_of(name)
+        )
     except LoginThrottled as wait:
-        return _page("login.html", 429, complaint=_too_often(wait))
+        return _page("login.html", 429, complaint=too_often(wait))
     if account is None:
         return _page("login.html", 401, complaint=_("The name or the password is wrong."))
-    if account.has_totp:
-        session["awaits_code"] = [account.name, time.time()]
-        return redirect(url_for(".second_factor", next=request.form.get("next", "")))
-    return _let_in(account)
+    return _let_in_or_ask(account)
 
 
 @bp.route("/login/code", methods=["GET", "POST"])
@@ -52,15 +94,25 @@ def second_factor() -> Response | tuple[str, int]:
         return redirect(url_for(".log_in"))
     if request.method == "GET":
         return _page("code.html", 200)
+    code = request.form.get("code", "")
     try:
         right = services().accounts.check_totp(
-            name, request.form.get("code", ""), address=_address()
+            name, code, address=_address(), device=_device_of(name)
         )
     except LoginThrottled as wait:
-        return _page("code.html", 429, complaint=_too_often(wait))
+        return _page("code.html", 429, complaint=too_often(wait))
     account = services().accounts.get(name)
     if not right or account is None or account.disabled:
         return _page("code.html", 401, complaint=_("The code is wrong or was used before."))
+    if any(map(str.isalpha, code)):
+        left = services().accounts.n_recovery_codes(name)
+        flash(
+            ngettext(
+                "That was a recovery code. %(num)s is left.",
+                "That was a recovery code. %(num)s are left.",
+                left,
+            )
+        )
     return _let_in(account)
 
 
@@ -80,15 +132,16 @@ def invitation(token: str) -> Response | tuple[str, int]:
     except AccountError:
         complaint = _("A password has 10 characters or more.")
         return _page("invitation.html", 422, name=name, complaint=complaint)
-    return _let_in(account)
+    return _let_in_or_ask(account)
 
 
 @bp.post("/logout")
 def log_out() -> Response:
     """End the session here and in the store, and give back what was being read."""
-    give_back_all()
-    services().accounts.close_session(me().name, session_digest(current_user.session_id))
-    logout_user()
+    desk.give_back_all()
+    if current_user.is_authenticated:
+        services().accounts.close_session(me().name, session_digest(current_user.session_id))
+        logout_user()
     session.clear()
     flash(_("You are logged out."))
     return redirect(url_for(".log_in"))
@@ -106,20 +159,92 @@ def own_page(target: str) -> str:
     return target if inside and target.isprintable() else url_for("console.home")
 
 
+def _let_in_or_ask(account: Account) -> Response | tuple[str, int]:
+    """Let somebody in whose password is right, or ask for the second factor first."""
+    if not account.has_totp:
+        return _let_in(account)
+    session["awaits_code"] = [account.name, time.time()]
+    if request.form.get("kept"):  # what is kept in this page must go on in the next
+        return _page("code.html", 200)
+    return redirect(url_for(".second_factor", next=request.form.get("next", "")))
+
+
 def _let_in(account: Account) -> Response:
-    language = session.get("language")
+    kept = opened(request.form.get("kept", ""), account.name)
+    leases = session.get("leases", {})
+    if last_name() != account.name:  # somebody else had the desk
+        desk.give_back_all()
+        leases = {}
     session.clear()  # nothing planted before the login survives it
-    if language:
-        session["language"] = language
+    session["language"] = account.preferences.language  # for the door, when the session ends
     session_id = services().accounts.open_session(
         account.name, agent=request.user_agent.string, address=_address()
     )
     login_user(Moderator(account, session_id))
-    session["rested_at"] = time.time()
-    return redirect(own_page(request.form.get("next", "")))
+    g.account = account
+    session["rested_at"], session["leases"] = time.time(), leases
+    answer = _again(kept) if kept else redirect(own_page(request.form.get("next", "")))
+    _remember_device(answer, account.name)
+    return answer
 
 
-def _too_often(wait: LoginThrottled) -> str:
+def _again(kept: Unsent) -> Response:
+    """Offer a form again whose sender has logged in meanwhile."""
+    try:
+        endpoint, values = current_app.url_map.bind("").match(kept.path, method="POST")
+    except HTTPException:
+        return redirect(url_for("console.home"))
+    if endpoint == "console.desk.act":
+        return make_response(desk.offer_again(kept=kept, **values))
+    page = render_template("console/again.html", kept=kept.fields, action=kept.path)
+    return make_response(page)
+
+
+# -- browsers that are known ---------------------------------------------------------------------
+
+
+def _device_of(name: str) -> str:
+    """Return the id of this browser, if the person has logged in here before; else nothing."""
+    device, names = _device()
+    try:
+        return device if _short(canonical_name(name)) in names else ""
+    except AccountError:
+        return ""
+
+
+def _remember_device(answer: Response, name: str) -> None:
+    device, names = _device()
+    names = [_short(name), *(other for other in names if other != _short(name))]
+    answer.set_cookie(
+        DEVICE_COOKIE,
+        _devices().dumps([device, *names[:MAX_DEVICE_NAMES]]),
+        max_age=DEVICE_SECONDS,
+        path=current_app.config["SESSION_COOKIE_PATH"],
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _device() -> tuple[str, Sequence[str]]:
+    try:
+        stored = request.cookies.get(DEVICE_COOKIE, "")
+        device, *names = _devices().loads(stored, max_age=DEVICE_SECONDS)
+    except BadData:
+        return secrets.token_urlsafe(12), ()
+    return str(device), names
+
+
+def _devices() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.secret_key or "", salt="hakam device")
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def too_often(wait: LoginThrottled) -> str:
+    """Say how long somebody must wait who was wrong too often."""
     return _(
         "Too many attempts. Try again in %(time)s.", time=duration_after(wait.retry_after_seconds)
     )
@@ -131,5 +256,5 @@ def _address() -> str:
 
 def _page(template: str, status: int, **words: object) -> tuple[str, int]:
     g.pop("account", None)
-    target = request.values.get("next", "")
-    return render_template(f"console/{template}", next=target, **words), status
+    words = {"next": request.values.get("next", ""), "kept": request.form.get("kept", ""), **words}
+    return render_template(f"console/{template}", **words), status

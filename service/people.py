@@ -48,7 +48,9 @@ def act(name: str) -> ResponseReturnValue:
             case "change":
                 accounts.change(name, role=request.form.get("role", ""), sites=_sites())
             case "reset":
-                return _page(link=_link(accounts.reset(name)), invited=name)
+                drops = "drop_second_factor" in request.form
+                link = _link(accounts.reset(name, drops_second_factor=drops))
+                return _page(link=link, invited=name, dropped=drops)
             case "log_out":
                 for session in accounts.sessions(name):
                     accounts.close_session(name, session.digest)
@@ -60,7 +62,8 @@ def act(name: str) -> ResponseReturnValue:
 
 def _sites() -> list[str] | None:
     chosen = request.form.getlist("sites")
-    return None if "*" in chosen else chosen
+    known = {site.id for site in services().sites.list()}
+    return None if "*" in chosen else [site_id for site_id in chosen if site_id in known]
 
 
 def _link(token: str) -> str:
@@ -70,7 +73,9 @@ def _link(token: str) -> str:
 def _complaint(refusal: AccountError) -> str:
     return {
         "bad_name": _("A name has 2 to 64 letters, digits or . _ @ + -"),
-        "last_admin": _("The last administrator can neither be disabled nor demoted."),
+        "last_admin": _(
+            "The last administrator who can log in can be neither disabled, demoted nor reset."
+        ),
     }.get(refusal.code, _("That did not work"))
 
 

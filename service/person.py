@@ -1,25 +1,27 @@
 """One's own place: what a person chooses for their desk, their password, codes and sessions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyotp
+import segno
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
 from service.access import me, services
-from service.accounts import AccountError, Preferences, session_digest
-from service.desk import KEYS, MAX_REPLY_LENGTH
+from service.accounts import AccountError, LoginThrottled, Preferences, session_digest
+from service.desk import KEYS, MAX_REPLY_LENGTH, give_back_all
+from service.entrance import too_often
 from service.errors import InvalidRequest
+from service.persons import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
 from service.wording import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.wording import gettext as _
 
 bp = Blueprint("person", __name__)
 
 MAX_REPLIES = 30
-MAX_SEVERE = 60  # an hour; their times stand in the session cookie, which holds 4 KB
 
 
 @bp.route("/me", methods=["GET", "POST"])
@@ -40,14 +42,13 @@ def mine() -> ResponseReturnValue:
 @bp.post("/me/password")
 def change_password() -> ResponseReturnValue:
     """Replace the password of somebody who knows the old one, and end their other sessions."""
-    accounts, form = services().accounts, request.form
-    known = accounts.authenticate(me().name, form.get("old", ""), address=request.remote_addr or "")
-    if known is None:
+    if not _is_own_password(request.form.get("old", "")):
         return _page(complaint=_("The old password is wrong.")), 422
     try:
-        accounts.set_password(me().name, form.get("password", ""))
+        services().accounts.set_password(me().name, request.form.get("password", ""))
     except AccountError:
         return _page(complaint=_("A password has 10 characters or more.")), 422
+    give_back_all()
     session.clear()
     flash(_("The password is changed. Log in with the new one."))
     return redirect(url_for("console.entrance.log_in"), 303)
@@ -55,20 +56,62 @@ def change_password() -> ResponseReturnValue:
 
 @bp.post("/me/totp")
 def totp() -> ResponseReturnValue:
-    """Propose, confirm or remove the second factor."""
+    """Propose, confirm or remove the second factor, or replace its recovery codes."""
     accounts, name, step = services().accounts, me().name, request.form.get("step", "")
-    if step == "propose":
-        secret = accounts.propose_totp(name)
-        uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="Hakam")
-        return _page(secret=" ".join(re.findall(".{1,4}", secret)), uri=uri)
-    if step == "confirm":
-        if not accounts.confirm_totp(name, request.form.get("code", "")):
-            return _page(complaint=_("The code is wrong. Start again.")), 422
-        flash(_("From now on the log-in also asks for a code."))
-    if step == "remove":
-        accounts.remove_totp(name)
-        flash(_("The log-in asks for the password only."))
+    if step in ("remove", "codes") and not _is_own_password(request.form.get("password", "")):
+        return _page(complaint=_("The password is wrong.")), 422
+    try:
+        match step:
+            case "propose":
+                return _proposed(accounts.propose_totp(name))
+            case "confirm":
+                codes = accounts.confirm_totp(name, request.form.get("code", ""))
+                if not codes:
+                    return _page(complaint=_("The code is wrong. Start again.")), 422
+                flash(_("From now on the log-in also asks for a code."))
+                return _codes(codes)
+            case "codes":
+                return _codes(accounts.new_recovery_codes(name))
+            case "remove":
+                accounts.remove_totp(name)
+                flash(_("The log-in asks for the password only."))
+    except AccountError:  # another window was quicker
+        flash(_("That has changed meanwhile. Look again."), "reject")
     return redirect(url_for(".mine"), 303)
+
+
+@bp.errorhandler(LoginThrottled)
+def _wait(wait: LoginThrottled) -> ResponseReturnValue:
+    headers = {"Retry-After": str(wait.retry_after_seconds)}
+    return _page(complaint=too_often(wait)), 429, headers
+
+
+def _is_own_password(password: str) -> bool:
+    """Ask for the password once more; the session is what failures are counted by."""
+    known = services().accounts.authenticate(
+        me().name,
+        password,
+        address=request.remote_addr or "",
+        device=f"session {session_digest(current_user.session_id)}",
+    )
+    return known is not None
+
+
+def _proposed(secret: str) -> str:
+    uri = pyotp.TOTP(secret).provisioning_uri(name=me().name, issuer_name="Hakam")
+    modules = list(segno.make(uri, micro=False).matrix_iter(border=4))
+    dark = [(x, y) for y, row in enumerate(modules) for x, module in enumerate(row) if module]
+    return _page(
+        secret=" ".join(re.findall(".{1,4}", secret)),
+        uri=uri,
+        side=len(modules),
+        picture="".join(f"M{x} {y}h1v1h-1z" for x, y in dark),
+    )
+
+
+def _codes(codes: Sequence[str]) -> str:
+    """Show recovery codes, this once."""
+    return render_template("console/codes.html", codes=codes)
 
 
 @bp.post("/me/sessions")
@@ -99,8 +142,8 @@ def preferences_from(form: MultiDict[str, str], languages: tuple[str, ...]) -> P
         theme=_one_of(tuple(THEME_NAMES), form.get("theme", "")),
         blur="blur" in form,
         greyscale="greyscale" in form,
-        break_minutes=_within(form.get("break_minutes", 50, type=int), 0, 480),
-        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), 0, MAX_SEVERE),
+        break_minutes=_within(form.get("break_minutes", 50, type=int), MAX_BREAK_MINUTES),
+        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), MAX_SEVERE_PER_HOUR),
         keys={command: key for command, key in keys.items() if key != KEYS[command]},
         replies=replies,
     )
@@ -120,8 +163,8 @@ def _one_of(choices: tuple[str, ...], chosen: str) -> str:
     return chosen if chosen in choices else choices[0]
 
 
-def _within(number: int, low: int, high: int) -> int:
-    return max(low, min(number, high))
+def _within(number: int, highest: int) -> int:
+    return max(0, min(number, highest))
 
 
 def _page(**words: object) -> str:
@@ -134,5 +177,6 @@ def _page(**words: object) -> str:
         themes=THEME_NAMES,
         sessions=services().accounts.sessions(me().name),
         this_session=session_digest(current_user.session_id),
+        n_codes=services().accounts.n_recovery_codes(me().name) if me().has_totp else 0,
         **words,
     )

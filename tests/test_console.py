@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
@@ -12,6 +11,7 @@ from typing import Any
 
 import pyotp
 import pytest
+import segno
 from argon2 import PasswordHasher
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
@@ -221,6 +221,247 @@ def test_an_invitation_opens_the_desk_with_a_password_chosen_by_its_owner(
     guest.get("/demo/work")
     assert guest.last.status_code == 200
     assert Desk(app).get(path).count("complaint"), "an invitation was used twice"
+
+
+# A log-in that ends while somebody works
+
+
+def forget_session(accounts: Accounts, name: str = "samira") -> None:
+    for session in accounts.sessions(name):
+        accounts.close_session(name, session.digest)
+
+
+def log_in_again(desk: Desk, door: str, path: str = "/login", **fields: str) -> str:
+    """Fill in the door as it was shown, with all that it keeps."""
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', door))
+    hidden = {name: unescape(value) for name, value in hidden.items() if name != "csrf_token"}
+    given = fields or {"name": desk.name, "password": PASSWORD}
+    return desk.post(path, **hidden | given)
+
+
+def typed(page: str) -> tuple[str, list[str]]:
+    """The note and the reason that a comment's form shows."""
+    (note,) = re.findall(r'<textarea id="note"[^>]*>([^<]*)</textarea>', page)
+    return unescape(note), re.findall(r'name="reason" value="(\w+)" checked', page)
+
+
+def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    accounts.save_preferences("samira", Preferences(language="en", replies=("Be kind.",)))
+    item_id = flag()
+    form = desk.log_in().open()
+    forget_session(accounts)
+    note = 'third <b>time</b> "today"'
+    door = desk.press("reject", form, reason="threat", note=note, reply="Be kind.")
+    assert desk.last.status_code == 401
+    assert "nothing was done" in door
+    assert "Log out" not in door
+    assert note not in door, "what was typed stands open at the door"
+    page = log_in_again(desk, door)
+    assert desk.last.status_code == 200
+    assert "nothing was decided" in page
+    assert queue.stats("demo").decided == 0
+    assert typed(page) == (note, ["threat"])
+    assert '<option dir="auto" selected>Be kind.</option>' in page
+    again = desk.open()
+    assert again["path"].endswith(item_id), "the comment went to somebody else"
+    desk.press("reject", again, reason="threat", note=note)
+    assert [d.note for d in queue.decisions("demo")] == [note]
+
+
+def test_a_decision_that_was_kept_goes_through_the_second_factor_too(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+) -> None:
+    totp = pyotp.TOTP(accounts.propose_totp("samira"))
+    code, *_others = accounts.confirm_totp("samira", totp.now())
+    flag()
+    form = desk.open()
+    forget_session(accounts)
+    door = log_in_again(desk, desk.press("reject", form, reason="spam", note="an advert"))
+    assert 'name="code"' in door
+    assert typed(log_in_again(desk, door, "/login/code", code=code)) == ("an advert", ["spam"])
+
+
+def test_a_decision_that_was_kept_for_too_long_tells_so_and_keeps_the_note(
+    desk: Desk, app: Flask, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    item_id = flag()
+    form = desk.open()
+    forget_session(accounts)
+    door = desk.press("approve", form, note="keep me")
+    queue.release("demo", item_id, int(form["token"]))
+    other = Desk(app, "omar").log_in()
+    other.press("reject", other.open(), reason="spam")
+    page = log_in_again(desk, door)
+    assert "keep me" in page
+    assert [d.moderator for d in queue.decisions("demo")] == ["omar"]
+
+
+def test_what_one_person_typed_is_not_offered_to_another(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    item_id = flag()
+    form = desk.open()
+    forget_session(accounts)
+    door = desk.press("approve", form, note="mine alone")
+    desk.name = "omar"
+    assert "mine alone" not in log_in_again(desk, door)
+    assert desk.last.location == "/console/"
+    assert queue.item("demo", item_id).state == "pending", "nobody can take it for ten minutes"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ({}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+    ],
+)
+def test_only_what_a_page_of_the_console_sent_is_kept(
+    app: Flask, accounts: Accounts, headers: dict[str, str], kept: bool
+) -> None:
+    for client, path in ((app.test_client(), "/demo/items/x"), (Desk(app).log_in().client, "/me")):
+        answer = client.post(f"/console{path}", data={"note": "planted"}, headers=headers)
+        page = answer.get_data(as_text=True)
+        assert ("kept" in page or "planted" in page) == kept
+        assert answer.status_code in ((401, 400) if kept else (302, 400))
+
+
+@pytest.mark.parametrize("spoil", ["", "x", "cut"])
+def test_a_seal_that_was_tampered_with_keeps_nothing(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], spoil: str
+) -> None:
+    flag()
+    form = desk.open()
+    forget_session(accounts)
+    door = desk.press("approve", form, note="keep me")
+    (seal,) = re.findall(r'name="kept" value="([^"]+)"', door)
+    wrong = {"": "", "x": "x" + seal, "cut": seal[:-1]}[spoil]
+    log_in_again(desk, door.replace(seal, wrong))
+    assert desk.last.location in {"/console/demo/work", "/console/"}
+
+
+def test_another_form_of_a_session_that_ended_can_be_sent_again(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    form = settings_form(admin.get("/demo/settings")) | {"block_words": "one\ntwo", "name": "New"}
+    forget_session(accounts, "layla")
+    door = admin.post("/demo/settings", action="save", **form)
+    services: Services = app.extensions["hakam"]
+    page = log_in_again(admin, door)
+    assert services.sites.get("demo").name == "Demo"
+    (path,) = re.findall(r'action="/console(/demo/settings)"', page)
+    log_in_again(admin, page, path, action="save")
+    assert services.sites.get("demo").name == "New"
+    assert services.sites.get("demo").block_words == ("one", "two")
+
+
+def test_no_secret_is_kept(desk: Desk, accounts: Accounts) -> None:
+    forget_session(accounts)
+    for path, fields in (
+        ("/me/password", {"old": PASSWORD, "password": "another password"}),
+        ("/me/totp", {"step": "remove", "password": PASSWORD}),
+        ("/login", {"name": "samira", "password": "wrong"}),
+    ):
+        assert 'name="kept"' not in desk.post(path, **fields)
+
+
+def test_whoever_is_sent_to_the_door_comes_back_to_a_page_that_there_is(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+) -> None:
+    flag()
+    form = desk.open()
+    forget_session(accounts)
+    for path in (form["path"] + "/renew", "/rest", "/me/sessions"):
+        door = desk.post(path, digest="x", token="1")
+        if desk.last.status_code == 302:
+            door = desk.get(desk.last.location.removeprefix("/console"))
+        log_in_again(desk, door)
+        while desk.last.status_code == 302:
+            desk.get(desk.last.location.removeprefix("/console"))
+        assert desk.last.status_code == 200, path
+        forget_session(accounts)
+
+
+def test_a_form_older_than_the_log_in_is_kept_to_be_sent_again(
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    flag()
+    form = desk.open()
+    fields = {n: v for n, v in form.items() if n != "path"} | {"csrf_token": "of another session"}
+    answer = desk.client.post(
+        f"/console{form['path']}",
+        data={"action": "reject", "reason": "spam", "note": "keep me", **fields},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert answer.status_code == 400
+    assert queue.stats("demo").decided == 0
+    log_in_again(desk, answer.get_data(as_text=True), form["path"], dummy="")
+    assert [d.note for d in queue.decisions("demo")] == ["keep me"]
+
+
+def test_a_store_that_is_away_at_the_door_loses_nothing_that_was_typed(
+    desk: Desk, app: Flask, flag: Callable[..., str], redis: Redis
+) -> None:
+    flag()
+    form = desk.open()
+    away = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
+    services: Services = app.extensions["hakam"]
+    app.extensions["hakam"] = replace(services, accounts=Accounts(away))
+    answer = desk.client.post(
+        f"/console{form['path']}",
+        data={n: v for n, v in form.items() if n != "path"} | {"action": "approve", "note": "keep"},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert answer.status_code == 503
+    assert 'name="note" value="keep"' in answer.get_data(as_text=True)
+    assert 'role="alert"' in desk.get("/demo/work")
+    assert desk.last.status_code == 503
+
+
+@pytest.mark.parametrize("way", ["log out", "log out late", "password", "somebody else"])
+def test_however_somebody_leaves_the_open_comment_goes_back_at_once(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue, way: str
+) -> None:
+    item_id = flag()
+    desk.open()
+    if way == "log out late":
+        forget_session(accounts)
+    if way.startswith("log out"):
+        desk.post("/logout")
+        assert desk.last.location == "/console/login"
+    if way == "password":
+        desk.post("/me/password", old=PASSWORD, password="another password")
+    if way == "somebody else":
+        desk.name = "omar"
+        desk.log_in()
+    assert queue.item("demo", item_id).state == "pending"
+
+
+def test_whoever_logs_in_again_still_has_the_comment_they_were_reading(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+) -> None:
+    flag("c1")
+    flag("c2")
+    before = desk.open()["path"]
+    forget_session(accounts)
+    desk.log_in()
+    assert desk.open()["path"] == before
+
+
+def test_a_stranger_keeps_nobody_out_of_a_browser_that_is_known(desk: Desk, app: Flask) -> None:
+    for n in range(30):
+        Desk(app, f"person{n}").log_in("wrong")
+    assert Desk(app).log_in().last.status_code == 429
+    desk.post("/logout")
+    assert desk.log_in().last.location == "/console/"
+    desk.name = "omar"
+    assert desk.log_in().last.status_code == 429, "the browser is not known for its other people"
 
 
 # The comment on the screen
@@ -697,18 +938,103 @@ def test_the_second_factor_is_set_up_asked_for_and_removed(desk: Desk, app: Flas
     totp = pyotp.TOTP(found[1].replace(" ", ""))
     desk.post("/me/totp", step="confirm", code="000000")
     assert desk.last.status_code == 422
-    desk.post("/me/totp", step="confirm", code=totp.now())
-    assert desk.last.status_code == 303
-    other = Desk(app).log_in()
+    codes = re.findall(r"<code>([a-z2-7-]{19})</code>", turn_on(desk, totp))
+    assert len(codes) == 10
+    other, own = Desk(app).log_in(), {"password": PASSWORD}
     assert "/console/login/code" in other.last.location
     other.get("/demo/work")
     assert other.last.status_code == 302, "the password alone opened the desk"
     other.post("/login/code", code=totp.now())
     assert other.last.status_code == 401, "a code was used twice"
-    other.post("/login/code", code=totp.at(int(time.time()) + 30))
+    other.post("/login/code", code=codes[0])
     assert other.last.location == "/console/"
-    other.post("/me/totp", step="remove")
+    for step in ("remove", "codes"):
+        other.post("/me/totp", step=step)
+        assert other.last.status_code == 422, "nobody asked for the password"
+    new = re.findall(r"<code>([a-z2-7-]{19})</code>", other.post("/me/totp", step="codes", **own))
+    assert not set(codes) & set(new)
+    other.post("/me/totp", step="remove", **own)
     assert Desk(app).log_in().last.location == "/console/"
+
+
+def turn_on(desk: Desk, totp: pyotp.TOTP) -> str:
+    """Confirm a proposed second factor; return the page with the recovery codes."""
+    page = desk.post("/me/totp", step="confirm", code=totp.now())
+    assert desk.last.status_code == 200
+    return page
+
+
+def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_through(
+    desk: Desk,
+) -> None:
+    page = desk.post("/me/totp", step="propose")
+    uri = unescape(re.findall(r'href="(otpauth://[^"]+)"', page)[0])
+    ((side, path),) = re.findall(r'viewBox="0 0 (\d+) \1"[^>]*><path d="([^"]+)"/></svg>', page)
+    dark = {(int(x), int(y)) for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path)}
+    modules = list(segno.make(uri, micro=False).matrix_iter(border=4))
+    assert len(modules) == int(side)
+    assert dark == {(x, y) for y, row in enumerate(modules) for x, m in enumerate(row) if m}
+
+
+def test_a_sixth_wrong_password_is_told_to_wait_and_locks_no_other_session(
+    desk: Desk, app: Flask
+) -> None:
+    for path, fields in (
+        ("/me/password", {"old": "wrong", "password": "another password"}),
+        ("/me/totp", {"step": "remove", "password": "wrong"}),
+    ):
+        one = Desk(app).log_in()
+        for _ in range(5):
+            one.post(path, **fields)
+            assert one.last.status_code == 422
+        page = one.post(path, **fields)
+        assert one.last.status_code == 429
+        assert int(one.last.headers["Retry-After"]) > 0
+        assert "complaint" in page
+    desk.post("/me/password", old=PASSWORD, password="another password")
+    assert desk.last.status_code == 303
+
+
+def test_a_link_never_takes_the_place_of_the_second_factor(
+    desk: Desk, app: Flask, accounts: Accounts
+) -> None:
+    page = desk.post("/me/totp", step="propose")
+    (key,) = re.findall(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
+    codes = re.findall(
+        r"<code>([a-z2-7-]{19})</code>", turn_on(desk, pyotp.TOTP(key.replace(" ", "")))
+    )
+    admin = Desk(app, "layla").log_in()
+    accounts.save_preferences("layla", Preferences(language="en"))
+    page = admin.post("/people/samira", action="reset")
+    assert "A second factor stays" in page
+    guest = Desk(app)
+    guest.post(link_of(page), password="another password", again="another password")
+    assert guest.last.location == "/console/login/code?next="
+    guest.get("/demo/work")
+    assert guest.last.status_code == 302, "the link alone opened the desk"
+    guest.post("/login/code", code=codes[0])
+    assert guest.last.location == "/console/"
+    page = admin.post("/people/samira", action="reset", drop_second_factor="on")
+    assert "Their second factor is turned off" in page
+    guest = Desk(app)
+    guest.post(link_of(page), password=PASSWORD, again=PASSWORD)
+    assert guest.last.location == "/console/"
+
+
+def link_of(page: str) -> str:
+    """The path, within the console, of the link that an administrator is shown."""
+    (path,) = re.findall(r"/console(/invitation/[\w-]+)", page)
+    return str(path)
+
+
+def test_a_newer_link_ends_the_one_before(app: Flask, accounts: Accounts) -> None:
+    admin = Desk(app, "layla").log_in()
+    oldest = link_of(admin.post("/people", name="nura", role="senior", sites="*"))
+    newest = link_of(admin.post("/people/nura", action="reset"))
+    for path, status in ((oldest, 404), (newest, 302), (newest, 404)):
+        guest = Desk(app, "nura")
+        guest.post(path, password=PASSWORD, again=PASSWORD)
+        assert guest.last.status_code == status
 
 
 def test_a_person_ends_a_session_elsewhere(desk: Desk, app: Flask, accounts: Accounts) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 from axe_playwright_python.sync_playwright import Axe
@@ -178,6 +179,53 @@ def test_a_moderator_works_the_queue_with_three_keys(newsroom: Newsroom) -> None
     expect(page.locator(".notice.skip")).to_be_visible()
     assert newsroom.actions == ["approve", "reject"]
     assert newsroom.queue.decisions("demo")[1].reason == "threat"
+
+
+def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed(
+    newsroom: Newsroom,
+) -> None:
+    newsroom.flag("c1", "first")
+    page = newsroom.desk()
+    page.keyboard.press("n")
+    page.locator("#note").press_sequentially("third time")
+    page.locator("h1").focus()
+    page.locator("input[value=threat]").check(force=True)
+    for session in newsroom.accounts.sessions("samira"):
+        newsroom.accounts.close_session("samira", session.digest)
+    page.locator("button.reject").click()
+    expect(page.locator("#password")).to_be_visible()
+    expect(page.locator("header.top .who")).to_have_count(0)
+    assert accessible(page) == []
+    assert newsroom.actions == []
+    page.fill("#name", "samira")
+    page.fill("#password", PASSWORD)
+    page.locator(".door-form button.primary").click()
+    expect(page.locator("#note")).to_have_value("third time")
+    expect(page.locator("input[value=threat]")).to_be_checked()
+    expect(page.locator("header.top .who")).to_have_text("samira")
+    assert accessible(page) == []
+    page.locator("button.reject").click()
+    expect(page.locator(".notice.reject")).to_be_visible()
+    (decision,) = newsroom.queue.decisions("demo")
+    assert (decision.note, decision.reason) == ("third time", "threat")
+
+
+def test_an_authenticator_can_read_the_picture_of_its_key(newsroom: Newsroom) -> None:
+    page = newsroom.desk("samira", "/me", color_scheme="dark")
+    page.locator("button[value=propose]").click()
+    picture = page.locator("svg.qr")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(picture).to_have_css("fill", "rgb(0, 0, 0)")
+    box = picture.bounding_box()
+    assert box
+    assert box["width"] == box["height"] > 150
+    assert accessible(page) == []
+    key = page.locator("code").inner_text().replace(" ", "")
+    page.fill("#code", pyotp.TOTP(key).now())
+    page.locator("button[value=confirm]").click()
+    expect(page.locator(".codes li")).to_have_count(10)
+    assert accessible(page) == []
 
 
 def test_the_keys_work_on_an_arabic_keyboard_too(newsroom: Newsroom) -> None:

@@ -67,7 +67,7 @@ function show(next, address) {
   document.title = next.title;
   document.body.className = next.body.className;
   one("meta[name=csrf-token]").content = one("meta[name=csrf-token]", next).content;
-  for (const part of [".notices", "main"]) one(part).replaceChildren(...document.importNode(one(part, next), true).childNodes);
+  for (const part of [".top", ".notices", "main"]) one(part).replaceChildren(...document.importNode(one(part, next), true).childNodes);
   history.replaceState(null, "", one("form.verdict") ? address : location.href);
   scrollTo(0, 0);
   (one("[autofocus]", one("main")) || one("main")).focus({ preventScroll: true });
