@@ -1,40 +1,57 @@
-"""How a decision on our desk finds its way back to Coral.
+"""How a decision on our desk finds its way to Coral, and one taken there to us.
 
 Coral asks about a comment before it gives it an id, so we know the comment by what we saw: story,
-author and a digest of the text. They are its id with us. Coral's webhook later says which ids exist
-in the story; when a decision is to be told, those are looked up over GraphQL until one fits, and
-then approved or rejected there. Nothing of the text is kept for this.
+author and a digest of the text. They are its id with us (`coral_comment_id`). When a decision is to
+be told, Coral lists what the author has written, and all that has this id is approved or rejected.
+Two comments with the same words are one to us, and are decided together.
+
+What a moderator has decided in Coral is never overturned. Coral's event says that a comment has
+left its queue; `catch_up` then looks who decided, and takes our item back.
 
 Secret: Coral's GraphQL, and the pairing. Key schema::
 
-    {hakam:<site>}:coral:<digest of the story's id>   zset  id of a comment, by the time it was seen
+    {hakam:<site>}:coral   zset  id in Coral of a comment that left a queue there, by the time heard
 
-It forgets a story `REMEMBERED_SECONDS` after its last comment.
+It keeps the newest `MAX_HEARD`, and forgets them a day after the last.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 
 from service import outbound
-from service.errors import translating_redis_errors
+from service.errors import ItemNotFound, translating_redis_errors
 from service.html_text import plain_text
-from service.outbound import Answer, ForbiddenTarget
+from service.outbound import ForbiddenTarget
+from service.records import item_id_of
+from service.review_queue import ReviewQueue
 from service.sites import Site
 
-REMEMBERED_SECONDS = 7 * 86_400
-MAX_PER_STORY = 2_000
+MAX_HEARD = 1_000
+HEARD_SECONDS = 86_400
+AGAIN_SECONDS = 60.0
 BATCH = 50  # comments asked about in one query
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_PAGES = 10  # of an author's comments, the newest and those about the time in question
+MARGIN_SECONDS = 3_600  # by which the clocks of Coral and of our Redis may differ
+TELLING_SECONDS = 30.0  # for one decision; the next attempt goes on where this one ended
+LATE_SECONDS = 3_600  # after which a comment that Coral does not have will not come any more
+MAX_ANSWER_BYTES = 32 * 1024 * 1024  # fifty comments as long as Coral takes them
+MAX_ID_LENGTH = 256
 
 _PREFIX = "coral:"
+_MAX_STORY, _MAX_AUTHOR = 80, 128  # so that ids with us have less than 256 characters
+_NOT_IN_UTF8 = re.compile("[\ud800-\udfff]")
 
 #: Label or reason code of ours -> reason code of Coral.
 REJECTION_CODES = {
@@ -49,15 +66,40 @@ REJECTION_CODES = {
     "private_information": "HARASSMENT_BULLYING",
 }
 
-_FOUND = "id body author { id } revision { id }"
-_APPROVE = (
-    "mutation ($input: ApproveCommentInput!) "
-    "{ approveComment(input: $input) { comment { id status } } }"
-)
-_REJECT = (
-    "mutation ($input: RejectCommentInput!) "
-    "{ rejectComment(input: $input) { comment { id status } } }"
-)
+_STATUSES = {"approve": "APPROVED", "reject": "REJECTED"}
+_WAITING = ("SYSTEM_WITHHELD", "PREMOD")
+
+_FACTS = "id body status createdAt author { id } story { id } revision { id }"
+_HISTORY = "statusHistory(first: 1) { nodes { status moderator { id } revision { id } } }"
+_WRITTEN = f"""query ($author: ID!, $after: Cursor) {{
+  user(id: $author) {{
+    allComments(first: {BATCH}, after: $after) {{
+      nodes {{ {_FACTS} }}
+      pageInfo {{ hasNextPage endCursor }}
+    }}
+  }}
+}}"""
+_APPROVE = """mutation ($input: ApproveCommentInput!) {
+  approveComment(input: $input) { comment { id status } }
+}"""
+_REJECT = """mutation ($input: RejectCommentInput!) {
+  rejectComment(input: $input) { comment { id status } }
+}"""
+
+# What Coral answers to a token that is not, or no longer, an administrator's: nobody else may send
+# it a query of his own.
+_NOT_ENTITLED = (b"RAW_QUERY_NOT_AUTHORIZED", b"USER_NOT_ENTITLED", b"TOKEN_INVALID")
+
+
+def valid_text(text: str) -> str:
+    """Return a text as UTF-8 can carry it and a reader sees it: no lone surrogates, no NUL."""
+    return _NOT_IN_UTF8.sub("\N{REPLACEMENT CHARACTER}", text).replace("\0", "")
+
+
+def opaque_id(value: object) -> str:
+    """Return an id of Coral as we keep it: any string, a digest of a very long one, else empty."""
+    known = valid_text(value) if isinstance(value, str) else ""
+    return known if len(known) <= MAX_ID_LENGTH else f"sha256:{_digest(known)}"
 
 
 def coral_comment_id(story_id: str, author_id: str, body: str) -> str:
@@ -68,9 +110,20 @@ def coral_comment_id(story_id: str, author_id: str, body: str) -> str:
     >>> coral_comment_id("s", "a", "<div>x</div>") == coral_comment_id("s", "a", "x")
     True
     """
-    words = " ".join(plain_text(body).split())
-    digest = hashlib.sha256(words.encode()).hexdigest()[:32]
-    return f"{_PREFIX}{quote(story_id, safe='')}:{quote(author_id, safe='')}:{digest}"
+    words = " ".join(plain_text(valid_text(body)).split())
+    story = _part(opaque_id(story_id), _MAX_STORY)
+    author = _part(opaque_id(author_id), _MAX_AUTHOR)
+    return f"{_PREFIX}{story}:{author}:{_digest(words)}"
+
+
+def _part(id_: str, max_length: int) -> str:
+    """Write an id as a part of ours; a long one as a digest, which no quoted id looks like."""
+    quoted = quote(id_, safe="")
+    return quoted if len(quoted) <= max_length else f"*{_digest(id_)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def rejection_code(reason: str, labels: Sequence[str]) -> str:
@@ -80,11 +133,37 @@ def rejection_code(reason: str, labels: Sequence[str]) -> str:
 
 
 class CoralFault(Exception):
-    """Coral did not do what it was asked; the message holds nothing that Coral wrote."""
+    """Coral did not do what it was asked; the message holds nothing that Coral wrote.
+
+    Parameters
+    ----------
+    final : bool
+        Whether trying again is of no use.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(f"Coral: {message}")
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How it went to tell Coral a decision.
+
+    Attributes
+    ----------
+    failure : str
+        What went wrong, in our own words; empty when nothing did.
+    final : bool
+        Whether trying again is of no use.
+    """
+
+    failure: str = ""
+    final: bool = False
 
 
 class CoralLoop:
-    """Tells Coral what was decided.
+    """Tells Coral what was decided, and hears what was decided there.
 
     Parameters
     ----------
@@ -95,91 +174,188 @@ class CoralLoop:
 
     def __init__(self, redis: Any, client: httpx.Client | None = None) -> None:
         self._redis = redis
+        self._queue = ReviewQueue(redis)
         self._client = client or httpx.Client(timeout=outbound.TIMEOUT_SECONDS, trust_env=False)
 
-    @translating_redis_errors()
-    def note(self, site_id: str, story_id: str, comment_id: str) -> None:
-        """Remember that a story has a comment with this id.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
-        """
-        key = _key(site_id, quote(story_id, safe=""))
-        pipe = self._redis.pipeline()
-        pipe.zadd(key, {comment_id: time.time()})
-        pipe.zremrangebyrank(key, 0, -MAX_PER_STORY - 1)
-        pipe.expire(key, REMEMBERED_SECONDS)
-        pipe.execute()
+    # From us to Coral
 
     def concerns(self, site: Site, facts: Mapping[str, Any]) -> bool:
         """Say whether a decision is about a comment of Coral, and Coral wants to know."""
         ours = str(facts["comment_id"]).startswith(_PREFIX)
-        final = facts["action"] in ("approve", "reject")
+        final = facts["action"] in _STATUSES
         return ours and final and bool(site.coral_url and site.coral_token)
 
-    def tell(self, site: Site, facts: Mapping[str, Any]) -> tuple[Answer | None, str]:
-        """Have Coral approve or reject a comment; telling it twice changes nothing.
+    def tell(self, site: Site, facts: Mapping[str, Any]) -> Told:
+        """Have Coral approve or reject a comment; telling it twice changes nothing."""
+        try:
+            self._tell(site, facts, time.monotonic() + TELLING_SECONDS)
+        except _FAULTS as error:
+            return _told(error)
+        return Told()
 
-        Returns
-        -------
-        answer : Answer or None
-            The last answer of Coral, if there was one.
-        failure : str
-            What went wrong, empty when nothing did.
+    def _tell(self, site: Site, facts: Mapping[str, Any], deadline: float) -> None:
+        comment_id, wanted = str(facts["comment_id"]), _STATUSES[facts["action"]]
+        n_done = n_decided_there = 0
+        for known in self._with_our_id(site, comment_id, *_times(facts), deadline):
+            if known["status"] != wanted:
+                viewer, still_there = self._look_up(site, [known["id"]])
+                if not still_there:
+                    continue
+                found = still_there[0]
+                if _decided_by_another(viewer, found):
+                    n_decided_there += 1
+                    continue
+                if found["status"] != wanted:
+                    self._decide(site, found, facts)
+            n_done += 1
+        if n_decided_there and not n_done:
+            raise CoralFault("a moderator there decided otherwise, and that stands", final=True)
+        if not n_done:
+            late = time.time() - facts["decided_at"] / 1000 > LATE_SECONDS
+            raise CoralFault("no comment has these words, author and story", final=late)
+
+    def _with_our_id(
+        self, site: Site, comment_id: str, since: float, known_at: float, deadline: float
+    ) -> list[Mapping[str, Any]]:
+        """List the comments that are this one to us, the newest first."""
+        _, author, _ = comment_id.removeprefix(_PREFIX).split(":")
+        if author.startswith("*"):
+            raise CoralFault("the id of the author is too long", final=True)
+        written = self._written(site, unquote(author), since, known_at, deadline)
+        return [
+            comment
+            for comment in written
+            if coral_comment_id(comment["story"]["id"], unquote(author), comment["body"] or "")
+            == comment_id
+        ]
+
+    def _written(
+        self, site: Site, author: str, since: float, known_at: float, deadline: float
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield what an author wrote, newest first, from now back to `since`.
+
+        Of somebody who has written very much it is the newest, and what came before `known_at`.
+        """
+        after: str | None = None
+        for n_pages in range(2 * MAX_PAGES):
+            if n_pages == MAX_PAGES:
+                after = min(after or "", _cursor(known_at + MARGIN_SECONDS))
+            if time.monotonic() > deadline:
+                raise CoralFault("too slow")
+            found = self._ask(site, _WRITTEN, {"author": author, "after": after})["user"]
+            if found is None:
+                return
+            page = found["allComments"]
+            yield from page["nodes"]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"] or not after or after < _cursor(since):
+                return
+
+    def _decide(self, site: Site, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        wanted: dict[str, Any] = {
+            "commentID": found["id"],
+            "commentRevisionID": found["revision"]["id"],
+            "clientMutationId": "hakam",
+        }
+        if facts["action"] == "reject":
+            code = rejection_code(facts.get("reason", ""), facts.get("labels", ()))
+            said = self._ask(site, _REJECT, {"input": wanted | {"reason": {"code": code}}})
+            comment = said["rejectComment"]["comment"]
+        else:
+            comment = self._ask(site, _APPROVE, {"input": wanted})["approveComment"]["comment"]
+        if comment["status"] != _STATUSES[facts["action"]]:
+            raise CoralFault("the comment was edited meanwhile")
+
+    # From Coral to us
+
+    @translating_redis_errors()
+    def note(self, site_id: str, comment_id: str) -> None:
+        """Remember that a comment left a queue of Coral, until `catch_up` looks why.
 
         Raises
         ------
         StoreUnavailable
             Redis cannot be reached.
         """
-        try:
-            found = self._pair(site, str(facts["comment_id"]))
-            wanted = {"commentID": found["id"], "commentRevisionID": found["revision"]["id"]}
-            if facts["action"] == "reject":
-                code = rejection_code(facts.get("reason", ""), facts.get("labels", ()))
-                self._ask(site, _REJECT, {"input": wanted | {"reason": {"code": code}}})
-            else:
-                self._ask(site, _APPROVE, {"input": wanted})
-        except CoralFault as fault:
-            return None, str(fault)
-        except ForbiddenTarget:
-            return None, "the address leads to a private network"
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:
-            return None, f"Coral: {type(error).__name__}"
-        return Answer(200), ""
+        key = _key(site_id)
+        pipe = self._redis.pipeline()
+        pipe.zadd(key, {comment_id: time.time()})
+        pipe.zremrangebyrank(key, 0, -MAX_HEARD - 1)
+        pipe.expire(key, HEARD_SECONDS)
+        pipe.execute()
 
-    def _pair(self, site: Site, comment_id: str) -> Mapping[str, Any]:
-        """Find the comment in Coral that is the one we know."""
-        story, author, _ = comment_id.removeprefix(_PREFIX).split(":")
+    def catch_up(self, site: Site) -> str:
+        """Take out of our queue what moderators have decided in Coral, as far as `note` was told.
+
+        Returns
+        -------
+        str
+            What went wrong, empty when nothing did; it is tried again `AGAIN_SECONDS` later.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        if not (site.coral_url and site.coral_token):
+            return ""
+        key, deadline = _key(site.id), time.monotonic() + TELLING_SECONDS
         with translating_redis_errors():
-            candidates = self._redis.zrevrange(_key(site.id, story), 0, -1)
-        for start in range(0, len(candidates), BATCH):
-            for found in self._look_up(site, candidates[start : start + BATCH]):
-                who = (found.get("author") or {}).get("id", "")
-                known = quote(who, safe="") == author
-                if known and _fits(comment_id, who, found.get("body") or ""):
-                    return found
-        raise CoralFault("Coral: no comment fits yet")
+            heard = self._redis.zrangebyscore(key, "-inf", time.time(), start=0, num=BATCH)
+        if not heard:
+            return ""
+        failures: dict[str, str] = {}
+        try:
+            viewer, comments = self._look_up(site, heard)
+        except _FAULTS as error:
+            failures = dict.fromkeys(heard, _told(error).failure)
+        else:
+            for comment in comments:
+                try:
+                    if _decided_by_another(viewer, comment):
+                        self._take_back(site, comment, deadline)
+                except _FAULTS as error:
+                    failures[comment["id"]] = _told(error).failure
+        again = time.time() + AGAIN_SECONDS
+        with translating_redis_errors():
+            for one in heard:
+                if one in failures:
+                    self._redis.zadd(key, {one: again}, xx=True)
+                else:
+                    self._redis.zrem(key, one)
+        return next(iter(failures.values()), "")
 
-    def _look_up(self, site: Site, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    def _take_back(self, site: Site, comment: Mapping[str, Any], deadline: float) -> None:
+        """Withdraw our item of a comment, unless another with the same words still waits there."""
+        author = (comment["author"] or {}).get("id", "")
+        ours = coral_comment_id(comment["story"]["id"], author, comment["body"] or "")
+        with suppress(ItemNotFound):
+            item = self._queue.item(site.id, item_id_of(ours))
+            if item.state not in ("pending", "leased"):
+                return
+            since = item.enqueued_at
+            others = self._with_our_id(site, ours, since - MARGIN_SECONDS, since, deadline)
+            if not any(other["status"] in _WAITING for other in others):
+                self._queue.withdraw(site.id, ours)
+
+    # Coral's GraphQL
+
+    def _look_up(self, site: Site, ids: Sequence[str]) -> tuple[str, list[Mapping[str, Any]]]:
+        """Return who we are in Coral, and those of the comments that exist, with who decided."""
         variables = {f"i{n}": one for n, one in enumerate(ids)}
         declared = ", ".join(f"${name}: ID!" for name in variables)
-        asked = " ".join(f"c{n}: comment(id: $i{n}) {{ {_FOUND} }}" for n in range(len(ids)))
-        found = self._ask(site, f"query ({declared}) {{ {asked} }}", variables)
-        return [one for one in found.values() if one]
+        asked = " ".join(
+            f"c{n}: comment(id: $i{n}) {{ {_FACTS} {_HISTORY} }}" for n in range(len(ids))
+        )
+        query = f"query ({declared}) {{ viewer {{ id }} {asked} }}"
+        found = self._ask(site, query, variables, in_part=True)
+        viewer = found.pop("viewer")["id"]
+        return viewer, [one for one in found.values() if one]
 
     def _ask(
-        self, site: Site, document: str, variables: Mapping[str, Any]
-    ) -> Mapping[str, Mapping[str, Any] | None]:
+        self, site: Site, document: str, variables: Mapping[str, Any], *, in_part: bool = False
+    ) -> dict[str, Any]:
+        """Return the data of an answer; with `in_part`, also of one that lacks some of them."""
         answer = outbound.post(
             self._client,
             site.coral_url,
@@ -188,19 +364,64 @@ class CoralLoop:
             allow_private=site.webhook_private,
             max_answer_bytes=MAX_ANSWER_BYTES,
         )
+        if any(code in answer.body for code in _NOT_ENTITLED):
+            raise CoralFault("the access token is not that of an administrator")
         if not answer.is_success:
-            raise CoralFault(f"Coral: status {answer.status}")
+            raise CoralFault(f"status {answer.status}")
         said = json.loads(answer.body)
-        if said.get("errors"):
-            raise CoralFault("Coral: refused")
-        found: Mapping[str, Mapping[str, Any] | None] = said["data"]
-        return found
+        if said.get("errors") and not in_part:
+            raise CoralFault("refused")
+        data: dict[str, Any] = said["data"]
+        return data
 
 
-def _fits(comment_id: str, author_id: str, body: str) -> bool:
-    return coral_comment_id("", author_id, body).rpartition(":")[2] == comment_id.rpartition(":")[2]
+_FAULTS = (
+    CoralFault,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 
 
-def _key(site_id: str, quoted_story: str) -> str:
-    digest = hashlib.sha256(quoted_story.encode()).hexdigest()[:32]
-    return f"{{hakam:{site_id}}}:coral:{digest}"
+def _told(error: Exception) -> Told:
+    if isinstance(error, CoralFault):
+        return Told(str(error), error.final)
+    if isinstance(error, ForbiddenTarget):
+        return Told("the address leads to a private network")
+    return Told(f"Coral: {type(error).__name__}")
+
+
+def _decided_by_another(viewer: str, comment: Mapping[str, Any]) -> bool:
+    """Whether the status of a comment is the decision of a person other than ourselves."""
+    if comment["status"] not in _STATUSES.values():
+        return False
+    for newest in comment["statusHistory"]["nodes"]:
+        revision = (newest["revision"] or {}).get("id")
+        return bool(
+            newest["status"] == comment["status"]
+            and revision in (None, comment["revision"]["id"])
+            and newest["moderator"]
+            and newest["moderator"]["id"] != viewer
+        )
+    return False
+
+
+def _times(facts: Mapping[str, Any]) -> tuple[float, float]:
+    """Return since when a comment may exist, and a time at which it did, seconds of the epoch."""
+    if appealed := facts.get("appeal_of"):
+        return 0.0, int(appealed.partition("-")[0]) / 1000  # its first decision
+    return facts["enqueued_at"] / 1000 - MARGIN_SECONDS, facts["enqueued_at"] / 1000
+
+
+def _cursor(at: float) -> str:
+    """Write a time as Coral writes the places in its lists, which can be compared as text."""
+    moment = datetime.fromtimestamp(max(at, 0.0), UTC)
+    return moment.isoformat("T", "milliseconds").replace("+00:00", "Z")
+
+
+def _key(site_id: str) -> str:
+    return f"{{hakam:{site_id}}}:coral"

@@ -48,7 +48,7 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
         "callback": _thresholds,
     }
     for option in (
-        click.option("--coral-token", help="Access token of a moderator in Coral."),
+        click.option("--coral-token", help="Access token of an administrator of Coral."),
         click.option("--coral-url", help="Address of Coral's GraphQL, .../api/graphql."),
         click.option(
             "--coral-secret",

@@ -216,9 +216,9 @@ class Deliveries:
     def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str]:
         """Send a delivery; return the answer, if there was one, and what went wrong."""
         if self._coral.concerns(site, delivery.facts):
-            answer, failure = self._coral.tell(site, delivery.facts)
-            if failure:
-                return answer, failure
+            told = self._coral.tell(site, delivery.facts)
+            if told.failure:
+                return None, told.failure
         if not (site.webhook_url and site.webhook_secret):
             return None, ""  # a site that only wants its comments in Coral dealt with
         return self._post(site, delivery, payload(delivery), datetime.now(UTC))

@@ -1,148 +1,68 @@
-"""Coral's external moderation phase, and the way of a decision back to Coral."""
+"""Coral's external moderation phase, and the way of a decision to Coral and back."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from fake_coral import (
+    ADMINISTRATOR,
+    MODERATOR,
+    READER,
+    SCHEMA,
+    SECRETS,
+    STORY,
+    Comment,
+    Coral,
+    listening,
+    signature,
+)
 from flask import Flask
 from flask.testing import FlaskClient
+from graphql import build_schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
+from service.bodies import MAX_TEXT_BYTES
+from service.compat.coral import CUT, MAX_JUDGED_BYTES
 from service.config import Settings
-from service.coral_loop import REJECTION_CODES, coral_comment_id, rejection_code
+from service.coral_loop import (
+    BATCH,
+    HEARD_SECONDS,
+    MAX_HEARD,
+    MAX_PAGES,
+    REJECTION_CODES,
+    CoralLoop,
+    coral_comment_id,
+    rejection_code,
+)
 from service.policy import audit_draw
+from service.records import item_id_of
 from service.review_queue import Decision, ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import Deliveries
 
-HELLO = "مرحبا"  # "hello"
-SECRETS = ("empsec_old", "empsec_new")
-# The codes that Coral knows; one it does not know throws the whole answer away.
-CORAL_CODES = {
-    "OFFENSIVE",
-    "ABUSIVE",
-    "SPAM",
-    "BANNED_WORD",
-    "AD",
-    "ILLEGAL_CONTENT",
-    "HARASSMENT_BULLYING",
-    "MISINFORMATION",
-    "HATE_SPEECH",
-    "IRRELEVANT_CONTENT",
-    "OTHER",
-}
-
-
-class Coral:
-    """A Coral that plays its part of the contract: signs, numbers comments, answers GraphQL."""
-
-    def __init__(self) -> None:
-        self.comments: dict[str, dict[str, Any]] = {}
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.fault = ""
-        self.url = ""
-
-    def phase_request(self, body: str, action: str = "NEW") -> bytes:
-        """The question of the external phase, indented by two as Coral writes it."""
-        return json.dumps(
-            {
-                "action": action,
-                "comment": {"body": body, "parentID": None},
-                "author": {"id": "author-1", "role": "COMMENTER"},
-                "story": {"id": "story-1", "url": "https://news.example/story"},
-                "site": {"id": "site-1"},
-                "tenantID": "tenant-1",
-                "tenantDomain": "coral.example",
-            },
-            indent=2,
-        ).encode()
-
-    def create(self, body: str) -> bytes:
-        """Give a comment its id and return the webhook that says so."""
-        number = len(self.comments) + 1
-        self.comments[f"comment-{number}"] = {
-            "id": f"comment-{number}",
-            "body": f"<div>{body}</div>",
-            "author": {"id": "author-1"},
-            "revision": {"id": f"revision-{number}"},
-            "status": "SYSTEM_WITHHELD",
-        }
-        return json.dumps(
-            {
-                "id": f"event-{number}",
-                "type": "COMMENT_CREATED",
-                "data": {"commentID": f"comment-{number}", "storyID": "story-1"},
-                "createdAt": "2026-01-01T00:00:00.000Z",
-                "tenantID": "tenant-1",
-                "tenantDomain": "coral.example",
-            }
-        ).encode()
-
-    def answer(self, token: str, asked: dict[str, Any]) -> tuple[int, bytes]:
-        """Answer one GraphQL request."""
-        if self.fault == "garbage":
-            return 200, b"<html>"
-        if self.fault == "down":
-            return 502, b""
-        if token != "Bearer coral-token":
-            return 200, b'{"errors": [{"message": "unauthenticated"}], "data": null}'
-        if asked["query"].startswith("query"):
-            found = {
-                name.replace("i", "c"): self.comments.get(id_)
-                for name, id_ in asked["variables"].items()
-            }
-            return 200, json.dumps({"data": found}).encode()
-        wanted = asked["variables"]["input"]
-        comment = self.comments[wanted["commentID"]]
-        assert comment["revision"]["id"] == wanted["commentRevisionID"]
-        verb = "approveComment" if "approveComment" in asked["query"] else "rejectComment"
-        comment["status"] = "APPROVED" if verb == "approveComment" else "REJECTED"
-        self.calls.append((verb, wanted))
-        return 200, json.dumps({"data": {verb: {"comment": {"id": comment["id"]}}}}).encode()
-
-
-class _Desk(BaseHTTPRequestHandler):
-    coral: ClassVar[Coral]
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status, body = self.coral.answer(self.headers["Authorization"], asked)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+HELLO = "\u0645\u0631\u062d\u0628\u0627"  # "hello"
+PADDING = "\u0645\u0642\u0627\u0644 \u062c\u064a\u062f "  # "good article"
+CODES = build_schema(SCHEMA).type_map["REJECTION_REASON_CODE"].values  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-def coral() -> Iterator[Coral]:
-    coral = Coral()
-    desk = type("Desk", (_Desk,), {"coral": coral})
-    with ThreadingHTTPServer(("127.0.0.1", 0), desk) as server:
-        coral.url = f"http://127.0.0.1:{server.server_port}/api/graphql"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+def coral(client: FlaskClient) -> Iterator[Coral]:
+    """A Coral with the site `demo` of the service."""
+    with listening(Coral(client)) as coral:
         yield coral
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -153,54 +73,55 @@ def site(coral: Coral) -> Site:
         audit_share=0.0,
         coral_secrets=SECRETS,
         coral_url=coral.url,
-        coral_token="coral-token",
+        coral_token=ADMINISTRATOR,
         webhook_private=True,
     )
 
 
-Send = Callable[..., TestResponse]
-
-
-def signature(raw: bytes, *secrets: str) -> str:
-    """The header X-Coral-Signature: one signature for each active secret."""
-    return ",".join(
-        "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest() for secret in secrets
-    )
+@pytest.fixture
+def queue(app: Flask, api_key: str) -> ReviewQueue:
+    """Our desk; by its key the site is stored."""
+    queue: ReviewQueue = app.extensions["hakam"].queue
+    return queue
 
 
 @pytest.fixture
-def send(client: FlaskClient, api_key: str) -> Send:
-    """Post bytes signed with the newer secret."""
-    return lambda raw, path="moderate": sent(client, raw, path)
-
-
-def sent(client: FlaskClient, raw: bytes, path: str = "moderate") -> TestResponse:
-    return client.post(
-        f"/integrations/coral/{path}?site=demo",
-        data=raw,
-        headers={"X-Coral-Signature": signature(raw, "empsec_new")},
-        content_type="application/json",
-    )
+def deliveries(redis: Redis) -> Deliveries:
+    """What tells Coral."""
+    return Deliveries(redis, Sites(redis))
 
 
 @pytest.fixture(scope="session")
 def harmless(artifact: Artifact) -> str:
+    """A comment that nothing speaks against."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
     return samples[int(artifact.classifier.predict_proba(samples).max(axis=1).argmin())]
 
 
 @pytest.fixture(scope="session")
 def abusive(artifact: Artifact) -> str:
+    """A comment that is flagged."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
     column = artifact.classifier.labels_.index("toxicity")
     return samples[artifact.classifier.predict_proba(samples)[:, column].argmax()]
 
 
-def decide(queue: ReviewQueue, action: str, **more: Any) -> None:
+def decide(queue: ReviewQueue, action: str, request_id: str = "r-1", **more: Any) -> Decision:
     lease = queue.lease("demo", "samira")
     assert lease is not None
-    draft = Decision(action=action, moderator="samira", request_id="r-1", **more)
-    queue.decide("demo", lease.item.id, lease.token, draft)
+    draft = Decision(action=action, moderator="samira", request_id=request_id, **more)
+    return queue.decide("demo", lease.item.id, lease.token, draft)
+
+
+def item_state(queue: ReviewQueue, comment: Comment) -> str:
+    ours = coral_comment_id(comment.story, comment.author, comment.bodies[-1])
+    return queue.item("demo", item_id_of(ours)).state
+
+
+def withheld(client: FlaskClient, error: str) -> bool:
+    """Whether the metrics have counted a comment that waits in Coral alone."""
+    line = f'hakam_withheld_total{{interface="coral",reason="{error}"}} 1.0'
+    return line in client.get("/metrics").text
 
 
 # The toxicity setting
@@ -225,100 +146,74 @@ def test_the_toxicity_setting_of_an_arabic_tenant_gets_its_score(
 # The phase
 
 
-def test_a_clean_comment_gets_no_opinion(send: Send, coral: Coral, harmless: str) -> None:
-    answer = send(coral.phase_request(f"<div>{harmless}</div>"))
+def test_a_clean_comment_gets_no_opinion(coral: Coral, api_key: str, harmless: str) -> None:
+    answer = coral.ask(f"<div>{harmless}</div>")
     assert (answer.status_code, answer.data) == (204, b"")
+    assert coral.write(harmless).status == "NONE"
 
 
 def test_a_flagged_comment_is_withheld_and_waits_with_us(
-    send: Send, coral: Coral, app: Flask, abusive: str
+    coral: Coral, queue: ReviewQueue, abusive: str
 ) -> None:
-    answer = send(coral.phase_request(f"<div>{abusive}</div>"))
-    assert answer.status_code == 200
-    assert answer.json == {
+    assert coral.ask(f"<div>{abusive}</div>").json == {
         "status": "SYSTEM_WITHHELD",
         "actions": [{"actionType": "FLAG", "reason": "COMMENT_DETECTED_TOXIC"}],
     }
-    lease = app.extensions["hakam"].queue.lease("demo", "samira")
+    lease = queue.lease("demo", "samira")
+    assert lease is not None
     assert lease.item.comment.text == abusive
-    assert lease.item.comment.article_id == "story-1"
+    assert lease.item.comment.article_id == STORY
+    assert lease.item.comment.author_id == READER
     assert lease.item.comment.article_url == "https://news.example/story"
 
 
-def test_a_replay_is_harmless(send: Send, coral: Coral, app: Flask, abusive: str) -> None:
-    answers = [send(coral.phase_request(abusive)) for _ in range(3)]
+def test_a_replay_is_harmless(coral: Coral, queue: ReviewQueue, abusive: str) -> None:
+    answers = [coral.ask(abusive) for _ in range(3)]
     assert answers[0].json == answers[2].json
-    assert app.extensions["hakam"].queue.stats("demo").pending == 1
+    assert queue.stats("demo").pending == 1
 
 
 def test_an_edited_comment_is_asked_about_anew(
-    send: Send, coral: Coral, app: Flask, abusive: str
+    coral: Coral, queue: ReviewQueue, harmless: str, abusive: str
 ) -> None:
-    send(coral.phase_request(abusive))
-    assert send(coral.phase_request(f"{abusive} {abusive}", "EDIT")).status_code == 200
-    assert app.extensions["hakam"].queue.stats("demo").pending == 2
+    comment = coral.write(harmless)
+    coral.edit(comment, abusive)
+    assert comment.status == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").pending == 1
 
 
 def test_a_site_that_rejects_has_comments_rejected_with_a_code_that_coral_knows(
-    send: Send, coral: Coral, redis: Redis, site: Site, abusive: str
+    coral: Coral, api_key: str, redis: Redis, site: Site, abusive: str
 ) -> None:
     Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5)))
-    answer = send(coral.phase_request(abusive)).json
+    assert coral.write(abusive).status == "REJECTED"
+    answer = coral.ask(abusive).json
     assert answer is not None
-    assert answer["status"] == answer["moderationAction"]["status"] == "REJECTED"
-    assert answer["moderationAction"]["rejectionReason"]["code"] in CORAL_CODES
+    assert answer["moderationAction"]["status"] == "REJECTED"
+    assert answer["moderationAction"]["rejectionReason"]["code"] in CODES
 
 
 def test_the_audit_publishes_and_asks_a_person_later(
-    send: Send, coral: Coral, app: Flask, redis: Redis, site: Site, harmless: str
+    coral: Coral, queue: ReviewQueue, redis: Redis, site: Site, harmless: str
 ) -> None:
+    assert coral.write(drawn(redis, site, harmless)).status == "NONE"
+    assert queue.stats("demo").pending == 1
+
+
+def drawn(redis: Redis, site: Site, harmless: str) -> str:
+    """A comment that the audit draws, once the site has been given such a share."""
     Sites(redis).update(replace(site, audit_share=0.9))
     texts = (f"{harmless} {n}" for n in range(100))
-    ours = (coral_comment_id("story-1", "author-1", text) for text in texts)
-    drawn = next(n for n, id_ in enumerate(ours) if audit_draw("demo", id_) < 0.9)
-    assert send(coral.phase_request(f"{harmless} {drawn}")).status_code == 204
-    assert app.extensions["hakam"].queue.stats("demo").pending == 1
-
-
-def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
-    settings: Settings, artifact: Artifact, app: Flask, api_key: str, coral: Coral, abusive: str
-) -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact)
-    app.extensions["hakam"].sites.remember()
-    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
-    answer = sent(cut.test_client(), coral.phase_request(abusive))
-    assert answer.json is not None
-    assert answer.json["status"] == "SYSTEM_WITHHELD"
-
-
-def test_a_redis_that_says_nothing_is_not_waited_for(
-    environ: dict[str, str],
-    artifact: Artifact,
-    app: Flask,
-    api_key: str,
-    coral: Coral,
-    abusive: str,
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
-        url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
-        cut = create_app(
-            Settings.from_environ(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact
-        )
-        services = cut.extensions["hakam"]
-        app.extensions["hakam"].sites.remember()
-        services.coral_sites._memory = app.extensions["hakam"].sites._memory
-        answer = sent(cut.test_client(), coral.phase_request(abusive))
-    assert answer.json is not None
-    assert answer.json["status"] == "SYSTEM_WITHHELD"
-    assert 2 * CORAL_REDIS_TIMEOUT_SECONDS < 0.2  # once for the site, once for the queue
+    return next(
+        text for text in texts if audit_draw("demo", coral_comment_id(STORY, READER, text)) < 0.9
+    )
 
 
 @pytest.mark.parametrize("secrets", [("empsec_old",), ("empsec_new",), ("wrong", "empsec_old")])
 def test_any_active_secret_opens(
     client: FlaskClient, api_key: str, coral: Coral, harmless: str, secrets: tuple[str, ...]
 ) -> None:
-    raw = coral.phase_request(harmless)
+    raw = coral.question(harmless)
     headers = {"X-Coral-Signature": signature(raw, *secrets)}
     answer = client.post("/integrations/coral/moderate?site=demo", data=raw, headers=headers)
     assert answer.status_code == 204
@@ -332,7 +227,7 @@ def test_nothing_else_opens(
 ) -> None:
     answer = client.post(
         "/integrations/coral/moderate?site=demo",
-        data=coral.phase_request(abusive),
+        data=coral.question(abusive),
         headers={"X-Coral-Signature": header},
     )
     assert answer.status_code == 401
@@ -342,7 +237,7 @@ def test_nothing_else_opens(
 def test_the_address_names_the_site(
     client: FlaskClient, api_key: str, coral: Coral, query: str
 ) -> None:
-    raw = coral.phase_request(HELLO)
+    raw = coral.question(HELLO)
     headers = {"X-Coral-Signature": signature(raw, *SECRETS)}
     answer = client.post(f"/integrations/coral/moderate{query}", data=raw, headers=headers)
     assert answer.status_code == 401
@@ -355,125 +250,538 @@ def test_a_site_without_secrets_is_open_to_nobody(client: FlaskClient, redis: Re
     assert answer.status_code == 401
 
 
+# Every genuine question gets a verdict, because Coral publishes on anything else
+
+
+IDS = [
+    "news/2026/11/27-title",
+    "article:99",
+    "https://news.example/?p=7&x=1",
+    "post|7",
+    "reader@mail.example",
+    "two words",
+    "\u0645\u0642\u0627\u0644 7",  # "article 7"
+    "100%25",
+    "*",
+    "\ud83d",
+    "a\0b",
+    "a" * 300,
+    "\u0645" * 300,
+    "a" * 100_000,
+    "",
+]
+
+
+@pytest.mark.parametrize("id_", IDS)
+@pytest.mark.parametrize("field", ["story", "author"])
+def test_ids_are_any_string(
+    coral: Coral, queue: ReviewQueue, abusive: str, field: str, id_: str
+) -> None:
+    changes: dict[str, Any] = {field: {"id": id_, "role": None, "url": None}}
+    answer = coral.ask(abusive, **changes)
+    assert answer.json is not None
+    assert answer.json["status"] == "SYSTEM_WITHHELD"
+    (item,) = queue.waiting("demo")
+    assert len(item.comment.id) <= 256
+
+
+def test_different_ids_make_different_comments() -> None:
+    ids = [
+        coral_comment_id(story, author, "x")
+        for story in (*IDS, f"{IDS[-2]}b")
+        for author in (*IDS, f"{IDS[-2]}b")
+    ]
+    assert len(set(ids)) == len(ids)
+
+
 @pytest.mark.parametrize(
-    ("change", "field"),
+    "change",
     [
-        ({"action": "DELETE"}, "action"),
-        ({"comment": {"body": 7}}, "comment.body"),
-        ({"comment": {"body": "\ud800"}}, "comment.body"),
-        ({"comment": {"body": "x" * 20_481}}, "comment.body"),
-        ({"author": {"id": "a b"}}, "author.id"),
-        ({"story": {}}, "story.id"),
+        {"action": "OF_TOMORROW"},
+        {"author": {"id": READER, "role": None}},
+        {"author": None},
+        {"story": {}},
+        {"story": {"id": 7, "url": ["x"]}},
+        {"story": {"id": STORY, "url": "javascript:alert(1)"}},
+        {"story": {"id": STORY, "url": "http://[::1"}},
+        {"tenantID": None, "of_tomorrow": {"x": 1}},
     ],
 )
-def test_a_message_that_is_none_is_refused_by_field(
-    send: Send, coral: Coral, change: dict[str, Any], field: str
+def test_what_coral_says_beside_the_text_never_keeps_it_from_being_judged(
+    coral: Coral, queue: ReviewQueue, abusive: str, harmless: str, change: dict[str, Any]
 ) -> None:
-    answer = send(json.dumps(json.loads(coral.phase_request(HELLO)) | change).encode())
-    assert answer.status_code == 422
-    assert answer.json is not None
-    assert [error["field"] for error in answer.json["errors"]] == [field]
+    answer = coral.ask(abusive, **change).json
+    assert answer is not None
+    assert answer["status"] == "SYSTEM_WITHHELD"
+    assert coral.ask(harmless, **change).status_code == 204
+    (item,) = queue.waiting("demo")
+    assert item.comment.article_url in ("", "https://news.example/story")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{}",
+        b'{"comment": null}',
+        b'{"comment": "text"}',
+        b'{"comment": {"body": null}}',
+        b'{"comment": {"body": 7}}',
+        b'{"comment": {"body": ["text"]}}',
+        b'{"comment": {"body": "a"}, "comment": {"body": "b"}}',
+        b'{"comment": {"body": "a"}, "n": NaN}',
+        b'{"comment": {"body": "a"}, "n": ' + b"9" * 5_000 + b"}",
+        b"[" * 100_000,
+    ],
+)
+def test_a_signed_question_that_cannot_be_read_is_withheld_and_counted(
+    client: FlaskClient, coral: Coral, api_key: str, raw: bytes
+) -> None:
+    answer = coral.send(raw)
+    assert (answer.status_code, answer.json) == (200, {"status": "SYSTEM_WITHHELD"})
+    assert withheld(client, "MalformedJson") or withheld(client, "InvalidRequest")
+
+
+@given(
+    body=st.one_of(st.text(), st.text(alphabet="<>&#a1;/\ud800\0 ")),
+    story=st.text(alphabet=st.characters(), max_size=400),
+    author=st.one_of(st.none(), st.text(), st.integers()),
+    more=st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    ),
+    shape=st.sampled_from(["question", "comment", "anything"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_signed_question_gets_a_verdict(
+    coral: Coral,
+    api_key: str,
+    body: str,
+    story: str,
+    author: object,
+    more: Any,
+    shape: str,
+) -> None:
+    if shape == "anything":
+        raw = json.dumps(more).encode()
+    elif shape == "comment":
+        raw = json.dumps({"comment": {"body": body, "parentID": more}}).encode()
+    else:
+        raw = coral.question(body, story={"id": story, "url": body}, author={"id": author}, x=more)
+    answer = coral.send(raw)
+    assert answer.status_code in (200, 204)
+    assert answer.json["status"] if answer.status_code == 200 else not answer.data  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "before", [f"&#{'9' * 4_301};", "<" + "a" * 16_000, "\ud83d", "\0", "&#0;", "<!--", "<a b='"]
+)
+def test_nothing_before_an_insult_keeps_it_from_being_judged(
+    coral: Coral, queue: ReviewQueue, abusive: str, before: str
+) -> None:
+    answer = coral.ask(f"{before} {abusive}").json
+    assert answer is not None
+    assert answer["status"] == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").pending == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_insult_in_a_text_longer_than_the_desk_takes_is_found_and_shown(
+    coral: Coral, queue: ReviewQueue, abusive: str, place: int
+) -> None:
+    words = PADDING * (2 * MAX_TEXT_BYTES // len(PADDING.encode()))
+    at = (0, len(words) // 2, len(words))[place]
+    answer = coral.ask(f"{words[:at]}\n{abusive}.\n{words[at:]}").json
+    assert answer is not None
+    assert answer["status"] == "SYSTEM_WITHHELD"
+    (item,) = queue.waiting("demo")
+    assert abusive in item.comment.text
+    assert CUT in item.comment.text
+    assert len(item.comment.text.encode()) <= MAX_TEXT_BYTES
+
+
+def test_a_text_that_is_longer_than_can_be_judged_in_time_waits_in_coral(
+    client: FlaskClient, coral: Coral, queue: ReviewQueue
+) -> None:
+    comment = coral.write(PADDING * (MAX_JUDGED_BYTES // 10))
+    assert comment.status == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").pending == 0
+    assert withheld(client, "InvalidRequest")
+
+
+def test_a_question_longer_than_any_of_coral_is_withheld(coral: Coral, api_key: str) -> None:
+    answer = coral.ask("x" * 17 * 1024 * 1024)
+    assert answer.json == {"status": "SYSTEM_WITHHELD"}
 
 
 @pytest.mark.parametrize("body", ["", "<div></div>", "<p>\u200d</p>", "&nbsp;"])
-def test_a_comment_that_shows_nothing_gets_no_opinion(send: Send, coral: Coral, body: str) -> None:
-    assert send(coral.phase_request(body)).status_code == 204
+def test_a_comment_that_shows_nothing_gets_no_opinion(
+    coral: Coral, api_key: str, body: str
+) -> None:
+    assert coral.ask(body).status_code == 204
 
 
-# The way back
+def test_a_fault_of_ours_withholds_and_is_logged_and_counted(
+    client: FlaskClient,
+    coral: Coral,
+    app: Flask,
+    api_key: str,
+    harmless: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(harmless)
+
+    monkeypatch.setattr(app.extensions["hakam"].coral_moderation, "submit", fail)
+    assert coral.ask(harmless).json == {"status": "SYSTEM_WITHHELD"}
+    assert withheld(client, "RuntimeError")
+    logged = capsys.readouterr().out
+    assert '"RuntimeError"' in logged
+    assert harmless not in logged
+
+
+def test_a_store_that_was_emptied_does_not_let_comments_through(
+    client: FlaskClient, coral: Coral, api_key: str, redis: Redis, abusive: str
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    redis.flushall()
+    assert coral.ask(abusive).json == {"status": "SYSTEM_WITHHELD"}
+
+
+def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
+    settings: Settings,
+    artifact: Artifact,
+    app: Flask,
+    api_key: str,
+    abusive: str,
+    harmless: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    cut = create_app(settings, redis=nowhere, artifact=artifact)
+    app.extensions["hakam"].sites.remember()
+    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
+    coral = Coral(cut.test_client())
+    assert coral.write(abusive).status == "SYSTEM_WITHHELD"
+    assert withheld(cut.test_client(), "StoreUnavailable")
+    assert '"StoreUnavailable"' in capsys.readouterr().out
+    assert coral.write(harmless).status == "NONE"
+
+
+def test_a_question_about_a_site_that_nothing_is_known_of_is_withheld(
+    settings: Settings, artifact: Artifact, harmless: str
+) -> None:
+    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    cut = create_app(settings, redis=nowhere, artifact=artifact).test_client()
+    assert Coral(cut).write(harmless).status == "SYSTEM_WITHHELD"
+
+
+def test_a_redis_that_says_nothing_is_not_waited_for(
+    environ: dict[str, str], artifact: Artifact, app: Flask, api_key: str, abusive: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
+        url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
+        cut = create_app(
+            Settings.from_environ(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact
+        )
+        services = cut.extensions["hakam"]
+        app.extensions["hakam"].sites.remember()
+        services.coral_sites._memory = app.extensions["hakam"].sites._memory
+        assert Coral(cut.test_client()).write(abusive).status == "SYSTEM_WITHHELD"
+    assert 2 * CORAL_REDIS_TIMEOUT_SECONDS < 0.2  # once for the site, once for the queue
+
+
+# From our desk to Coral
 
 
 @pytest.mark.parametrize(
-    ("action", "labels", "verb"),
-    [("approve", (), "approveComment"), ("reject", ("identity_attack",), "rejectComment")],
+    ("action", "labels", "status", "code"),
+    [("approve", (), "APPROVED", ""), ("reject", ("identity_attack",), "REJECTED", "HATE_SPEECH")],
 )
 def test_a_decision_on_our_desk_is_carried_out_in_coral(
-    send: Send,
     coral: Coral,
-    app: Flask,
-    redis: Redis,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
     abusive: str,
+    harmless: str,
     action: str,
     labels: tuple[str, ...],
-    verb: str,
+    status: str,
+    code: str,
 ) -> None:
-    send(coral.phase_request(f"<div>{abusive}</div>"))
-    for other in (HELLO, abusive, HELLO):
-        assert send(coral.create(other), "events").status_code == 204
-    decide(app.extensions["hakam"].queue, action, labels=labels)
-    assert Deliveries(redis, Sites(redis)).deliver_once() == 1
-    ((called, wanted),) = coral.calls
-    assert called == verb
-    assert wanted["commentID"] == "comment-2"
-    assert wanted["commentRevisionID"] == "revision-2"
-    if action == "reject":
-        assert wanted["reason"] == {"code": "HATE_SPEECH"}
-    assert app.extensions["hakam"].queue.stats("demo").outbox == 0
+    others = [coral.write(harmless), coral.write(abusive, author="author-2")]
+    comment = coral.write(abusive)
+    others.append(coral.write(abusive, story="story-2"))
+    before = [other.status for other in others]
+    ours = coral_comment_id(STORY, READER, abusive)
+    decide_one(queue, ours, action, labels=labels)
+    assert deliveries.deliver_once() == 1
+    assert (comment.status, comment.reason) == (status, code)
+    assert [other.status for other in others] == before
+    assert queue.stats("demo").outbox == 0
+
+
+def decide_one(queue: ReviewQueue, comment_id: str, action: str, **more: Any) -> None:
+    """Decide about one comment, whatever else waits."""
+    while True:
+        lease = queue.lease("demo", "samira")
+        assert lease is not None
+        if lease.item.comment.id == comment_id:
+            draft = Decision(action=action, moderator="samira", request_id="r-1", **more)
+            queue.decide("demo", lease.item.id, lease.token, draft)
+            return
+
+
+def test_a_comment_that_the_audit_drew_can_be_rejected_in_coral(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    redis: Redis,
+    site: Site,
+    harmless: str,
+) -> None:
+    comment = coral.write(drawn(redis, site, harmless))
+    decide(queue, "reject", labels=("spam",))
+    deliveries.deliver_once()
+    assert (comment.status, comment.reason) == ("REJECTED", "SPAM")
+
+
+def test_what_the_policy_rejected_can_be_approved_after_an_appeal(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    redis: Redis,
+    site: Site,
+    abusive: str,
+) -> None:
+    Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5)))
+    comment = coral.write(abusive)
+    (rejected,) = queue.decisions("demo")
+    queue.appeal("demo", rejected.id, "x")
+    decide(queue, "approve")
+    deliveries.deliver_once()
+    assert comment.status == "APPROVED"
+
+
+def test_two_comments_with_the_same_words_are_decided_together(
+    coral: Coral, queue: ReviewQueue, deliveries: Deliveries, abusive: str, harmless: str
+) -> None:
+    comments = [coral.write(abusive), coral.write(harmless), coral.write(abusive)]
+    decide(queue, "reject")
+    deliveries.deliver_once()
+    assert [comment.status for comment in comments] == ["REJECTED", "NONE", "REJECTED"]
+
+
+def test_a_comment_is_found_among_as_many_later_ones_as_an_author_may_write(
+    coral: Coral, queue: ReviewQueue, deliveries: Deliveries, abusive: str
+) -> None:
+    comment = coral.write(abusive)
+    later = comment.created.replace(year=comment.created.year + 1)
+    for n in range(2 * MAX_PAGES * BATCH):
+        id_ = f"later-{n}"
+        coral.comments[id_] = Comment(id_, "story-2", READER, later, [HELLO])
+        later = later.replace(microsecond=n)
+    decide(queue, "reject")
+    deliveries.deliver_once()
+    assert comment.status == "REJECTED"
+    assert coral.asked.count("user") <= 2 * MAX_PAGES
 
 
 @pytest.mark.parametrize("fault", ["down", "garbage"])
 def test_a_coral_that_fails_is_told_again(
-    send: Send, coral: Coral, app: Flask, redis: Redis, abusive: str, fault: str
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    redis: Redis,
+    abusive: str,
+    fault: str,
 ) -> None:
-    send(coral.phase_request(abusive))
-    send(coral.create(abusive), "events")
-    decide(app.extensions["hakam"].queue, "reject", labels=("insult",))
+    comment = coral.write(abusive)
+    decide(queue, "reject", labels=("insult",))
     coral.fault = fault
-    Deliveries(redis, Sites(redis)).deliver_once()
-    assert coral.calls == []
-    assert app.extensions["hakam"].queue.stats("demo").outbox == 1
+    deliveries.deliver_once()
+    assert comment.status == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").outbox == 1
     coral.fault = ""
+    make_due(redis)
+    deliveries.deliver_once()
+    assert comment.status == "REJECTED"
+    assert queue.stats("demo").outbox == 0
+
+
+def make_due(redis: Redis) -> None:
     (due,) = redis.zrange("{hakam:demo}:outbox", 0, -1)
     redis.zadd("{hakam:demo}:outbox", {str(due): 0})  # time passes
-    Deliveries(redis, Sites(redis)).deliver_once()
-    assert [verb for verb, _ in coral.calls] == ["rejectComment"]
-    assert app.extensions["hakam"].queue.stats("demo").outbox == 0
 
 
-@pytest.mark.parametrize("changes", [{"coral_token": "old"}, {"webhook_private": False}])
-def test_a_coral_that_refuses_us_keeps_the_decision_in_the_outbox(
-    send: Send,
+@pytest.mark.parametrize(
+    ("changes", "failure"),
+    [
+        ({"coral_token": "old"}, "Coral: the access token is not that of an administrator"),
+        ({"coral_token": MODERATOR}, "Coral: the access token is not that of an administrator"),
+        ({"webhook_private": False}, "the address leads to a private network"),
+    ],
+)
+def test_a_coral_that_refuses_us_keeps_the_decision_in_the_outbox_and_says_why(
     coral: Coral,
-    app: Flask,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
     redis: Redis,
     site: Site,
     abusive: str,
     changes: dict[str, Any],
+    failure: str,
 ) -> None:
     Sites(redis).update(replace(site, **changes))
-    send(coral.phase_request(abusive))
-    send(coral.create(abusive), "events")
-    decide(app.extensions["hakam"].queue, "approve")
-    Deliveries(redis, Sites(redis)).deliver_once()
-    assert coral.calls == []
-    assert app.extensions["hakam"].queue.stats("demo").outbox == 1
+    comment = coral.write(abusive)
+    decide(queue, "approve")
+    deliveries.deliver_once()
+    assert comment.status == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").outbox == 1
+    assert deliveries.endpoint("demo").failure == failure
 
 
-def test_a_decision_before_coral_has_told_the_id_waits(
-    send: Send, coral: Coral, app: Flask, redis: Redis, abusive: str
+def test_a_decision_before_coral_has_stored_the_comment_waits(
+    coral: Coral, queue: ReviewQueue, deliveries: Deliveries, redis: Redis, abusive: str
 ) -> None:
-    send(coral.phase_request(abusive))
-    decide(app.extensions["hakam"].queue, "approve")
-    Deliveries(redis, Sites(redis)).deliver_once()
-    assert app.extensions["hakam"].queue.stats("demo").outbox == 1
-
-
-@pytest.mark.parametrize("kind", ["STORY_CREATED", "COMMENT_LEFT_MODERATION_QUEUE", "OF_TOMORROW"])
-def test_events_that_say_nothing_new_are_accepted(send: Send, kind: str) -> None:
-    raw = json.dumps({"id": "e", "type": kind, "data": {"storyID": "s", "new": 1}}).encode()
-    assert send(raw, "events").status_code == 204
+    coral.ask(f"<div>{abusive}</div>")
+    decide(queue, "approve")
+    deliveries.deliver_once()
+    assert queue.stats("demo").outbox == 1
+    comment = coral.write(abusive)
+    make_due(redis)
+    deliveries.deliver_once()
+    assert comment.status == "APPROVED"
+    assert queue.stats("demo").outbox == 0
 
 
 def test_our_id_of_a_comment_is_the_same_in_both_formats_of_the_phase() -> None:
     formats = {
-        coral_comment_id("s", "a", body) for body in ("<div>x<br>y</div>", "x\ny", "x y", " x  y ")
+        coral_comment_id("s", "a", body)
+        for body in ("<div>x<br>y &lt;b c&gt;</div>", "x\ny <b c>", "x y <b c>", " x  y\n<b c> ")
     }
     assert len(formats) == 1
     assert coral_comment_id("s", "b", "x") != coral_comment_id("s", "a", "x")
 
 
 def test_every_rejection_has_a_code_that_coral_knows() -> None:
-    assert set(REJECTION_CODES.values()) <= CORAL_CODES
+    assert set(REJECTION_CODES.values()) <= set(CODES)
     assert rejection_code("", ()) == "OTHER"
     assert rejection_code("off_topic", ("insult",)) == "IRRELEVANT_CONTENT"
-    assert {rejection_code("", (label,)) for label in LABELS} <= CORAL_CODES - {"OTHER"}
+    assert {rejection_code("", (label,)) for label in LABELS} <= set(CODES) - {"OTHER"}
+
+
+# From Coral to our desk
+
+
+@pytest.mark.parametrize("status", ["APPROVED", "REJECTED"])
+def test_what_a_moderator_decides_in_coral_leaves_our_desk(
+    coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str, status: str
+) -> None:
+    comment, other = coral.write(abusive), coral.write(abusive, author="author-2")
+    coral.decide(comment, status)
+    assert CoralLoop(redis).catch_up(site) == ""
+    assert item_state(queue, comment) == "withdrawn"
+    assert item_state(queue, other) == "pending"
+    coral.asked.clear()
+    CoralLoop(redis).catch_up(site)
+    assert coral.asked == []  # it is done with
+
+
+def test_an_item_stays_while_a_comment_with_the_same_words_waits_in_coral(
+    coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str, harmless: str
+) -> None:
+    first, _, second = coral.write(abusive), coral.write(harmless), coral.write(abusive)
+    coral.decide(first, "APPROVED")
+    CoralLoop(redis).catch_up(site)
+    assert item_state(queue, second) == "pending"
+    coral.decide(second, "REJECTED")
+    CoralLoop(redis).catch_up(site)
+    assert item_state(queue, second) == "withdrawn"
+
+
+def test_our_own_decisions_are_not_taken_for_those_of_people(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    site: Site,
+    redis: Redis,
+    abusive: str,
+) -> None:
+    comment = coral.write(abusive)
+    decided = decide(queue, "approve")
+    deliveries.deliver_once()
+    assert [event["type"] for event in coral.events[-2:]] == ["COMMENT_LEFT_MODERATION_QUEUE"] * 2
+    queue.undo("demo", decided.item_id, "samira", "r-2")
+    CoralLoop(redis).catch_up(site)
+    assert item_state(queue, comment) == "pending"
+    decide(queue, "reject", "r-3")
+    make_due(redis)
+    deliveries.deliver_once()
+    assert comment.status == "REJECTED"
+
+
+@pytest.mark.parametrize(("there", "here"), [("APPROVED", "reject"), ("REJECTED", "approve")])
+def test_a_persons_decision_in_coral_is_never_overturned(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    abusive: str,
+    there: str,
+    here: str,
+) -> None:
+    coral.subscribed = ()  # nothing says that somebody decided there
+    comment = coral.write(abusive)
+    coral.decide(comment, there)
+    decide(queue, here)
+    deliveries.deliver_once()
+    assert comment.status == there
+    assert len(comment.history) == 2
+
+
+def test_a_coral_that_cannot_be_asked_is_asked_later(
+    coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str
+) -> None:
+    comment = coral.write(abusive)
+    coral.decide(comment, "APPROVED")
+    coral.fault = "down"
+    assert CoralLoop(redis).catch_up(site) == "Coral: status 502"
+    coral.fault = ""
+    assert CoralLoop(redis).catch_up(site) == ""
+    assert item_state(queue, comment) == "pending"
+    redis.zadd("{hakam:demo}:coral", {comment.id: 0})  # time passes
+    CoralLoop(redis).catch_up(site)
+    assert item_state(queue, comment) == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "STORY_CREATED", "data": {"storyID": "s", "new": 1}},
+        {"type": "COMMENT_CREATED", "data": {"commentID": "c", "storyID": "s"}},
+        {"type": "COMMENT_LEFT_MODERATION_QUEUE", "data": {"commentID": "c", "status": "NONE"}},
+        {"type": "COMMENT_LEFT_MODERATION_QUEUE", "data": {"commentID": 7, "status": "APPROVED"}},
+        {"type": "COMMENT_LEFT_MODERATION_QUEUE", "data": None},
+        {"type": "OF_TOMORROW"},
+        [],
+    ],
+)
+def test_events_that_say_nothing_of_a_decision_are_accepted(
+    coral: Coral, api_key: str, redis: Redis, event: object
+) -> None:
+    assert coral.send(json.dumps(event).encode(), "events").status_code == 204
+    assert not redis.exists("{hakam:demo}:coral")
+
+
+def test_as_many_events_are_kept_as_fit(coral: Coral, api_key: str, redis: Redis) -> None:
+    for n in range(MAX_HEARD + 10):
+        CoralLoop(redis).note("demo", f"comment-{n}")
+    assert redis.zcard("{hakam:demo}:coral") == MAX_HEARD
+    assert 0 < redis.ttl("{hakam:demo}:coral") <= HEARD_SECONDS

@@ -2,8 +2,9 @@
 
 Coral's toxicity setting needs nothing here: it speaks Perspective's format. The phase asks about
 every comment that nothing earlier has decided, and waits 200 ms; whatever is not a good answer in
-time means to Coral that we have no opinion, and the comment is published. So a comment that should
-be withheld is withheld even when it cannot be queued with us: it then waits in Coral's own queue.
+time means to Coral that we have no opinion, and the comment is published. So every genuine question
+gets a verdict. What cannot be judged, for whatever reason, is withheld and waits in Coral's own
+queue; so is what should come before our moderators and cannot be stored.
 
 A request is genuine when its signature over the raw body fits one of the site's Coral secrets. It
 carries neither time nor nonce, so a replay cannot be told apart; it is harmless, because the same
@@ -14,109 +15,92 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any
 
 from flask import Blueprint, Response, g, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import TypeAdapter
 
 from models.characters import is_visible
-from service.bodies import MAX_TEXT_BYTES, Unicode, read_json, validate
+from service.bodies import MAX_TEXT_BYTES, Url, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
-from service.coral_loop import coral_comment_id, rejection_code
-from service.errors import InvalidRequest, StoreUnavailable, Unauthorized
+from service.coral_loop import coral_comment_id, opaque_id, rejection_code, valid_text
+from service.errors import InvalidRequest, StoreUnavailable, Unauthorized, answer_error, note
 from service.html_text import plain_text
 from service.moderation import Judgement
 from service.review_queue import Comment
 from service.sites import Site
 
-MAX_BODY_BYTES = 1024 * 1024
+# Coral takes half a megabyte from a reader, and marks every link, which makes it twenty times more.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_JUDGED_BYTES = 64 * 1024  # of a comment: what can be judged in the time that Coral waits
+OVERLAP_BYTES = 512  # of the parts of a long text, so that an insult is whole in one of them
+CUT = "[\N{HORIZONTAL ELLIPSIS}]"  # where a part of a long text goes on
 
 blueprint = Blueprint("coral", __name__, url_prefix="/integrations/coral")
 
 NO_OPINION = 204
 
-_ID = r"^[A-Za-z0-9._-]{1,80}$"  # ids go into an id of ours
-
-
-class Message(BaseModel):
-    """A message of Coral; members that a later version adds are ignored."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, populate_by_name=True)
-
-
-class CommentMessage(Message):
-    """The comment; Coral gives it an id only after the phase."""
-
-    body: Unicode
-    parent_id: Unicode | None = Field(None, alias="parentID")
-
-
-class AuthorMessage(Message):
-    """Its author; the display name is not sent."""
-
-    id: str = Field(pattern=_ID)
-    role: str = ""
-
-
-class StoryMessage(Message):
-    """What it is about."""
-
-    id: str = Field(pattern=_ID)
-    url: Unicode = ""
-
-
-class PhaseRequest(Message):
-    """The question of the external moderation phase."""
-
-    action: Literal["NEW", "EDIT"]
-    comment: CommentMessage
-    author: AuthorMessage
-    story: StoryMessage
-
-
-class EventData(Message):
-    """What an event is about."""
-
-    comment_id: str | None = Field(None, alias="commentID", pattern=_ID)
-    story_id: str | None = Field(None, alias="storyID", pattern=_ID)
-
-
-class Event(Message):
-    """One delivery of Coral's webhooks."""
-
-    type: str
-    data: EventData = Field(default_factory=lambda: EventData.model_validate({}))
+_URL = TypeAdapter(Url)
+_SEVERITY = ("approve", "review", "reject")
 
 
 @blueprint.post("/moderate")
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
-    asked = validate(PhaseRequest, read_json(raw))
-    text = plain_text(asked.comment.body)
+    asked = read_json(raw)
+    body = _field(asked, "comment", "body")
+    if not isinstance(body, str):
+        raise InvalidRequest.of("comment.body", "must be a text")
+    if len(body) > MAX_JUDGED_BYTES or len(valid_text(body).encode()) > MAX_JUDGED_BYTES:
+        raise InvalidRequest.of("comment.body", f"must have at most {MAX_JUDGED_BYTES:,} bytes")
+    text = plain_text(valid_text(body))
     if not is_visible(text):
         return Response(status=NO_OPINION)
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise InvalidRequest.of("comment.body", f"must have at most {MAX_TEXT_BYTES:,} bytes")
     g.n_comments = 1
-    return _opinion(_judge(site, _comment(asked, text)))
+    return _opinion(_judge(site, [_comment(asked, body, part) for part in _parts(text)]))
 
 
 @blueprint.post("/events")
 def hear() -> Response:
-    """Take note of the id that Coral has given to a comment."""
+    """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()
-    event = validate(Event, read_json(raw))
-    if event.data.comment_id and event.data.story_id:
-        services().coral.note(site.id, event.data.story_id, event.data.comment_id)
+    event = read_json(raw)
+    comment_id = opaque_id(_field(event, "data", "commentID"))
+    decided = _field(event, "data", "status") in ("APPROVED", "REJECTED")
+    if _field(event, "type") == "COMMENT_LEFT_MODERATION_QUEUE" and decided and comment_id:
+        try:
+            services().coral.note(site.id, comment_id)
+        except StoreUnavailable as error:  # Coral disables an endpoint that fails ten times
+            note(error)
     return Response(status=204)
+
+
+@blueprint.errorhandler(Exception)
+def _withhold(error: Exception) -> Response:
+    """Withhold a comment about which we cannot say anything; Coral publishes on any error."""
+    if request.endpoint != f"{blueprint.name}.{moderate.__name__}":
+        return answer_error(error)
+    if isinstance(error, Unauthorized):
+        return answer_error(error)
+    _take_note(error)
+    return as_json({"status": "SYSTEM_WITHHELD"})
+
+
+def _take_note(error: Exception) -> None:
+    """Let log and metrics say that a comment waits in Coral alone, and why."""
+    note(error)
+    services().metrics.count_withheld("coral", type(error).__name__)
 
 
 def _genuine() -> tuple[Site, bytes]:
     """Return the site that the address names and the raw body, if the signature fits them."""
     raw = raw_body(MAX_BODY_BYTES)
     site = services().coral_sites.known(request.args.get("site", ""))
+    if site is None:
+        services().queue.check_durability()  # an emptied store knows no site any more
     if site is None or not _signed(raw, site.coral_secrets):
         raise Unauthorized("the signature fits no secret of the site that the address names")
     g.site_id = site.id
@@ -130,22 +114,59 @@ def _signed(raw: bytes, secrets: tuple[str, ...]) -> bool:
     return any(hmac.compare_digest(one, other) for one in given for other in wanted)
 
 
-def _comment(asked: PhaseRequest, text: str) -> Comment:
+def _field(value: Any, *path: str) -> Any:
+    """Return what stands at a path of an object, or None; Coral may add to its messages."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _comment(asked: Any, body: str, text: str) -> Comment:
+    story, author = (
+        opaque_id(_field(asked, "story", "id")),
+        opaque_id(_field(asked, "author", "id")),
+    )
+    url = ""
+    with suppress(InvalidRequest):
+        url = validate(_URL, _field(asked, "story", "url"))
     return Comment(
-        id=coral_comment_id(asked.story.id, asked.author.id, asked.comment.body),
+        id=coral_comment_id(story, author, body),
         text=text,
-        author_id=asked.author.id,
-        article_id=asked.story.id,
-        article_url=asked.story.url if asked.story.url.startswith(("http://", "https://")) else "",
-        parent_id=(asked.comment.parent_id or "")[:256],
+        author_id=author,
+        article_id=story,
+        article_url=url,
+        parent_id=opaque_id(_field(asked, "comment", "parentID")),
     )
 
 
-def _judge(site: Site, comment: Comment) -> Judgement:
+def _parts(text: str) -> list[str]:
+    """Cut a text that is longer than our desk takes into parts of that length."""
+    raw = text.encode()
+    if len(raw) <= MAX_TEXT_BYTES:
+        return [text]
+    length = MAX_TEXT_BYTES - len(f"{CUT}\n\n{CUT}".encode())
+    starts = range(0, len(raw) - OVERLAP_BYTES, length - OVERLAP_BYTES)
+    parts = [raw[start : start + length].decode(errors="ignore") for start in starts]
+    first, last = starts[0], starts[-1]
+    return [
+        ("" if start == first else f"{CUT}\n") + part + ("" if start == last else f"\n{CUT}")
+        for start, part in zip(starts, parts, strict=True)
+    ]
+
+
+def _judge(site: Site, parts: list[Comment]) -> Judgement:
+    """Judge a comment by its parts; the worst one is what our moderators get to see."""
+    moderation, worst = services().coral_moderation, parts[0]
+    if len(parts) > 1:
+        judgements = moderation.judge(site, parts)
+        verdicts = [judgement.verdict for judgement in judgements]
+        marks = [(_SEVERITY.index(verdict.action), verdict.score) for verdict in verdicts]
+        worst = parts[marks.index(max(marks))]
     try:
-        judgement, _ = services().coral_moderation.submit(site, comment)
-    except StoreUnavailable:  # withheld all the same: Coral keeps what it withholds
-        (judgement,) = services().coral_moderation.judge(site, [comment])
+        judgement, _ = moderation.submit(site, worst)
+    except StoreUnavailable as error:
+        _take_note(error)
+        (judgement,) = moderation.judge(site, [worst])
     return judgement
 
 
