@@ -304,8 +304,9 @@ def healthz() -> Health:
 def readyz() -> Health:
     """Say whether the service can do all its work, or what is wrong.
 
-    503 while Redis is away or could lose comments. Comments that need no person are answered even
-    then, so take a worker out of service by this only when another one is better off.
+    503 while Redis is away, takes no writes, could lose comments or has lost some. Comments that
+    need no person are answered even then, so take a worker out of service by this only when another
+    one is better off.
     """
     services().queue.check_durability()
     return Health(status="ready", model_version=services().artifact.version)

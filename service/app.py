@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from flask import Flask, Response
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -25,7 +26,7 @@ from service.callers import Quota
 from service.compat import BLUEPRINTS, FORMS
 from service.config import Settings
 from service.coral_loop import CoralLoop
-from service.errors import ConfigError, StoreUnavailable
+from service.errors import ConfigError, StoreMisconfigured, StoreUnavailable
 from service.feedback import Feedback
 from service.metrics import Metrics
 from service.moderation import Moderation
@@ -88,8 +89,6 @@ def create_app(
     hasty_redis = redis or connect(settings, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings)
     artifact = artifact or Registry(settings.artifacts).load()
-    sites = Sites(redis)
-    coral_sites = Sites(hasty_redis)
     queue, coral_queue = (
         ReviewQueue(
             client,
@@ -99,11 +98,17 @@ def create_app(
         )
         for client in (redis, hasty_redis)
     )
+    sites = Sites(redis, expect=queue.expect_same_store)
+    coral_sites = Sites(hasty_redis, expect=coral_queue.expect_same_store)
     metrics = Metrics(settings.prometheus_multiproc_dir, lambda: _queue_stats(sites, queue))
     tallies = Tallies(redis)
     with contextlib.suppress(StoreUnavailable):
         sites.remember()
         coral_sites.remember()
+    try:
+        queue.check_durability()  # from the start on it is known which Redis this is
+    except (StoreUnavailable, StoreMisconfigured) as problem:
+        structlog.get_logger().warning("store", problem=str(problem))
 
     app = Flask(__name__)
     if settings.proxies:
@@ -181,11 +186,12 @@ def _no_sniffing(response: Response) -> Response:
     return response
 
 
-def _queue_stats(sites: Sites, queue: ReviewQueue) -> Iterable[QueueStats]:
+def _queue_stats(sites: Sites, queue: ReviewQueue) -> Iterable[QueueStats] | None:
     try:
+        queue.expect_same_store()
         return [queue.stats(site.id) for site in sites.list()]
     except StoreUnavailable:
-        return []
+        return None
 
 
 def _session_key(var: Path) -> str:

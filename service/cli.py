@@ -25,6 +25,7 @@ from models.schema import LABELS, LabeledComment, read_comments, write_comments
 from service import bookkeeping, launch, newsroom, private_redis
 from service.accounts import Accounts
 from service.config import Settings
+from service.errors import StoreLost
 from service.records import known_action
 from service.retention import Retention
 from service.review_queue import ReviewQueue
@@ -96,7 +97,7 @@ def run() -> None:
             private = stack.enter_context(private_redis.PrivateRedis())
             settings = replace(settings, redis_url=private.start(settings.var))
         redis = stack.enter_context(connect(settings))
-        ReviewQueue(redis).check_durability()
+        lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
         environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
         web = stack.enter_context(
             launch.child(launch.web_command(listener), environ, listener=listener)
@@ -107,8 +108,18 @@ def run() -> None:
         told = [sys.executable, "-m", "service.cli", "webhooks"]
         deliveries = stack.enter_context(launch.child(told, environ))
         # Last of all, so that no secret is made that nobody gets to see.
-        click.echo(_welcome(settings.public_url or address, _first_start(redis)))
+        secrets_shown = None if lost else _first_start(redis)
+        click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)
         launch.watch({"web server": web, "delivery of webhooks": deliveries})
+
+
+def _lost(queue: ReviewQueue) -> str:
+    """Return what there is to say about a loss of data; empty where nothing is lost."""
+    try:
+        queue.check_durability()
+    except StoreLost as loss:
+        return f"\nWarning: {loss}\nUntil then /readyz and every request of a site say so.\n"
+    return ""
 
 
 def _address(host: str, port: int) -> str:
@@ -171,13 +182,21 @@ def serve() -> None:
 
 
 @hakam.command()
-def check() -> None:
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Go on with a Redis that was emptied, exchanged or set back, and has lost something.",
+)
+def check(accept_loss: bool) -> None:
     """Check the environment, the artefact and Redis, without starting anything."""
     settings = _settings()
     click.echo("environment: good")
     click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
     with _redis() as redis:
-        ReviewQueue(redis).check_durability()
+        queue = ReviewQueue(redis, epoch_file=settings.epoch_file)
+        if accept_loss:
+            queue.accept_loss()
+        queue.check_durability()
     click.echo("redis: keeps what it is given")
     if not settings.public_url:
         click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")

@@ -1,9 +1,14 @@
-"""Noticing that Redis could forget what it acknowledged, or has forgotten everything.
+"""Noticing that Redis could forget what it acknowledged, or has forgotten it.
 
-A Redis that was restarted on other files, or emptied, looks as good as new: it would say that
-comments which people should see are already dealt with, or were never sent. So a random word, the
-epoch, is put into Redis once and kept beside it in a file; where the two differ, the store is not
-the one that this installation filled, and readiness says so.
+A Redis that was restarted on other files, emptied, or restarted on a file whose end was cut off,
+looks as good as new: it would say that comments which people should see are already dealt with, or
+were never sent. So two things are in Redis and beside it in a file. A random word, the epoch, is
+put there once; where the two differ, the store is not the one that this installation filled. The
+mark is the time of the last check, which every check moves on; where the store's is behind the
+file's, the store has lost what came after. The check is a write, so that a Redis that takes none is
+noticed too.
+
+On disk: ``<word> <mark>``, milliseconds by Redis' clock, and never less than one more than before.
 """
 
 from __future__ import annotations
@@ -11,61 +16,108 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from service.errors import StoreMisconfigured, translating_redis_errors
+from service.errors import StoreLost, StoreMisconfigured, translating_redis_errors
 
 KEY = "hakam:epoch"
-SETTINGS = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+MARK = f"{{{KEY}}}:mark"  # on the node of KEY
+SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+    "replica-read-only": "yes",  # so that no replica takes what its primary does not have
+}
+
+_CHECK = """
+local known, new, known_mark = unpack(ARGV)
+local word, mark = redis.call('GET', KEYS[1]) or '', tonumber(redis.call('GET', KEYS[2]) or 0)
+if (known ~= '' and word ~= known) or mark < tonumber(known_mark) then
+  return {word, string.format('%.0f', mark), ''}
+end
+if word == '' then
+  word = new
+  redis.call('SET', KEYS[1], word)
+end
+local time = redis.call('TIME')
+local now = string.format('%.0f', math.max(mark + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('SET', KEYS[2], now)
+return {word, now, 'same'}
+"""
+
+_ACCEPT = """
+local time = redis.call('TIME')
+local now = math.max(tonumber(ARGV[2]) + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], string.format('%.0f', now))
+return {}
+"""
 
 
 class Epoch:
-    """The word that Redis and this installation share.
+    """What Redis and this installation both know.
 
     Parameters
     ----------
     redis : redis.Redis
     file : Path, optional
-        Where the word is kept between starts; without it, only as long as this object lives.
+        Where it is kept between starts; without it, only as long as this object lives.
     """
 
     def __init__(self, redis: Redis, file: Path | None = None) -> None:
         self._redis: Any = redis
         self._file = file
-        self._word = ""
+        self._word, self._mark = "", 0
 
     def check(self) -> None:
-        """Check that Redis loses nothing and still holds the word; the first time, agree on one.
+        """Check that Redis loses nothing, takes writes and has lost nothing since the last check.
+
+        The first time the two agree on a word.
 
         Raises
         ------
+        StoreLost
+            Redis is empty, another one than before, or an older state of itself.
         StoreMisconfigured
-            Names each setting that is not what it must be, or says that Redis is empty, or another
-            one than before.
+            Names each setting that is not what it must be.
         StoreUnavailable
         """
         self._check_settings()
-        known = self._known()
+        known, known_mark = self._known()
         with translating_redis_errors():
-            if not known:
-                self._redis.set(KEY, secrets.token_hex(8), nx=True)
-            found = self._redis.get(KEY)
-        if not known:
-            self._keep(found)
-        elif found != known:
-            raise StoreMisconfigured(
-                "Redis has lost what it held, or is another one than before: start it on its own "
-                "files again, or take the loss and run `hakam queue rebuild`."
+            word, mark, same = self._redis.eval(
+                _CHECK, 2, KEY, MARK, known, secrets.token_hex(8), known_mark
             )
+        if not same:
+            raise StoreLost(_loss(word == known, int(mark), known_mark))
+        self._keep(word, int(mark))
+
+    def expect(self) -> None:
+        """Check that Redis is not empty and not another one; asks less of it than `check`.
+
+        Raises
+        ------
+        StoreLost
+        StoreUnavailable
+        """
+        known, known_mark = self._known()
+        if not known:
+            return
+        with translating_redis_errors():
+            found = self._redis.get(KEY)
+        if found != known:
+            raise StoreLost(_loss(False, 0, known_mark))
 
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""
-        if known := self._known():
+        known, known_mark = self._known()
+        if known:
             with translating_redis_errors():
-                self._redis.set(KEY, known)
+                self._redis.eval(_ACCEPT, 2, KEY, MARK, known, known_mark)
 
     def _check_settings(self) -> None:
         with translating_redis_errors():
@@ -78,17 +130,40 @@ class Epoch:
         if wrong:
             raise StoreMisconfigured("Redis could lose comments: " + "; ".join(wrong))
 
-    def _known(self) -> str:
-        if not self._word and self._file is not None:
-            with contextlib.suppress(OSError):
-                self._word = self._file.read_text(encoding="ascii")
-        return self._word
+    def _known(self) -> tuple[str, int]:
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                word, _, mark = self._file.read_text(encoding="ascii").partition(" ")
+                if not self._word:
+                    self._word = word
+                if word == self._word:
+                    self._mark = max(self._mark, int(mark or 0))
+        return self._word, self._mark
 
-    def _keep(self, word: str) -> None:
-        self._word = word
+    def _keep(self, word: str, mark: int) -> None:
+        self._word, self._mark = word, mark
         if self._file is None:
             return
-        with contextlib.suppress(OSError):  # then the word is known to this process only
+        with contextlib.suppress(OSError):  # then it is known to this process only
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             new = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-            new.write_text(word, encoding="ascii")
+            new.write_text(f"{word} {mark}", encoding="ascii")
             new.replace(self._file)
+
+
+def _loss(is_older: bool, mark: int, known_mark: int) -> str:
+    until = f"{_time(mark)} and {_time(known_mark)}"
+    what = (
+        f"Redis has lost what it was given between {until}"
+        if is_older and mark
+        else "Redis has lost what it held, or is another one than before"
+        + (f" (all was there at {_time(known_mark)})" if known_mark else "")
+    )
+    return (
+        f"{what}: start it on its own files again, or accept the loss with "
+        "`hakam check --accept-loss` and take decisions over with `hakam queue rebuild`."
+    )
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

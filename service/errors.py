@@ -6,6 +6,7 @@
     └── ServiceError
         ├── ConfigError             the environment cannot be used; lists every problem
         ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
+        │   └── StoreLost           Redis has lost what it was given
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
@@ -33,6 +34,7 @@ client wrote.
 from __future__ import annotations
 
 import http
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +74,10 @@ class StoreUnavailable(ServiceError):
 
 class StoreMisconfigured(ServiceError):
     """Redis could lose comments: no append-only file, not synced at each write, keys evicted."""
+
+
+class StoreLost(StoreUnavailable):
+    """Redis is empty, another one than before, or an older state of itself."""
 
 
 class MalformedJson(ServiceError):
@@ -211,6 +217,7 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     AlreadyDecided: (409, "already-decided", "The review item has been decided"),
     StoreUnavailable: (503, "store-unavailable", "The store cannot be reached"),
     StoreMisconfigured: (503, "store-misconfigured", "The store could lose comments"),
+    StoreLost: (503, "store-lost", "The store has lost what it held"),
 }
 
 
@@ -248,7 +255,35 @@ def translating_redis_errors() -> Iterator[None]:
     try:
         yield
     except redis.exceptions.RedisError as fault:
-        raise StoreUnavailable(f"Redis: {type(fault).__name__}") from fault
+        raise StoreUnavailable(f"Redis: {_kind(fault)}") from fault
+
+
+_FAULTS = (
+    (redis.exceptions.BusyLoadingError, "is still reading its files"),
+    (redis.exceptions.TimeoutError, "does not answer in time"),
+    (redis.exceptions.ConnectionError, "cannot be reached"),
+)
+# The word of Redis' refusal, which a script puts into a sentence of its own.
+_REFUSALS = {
+    "OOM": "is full (maxmemory)",
+    "READONLY": "takes no writes: it is a replica",
+    "MISCONF": "takes no writes: it cannot write its files",
+    "NOREPLICAS": "takes no writes: it misses replicas",
+}
+_REFUSAL = re.compile(rf"\b({'|'.join(_REFUSALS)}) ")
+_CLASSES: Mapping[type[Exception], str] = {
+    redis.exceptions.OutOfMemoryError: "OOM",
+    redis.exceptions.ReadOnlyError: "READONLY",
+}
+
+
+def _kind(fault: redis.exceptions.RedisError) -> str:
+    for kind, words in _FAULTS:
+        if isinstance(fault, kind):
+            return f"{words} ({type(fault).__name__})"
+    said = _REFUSAL.search(str(fault))
+    code = _CLASSES.get(type(fault)) or (said[1] if said else "")
+    return _REFUSALS.get(code, type(fault).__name__)
 
 
 def problem(

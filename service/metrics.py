@@ -34,10 +34,12 @@ class Metrics:
     shared : Path, optional
         Folder in which several workers share their numbers; None for a single one.
     queues : callable
-        Returns the counts of every site's queue, or nothing while they cannot be had.
+        Returns the counts of every site's queue, or None while they cannot be had.
     """
 
-    def __init__(self, shared: Path | None, queues: Callable[[], Iterable[QueueStats]]) -> None:
+    def __init__(
+        self, shared: Path | None, queues: Callable[[], Iterable[QueueStats] | None]
+    ) -> None:
         self._own = CollectorRegistry()
         self._shared = shared
         self._queues = _Queues(queues)
@@ -101,13 +103,15 @@ def _begin() -> None:
 
 
 class _Queues(Collector):
-    """Asks the queues when asked."""
+    """Asks the queues when asked; what is unknown then is absent, never 0."""
 
-    def __init__(self, queues: Callable[[], Iterable[QueueStats]]) -> None:
+    def __init__(self, queues: Callable[[], Iterable[QueueStats] | None]) -> None:
         self._queues = queues
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        counts = list(self._queues())
+        if (known := self._queues()) is None:
+            return
+        counts = list(known)
         for state in ("pending", "leased", "outbox", "dead"):
             total = sum(getattr(count, state) for count in counts)
             yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)

@@ -673,14 +673,29 @@ class ReviewQueue:
         )
 
     def check_durability(self) -> None:
-        """Check that Redis keeps what it acknowledges, and still has it.
+        """Check that Redis takes writes, keeps what it acknowledges, and still has it.
 
         Raises
         ------
         StoreMisconfigured
-            Names each setting that is not what it must be, or says that the store was emptied.
+            Names each setting that is not what it must be.
+        StoreLost
+            Says since when something is missing.
         """
         self._epoch.check()
+
+    def expect_same_store(self) -> None:
+        """Check that Redis was neither emptied nor exchanged; costs one read.
+
+        Raises
+        ------
+        StoreLost
+        """
+        self._epoch.expect()
+
+    def accept_loss(self) -> None:
+        """Go on with the Redis that there is, whatever it has lost."""
+        self._epoch.accept()
 
     def _done(self, site_id: str, verb: str, *arguments: str | int) -> Sequence[Any]:
         """Run a verb that may find it cannot be done."""

@@ -205,11 +205,20 @@ class Sites:
         A client with ``decode_responses=True``; used, never closed.
     clock : callable
         Seconds since the epoch.
+    expect : callable
+        Raises StoreLost where Redis has lost what it held; asked before a site is called unknown.
     """
 
-    def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        redis: Any,
+        *,
+        clock: Callable[[], float] = time.time,
+        expect: Callable[[], None] = lambda: None,
+    ) -> None:
         self._redis = redis
         self._clock = clock
+        self._expect = expect
         self._memory: dict[str, _Record] = {}
         self._memory_at = float("-inf")
 
@@ -295,6 +304,8 @@ class Sites:
         ------
         StoreUnavailable
             Redis cannot be reached, and the site is not among those remembered.
+        StoreLost
+            The site is unknown because Redis has lost what it held.
         """
         match = _KEY.fullmatch(key)
         record = self._current(match[1]) if match else None
@@ -309,6 +320,8 @@ class Sites:
         ------
         StoreUnavailable
             Redis cannot be reached, and the site is not among those remembered.
+        StoreLost
+            The site is unknown because Redis has lost what it held.
         """
         record = self._current(site_id) if _ID.fullmatch(site_id) else None
         return record.site if record else None
@@ -330,6 +343,8 @@ class Sites:
             if remembered is None or now - remembered.read_at > REMEMBERED_SECONDS:
                 raise
             return remembered
+        if record is None:
+            self._expect()
         self._keep(site_id, record)
         return record
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -25,6 +25,7 @@ import pytest
 from redis import Redis
 
 from service.epoch import KEY as EPOCH
+from service.epoch import MARK
 from service.private_redis import PrivateRedis, embedded_server
 
 if TYPE_CHECKING:
@@ -139,14 +140,15 @@ def redis_server(
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """A client of an emptied `redis_server`.
 
-    The word by which a running service knows its Redis is put back, before and after the test: to
-    the services of other tests it is the same Redis, emptied only of what those tests put there.
+    The word and the mark by which a running service knows its Redis are put back, before and after
+    the test: to the services of other tests it is the same Redis, emptied only of what those tests
+    put there.
     """
     with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
         client.flushall()
-        client.set(EPOCH, "tests")
+        client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
         yield client
-        client.set(EPOCH, "tests")
+        client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
 
 
 # The artefact, the application and one site

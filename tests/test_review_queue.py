@@ -27,6 +27,7 @@ from service.errors import (
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
+    StoreLost,
     StoreMisconfigured,
     StoreUnavailable,
 )
@@ -1123,7 +1124,7 @@ def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
     ReviewQueue(redis, epoch_file=file).check_durability()
     redis.flushall()
     for queue in (ReviewQueue(redis, epoch_file=file), ReviewQueue(redis, epoch_file=file)):
-        with pytest.raises(StoreMisconfigured, match="rebuild"):
+        with pytest.raises(StoreLost, match="rebuild"):
             queue.check_durability()
     ReviewQueue(redis, epoch_file=file).rebuild("demo", [])
     queue.check_durability()
@@ -1133,7 +1134,7 @@ def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redi
     queue = ReviewQueue(redis)
     queue.check_durability()
     redis.flushall()
-    with pytest.raises(StoreMisconfigured, match="lost"):
+    with pytest.raises(StoreLost, match="lost"):
         queue.check_durability()
     ReviewQueue(redis).check_durability()
 

@@ -1,0 +1,239 @@
+"""A store that lost something, or would, is called so; it is no wrong key and no empty queue."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from test_queue_faults import KINDS, Own, impatient, own_redis, silent
+
+from conftest import await_condition, free_port, hakam
+from models.registry import Artifact
+from service.app import connect, create_app
+from service.config import Settings
+from service.epoch import KEY, MARK, Epoch
+from service.errors import StoreLost
+from service.private_redis import PrivateRedis, socket_url
+from service.sites import Site, Sites
+
+
+@pytest.fixture(params=KINDS)
+def own(request: pytest.FixtureRequest) -> Iterator[Own]:
+    with own_redis(request.param) as own:
+        yield own
+
+
+@pytest.fixture
+def own_settings(own: Own, settings: Settings, tmp_path: Path) -> Settings:
+    return replace(settings, redis_url=own.url, var=tmp_path / "var")
+
+
+@pytest.fixture
+def own_client(own_settings: Settings, artifact: Artifact) -> Iterator[FlaskClient]:
+    with connect(own_settings) as redis:
+        yield create_app(own_settings, redis=redis, artifact=artifact).test_client()
+
+
+def cut_off(own: Own, n_bytes: int) -> None:
+    """Stop the server, cut bytes off the end of its append-only file, and start it again."""
+    own.server.stop()
+    folder = own.folder / "redis"
+    (file,) = [*folder.glob("appendonly.aof"), *folder.glob("appendonlydir/*.incr.aof")]
+    content = file.read_bytes()
+    file.write_bytes(content[:-n_bytes])
+    own.start()
+
+
+def test_a_file_whose_end_was_cut_off_is_noticed_and_the_times_are_said(
+    own: Own, tmp_path: Path
+) -> None:
+    file = tmp_path / "redis_epoch"
+    with impatient(own.url, 10.0) as redis:
+        Epoch(redis, file).check()
+        redis.set("lost", "x" * 100_000)
+        Epoch(redis, file).check()
+        Epoch(redis, file).check()
+    cut_off(own, 50_000)
+    with impatient(own.url, 10.0) as redis:
+        assert redis.get("lost") is None, "something acknowledged is gone"
+        for epoch in (Epoch(redis, file), Epoch(redis, file)):
+            with pytest.raises(StoreLost, match=r"given between \d{4}.*Z? and \d{4}"):
+                epoch.check()
+        Epoch(redis, file).accept()
+        Epoch(redis, file).check()
+
+
+def test_a_file_cut_off_behind_the_last_check_or_not_at_all_is_the_same_store(
+    own: Own, tmp_path: Path
+) -> None:
+    file = tmp_path / "redis_epoch"
+    with impatient(own.url, 10.0) as redis:
+        Epoch(redis, file).check()
+    own.kill()
+    own.start()
+    with impatient(own.url, 10.0) as redis:
+        Epoch(redis, file).check()
+
+
+def test_every_check_moves_the_mark_on_whatever_the_clock_says(own: Own, tmp_path: Path) -> None:
+    epoch = Epoch(impatient(own.url, 10.0), tmp_path / "redis_epoch")
+    with impatient(own.url, 10.0) as redis:
+        epoch.check()
+        ahead = int(str(redis.get(MARK))) + 10_000_000
+        redis.set(MARK, ahead)  # the clock was ahead once
+        for number in (1, 2):
+            epoch.check()
+            assert int(str(redis.get(MARK))) == ahead + number
+
+
+def test_what_an_earlier_version_kept_is_known(own: Own, tmp_path: Path) -> None:
+    file = tmp_path / "redis_epoch"
+    file.write_text("0123456789abcdef")
+    with impatient(own.url, 10.0) as redis:
+        redis.set(KEY, "0123456789abcdef")
+        Epoch(redis, file).check()
+        assert re.fullmatch(r"0123456789abcdef \d{13}", file.read_text())
+
+
+def test_which_redis_it_is_is_known_from_the_start_on(
+    own_client: FlaskClient, own_settings: Settings, own: Own
+) -> None:
+    with impatient(own.url, 10.0) as redis:
+        assert own_settings.epoch_file.read_text().split(" ") == [redis.get(KEY), redis.get(MARK)]
+
+
+def full(redis: Any) -> None:
+    redis.config_set("maxmemory", 1)
+
+
+def replica(redis: Any) -> None:
+    redis.replicaof("127.0.0.1", free_port())
+
+
+def writable_replica(redis: Any) -> None:
+    redis.config_set("replica-read-only", "no")
+
+
+def paused(redis: Any) -> None:
+    redis.execute_command("CLIENT PAUSE", 60_000)
+
+
+def without_replicas(redis: Any) -> None:
+    redis.config_set("min-replicas-to-write", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (full, "full"),
+        (replica, "replica"),
+        (writable_replica, "replica-read-only is no"),
+        (paused, "does not answer in time"),
+        (without_replicas, "misses replicas"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_not_ready_and_the_reason_is_said(
+    own: Own, own_client: FlaskClient, change: Callable[[Any], None], reason: str
+) -> None:
+    assert own_client.get("/readyz").status_code == 200
+    with impatient(own.url, 10.0) as redis:
+        change(redis)
+    answer = own_client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert reason in answer.json["detail"]
+
+
+@pytest.mark.parametrize("key", ["hk_demo_" + "A" * 43, "", "own"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/score"),
+        ("POST", "/v1/comments"),
+        ("GET", "/v1/decisions"),
+        ("GET", "/v1/queue/stats"),
+        ("POST", "/v1/moderations"),
+        ("POST", "/v1alpha1/comments:analyze"),
+    ],
+)
+def test_an_emptied_store_is_no_wrong_key(
+    app: Flask, redis: Redis, api_key: str, method: str, path: str, key: str
+) -> None:
+    client = app.test_client()
+    key = {"own": api_key}.get(key, key)
+    headers = {"Authorization": f"Bearer {key}", "X-Goog-Api-Key": key}
+    redis.flushall()
+    answer = client.open(path, method=method, headers=headers, json={"text": "x"})
+    if not key:
+        assert answer.status_code in {400, 401, 403}
+    else:
+        assert answer.status_code == 503
+        assert "UNAVAILABLE" in answer.text or "hakam check --accept-loss" in answer.text
+
+
+def test_metrics_say_nothing_of_queues_that_cannot_be_counted(
+    app: Flask, redis: Redis, api_key: str, own: Own
+) -> None:
+    client = app.test_client()
+    assert "hakam_queue_pending 0.0" in client.get("/metrics").text
+    redis.flushall()
+    assert "hakam_queue" not in client.get("/metrics").text
+
+
+def test_metrics_say_nothing_of_queues_while_redis_is_silent(
+    own: Own, own_client: FlaskClient
+) -> None:
+    assert "hakam_queue_pending 0.0" in own_client.get("/metrics").text
+    with silent(own):
+        numbers = own_client.get("/metrics").text
+    assert "hakam_queue" not in numbers
+    assert "hakam_requests_total" in numbers
+
+
+def test_hakam_run_says_that_data_were_lost_and_makes_no_new_demo_site(tmp_path: Path) -> None:
+    var, port = tmp_path / "var", free_port()
+    environ = {"HAKAM_VAR": str(var), "HAKAM_PORT": str(port)}
+    with PrivateRedis() as server, impatient(server.start(var), 10.0) as redis:
+        key = Sites(redis).add(Site("mine"))
+        Epoch(redis, Settings(var=var).epoch_file).check()
+    for file in [*var.glob("redis/appendonlydir/*"), *var.glob("redis/appendonly.aof")]:
+        file.unlink()
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        command = hakam("run", environ=environ, stdout=out, stderr=out)
+    try:
+        await_condition(lambda: "Ctrl-C" in log.read_text(), what="the welcome", seconds=60.0)
+        assert re.search(
+            r"Warning: Redis has lost what it held.*all was there at 20", log.read_text()
+        )
+        headers = {"Authorization": f"Bearer {key}"}
+        url = f"http://127.0.0.1:{port}"
+        answer = httpx.post(f"{url}/v1/score", json={"text": "x"}, headers=headers, timeout=10.0)
+        assert (answer.status_code, answer.json()["title"]) == (
+            503,
+            "The store has lost what it held",
+        )
+        assert httpx.get(f"{url}/readyz", timeout=10.0).status_code == 503
+        with impatient(socket_url(var), 10.0) as redis:
+            assert Sites(redis).list() == []
+        refused = hakam("check", environ=environ, stderr=-1, stdout=-1)
+        assert "has lost" in refused.communicate(timeout=60.0)[1]
+        assert refused.returncode == 2
+        accepted = hakam("check", "--accept-loss", environ=environ)
+        assert accepted.wait(timeout=60.0) == 0
+        assert httpx.get(f"{url}/readyz", timeout=10.0).status_code == 200
+        assert (
+            httpx.post(f"{url}/v1/score", json={}, headers=headers, timeout=10.0).status_code == 401
+        )
+    finally:
+        command.send_signal(signal.SIGINT)
+        command.wait(timeout=60.0)
