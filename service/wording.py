@@ -166,18 +166,40 @@ def state_name(state: str) -> str:
 
 def score_words(score: float) -> str:
     """Return a score in [0, 1] in words."""
-    return next(str(words) for bound, words in _SCORE_WORDS if score >= bound)
+    return next((str(words) for bound, words in _SCORE_WORDS if score >= bound), "")
+
+
+# Whatever number comes to be shown, be it a bad one that somebody stored, has a form: a page that
+# shows many comments must not fail for one of them.
+_MOST = 1e15  # of a number; format_decimal() fails from 28 digits on
+_LONGEST_SECONDS = 1e11  # three thousand years; a timedelta ends at a million
+_NOBODY_KNOWS = "\N{EN DASH}"
+
+
+def _bounded(value: float, most: float) -> float:
+    """Return the nearest number between -`most` and `most`; 0 for what is no number."""
+    if -most <= value <= most:
+        return value
+    return most if value > 0 else -most if value < 0 else 0.0
+
+
+def _at(seconds: float) -> datetime.datetime | None:
+    """Return an epoch as a time in UTC, if it lies between the years 1 and 9999."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def number(value: float) -> str:
     """Return a number in the reader's language."""
-    return str(flask_babel.format_decimal(value))
+    return str(flask_babel.format_decimal(_bounded(value, _MOST)))
 
 
 def percent(share: float) -> str:
     """Return a share of one in percent; what is not all or nothing never reads as if it were."""
     if not 0 < share < 1 or 0 < round(share * 100) < 100:
-        return str(flask_babel.format_percent(share))
+        return str(flask_babel.format_percent(_bounded(share, _MOST)))
     share = min(max(round(share, 3), 0.001), 0.999)
     locale = flask_babel.get_locale()
     return str(babel.numbers.format_percent(share, locale=locale, decimal_quantization=False))
@@ -190,13 +212,13 @@ def score(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a length of time in the reader's language, in its largest unit."""
-    return str(
-        flask_babel.format_timedelta(datetime.timedelta(seconds=max(0.0, seconds)), threshold=1)
-    )
+    length = datetime.timedelta(seconds=max(0.0, _bounded(seconds, _LONGEST_SECONDS)))
+    return str(flask_babel.format_timedelta(length, threshold=1))
 
 
 def duration_after(seconds: float) -> str:
     """Return a length of time as it is written behind a preposition, where Arabic inflects it."""
+    seconds = _bounded(seconds, _LONGEST_SECONDS)
     unit, length = next(
         ((unit, length) for unit, length in _SECONDS_OF.items() if seconds >= length), ("second", 1)
     )
@@ -214,50 +236,47 @@ _AFTER_PREPOSITION: Mapping[str, Callable[[int], str]] = {
 
 def ago(seconds: float) -> str:
     """How long ago something was, in the reader's language."""
-    if seconds < 60:
+    if not seconds >= 60:
         return gettext("just now")
-    return str(
-        flask_babel.format_timedelta(
-            datetime.timedelta(seconds=-seconds), threshold=1, add_direction=True
-        )
-    )
+    length = datetime.timedelta(seconds=-_bounded(seconds, _LONGEST_SECONDS))
+    return str(flask_babel.format_timedelta(length, threshold=1, add_direction=True))
 
 
 def epoch(moment: str | float | None) -> float | None:
-    """Seconds since the epoch of an ISO 8601 moment; ``None`` if it is none.
+    """Seconds since the epoch of an ISO 8601 moment; ``None`` if it is none that can be shown.
 
     Examples
     --------
     >>> epoch("1970-01-01T00:01:00Z")
     60.0
     """
-    if isinstance(moment, (int, float)):
-        return float(moment)
     try:
-        read = datetime.datetime.fromisoformat(moment or "")
-    except ValueError:
+        if isinstance(moment, (int, float)):
+            seconds = float(moment)
+        else:
+            read = datetime.datetime.fromisoformat(moment or "")
+            seconds = (read if read.tzinfo else read.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (read if read.tzinfo else read.replace(tzinfo=datetime.UTC)).timestamp()
+    return seconds if _at(seconds) else None
 
 
 def iso(seconds: float) -> str:
-    """Return an epoch as ISO 8601 in UTC, for machines.
+    """Return an epoch as ISO 8601 in UTC, for machines; empty for one that no calendar has.
 
     Examples
     --------
     >>> iso(60.0)
     '1970-01-01T00:01:00+00:00'
     """
-    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
+    at = _at(seconds)
+    return at.isoformat(timespec="seconds") if at else ""
 
 
 def moment(seconds: float) -> str:
     """Return an epoch as date and time in the reader's language."""
-    return str(
-        flask_babel.format_datetime(
-            datetime.datetime.fromtimestamp(seconds, datetime.UTC), "medium"
-        )
-    )
+    at = _at(seconds)
+    return str(flask_babel.format_datetime(at, "medium", rebase=False)) if at else _NOBODY_KNOWS
 
 
 # -- Figures ------------------------------------------------------------------------------------

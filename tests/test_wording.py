@@ -115,3 +115,36 @@ def test_names_are_listed_with_the_comma_of_the_language(app: Flask) -> None:
     for language, said in (("ar", "a\N{ARABIC COMMA} b"), ("en", "a, b")):
         with app.test_request_context(), force_locale(language):
             assert wording.listed(["a", "b"]) == said
+
+
+EXTREMES = (0.0, -1.0, 1e9, 1e15, 6e11, -6.3e10, 1e308, -1e308, float("inf"), float("nan"), 10**400)
+
+
+@pytest.mark.parametrize("language", sorted(wording.LANGUAGES))
+def test_every_number_has_a_form_however_bad(app: Flask, language: str) -> None:
+    said = (
+        *(wording.number, wording.percent, wording.score, wording.score_words),
+        *(wording.duration, wording.duration_after, wording.ago, wording.iso, wording.moment),
+    )
+    with app.test_request_context(), force_locale(language):
+        for value in EXTREMES:
+            for say in said:
+                assert isinstance(say(value), str), (say, value)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "yesterday", "", "1e308", None],
+)
+def test_a_moment_that_no_calendar_has_is_none(moment: str | None) -> None:
+    assert wording.epoch(moment) is None
+
+
+def test_a_moment_at_the_end_of_the_calendar_can_be_shown(app: Flask) -> None:
+    for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        seconds = wording.epoch(moment)
+        assert seconds is not None
+        with app.test_request_context(), force_locale("ar"):
+            assert wording.iso(seconds)[:19] == moment[:19]
+            assert wording.moment(seconds)
+            assert wording.ago(0 - seconds)
