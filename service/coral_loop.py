@@ -32,6 +32,7 @@ import httpx
 
 from service import outbound
 from service.errors import ItemNotFound, translating_redis_errors
+from service.feedback import Feedback
 from service.html_text import plain_text
 from service.outbound import ForbiddenTarget
 from service.records import item_id_of
@@ -175,6 +176,7 @@ class CoralLoop:
     def __init__(self, redis: Any, client: httpx.Client | None = None) -> None:
         self._redis = redis
         self._queue = ReviewQueue(redis)
+        self._feedback = Feedback(redis)
         self._client = client or httpx.Client(timeout=outbound.TIMEOUT_SECONDS, trust_env=False)
 
     # From us to Coral
@@ -186,7 +188,13 @@ class CoralLoop:
         return ours and final and bool(site.coral_url and site.coral_token)
 
     def tell(self, site: Site, facts: Mapping[str, Any]) -> Told:
-        """Have Coral approve or reject a comment; telling it twice changes nothing."""
+        """Have Coral approve or reject a comment; telling it twice changes nothing.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
         try:
             self._tell(site, facts, time.monotonic() + TELLING_SECONDS)
         except _FAULTS as error:
@@ -257,7 +265,9 @@ class CoralLoop:
             "commentRevisionID": found["revision"]["id"],
             "clientMutationId": "hakam",
         }
-        if facts["action"] == "reject":
+        rejected = facts["action"] == "reject"
+        self._feedback.expect(site.id, f"comment:{found['id']}", rejected=rejected)
+        if rejected:
             code = rejection_code(facts.get("reason", ""), facts.get("labels", ()))
             said = self._ask(site, _REJECT, {"input": wanted | {"reason": {"code": code}}})
             comment = said["rejectComment"]["comment"]

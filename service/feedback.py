@@ -3,25 +3,39 @@
 Kept apart from the decisions of moderators. They reach training only as a file of their own
 (``hakam feedback export``) that is handed to ``hakam-train fit`` on purpose.
 
+One suggestion is kept of each comment, the last. What only repeats a decision of our desk, because
+the site's system sends all of its decisions back, is none (`Feedback.expect`).
+
 Secret: where they are stored. Key schema::
 
-    {hakam:<site>}:feedback   stream  comment (JSON of the labelled comment), community (opaque)
+    {hakam:<site>}:feedback         stream  comment (JSON of the labelled comment), key (a digest
+                                            of its id)
+    {hakam:<site>}:feedback_index   hash    key -> position; under the empty name the bytes of all
+    {hakam:<site>}:feedback_echoes  zset    <key><0 or 1>, by the time until which it is expected
 
 The sweep of `service.retention` removes what is older than the site's retention; beyond
-`MAX_ENTRIES` the oldest go at once. Feedback names no author, so nobody's can be erased by name.
+`MAX_ENTRIES` or `MAX_BYTES` the oldest go at once. Feedback names no author, so nobody's can be
+erased by name.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
 from service.errors import translating_redis_errors
+from service.records import short_digest
 from service.sites import Site
+from service.store import Verbs
 
 MAX_ENTRIES = 100_000
+MAX_BYTES = 64 * 1024 * 1024  # of a site
+MAX_ID_LENGTH = 256
+ECHO_SECONDS = 3_600  # within which a system sends back what we decided
+PAGE = 1_000  # entries that are forgotten in one script
 
 SOURCE = "site_feedback"
 
@@ -33,37 +47,45 @@ class Feedback:
     ----------
     redis : redis.Redis
         A client with ``decode_responses=True``; used, never closed.
+
+    Raises
+    ------
+    StoreUnavailable
+        From every method, when Redis cannot be reached.
     """
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
+        self._verbs = Verbs(redis, "feedback.lua")
 
-    @translating_redis_errors()
-    def add(self, site: Site, comment: LabeledComment, *, community: str = "") -> None:
-        """Store one labelled comment of source `SOURCE`.
+    def add(self, site: Site, comment: LabeledComment) -> bool:
+        """Store one labelled comment of source `SOURCE` in place of an earlier one with its id.
 
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
+        Of an id longer than `MAX_ID_LENGTH` a digest is kept.
+
+        Returns
+        -------
+        bool
+            False where it only repeats what was decided on our desk.
         """
+        if len(comment.id) > MAX_ID_LENGTH:
+            comment = replace(comment, id=f"digest:{short_digest(comment.id)}")
         line = io.StringIO()
         write_comments([comment], line)
-        entry = {"comment": line.getvalue(), "community": community}
-        self._redis.xadd(_key(site.id), entry, maxlen=MAX_ENTRIES, approximate=True)
+        key, word = short_digest(comment.id), _word(max(comment.labels.values()) >= 0.5)
+        limits = MAX_ENTRIES, MAX_BYTES
+        return bool(self._verbs(site.id, "add", key, word, line.getvalue(), *limits)[0])
 
-    @translating_redis_errors()
+    def expect(self, site_id: str, comment_id: str, *, rejected: bool) -> None:
+        """Say that the site's system will suggest what our desk has decided about a comment."""
+        key = short_digest(comment_id)
+        self._verbs(site_id, "expect", key, _word(rejected), ECHO_SECONDS * 1000)
+
     def forget(self, site_id: str, before_ms: int) -> int:
-        """Remove what came before a time (milliseconds since the epoch); return how much.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
-        """
-        n_forgotten: int = self._redis.xtrim(
-            _key(site_id), minid=max(0, before_ms), approximate=False
-        )
+        """Remove what came before a time (milliseconds since the epoch); return how much."""
+        n_forgotten = 0
+        while n_more := self._verbs(site_id, "forget", max(1, before_ms), PAGE)[0]:
+            n_forgotten += n_more
         return n_forgotten
 
     @translating_redis_errors()
@@ -78,11 +100,6 @@ class Feedback:
             Position after which to begin; "0" for the beginning.
         limit : int
             At most this many.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
         """
         entries = self._redis.xrange(_key(site_id), min=f"({after}", count=limit)
         lines = io.StringIO("".join(fields["comment"] for _, fields in entries))
@@ -90,17 +107,15 @@ class Feedback:
         return list(zip(positions, read_comments(lines), strict=True))
 
     def read_all(self, site_id: str) -> Iterator[LabeledComment]:
-        """Yield all feedback of a site, oldest first.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Yield all feedback of a site, oldest first."""
         position = "0"
         while batch := self.read(site_id, position):
             yield from (comment for _, comment in batch)
             position = batch[-1][0]
+
+
+def _word(toxic: bool) -> str:
+    return "1" if toxic else "0"
 
 
 def _key(site_id: str) -> str:

@@ -36,6 +36,9 @@ SITE_KEYS = (
     "bulks",
     "retention",
     "site",
+    "feedback",
+    "feedback_index",
+    "feedback_echoes",
 )
 
 ID_LENGTH = 12  # characters of an item's id

@@ -3,7 +3,8 @@
 Its GraphQL is executed by graphql-core, variables included, against Coral's own words for the types
 that are used. Statuses, events and who may ask follow its source, folder server/src/core/server:
 services/comments/pipeline/phases/external.ts, services/events/comments.ts,
-services/comments/moderation, app/middleware/graphql/persistedQuery.ts.
+services/comments/moderation, events/listeners/perspective.ts,
+app/middleware/graphql/persistedQuery.ts.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class Coral:
         self.asked: list[str] = []  # names of the fields of its GraphQL that were asked for
         self.fault = ""
         self.url = ""
+        self.key = ""  # of the toxicity setting, if that sends feedback
         self.subscribed: Sequence[str] = ("COMMENT_LEFT_MODERATION_QUEUE",)
         self._hakam = hakam
         self._now = datetime.now(UTC)
@@ -192,6 +194,20 @@ class Coral:
         before, comment.status = comment.status, status
         comment.history.append(Action(status, comment.revision, moderator))
         self._announce_queues(comment, before)
+        if self.key and before != status:
+            self._suggest(comment)
+
+    def _suggest(self, comment: Comment) -> None:
+        value = 1 if comment.status == "REJECTED" else 0
+        suggestion = {
+            "comment": {"text": comment.bodies[-1].removeprefix("<div>").removesuffix("</div>")},
+            "attributeScores": {"TOXICITY": {"summaryScore": {"value": value}}},
+            "languages": ["en"],
+            "communityId": "Coral:https://coral.example",
+            "clientToken": f"comment:{comment.id}",
+        }
+        url = f"/v1alpha1/comments:suggestscore?key={self.key}"
+        assert self._hakam.post(url, json=suggestion).status_code == 200
 
     def _phase(self, comment: Comment, action: str) -> str:
         changes = {

@@ -761,6 +761,28 @@ def test_a_coral_that_cannot_be_asked_is_asked_later(
     assert item_state(queue, comment) == "withdrawn"
 
 
+def test_the_feedback_that_coral_sends_is_that_of_its_moderators_and_not_ours(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    app: Flask,
+    api_key: str,
+    abusive: str,
+    harmless: str,
+) -> None:
+    coral.key = api_key
+    ours, theirs = coral.write(abusive), coral.write(harmless)
+    decide(queue, "reject")
+    deliveries.deliver_once()
+    assert ours.status == "REJECTED"
+    coral.decide(theirs, "APPROVED")
+    coral.decide(theirs, "REJECTED")
+    (kept,) = app.extensions["hakam"].feedback.read_all("demo")
+    assert (kept.id, dict(kept.labels)) == (f"comment:{theirs.id}", {"toxicity": 1.0})
+    coral.decide(ours, "APPROVED")
+    assert len(list(app.extensions["hakam"].feedback.read_all("demo"))) == 2
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -138,7 +138,7 @@ def suggestscore() -> Response:
             site=site.id,
             decided_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        services().feedback.add(site, comment, community=asked.community_id)
+        services().feedback.add(site, comment)
     g.n_comments = 1
     answer: dict[str, object] = {"detectedLanguages": detect(text)}
     if asked.languages:
