@@ -100,7 +100,12 @@ def create_app(
     )
     sites = Sites(redis, expect=queue.expect_same_store)
     coral_sites = Sites(hasty_redis, expect=coral_queue.expect_same_store)
-    metrics = Metrics(settings.prometheus_multiproc_dir, lambda: _queue_stats(sites, queue))
+    deliveries = Deliveries(redis, sites)
+    metrics = Metrics(
+        settings.prometheus_multiproc_dir,
+        lambda: _queue_stats(sites, queue),
+        deliveries=deliveries.counts,
+    )
     tallies = Tallies(redis)
     with contextlib.suppress(StoreUnavailable):
         sites.remember()
@@ -124,7 +129,7 @@ def create_app(
         accounts=Accounts(redis),
         queue=queue,
         moderation=Moderation(artifact, queue, metrics, tallies),
-        deliveries=Deliveries(redis, sites),
+        deliveries=deliveries,
         tallies=tallies,
         metrics=metrics,
         quota=Quota(settings.workers),

@@ -124,14 +124,23 @@ def report_agreement(connect: Connect, site_id: str) -> None:
 @_site
 @click.pass_obj
 def dead_letters(connect: Connect, site_id: str) -> None:
-    """List deliveries that were given up: decision, comment, action, when."""
+    """List deliveries that were given up: decision, comment, action, when, why."""
     with connect() as redis:
         sites = Sites(redis)
         sites.get(site_id)
-        letters = Deliveries(redis, sites).dead_letters(site_id, 1_000)
+        deliveries = Deliveries(redis, sites)
+        letters, endpoint = deliveries.dead_letters(site_id, 1_000), deliveries.endpoint(site_id)
     for letter in letters:
-        died = datetime.fromtimestamp(letter.died_at, UTC).isoformat("T", "seconds")
-        click.echo("\t".join([letter.decision_id, letter.comment_id, letter.action, died]))
+        words = [letter.decision_id, letter.comment_id, letter.action, _time(letter.died_at)]
+        click.echo("\t".join([*words, letter.failure]))
+    if endpoint.failing_since:
+        since = f"every delivery has failed since {_time(endpoint.failing_since)}"
+        out = f"; out of use since {_time(endpoint.disabled_at)}" if endpoint.disabled_at else ""
+        click.echo(f"{since}{out}: {endpoint.failure}", err=True)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
 
 
 @click.command()

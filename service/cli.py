@@ -22,7 +22,7 @@ from redis import Redis
 from models.errors import ModerationError
 from models.registry import Registry
 from models.schema import LABELS, LabeledComment, read_comments, write_comments
-from service import bookkeeping, launch, newsroom, private_redis
+from service import bookkeeping, launch, logs, newsroom, private_redis
 from service.accounts import Accounts
 from service.config import Settings
 from service.errors import StoreLost
@@ -208,6 +208,7 @@ def webhooks(context: click.Context) -> None:
     """Tell sites what was decided, and forget what is too old, until stopped."""
     if context.invoked_subcommand is not None:
         return
+    logs.configure(_settings().log_level)
     stop = Event()
     with launch.stopped_by_signals(), _redis() as redis:
         sweeping = Thread(target=Retention(redis, Sites(redis)).run, args=(stop,), daemon=True)

@@ -177,7 +177,7 @@ class CoralLoop:
         self._redis = redis
         self._queue = ReviewQueue(redis)
         self._feedback = Feedback(redis)
-        self._client = client or httpx.Client(timeout=outbound.TIMEOUT_SECONDS, trust_env=False)
+        self._client = client or outbound.client()
 
     # From us to Coral
 
@@ -347,6 +347,19 @@ class CoralLoop:
             others = self._with_our_id(site, ours, since - MARGIN_SECONDS, since, deadline)
             if not any(other["status"] in _WAITING for other in others):
                 self._queue.withdraw(site.id, ours)
+
+    def has_heard(self, site: Site) -> bool:
+        """Say whether `catch_up` has something to do now.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        if not (site.coral_url and site.coral_token):
+            return False
+        with translating_redis_errors():
+            return bool(self._redis.zcount(_key(site.id), "-inf", time.time()))
 
     # Coral's GraphQL
 

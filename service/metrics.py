@@ -10,14 +10,17 @@ With several workers `PROMETHEUS_MULTIPROC_DIR` must be set before prometheus-cl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from service.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from service.policy import Verdict
@@ -35,14 +38,20 @@ class Metrics:
         Folder in which several workers share their numbers; None for a single one.
     queues : callable
         Returns the counts of every site's queue, or None while they cannot be had.
+    deliveries : callable
+        Returns the attempts to tell sites by their result; raises StoreUnavailable while unknown.
     """
 
     def __init__(
-        self, shared: Path | None, queues: Callable[[], Iterable[QueueStats] | None]
+        self,
+        shared: Path | None,
+        queues: Callable[[], Iterable[QueueStats] | None],
+        deliveries: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._own = CollectorRegistry()
         self._shared = shared
         self._queues = _Queues(queues)
+        self._deliveries = _Deliveries(deliveries)
         self._requests = Counter(
             "hakam_requests", "Requests.", ["method", "route", "status"], registry=self._own
         )
@@ -88,6 +97,7 @@ class Metrics:
             multiprocess.MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]
         queue_registry = CollectorRegistry()
         queue_registry.register(self._queues)
+        queue_registry.register(self._deliveries)
         return generate_latest(registry) + generate_latest(queue_registry)
 
     def _end(self, response: Response) -> Response:
@@ -118,3 +128,19 @@ class _Queues(Collector):
         oldest = max((count.oldest_seconds for count in counts), default=0.0)
         told = "Longest wait among the fifty most urgent items of each queue."
         yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)
+
+
+class _Deliveries(Collector):
+    """Asks what became of the deliveries when asked; they are made by another process."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "hakam_deliveries", "Attempts to tell a site of a decision.", labels=["result"]
+        )
+        with suppress(StoreUnavailable):  # unknown is absent, not 0
+            for result, n in self._counts().items():
+                family.add_metric([result], n)
+            yield family

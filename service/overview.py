@@ -46,6 +46,12 @@ class Board:
     endpoint: Endpoint
 
     @property
+    def failures(self) -> list[str]:
+        """Return why deliveries fail or were given up, each reason once."""
+        found = [self.endpoint.failure, *(letter.failure for letter in self.dead)]
+        return [failure for failure in dict.fromkeys(found) if failure]
+
+    @property
     def listed(self) -> int:
         """Return how many items the labels, dialects and ages are made of at most."""
         return LISTED

@@ -16,8 +16,8 @@ from service.errors import InvalidRequest
 from service.insight import Preview
 from service.past import decided_since
 from service.sites import Site
+from service.wording import failure_name, label_name
 from service.wording import gettext as _
-from service.wording import label_name
 
 bp = Blueprint("site_settings", __name__)
 
@@ -66,7 +66,7 @@ def webhook(site_id: str) -> ResponseReturnValue:
         return _page(site_for(site_id), new_secret=secret)
     failure = services().deliveries.probe(site) if site.webhook_url else _("There is no address.")
     if failure:
-        flash(_("The webhook did not take the test: %(why)s", why=failure), "reject")
+        flash(_("The webhook did not take the test: %(why)s", why=failure_name(failure)), "reject")
     else:
         flash(_("The webhook took the test."), "approve")
     return redirect(url_for(".settings", site_id=site.id), 303)

@@ -21,6 +21,7 @@ works until it ends, 15 minutes at most. With Redis up, a key taken away stops a
 
 from __future__ import annotations
 
+import base64
 import builtins
 import hashlib
 import hmac
@@ -32,6 +33,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from models.schema import LABELS
 from service.errors import (
@@ -148,9 +151,8 @@ class Site:
         _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
         _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
         for name in ("webhook_url", "coral_url"):
-            url = urlsplit(getattr(self, name))
-            web = url.scheme in ("http", "https") and bool(url.netloc)
-            _require(web or not getattr(self, name), name, "expected an http or https address")
+            address = getattr(self, name)
+            _require(not address or _is_web_address(address), name, _ADDRESS_EXPECTED)
 
     @property
     def listens(self) -> bool:
@@ -174,6 +176,71 @@ class Site:
         record = {name: value for name, value in json.loads(text).items() if name in known}
         lists = ("coral_secrets", "block_words", "allow_words")
         return cls(**record | {name: tuple(record.get(name, ())) for name in lists})
+
+
+_ADDRESS_EXPECTED = "expected an http or https address"
+_MAX_ADDRESS_LENGTH = 2_000
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        url = urlsplit(address)
+    except ValueError:  # as of http://[::1
+        return False
+    return url.scheme in ("http", "https") and bool(url.netloc)
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the key that a webhook's secret stands for.
+
+    Raises
+    ------
+    InvalidRequest
+        It is not base64, or its length is not one that the specification allows (Standard Webhooks,
+        "Signature scheme").
+    """
+    letters = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        key = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except ValueError:
+        key = b""
+    _require(24 <= len(key) <= 64, "webhook_secret", "expected whsec_ and 24 to 64 bytes in base64")
+    return key
+
+
+def _check_told(site: Site, before: Site | None) -> None:
+    """Check what a site newly wants of its connections; what is stored already may stay.
+
+    Looser rules held once, and a site that suffers from them must still be readable and mendable.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+
+    def new(name: str) -> Any:
+        value = getattr(site, name)
+        return None if before and value == getattr(before, name) else value
+
+    for name in ("webhook_url", "coral_url"):
+        if address := new(name):
+            try:
+                url = httpx.URL(address)
+                url.host.encode("idna")
+            except (httpx.InvalidURL, UnicodeError):
+                raise InvalidRequest.of(name, _ADDRESS_EXPECTED) from None
+            good = bool(url.host) and (url.port or 1) < 65_536
+            good = good and len(address) <= _MAX_ADDRESS_LENGTH
+            _require(good, name, _ADDRESS_EXPECTED)
+    if secret := new("webhook_secret"):
+        signing_key(secret)
+    for name, words in (
+        ("coral_secrets", new("coral_secrets") or ()),
+        ("coral_token", filter(None, [new("coral_token")])),
+    ):
+        for word in words:  # an empty one would let anybody sign
+            good = word.isascii() and word.isprintable() and " " not in word
+            _require(bool(word) and good, name, "expected ASCII without blanks")
 
 
 def _require(condition: bool, field_name: str, expected: str) -> None:
@@ -228,11 +295,14 @@ class Sites:
 
         Raises
         ------
+        InvalidRequest
+            An address or secret cannot be used.
         SiteExists
             The id is taken.
         StoreUnavailable
             Redis cannot be reached.
         """
+        _check_told(site, None)
         key = _new_key(site.id)
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
         if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
@@ -263,12 +333,14 @@ class Sites:
 
         Raises
         ------
+        InvalidRequest
+            A new address or secret cannot be used.
         UnknownSite
             No site has this id.
         StoreUnavailable
             Redis cannot be reached.
         """
-        self._existing(site.id)
+        _check_told(site, self._existing(site.id).site)
         with translating_redis_errors():
             stored = {"record": site.to_json(), "listens": int(site.listens)}
             self._redis.hset(_record_key(site.id), mapping=stored)

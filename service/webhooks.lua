@@ -37,13 +37,18 @@ local verbs = {}
 function verbs.claim(hold_ms)
   local at = now()
   if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return {} end
-  local id = redis.call('ZRANGEBYSCORE', OUTBOX, '-inf', at, 'LIMIT', 0, 1)[1]
-  if not id then return {} end
-  local item = load(id)
+  local id, item
+  repeat -- past what has nothing to tell
+    if id then redis.call('ZREM', OUTBOX, id) end
+    id = redis.call('ZRANGEBYSCORE', OUTBOX, '-inf', at, 'LIMIT', 0, 1)[1]
+    if not id then return {} end
+    redis.call('ZADD', OUTBOX, at + hold_ms, id) -- first, so that what fails below bars no other
+    item = load(id)
+  until item and item.undelivered
   item.attempts = (item.attempts or 0) + 1
   save(id, item)
-  redis.call('ZADD', OUTBOX, at + hold_ms, id)
   local entry = entry_of(item.undelivered[1])
+  if not entry then return { id, item.undelivered[1], '', item.attempts, '' } end
   local facts = cjson.decode(entry[2][2])
   local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
   return { id, entry[1], entry[2][2], item.attempts, words }
@@ -63,15 +68,16 @@ function verbs.failed(id, delivery, delay_ms, failure)
   return {}
 end
 
-function verbs.give_up(id, delivery, failure, patience_ms)
+function verbs.give_up(id, delivery, failure, patience_ms) -- without patience: the endpoint is well
   local at, item = now(), under_way(id, delivery)
-  note_failure(failure, at)
+  if patience_ms ~= '' then note_failure(failure, at) end
   if item then
     redis.call('ZADD', DEAD, at, delivery)
+    redis.call('HSET', ENDPOINT, delivery, failure)
     item.dead = (item.dead or 0) + 1 -- so that retention waits for it
     finish(id, item, at)
   end
-  if at - redis.call('HGET', ENDPOINT, 'failing') >= tonumber(patience_ms) then
+  if patience_ms ~= '' and at - redis.call('HGET', ENDPOINT, 'failing') >= tonumber(patience_ms) then
     redis.call('HSETNX', ENDPOINT, 'disabled', at)
   end
   return {}
@@ -86,7 +92,7 @@ end
 
 function verbs.enable() -- forget the failures; all that waits is due now
   local at = now()
-  redis.call('DEL', ENDPOINT)
+  redis.call('HDEL', ENDPOINT, 'failing', 'failure', 'disabled')
   for _, id in ipairs(redis.call('ZRANGE', OUTBOX, 0, -1)) do redis.call('ZADD', OUTBOX, at, id) end
   return {}
 end
@@ -99,7 +105,8 @@ function verbs.dead(limit)
   local answer = {}
   local letters = redis.call('ZRANGE', DEAD, 0, limit - 1, 'WITHSCORES')
   for at = 1, #letters, 2 do
-    answer[#answer + 1] = { letters[at], entry_of(letters[at])[2][2], letters[at + 1] }
+    local entry, why = entry_of(letters[at]), redis.call('HGET', ENDPOINT, letters[at])
+    answer[#answer + 1] = { letters[at], entry and entry[2][2] or '', letters[at + 1], why or '' }
   end
   return answer
 end
@@ -107,20 +114,25 @@ end
 function verbs.replay(limit) -- the oldest dead letters, to be told again in their order
   local at, n_replayed = now(), 0
   for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
-    local id = cjson.decode(entry_of(delivery)[2][2]).item_id
-    local item = load(id)
-    item.dead = item.dead > 1 and item.dead - 1 or nil
-    item.undelivered = item.undelivered or {}
-    table.insert(item.undelivered, delivery)
-    table.sort(item.undelivered, function(a, b) return place(a) < place(b) end)
-    schedule(id, item, at)
+    local entry = entry_of(delivery)
+    local id = entry and cjson.decode(entry[2][2]).item_id
+    local item = id and load(id)
+    if item then
+      item.dead = (item.dead or 1) > 1 and item.dead - 1 or nil
+      item.undelivered = item.undelivered or {}
+      table.insert(item.undelivered, delivery)
+      table.sort(item.undelivered, function(a, b) return place(a) < place(b) end)
+      schedule(id, item, at)
+      n_replayed = n_replayed + 1
+    end
     redis.call('ZREM', DEAD, delivery)
-    n_replayed = n_replayed + 1
+    redis.call('HDEL', ENDPOINT, delivery)
   end
   return { n_replayed }
 end
 
 function verbs.due()
-  if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return { 0 } end
-  return { redis.call('ZCOUNT', OUTBOX, '-inf', now()) }
+  local failing, disabled = unpack(redis.call('HMGET', ENDPOINT, 'failing', 'disabled'))
+  local n_due = disabled and 0 or redis.call('ZCOUNT', OUTBOX, '-inf', now())
+  return { n_due, failing and 1 or 0 }
 end

@@ -1,9 +1,10 @@
 """Telling the sites what was decided.
 
-Promises: every decision reaches the site's webhook at least once, signed, in order per comment, and
-a decision that could not be told is kept where people see it. Secret: signing, retries and what an
-endpoint may do to us. The outbox itself is filled by `service.review_queue`, whose docstring shows
-the keys.
+Promises: every decision reaches the site's webhook at least once, signed, in order per comment; one
+site never delays another; and a decision that could not be told is kept where people see it, with
+the reason. Secret: signing, retries and what an endpoint may do to us. The outbox itself is filled
+by `service.review_queue`, whose docstring shows the keys; who is served when is the secret of
+`service.turns`.
 
 A delivery is one decision. Its id is made of the site and the decision's place in the stream, so a
 retry, or a second process, carries the same id and the site can drop what it has seen (Standard
@@ -28,38 +29,52 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from threading import Event
-from typing import Any
+from threading import Event, Lock
+from typing import Any, Literal
 
 import httpx
+import structlog
 from redis import Redis
+from redis.exceptions import ResponseError
 from standardwebhooks import Webhook
 
+from models.errors import ModerationError
 from service import outbound
-from service.coral_loop import CoralLoop
-from service.errors import StoreUnavailable
-from service.outbound import Answer, ForbiddenTarget
+from service.coral_loop import CoralLoop, Told
+from service.errors import StoreUnavailable, translating_redis_errors
+from service.logs import places
+from service.outbound import Answer
 from service.records import read_words
-from service.sites import Site, Sites
+from service.sites import Site, Sites, signing_key
 from service.store import Verbs
+from service.turns import Turns
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
 # eleven attempts, so that an endpoint may be away for a day. Jitter only ever adds to it.
 BACK_OFF_SECONDS = (10, 40, 160, 640, 2_560, 10_240, 21_600, 21_600, 21_600, 21_600)
+MAX_RETRIES = len(BACK_OFF_SECONDS)
 JITTER = 0.2
 
-# A delivery whose process died is tried again after this; longer than any request may take.
+# A delivery is over after this, though telling Coral takes several requests.
+DELIVERY_SECONDS = 40.0
+# A delivery whose process died is tried again after this; longer than any delivery may take.
 HOLD_SECONDS = 60.0
 # An endpoint that has not answered once for so long is no longer called until somebody enables it.
 PATIENCE_SECONDS = 86_400.0
 MAX_WAIT_SECONDS = 21_600.0  # that an endpoint may ask for with Retry-After
-POLL_SECONDS = 0.5
-N_SITES_AT_ONCE = 8
+PROBE_SECONDS = 5.0  # for a test message, for which somebody waits
+
+log = structlog.get_logger()
+
+# What became of an attempt: told, to be tried again, given up.
+Result = Literal["delivered", "failed", "dead"]
+RESULTS: tuple[Result, ...] = ("delivered", "failed", "dead")
+_COUNTS = "hakam:deliveries"  # hash: result -> number of attempts, of all sites and processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +87,6 @@ class Delivery:
         Its place in the site's decision stream.
     facts : mapping
         Body of the stream entry.
-    n_attempts : int
-        This one included.
     reply : str
         What the moderator lets the author know, unless it was erased.
     """
@@ -81,18 +94,18 @@ class Delivery:
     item_id: str
     decision_id: str
     facts: Mapping[str, Any]
-    n_attempts: int
     reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that was given up at `died_at` (seconds since the epoch)."""
+    """A delivery that was given up at `died_at` (seconds since the epoch), and why."""
 
     decision_id: str
     comment_id: str
     action: str
     died_at: float
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,10 @@ class Endpoint:
     disabled_at: float = 0.0
 
 
+class DamagedOutbox(ModerationError):
+    """What is stored of a site's deliveries cannot be worked with."""
+
+
 class Deliveries:
     """Everything that is to be told to the sites.
 
@@ -123,30 +140,26 @@ class Deliveries:
         With ``decode_responses=True``.
     sites : Sites
     client : httpx.Client, optional
-        By default one that waits `outbound.TIMEOUT_SECONDS` and takes no proxy from the
-        environment, because a proxy would reach what a site must not.
+        By default one of `outbound.client`.
     """
 
     def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
         self._verbs = Verbs(redis, "webhooks.lua")
         self._sites = sites
-        self._client = client or httpx.Client(timeout=outbound.TIMEOUT_SECONDS, trust_env=False)
+        self._redis: Any = redis
+        self._client = client or outbound.client()
         self._coral = CoralLoop(redis, self._client)
+        self._counts: Counter[str] = Counter()  # of this process, not written yet
+        self._counting = Lock()
+        self._probing = Lock()
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set; an unreachable Redis is waited for."""
-        with ThreadPoolExecutor(N_SITES_AT_ONCE, thread_name_prefix="webhooks") as threads:
-            while not stop.is_set():
-                try:
-                    n_made = sum(threads.map(self._deliver_to, self._listening()))
-                except StoreUnavailable:
-                    n_made = 0
-                if not n_made:
-                    stop.wait(POLL_SECONDS)
+        Turns(self._listening, self._waiting, self._serve, self._write_counts).run(stop)
 
     def due(self) -> int:
         """Count the comments whose next delivery is due now."""
-        return sum(self._verbs(site.id, "due")[0] for site in self._listening())
+        return sum(self._waiting(site)[0] for site in self._listening())
 
     def deliver_once(self) -> int:
         """Make what is due, each delivery once; return how many were attempted.
@@ -155,14 +168,44 @@ class Deliveries:
         ------
         StoreUnavailable
         """
-        return sum(self._deliver_to(site) for site in self._listening())
+        n_made = 0
+        for site in self._listening():
+            while (told := self._deliver_next(site)) is not None:
+                n_made += 1
+                if not told:
+                    break  # the rest can wait
+        self._write_counts()
+        return n_made
 
     def probe(self, site: Site) -> str:
-        """Send a signed ``webhook.test`` message; return what went wrong, or an empty string."""
-        now = datetime.now(UTC)
-        body = json.dumps({"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}})
-        trial = Delivery("", f"test-{int(now.timestamp() * 1000)}", {}, 1)
-        return self._post(site, trial, body, now)[1]
+        """Send a signed ``webhook.test`` message; return what went wrong, or an empty string.
+
+        One at a time: whoever waits for an answer holds one of a few threads.
+        """
+        if not self._probing.acquire(blocking=False):
+            return "another test waits for its answer"
+        try:
+            with outbound.within(PROBE_SECONDS):
+                now = datetime.now(UTC)
+                body = json.dumps(
+                    {"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}}
+                )
+                return self._post(site, f"test-{int(now.timestamp() * 1000)}", body, now)[1]
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
+            return outbound.reason(error)
+        finally:
+            self._probing.release()
+
+    @translating_redis_errors()
+    def counts(self) -> dict[str, int]:
+        """Count the attempts of all sites by what became of them, since the store was new.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        found = self._redis.hgetall(_COUNTS)
+        return {result: int(found.get(result, 0)) for result in RESULTS}
 
     # When an endpoint fails
 
@@ -178,10 +221,11 @@ class Deliveries:
     def dead_letters(self, site_id: str, limit: int = 100) -> list[DeadLetter]:
         """List deliveries that were given up, the longest dead first."""
         letters = []
-        for decision_id, body, died_ms in self._verbs(site_id, "dead", limit):
-            facts = json.loads(body)
+        for decision_id, body, died_ms, failure in self._verbs(site_id, "dead", limit):
+            facts = json.loads(body or "{}")  # nothing where the stream has lost the decision
+            comment_id, action = facts.get("comment_id", ""), facts.get("action", "")
             died_at = float(died_ms) / 1000
-            letters.append(DeadLetter(decision_id, facts["comment_id"], facts["action"], died_at))
+            letters.append(DeadLetter(decision_id, comment_id, action, died_at, failure))
         return letters
 
     def replay(self, site_id: str, limit: int = 1_000) -> int:
@@ -193,68 +237,151 @@ class Deliveries:
     def _listening(self) -> list[Site]:
         return [site for site in self._sites.list() if site.listens]
 
-    def _deliver_to(self, site: Site) -> int:
-        """Deliver to one site until nothing is due or a delivery fails."""
-        n_made = 0
-        while delivery := self._claim(site):
-            n_made += 1
-            answer, failure = self._send(site, delivery)
-            self._settle(site, delivery, answer, failure)
-            if failure:
-                break  # this site's next delivery can wait a round
-        return n_made
+    def _waiting(self, site: Site) -> tuple[int, bool]:
+        """Return how many comments of a site have a delivery due, and whether it is failing."""
+        n_due, failing = self._ask(site, "due")
+        return max(n_due, self._coral.has_heard(site)), bool(failing)
 
-    def _claim(self, site: Site) -> Delivery | None:
-        found = self._verbs(site.id, "claim", int(HOLD_SECONDS * 1000))
-        if not found:
+    def _serve(self, site: Site) -> bool | None:
+        """Hear what was decided in the site's Coral, then make the delivery that is due first."""
+        if self._coral.has_heard(site):
+            with outbound.within(DELIVERY_SECONDS):
+                if failure := self._coral.catch_up(site):
+                    log.warning("coral", site=site.id, failure=failure)
+        return self._deliver_next(site)
+
+    def _deliver_next(self, site: Site) -> bool | None:
+        """Make the delivery of a site that is due first.
+
+        Returns
+        -------
+        bool or None
+            Whether the site took it; None when nothing is due.
+
+        Raises
+        ------
+        StoreUnavailable
+            What was told, but could not be noted, is told again.
+        """
+        claimed = self._ask(site, "claim", int(HOLD_SECONDS * 1000))
+        if not claimed:
             return None
-        item_id, decision_id, body, n_attempts, words = found
-        facts = json.loads(body)
-        reply = read_words(facts["kind"], words).get("reply", "")
-        return Delivery(item_id, decision_id, facts, n_attempts, reply)
+        item_id, decision_id, body, n_attempts, words = claimed
+        answer, failure, final, unexpected = None, "", False, []
+        try:
+            with outbound.within(DELIVERY_SECONDS):
+                delivery = _read(item_id, decision_id, body, words)
+                answer, failure, final = self._send(site, delivery)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
+            failure = outbound.reason(error)
+            unexpected = [] if isinstance(error, outbound.EXPECTED) else places(error)
+        n_retries = MAX_RETRIES if final else n_attempts - 1
+        result = self._settle(site, (item_id, decision_id), n_retries, answer, failure, final=final)
+        with self._counting:
+            self._counts[result] += 1
+        if failure:
+            log.warning(
+                "delivery",
+                site=site.id,
+                delivery=decision_id,
+                attempt=n_attempts,
+                result=result,
+                status=answer.status if answer else None,
+                failure=failure,
+                places=unexpected or None,
+            )
+        return final or not failure
 
-    def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str]:
-        """Send a delivery; return the answer, if there was one, and what went wrong."""
+    def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str, bool]:
+        """Send a delivery.
+
+        Returns
+        -------
+        answer : Answer or None
+        failure : str
+            What went wrong, in our own words.
+        final : bool
+            Whether the site is well, but trying again is of no use.
+        """
+        told = Told()
         if self._coral.concerns(site, delivery.facts):
             told = self._coral.tell(site, delivery.facts)
-            if told.failure:
-                return None, told.failure
+            if told.failure and not told.final:
+                return None, told.failure, False
         if not (site.webhook_url and site.webhook_secret):
-            return None, ""  # a site that only wants its comments in Coral dealt with
-        return self._post(site, delivery, payload(delivery), datetime.now(UTC))
+            return None, told.failure, told.final  # it only wants its comments in Coral dealt with
+        body, now = payload(delivery), datetime.now(UTC)
+        answer, failure = self._post(site, delivery.decision_id, body, now)
+        return answer, failure or told.failure, told.final and not failure
 
-    def _post(
-        self, site: Site, delivery: Delivery, body: str, at: datetime
-    ) -> tuple[Answer | None, str]:
-        try:
-            headers = signature(site, delivery, body, at)
-            answer = outbound.post(
-                self._client,
-                site.webhook_url,
-                body,
-                headers,
-                allow_private=site.webhook_private,
-            )
-        except ForbiddenTarget:
-            return None, "the address leads to a private network"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return None, type(error).__name__
+    def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> tuple[Answer, str]:
+        headers = signature(site, decision_id, body, at)
+        private = site.webhook_private
+        answer = outbound.post(self._client, site.webhook_url, body, headers, allow_private=private)
         return answer, "" if answer.is_success else f"status {answer.status}"
 
-    def _settle(self, site: Site, delivery: Delivery, answer: Answer | None, failure: str) -> None:
-        this = delivery.item_id, delivery.decision_id
-        n_retries = delivery.n_attempts - 1
+    def _settle(
+        self,
+        site: Site,
+        this: tuple[str, str],
+        n_retries: int,
+        answer: Answer | None,
+        failure: str,
+        *,
+        final: bool,
+    ) -> Result:
+        result: Result = "delivered"
         if not failure:
-            self._verbs(site.id, "delivered", *this)
-        elif n_retries < len(BACK_OFF_SECONDS):
+            self._ask(site, "delivered", *this)
+        elif n_retries < MAX_RETRIES:
             asked = min(answer.wait_seconds, MAX_WAIT_SECONDS) if answer else 0.0
             jitter = 1 + JITTER * random.random()  # noqa: S311 - spreads load, hides nothing
             delay = max(asked, BACK_OFF_SECONDS[n_retries] * jitter)
-            self._verbs(site.id, "failed", *this, int(delay * 1000), failure)
+            self._ask(site, "failed", *this, int(delay * 1000), failure)
+            result = "failed"
         else:
-            self._verbs(site.id, "give_up", *this, failure, int(PATIENCE_SECONDS * 1000))
+            patience_ms = "" if final else int(PATIENCE_SECONDS * 1000)
+            self._ask(site, "give_up", *this, failure, patience_ms)
+            result = "dead"
         if answer and answer.status == HTTPStatus.GONE:
-            self._verbs(site.id, "disable", failure)
+            self._ask(site, "disable", failure)
+        return result
+
+    def _ask(self, site: Site, verb: str, *arguments: str | int) -> Any:
+        """Run a verb; what Redis refuses of one site says nothing about the store.
+
+        Raises
+        ------
+        DamagedOutbox, StoreUnavailable
+        """
+        try:
+            return self._verbs(site.id, verb, *arguments)
+        except StoreUnavailable as fault:
+            if type(fault.__cause__) is ResponseError:  # a subclass says more: full, read-only ...
+                raise DamagedOutbox(f"the verb {verb} failed") from fault
+            raise
+
+    def _write_counts(self) -> None:
+        """Add what this process counted to what all have counted."""
+        with self._counting:
+            taken, self._counts = self._counts, Counter()
+        try:
+            with translating_redis_errors(), self._redis.pipeline() as pipe:
+                for result, n in taken.items():
+                    pipe.hincrby(_COUNTS, result, n)
+                pipe.execute()
+        except StoreUnavailable:
+            with self._counting:
+                self._counts.update(taken)
+            raise
+
+
+def _read(item_id: str, decision_id: str, body: str, words: str | None) -> Delivery:
+    facts = json.loads(body)
+    reply = read_words(facts["kind"], words).get("reply", "")
+    return Delivery(item_id, decision_id, facts, reply)
 
 
 _TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
@@ -279,18 +406,18 @@ def payload(delivery: Delivery) -> str:
     )
 
 
-def signature(site: Site, delivery: Delivery, body: str, at: datetime) -> dict[str, str]:
+def signature(site: Site, decision_id: str, body: str, at: datetime) -> dict[str, str]:
     """Return the headers of a signed delivery.
 
     Raises
     ------
     ValueError
-        The site's secret is not base64.
+        The site's secret cannot be used.
     """
-    message_id = f"{site.id}.{delivery.decision_id}"
+    message_id = f"{site.id}.{decision_id}"
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(site.webhook_secret).sign(message_id, at, body),
+        "webhook-signature": Webhook(signing_key(site.webhook_secret)).sign(message_id, at, body),
     }

@@ -57,6 +57,35 @@ LABELS_OF_REASONS: Mapping[str, tuple[str, ...]] = {
     reason: (reason,) for reason in REASON_NAMES if reason in LABEL_NAMES
 }
 
+#: Why a site could not be told, in the words of the modules that tell.
+FAILURE_NAMES: Mapping[str, LazyString] = {
+    "the address leads to a private network": _("the address leads to a private network"),
+    "no answer in time": _("no answer in time"),
+    "the host is not known": _("the host is not known"),
+    "the certificate is not valid": _("the certificate is not valid"),
+    "no encrypted connection": _("no encrypted connection"),
+    "the connection was refused": _("the connection was refused"),
+    "no connection": _("no connection"),
+    "the answer is not HTTP": _("the answer is not HTTP"),
+    "the connection broke off": _("the connection broke off"),
+    "the address is not valid": _("the address is not valid"),
+    "the secret cannot be used": _("the secret cannot be used"),
+    "another test waits for its answer": _("another test waits for its answer"),
+    "the access token is not that of an administrator": _(
+        "the access token is not that of an administrator"
+    ),
+    "a moderator there decided otherwise, and that stands": _(
+        "a moderator there decided otherwise, and that stands"
+    ),
+    "no comment has these words, author and story": _(
+        "no comment has these words, author and story"
+    ),
+    "the id of the author is too long": _("the id of the author is too long"),
+    "the comment was edited meanwhile": _("the comment was edited meanwhile"),
+    "too slow": _("too slow"),
+    "refused": _("refused"),
+}
+
 STATE_NAMES: Mapping[str, LazyString] = {
     "pending": _("waits"),
     "leased": _("in hand"),
@@ -157,6 +186,15 @@ def reason_name(reason: str | None) -> str:
 def action_name(action: str | None) -> str:
     """Return the past participle of an action; an unknown code is shown as it is."""
     return str(ACTION_NAMES.get(action or "", action or ""))
+
+
+def failure_name(failure: str) -> str:
+    """Return why a site could not be told; what has no words of its own stays as it is."""
+    if failure.startswith("Coral: "):
+        return "Coral: " + failure_name(failure.removeprefix("Coral: "))
+    if failure.startswith("status "):
+        return gettext("status %(status)s", status=failure.removeprefix("status "))
+    return str(FAILURE_NAMES.get(failure, failure))
 
 
 def state_name(state: str) -> str:

@@ -22,12 +22,18 @@ from service.webhooks import Deliveries
 Command = Callable[..., Result]
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 
 @pytest.fixture
 def command(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Command:
     """Run ``hakam`` with words on the emptied Redis, where a site has two decisions."""
     Sites(redis).add(
-        Site("demo", webhook_url="http://127.0.0.1:9/", webhook_secret="whsec_c2VjcmV0")
+        Site(
+            "demo",
+            webhook_url="http://127.0.0.1:9/",
+            webhook_secret=SECRET,
+        )
     )
     queue = ReviewQueue(redis)
     for number, action in enumerate(["reject", "approve"]):
@@ -123,11 +129,14 @@ def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) ->
     decision = ReviewQueue(redis).decisions("demo")[0]
     deliveries = Deliveries(redis, Sites(redis))
     site = Sites(redis).get("demo")
-    claimed = deliveries._claim(site)
-    assert claimed is not None
-    deliveries._verbs("demo", "give_up", claimed.item_id, claimed.decision_id, "status 500", 0)
-    listed = command("webhooks", "dead", "demo").output.split("\t")
-    assert listed[:3] == [decision.id, "c-0", "reject"]
+    item_id, decision_id, *_ = deliveries._verbs(site.id, "claim", 60_000)
+    deliveries._verbs("demo", "give_up", item_id, decision_id, "status 500", 0)
+    answer = command("webhooks", "dead", "demo")
+    listed = answer.stdout.rstrip("\n").split("\t")
+    assert (listed[:3], listed[4]) == ([decision.id, "c-0", "reject"], "status 500")
+    assert "every delivery has failed since 20" in answer.stderr
+    assert "; out of use since 20" in answer.stderr
+    assert answer.stderr.endswith(": status 500\n")
     assert command("webhooks", "replay", "demo").output == "1 deliveries are due again\n"
     assert deliveries.endpoint("demo").disabled_at == 0
 

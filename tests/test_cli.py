@@ -64,6 +64,8 @@ def test_a_webhook_gets_a_secret_that_is_shown_once(command: Command, redis: Red
         (("--review", "rudeness=0.4"), "expected one of toxicity"),
         (("--review", "insult=2"), "review.insult: expected 0 to 1"),
         (("--webhook-url", "ftp://x"), "webhook_url: expected an http or https address"),
+        (("--webhook-url", "http://[::1"), "webhook_url: expected an http or https address"),
+        (("--webhook-secret", "whsec_"), "webhook_secret: expected whsec_ and 24 to 64 bytes in"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence(

@@ -31,7 +31,7 @@ from service.app import Services, create_app
 from service.config import Settings
 from service.marking import marked
 from service.policy import Verdict
-from service.review_queue import Comment, ReviewQueue
+from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site
 from service.wording import LANGUAGES
 
@@ -1142,6 +1142,25 @@ def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
     assert app.extensions["hakam"].artifact.version in page
 
 
+def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_up(
+    app: Flask, accounts: Accounts, api_key: str, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    services: Services = app.extensions["hakam"]
+    secret = "whsec_" + "A" * 32
+    site = replace(services.sites.get("demo"), webhook_url="http://[::1]/", webhook_secret=secret)
+    services.sites.update(site)
+    queue.decide_bulk("demo", {flag("c1"): 1}, Decision("approve", moderator="a", request_id="b"))
+    services.deliveries.deliver_once()
+    admin = Desk(app, "layla").log_in()
+    assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
+    item_id, decision = queue.decisions("demo")[0].item_id, queue.decisions("demo")[0].id
+    services.deliveries._verbs("demo", "give_up", item_id, decision, "status 503", 10**9)
+    services.deliveries._verbs("demo", "delivered", "another", "1-0")  # it fares well again
+    page = admin.get("/overview")
+    assert "شبكة خاصة" not in page
+    assert "الحالة 503" in page  # "status 503"
+
+
 def test_every_page_leads_to_the_work_of_a_site(desk: Desk) -> None:
     assert '/console/demo/work"' in desk.get("/me")
 
@@ -1323,7 +1342,7 @@ def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_ke
     site = services.sites.get("demo")
     services.sites.update(replace(site, webhook_url="http://127.0.0.1:9/"))
     admin.post("/demo/settings/webhook", action="test")
-    assert "private network" in admin.get("/demo/settings")
+    assert "شبكة خاصة" in admin.get("/demo/settings")  # "a private network"
 
 
 def test_site_settings_are_for_administrators(app: Flask, accounts: Accounts, api_key: str) -> None:

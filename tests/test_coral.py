@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import SAMPLE_COMMENTS
+from conftest import SAMPLE_COMMENTS, await_condition
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
@@ -744,6 +745,25 @@ def test_a_persons_decision_in_coral_is_never_overturned(
     deliveries.deliver_once()
     assert comment.status == there
     assert len(comment.history) == 2
+    [letter] = deliveries.dead_letters("demo")
+    assert letter.failure == "Coral: a moderator there decided otherwise, and that stands"
+    assert deliveries.endpoint("demo").failing_since == 0, "the site is well"
+    assert queue.stats("demo").outbox == 0
+
+
+def test_the_delivery_process_hears_what_was_decided_in_coral(
+    coral: Coral, queue: ReviewQueue, deliveries: Deliveries, abusive: str
+) -> None:
+    stop = Event()
+    loop = Thread(target=deliveries.run, args=(stop,))
+    loop.start()
+    try:
+        comment = coral.write(abusive)
+        coral.decide(comment, "APPROVED")
+        await_condition(lambda: item_state(queue, comment) == "withdrawn", what="the withdrawal")
+    finally:
+        stop.set()
+        loop.join()
 
 
 def test_a_coral_that_cannot_be_asked_is_asked_later(

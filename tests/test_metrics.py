@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.policy import Policy
 from service.review_queue import QueueStats
@@ -20,6 +21,17 @@ def test_the_queues_of_all_sites_are_added_up_without_naming_one() -> None:
     assert "hakam_queue_pending 5.0" in numbers
     assert "hakam_queue_dead 1.0" in numbers
     assert "hakam_queue_oldest_seconds 9.0" in numbers
+
+
+def test_deliveries_are_counted_by_result_and_absent_while_they_cannot_be_known() -> None:
+    numbers = Metrics(None, list, lambda: {"delivered": 3, "dead": 0}).render().decode()
+    assert 'hakam_deliveries_total{result="delivered"} 3.0' in numbers
+    assert 'hakam_deliveries_total{result="dead"} 0.0' in numbers
+
+    def unknown() -> dict[str, int]:
+        raise StoreUnavailable("Redis: TimeoutError")
+
+    assert "hakam_deliveries" not in Metrics(None, list, unknown).render().decode()
 
 
 def test_nothing_a_client_can_choose_becomes_a_label() -> None:

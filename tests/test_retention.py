@@ -20,9 +20,13 @@ from service.sites import Site, Sites
 from service.webhooks import Deliveries
 
 DAY_MS = 86_400_000
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 SITE = Site(
-    "demo", retention_days=30, webhook_url="https://a.example/", webhook_secret="whsec_c2VjcmV0"
+    "demo",
+    retention_days=30,
+    webhook_url="https://a.example/",
+    webhook_secret=SECRET,
 )
 TEXT = "تعليق خاص"  # "a private comment"
 NOTE, REPLY = "ملاحظة", "نرجو اللطف"  # "a note", "please be kind"

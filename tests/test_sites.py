@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -47,7 +48,7 @@ FULL = Site(
     reject={"threat": 0.9},
     audit_share=0.02,
     webhook_url="https://news.example/hook",
-    webhook_secret="whsec_x",
+    webhook_secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     retention_days=30,
     time_target_seconds=600,
     label_weights={"threat": 2.0},
@@ -91,7 +92,7 @@ def test_redis_holds_no_key_and_the_site_shows_no_secret(sites: Sites, redis: Re
     stored = str([redis.hgetall(name) for name in redis.scan_iter("*:site")])
     assert key not in stored
     assert key.rpartition("_")[2] not in stored
-    assert "whsec_x" not in repr(FULL)
+    assert "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in repr(FULL)
 
 
 def test_a_site_is_added_once(sites: Sites) -> None:
@@ -235,3 +236,79 @@ def test_a_wish_that_cannot_be_is_refused_by_name(wish: dict[str, object], field
 
 def test_fields_of_a_newer_version_are_left_out() -> None:
     assert Site.from_json('{"id": "demo", "of_tomorrow": 1}') == Site("demo")
+
+
+# What is newly wanted of connections
+
+GOOD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+UNUSABLE = [
+    ("webhook_secret", "whsec_"),
+    ("webhook_secret", "whsec_a"),
+    ("webhook_secret", "whsec_!!!!"),
+    ("webhook_secret", "whsec_c2VjcmV0"),  # six bytes
+    ("webhook_secret", "whsec_" + "A" * 100),
+    ("webhook_secret", GOOD_SECRET + "!"),
+    ("webhook_secret", "\N{ARABIC LETTER MEEM}" * 32),
+    ("webhook_url", "http://[::1"),
+    ("webhook_url", "http://[::1]:port/"),
+    ("webhook_url", "http://news.example:99999/"),
+    ("webhook_url", "http://a..b/"),
+    ("webhook_url", "http://:80/"),
+    ("webhook_url", "https://"),
+    ("webhook_url", "ftp://news.example/"),
+    ("webhook_url", "news.example/hook"),
+    ("webhook_url", "http://news.example/\x00"),
+    ("webhook_url", "https://news.example/" + "a" * 2_000),
+    ("coral_url", "http://[::1"),
+    ("coral_secrets", ("",)),
+    ("coral_secrets", ("empsec_a", "a b")),
+    ("coral_token", "\N{ARABIC LETTER MEEM}"),
+    ("coral_token", "a\r\nb"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), UNUSABLE)
+def test_an_address_or_secret_that_cannot_be_used_is_refused_by_its_field_and_not_repeated(
+    sites: Sites, field: str, value: Any
+) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        sites.add(Site("demo", **{field: value}))
+    assert [error.field for error in refusal.value.errors] == [field]
+    if field != "webhook_secret" or value != "whsec_":
+        assert str(value) not in str(refusal.value)
+    assert sites.list() == []
+    sites.add(Site("demo"))
+    with pytest.raises(InvalidRequest):
+        sites.update(Site("demo", **{field: value}))
+    assert sites.get("demo") == Site("demo")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("webhook_secret", GOOD_SECRET),
+        ("webhook_secret", GOOD_SECRET.removeprefix("whsec_")),
+        ("webhook_secret", "whsec_" + "A" * 43),  # 32 bytes without the padding
+        ("webhook_url", "http://[::1]:8080/hook?a=b"),
+        ("webhook_url", "https://\N{ARABIC LETTER MEEM}\N{ARABIC LETTER NOON}.example/"),
+    ],
+)
+def test_an_address_or_secret_that_can_be_used_is_taken(
+    sites: Sites, field: str, value: str
+) -> None:
+    sites.add(Site("demo", **{field: value}))  # type: ignore[arg-type]
+    assert getattr(sites.get("demo"), field) == value
+
+
+def test_a_site_stored_under_looser_rules_is_read_and_can_be_mended(
+    sites: Sites, redis: Redis
+) -> None:
+    sites.add(Site("demo"))
+    loose = Site("demo", webhook_url="http://a..b/", webhook_secret="whsec_")
+    redis.hset("{hakam:demo}:site", "record", loose.to_json())
+    assert sites.list() == [loose]
+    renamed = replace(loose, name="Demo")
+    sites.update(renamed)
+    assert sites.get("demo") == renamed
+    sites.update(replace(renamed, webhook_secret=GOOD_SECRET))
+    assert sites.get("demo").webhook_secret == GOOD_SECRET

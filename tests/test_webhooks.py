@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from redis import Redis
 from standardwebhooks import Webhook
 
 from conftest import await_condition
-from service import outbound, webhooks
+from service import outbound, turns, webhooks
 from service.outbound import is_public
 from service.policy import Verdict
+from service.private_redis import PrivateRedis
 from service.retention import Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
-from service.webhooks import BACK_OFF_SECONDS, JITTER, Deliveries
+from service.turns import Turns
+from service.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
+from service.wording import FAILURE_NAMES
 
 RETRY_AFTER_SECONDS = 300
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -37,6 +43,7 @@ class Endpoint:
     url: str = ""
     status: int = 204
     told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    peers: list[tuple[str, int]] = field(default_factory=list)
 
     def bodies(self) -> list[Any]:
         return [json.loads(body) for _, body in self.told]
@@ -51,6 +58,7 @@ def answering() -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             endpoint.told.append((dict(self.headers), body))
+            endpoint.peers.append(self.client_address)
             self.send_response(endpoint.status)
             self.send_header("location", endpoint.url + "elsewhere")
             self.send_header("retry-after", str(RETRY_AFTER_SECONDS))
@@ -87,16 +95,18 @@ def deliveries(redis: Redis, endpoint: Endpoint) -> Deliveries:
     return Deliveries(redis, sites)
 
 
-def decide(queue: ReviewQueue, number: int = 1, text: str = "", reply: str = "") -> Decision:
+def decide(
+    queue: ReviewQueue, number: int = 1, text: str = "", reply: str = "", site_id: str = "demo"
+) -> Decision:
     # "a comment"
     comment = Comment(id=f"c-{number}", text=text or "تعليق", author_id=f"reader-{number}")
-    queue.enqueue("demo", comment, VERDICT, scores={})
-    lease = queue.lease("demo", "amal")
+    queue.enqueue(site_id, comment, VERDICT, scores={})
+    lease = queue.lease(site_id, "amal")
     assert lease is not None
     draft = Decision(
         "reject", ("insult",), "insult", "", "amal", f"request-{lease.token}", reply=reply
     )
-    return queue.decide("demo", lease.item.id, lease.token, draft)
+    return queue.decide(site_id, lease.item.id, lease.token, draft)
 
 
 def make_due(redis: Redis) -> None:
@@ -245,7 +255,7 @@ def test_a_delivery_whose_process_died_is_made_again(
 ) -> None:
     monkeypatch.setattr(webhooks, "HOLD_SECONDS", 0.0)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     decide(queue)
@@ -258,20 +268,42 @@ def test_a_delivery_whose_process_died_is_made_again(
     assert queue.stats("demo").outbox == 0
 
 
-def test_an_unusable_secret_or_address_fails_the_delivery_only(
-    queue: ReviewQueue, redis: Redis, endpoint: Endpoint, deliveries: Deliveries
+def store(redis: Redis, site: Site) -> None:
+    """Store a site past today's checks, as yesterday's looser ones would have."""
+    redis.hset(f"{{hakam:{site.id}}}:site", "record", site.to_json())
+
+
+@pytest.mark.parametrize(
+    ("wish", "failure"),
+    [
+        ({"webhook_secret": "whsec_"}, "the secret cannot be used"),
+        ({"webhook_secret": "whsec_a"}, "the secret cannot be used"),
+        ({"webhook_secret": "whsec_!!!!"}, "the secret cannot be used"),
+        ({"webhook_secret": "غير صالح"}, "the secret cannot be used"),  # "not valid"
+        ({"webhook_url": "http://127.0.0.1:1/"}, "the connection was refused"),
+        ({"webhook_url": "http://a..b/"}, "the address is not valid"),
+        ({"webhook_url": "http://nowhere.invalid/"}, "the host is not known"),
+        ({"webhook_url": "http://127.0.0.1:99999/"}, "the address is not valid"),
+    ],
+)
+def test_an_unusable_secret_or_address_fails_the_delivery_only_and_says_why(
+    queue: ReviewQueue,
+    redis: Redis,
+    deliveries: Deliveries,
+    wish: dict[str, str],
+    failure: str,
 ) -> None:
     decide(queue)
-    site = Sites(redis).get("demo")
-    Sites(redis).update(replace(site, webhook_secret="whsec_a"))
+    store(redis, replace(Sites(redis).get("demo"), **wish))  # type: ignore[arg-type]
     assert deliveries.deliver_once() == 1
-    Sites(redis).update(replace(site, webhook_url="http://127.0.0.1:1/"))
-    make_due(redis)
-    assert deliveries.deliver_once() == 1
-    Sites(redis).update(replace(site, webhook_url="http://a..b/"))
-    make_due(redis)
-    assert deliveries.deliver_once() == 1
+    assert deliveries.endpoint("demo").failure == failure
+    assert deliveries.probe(Sites(redis).get("demo")) == failure
     assert queue.stats("demo").outbox == 1
+    assert failure in FAILURE_NAMES
+
+
+def test_every_reason_of_a_failure_has_words_for_people() -> None:
+    assert {words for _, words in outbound.REASONS} <= set(FAILURE_NAMES)
 
 
 def test_a_site_without_a_webhook_keeps_its_outbox(
@@ -426,13 +458,58 @@ def test_an_address_in_a_private_network_is_refused_unless_the_site_allows_it(
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "2002:a00:1::",
+        "2002:7f00:1::",
+        "2002:5db8:d822::1",
+        "192.0.0.9",
+        "192.0.0.192",
+        "192.88.99.1",
+        "192.31.196.1",
+        "192.52.193.1",
+        "192.175.48.1",
+        "198.18.0.1",
+        "203.0.113.7",
+        "168.63.129.16",
+        "240.0.0.1",
+        "::127.0.0.1",
+        "::10.0.0.1",
+        "::93.184.216.34",
+        "::ffff:0:127.0.0.1",
+        "::ffff:192.0.0.192",
+        "64:ff9b::7f00:1",
+        "64:ff9b::c000:c0",
+        "64:ff9b:1::a00:1",
+        "2001:0:a00:1::1",
+        "2001:0:5db8:d822::1",
+        "2001:2::1",
+        "2001:20::1",
+        "2001:db8::1",
+        "3fff::1",
+        "3fff:fff::1",
+        "4000::1",
+        "5f00::1",
+        "100::1",
+        "fec0::1",
+        "feff::1",
+        "fd00:ec2::254",
     ],
 )
 def test_private_addresses_of_every_kind_are_known(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.216.34",
+        "192.0.1.1",
+        "192.88.98.1",
+        "2606:2800:220:1::1",
+        "2001:4860:4860::8888",
+        "2a00:1450::1",
+        "64:ff9b::5db8:d822",
+        "::ffff:93.184.216.34",
+    ],
+)
 def test_public_addresses_may_be_called(address: str) -> None:
     assert is_public(address)
 
@@ -461,16 +538,381 @@ def test_the_connection_goes_to_the_address_that_was_checked(
     assert request.extensions["sni_hostname"] == "news.example"
 
 
-def test_the_loop_delivers_as_decisions_come_in(
-    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+# One deadline for the whole request
+
+
+@dataclass
+class Drip:
+    """A server that says something now and then and never comes to an end."""
+
+    begins: bytes
+    port: int = 0
+    n_open: int = 0
+    n_over: int = 0
+    n_most: int = 0  # at a time
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+
+@contextmanager
+def dripping(begins: bytes, drop: bytes = b"a") -> Iterator[Drip]:
+    stop = Event()
+    drip = Drip(begins)
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.sendall(begins)
+            while not stop.wait(0.02):
+                client.sendall(drop)
+        drip.n_over += 1
+
+    def accept() -> None:
+        with suppress(OSError):
+            while not stop.is_set():
+                client, _ = server.accept()
+                drip.n_open += 1
+                drip.n_most = max(drip.n_most, drip.n_open - drip.n_over)
+                threads.append(Thread(target=serve, args=(client,)))
+                threads[-1].start()
+
+    threads: list[Thread] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        drip.port = server.getsockname()[1]
+        accepting = Thread(target=accept)
+        accepting.start()
+        try:
+            yield drip
+        finally:
+            stop.set()
+            server.shutdown(socket.SHUT_RDWR)
+            for thread in (accepting, *threads):
+                thread.join()
+
+
+@pytest.mark.parametrize(
+    ("begins", "drop"),
+    [
+        (b"", b""),  # silence
+        (b"HTTP/1.1 200", b"O"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_request_is_over_in_time_whatever_the_server_does(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, begins: bytes, drop: bytes
 ) -> None:
+    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.3)
+    with dripping(begins, drop) as drip, outbound.client() as client:
+        address = drip.url.replace("http", scheme)
+        with pytest.raises(httpx.HTTPError) as failure:
+            outbound.post(client, address, "{}", {}, allow_private=True, max_answer_bytes=100_000)
+    if scheme == "http":
+        assert outbound.reason(failure.value) == "no answer in time"
+
+
+def test_no_connection_serves_two_requests_because_it_was_made_for_one_name(
+    endpoint: Endpoint,
+) -> None:
+    with outbound.client() as client:
+        for _ in range(3):
+            assert outbound.post(client, endpoint.url, "{}", {}, allow_private=True).is_success
+    assert len({port for _, port in endpoint.peers}) == 3
+
+
+# The loop
+
+
+@contextmanager
+def running(deliveries: Deliveries) -> Iterator[Thread]:
     stop = Event()
     loop = Thread(target=deliveries.run, args=(stop,))
     loop.start()
     try:
-        for number in range(3):
-            decide(queue, number)
-        await_condition(lambda: len(endpoint.told) == 3, what="three deliveries")
+        yield loop
     finally:
         stop.set()
         loop.join()
+
+
+def test_the_loop_delivers_as_decisions_come_in(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+) -> None:
+    with running(deliveries):
+        for number in range(3):
+            decide(queue, number)
+        await_condition(lambda: len(endpoint.told) == 3, what="three deliveries")
+
+
+def test_a_site_is_told_while_the_server_of_another_drips(
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    endpoint: Endpoint,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 600.0)
+    monkeypatch.setattr(webhooks, "DELIVERY_SECONDS", 600.0)
+    n_slow = 20
+    with running(deliveries), dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as drip:
+        for number in range(n_slow):
+            slow = Site(f"slow-{number}", webhook_url=drip.url, webhook_secret=SECRET)
+            Sites(redis).add(replace(slow, webhook_private=True))
+            for comment in range(3):
+                decide(queue, comment, site_id=slow.id)
+        await_condition(lambda: drip.n_open == n_slow, what="the slow requests")
+        for number in range(5):
+            decide(queue, number)
+        await_condition(lambda: len(endpoint.told) == 5, what="the other site's deliveries")
+        assert (drip.n_open, drip.n_over) == (n_slow, 0)
+
+
+def test_a_slow_server_has_one_request_at_a_time_until_it_has_answered_well(
+    queue: ReviewQueue, deliveries: Deliveries, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as drip:
+        Sites(redis).update(replace(Sites(redis).get("demo"), webhook_url=drip.url))
+        monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 1.0)
+        with running(deliveries):
+            for number in range(10):
+                decide(queue, number)
+            await_condition(lambda: drip.n_over >= 2, what="the second failure")
+        assert drip.n_most == 1
+        assert deliveries.endpoint("demo").failure == "no answer in time"
+
+
+def break_record(redis: Redis) -> None:
+    client: Any = redis
+    [item_id] = client.zrange("{hakam:bad}:outbox", 0, -1)
+    redis.hset("{hakam:bad}:items", item_id, "nonsense")
+
+
+def break_outbox(redis: Redis) -> None:
+    redis.delete("{hakam:bad}:outbox")
+    redis.set("{hakam:bad}:outbox", "nonsense")
+
+
+def break_secret(redis: Redis) -> None:
+    store(redis, replace(Sites(redis).get("bad"), webhook_secret="whsec_"))
+
+
+def break_stream(redis: Redis) -> None:
+    redis.delete("{hakam:bad}:decisions")
+
+
+@pytest.mark.parametrize("damage", [break_record, break_outbox, break_secret, break_stream])
+def test_what_is_wrong_with_one_site_is_that_site_s_alone(
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    endpoint: Endpoint,
+    redis: Redis,
+    damage: Callable[[Redis], None],
+) -> None:
+    bad = Site("bad", webhook_url=endpoint.url, webhook_secret=SECRET, webhook_private=True)
+    Sites(redis).add(bad)
+    decide(queue, site_id="bad")
+    damage(redis)
+    with structlog.testing.capture_logs() as lines, running(deliveries) as loop:
+        await_condition(lambda: any(line.get("site") == "bad" for line in lines), what="a failure")
+        for number in range(3):
+            decide(queue, number)
+        await_condition(lambda: len(endpoint.told) == 3, what="the good site's deliveries")
+        assert loop.is_alive()
+    assert {body["data"]["comment_id"] for body in endpoint.bodies()} == {"c-0", "c-1", "c-2"}
+
+
+def test_a_damaged_item_does_not_bar_the_others_of_its_site(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    decisions = [decide(queue, number) for number in range(3)]
+    redis.hset("{hakam:demo}:items", decisions[0].item_id, "nonsense")
+    redis.hdel("{hakam:demo}:items", decisions[1].item_id)
+    with running(deliveries):
+        await_condition(lambda: len(endpoint.told) == 1, what="the third delivery")
+    assert endpoint.bodies()[0]["data"]["comment_id"] == "c-2"
+
+
+def test_the_loop_waits_for_redis_and_goes_on(endpoint: Endpoint, tmp_path: Path) -> None:
+    with PrivateRedis() as server:
+        url = server.start(tmp_path)
+        with Redis.from_url(url, decode_responses=True, socket_timeout=10.0) as redis:
+            site = Site("demo", webhook_url=endpoint.url, webhook_secret=SECRET)
+            Sites(redis).add(replace(site, webhook_private=True))
+            queue = ReviewQueue(redis)
+            deliveries = Deliveries(redis, Sites(redis))
+            with structlog.testing.capture_logs() as lines, running(deliveries) as loop:
+                decide(queue, 1)
+                await_condition(lambda: len(endpoint.told) == 1, what="the first delivery")
+                server.stop()
+                waits = "deliveries_wait_for_store"
+                await_condition(lambda: any(one["event"] == waits for one in lines), what="wait")
+                server.start(tmp_path)
+                decide(queue, 2)
+                await_condition(lambda: len(endpoint.told) == 2, what="the second delivery")
+                assert loop.is_alive()
+
+
+def test_the_decisions_on_one_comment_reach_the_site_in_order_among_many_others(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+) -> None:
+    with running(deliveries):
+        for number in range(40):
+            decision = decide(queue, number)
+            for again in range(3):
+                queue.undo("demo", decision.item_id, "amal", f"undo-{number}-{again}")
+                decision = decide(queue, number)
+        await_condition(lambda: queue.stats("demo").outbox == 0, what="all deliveries")
+    told: dict[str, list[tuple[int, ...]]] = {}
+    for body in endpoint.bodies():
+        place = tuple(map(int, body["data"]["decision_id"].split("-")))
+        told.setdefault(body["data"]["comment_id"], []).append(place)
+    assert all(places == sorted(set(places)) for places in told.values())
+    assert sorted(map(len, told.values())) == [7] * 40
+
+
+def test_a_failure_is_one_line_of_the_log_without_a_word_of_anybody(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
+) -> None:
+    endpoint.status = 500
+    decision = decide(queue, reply="نرجو اللطف")  # "please be kind"
+    with structlog.testing.capture_logs() as lines:
+        deliveries.deliver_once()
+    assert lines == [
+        {
+            "event": "delivery",
+            "log_level": "warning",
+            "site": "demo",
+            "delivery": decision.id,
+            "attempt": 1,
+            "result": "failed",
+            "status": 500,
+            "failure": "status 500",
+            "places": None,
+        }
+    ]
+
+
+def test_attempts_are_counted_by_their_result_for_all_processes(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    assert deliveries.counts() == dict.fromkeys(RESULTS, 0)
+    decide(queue, 1)
+    deliveries.deliver_once()
+    endpoint.status = 500
+    decide(queue, 2)
+    give_up(deliveries, redis)
+    elsewhere = Deliveries(redis, Sites(redis))
+    assert elsewhere.counts() == {"delivered": 1, "failed": len(BACK_OFF_SECONDS), "dead": 1}
+
+
+def test_only_one_test_message_at_a_time_waits_for_its_answer(
+    deliveries: Deliveries, redis: Redis
+) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as drip:
+        site = replace(Sites(redis).get("demo"), webhook_url=drip.url)
+        said: list[str] = []
+        waiting = Thread(target=lambda: said.append(deliveries.probe(site)))
+        waiting.start()
+        await_condition(lambda: drip.n_open == 1, what="the first test")
+        assert deliveries.probe(site) == "another test waits for its answer"
+    waiting.join()
+    assert said == ["the connection broke off"]
+
+
+# Whose turn it is
+
+
+class Served:
+    """Sites that take a while, and what was done for them at a time."""
+
+    def __init__(self, *names: str, failing: bool = False) -> None:
+        self.sites = [Site(name) for name in names]
+        self.failing = failing
+        self.release = Event()
+        self.now: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.lock = Lock()
+
+    def serve(self, site: Site) -> bool:
+        with self.lock:
+            self.now[site.id] += 1
+            self.now["all"] = sum(n for name, n in self.now.items() if name != "all")
+            self.most |= self.now
+        if site.id.startswith("slow"):
+            self.release.wait()
+        with self.lock:
+            self.now[site.id] -= 1
+            self.done[site.id] += 1
+        return not site.id.startswith("slow")
+
+    @contextmanager
+    def turns(self) -> Iterator[None]:
+        stop = Event()
+        due = {site.id: (10**6, self.failing and site.id != "fast") for site in self.sites}
+        made = Turns(lambda: self.sites, lambda site: due[site.id], self.serve, lambda: None)
+        thread = Thread(target=made.run, args=(stop,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            self.release.set()
+            thread.join()
+
+
+def test_a_thousand_hanging_sites_that_failed_before_leave_threads_to_the_others() -> None:
+    served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", failing=True)
+    with served.turns():
+        await_condition(lambda: served.now["all"] >= turns.N_THREADS // 2, what="the slow ones")
+        before = served.done["fast"]
+        await_condition(lambda: served.done["fast"] > before, what="the fast one")
+        assert sum(served.done.values()) == served.done["fast"], "no slow one has ended"
+    slow = [n for name, n in served.most.items() if name.startswith("slow")]
+    assert len(slow) == turns.N_THREADS // 2
+    assert set(slow) == {1}
+
+
+def test_a_site_with_any_number_of_deliveries_due_has_a_few_threads_and_yields_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "N_THREADS", 2)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "POLL_SECONDS", 0.0)
+    served = Served("busy-1", "busy-2", "busy-3")
+    with served.turns():
+        await_condition(lambda: len(served.done) == 3, what="a turn for each")
+        once = Counter(served.done)
+        await_condition(
+            lambda: all(n > once[name] for name, n in served.done.copy().items()), what="and again"
+        )
+    assert served.most["all"] <= 2
+
+
+def test_a_site_that_answers_well_gets_more_threads_up_to_its_share() -> None:
+    served = Served("busy")
+    with served.turns():
+        await_condition(lambda: served.most["busy"] > 1, what="a second thread")
+        await_condition(lambda: served.done["busy"] > 10_000, what="many deliveries")
+    assert served.most["busy"] <= turns.N_PER_SITE
+
+
+def test_a_failing_site_rests_twice_as_long_each_time_up_to_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "monotonic", lambda: 0.0)
+    state = turns._State(n_allowed=4)
+    rests = []
+    for _ in range(12):
+        state.note(well=False)
+        rests.append(state.rests_until)
+    assert rests[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert rests[-1] == turns.MAX_REST_SECONDS
+    assert state.n_allowed == 1
+    state.note(well=True)
+    assert (state.n_failures, state.n_allowed) == (0, 2)

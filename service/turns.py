@@ -1,0 +1,172 @@
+"""Whose turn it is: a bounded number of threads, shared by any number of sites.
+
+Promises: no site waits for another's request to end while a thread is free, and there is one for
+whoever has not failed. A site has at most `N_PER_SITE` threads at a time, and one while nothing is
+known of it or its last delivery failed; all failing sites together have at most half of the
+threads. A failing site rests, longer each time. When all threads are taken, each serves its site
+for a moment only, and whoever waited longest comes next. Nothing that waits is held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event, Lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.errors import StoreUnavailable
+from service.logs import places
+
+if TYPE_CHECKING:
+    from service.sites import Site
+
+N_THREADS = 256
+N_PER_SITE = 4
+POLL_SECONDS = 0.5  # between two looks at what is due; with very many sites the looks are rarer
+LOOKING_SHARE = 0.2  # of the time of one processor core that looking may take
+TURN_SECONDS = 1.0  # while others wait
+REST_SECONDS = 0.5  # after one failure, twice as long after each further one ...
+MAX_REST_SECONDS = 60.0  # ... up to this
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of a site, all of it since this process began."""
+
+    n_busy: int = 0
+    n_allowed: int = 1
+    n_failures: int = 0  # in a row
+    rests_until: float = 0.0
+    last_turn: float = 0.0
+
+    def note(self, *, well: bool) -> None:
+        if well:
+            self.n_failures, self.n_allowed = 0, min(self.n_allowed + 1, N_PER_SITE)
+            return
+        self.n_failures, self.n_allowed = self.n_failures + 1, 1
+        doublings = min(self.n_failures - 1, 10)
+        rest = min(REST_SECONDS * 2**doublings, MAX_REST_SECONDS)
+        self.rests_until = monotonic() + rest
+
+
+class Turns:
+    """Serves sites until it is stopped.
+
+    Parameters
+    ----------
+    sites : callable
+        Returns those to look at.
+    waiting : callable
+        Returns how much is due for a site, and whether it is known to be failing.
+    serve : callable
+        Does the first of it; returns whether it went well, None when nothing is due.
+    after_each_look : callable
+
+    Each may raise StoreUnavailable, which is waited out, or anything else, which is that site's
+    failure and nobody else's.
+    """
+
+    def __init__(
+        self,
+        sites: Callable[[], Iterable[Site]],
+        waiting: Callable[[Site], tuple[int, bool]],
+        serve: Callable[[Site], bool | None],
+        after_each_look: Callable[[], None],
+    ) -> None:
+        self._sites = sites
+        self._waiting = waiting
+        self._serve = serve
+        self._after_each_look = after_each_look
+        self._states: dict[str, _State] = {}
+        self._lock = Lock()
+        self._n_busy = self._n_busy_failing = 0
+        self._crowded = False
+
+    def run(self, stop: Event) -> None:
+        """Serve until `stop` is set, and set it where something else ends the loop."""
+        available = True
+        with ThreadPoolExecutor(N_THREADS, thread_name_prefix="deliveries") as threads:
+            try:
+                while not stop.is_set():
+                    began = monotonic()
+                    try:
+                        self._look(threads, stop)
+                        self._after_each_look()
+                        available = True
+                    except StoreUnavailable as fault:
+                        if available:
+                            log.warning("deliveries_wait_for_store", error=str(fault))
+                        available = False
+                    except Exception as error:  # noqa: BLE001 - the loop serves all sites
+                        log.warning("deliveries", error=type(error).__name__, places=places(error))
+                    stop.wait(max(POLL_SECONDS, (monotonic() - began) / LOOKING_SHARE))
+            finally:
+                stop.set()
+
+    def _look(self, threads: ThreadPoolExecutor, stop: Event) -> None:
+        sites = {site.id: site for site in self._sites()}
+        with self._lock:
+            kept = {name: one for name, one in self._states.items() if name in sites or one.n_busy}
+            self._states = kept | {name: _State() for name in sites if name not in kept}
+        crowded = False
+        for name in sorted(sites, key=lambda name: self._states[name].last_turn):
+            state = self._states[name]
+            if stop.is_set():
+                return
+            if state.rests_until > monotonic() or state.n_busy >= state.n_allowed:
+                continue
+            try:
+                n_due, failing = self._waiting(sites[name])
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - this site's own
+                self._failed(sites[name], state, error)
+                continue
+            for _ in range(min(n_due, state.n_allowed - state.n_busy)):
+                if not self._take_thread(state, failing=failing):
+                    crowded = True
+                    break
+                threads.submit(self._turn, sites[name], state, stop, failing=failing)
+        self._crowded = crowded
+
+    def _take_thread(self, state: _State, *, failing: bool) -> bool:
+        with self._lock:
+            if self._n_busy >= N_THREADS or (failing and self._n_busy_failing >= N_THREADS // 2):
+                return False
+            self._n_busy += 1
+            self._n_busy_failing += failing
+            state.n_busy += 1
+            state.last_turn = monotonic()
+            return True
+
+    def _turn(self, site: Site, state: _State, stop: Event, *, failing: bool) -> None:
+        began = monotonic()
+        try:
+            while not stop.is_set():
+                well = self._serve(site)
+                if well is None:
+                    break
+                with self._lock:
+                    state.note(well=well)
+                if not well or (self._crowded and monotonic() - began > TURN_SECONDS):
+                    break
+        except StoreUnavailable:
+            pass  # the next look says so, and waits
+        except Exception as error:  # noqa: BLE001 - this site's own
+            self._failed(site, state, error)
+        finally:
+            with self._lock:
+                self._n_busy -= 1
+                self._n_busy_failing -= failing
+                state.n_busy -= 1
+
+    def _failed(self, site: Site, state: _State, error: Exception) -> None:
+        with self._lock:
+            state.note(well=False)
+        log.warning("deliveries", site=site.id, error=type(error).__name__, places=places(error))
