@@ -6,6 +6,7 @@ Each takes the context's object, a function that connects to Redis, from the gro
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from redis import Redis
 
 from service.agreement import agreement, calibration
 from service.audit import verify
+from service.errors import StoreUnavailable
 from service.reports import period_report, statements
 from service.retention import Retention
 from service.review_queue import ReviewQueue
@@ -31,12 +33,22 @@ _site = click.argument("site_id", metavar="SITE")
 @click.option("--author", "author_id", required=True, help="The site's id of the author.")
 @click.pass_obj
 def erase(connect: Connect, site_id: str, author_id: str) -> None:
-    """Remove all that an author wrote; the facts of decisions stay."""
+    """Remove all that an author wrote; the facts of decisions stay.
+
+    It says when the words have left Redis' own disk. Copies of its files made before, as in
+    backups, still hold them.
+    """
     with connect() as redis:
         sites = Sites(redis)
         sites.get(site_id)
         erased = Retention(redis, sites).erase(site_id, author_id)
     click.echo(f"{erased.n_items} items erased, and {erased.n_answers} quotations in answers")
+    if not erased.left_disk:
+        raise StoreUnavailable(
+            "the words are erased, but Redis has not said that it wrote its file anew, so they may "
+            "still be on its disk: run BGREWRITEAOF, or this command again"
+        )
+    click.echo(f"gone from Redis' disk; copies made before {_time(time.time())} still hold them")
 
 
 @click.command()

@@ -1,7 +1,8 @@
 -- The verbs of forgetting.
 
 local DAY_MS = 86400000
-local PARENT_ID = 7 -- place in the row of a comment (service/records.py)
+local AUTHOR_ID = 2 -- places in the row of a comment (service/records.py)
+local PARENT_ID = 7
 local PARENT_TEXT = 8
 
 local function forget_bars(ids) -- who may not meet these items again
@@ -64,19 +65,30 @@ function verbs.tell_nobody(limit)
       save(id, item)
     end
     redis.call('ZREM', DEAD, delivery)
+    redis.call('HDEL', ENDPOINT, delivery)
   end
   return { redis.call('ZCARD', OUTBOX) + redis.call('ZCARD', DEAD) }
 end
 
+-- Whether an item is an author's: by its facets, each as a whole, because what others chose may hold
+-- the same letters; and, while there is a text, by the id itself, because facets are short digests.
+local function is_of(id, record, author, author_id)
+  local head = record:match('^[^\n]*') .. ' '
+  if not head:find(' ' .. author .. ' ', 1, true) then return false end
+  local item = load(id)
+  local content = redis.call('HGET', TEXTS, id .. ':' .. item.version)
+  return not content or cjson.decode(content)[1][AUTHOR_ID] == author_id
+end
+
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
-function verbs.erase(cursor, author, facts)
+function verbs.erase(cursor, author, author_id, facts)
   local at = now()
   local page = redis.call('HSCAN', ITEMS, cursor, 'COUNT', 200)
   local answer, erased = { page[1] }, {}
   for place = 1, #page[2], 2 do
     local id = page[2][place]
-    if page[2][place + 1]:find(author, 1, true) then
+    if is_of(id, page[2][place + 1], author, author_id) then
       local item = load(id)
       tell_stream('erasure', id, item, at, facts)
       if waits(item) then

@@ -27,15 +27,23 @@ from service.store import Verbs
 SWEEP_EVERY_SECONDS = 3_600.0
 PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
 N_COMMENTS_AT_ONCE = 1_000
-REWRITE_SECONDS = 60.0  # to wait for a rewrite of the append-only file that is under way
+REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure removed: items of the author, and answers to them by others."""
+    """What an erasure removed: items of the author, and answers to them by others.
+
+    Attributes
+    ----------
+    left_disk : bool
+        Whether Redis has written its file anew since, so that it holds the words no longer. Copies
+        of its files that were made before do.
+    """
 
     n_items: int
     n_answers: int
+    left_disk: bool
 
 
 class Retention:
@@ -90,14 +98,14 @@ class Retention:
         """Remove all that an author wrote on a site, and the author's counts.
 
         What waits for a decision is withdrawn. The stream gets a tombstone for each item. In the
-        end the append-only file is rewritten, so that the words are gone from the disk as well.
+        end the append-only file is written anew, and the answer says whether that is done.
         """
         author = facet("author_id", author_id)
         tombstone = facts_json(Decision("erase", source="site"))
         comment_ids: list[str] = []
         cursor = "0"
         while True:
-            cursor, *erased = self._verbs(site_id, "erase", cursor, author, tombstone)
+            cursor, *erased = self._verbs(site_id, "erase", cursor, author, author_id, tombstone)
             comment_ids += erased
             if cursor == "0":
                 break
@@ -105,8 +113,7 @@ class Retention:
             self._forget_parents(site_id, comment_ids[start : start + N_COMMENTS_AT_ONCE])
             for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE)
         )
-        self._rewrite_file()
-        return Erased(len(comment_ids), n_answers)
+        return Erased(len(comment_ids), n_answers, self._rewrite_file())
 
     def _forget_parents(self, site_id: str, comment_ids: list[str]) -> int:
         n_forgotten: int = 0
@@ -117,16 +124,25 @@ class Retention:
             if cursor == "0":
                 return n_forgotten
 
-    def _rewrite_file(self) -> None:
-        """Let Redis write its file anew; one that is being rewritten may still hold the words."""
-        deadline = time.monotonic() + REWRITE_SECONDS
-        while True:
-            try:
-                with translating_redis_errors():
-                    self._redis.bgrewriteaof()
-                return
-            except StoreUnavailable as fault:
-                refused = isinstance(fault.__cause__, ResponseError)  # one is under way
-                if not refused or time.monotonic() > deadline:
-                    raise
+    def _rewrite_file(self) -> bool:
+        """Let Redis write its file anew, and wait for the end; return whether it came.
+
+        A rewrite that was under way already may still hold the words, so it does not count.
+        """
+        started, deadline = False, time.monotonic() + REWRITE_SECONDS
+        with translating_redis_errors():
+            while time.monotonic() < deadline:
+                if not started:
+                    try:
+                        self._redis.bgrewriteaof()
+                        started = True
+                    except ResponseError as refusal:
+                        if "in progress" not in str(refusal):
+                            return False  # this Redis does not let us
+                state = self._redis.info("persistence")
+                if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
+                    if started:
+                        return str(state["aof_last_bgrewrite_status"]) == "ok"
+                    continue
                 time.sleep(0.05)
+        return False

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -54,7 +55,23 @@ def command(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Command:
 
 def test_an_author_is_erased_by_command(command: Command, redis: Redis) -> None:
     result = command("erase", "--site", "demo", "--author", "reader-7")
-    assert result.output == "2 items erased, and 0 quotations in answers\n"
+    first, second = result.output.splitlines()
+    assert first == "2 items erased, and 0 quotations in answers"
+    assert second.startswith("gone from Redis' disk; copies made before 20")
+    assert redis.hlen("{hakam:demo}:texts") == 0
+
+
+def test_an_erasure_that_may_not_have_left_the_disk_is_a_failure_by_status(
+    command: Command, redis: Redis
+) -> None:
+    client: Any = redis
+    client.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
+    try:
+        result = command("erase", "--site", "demo", "--author", "reader-7")
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+bgrewriteaof")
+    assert result.exit_code == 2
+    assert "may still be on its disk" in result.output
     assert redis.hlen("{hakam:demo}:texts") == 0
 
 

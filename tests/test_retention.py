@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from conftest import await_condition
 from service.audit import verify
 from service.errors import Conflict, ItemNotFound
 from service.policy import Verdict
+from service.records import facet
 from service.retention import Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
@@ -320,8 +320,48 @@ def test_after_an_erasure_the_words_are_gone_from_the_disk(
 
     enqueue(queue)
     assert on_disk()
-    retention.erase("demo", "reader-7")
-    await_condition(lambda: not on_disk(), what="the rewrite of the file")
+    assert retention.erase("demo", "reader-7").left_disk
+    assert not on_disk()
+
+
+def test_an_erasure_says_when_redis_may_still_hold_the_words_on_its_disk(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue)
+    client: Any = redis
+    client.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
+    try:
+        erased = retention.erase("demo", "reader-7")
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+bgrewriteaof")
+    assert (erased.n_items, erased.left_disk) == (1, False)
+    assert TEXT not in words_in_redis(redis)
+
+
+def test_an_erasure_takes_nothing_of_others_whose_ids_hold_the_same_letters(
+    queue: ReviewQueue, retention: Retention
+) -> None:
+    letters = facet("author_id", "reader-7")
+    for comment_id in (letters, f"a {letters} b", f"l1 {letters}\n"):
+        others = Comment(id=comment_id, text=TEXT, author_id="reader-8", article_id=letters)
+        queue.enqueue("demo", others, VERDICT, scores={})
+    assert retention.erase("demo", "reader-7").n_items == 0
+    assert len(queue.waiting("demo")) == 3
+
+
+def test_an_erasure_takes_nothing_of_others_whose_digest_is_the_same(
+    queue: ReviewQueue, retention: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def same(kind: str, value: str) -> str:
+        return "u12345678" if kind == "author_id" else facet(kind, value)
+
+    monkeypatch.setattr("service.records.facet", same)
+    monkeypatch.setattr("service.retention.facet", same)
+    enqueue(queue, 1)
+    enqueue(queue, 2, author_id="reader-8")
+    assert retention.erase("demo", "reader-7").n_items == 1
+    [left] = queue.waiting("demo")
+    assert left.comment.author_id == "reader-8"
 
 
 def test_the_sweep_of_many_items_goes_page_by_page(
