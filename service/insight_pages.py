@@ -1,7 +1,5 @@
 """The pictures of the desk's work, each with its table and its CSV."""
 
-import csv
-import io
 import time
 
 from flask import Blueprint, Response, render_template
@@ -15,6 +13,7 @@ from service.errors import NotFound
 from service.insight import Figure
 from service.past import Past, decided_since
 from service.sites import Site
+from service.tables import as_csv
 from service.wording import RIGHT_TO_LEFT
 
 bp = Blueprint("insight", __name__)
@@ -48,7 +47,7 @@ def table(site_id: str, code: str) -> Response:
     if not found:
         raise NotFound("there is no such figure")
     # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
-    text = "\N{ZERO WIDTH NO-BREAK SPACE}" + as_csv(found[0])
+    text = "\N{ZERO WIDTH NO-BREAK SPACE}" + figure_csv(found[0])
     name = code.replace(":", "-")
     return Response(
         text,
@@ -57,20 +56,14 @@ def table(site_id: str, code: str) -> Response:
     )
 
 
-def as_csv(figure: Figure) -> str:
+def figure_csv(figure: Figure) -> str:
     """Write a figure as CSV: codes and plain numbers, for programs as well as for people."""
-    out = io.StringIO()
-    lines = csv.writer(out)
-    lines.writerow([figure.kind, *(series.code for series in figure.series)])
-    for number, row in enumerate(figure.rows):
-        values = [series.values[number] for series in figure.series]
-        lines.writerow([_harmless(row), *("" if v is None else f"{v:g}" for v in values)])
-    return out.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    """Keep a name from being a formula: a spreadsheet runs what begins with one of these."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+    head = [figure.kind, *(series.code for series in figure.series)]
+    rows = (
+        [row, *(series.values[number] for series in figure.series)]
+        for number, row in enumerate(figure.rows)
+    )
+    return as_csv([head, *rows])
 
 
 def _past(site: Site) -> Past:

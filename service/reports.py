@@ -9,15 +9,15 @@ moderator.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from service.records import Decision
+from service.tables import Cell, as_csv
 
 STATEMENTS_AT_ONCE = 100  # what the database's endpoint takes in one call
 
@@ -138,15 +138,13 @@ class PeriodReport:
 
     def to_csv(self) -> str:
         """Write one line per number: measure, what it is about, value."""
-        out = io.StringIO()
-        lines = csv.writer(out, lineterminator="\n")
-        lines.writerow(["measure", "about", "value"])
+        rows: list[tuple[Cell, ...]] = [("measure", "about", "value")]
         for measure, value in self.to_dict().items():
             if isinstance(value, Mapping):
-                lines.writerows([measure, about, number] for about, number in value.items())
+                rows += [(measure, about, number) for about, number in value.items()]
             else:
-                lines.writerow([measure, "", value])
-        return out.getvalue()
+                rows.append((measure, "", cast(Cell, value)))
+        return as_csv(rows)
 
 
 def period_report(

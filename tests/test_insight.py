@@ -17,7 +17,7 @@ from service import insight
 from service.accounts import Accounts
 from service.charts import HEIGHT, WIDTH, draw
 from service.insight import Figure, Series
-from service.insight_pages import as_csv
+from service.insight_pages import figure_csv
 from service.policy import Verdict
 from service.records import Decision
 from service.review_queue import Comment, ReviewQueue
@@ -161,7 +161,10 @@ def test_a_gap_in_the_values_is_a_gap_in_the_line() -> None:
 
 def test_a_csv_holds_the_numbers_of_the_figure_and_no_formula() -> None:
     figure = Figure("agreement", "people", "kappa", ["=1+1"], [Series("kappa", [0.25])])
-    assert list(csv.reader(io.StringIO(as_csv(figure)))) == [["people", "kappa"], ["'=1+1", "0.25"]]
+    assert list(csv.reader(io.StringIO(figure_csv(figure)))) == [
+        ["people", "kappa"],
+        ["'=1+1", "0.25"],
+    ]
 
 
 def test_the_page_draws_every_figure_with_its_table_and_csv(

@@ -133,3 +133,8 @@ def test_the_report_as_csv_has_a_line_per_number() -> None:
     assert lines[0] == "measure,about,value"
     assert "by_label,insult,1" in lines
     assert "n_decisions,,1" in lines
+
+
+def test_a_reason_that_somebody_chose_is_no_formula_in_the_csv() -> None:
+    rejection = replace(REJECTION, reason="=1+1")
+    assert "by_reason,'=1+1,1" in period_report("demo", [rejection], START, END).to_csv()
