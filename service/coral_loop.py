@@ -34,7 +34,6 @@ from service import outbound
 from service.errors import ItemNotFound, translating_redis_errors
 from service.feedback import Feedback
 from service.html_text import plain_text
-from service.outbound import ForbiddenTarget
 from service.records import item_id_of
 from service.review_queue import ReviewQueue
 from service.sites import Site
@@ -45,7 +44,6 @@ AGAIN_SECONDS = 60.0
 BATCH = 50  # comments asked about in one query
 MAX_PAGES = 10  # of an author's comments, the newest and those about the time in question
 MARGIN_SECONDS = 3_600  # by which the clocks of Coral and of our Redis may differ
-TELLING_SECONDS = 30.0  # for one decision; the next attempt goes on where this one ended
 LATE_SECONDS = 3_600  # after which a comment that Coral does not have will not come any more
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # fifty comments as long as Coral takes them
 MAX_ID_LENGTH = 256
@@ -196,15 +194,15 @@ class CoralLoop:
             Redis cannot be reached.
         """
         try:
-            self._tell(site, facts, time.monotonic() + TELLING_SECONDS)
+            self._tell(site, facts)
         except _FAULTS as error:
             return _told(error)
         return Told()
 
-    def _tell(self, site: Site, facts: Mapping[str, Any], deadline: float) -> None:
+    def _tell(self, site: Site, facts: Mapping[str, Any]) -> None:
         comment_id, wanted = str(facts["comment_id"]), _STATUSES[facts["action"]]
         n_done = n_decided_there = 0
-        for known in self._with_our_id(site, comment_id, *_times(facts), deadline):
+        for known in self._with_our_id(site, comment_id, *_times(facts)):
             if known["status"] != wanted:
                 viewer, still_there = self._look_up(site, [known["id"]])
                 if not still_there:
@@ -223,13 +221,13 @@ class CoralLoop:
             raise CoralFault("no comment has these words, author and story", final=late)
 
     def _with_our_id(
-        self, site: Site, comment_id: str, since: float, known_at: float, deadline: float
+        self, site: Site, comment_id: str, since: float, known_at: float
     ) -> list[Mapping[str, Any]]:
         """List the comments that are this one to us, the newest first."""
         _, author, _ = comment_id.removeprefix(_PREFIX).split(":")
         if author.startswith("*"):
             raise CoralFault("the id of the author is too long", final=True)
-        written = self._written(site, unquote(author), since, known_at, deadline)
+        written = self._written(site, unquote(author), since, known_at)
         return [
             comment
             for comment in written
@@ -238,7 +236,7 @@ class CoralLoop:
         ]
 
     def _written(
-        self, site: Site, author: str, since: float, known_at: float, deadline: float
+        self, site: Site, author: str, since: float, known_at: float
     ) -> Iterator[Mapping[str, Any]]:
         """Yield what an author wrote, newest first, from now back to `since`.
 
@@ -248,8 +246,6 @@ class CoralLoop:
         for n_pages in range(2 * MAX_PAGES):
             if n_pages == MAX_PAGES:
                 after = min(after or "", _cursor(known_at + MARGIN_SECONDS))
-            if time.monotonic() > deadline:
-                raise CoralFault("too slow")
             found = self._ask(site, _WRITTEN, {"author": author, "after": after})["user"]
             if found is None:
                 return
@@ -309,7 +305,7 @@ class CoralLoop:
         """
         if not (site.coral_url and site.coral_token):
             return ""
-        key, deadline = _key(site.id), time.monotonic() + TELLING_SECONDS
+        key = _key(site.id)
         with translating_redis_errors():
             heard = self._redis.zrangebyscore(key, "-inf", time.time(), start=0, num=BATCH)
         if not heard:
@@ -323,7 +319,7 @@ class CoralLoop:
             for comment in comments:
                 try:
                     if _decided_by_another(viewer, comment):
-                        self._take_back(site, comment, deadline)
+                        self._take_back(site, comment)
                 except _FAULTS as error:
                     failures[comment["id"]] = _told(error).failure
         again = time.time() + AGAIN_SECONDS
@@ -335,7 +331,7 @@ class CoralLoop:
                     self._redis.zrem(key, one)
         return next(iter(failures.values()), "")
 
-    def _take_back(self, site: Site, comment: Mapping[str, Any], deadline: float) -> None:
+    def _take_back(self, site: Site, comment: Mapping[str, Any]) -> None:
         """Withdraw our item of a comment, unless another with the same words still waits there."""
         author = (comment["author"] or {}).get("id", "")
         ours = coral_comment_id(comment["story"]["id"], author, comment["body"] or "")
@@ -344,7 +340,7 @@ class CoralLoop:
             if item.state not in ("pending", "leased"):
                 return
             since = item.enqueued_at
-            others = self._with_our_id(site, ours, since - MARGIN_SECONDS, since, deadline)
+            others = self._with_our_id(site, ours, since - MARGIN_SECONDS, since)
             if not any(other["status"] in _WAITING for other in others):
                 self._queue.withdraw(site.id, ours)
 
@@ -391,31 +387,27 @@ class CoralLoop:
             raise CoralFault("the access token is not that of an administrator")
         if not answer.is_success:
             raise CoralFault(f"status {answer.status}")
-        said = json.loads(answer.body)
+        try:
+            said = json.loads(answer.body)
+        except ValueError:
+            raise CoralFault("the answer is not understood") from None
         if said.get("errors") and not in_part:
             raise CoralFault("refused")
         data: dict[str, Any] = said["data"]
         return data
 
 
-_FAULTS = (
-    CoralFault,
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
+# What is wrong with an answer that has another shape than the question.
+_MISSHAPEN = (LookupError, TypeError, AttributeError)
+_FAULTS: tuple[type[Exception], ...] = (CoralFault, *outbound.EXPECTED, *_MISSHAPEN)
 
 
 def _told(error: Exception) -> Told:
     if isinstance(error, CoralFault):
         return Told(str(error), error.final)
-    if isinstance(error, ForbiddenTarget):
-        return Told("the address leads to a private network")
-    return Told(f"Coral: {type(error).__name__}")
+    misshapen = isinstance(error, _MISSHAPEN)
+    failure = "the answer is not understood" if misshapen else outbound.reason(error)
+    return Told(f"Coral: {failure}")
 
 
 def _decided_by_another(viewer: str, comment: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ FAILURE_NAMES: Mapping[str, LazyString] = {
     ),
     "the id of the author is too long": _("the id of the author is too long"),
     "the comment was edited meanwhile": _("the comment was edited meanwhile"),
-    "too slow": _("too slow"),
+    "the answer is not understood": _("the answer is not understood"),
     "refused": _("refused"),
 }
 

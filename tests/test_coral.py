@@ -472,7 +472,7 @@ def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
     coral = Coral(cut.test_client())
     assert coral.write(abusive).status == "SYSTEM_WITHHELD"
     assert withheld(cut.test_client(), "StoreUnavailable")
-    assert '"StoreUnavailable"' in capsys.readouterr().out
+    assert '"withheld: StoreUnavailable"' in capsys.readouterr().out
     assert coral.write(harmless).status == "NONE"
 
 
@@ -627,7 +627,7 @@ def make_due(redis: Redis) -> None:
     [
         ({"coral_token": "old"}, "Coral: the access token is not that of an administrator"),
         ({"coral_token": MODERATOR}, "Coral: the access token is not that of an administrator"),
-        ({"webhook_private": False}, "the address leads to a private network"),
+        ({"webhook_private": False}, "Coral: the address leads to a private network"),
     ],
 )
 def test_a_coral_that_refuses_us_keeps_the_decision_in_the_outbox_and_says_why(

@@ -92,15 +92,16 @@ def _withhold(error: Exception) -> Response:
 def _take_note(error: Exception) -> None:
     """Let log and metrics say that a comment waits in Coral alone, and why."""
     note(error)
-    services().metrics.count_withheld("coral", type(error).__name__)
+    reason = type(error).__name__
+    if isinstance(g.error, str):
+        g.error = f"withheld: {reason}"
+    services().metrics.count_withheld("coral", reason)
 
 
 def _genuine() -> tuple[Site, bytes]:
     """Return the site that the address names and the raw body, if the signature fits them."""
     raw = raw_body(MAX_BODY_BYTES)
     site = services().coral_sites.known(request.args.get("site", ""))
-    if site is None:
-        services().queue.check_durability()  # an emptied store knows no site any more
     if site is None or not _signed(raw, site.coral_secrets):
         raise Unauthorized("the signature fits no secret of the site that the address names")
     g.site_id = site.id
