@@ -759,6 +759,15 @@ def _undo_facts(moderator: str, request_id: str) -> tuple[str, str]:
     return facts_json(draft, "undo"), facts_json(draft, "withdraw")
 
 
+_DRAFT_LENGTHS = {
+    "moderator": 256,
+    "request_id": 256,
+    "reason": 1_000,
+    "note": 4_000,
+    "reply": 1_000,
+}
+
+
 def _check_draft(draft: Decision) -> None:
     if draft.action not in ("approve", "reject"):
         raise InvalidRequest.of("action", "expected approve or reject")
@@ -767,3 +776,6 @@ def _check_draft(draft: Decision) -> None:
     for name in ("moderator", "request_id"):
         if not getattr(draft, name):
             raise InvalidRequest.of(name, "expected a value")
+    for name, most in _DRAFT_LENGTHS.items():
+        if len(getattr(draft, name)) > most:
+            raise InvalidRequest.of(name, f"expected at most {most:,} characters")

@@ -280,7 +280,8 @@ class Coral:
         result = graphql_sync(
             self._schema, asked["query"], variable_values=asked.get("variables") or {}
         )
-        status = 400 if result.data is None and result.errors else 200
+        executed = all(error.path for error in result.errors or ())
+        status = 200 if executed else 400
         return status, json.dumps(result.formatted).encode()
 
 

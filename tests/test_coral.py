@@ -663,6 +663,26 @@ def test_a_decision_before_coral_has_stored_the_comment_waits(
     assert queue.stats("demo").outbox == 0
 
 
+def test_a_decision_about_words_that_were_edited_away_is_given_up_and_says_why(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    redis: Redis,
+    site: Site,
+    harmless: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.coral_loop.LATE_SECONDS", -1.0)  # time passes
+    comment = coral.write(drawn(redis, site, harmless))
+    Sites(redis).update(site)
+    coral.edit(comment, HELLO)
+    decide(queue, "reject")
+    deliveries.deliver_once()
+    assert comment.status == "NONE"
+    (letter,) = deliveries.dead_letters("demo")
+    assert letter.failure == "Coral: no comment has these words, author and story"
+
+
 def test_our_id_of_a_comment_is_the_same_in_both_formats_of_the_phase() -> None:
     formats = {
         coral_comment_id("s", "a", body)

@@ -443,7 +443,17 @@ def test_an_unknown_item_is_not_found(queue: ReviewQueue) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("action", "maybe"), ("labels", ("rude",)), ("moderator", ""), ("request_id", "")],
+    [
+        ("action", "maybe"),
+        ("labels", ("rude",)),
+        ("moderator", ""),
+        ("request_id", ""),
+        ("moderator", "m" * 257),
+        ("request_id", "r" * 257),
+        ("reason", "r" * 1_001),
+        ("note", "n" * 4_001),
+        ("reply", "r" * 1_001),
+    ],
 )
 def test_a_wrong_draft_is_refused_by_name(queue: ReviewQueue, field: str, value: Any) -> None:
     wrong: dict[str, Any] = {field: value}
