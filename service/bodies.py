@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -30,6 +29,7 @@ from models.dialect import DIALECTS
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, MalformedJson
 from service.review_queue import Comment, Decision
+from service.times import EXPECTED, read_time
 
 MAX_TEXT_BYTES = 20_480
 MAX_COMMENTS = 1_000
@@ -85,12 +85,8 @@ def _web_address(url: str) -> str:
 
 
 def _timestamp(text: str) -> str:
-    try:
-        known = not text or datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        known = False
-    if not known:
-        raise PydanticCustomError("time", "must be a time with its zone, ISO 8601")
+    if text and read_time(text) is None:
+        raise PydanticCustomError("time", f"must be {EXPECTED}")
     return _printable(text)
 
 
@@ -110,7 +106,10 @@ Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the o
 Dialect = Literal[DIALECTS]  # type: ignore[valid-type]
 Timestamp = Annotated[
     Unicode,
-    Field(max_length=64, description="A time with its zone, ISO 8601; empty for unknown."),
+    Field(
+        max_length=64,
+        description="A time with its zone, ISO 8601, from 1970 to 2199; empty for unknown.",
+    ),
     AfterValidator(_timestamp),
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 from redis import Redis
@@ -21,6 +22,7 @@ from service.reports import period_report, statements
 from service.retention import Retention
 from service.review_queue import ReviewQueue
 from service.sites import Sites
+from service.times import EARLIEST, LATEST
 from service.webhooks import Deliveries
 
 Connect = Callable[[], Redis]
@@ -86,7 +88,19 @@ def report() -> None:
     """Report on what was decided."""
 
 
-_day = click.DateTime(["%Y-%m-%d"])
+class _Day(click.DateTime):
+    """A day of the calendar that the decision stream has."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        day = super().convert(value, param, ctx)
+        if not EARLIEST.year <= day.year < LATEST.year:
+            self.fail(f"expected a day from {EARLIEST.year} to {LATEST.year - 1}", param, ctx)
+        return day
+
+
+_day = _Day(["%Y-%m-%d"])
 
 
 @report.command("dsa")

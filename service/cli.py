@@ -5,6 +5,7 @@ Every failure that has a sentence is that sentence on standard error and exit st
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shlex
@@ -325,6 +326,16 @@ def clear_calibration(site_id: str) -> None:
 # Moving in from another service
 
 
+class _Share(click.FloatRange):
+    """A number from 0 to 1; click takes "nan" for one that lies between all bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        share = super().convert(value, param, ctx)
+        if math.isnan(share):
+            self.fail("expected a number from 0 to 1", param, ctx)
+        return share
+
+
 @hakam.group()
 def thresholds() -> None:
     """Choose the thresholds of a site."""
@@ -335,9 +346,9 @@ def thresholds() -> None:
     "--from", "export", type=click.Path(path_type=Path), required=True, help="CSV of comments."
 )
 @click.option("--label", type=click.Choice(LABELS), default="toxicity", show_default=True)
-@click.option("--recall", type=click.FloatRange(0, 1), default=0.9, show_default=True)
-@click.option("--precision", type=click.FloatRange(0, 1), default=0.95, show_default=True)
-@click.option("--old-threshold", type=click.FloatRange(0, 1), help="Where the old scores flagged.")
+@click.option("--recall", type=_Share(0, 1), default=0.9, show_default=True)
+@click.option("--precision", type=_Share(0, 1), default=0.95, show_default=True)
+@click.option("--old-threshold", type=_Share(0, 1), help="Where the old scores flagged.")
 def suggest_thresholds(
     export: Path, label: str, recall: float, precision: float, old_threshold: float | None
 ) -> None:

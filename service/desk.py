@@ -131,7 +131,7 @@ def undo(site_id: str, item_id: str) -> ResponseReturnValue:
             site.id,
             item_id,
             me().name,
-            request.form.get("request_id", "") or secrets.token_urlsafe(12),
+            _request_id(),
             senior=me().at_least("senior"),
             decision_id=request.form.get("decision", ""),
         )

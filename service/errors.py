@@ -6,7 +6,8 @@
     └── ServiceError
         ├── ConfigError             the environment cannot be used; lists every problem
         ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
-        │   └── StoreLost           Redis has lost what it was given
+        │   ├── StoreLost           Redis has lost what it was given
+        │   └── SiteUnreadable      what is stored of one site cannot be read
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
@@ -78,6 +79,10 @@ class StoreMisconfigured(ServiceError):
 
 class StoreLost(StoreUnavailable):
     """Redis is empty, another one than before, or an older state of itself."""
+
+
+class SiteUnreadable(StoreUnavailable):
+    """What is stored of one site cannot be read; other sites have nothing to do with it."""
 
 
 class MalformedJson(ServiceError):

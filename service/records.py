@@ -10,11 +10,13 @@ import base64
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from itertools import chain
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from models.schema import LABELS, LabeledComment
 from service.errors import InvalidRequest
@@ -92,6 +94,8 @@ class ReviewItem:
         What the author says against the decision, where that is why the item is here.
     decision_id : str
         Of a decided item, the decision.
+    damaged : bool
+        Whether what is stored of the item could not be read, so that nothing else here means much.
     """
 
     id: str
@@ -111,6 +115,7 @@ class ReviewItem:
     appeal: str = ""
     decision_id: str = ""
     note: str = ""
+    damaged: bool = False
 
     @property
     def troubled(self) -> bool:
@@ -452,15 +457,66 @@ def _comment(comment_id: str, content: str) -> Comment:
 
 
 def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:
-    """Read an item's record and its text."""
-    return _read_item(site_id, item_id, _read_record(record), content)
+    """Read an item's record and its text; what cannot be read is an item that says so."""
+    try:
+        return _read_item(site_id, item_id, _read_record(record), content)
+    except _DAMAGE:
+        return _damaged(site_id, item_id, record)
 
 
 def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> Lease:
-    """Read the record of a leased item."""
-    facts = _read_record(record)
-    item = _read_item(site_id, item_id, facts, content)
-    return Lease(item, facts["token"], facts["expires"] / 1000)
+    """Read the record of a leased item; a damaged one can still be skipped by its token."""
+    item = read_item(site_id, item_id, record, content)
+    rest = json.loads(record.rpartition("\n")[2])  # Lua wrote it for this lease
+    return Lease(item, int(record.split(" ", 3)[2]), rest["expires"] / 1000)
+
+
+# What reading raises where somebody else has written than the scripts and this module.
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+
+
+def _damaged(site_id: str, item_id: str, record: str) -> ReviewItem:
+    """Return an item of which only that it is there can be said."""
+    state = record.partition(" ")[0]
+    return ReviewItem(
+        id=item_id,
+        site_id=site_id,
+        comment=Comment(""),
+        verdict=Verdict("review", None, None, 0.0, "score", 1.0, ""),
+        scores={},
+        author_scores=None,
+        evidence=(),
+        state=cast(State, state) if state in get_args(State) else "pending",
+        version=0,
+        enqueued_at=0.0,
+        due_at=0.0,
+        damaged=True,
+    )
+
+
+def _check(item: ReviewItem) -> ReviewItem:
+    """Return the item, if each part of it is of the kind that pages and machines count on.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    comment, verdict = item.comment, item.verdict
+    texts = [getattr(comment, field.name) for field in fields(Comment) if field.name != "reach"]
+    texts += [verdict.action, verdict.reason, verdict.model_version, item.appeal, item.note]
+    texts += [text for text in (verdict.label, verdict.field, item.moderator) if text is not None]
+    spans = [(span["field"], span["label"]) for span in item.evidence]
+    if not all(isinstance(text, str) for text in (*texts, *chain(*spans))):
+        raise TypeError("expected text")
+    places = [place for span in item.evidence for place in (span["start"], span["end"])]
+    if not all(type(number) is int for number in (*places, comment.reach or 0)):
+        raise TypeError("expected whole numbers")
+    weights = (span["weight"] for span in item.evidence)
+    scores = (*item.scores.values(), *(item.author_scores or {}).values(), verdict.score)
+    times = (item.enqueued_at, item.due_at)
+    if not all(map(math.isfinite, (*scores, *weights, *times, verdict.sampling_probability))):
+        raise ValueError("expected finite numbers")
+    return item
 
 
 def _read_record(record: str) -> dict[str, Any]:
@@ -470,7 +526,8 @@ def _read_record(record: str) -> dict[str, Any]:
     facts_id, facts_verdict, facts = json.loads(f"[{comment_id},{verdict},{rest or '{}'}]")
     facts["comment_id"], facts["verdict"] = facts_id, Verdict(*facts_verdict)
     facts["state"], facts["version"], facts["token"] = state, int(version), int(token)
-    facts["abandoned"], facts["since"], facts["due"] = int(abandoned), int(since), int(due)
+    # Before time targets had a bound, Lua wrote due times in powers of ten.
+    facts["abandoned"], facts["since"], facts["due"] = int(abandoned), int(since), float(due)
     return facts
 
 
@@ -484,7 +541,7 @@ def _read_item(
         why = "escalated"
     else:
         why = "appeal" if "appeal" in facts else facts["verdict"].reason
-    return ReviewItem(
+    item = ReviewItem(
         id=item_id,
         site_id=site_id,
         comment=Comment(facts["comment_id"], *row),
@@ -503,6 +560,7 @@ def _read_item(
         decision_id=facts.get("decision", ""),
         note=text.get("note", ""),
     )
+    return _check(item)
 
 
 def read_words(kind: str, words: str | None) -> dict[str, str]:

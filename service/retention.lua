@@ -27,7 +27,7 @@ function verbs.sweep(before, limit)
       redis.call('HDEL', BULKS, name)
     elseif kind == 'author' then
       redis.call('HDEL', AUTHORS, name)
-    else
+    elseif kind and name:find('^.+:%d+$') then
       local id, version = name:match('^(.+):(%d+)$')
       local item = load(id)
       forget_version(id, version, item and item.token or 0)
@@ -76,8 +76,20 @@ local function is_of(id, record, author, author_id)
   local head = record:match('^[^\n]*') .. ' '
   if not head:find(' ' .. author .. ' ', 1, true) then return false end
   local item = load(id)
-  local content = redis.call('HGET', TEXTS, id .. ':' .. item.version)
+  local content = item and redis.call('HGET', TEXTS, id .. ':' .. item.version)
   return not content or cjson.decode(content)[1][AUTHOR_ID] == author_id
+end
+
+local function erase_item(id, item, at, facts)
+  tell_stream('erasure', id, item, at, facts)
+  if waits(item) then
+    take_out(id, item)
+    item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+    redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+  end
+  for version = 1, item.version do forget_version(id, version, item.token) end
+  item.facets = item.facets:match('l%S+') -- tells nothing of the author
+  save(id, item)
 end
 
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
@@ -90,17 +102,15 @@ function verbs.erase(cursor, author, author_id, facts)
     local id = page[2][place]
     if is_of(id, page[2][place + 1], author, author_id) then
       local item = load(id)
-      tell_stream('erasure', id, item, at, facts)
-      if waits(item) then
-        take_out(id, item)
-        item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
-        redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+      if item then
+        erase_item(id, item, at, facts)
+        erased[id] = true
+        answer[#answer + 1] = cjson.decode('[' .. item.comment_id .. ']')[1]
+      else -- nobody can read it, but its words go all the same
+        local version, token = page[2][place + 1]:match('^%l+ (%d%d?%d?) (%d%d?%d?) ')
+        for one = 1, tonumber(version or 1) do forget_version(id, one, tonumber(token or 0)) end
+        redis.call('HDEL', ITEMS, id)
       end
-      for version = 1, item.version do forget_version(id, version, item.token) end
-      item.facets = item.facets:match('l%S+') -- tells nothing of the author
-      save(id, item)
-      erased[id] = true
-      answer[#answer + 1] = cjson.decode('[' .. item.comment_id .. ']')[1]
     end
   end
   if next(erased) then forget_bars(erased) end

@@ -32,8 +32,12 @@ end
 local function return_expired(at)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', at)) do
     local item = load(id)
-    item.abandoned = item.abandoned + 1
-    line_up(id, item)
+    if item then
+      item.abandoned = item.abandoned + 1
+      line_up(id, item)
+    else
+      redis.call('ZREM', LEASES, id)
+    end
   end
 end
 
@@ -60,7 +64,10 @@ local function walk(facet)
   local function first(from, till)
     return redis.call('ZRANGEBYLEX', LINES, from, till, 'LIMIT', 0, 1)[1]
   end
-  local function line_end(entry) return '(' .. entry:sub(1, -1 - PLACE_LENGTH) .. ':' end -- after 9
+  local function line_end(entry)
+    local past = entry:sub(1, -1 - PLACE_LENGTH) .. ':' -- which comes after 9
+    return '(' .. (past > entry and past or entry) -- never back, whatever somebody put there
+  end
   local fronts, taken = {}, nil
   if facet ~= '' then
     fronts[1] = first('[' .. facet, '(' .. facet .. ':')
@@ -91,7 +98,10 @@ end
 local function first_for(moderator, facet, at)
   for id in walk(facet) do
     local till = redis.call('ZSCORE', BARRED, id .. moderator)
-    if not till or tonumber(till) <= at then return id end
+    if not till or tonumber(till) <= at then
+      local item = load(id)
+      if item and item.state == 'pending' then return id, item end
+    end
   end
 end
 
@@ -345,10 +355,10 @@ end
 function verbs.lease(moderator, lease_ms, facet, senior, copy) -- with an id for a copy: mix in
   local at = now()
   return_expired(at)
-  local id = senior == '1' and facet == '' and first_for(moderator, 'e', at)
-    or first_for(moderator, facet, at)
+  local id, item
+  if senior == '1' and facet == '' then id, item = first_for(moderator, 'e', at) end
+  if not id then id, item = first_for(moderator, facet, at) end
   if not id then return { 'none' } end
-  local item = load(id)
   local model = copy ~= '' and first_for(moderator, 'c', at)
   if model then
     id, item = copy, mix_in(model, moderator, copy, item, at)

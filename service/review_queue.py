@@ -55,7 +55,6 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +95,7 @@ from service.records import (
     words_json,
 )
 from service.store import Verbs
+from service.times import EXPECTED, read_time
 from service.urgency import APPEAL_HEAD_START, head_start, severity, slack_ms
 
 __all__ = [
@@ -649,7 +649,9 @@ class ReviewQueue:
 
     def _restore(self, site_id: str, known: LabeledComment) -> int:
         labels = tuple(label for label, share in known.labels.items() if share >= 0.5)
-        decided_at = datetime.fromisoformat(known.decided_at)
+        decided_at = read_time(known.decided_at)
+        if decided_at is None:
+            raise InvalidRequest.of(f"decided_at of {known.id}", f"expected {EXPECTED}")
         draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
         comment = Comment(
             id=known.id,

@@ -61,8 +61,11 @@ function verbs.clear_calibration(limit)
   for _, entry in ipairs(found) do
     local id = entry:sub(-ID_LENGTH)
     local item = load(id)
-    take_out(id, item)
-    forget_version(id, item.version, item.token)
+    redis.call('ZREM', LINES, entry)
+    if item then
+      take_out(id, item)
+      forget_version(id, item.version, item.token)
+    end
     redis.call('HDEL', ITEMS, id)
   end
   return { #found }

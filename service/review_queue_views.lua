@@ -14,7 +14,10 @@ end
 
 local function shown_all(ids)
   local answer = {}
-  for place, id in ipairs(ids) do answer[place] = shown(id, load(id)) end
+  for _, id in ipairs(ids) do
+    local item, record = load(id), redis.call('HGET', ITEMS, id)
+    if record then answer[#answer + 1] = item and shown(id, item, record) or { 'ok', id, record, false } end
+  end
   return answer
 end
 
@@ -42,7 +45,8 @@ function verbs.stats()
   local expired = redis.call('ZCARD', LEASES) - leased
   local oldest, n_seen = at, 0
   for id in walk('') do
-    oldest, n_seen = math.min(oldest, load(id).since), n_seen + 1
+    local item = load(id)
+    oldest, n_seen = item and math.min(oldest, item.since) or oldest, n_seen + 1
     if n_seen == N_OLDEST then break end
   end
   return {

@@ -7,6 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from service.access import me, needs, services, site_for
+from service.desk import MAX_REQUEST_ID_LENGTH
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
 from service.past import decided_lately
 from service.records import item_id_of
@@ -140,7 +141,7 @@ def _draft() -> Decision:
         labels=LABELS_OF_REASONS.get(reason, ()),
         reason=reason,
         moderator=me().name,
-        request_id=request.form.get("request_id", ""),
+        request_id=request.form.get("request_id", "")[:MAX_REQUEST_ID_LENGTH],
     )
 
 

@@ -9,12 +9,25 @@ end
 -- An item's record is four lines: what scripts work with, divided by blanks; the comment's id and
 -- the verdict, in JSON, which go into the stream as they are; and the rest as a JSON object, or
 -- nothing while there is no rest. In a script all of it reads as one table.
-local RECORD = '^(%l+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) ?([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
+local RECORD = '^(%l+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) ?([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
 
+local KINDS = {
+  owner = 'string', expires = 'number', decided = 'number', opinions = 'table',
+  undone = 'table', undelivered = 'table',
+}
+
+-- The item that a record is about; false for a record that nobody can work with, so that it is as
+-- if it were not there, and what waits behind it does not wait for it.
 local function parsed(record)
   local state, version, token, abandoned, since, due, digest, facets, comment_id, verdict, rest =
     record:match(RECORD)
-  local more = rest ~= '' and cjson.decode(rest) or {}
+  if not state then return false end
+  local known, more = true, {}
+  if rest ~= '' then known, more = pcall(cjson.decode, rest) end
+  if not known or type(more) ~= 'table' then return false end
+  for name, kind in pairs(KINDS) do
+    if more[name] ~= nil and type(more[name]) ~= kind then return false end
+  end
   return setmetatable({
     state = state, version = tonumber(version), token = tonumber(token),
     abandoned = tonumber(abandoned), since = since, due = due, digest = digest, facets = facets,

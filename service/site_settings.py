@@ -15,7 +15,7 @@ from service.access import needs, services, site_for
 from service.errors import InvalidRequest
 from service.insight import Preview
 from service.past import decided_since
-from service.sites import Site
+from service.sites import BOUNDS, Site
 from service.wording import failure_name, label_name
 from service.wording import gettext as _
 
@@ -127,8 +127,10 @@ def _read(site: Site) -> Site:
         audit_share=_number("audit_share", site.audit_share * 100) / 100,
         second_opinion_share=_number("second_opinion_share", site.second_opinion_share * 100) / 100,
         calibration_share=_number("calibration_share", site.calibration_share * 100) / 100,
-        time_target_seconds=round(60 * _number("target_minutes", site.time_target_seconds / 60)),
-        retention_days=round(_number("retention_days", site.retention_days)),
+        time_target_seconds=_whole(
+            "target_minutes", site.time_target_seconds / 60, "time_target_seconds", 60
+        ),
+        retention_days=_whole("retention_days", site.retention_days, "retention_days"),
         block_words=_lines("block_words"),
         allow_words=_lines("allow_words"),
         unsupported_language=form.get("unsupported_language", site.unsupported_language),
@@ -150,6 +152,15 @@ def _number(field: str, otherwise: float) -> float:
     if not math.isfinite(number):
         raise InvalidRequest.of(field, "expected a number")
     return number
+
+
+def _whole(field: str, otherwise: float, name: str, factor: int = 1) -> int:
+    """Read a number that is stored in whole units; one far out of its bounds has none."""
+    number = factor * _number(field, otherwise)
+    _kind, low, high = BOUNDS[name]
+    if not low - 1 < number < high + 1:
+        raise InvalidRequest.of(name, f"expected {low} to {high}")
+    return round(number)
 
 
 def _lines(field: str) -> tuple[str, ...]:

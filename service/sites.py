@@ -40,11 +40,13 @@ from models.schema import LABELS
 from service.errors import (
     InvalidRequest,
     SiteExists,
+    SiteUnreadable,
     StoreUnavailable,
     UnknownSite,
     translating_redis_errors,
 )
 from service.policy import AUDIT_SHARE
+from service.urgency import MAX_TIME_TARGET_SECONDS
 from service.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 
 REMEMBERED_SECONDS = 15 * 60.0
@@ -131,25 +133,29 @@ class Site:
     coral_token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        _require(bool(_ID.fullmatch(self.id)), "id", "expected 1 to 63 of a-z, 0-9 and hyphen")
-        for name in ("review", "reject", "label_weights"):
+        known = isinstance(self.id, str) and _ID.fullmatch(self.id)
+        _require(bool(known), "id", "expected 1 to 63 of a-z, 0-9 and hyphen")
+        for name, highest in _THRESHOLDS.items():
+            _require(isinstance(getattr(self, name), Mapping), name, "expected numbers of labels")
             for label, number in getattr(self, name).items():
                 _require(label in LABELS, f"{name}.{label}", f"expected one of {', '.join(LABELS)}")
-                highest = 100.0 if name == "label_weights" else 1.0
-                _require(0 <= number <= highest, f"{name}.{label}", f"expected 0 to {highest:g}")
-        for name in ("audit_share", "second_opinion_share", "calibration_share"):
-            _require(0 <= getattr(self, name) <= 1, name, "expected 0 to 1")
-        for name in ("block_words", "allow_words"):
+                good = _is_number(number, int | float) and 0 <= number <= highest
+                _require(good, f"{name}.{label}", f"expected 0 to {highest}")
+        for name, (kind, low, high) in BOUNDS.items():
+            number = getattr(self, name)
+            good = _is_number(number, kind) and low <= number <= high
+            _require(good, name, f"expected {low} to {high}")
+        for name in ("webhook_private", "queue_analyzed"):
+            _require(isinstance(getattr(self, name), bool), name, "expected true or false")
+        for name, (most, length) in _LISTS.items():
             words = getattr(self, name)
-            short = len(words) <= MAX_WORDS and all(len(w) <= MAX_WORD_LENGTH for w in words)
-            _require(short, name, f"expected {MAX_WORDS} words of {MAX_WORD_LENGTH} characters")
-        for name in ("review_first_comments", "review_after_rejections"):
-            _require(0 <= getattr(self, name) <= 20, name, "expected 0 to 20")
+            good = len(words) <= most and all(_is_line(word, length) for word in words)
+            _require(good, name, f"expected {most} lines of {length} characters")
+        for name, length in _LENGTHS.items():
+            good = _is_line(getattr(self, name), length)
+            _require(good, name, f"expected one line of at most {length} characters")
         either = self.unsupported_language in ("approve", "review")
         _require(either, "unsupported_language", "expected approve or review")
-        _require(self.retention_days >= 1, "retention_days", "expected 1 or more")
-        _require(self.time_target_seconds >= 1, "time_target_seconds", "expected 1 or more")
-        _require(self.requests_per_minute >= 0, "requests_per_minute", "expected 0 or more")
         for name in ("webhook_url", "coral_url"):
             address = getattr(self, name)
             _require(not address or _is_web_address(address), name, _ADDRESS_EXPECTED)
@@ -171,11 +177,95 @@ class Site:
 
     @classmethod
     def from_json(cls, text: str) -> Site:
-        """Read what `to_json` wrote; fields of a newer version are left out."""
+        """Read what `to_json` wrote; fields of a newer version are left out.
+
+        Looser rules held once, and a site must not be lost for one wish. A number out of its bounds
+        is the nearest within them; any other value that cannot be is as if it had not been given.
+
+        Raises
+        ------
+        SiteUnreadable
+            It is not the record of a site at all.
+        """
         known = {f.name for f in fields(cls)}
-        record = {name: value for name, value in json.loads(text).items() if name in known}
-        lists = ("coral_secrets", "block_words", "allow_words")
-        return cls(**record | {name: tuple(record.get(name, ())) for name in lists})
+        try:
+            stored = json.loads(text)
+            record = {name: _mended(name, value) for name, value in stored.items() if name in known}
+            for _attempt in range(_MAX_WRONG):
+                try:
+                    return cls(**record)
+                except InvalidRequest as wrong:
+                    _leave_out(record, wrong.errors[0].field)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            pass
+        raise SiteUnreadable("what is stored of this site cannot be read")
+
+
+_SHARE = (int | float, 0, 1)
+#: Kind, least and most of each number that a site can wish for. Within them the queue's times keep
+#: thirteen digits, and no date leaves the calendar.
+BOUNDS: Mapping[str, tuple[Any, int, int]] = {
+    "audit_share": _SHARE,
+    "second_opinion_share": _SHARE,
+    "calibration_share": _SHARE,
+    "review_first_comments": (int, 0, 20),
+    "review_after_rejections": (int, 0, 20),
+    "retention_days": (int, 1, 36_500),
+    "time_target_seconds": (int, 1, MAX_TIME_TARGET_SECONDS),
+    "requests_per_minute": (int, 0, 1_000_000),
+}
+MAX_GRACE_SECONDS = 90 * 86_400.0
+_THRESHOLDS = {"review": 1, "reject": 1, "label_weights": 100}
+_LENGTHS = {
+    "name": 200,
+    "webhook_url": 2_048,
+    "webhook_secret": 500,
+    "coral_url": 2_048,
+    "coral_token": 4_096,
+}
+_LISTS = {
+    "block_words": (MAX_WORDS, MAX_WORD_LENGTH),
+    "allow_words": (MAX_WORDS, MAX_WORD_LENGTH),
+    "coral_secrets": (20, 500),
+}
+_MAX_WRONG = 100  # fields and labels of one record
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_line(value: Any, length: int) -> bool:
+    if not isinstance(value, str) or len(value) > length or "\0" in value:
+        return False
+    try:
+        value.encode()  # a byte of a command line that is no UTF-8 is a lone surrogate
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _mended(name: str, value: Any) -> Any:
+    """Return a stored value in the type of its field, and a number within its bounds."""
+    if name in _LISTS:
+        return tuple(value) if isinstance(value, list) else ()
+    if name in BOUNDS:
+        kind, low, high = BOUNDS[name]
+        if _is_number(value, int | float) and value == value:  # noqa: PLR0124 - not a number
+            value = max(low, min(value, high))
+            return round(value) if kind is int else value
+        if name == "retention_days":
+            return high  # nothing may be deleted that was to be kept
+    return value
+
+
+def _leave_out(record: dict[str, Any], field_name: str) -> None:
+    """Take what cannot be out of a stored record: a field, or one label of it."""
+    name, _dot, label = field_name.partition(".")
+    if label:
+        record[name] = {key: value for key, value in record[name].items() if key != label}
+    else:
+        del record[name]
 
 
 _ADDRESS_EXPECTED = "expected an http or https address"
@@ -325,8 +415,13 @@ class Sites:
 
     @translating_redis_errors()
     def list(self) -> builtins.list[Site]:
-        """Return all sites in the order of their ids."""
+        """Return all sites in the order of their ids, but for those that cannot be read."""
         return [record.site for record in self._read_all()]
+
+    @translating_redis_errors()
+    def unreadable(self) -> builtins.list[str]:
+        """Return the ids of the sites whose record or keys cannot be read."""
+        return [site_id for site_id, record in self._all().items() if record is None]
 
     def update(self, site: Site) -> None:
         """Replace what is stored of a site; its keys stay.
@@ -355,11 +450,15 @@ class Sites:
 
         Raises
         ------
+        InvalidRequest
+            The time is negative or longer than `MAX_GRACE_SECONDS`.
         UnknownSite
             No site has this id.
         StoreUnavailable
             Redis cannot be reached.
         """
+        good = 0 <= grace_seconds <= MAX_GRACE_SECONDS
+        _require(good, "grace_seconds", f"expected 0 to {MAX_GRACE_SECONDS:.0f}")
         now = self._clock()
         keys = [key for key in self._existing(site_id).keys if _valid(key[1], now)]
         ending = [(old, min(end or now + grace_seconds, now + grace_seconds)) for old, end in keys]
@@ -437,16 +536,39 @@ class Sites:
         return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
 
     def _read_all(self) -> builtins.list[_Record]:
+        return [record for record in self._all().values() if record]
+
+    def _all(self) -> dict[str, _Record | None]:
+        """Read all sites; None for one that cannot be read, which is nothing to the others."""
+        found: dict[str, _Record | None] = {}
+        site_ids = sorted(self._redis.smembers(_INDEX))
         pipe = self._redis.pipeline(transaction=False)
-        for site_id in sorted(self._redis.smembers(_INDEX)):
+        for site_id in site_ids:
             pipe.hmget(_record_key(site_id), "record", "keys")
-        return [record for row in pipe.execute() if (record := self._parse(*row))]
+        for site_id, row in zip(site_ids, pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(row, Exception) and not str(row).startswith("WRONGTYPE"):
+                raise row
+            try:
+                record = self._parse(*row) if isinstance(row, builtins.list) else None
+            except SiteUnreadable:
+                record = None
+            if record or row != [None, None]:  # an id without a record is a site half added
+                found[site_id] = record
+        return found
 
     def _parse(self, record: str | None, keys: str | None) -> _Record | None:
         if record is None:
             return None
-        digests = tuple((str(digest), end) for digest, end in json.loads(keys or "[]"))
-        return _Record(Site.from_json(record), digests, self._clock())
+        site = Site.from_json(record)
+        try:
+            digests = tuple((str(key), end) for key, end in json.loads(keys or "[]"))
+        except (ValueError, TypeError):
+            digests = ()
+            keys = ""
+        ends = all(end is None or _is_number(end, int | float) for _key, end in digests)
+        if not (keys is None or digests) or not ends:  # no key is not the same as a wrong key
+            raise SiteUnreadable("the keys of this site cannot be read")
+        return _Record(site, digests, self._clock())
 
 
 def _record_key(site_id: str) -> str:

@@ -17,6 +17,8 @@ from service.policy import Verdict
 SEVERITY_SHARE = 0.75
 # An appeal is a promise to its author, so it never waits longer than half the time target.
 APPEAL_HEAD_START = 0.5
+# Whoever may ask for more asks for a queue without an order.
+MAX_TIME_TARGET_SECONDS = 365 * 86_400
 # A comment with a million readers gets the whole bonus of reach; each factor of ten counts alike.
 REACH_DECADES = 6
 
@@ -49,5 +51,8 @@ def severity(verdict: Verdict, scores: Mapping[str, float], weights: Mapping[str
 
 
 def slack_ms(time_target_seconds: float, start: float) -> int:
-    """Milliseconds from the arrival of an item with a head start until it is due."""
-    return int(time_target_seconds * 1000 * (1 - start))
+    """Milliseconds from the arrival of an item with a head start until it is due.
+
+    They are a whole number, formatted here: Lua writes one of more than 14 digits in powers of ten.
+    """
+    return int(min(time_target_seconds, MAX_TIME_TARGET_SECONDS) * 1000 * (1 - start))

@@ -44,6 +44,9 @@ function verbs.claim(hold_ms)
     if not id then return {} end
     redis.call('ZADD', OUTBOX, at + hold_ms, id) -- first, so that what fails below bars no other
     item = load(id)
+    if not item and redis.call('HEXISTS', ITEMS, id) == 1 then
+      return redis.error_reply('ERR a record cannot be read')
+    end
   until item and item.undelivered
   item.attempts = (item.attempts or 0) + 1
   save(id, item)

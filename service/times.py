@@ -1,0 +1,26 @@
+"""Which moments the service takes: those of a calendar that every part of it can write and show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+#: No comment is older than the machines, and until the year 2286 the queue's times keep 13 digits.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EXPECTED = "a time with its zone, ISO 8601, from 1970 to 2199"
+
+
+def read_time(text: str) -> datetime | None:
+    """Return the moment of an ISO 8601 text with a zone; None for all that is no such moment.
+
+    Examples
+    --------
+    >>> read_time("2026-11-27T10:00:00Z")
+    datetime.datetime(2026, 11, 27, 10, 0, tzinfo=datetime.timezone.utc)
+    >>> read_time("0001-01-01T00:00:00+23:59"), read_time("2026-11-27T10:00:00")
+    (None, None)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo and EARLIEST <= moment < LATEST else None
