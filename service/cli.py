@@ -355,7 +355,7 @@ def suggest_thresholds(
     """Propose thresholds from past decisions or another service's scores.
 
     The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
-    action, status) or of old scores (score, toxicity) says more.
+    action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
     """
     from service import advice
 

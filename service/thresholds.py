@@ -11,8 +11,12 @@ score 0.3, thirty are expected to be what the label says. That is weaker, and sa
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import math
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +27,29 @@ from numpy.typing import NDArray
 from models.characters import is_visible
 from models.errors import RecordError
 
-_TEXT = ("text", "comment", "body", "content")
-_OLD_SCORE = ("score", "toxicity", "old_score", "perspective")
-_DECISION = ("decision", "action", "status", "label")
-_BAD = frozenset({"1", "true", "reject", "rejected", "delete", "deleted", "removed", "toxic"})
-_GOOD = frozenset({"0", "false", "approve", "approved", "publish", "published", "accepted", "none"})
+# Names of columns and words for decisions, as `_plain` leaves them.
+_TEXT = ("text", "comment", "body", "content", "النص", "نص", "التعليق", "تعليق")  # the first two
+_OLD_SCORE = ("score", "toxicity", "old_score", "perspective", "الدرجة", "درجة")  # "score"
+_DECISION = (
+    *("decision", "action", "status", "label"),
+    *("القرار", "قرار", "الحالة", "حالة"),  # "decision", "status"
+)
+_BAD_WORDS = (
+    "1 true reject rejected delete deleted remove removed hide hidden block blocked spam trash",
+    "toxic رفض مرفوض مرفوضة",  # "rejected"
+    "حذف محذوف محذوفة أزيل مزال إزالة",  # "deleted", "removed"
+    "حجب محجوب محجوبة منع ممنوع ممنوعة إخفاء مخفي مخفية",  # "blocked", "forbidden", "hidden"
+    "مخالف مخالفة مسيء مسيئة سام سامة إهانة",  # "against the rules", "abusive", "toxic", "insult"
+    "سبام إزعاج نعم",  # "spam", "nuisance", "yes"
+)
+_GOOD_WORDS = (
+    "0 false approve approved publish published accept accepted allow allowed clean none",
+    "قبول قبل مقبول مقبولة موافقة موافق ووفق",  # "accepted", "agreed to"
+    "نشر منشور منشورة اعتماد معتمد معتمدة اعتمد",  # "published", "approved"
+    "سماح مسموح مسموحة سليم سليمة نظيف نظيفة عادي عادية لا",  # "allowed", "clean", "usual", "no"
+)
+_BAD, _GOOD = (frozenset(" ".join(words).split()) for words in (_BAD_WORDS, _GOOD_WORDS))
+_DELIMITERS = (",", ";", "\t", "|", "\N{ARABIC SEMICOLON}")
 
 MIN_OF_EACH = 20  # with fewer comments of a kind a share says nothing
 MIN_FLAGGED = 30  # as many must be above a threshold before its precision counts
@@ -78,26 +100,29 @@ class Suggestion:
 
 
 def read_export(path: Path) -> list[PastComment]:
-    """Read a CSV file (UTF-8, with a header) of comments.
+    """Read a CSV file with a header, as spreadsheets and databases write it.
 
-    A column named text, comment, body or content is needed. Of score, toxicity, old_score or
-    perspective the first is the other service's score; of decision, action, status or label the
-    first is what people decided (rejected, deleted, 1 ... or approved, published, 0 ...; anything
-    else is unknown). Rows without a visible text are left out.
+    UTF-8, UTF-16 or the Arabic code page of Windows (cp1256); columns divided by comma, semicolon,
+    tab or bar. A column named text, comment, body or content is needed. Of score, toxicity,
+    old_score or perspective the first is the other service's score; of decision, action, status or
+    label the first is what people decided (rejected, deleted, 1 ... or approved, published, 0 ...;
+    anything else is unknown). Names and words may be Arabic. Rows without a visible text are left
+    out.
 
     Raises
     ------
     RecordError
-        The file cannot be read, is no CSV in UTF-8, has no column of texts or no comment, or a
-        score is not a number in [0, 1].
+        The file cannot be read, is no CSV, has no column of texts or no comment, or a score is not
+        a number in [0, 1].
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            comments = list(_rows(path, csv.DictReader(file)))
+        text = _decoded(path.read_bytes())
     except OSError as error:
         raise RecordError(f"{path}: cannot be opened: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RecordError(f"{path}: not valid UTF-8") from None
+        raise RecordError(f"{path}: not a text in UTF-8, UTF-16 or cp1256") from None
+    try:
+        comments = list(_rows(path, _reader(text)))
     except csv.Error as error:
         raise RecordError(f"{path}: not a CSV file: {error}") from None
     if not comments:
@@ -105,8 +130,51 @@ def read_export(path: Path) -> list[PastComment]:
     return comments
 
 
+def _decoded(raw: bytes) -> str:
+    """Decode a file by its byte order mark, else by where its first letter has a zero byte.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        It is in none of the encodings.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16")
+    if b"\0" in raw[:2]:
+        return raw.decode("utf-16-be" if raw[0] == 0 else "utf-16-le")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        if b"\0" in raw:  # no text in any code page
+            raise
+        if fault.start and fault.end == len(raw) and fault.reason == "unexpected end of data":
+            raise  # UTF-8 that was cut off
+        return raw.decode("cp1256")
+
+
+def _reader(text: str) -> csv.DictReader[str]:
+    """Read with the delimiter under which the header has most columns that we know."""
+    first, _, rest = text.partition("\n")
+    if named := re.fullmatch(r"sep=(.)\r?", first):  # Excel's way to name it
+        return csv.DictReader(io.StringIO(rest, newline=""), delimiter=named[1])
+
+    def n_known(delimiter: str) -> int:
+        names = next(csv.reader([first], delimiter=delimiter), [])
+        return sum(_plain(name) in (*_TEXT, *_OLD_SCORE, *_DECISION) for name in names)
+
+    best = max(_DELIMITERS, key=n_known)  # the first of equals
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=best)
+
+
+def _plain(word: str) -> str:
+    """Return a word in lower case, digits plain, without blanks, vowel signs and tatweel."""
+    known = unicodedata.normalize("NFC", word).strip().lower().replace("\N{ARABIC TATWEEL}", "")
+    letters = (one for one in known if unicodedata.category(one) not in ("Mn", "Cf"))
+    return "".join(str(unicodedata.digit(one, one)) for one in letters)
+
+
 def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[PastComment]:
-    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+    columns = {_plain(name or ""): name for name in reader.fieldnames or ()}
     text, score, decision = (
         next((columns[name] for name in names if name in columns), None)
         for names in (_TEXT, _OLD_SCORE, _DECISION)
@@ -116,7 +184,7 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[PastComment]:
     for row in reader:
         if not is_visible(row[text] or ""):
             continue
-        said = (row[decision] or "").strip().lower() if decision else ""
+        said = _plain(row[decision] or "") if decision else ""
         yield PastComment(
             row[text],
             _old_score(path, reader.line_num, row[score]) if score else None,
@@ -125,10 +193,11 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[PastComment]:
 
 
 def _old_score(path: Path, line: int, word: str | None) -> float | None:
-    if not (word or "").strip():
+    plain = _plain(word or "").replace("\N{ARABIC DECIMAL SEPARATOR}", ".").replace(",", ".")
+    if not plain:
         return None
     try:
-        score = float(word or "")
+        score = float(plain)
     except ValueError:
         score = math.nan
     if not 0 <= score <= 1:
@@ -160,7 +229,8 @@ def suggest(
     -------
     list of Suggestion
         "review" (highest threshold of the wanted recall), "balanced" (best F1), "reject" (lowest
-        threshold of the wanted precision; missing where none has it), "same volume".
+        threshold of the wanted precision; missing where none has it), "same volume". The first is
+        never above the second, nor the second above the third.
     """
     known, truth = deserving(scores, comments)
     found = []
@@ -173,10 +243,12 @@ def suggest(
     recalls = hits / hits[-1] if hits[-1] else np.ones(len(hits))
 
     reached = np.flatnonzero(cut & (recalls >= min(recall, 1 - 1e-12)))
-    found.append(("review", float(ranked[reached[0]])))
     f1 = np.where(cut, 2 * precisions * recalls / np.maximum(precisions + recalls, 1e-12), -1.0)
-    found.append(("balanced", float(ranked[int(f1.argmax())])))
-    sure = np.flatnonzero(cut & (precisions >= precision) & (n_flagged >= MIN_FLAGGED))
+    balanced = ranked[int(f1.argmax())]
+    found.append(("review", float(min(ranked[reached[0]], balanced))))
+    found.append(("balanced", float(balanced)))
+    enough = (precisions >= precision) & (n_flagged >= MIN_FLAGGED) & (ranked >= balanced)
+    sure = np.flatnonzero(cut & enough)
     if len(sure):
         found.append(("reject", float(ranked[sure[-1]])))
     if old_threshold is not None:
