@@ -94,7 +94,7 @@ def scripts(*file_names: str) -> Mapping[str, Script]:
     here = Path(__file__).parent
     texts = [f"local {name} = {value}\n" for name, value in CONSTANTS.items()]
     texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", *file_names)]
-    code = re.sub(r"\s*--.*", "", "".join(texts))
+    code = re.sub("--.*", "", "".join(texts))
     parts = [
         (match[1], part)
         for part in re.split(r"^(?=local |function )", code, flags=re.MULTILINE)

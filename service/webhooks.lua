@@ -23,7 +23,7 @@ local function under_way(id, delivery) -- the item, while this delivery is its f
 end
 
 local function place(delivery) -- number by which stream ids can be ordered
-  local time, sequence = delivery:match('(%d+)-(%d+)')
+  local time, sequence = delivery:match('^(%d+)-(%d+)')
   return time * 1000 + sequence
 end
 

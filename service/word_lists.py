@@ -61,8 +61,9 @@ _HEH = "\u0647"
 _LINK = chr(LINK)
 _HANDLE = re.compile(r"@(?:[a-z0-9_]+(?:\.[a-z0-9_]+)*|\w*)")
 _LONGEST_HANDLE = 2 * MAX_WORD_LENGTH
-_HOST = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)++")
+_HOST = re.compile(r"(?<![a-z0-9_-])[a-z0-9_-]++(?:\.[a-z0-9_-]++)++")
 _REST_OF_LINK = re.compile("(?::[0-9]+)?(?P<path>[/?#][^\\s\u0600-\u06ff]*)?")
+_LONGEST_REST = 2_048  # links may stand in links, and none is read to the end of the text each time
 _SENTENCE_SIGNS = ".,;:!?)"  # behind a link they are not of it
 _NAME = re.compile("[a-z0-9_-]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,15}://\Z")
@@ -223,7 +224,7 @@ class WordList:
             head = _SCHEME.search(plain[max(0, start - _LONGEST_SCHEME) : start])
             if start < link_end and not head:
                 continue  # in the path of another link
-            rest = _REST_OF_LINK.match(plain, host_end)
+            rest = _REST_OF_LINK.match(plain, host_end, host_end + _LONGEST_REST)
             link_end = host_end + len(rest[0].rstrip(_SENTENCE_SIGNS) if rest else "")
             path = (rest["path"] or "") if rest else ""
             if not any(_lies_under(path, listed) for listed in self._listed(match[0])):

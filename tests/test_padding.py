@@ -28,14 +28,14 @@ PADDINGS = {
     "two of Persian": "\u0627\u0633\u062a \u06a9\u0647",
     "one of Urdu": "\u06a9\u0648",
     "two of Urdu": "\u0627\u0648\u0631 \u06c1\u06cc\u06ba",
-    "full-width Latin": "\uff48\uff49 \uff59\uff4f",
-    "fancy Latin": "\U0001d4f1\U0001d4f2",
-    "superscript Latin": "\u02b0\u1da6",
-    "Cyrillic": "\u043f\u0440\u0438\u0432\u0435\u0442",
-    "Greek": "\u03b3\u03b5\u03b9\u03b1",
-    "Chinese": "\u4f60\u597d\u5417",
-    "Japanese": "\u3053\u3093",
-    "Korean": "\uc548\ub155",
+    "full-width Latin": "\uff48\uff49\uff59\uff4f" * 6,
+    "fancy Latin": "\U0001d4f1\U0001d4f2" * 12,
+    "superscript Latin": "\u02b0\u1da6" * 12,
+    "Cyrillic": "\u043f\u0440\u0438\u0432\u0435\u0442" * 4,
+    "Greek": "\u03b3\u03b5\u03b9\u03b1" * 6,
+    "Chinese": "\u4f60\u597d\u5417" * 8,
+    "Japanese": "\u3053\u3093" * 12,
+    "Korean": "\uc548\ub155" * 12,
     "eighty Hangul fillers": "\u3164" * 80,
     "eighty Hangul choseong fillers": "\u115f" * 80,
 }
@@ -59,11 +59,16 @@ def site() -> Site:
 
 @pytest.fixture(scope="session")
 def insults(artifact: Artifact) -> list[str]:
-    """Comments of the sample that the artefact is sure about."""
+    """Comments of the sample that the artefact is sure about, and the word that made it sure."""
     comments = [c.text for c in read_comments(SAMPLE_COMMENTS) if c.labels.get("insult")]
-    column = artifact.classifier.labels_.index("insult")
-    scores = artifact.classifier.predict_proba(comments)[:, column]
-    return [comments[i] for i in scores.argsort()[-6:]]
+    classifier = artifact.classifier
+    column = classifier.labels_.index("insult")
+    sure = [comments[i] for i in classifier.predict_proba(comments)[:, column].argsort()[-20:]]
+    words = []
+    for text, explained in zip(sure, classifier.explain(sure, "insult"), strict=True):
+        words += [text[span.start : span.end] for span in explained.spans(1)]
+    words.sort(key=lambda word: -classifier.predict_proba([word])[0, column])
+    return [*sure[-3:], *list(dict.fromkeys(words))[:3]]
 
 
 @pytest.fixture

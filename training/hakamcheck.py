@@ -70,7 +70,7 @@ _SUFFIXES = (  # not "his", which normalizes as ta marbuta does
     "\u0627\u062a",  # feminine plural
 )
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
-_MARKED = re.compile(r"\[([^\]]*)\]")
+_MARKED = re.compile(r"\[([^\[\]]*)\]")
 _TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{2})")
 _WHOLE_TEXT = ("dotless", "arabizi")
 """Nobody writes one word of a sentence so: who leaves out dots or changes script does it always."""
