@@ -78,9 +78,7 @@ def work(site_id: str) -> Response | str:
     lease = _held(site.id) or _next(site)
     if lease is None:
         _forget(site.id)
-        return render_template(
-            "console/empty.html", site=site, last=_last(site.id), only=session.get("only")
-        )
+        return render_template("console/empty.html", **_left(site))
     return _on_the_screen(site, lease)
 
 
@@ -147,6 +145,17 @@ def undo(site_id: str, item_id: str) -> ResponseReturnValue:
     return redirect(url_for(".work", site_id=site.id), 303)
 
 
+@bp.post("/<site_id>/unskip")
+def unskip(site_id: str) -> ResponseReturnValue:
+    """Take back the skipping of one comment, or of all: they are offered to this person again."""
+    site, item_id = site_for(site_id), request.form.get("item", "")
+    if services().queue.unskip(site.id, me().name, item_id):
+        flash(_("Taken back. You are offered it again, unless somebody else has taken it."), "skip")
+    give_back_all()  # what came instead of the comment is less urgent
+    _note_last(site.id, None)
+    return redirect(url_for(".work", site_id=site.id), 303)
+
+
 @bp.post("/rest")
 def rest() -> ResponseReturnValue:
     """Count the minutes of work anew after a break, and give back what is open."""
@@ -180,7 +189,7 @@ def _reject(site_id: str, item_id: str, token: int) -> None:
 
 def _skip(site_id: str, item_id: str, token: int) -> None:
     services().queue.skip(site_id, item_id, token)
-    flash(_("Skipped. Somebody else may take it."), "skip")
+    _note_last(site_id, {"item": item_id, "action": "skip"})
 
 
 def _escalate(site_id: str, item_id: str, token: int) -> None:
@@ -207,7 +216,7 @@ def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) ->
 
 
 def _note_last(site_id: str, last: dict[str, str] | None) -> None:
-    """Remember what this person decided last on a site: it is offered to be taken back there."""
+    """Remember what this person did last on a site: it is offered to be taken back there."""
     others = {site: kept for site, kept in _lasts().items() if site != site_id}
     session["last"] = others | ({site_id: last} if last else {})
 
@@ -262,8 +271,7 @@ def _held(site_id: str) -> Lease | None:
 
 def _next(site: Site) -> Lease | None:
     """Take the most urgent comment that this person's cap on severe ones lets through."""
-    cap = me().preferences.severe_per_hour
-    lately = [at for at in session.get("severe", []) if at > time.time() - HOUR]
+    cap, lately = me().preferences.severe_per_hour, _severe_lately()
     for _attempt in range(MAX_PASSED_ON):
         lease = services().queue.lease(
             site.id,
@@ -279,6 +287,10 @@ def _next(site: Site) -> Lease | None:
             return lease
         services().queue.skip(site.id, lease.item.id, lease.token)
     return None
+
+
+def _severe_lately() -> list[float]:
+    return [at for at in session.get("severe", []) if at > time.time() - HOUR]
 
 
 def _severe(item: ReviewItem) -> bool:
@@ -297,6 +309,23 @@ def give_back_all() -> None:
             services().queue.release(site_id, item_id, token)
         except ModerationError:
             continue  # it comes back by itself when the lease runs out
+
+
+def _left(site: Site) -> dict[str, Any]:
+    """Say what still waits on a site that has nothing to offer to this person."""
+    queue, only, cap = services().queue, session.get("only") or {}, me().preferences.severe_per_hour
+    stats, n_skipped = queue.stats(site.id), queue.skipped(site.id, me().name, **only)
+    n_for_seniors = 0 if me().at_least("senior") else stats.escalated
+    return {
+        "site": site,
+        "last": _last(site.id),
+        "only": only,
+        "stats": stats,
+        "n_skipped": n_skipped,
+        "n_for_seniors": n_for_seniors,
+        "n_for_others": max(0, stats.pending - n_skipped - n_for_seniors),
+        "capped": bool(cap) and len(_severe_lately()) >= cap,
+    }
 
 
 def _shown(site: Site, lease: Lease) -> dict[str, Any]:

@@ -114,6 +114,15 @@ local function barred_for_good(id, moderator) -- gave an opinion, or took the de
   return redis.call('ZSCORE', BARRED, id .. moderator) == 'inf'
 end
 
+-- What a moderator put off for a while; what they may never have is barred without an end.
+local function put_off_by(moderator, at)
+  local ids = {}
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', BARRED, '(' .. at, '(+inf')) do
+    if member:sub(ID_LENGTH + 1) == moderator then ids[#ids + 1] = member:sub(1, ID_LENGTH) end
+  end
+  return ids
+end
+
 -- What follows from a decision
 
 local function tell(id, item, entry, at) -- the site is to hear of this entry, if anybody listens
@@ -389,6 +398,16 @@ function verbs.release(id, token, skip_ms)
   if tonumber(skip_ms) > 0 then bar(id, item.owner, at, at + skip_ms) end
   line_up(id, item)
   return { 'ok' }
+end
+
+function verbs.unskip(moderator, id) -- of one item, or of all with an empty id
+  local n_taken_back = 0
+  for _, skipped in ipairs(put_off_by(moderator, now())) do
+    if id == '' or id == skipped then
+      n_taken_back = n_taken_back + redis.call('ZREM', BARRED, skipped .. moderator)
+    end
+  end
+  return { n_taken_back }
 end
 
 function verbs.escalate(id, token, note)

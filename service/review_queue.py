@@ -361,6 +361,10 @@ class ReviewQueue:
         """
         self._done(site_id, "release", item_id, token, self._skip_ms)
 
+    def unskip(self, site_id: str, moderator: str, item_id: str = "") -> int:
+        """Offer a moderator again what they skipped, one item or all; return how many."""
+        return int(self._verbs(site_id, "unskip", moderator, item_id)[0])
+
     def decide(self, site_id: str, item_id: str, token: int, draft: Decision) -> Decision:
         """Record the last word on an item, tell the stream and the outbox, all or nothing.
 
@@ -562,6 +566,13 @@ class ReviewQueue:
     def held(self, site_id: str) -> list[ReviewItem]:
         """List the items that people hold, the soonest to expire first."""
         return [read_item(site_id, *shown[1:]) for shown in self._verbs(site_id, "held")]
+
+    def skipped(
+        self, site_id: str, moderator: str, *, label: str | None = None, dialect: str | None = None
+    ) -> int:
+        """Count what waits for a decision and is not offered to a moderator who skipped it."""
+        line = _line(label=label, dialect=dialect)
+        return int(self._verbs(site_id, "skipped", moderator, line)[0])
 
     def author(self, site_id: str, author_id: str) -> AuthorRecord:
         """Return what was decided about an author's comments so far."""

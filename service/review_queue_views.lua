@@ -34,6 +34,16 @@ function verbs.held()
   return shown_all(redis.call('ZRANGEBYSCORE', LEASES, '(' .. now(), '+inf'))
 end
 
+function verbs.skipped(moderator, facet)
+  local n_waiting = 0
+  for _, id in ipairs(put_off_by(moderator, now())) do
+    local item = load(id)
+    local wanted = item and (facet == '' or (item.facets .. ' '):find(facet .. ' ', 1, true))
+    if wanted and item.state == 'pending' and not item.escalated then n_waiting = n_waiting + 1 end
+  end
+  return { n_waiting }
+end
+
 function verbs.author(facet)
   return { redis.call('HGET', AUTHORS, facet) }
 end

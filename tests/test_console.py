@@ -723,6 +723,109 @@ def test_whoever_skips_a_comment_gets_another_one(desk: Desk, flag: Callable[...
     assert desk.open()["path"] != first["path"]
 
 
+ALL_DECIDED = "Every flagged comment of this site has been decided"
+
+
+def english(desk: Desk) -> Desk:
+    desk.post("/language", language="en")
+    return desk
+
+
+def test_a_skipped_comment_is_taken_back_with_one_button(
+    desk: Desk, flag: Callable[..., str]
+) -> None:
+    flag("c1", "the first", 0.9)
+    flag("c2", "the second", 0.8)
+    desk.press("skip", desk.open())
+    page = desk.get("/demo/work")
+    assert "the second" in page
+    (item,) = re.findall(
+        r'action="/console/demo/unskip".*?name="item" value="([^"]+)"', page, re.DOTALL
+    )
+    desk.post("/demo/unskip", item=item)
+    page = desk.get("/demo/work")
+    assert "the first" in page
+    assert "/demo/unskip" not in page, "it was offered again"
+
+
+def test_whoever_skipped_everything_is_told_and_may_take_it_back(
+    desk: Desk, flag: Callable[..., str]
+) -> None:
+    for n in range(3):
+        flag(f"c{n}", dialect="gulf" if n else "")
+    english(desk)
+    for _ in range(3):
+        desk.press("skip", desk.open())
+    page = desk.get("/demo/work")
+    assert "3 comments that you skipped still wait." in page
+    assert ALL_DECIDED not in page
+    page = desk.get("/demo/work?dialect=gulf")
+    assert "2 comments that you skipped still wait." in page
+    assert "On the whole site 3 comments wait." in page
+    desk.get("/demo/work?label=")
+    desk.post("/demo/unskip")
+    for _ in range(3):
+        desk.press("approve", desk.open())
+    assert ALL_DECIDED in desk.get("/demo/work")
+
+
+def test_what_others_have_to_decide_is_not_called_decided(
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    for n in range(3):
+        flag(f"c{n}", score=0.9 - n / 10)
+    english(desk)
+    desk.press("escalate", desk.open())
+    desk.press("reject", desk.open(), reason="insult")
+    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    omar = Desk(app, "omar").log_in()
+    omar.press("skip", omar.open())
+    omar.open()
+    page = desk.get("/demo/work")
+    assert "1 comment waits for a senior moderator." in page
+    assert "A colleague is reading 1 comment." in page
+    assert ALL_DECIDED not in page
+
+
+def test_nobody_takes_back_what_others_skipped(
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    item = flag()
+    desk.press("skip", desk.open())
+    omar = Desk(app, "omar").log_in()
+    omar.post("/demo/unskip", item=item)
+    omar.post("/demo/unskip")
+    assert queue.lease("demo", "samira") is None
+    assert (queue.skipped("demo", "samira"), queue.skipped("demo", "omar")) == (1, 0)
+
+
+def test_an_opinion_and_an_own_appeal_are_not_taken_back_with_what_was_skipped(
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+) -> None:
+    flag()
+    desk.press("reject", desk.open(), reason="insult")
+    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    english(desk)
+    desk.post("/demo/unskip")
+    page = desk.get("/demo/work")
+    assert "1 more comment waits, which you have judged before" in page
+
+
+def test_a_reached_cap_on_severe_comments_is_told(
+    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+) -> None:
+    accounts.save_preferences("samira", Preferences(language="en", severe_per_hour=1))
+    for n in range(2):
+        verdict = Verdict("review", "threat", "text", 0.95, "score", 1.0, "v1")
+        desk.client.application.extensions["hakam"].queue.enqueue(
+            "demo", Comment(id=f"c{n}", text="x"), verdict, scores={"threat": 0.95}
+        )
+    desk.press("approve", desk.open())
+    page = desk.get("/demo/work")
+    assert "as many severe comments as you want" in page
+    assert ALL_DECIDED not in page
+
+
 def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
     desk: Desk, flag: Callable[..., str]
 ) -> None:

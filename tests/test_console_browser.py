@@ -334,7 +334,10 @@ def test_many_comments_are_decided_at_once_after_a_preview_and_taken_back(
     for n in range(3):
         newsroom.flag(f"c{n}", f"words {n}", author_id="u1", author_name="Abu")
     page = newsroom.desk("omar", "/demo/search?author_id=u1")
-    page.locator("[name=item]").first.uncheck()
+    boxes = page.locator("[name=item]")
+    assert boxes.evaluate_all("boxes => boxes.filter(b => b.checked).length") == 0
+    page.locator("[data-tick] input").check()
+    boxes.first.uncheck()
     page.select_option("#reason", "spam")
     page.locator("form button.reject").click()
     expect(page.locator("main li")).to_have_count(2)
