@@ -8,6 +8,8 @@ about the comment that was on the screen.
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from string import ascii_lowercase
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
@@ -26,7 +28,7 @@ from service.errors import (
     ItemNotFound,
     LeaseLost,
 )
-from service.marking import marked
+from service.marking import Segment, marked
 from service.past import decided_lately
 from service.review_queue import Decision, Lease, ReviewItem
 from service.sites import Site
@@ -47,7 +49,19 @@ KEYS: Mapping[str, str] = {
     "undo": "u",
     "note": "n",
     "reveal": "b",
+    "mark": "m",
 }
+
+
+def keys_of(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the key of each command; a usual one gives way to one that somebody chose."""
+    taken = {*chosen.values(), *KEYS.values()}
+    free = (letter for letter in ascii_lowercase if letter not in taken)
+    return {
+        command: chosen.get(command) or (next(free) if key in chosen.values() else key)
+        for command, key in KEYS.items()
+    }
+
 
 #: A severe item: what the cap per hour counts and the blur covers whole.
 SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9
@@ -57,6 +71,8 @@ MAX_PASSED_ON = 20
 #: weighs nothing and is always marked.
 TELLING_SHARE = 0.25
 MAX_CHIPS = 4
+#: A mark behind so many characters or lines is offered a jump to.
+FAR_CHARACTERS, FAR_LINES = 400, 6
 THREAD_READ, THREAD_SHOWN = 50, 5
 #: What a person can choose to see only one kind of.
 LINES: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
@@ -319,6 +335,7 @@ def _left(site: Site) -> dict[str, Any]:
     return {
         "site": site,
         "last": _last(site.id),
+        "keys": keys_of(me().preferences.keys),
         "only": only,
         "stats": stats,
         "n_skipped": n_skipped,
@@ -330,7 +347,7 @@ def _left(site: Site) -> dict[str, Any]:
 
 def _shown(site: Site, lease: Lease) -> dict[str, Any]:
     item, queue = lease.item, services().queue
-    author, article = item.comment.author_id, item.comment.article_id
+    author = item.comment.author_id
     return {
         **_about(item),
         "site": site,
@@ -339,10 +356,10 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "expires_in": lease.expires_at - time.time(),
         "request_id": secrets.token_urlsafe(12),
         "reasons": REASON_NAMES,
-        "keys": {**KEYS, **me().preferences.keys},
+        "keys": keys_of(me().preferences.keys),
         "stats": queue.stats(site.id),
         "record": queue.author(site.id, author) if author else None,
-        "thread": _thread(site.id, item) if article else [],
+        **_thread(site.id, item),
         "severe": _severe(item),
         "last": _last(site.id),
         "tired": _tired(),
@@ -353,13 +370,16 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
     }
 
 
-def _thread(site_id: str, item: ReviewItem) -> list[ReviewItem]:
+def _thread(site_id: str, item: ReviewItem) -> dict[str, Any]:
     """List what else waits in this conversation: its parent, its answers, and their neighbours."""
-    near = services().queue.waiting(site_id, article_id=item.comment.article_id, limit=THREAD_READ)
+    article_id = item.comment.article_id
+    if not article_id:
+        return {"thread": []}
+    near = services().queue.waiting(site_id, article_id=article_id, limit=THREAD_READ)
     own = {item.comment.id, item.comment.parent_id} - {""}
-    return [other for other in near if own & {other.comment.id, other.comment.parent_id}][
-        :THREAD_SHOWN
-    ]
+    found = [other for other in near if own & {other.comment.id, other.comment.parent_id}]
+    goes_on = len(found) > THREAD_SHOWN or len(near) == THREAD_READ
+    return {"thread": found[:THREAD_SHOWN], "thread_goes_on": goes_on}
 
 
 def _seen_before(item: ReviewItem) -> bool:
@@ -376,9 +396,10 @@ def _tired() -> int:
 
 def _about(item: ReviewItem) -> dict[str, Any]:
     """Everything that is read off a review item: the marked texts, the chips, why it is here."""
-    label = item.verdict.label
+    label, text = item.verdict.label, list(marked(item.comment.text, _spans(item, "text")))
     return {
-        "text": list(marked(item.comment.text, _spans(item, "text"))),
+        "text": text,
+        "far_mark": _is_far(text),
         "pen_name": list(marked(item.comment.author_name or "", _spans(item, "author.name"))),
         "chips": _chips(item),
         "suggested": label if label in REASON_NAMES else "toxicity",
@@ -392,6 +413,15 @@ def _spans(item: ReviewItem, field: str) -> list[tuple[int, int, str]]:
     telling = TELLING_SHARE * found[0]["weight"] if found else 0.0
     found = [span for span in found if span["weight"] >= telling or not span["weight"]]
     return [(span["start"], span["end"], span["label"]) for span in found]
+
+
+def _is_far(segments: Sequence[Segment]) -> bool:
+    """Return whether the first mark is likely to be out of sight."""
+    before = list(takewhile(lambda segment: not segment.label, segments))
+    read = "".join(segment.text for segment in before)
+    return len(before) < len(segments) and (
+        len(read) > FAR_CHARACTERS or read.count("\n") > FAR_LINES
+    )
 
 
 def _chips(item: ReviewItem) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """One's own place: what a person chooses for their desk, their password, codes and sessions."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyotp
 import segno
@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from service.access import me, services
 from service.accounts import AccountError, LoginThrottled, Preferences, session_digest
-from service.desk import KEYS, MAX_REPLY_LENGTH, give_back_all
+from service.desk import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
 from service.entrance import too_often
 from service.errors import InvalidRequest
 from service.persons import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
@@ -168,7 +168,7 @@ def _within(number: int, highest: int) -> int:
 
 
 def _page(**words: object) -> str:
-    keys: Mapping[str, str] = {**KEYS, **me().preferences.keys}
+    keys = keys_of(me().preferences.keys)
     return render_template(
         "console/person.html",
         preferences=me().preferences,

@@ -116,6 +116,7 @@ COMMAND_NAMES: Mapping[str, LazyString] = {
     "undo": _("Undo"),
     "note": _("Write a note"),
     "reveal": _("Show what is blurred"),
+    "mark": _("To the first mark"),
 }
 
 THEME_NAMES: Mapping[str, LazyString] = {

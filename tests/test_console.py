@@ -783,7 +783,7 @@ def test_what_others_have_to_decide_is_not_called_decided(
     omar.open()
     page = desk.get("/demo/work")
     assert "1 comment waits for a senior moderator." in page
-    assert "A colleague is reading 1 comment." in page
+    assert "1 comment is being read now." in page
     assert ALL_DECIDED not in page
 
 
@@ -839,6 +839,10 @@ def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
     assert "author_id=u1" in page
     assert "an answer to it" in page
     assert "something else" not in page
+    assert "are shown" not in english(desk).get("/demo/work")
+    for n in range(5):
+        flag(f"answer{n}", "one more", 0.4, article_id="a1", parent_id="c2")
+    assert "Only the 5 most urgent are shown." in desk.get("/demo/work")
 
 
 def test_a_reply_to_the_author_travels_with_the_decision(

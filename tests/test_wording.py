@@ -148,3 +148,37 @@ def test_a_moment_at_the_end_of_the_calendar_can_be_shown(app: Flask) -> None:
             assert wording.iso(seconds)[:19] == moment[:19]
             assert wording.moment(seconds)
             assert wording.ago(0 - seconds)
+
+
+SHARES = [  # a share, and how it reads
+    (0.0, "0%"),
+    (0.00001, "0.1%"),
+    (0.004, "0.4%"),
+    (0.01, "1%"),
+    (0.5, "50%"),
+    (0.994, "99%"),
+    (0.995, "99.5%"),
+    (0.997, "99.7%"),
+    (0.99999, "99.9%"),
+    (1.0, "100%"),
+]
+
+
+@pytest.mark.parametrize(("share", "said"), SHARES)
+def test_what_is_not_all_or_nothing_never_reads_as_if_it_were(
+    app: Flask, share: float, said: str
+) -> None:
+    with app.test_request_context(), force_locale("en"):
+        assert wording.percent(share) == said
+        assert wording.figure_value("share", share) == said
+        assert wording.score(share) == {"0%": "0.1%", "100%": "99.9%"}.get(said, said)
+    with app.test_request_context(), force_locale("ar"):
+        assert wording.percent(share).strip("\u200e\u200f") == said
+
+
+@pytest.mark.parametrize(
+    ("kappa", "said"), [(1.0, "1"), (0.997, "0.99"), (0.5, "0.5"), (-0.999, "-0.99"), (-1.0, "-1")]
+)
+def test_nearly_full_agreement_does_not_read_as_full(app: Flask, kappa: float, said: str) -> None:
+    with app.test_request_context(), force_locale("en"):
+        assert wording.figure_value("kappa", kappa) == said

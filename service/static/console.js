@@ -6,23 +6,48 @@ const csrfToken = () => one("meta[name=csrf-token]").content;
 
 // -- Keys: a letter works on every keyboard layout, the Arabic one included ---------------------
 
+// A Latin letter is the one that was typed, wherever its key lies (AZERTY, Dvorak). Under a letter of
+// another script it is the one that is printed on the same key.
 function pressed(event, key) {
-  const asked = event.key === "?" || event.key === "\u061f"; // ARABIC QUESTION MARK
-  return key === "?" ? asked : event.key.toLowerCase() === key || event.code === "Key" + key.toUpperCase();
+  const typed = event.key.toLowerCase();
+  if (key === "?") return typed === "?" || typed === "\u061f"; // ARABIC QUESTION MARK
+  const otherScript = /[\p{L}\p{M}]/u.test(typed) && !/\p{Script=Latin}/u.test(typed);
+  return otherScript ? event.code === "Key" + key.toUpperCase() : typed === key;
+}
+
+const DIGITS = [0x30, 0x660, 0x6f0].map((zero) => Array.from("0123456789", (_, n) => String.fromCharCode(zero + n)));
+
+// A digit is the one that was typed, else the one on the key: AZERTY types it with Shift only.
+function digitOf(event) {
+  const typed = Math.max(...DIGITS.map((digits) => digits.indexOf(event.key)));
+  const printed = /^Digit([0-9])$/.exec(event.code);
+  return typed < 0 && printed ? Number(printed[1]) : typed;
 }
 
 function typing(element) {
   return element.closest("textarea, select, [contenteditable], input:not([type=radio]):not([type=checkbox])");
 }
 
+// In a field: Escape leaves it, Control and Enter send its form.
+function inField(event) {
+  const form = event.target.form;
+  if (event.key === "Escape") {
+    event.target.blur();
+    one("main").focus({ preventScroll: true });
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form) {
+    event.preventDefault();
+    form.requestSubmit(one("[data-send]", form) || one("button", form));
+  }
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
-  if (one("dialog[open]")) return;
+  if (event.isComposing || event.repeat || !event.key || one("dialog[open]")) return;
+  if (typing(event.target)) return inField(event);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   const form = one("form.verdict");
-  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
-  if (form && digit) {
-    const reason = form.querySelectorAll("[name=reason]")[digit[1] - 1];
-    if (reason) reason.checked = true;
+  const reason = form && form.querySelectorAll("[name=reason]")[digitOf(event) - 1];
+  if (reason) {
+    reason.checked = true;
     return;
   }
   const button = [...document.querySelectorAll("[data-key]")].find((b) => pressed(event, b.dataset.key));
@@ -39,6 +64,16 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById(opener.dataset.sheet).showModal();
 });
+
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  const all = form && one("[data-tick] input", form);
+  if (!all) return;
+  const boxes = [...form.querySelectorAll(`[name=${all.parentElement.dataset.tick}]`)];
+  if (event.target === all) for (const box of boxes) box.checked = all.checked;
+  else all.checked = boxes.every((box) => box.checked);
+});
+for (const all of document.querySelectorAll("[data-tick]")) all.hidden = false; // of use with a script only
 
 // -- The next comment, put in place of this one -------------------------------------------------
 
