@@ -36,7 +36,7 @@ from models.registry import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.bodies import MAX_TEXT_BYTES
-from service.compat.coral import CUT, MAX_JUDGED_BYTES
+from service.compat.coral import MAX_JUDGED_BYTES
 from service.config import Settings
 from service.coral_loop import (
     BATCH,
@@ -48,6 +48,7 @@ from service.coral_loop import (
     coral_comment_id,
     rejection_code,
 )
+from service.moderation import CUT
 from service.policy import audit_draw
 from service.records import item_id_of
 from service.review_queue import Decision, ReviewQueue
@@ -404,7 +405,7 @@ def test_an_insult_in_a_text_longer_than_the_desk_takes_is_found_and_shown(
     (item,) = queue.waiting("demo")
     assert abusive in item.comment.text
     assert CUT in item.comment.text
-    assert len(item.comment.text.encode()) <= MAX_TEXT_BYTES
+    assert len(item.comment.text.removesuffix(CUT).encode()) <= MAX_TEXT_BYTES
 
 
 def test_a_text_that_is_longer_than_can_be_judged_in_time_waits_in_coral(
@@ -474,6 +475,27 @@ def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
     assert withheld(cut.test_client(), "StoreUnavailable")
     assert '"withheld: StoreUnavailable"' in capsys.readouterr().out
     assert coral.write(harmless).status == "NONE"
+
+
+@pytest.mark.parametrize(
+    "wish", [{"review_first_comments": 1}, {"review_after_rejections": 1}], ids=str
+)
+def test_who_cannot_be_looked_up_is_withheld_where_some_authors_are_watched(
+    settings: Settings,
+    artifact: Artifact,
+    app: Flask,
+    api_key: str,
+    redis: Redis,
+    site: Site,
+    harmless: str,
+    wish: dict[str, int],
+) -> None:
+    Sites(redis).update(replace(site, **wish))  # type: ignore[arg-type]
+    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    cut = create_app(settings, redis=nowhere, artifact=artifact)
+    app.extensions["hakam"].sites.remember()
+    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
+    assert Coral(cut.test_client()).write(harmless).status == "SYSTEM_WITHHELD"
 
 
 def test_a_question_about_a_site_that_nothing_is_known_of_is_withheld(

@@ -22,7 +22,7 @@ from flask import Blueprint, Response, g, request
 from pydantic import TypeAdapter
 
 from models.characters import is_visible
-from service.bodies import MAX_TEXT_BYTES, Url, read_json, validate
+from service.bodies import Url, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
 from service.coral_loop import coral_comment_id, opaque_id, rejection_code, valid_text
@@ -35,15 +35,12 @@ from service.sites import Site
 # Coral takes half a megabyte from a reader, and marks every link, which makes it twenty times more.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_JUDGED_BYTES = 64 * 1024  # of a comment: what can be judged in the time that Coral waits
-OVERLAP_BYTES = 512  # of the parts of a long text, so that an insult is whole in one of them
-CUT = "[\N{HORIZONTAL ELLIPSIS}]"  # where a part of a long text goes on
 
 blueprint = Blueprint("coral", __name__, url_prefix="/integrations/coral")
 
 NO_OPINION = 204
 
 _URL = TypeAdapter(Url)
-_SEVERITY = ("approve", "review", "reject")
 
 
 @blueprint.post("/moderate")
@@ -60,7 +57,8 @@ def moderate() -> Response:
     if not is_visible(text):
         return Response(status=NO_OPINION)
     g.n_comments = 1
-    return _opinion(_judge(site, [_comment(asked, body, part) for part in _parts(text)]))
+    judgement, _ = services().coral_moderation.submit(site, _comment(asked, body, text))
+    return _opinion(judgement)
 
 
 @blueprint.post("/events")
@@ -81,21 +79,15 @@ def hear() -> Response:
 @blueprint.errorhandler(Exception)
 def _withhold(error: Exception) -> Response:
     """Withhold a comment about which we cannot say anything; Coral publishes on any error."""
-    if request.endpoint != f"{blueprint.name}.{moderate.__name__}":
+    asked = request.endpoint == f"{blueprint.name}.{moderate.__name__}"
+    if not asked or isinstance(error, Unauthorized):
         return answer_error(error)
-    if isinstance(error, Unauthorized):
-        return answer_error(error)
-    _take_note(error)
-    return as_json({"status": "SYSTEM_WITHHELD"})
-
-
-def _take_note(error: Exception) -> None:
-    """Let log and metrics say that a comment waits in Coral alone, and why."""
     note(error)
     reason = type(error).__name__
     if isinstance(g.error, str):
         g.error = f"withheld: {reason}"
     services().metrics.count_withheld("coral", reason)
+    return as_json({"status": "SYSTEM_WITHHELD"})
 
 
 def _genuine() -> tuple[Site, bytes]:
@@ -138,37 +130,6 @@ def _comment(asked: Any, body: str, text: str) -> Comment:
         article_url=url,
         parent_id=opaque_id(_field(asked, "comment", "parentID")),
     )
-
-
-def _parts(text: str) -> list[str]:
-    """Cut a text that is longer than our desk takes into parts of that length."""
-    raw = text.encode()
-    if len(raw) <= MAX_TEXT_BYTES:
-        return [text]
-    length = MAX_TEXT_BYTES - len(f"{CUT}\n\n{CUT}".encode())
-    starts = range(0, len(raw) - OVERLAP_BYTES, length - OVERLAP_BYTES)
-    parts = [raw[start : start + length].decode(errors="ignore") for start in starts]
-    first, last = starts[0], starts[-1]
-    return [
-        ("" if start == first else f"{CUT}\n") + part + ("" if start == last else f"\n{CUT}")
-        for start, part in zip(starts, parts, strict=True)
-    ]
-
-
-def _judge(site: Site, parts: list[Comment]) -> Judgement:
-    """Judge a comment by its parts; the worst one is what our moderators get to see."""
-    moderation, worst = services().coral_moderation, parts[0]
-    if len(parts) > 1:
-        judgements = moderation.judge(site, parts)
-        verdicts = [judgement.verdict for judgement in judgements]
-        marks = [(_SEVERITY.index(verdict.action), verdict.score) for verdict in verdicts]
-        worst = parts[marks.index(max(marks))]
-    try:
-        judgement, _ = moderation.submit(site, worst)
-    except StoreUnavailable as error:
-        _take_note(error)
-        (judgement,) = moderation.judge(site, [worst])
-    return judgement
 
 
 def _opinion(judgement: Judgement) -> Response:
