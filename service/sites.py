@@ -270,6 +270,9 @@ def _leave_out(record: dict[str, Any], field_name: str) -> None:
 
 _ADDRESS_EXPECTED = "expected an http or https address"
 _MAX_ADDRESS_LENGTH = 2_000
+_MAX_SECRET_LENGTH = 4_096  # a token of Coral is a signed JSON object
+_MAX_SECRETS = 16
+_MAX_NAME_LENGTH = 200
 
 
 def _is_web_address(address: str) -> bool:
@@ -299,7 +302,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def _check_told(site: Site, before: Site | None) -> None:
-    """Check what a site newly wants of its connections; what is stored already may stay.
+    """Check the words that a site newly has, those of its connections above all; old ones may stay.
 
     Looser rules held once, and a site that suffers from them must still be readable and mendable.
 
@@ -330,7 +333,12 @@ def _check_told(site: Site, before: Site | None) -> None:
     ):
         for word in words:  # an empty one would let anybody sign
             good = word.isascii() and word.isprintable() and " " not in word
-            _require(bool(word) and good, name, "expected ASCII without blanks")
+            good = good and 0 < len(word) <= _MAX_SECRET_LENGTH
+            _require(good, name, f"expected at most {_MAX_SECRET_LENGTH} of ASCII without blanks")
+    many = len(new("coral_secrets") or ()) > _MAX_SECRETS  # each is tried at every question
+    _require(not many, "coral_secrets", f"expected at most {_MAX_SECRETS}")
+    short = len(new("name") or "") <= _MAX_NAME_LENGTH
+    _require(short, "name", f"expected at most {_MAX_NAME_LENGTH} characters")
 
 
 def _require(condition: bool, field_name: str, expected: str) -> None:

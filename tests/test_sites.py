@@ -262,6 +262,10 @@ UNUSABLE = [
     ("coral_url", "http://[::1"),
     ("coral_secrets", ("",)),
     ("coral_secrets", ("empsec_a", "a b")),
+    ("coral_secrets", ("empsec_a",) * 17),
+    ("coral_secrets", ("e" * 4_097,)),
+    ("coral_token", "t" * 4_097),
+    ("name", "n" * 201),
     ("coral_token", "\N{ARABIC LETTER MEEM}"),
     ("coral_token", "a\r\nb"),
 ]
