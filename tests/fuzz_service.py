@@ -229,7 +229,8 @@ def fuzz_routes(target: Target, outcome: _Counts, number: int) -> None:
             word = data.draw(st.sampled_from(known) | words if known else words)
             start, end = re.search(rf"<(\w+:)?{name}>", path).span()  # type: ignore[union-attr]
             path = path[:start] + quoted(word) + path[end:]
-        query = "&".join(f"{k}={quoted(v)}" for k, v in data.draw(pairs).items())
+        asked_for = data.draw(st.just({}) | st.just({}) | pairs)
+        query = "&".join(f"{name}={quoted(value)}" for name, value in asked_for.items())
         raw = data.draw(
             st.one_of(mutated(target, rule.endpoint), bodies(target)).map(dumped)
             | st.binary(max_size=200)
