@@ -15,6 +15,7 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself
     {hakam:accounts}:failures:<what>   string count, expires by itself
+    {hakam:accounts}:unbelieved_proxy  string, while clients come through an unknown proxy
 
 A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person.
 
@@ -585,6 +586,18 @@ class Accounts:
             pipe.hset(key, session.digest, json.dumps(asdict(session)))
             pipe.expire(key, SESSION_SECONDS)
             pipe.execute()
+
+    # -- what the log-in limits stand on ---------------------------------------------------------
+
+    @translating_redis_errors()
+    def note_unbelieved_proxy(self) -> None:
+        """Remember for a week that clients came through a proxy whose word is not taken."""
+        self._redis.set(_PREFIX + "unbelieved_proxy", "1", ex=7 * 86400)
+
+    @translating_redis_errors()
+    def behind_unbelieved_proxy(self) -> bool:
+        """Whether clients came through a proxy whose word is not taken, in the last week."""
+        return bool(self._redis.exists(_PREFIX + "unbelieved_proxy"))
 
     # -- plumbing -------------------------------------------------------------------------------
 

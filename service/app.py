@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -24,7 +24,7 @@ from service import callers, console, errors, logs, queue_api
 from service.accounts import Accounts
 from service.callers import Quota
 from service.compat import BLUEPRINTS, FORMS
-from service.config import Settings
+from service.config import UNBELIEVED_PROXY, Settings
 from service.coral_loop import CoralLoop
 from service.errors import ConfigError, StoreMisconfigured, StoreUnavailable
 from service.feedback import Feedback
@@ -106,7 +106,7 @@ def create_app(
         lambda: _queue_stats(sites, queue),
         deliveries=deliveries.counts,
     )
-    tallies = Tallies(redis)
+    tallies, accounts = Tallies(redis), Accounts(redis)
     with contextlib.suppress(StoreUnavailable):
         sites.remember()
         coral_sites.remember()
@@ -119,6 +119,8 @@ def create_app(
     if settings.proxies:
         n = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n)  # type: ignore[method-assign]
+    else:
+        app.after_request(_noticing_proxies(accounts))
     app.secret_key = settings.secret_key or _session_key(settings.var)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -126,7 +128,7 @@ def create_app(
         settings=settings,
         artifact=artifact,
         sites=sites,
-        accounts=Accounts(redis),
+        accounts=accounts,
         queue=queue,
         moderation=Moderation(artifact, queue, metrics, tallies),
         deliveries=deliveries,
@@ -148,6 +150,28 @@ def create_app(
         app.register_blueprint(blueprint)
     console.init_app(app)
     return app
+
+
+_FORWARDED = ("FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO")
+
+
+def _noticing_proxies(accounts: Accounts) -> Callable[[Response], Response]:
+    """Say once that a proxy is in front whose word nobody takes: then all clients look like one."""
+    noticed = False
+
+    def remember() -> None:
+        with contextlib.suppress(StoreUnavailable):
+            accounts.note_unbelieved_proxy()
+
+    def notice(answer: Response) -> Response:
+        nonlocal noticed
+        if not noticed and any(f"HTTP_{name}" in request.environ for name in _FORWARDED):
+            noticed = True
+            structlog.get_logger().warning("unbelieved proxy", advice=UNBELIEVED_PROXY)
+            answer.call_on_close(remember)
+        return answer
+
+    return notice
 
 
 def _counting(tallies: Tallies) -> Callable[[Response], Response]:

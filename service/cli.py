@@ -25,7 +25,7 @@ from models.registry import Registry
 from models.schema import LABELS, LabeledComment, read_comments, write_comments
 from service import bookkeeping, launch, logs, newsroom, private_redis
 from service.accounts import Accounts
-from service.config import Settings
+from service.config import UNBELIEVED_PROXY, Settings
 from service.errors import StoreLost
 from service.records import known_action
 from service.retention import Retention
@@ -198,7 +198,13 @@ def check(accept_loss: bool) -> None:
         if accept_loss:
             queue.accept_loss()
         queue.check_durability()
+        behind_proxy = Accounts(redis).behind_unbelieved_proxy()
+        unreadable = Sites(redis).unreadable()
     click.echo("redis: keeps what it is given")
+    if not settings.proxies and (behind_proxy or settings.public_url.startswith("https:")):
+        click.echo(f"proxies: {UNBELIEVED_PROXY}")
+    for site_id in unreadable:
+        click.echo(f"site {site_id}: what is stored of it cannot be read")
     if not settings.public_url:
         click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")
 

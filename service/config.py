@@ -16,6 +16,11 @@ from urllib.parse import urlsplit
 
 from service.errors import ConfigError
 
+UNBELIEVED_PROXY = (
+    "requests come through a proxy, but HAKAM_PROXIES is 0, so that all clients share one address "
+    "in the log-in limits: set it to the number of proxies"
+)
+
 _ARTIFACTS = Path(__file__).resolve().parent.parent / "models" / "artifacts"
 
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 from string import ascii_lowercase
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -117,7 +117,21 @@ def _on_the_screen(site: Site, lease: Lease, draft: Fields | None = None) -> str
     """Show a comment that this person holds, with what they typed before, if anything."""
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
-    return render_template("console/work.html", **_shown(site, lease), draft=draft)
+    if lease.item.damaged:
+        return _unreadable(site, lease)
+    try:
+        return render_template("console/work.html", **_shown(site, lease), draft=draft)
+    except ModerationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the comments behind must not wait
+        g.error = error  # for the log
+        return _unreadable(site, lease)
+
+
+def _unreadable(site: Site, lease: Lease) -> str:
+    """Say that a comment cannot be shown, and offer the next one."""
+    keys = {**KEYS, **me().preferences.keys}
+    return render_template("console/unreadable.html", site=site, lease=lease, keys=keys)
 
 
 @bp.post("/<site_id>/items/<item_id>")

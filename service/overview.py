@@ -4,11 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from service.access import my_sites, needs, services, site_for
+from service.access import me, my_sites, needs, services, site_for
+from service.logs import log, places
 from service.review_queue import QueueStats, ReviewItem
 from service.sites import Site
 from service.webhooks import DeadLetter, Endpoint
@@ -27,6 +29,8 @@ class Board:
 
     Attributes
     ----------
+    n_damaged : int
+        Waiting items of which what is stored cannot be read.
     labels : list of (label, count)
         Of the waiting items, most frequent first; ``""`` for those drawn at random.
     dialects : list of (dialect, count)
@@ -37,6 +41,7 @@ class Board:
 
     site: Site
     stats: QueueStats
+    n_damaged: int
     labels: list[tuple[str, int]]
     dialects: list[tuple[str, int]]
     ages: list[tuple[int | None, int]]
@@ -65,7 +70,7 @@ class Board:
 @bp.get("")
 def boards() -> str:
     """Show every site of this person."""
-    return render_template("console/overview.html", boards=_boards(), version=_version())
+    return render_template("console/overview.html", **_shown())
 
 
 @bp.get("/events")
@@ -75,7 +80,7 @@ def events() -> Response:
     Each answer is one server-sent event and ends. A stream kept open would hold one of a handful
     of threads for every screen on the newsroom's wall; the browser's own reconnecting does as well.
     """
-    page = render_template("console/_boards.html", boards=_boards(), version=_version())
+    page = render_template("console/_boards.html", **_shown())
 
     def event() -> Iterator[str]:
         yield f"retry: {EVERY_MS}\n"
@@ -96,23 +101,31 @@ def replay(site_id: str) -> ResponseReturnValue:
     return redirect(url_for(".boards"), 303)
 
 
-def _version() -> str:
-    return services().artifact.version
-
-
-def _boards() -> list[Board]:
-    return [_board(site) for site in my_sites()]
+def _shown() -> dict[str, Any]:
+    """Everything on the page; a site that cannot be shown is named and bars no other."""
+    boards, failed = list[Board](), list[str]()
+    for site in my_sites():
+        try:
+            boards.append(_board(site))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this site's alone
+            log.error("board", site=site.id, error=type(error).__name__, places=places(error))
+            failed.append(site.name or site.id)
+    if me().role == "admin":
+        failed += services().sites.unreadable()
+    return {"boards": boards, "failed": failed, "version": services().artifact.version}
 
 
 def _board(site: Site) -> Board:
     queue, deliveries = services().queue, services().deliveries
     waiting = queue.waiting(site.id, limit=LISTED)
+    whole = [item for item in waiting if not item.damaged]
     return Board(
         site=site,
         stats=queue.stats(site.id),
-        labels=Counter(item.verdict.label or "" for item in waiting).most_common(),
-        dialects=Counter(filter(None, (i.comment.dialect for i in waiting))).most_common(),
-        ages=histogram([time.time() - item.enqueued_at for item in waiting]),
+        n_damaged=len(waiting) - len(whole),
+        labels=Counter(item.verdict.label or "" for item in whole).most_common(),
+        dialects=Counter(filter(None, (i.comment.dialect for i in whole))).most_common(),
+        ages=histogram([time.time() - item.enqueued_at for item in whole]),
         held=queue.held(site.id),
         troubled=queue.waiting(site.id, troubled=True, limit=20),
         dead=deliveries.dead_letters(site.id, limit=20),

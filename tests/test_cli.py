@@ -6,14 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyotp
 import pytest
+import structlog
 from click.testing import CliRunner, Result
+from flask import Flask
 from redis import Redis
 
 from conftest import RedisServer
+from models.registry import Artifact
 from models.schema import LabeledComment, write_comments
 from service.accounts import Accounts
+from service.app import create_app
 from service.cli import hakam
+from service.config import Settings
 from service.policy import Verdict
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
@@ -234,6 +240,61 @@ def test_check_says_that_all_is_well(command: Command, artifacts: Path) -> None:
     result = command("check", HAKAM_ARTIFACTS=str(artifacts))
     assert result.exit_code == 0, result.output
     assert "redis: keeps what it is given" in result.output
+
+
+def test_check_and_the_log_say_that_a_proxy_in_front_is_not_believed(
+    command: Command,
+    artifacts: Path,
+    app: Flask,
+    settings: Settings,
+    redis: Redis,
+    artifact: Artifact,
+) -> None:
+    def check(**environ: str) -> str:
+        return command("check", HAKAM_ARTIFACTS=str(artifacts), **environ).output
+
+    app.test_client().get("/healthz")
+    assert "HAKAM_PROXIES" not in check()
+    assert "HAKAM_PROXIES" in check(HAKAM_PUBLIC_URL="https://hakam.example")
+    assert "HAKAM_PROXIES" not in check(HAKAM_PUBLIC_URL="http://hakam.example")
+    behind = {"X-Forwarded-For": "192.0.2.1"}
+    with structlog.testing.capture_logs() as lines:
+        for header in (behind, {"Forwarded": "for=192.0.2.2"}):
+            app.test_client().get("/healthz", headers=header).close()  # as a server does
+    assert [line["event"] for line in lines].count("unbelieved proxy") == 1
+    assert "192.0.2" not in str(lines)
+    assert "HAKAM_PROXIES" in check()
+    assert "HAKAM_PROXIES" not in check(HAKAM_PROXIES="1")
+    believing = create_app(replace(settings, proxies=1), redis=redis, artifact=artifact)
+    with structlog.testing.capture_logs() as lines:
+        believing.test_client().get("/healthz", headers=behind)
+    assert "unbelieved proxy" not in [line["event"] for line in lines]
+
+
+def test_check_names_a_site_that_cannot_be_read(
+    command: Command, artifacts: Path, redis: Redis
+) -> None:
+    Sites(redis).add(Site("broken"))
+    redis.hset("{hakam:broken}:site", "record", "{")
+    result = command("check", HAKAM_ARTIFACTS=str(artifacts))
+    assert "site broken: what is stored of it cannot be read" in result.output
+
+
+def test_a_moderator_s_password_is_reset_and_the_second_factor_kept_unless_told_otherwise(
+    command: Command, redis: Redis
+) -> None:
+    command("moderators", "add", "samira", "--role", "admin")
+    accounts = Accounts(redis)
+    totp = pyotp.TOTP(accounts.propose_totp("samira"))
+    assert accounts.confirm_totp("samira", totp.now())
+    session = accounts.open_session("samira")
+    for option, kept in (((), True), (("--drop-second-factor",), False)):
+        password, *rest = command("moderators", "reset", "samira", *option).output.splitlines()
+        account = accounts.authenticate("samira", password)
+        assert account
+        assert account.has_totp == kept == bool(rest)
+        assert accounts.resume("samira", session) is None
+    assert command("moderators", "reset", "nobody").exit_code == 2
 
 
 def test_check_names_what_is_wrong(command: Command, artifacts: Path, tmp_path: Path) -> None:

@@ -1,0 +1,539 @@
+"""Bad numbers, times and lengths: refused by name at every door, harmless where they are stored.
+
+A door is where a value comes in: a site's wishes, the interface, the console's forms, commands.
+What lies in Redis already, be it from an older version or from a stranger's hand, bars one item or
+one site at most.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from test_console import Desk, accounts, desk, flag, queue, settings_form
+from werkzeug.test import TestResponse
+
+from models.schema import LABELS, LabeledComment
+from service.accounts import Accounts, Preferences
+from service.app import Services
+from service.cli import hakam
+from service.errors import InvalidRequest, SiteUnreadable
+from service.policy import Verdict
+from service.review_queue import Comment, ReviewQueue
+from service.sites import BOUNDS, Site, Sites
+from service.urgency import MAX_TIME_TARGET_SECONDS
+
+__all__ = ["accounts", "desk", "flag", "queue"]  # fixtures
+
+NUMBERS = (-1, -1e308, 1e308, math.inf, -math.inf, math.nan, 10**18, 10**400, "7", True, None)
+TIMES = (
+    "0001-01-01T00:00:00+23:59",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-23:59",
+    "1969-12-31T23:59:59Z",
+    "2200-01-01T00:00:00Z",
+    "2026-11-27T10:00:00",
+    "2026-13-01T00:00:00Z",
+    "yesterday",
+)
+LONG = "x" * 100_000
+DIGITS = "9" * 5_000
+SURROGATE = "\ud800"
+
+
+# A site's wishes
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+@pytest.mark.parametrize("value", NUMBERS, ids=lambda value: str(value)[:9])
+def test_a_number_that_a_site_cannot_want_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        replace(Site("demo"), **{name: value})
+    assert [error.field for error in refusal.value.errors] == [name]
+
+
+@pytest.mark.parametrize("name", ["review", "reject", "label_weights"])
+@pytest.mark.parametrize("value", NUMBERS, ids=lambda value: str(value)[:9])
+def test_a_threshold_that_a_site_cannot_want_is_refused_by_name(name: str, value: Any) -> None:
+    wish: dict[str, Any] = {name: {"insult": value}}
+    with pytest.raises(InvalidRequest) as refusal:
+        replace(Site("demo"), **wish)
+    assert [error.field for error in refusal.value.errors] == [f"{name}.insult"]
+
+
+@pytest.mark.parametrize(
+    "name", ["name", "webhook_url", "webhook_secret", "coral_url", "coral_token", "block_words"]
+)
+@pytest.mark.parametrize("value", [LONG, SURROGATE, "a\0b", 7], ids=["long", "half", "nul", "7"])
+def test_a_text_that_a_site_cannot_want_is_refused_by_name(name: str, value: Any) -> None:
+    wish: dict[str, Any] = {name: (value,) if name.endswith("words") else value}
+    with pytest.raises(InvalidRequest) as refusal:
+        replace(Site("demo"), **wish)
+    assert refusal.value.errors[0].field == name
+    assert str(value) == "7" or str(value) not in str(refusal.value)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e308, math.inf, math.nan])
+def test_an_old_key_works_on_for_a_time_that_there_is(redis: Redis, seconds: float) -> None:
+    sites = Sites(redis)
+    key = sites.add(Site("demo"))
+    with pytest.raises(InvalidRequest, match="grace_seconds"):
+        sites.rotate_key("demo", grace_seconds=seconds)
+    assert sites.authenticate(key)
+
+
+def store(redis: Redis, site_id: str, record: str) -> None:
+    redis.sadd("hakam:sites", site_id)
+    redis.hset(f"{{hakam:{site_id}}}:site", "record", record)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (
+            {"time_target_seconds": 599_999_999_940},
+            {"time_target_seconds": MAX_TIME_TARGET_SECONDS},
+        ),
+        ({"time_target_seconds": 0}, {"time_target_seconds": 1}),
+        ({"time_target_seconds": math.nan}, {}),
+        ({"retention_days": 10**300}, {"retention_days": 36_500}),
+        ({"retention_days": "ten"}, {"retention_days": 36_500}),
+        ({"retention_days": 90.0}, {"retention_days": 90}),
+        ({"audit_share": math.inf}, {"audit_share": 1}),
+        ({"reject": {"insult": math.nan, "threat": 0.9}}, {"reject": {"threat": 0.9}}),
+        ({"review": {"insult": 7, "rudeness": 0.1}, "reject": 5}, {}),
+        ({"block_words": 7, "name": ["x"], "webhook_private": "yes", "coral_token": None}, {}),
+    ],
+)
+def test_a_stored_wish_that_cannot_be_does_not_lose_the_site(
+    redis: Redis, stored: dict[str, Any], read: dict[str, Any]
+) -> None:
+    store(redis, "demo", json.dumps({"id": "demo"} | stored))
+    assert Sites(redis).get("demo") == replace(Site("demo"), **read)
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[]", "7", "null", '{"name": "no id"}', '{"id": "Not An Id"}', '{"id": 5}']
+)
+def test_a_site_that_cannot_be_read_is_told_as_such_and_bars_no_other(
+    redis: Redis, record: str
+) -> None:
+    sites = Sites(redis)
+    key, broken_key = sites.add(Site("demo")), sites.add(Site("broken"))
+    redis.hset("{hakam:broken}:site", "record", record)
+    assert sites.list() == [Site("demo")]
+    assert sites.unreadable() == ["broken"]
+    assert sites.authenticate(key) == Site("demo")
+    for ask in (partial(sites.get, "broken"), partial(sites.authenticate, broken_key)):
+        with pytest.raises(SiteUnreadable):
+            ask()
+
+
+@pytest.mark.parametrize("keys", ["{", "7", '[["a"]]', '[["a", "soon"]]', '""'])
+def test_a_site_whose_keys_cannot_be_read_is_not_called_unknown(redis: Redis, keys: str) -> None:
+    sites = Sites(redis)
+    key = sites.add(Site("demo"))
+    redis.hset("{hakam:demo}:site", "keys", keys)
+    with pytest.raises(SiteUnreadable):
+        sites.authenticate(key)
+
+
+def test_a_site_whose_record_is_of_another_kind_bars_no_other(redis: Redis) -> None:
+    sites = Sites(redis)
+    sites.add(Site("demo"))
+    redis.sadd("hakam:sites", "broken")
+    redis.set("{hakam:broken}:site", "x")
+    assert (sites.list(), sites.unreadable()) == ([Site("demo")], ["broken"])
+
+
+# The interface
+
+
+def wrong_fields(answer: TestResponse) -> list[str]:
+    return [error["field"] for error in (answer.get_json() or {})["errors"]]
+
+
+COMMENT = {"id": "1", "text": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("created_at", (*TIMES, 7, 1e308, LONG, SURROGATE)),
+        ("reach", (-1, 1.5, 1e308, 10**18, 10**400, "7", True)),
+        ("id", ("", LONG, SURROGATE, "a\0b", 7, None)),
+        ("text", ("", SURROGATE, "a\0b", 7, None, LONG)),
+    ],
+)
+def test_the_interface_refuses_by_name_what_a_comment_cannot_have(
+    client: FlaskClient, api_key: str, field: str, values: tuple[Any, ...]
+) -> None:
+    for value in values:
+        answer = client.post(
+            "/v1/comments",
+            data=json.dumps(COMMENT | {field: value}),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {api_key}"},
+        )
+        assert answer.status_code == 422, str(value)[:20]
+        assert wrong_fields(answer) == [field]
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, 1e308, 10**18, 10**400, "7", None])
+@pytest.mark.parametrize("verb", ["renew", "release", "decide", "escalate"])
+def test_the_interface_refuses_by_name_a_token_that_cannot_be(
+    client: FlaskClient, api_key: str, verb: str, value: Any
+) -> None:
+    body = {"token": value}
+    if verb == "decide":
+        body |= {"action": "approve", "moderator": "m", "request_id": "r"}
+    answer = client.post(
+        f"/v1/queue/items/x/{verb}",
+        data=json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    assert answer.status_code == 422
+    assert wrong_fields(answer) == ["token"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z", "soon", ""]
+)
+def test_an_export_with_an_impossible_time_is_refused_before_it_spoils_an_author(
+    redis: Redis, moment: str
+) -> None:
+    known = LabeledComment(
+        "c1", "x", {"insult": 1.0}, "moderator", site="demo", author_id="u", decided_at=moment
+    )
+    queue = ReviewQueue(redis)
+    with pytest.raises(InvalidRequest, match="decided_at"):
+        queue.rebuild("demo", [known])
+    assert queue.author("demo", "u").n_rejected == 0
+
+
+# Commands
+
+
+def command(redis_url: str, *words: str) -> Result:
+    return CliRunner().invoke(hakam, words, env={"HAKAM_REDIS_URL": redis_url})
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "named"),
+    [
+        ("--time-target-seconds", ("0", "-1", "599999999940", DIGITS), "time_target_seconds"),
+        ("--retention-days", ("0", "-1", "99999999", DIGITS), "retention_days"),
+        ("--requests-per-minute", ("-1", "99999999999", DIGITS), "requests_per_minute"),
+        ("--review-first-comments", ("-1", "21", DIGITS), "review_first_comments"),
+        ("--audit-share", ("-1", "nan", "inf", "1e308"), "audit_share"),
+        ("--calibration-share", ("-1", "nan", "inf", "1e308"), "calibration_share"),
+        ("--second-opinion-share", ("-1", "nan", "inf"), "second_opinion_share"),
+        ("--review", ("insult=nan", "insult=inf", "insult=-1", "insult=1e308"), "review.insult"),
+        ("--reject", ("insult=nan", "insult=2"), "reject.insult"),
+        ("--name", (LONG, SURROGATE, "a\0b"), "name"),
+        ("--webhook-url", ("http://x/" + "y" * 3_000,), "webhook_url"),
+    ],
+)
+def test_a_command_refuses_by_name_what_a_site_cannot_want(
+    redis: Redis, settings: Any, option: str, values: tuple[str, ...], named: str
+) -> None:
+    Sites(redis).add(Site("demo"))
+    for value in values:
+        result = command(settings.redis_url, "sites", "set", "demo", option, value)
+        assert result.exit_code == 2, value[:20]
+        assert named in result.output.replace("-", "_")
+        assert not result.exception or isinstance(result.exception, SystemExit)
+    assert Sites(redis).get("demo") == Site("demo")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ("sites", "rotate-key", "demo", "--grace-seconds", n)
+            for n in ("-1", "nan", "inf", "1e99")
+        ),
+        *(
+            ("report", "dsa", "demo", "--from", day, "--to", "2026-01-01")
+            for day in ("0001-01-01",)
+        ),
+        ("report", "dsa", "demo", "--from", "2026-01-01", "--to", "9999-12-31"),
+        *(("thresholds", "suggest", "--from", "x", "--recall", n) for n in ("nan", "-1", "inf")),
+        ("decisions", "export", "demo", "--after", DIGITS),
+        ("moderators", "add", "x" * 65),
+        ("moderators", "add", SURROGATE),
+    ],
+    ids=lambda words: " ".join(words)[:60],
+)
+def test_a_command_with_an_extreme_value_is_one_sentence(
+    redis: Redis, settings: Any, words: tuple[str, ...]
+) -> None:
+    Sites(redis).add(Site("demo"))
+    result = command(settings.redis_url, *words)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit), result.exception
+
+
+# The console's forms
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("target_minutes", ("0", "-1", "9999999999", "1e308", "inf", "nan", DIGITS)),
+        ("retention_days", ("0", "-1", "9999999999", "1e308", "-1e308", DIGITS)),
+        ("audit_share", ("-1", "101", "1e308", "nan")),
+        ("second_opinion_share", ("-1", "101", "1e308", "nan")),
+        ("calibration_share", ("-1", "101", "inf")),
+        ("review_insult", ("-1", "1e308", "inf")),
+        ("name", ("a\0b",)),
+        ("block_words", ("x\n" * 3 + "\n".join(map(str, range(1_001))), LONG)),
+        ("webhook_url", ("http://" + LONG, "x")),
+    ],
+)
+def test_the_form_of_a_site_refuses_what_it_cannot_want(
+    app: Flask, accounts: Accounts, api_key: str, field: str, values: tuple[str, ...]
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    form = settings_form(admin.get("/demo/settings"))
+    services: Services = app.extensions["hakam"]
+    for value in values:
+        page = admin.post("/demo/settings", action="save", **form | {field: value})
+        assert admin.last.status_code == 422, value[:20]
+        assert "complaint" in page
+    assert services.sites.get("demo") == Site("demo", name="Demo")
+
+
+@pytest.mark.parametrize("value", ["-1", "99999999999", DIGITS, "1e308", "nan", "x", "\0"])
+def test_the_form_of_a_person_takes_the_nearest_number_that_there_is(
+    desk: Desk, accounts: Accounts, value: str
+) -> None:
+    desk.post("/me", break_minutes=value, severe_per_hour=value)
+    assert desk.last.status_code == 303
+    account = accounts.get("samira")
+    assert account
+    assert 0 <= account.preferences.break_minutes <= 480
+    assert 0 <= account.preferences.severe_per_hour <= 60
+
+
+@pytest.mark.parametrize(
+    "fields", [{"note": "x" * 4_001}, {"request_id": LONG}, {"token": DIGITS}, {"token": "-1e308"}]
+)
+def test_a_decision_with_an_extreme_field_is_not_taken(
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, fields: dict[str, str]
+) -> None:
+    flag()
+    desk.press("reject", desk.open() | {"reason": "insult"} | fields)
+    assert desk.last.status_code == 422
+    assert queue.stats("demo").decided == 0
+
+
+# What lies in Redis
+
+
+def test_the_largest_time_target_keeps_the_queue_in_order(queue: ReviewQueue) -> None:
+    verdict = Verdict("review", "insult", "text", 0.0, "score", 1.0, "v1")
+    for n, target in enumerate((599_999_999_940, 1e308, math.inf, MAX_TIME_TARGET_SECONDS, 60)):
+        queue.enqueue("demo", Comment(f"c{n}", "x"), verdict, scores={}, time_target_seconds=target)
+    leased = [queue.lease("demo", "m") for _ in range(5)]
+    assert next(lease.item.comment.id for lease in leased if lease) == "c4"
+    assert all(leased)
+    assert queue.stats("demo").leased == 5
+
+
+def skip(desk: Desk, page: str) -> None:
+    """Press the button that leaves the comment on the screen to somebody else."""
+    (path,) = re.findall(r'action="/console(/demo/items/[\w-]+)"', page)
+    (token,) = re.findall(r'name="token" value="(\d+)"', page)
+    desk.post(path, action="skip", token=token)
+    assert desk.last.status_code == 303
+
+
+DAMAGE: dict[str, Callable[[str], str]] = {
+    "empty": lambda _record: "",
+    "nonsense": lambda _record: "nonsense",
+    "no verdict": lambda record: record.replace("[", "<", 1),
+    "short verdict": lambda record: "\n".join([*record.split("\n")[:2], '["review"]', ""]),
+    "verdict of numbers": lambda record: record.replace('"insult"', "[7]"),
+    "infinite score": lambda record: record.replace("0.97", "1e999"),
+    "score of letters": lambda record: record.replace("0.97", '"high"'),
+    "rest": lambda record: record + "{",
+    "due in powers of ten": lambda record: _with_due(record, "6.0000017695932e+14"),
+    "due of letters": lambda record: _with_due(record, "soon"),
+    "version": lambda record: record.replace(" 1 ", " one ", 1),
+    "expiry of letters": lambda record: record + '{"expires":"soon"}',
+}
+
+
+def _with_due(record: str, due: str) -> str:
+    words = record.split(" ")
+    return " ".join([*words[:5], due, *words[6:]])
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
+    app: Flask, desk: Desk, flag: Callable[..., str], queue: ReviewQueue, redis: Redis, damage: str
+) -> None:
+    bad = flag("bad", score=0.97)
+    good = flag("good", "still here", score=0.5)
+    record = str(redis.hget("{hakam:demo}:items", bad))
+    redis.hset("{hakam:demo}:items", bad, DAMAGE[damage](record))
+    for path in ("/overview", "/overview/events", "/demo/search?comment_id=bad"):
+        desk.get(path)
+        assert desk.last.status_code == 200, path
+    page = desk.get("/demo/work")
+    assert desk.last.status_code == 200
+    if "still here" not in page:  # the bad one is shown as far as it can be, and can be skipped
+        skip(desk, page)
+        page = desk.get("/demo/work")
+    assert "still here" in page
+    desk.press("approve", desk.open())
+    assert [d.item_id for d in queue.decisions("demo")] == [good]
+    assert queue.stats("demo").pending >= 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '[["text"]]',
+        "[[7],[0.97],0,0]",
+        '[["x"],["high"],0,0]',
+        '[["x"],[1e999],0,0]',
+        '[["x"],[0.97],0,[["text","insult",0]]]',
+        '[["x"],[0.97],0,[["text","insult","a","b",1]]]',
+        '[["x"],[0.97],0,[["text","insult",0,1,1e999]]]',
+        '[["x","","","","","","","",7],[0.97],0,0]',
+        '[["x"],[0.97],0,0,{"note":7}]',
+    ],
+)
+def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
+    desk: Desk,
+    accounts: Accounts,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    redis: Redis,
+    content: str,
+) -> None:
+    accounts.save_preferences("samira", Preferences(language="en"))
+    bad = flag("bad", score=0.97)
+    flag("good", "still here", score=0.5)
+    redis.hset("{hakam:demo}:texts", f"{bad}:1", content)
+    page = desk.get("/demo/work")
+    assert desk.last.status_code == 200
+    assert ("This comment cannot be shown" in page) == bool(content)
+    skip(desk, page)
+    assert "still here" in desk.get("/demo/work")
+    desk.get("/overview")
+    assert desk.last.status_code == 200
+    (waiting,) = queue.waiting("demo", limit=10)
+    assert waiting.damaged == bool(content)
+
+
+@pytest.mark.parametrize("moment", TIMES)
+def test_a_stored_time_that_no_calendar_has_bars_no_page(
+    desk: Desk, flag: Callable[..., str], moment: str
+) -> None:
+    flag(created_at=moment)
+    assert 'id="comment"' in desk.get("/demo/work")
+    assert desk.last.status_code == 200
+    desk.get("/demo/work")
+    desk.press("approve", desk.open())
+    assert desk.last.status_code == 303
+
+
+def test_a_page_that_cannot_show_one_comment_says_so_and_offers_the_next(
+    desk: Desk, app: Flask, flag: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag("bad", score=0.97)
+    flag("good", "still here", score=0.5)
+    with monkeypatch.context() as fault:
+        fault.setattr("service.desk._about", None)
+        page = desk.get("/demo/work")
+        assert desk.last.status_code == 200
+    assert "bad" not in page
+    skip(desk, page)
+    assert "still here" in desk.get("/demo/work")
+
+
+@pytest.mark.parametrize(
+    "member", ["l", "lx", "l" + "9" * 40, "e", "t\0", "lxxxxxxxx9999999999999"]
+)
+def test_a_line_with_a_strange_entry_still_moves(
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, redis: Redis, member: str
+) -> None:
+    redis.zadd("{hakam:demo}:lines", {member: 0})
+    redis.zadd("{hakam:demo}:leases", {"nobody": 1})
+    redis.zadd("{hakam:demo}:retention", {"strange": 1, "item:x": 1})
+    flag("good", "still here")
+    assert "still here" in desk.get("/demo/work")
+    desk.get("/overview")
+    assert desk.last.status_code == 200
+    assert queue.stats("demo").leased == 1
+
+
+def test_one_item_is_never_handed_out_for_a_second_entry_in_the_line(
+    flag: Callable[..., str], queue: ReviewQueue, redis: Redis
+) -> None:
+    item_id = flag()
+    client: Any = redis
+    (entry,) = client.zrange("{hakam:demo}:lines", 0, -1)
+    redis.zadd("{hakam:demo}:lines", {entry[:9] + "1000000000000" + item_id: 0})
+    assert queue.lease("demo", "one")
+    assert queue.lease("demo", "other") is None
+
+
+def test_one_site_in_trouble_does_not_take_the_overview_of_the_others(
+    app: Flask, accounts: Accounts, api_key: str, flag: Callable[..., str], redis: Redis
+) -> None:
+    services: Services = app.extensions["hakam"]
+    services.sites.add(Site("broken", name="Broken"))
+    services.sites.add(Site("gone"))
+    redis.set("{hakam:broken}:lines", "of another kind")
+    redis.hset("{hakam:gone}:site", "record", "{")
+    flag("c1")
+    accounts.save_preferences("layla", Preferences(language="en"))
+    admin = Desk(app, "layla").log_in()
+    for path in ("/overview", "/overview/events"):
+        page = admin.get(path)
+        assert admin.last.status_code == 200
+        assert "These sites cannot be shown" in page
+        assert "Broken, gone" in page
+        assert 'id="site-demo"' in page
+    assert admin.get("/demo/work").count('id="comment"') == 1
+    admin.get("/broken/work")
+    assert admin.last.status_code == 503
+    for path in ("/people", "/demo/settings", "/demo/search", "/"):
+        admin.get(path)
+        assert admin.last.status_code in (200, 302), path
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "-1", "1e308", DIGITS])
+def test_a_preview_of_a_threshold_that_there_is_not_is_refused(
+    app: Flask, accounts: Accounts, api_key: str, threshold: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    admin.get(f"/demo/settings/preview?label=insult&threshold={threshold}")
+    assert admin.last.status_code == 422
+
+
+def test_a_site_is_stored_as_it_is_read() -> None:
+    site = Site(
+        "demo", review=dict.fromkeys(LABELS, 0.5), block_words=("a",), retention_days=36_500
+    )
+    assert Site.from_json(site.to_json()) == site
+    assert Site.from_json(json.dumps(asdict(site))) == site
