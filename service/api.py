@@ -18,7 +18,7 @@ from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, TypeAdapter
 
-from models.schema import write_comments
+from models.schema import LabeledComment, write_comments
 from service.bodies import (
     CommentAnswer,
     DecisionRequest,
@@ -35,7 +35,7 @@ from service.bodies import (
 )
 from service.callers import bearer_key, raw_body, services, site_of
 from service.errors import UnsupportedMedia
-from service.openapi import Operation, document
+from service.openapi import Lines, Operation, document
 from service.review_queue import Decision, Enqueued, Lease, QueueStats, ReviewItem
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def operation(
     needs_key: bool = True,
     max_body_bytes: int = MAX_SINGLE_BODY_BYTES,
     problems: tuple[int, ...] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a view of a function.
 
@@ -81,7 +82,7 @@ def operation(
             return _answer(view(**arguments), spoken)
 
         answer.operation = Operation(  # type: ignore[attr-defined]
-            answers, adapter, query, needs_key, problems
+            answers, adapter, query, needs_key, problems, headers=headers or {}
         )
         api.add_url_rule(rule, view_func=answer, methods=[method])
         return answer
@@ -90,7 +91,7 @@ def operation(
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any] | None:
-    return None if kind is None or isinstance(kind, str) else TypeAdapter(kind)
+    return None if kind is None or isinstance(kind, str | Lines) else TypeAdapter(kind)
 
 
 def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
@@ -262,7 +263,16 @@ def stats(site: Site) -> QueueStats:
     return services().queue.stats(site.id)
 
 
-@operation("GET", "/v1/decisions", query=DecisionsQuery, answers={200: NDJSON})
+@operation(
+    "GET",
+    "/v1/decisions",
+    query=DecisionsQuery,
+    answers={200: Lines(LabeledComment)},
+    headers={
+        "Hakam-Cursor": "The position to read on from, as `after`",
+        "Link": "The next request, while there is more (rel=next)",
+    },
+)
 def decisions(site: Site, query: DecisionsQuery) -> Response:
     """Read decisions as labelled comments, oldest first, one JSON object per line.
 
@@ -318,7 +328,9 @@ def metrics() -> Response:
     return Response(services().metrics.render(), content_type=CONTENT_TYPE_LATEST)
 
 
-@operation("GET", "/openapi.json", answers={200: "application/json"}, needs_key=False)
+@operation(
+    "GET", "/openapi.json", answers={200: "application/json"}, needs_key=False, problems=(421,)
+)
 def openapi() -> Response:
     """Show this description of the API."""
-    return jsonify(document(current_app))
+    return jsonify(document(current_app, services().settings.public_url))

@@ -286,6 +286,33 @@ class CommentAnswer(BaseModel):
     review: ReviewState | None
 
 
+class WebhookDecision(BaseModel):
+    """What a site is told of a decision: no text of the comment, no moderator."""
+
+    decision_id: str
+    comment_id: str
+    item_id: str
+    version: int
+    content_digest: str | None = None
+    action: Literal["approve", "reject", "undo"]
+    labels: list[Label]
+    reason: str
+    source: Literal["moderator", "policy"]
+    undoes: str | None = None
+    bulk: str | None = None
+    appeal_of: str | None = None
+    overturned: bool | None = None
+    reply: str | None = None
+
+
+class WebhookMessage(BaseModel):
+    """The body of a webhook (Standard Webhooks); absent is what does not apply."""
+
+    type: Literal["decision.recorded", "decision.undone", "webhook.test"]
+    timestamp: str
+    data: WebhookDecision | dict[str, None]
+
+
 class FieldProblem(BaseModel):
     """One wrong field."""
 

@@ -1,25 +1,82 @@
 """The OpenAPI 3.1 document, made from the live routes and from the models that check them.
 
-Each view of the API carries an `Operation`; nothing is written down twice, so the document cannot
-say what the service does not do.
+Each view carries an `Operation`; nothing is written down twice, so the document cannot say what the
+service does not do. What models say for those who work on them is put in words for those who call.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service.bodies import Problem
+from service.bodies import Problem, WebhookMessage
+from service.glossary import FIELDS, MODELS
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 _REF = "#/components/schemas/{model}"
+_NDJSON = "application/x-ndjson"
+_PROBLEM = "application/problem+json"
+
+_SECURITY = {
+    "site_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The key of a site, as `hakam sites add` prints it.",
+    },
+    "google_key": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "key",
+        "description": "The key of a site, where Google's clients put theirs.",
+    },
+    "google_header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Goog-Api-Key",
+        "description": "The key of a site.",
+    },
+    "coral_signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Coral-Signature",
+        "description": "`sha256=` and the hexadecimal HMAC-SHA-256 of the body, by a secret that "
+        "was given with `hakam sites set --coral-secret`.",
+    },
+}
+_TAGS = {
+    "/v1/moderations": "OpenAI",
+    "/v1/comments": "Comments",
+    "/v1/score": "Comments",
+    "/v1/queue": "Review queue",
+    "/v1/decisions": "Decisions",
+    "/v1/authors": "Decisions",
+    "/v1alpha1": "Perspective",
+    "/comments:": "Perspective",
+    "/$discovery": "Perspective",
+    "/integrations/coral": "Coral",
+    "": "Operators",
+}
+_WEBHOOKS = {
+    "decision.recorded": "A person has decided about a comment",
+    "decision.undone": "A decision was taken back; the comment waits again",
+    "webhook.test": "Somebody tries the webhook from the console; `data` is empty",
+}
+
+
+@dataclass(frozen=True)
+class Lines:
+    """An answer of JSON Lines, each of this model."""
+
+    model: Any
 
 
 @dataclass(frozen=True)
@@ -28,25 +85,55 @@ class Operation:
 
     Attributes
     ----------
-    body : TypeAdapter or None
+    answers : mapping
+        Status -> a model, None for no body, a media type for one without a model, or `Lines`.
+    body : TypeAdapter, schema or None
         Of the JSON body.
     query : type or None
         Model of the query parameters.
-    answers : mapping
-        Status -> a model, None for no body, or a media type for one without a model.
     needs_key : bool
         Whether a site's key is required.
+    problems : tuple of int
+        Statuses of problem+json, beside those that follow from the rest.
+    security : tuple of str
+        Other ways than the bearer key to be let in, any of which does.
+    errors : mapping of int to model, optional
+        Status -> model, where an interface words its errors in another form; then all of them.
+    headers : mapping
+        Name -> meaning of headers of a successful answer.
+    parameters : mapping
+        Name -> meaning of a text in the query, beside `query`.
     """
 
     answers: Mapping[int, Any]
-    body: TypeAdapter[Any] | None = None
+    body: TypeAdapter[Any] | Mapping[str, Any] | None = None
     query: type[BaseModel] | None = None
     needs_key: bool = True
     problems: tuple[int, ...] = ()
+    security: tuple[str, ...] = ("site_key",)
+    errors: Mapping[int, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def document(app: Flask) -> dict[str, Any]:
-    """Describe every route of `app` whose view carries an Operation."""
+def describes(operation: Operation) -> Callable[[View], View]:
+    """Let a view carry what it accepts and answers; it goes on as it is."""
+
+    def mark(view: View) -> View:
+        view.operation = operation  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def document(app: Flask, address: str = "") -> dict[str, Any]:
+    """Describe every route of `app` whose view carries an Operation, and the webhooks.
+
+    Parameters
+    ----------
+    address : str
+        Under which the service is reached.
+    """
     paths: dict[str, dict[str, Any]] = {}
     schemas = _Schemas()
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
@@ -56,21 +143,30 @@ def document(app: Flask) -> dict[str, Any]:
             continue
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            described = _operation(rule.endpoint, view, operation, schemas)
-            described["parameters"] = _path_parameters(path) + _query_parameters(operation.query)
+            described = _operation(path, view, operation, schemas)
+            described["operationId"] = _operation_id(rule.endpoint, path)
+            described["parameters"] = _parameters(path, operation)
             paths.setdefault(path, {})[method.lower()] = described
+    webhooks = {name: _webhook(summary, schemas) for name, summary in _WEBHOOKS.items()}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Hakam",
             "version": version("hakam"),
             "summary": "Moderation of Arabic comments for news sites.",
+            "description": "Send every comment to `POST /v1/comments`: the answer says whether to "
+            "publish it, or that a person will decide. Hear of decisions by a signed webhook, or "
+            "read `GET /v1/decisions`. The other interfaces speak as other services do, so that "
+            "their clients need another address and nothing else.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": address or "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys(_TAGS.values())],
         "paths": paths,
+        "webhooks": webhooks,
         "components": {
-            "schemas": schemas.definitions,
-            "securitySchemes": {"site_key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {name: _readable(name, one) for name, one in schemas.definitions.items()},
+            "securitySchemes": _SECURITY,
         },
     }
 
@@ -82,6 +178,8 @@ class _Schemas:
         self.definitions: dict[str, Any] = {}
 
     def reference(self, kind: Any, mode: JsonSchemaMode) -> dict[str, Any]:
+        if isinstance(kind, dict):
+            return kind
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         schema = adapter.json_schema(ref_template=_REF, mode=mode)
         self.definitions.update(schema.pop("$defs", {}))
@@ -91,20 +189,57 @@ class _Schemas:
         return schema
 
 
-def _operation(endpoint: str, view: Any, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _readable(model: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Put a model's words where readers look for them, and give words to what has none.
+
+    The "Attributes" of a docstring (numpydoc) become the descriptions of the properties.
+    """
+    text = schema.get("description", "")
+    summary, _, attributes = text.partition("\n\nAttributes\n----------\n")
+    said: dict[str, str] = {}
+    for block in re.split(r"\n(?=\S)", attributes):
+        names, _, words = block.partition("\n")
+        for name in names.partition(" : ")[0].split(", "):
+            said[name] = " ".join(words.split())
+    readable = schema | {"description": MODELS.get(model, summary.partition("\n\n")[0])}
+    if "properties" in schema:
+        readable["properties"] = {
+            name: {
+                "description": FIELDS.get(f"{model}.{name}") or said.get(name) or FIELDS.get(name),
+            }
+            | one
+            for name, one in schema["properties"].items()
+        }
+        for one in readable["properties"].values():
+            if one["description"] is None:
+                del one["description"]
+    return readable
+
+
+def _operation_id(endpoint: str, path: str) -> str:
+    """Name an operation; where a view has two routes, one has the missing version in its name."""
+    name = endpoint.replace(".", "_").removeprefix("api_")
+    return f"{name}_without_version" if path.startswith("/comments:") else name
+
+
+def _operation(path: str, view: Any, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     summary, _, description = (inspect.getdoc(view) or "").partition("\n")
     described: dict[str, Any] = {
-        "operationId": endpoint.rpartition(".")[2],
         "summary": summary.rstrip("."),
-        "description": description.strip(),
-        "security": [{"site_key": []}] if operation.needs_key else [],
+        "description": description.strip() or summary,
+        "tags": [next(tag for start, tag in _TAGS.items() if path.startswith(start))],
+        "security": [{name: []} for name in operation.security] if operation.needs_key else [],
         "responses": {
-            str(status): _answer(kind, schemas) for status, kind in operation.answers.items()
+            str(status): _answer(kind, operation, schemas)
+            for status, kind in operation.answers.items()
         },
     }
-    problem = {"application/problem+json": {"schema": schemas.reference(Problem, "serialization")}}
-    for status in _problems(operation):
-        described["responses"][str(status)] = {"description": "Problem", "content": problem}
+    for status, (media, model) in _errors(operation).items():
+        schema = schemas.reference(model, "serialization")
+        described["responses"][str(status)] = {
+            "description": _MEANING.get(status, "Refused"),
+            "content": {media: {"schema": schema}},
+        }
     if operation.body is not None:
         schema = schemas.reference(operation.body, "validation")
         described["requestBody"] = {
@@ -114,7 +249,24 @@ def _operation(endpoint: str, view: Any, operation: Operation, schemas: _Schemas
     return described
 
 
-def _problems(operation: Operation) -> list[int]:
+_MEANING = {
+    400: "The body is not what it should be",
+    401: "A valid key or signature is required",
+    403: "There is no key",
+    404: "There is no such thing",
+    409: "It contradicts what is stored; nothing was changed",
+    413: "The body is too long",
+    415: "The body is not JSON, or compressed",
+    421: "The host is not the one that this service is reached under",
+    422: "Fields are wrong; each is named",
+    429: "Too many requests in this minute; see Retry-After",
+    503: "The store cannot be reached; send it again after Retry-After, nothing is lost",
+}
+
+
+def _errors(operation: Operation) -> dict[int, tuple[str, Any]]:
+    if operation.errors is not None:
+        return {status: ("application/json", one) for status, one in operation.errors.items()}
     statuses = set(operation.problems)
     if operation.needs_key:
         statuses |= {401, 429, 503}
@@ -122,29 +274,79 @@ def _problems(operation: Operation) -> list[int]:
         statuses |= {400, 413, 415, 422}
     if operation.query is not None:
         statuses |= {422}
-    return sorted(statuses)
+    return dict.fromkeys(sorted(statuses), (_PROBLEM, Problem))
 
 
-def _answer(kind: Any, schemas: _Schemas) -> dict[str, Any]:
-    if kind is None:
-        return {"description": "Nothing to say"}
+def _answer(kind: Any, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": "Done"}
+    if operation.headers:
+        answer["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}}
+            for name, meaning in operation.headers.items()
+        }
+    if isinstance(kind, Lines):
+        line = schemas.reference(kind.model, "serialization")
+        answer["description"] = "JSON Lines: each line is an object of this schema"
+        return answer | {"content": {_NDJSON: {"schema": line}}}
     if isinstance(kind, str):
-        return {"description": "Answer", "content": {kind: {}}}
+        return answer | {"content": {kind: {}}}
+    if kind is None:
+        return answer | {"description": "Done, and nothing to say"}
     schema = schemas.reference(kind, "serialization")
-    return {"description": "Answer", "content": {"application/json": {"schema": schema}}}
+    return answer | {"content": {"application/json": {"schema": schema}}}
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": text}
         for name in re.findall(r"{(\w+)}", path)
     ]
-
-
-def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
-    if model is None:
-        return []
-    return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in model.model_json_schema()["properties"].items()
+    found += [
+        {"name": name, "in": "query", "required": False, "schema": text, "description": meaning}
+        for name, meaning in operation.parameters.items()
     ]
+    if operation.query is not None:
+        schema = operation.query.model_json_schema()
+        found += [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "schema": one,
+            }
+            for name, one in schema["properties"].items()
+        ]
+    for one in found:
+        meaning = one["schema"].get("description") or FIELDS.get(str(one["name"]), "")
+        one.setdefault("description", meaning)
+    return found
+
+
+def _webhook(summary: str, schemas: _Schemas) -> dict[str, Any]:
+    headers = {
+        "webhook-id": "The same for every attempt to deliver this message",
+        "webhook-timestamp": "Seconds since the epoch, when it was sent",
+        "webhook-signature": "By the site's secret, see https://www.standardwebhooks.com",
+    }
+    body = schemas.reference(WebhookMessage, "serialization")
+    return {
+        "post": {
+            "summary": summary,
+            "description": "Sent at least once to the webhook of the site, and in order for each "
+            "comment. What is not answered by 2xx within ten seconds is sent again for a day; 410 "
+            "puts the webhook out of use.",
+            "parameters": [
+                {
+                    "name": name,
+                    "in": "header",
+                    "required": True,
+                    "description": meaning,
+                    "schema": {"type": "string"},
+                }
+                for name, meaning in headers.items()
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": {"2XX": {"description": "It was heard"}},
+        }
+    }

@@ -14,8 +14,10 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 import structlog
+from flask import Flask
 from redis import Redis
 from standardwebhooks import Webhook
 
@@ -175,6 +177,32 @@ def test_what_is_to_be_told_starts_when_the_site_gets_somebody_who_listens(
     Sites(redis).update(silent)
     decide(queue, 3)
     assert queue.stats("demo").outbox == 1
+
+
+def test_every_message_is_one_that_the_description_of_the_api_knows(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, app: Flask, redis: Redis
+) -> None:
+    described = app.test_client().get("/openapi.json").get_json()
+    decision = decide(queue, 1, reply="نرجو اللطف")  # "please be kind"
+    item_id = queue.appeal("demo", decision.id, "تظلم").item_id  # "an appeal"
+    draft = Decision("approve", moderator="basma", request_id="bulk")
+    queue.decide_bulk("demo", {item_id: 1}, draft)
+    queue.undo_bulk("demo", "bulk", "basma", "undo-bulk")
+    deliveries.deliver_once()
+    deliveries.probe(Sites(redis).get("demo"))
+    messages = endpoint.bodies()
+    assert {message["type"] for message in messages} == set(described["webhooks"])
+    for message in messages:
+        told = described["webhooks"][message["type"]]["post"]
+        schema = told["requestBody"]["content"]["application/json"]["schema"]
+        jsonschema.validate(message, schema | {"components": described["components"]})
+        known = described["components"]["schemas"]["WebhookDecision"]["properties"]
+        assert set(message["data"]) <= set(known)
+        assert {one["name"] for one in told["parameters"]} == {
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+        }
 
 
 def test_a_delivery_holds_no_word_of_the_comment(

@@ -29,6 +29,7 @@ from service.coral_loop import coral_comment_id, opaque_id, rejection_code, vali
 from service.errors import InvalidRequest, StoreUnavailable, Unauthorized, answer_error, note
 from service.html_text import plain_text
 from service.moderation import Judgement
+from service.openapi import Operation, describes
 from service.review_queue import Comment
 from service.sites import Site
 
@@ -43,7 +44,47 @@ NO_OPINION = 204
 _URL = TypeAdapter(Url)
 
 
+SIGNED: dict[str, Any] = {
+    "security": ("coral_signature",),
+    "parameters": {"site": "Id of the site whose secret signed the request."},
+}
+QUESTION = {
+    "type": "object",
+    "description": "Coral's question of the external moderation phase; unknown members are "
+    "ignored. Whatever cannot be judged is withheld.",
+    "properties": {
+        "action": {"type": "string", "description": "`NEW` or `EDIT`."},
+        "comment": {"type": "object", "description": "`body` and `parentID`."},
+        "author": {"type": "object", "description": "`id` and `role`."},
+        "story": {"type": "object", "description": "`id` and `url`."},
+    },
+}
+EVENT = {
+    "type": "object",
+    "description": "A message of Coral's webhooks; those of other types are ignored.",
+    "properties": {
+        "type": {"type": "string", "description": "`COMMENT_LEFT_MODERATION_QUEUE`."},
+        "data": {"type": "object", "description": "`commentID` and `status`."},
+    },
+}
+VERDICT = {
+    "type": "object",
+    "description": "What should happen to the comment, in Coral's words.",
+    "required": ["status"],
+    "properties": {
+        "status": {
+            "type": "string",
+            "enum": ["SYSTEM_WITHHELD", "REJECTED"],
+            "description": "Its status.",
+        },
+        "actions": {"type": "array", "items": {"type": "object"}, "description": "Flags."},
+        "moderationAction": {"type": "object", "description": "The reason of a rejection."},
+    },
+}
+
+
 @blueprint.post("/moderate")
+@describes(Operation({200: VERDICT, NO_OPINION: None}, QUESTION, problems=(401,), **SIGNED))
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
@@ -62,6 +103,7 @@ def moderate() -> Response:
 
 
 @blueprint.post("/events")
+@describes(Operation({204: None}, EVENT, problems=(400, 401, 413, 415, 422, 503), **SIGNED))
 def hear() -> Response:
     """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()

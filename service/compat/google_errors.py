@@ -24,6 +24,30 @@ from service.errors import (
     UnsupportedMedia,
 )
 
+#: Of an error answer.
+SCHEMA = {
+    "type": "object",
+    "description": "An error as Google's interfaces answer it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "description": "What is wrong.",
+            "required": ["code", "message", "status"],
+            "properties": {
+                "code": {"type": "integer", "description": "The HTTP status."},
+                "message": {"type": "string", "description": "What is wrong, for people."},
+                "status": {"type": "string", "description": "What is wrong, for machines."},
+                "details": {
+                    "type": "array",
+                    "description": "More of it; the first has the `errorType` of Perspective.",
+                    "items": {"type": "object"},
+                },
+            },
+        }
+    },
+}
+
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, g
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
@@ -30,6 +30,7 @@ from service.bodies import (
 from service.callers import bearer_key, raw_body, services, site_of
 from service.compat.answers import as_json
 from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
+from service.openapi import Operation, describes
 from service.policy import Policy
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -117,7 +118,59 @@ class ModerationRequest(BaseModel):
         return [parts] if parts else [[one] for one in self.input if isinstance(one, str)]
 
 
+_BY_CATEGORY = {"type": "object", "description": "By the name of the category."}
+ANSWER = {
+    "type": "object",
+    "description": "Moderations, as OpenAI answers them.",
+    "required": ["id", "model", "results"],
+    "properties": {
+        "id": {"type": "string", "description": "Of this answer."},
+        "model": {"type": "string", "description": "Version of the artefact that scored."},
+        "results": {
+            "type": "array",
+            "description": "One for each comment, in the order of the request.",
+            "items": {
+                "type": "object",
+                "required": ["flagged", "categories", "category_scores"],
+                "properties": {
+                    "flagged": {"type": "boolean", "description": "Whether any category is true."},
+                    "categories": _BY_CATEGORY,
+                    "category_scores": _BY_CATEGORY,
+                    "category_applied_input_types": _BY_CATEGORY,
+                },
+            },
+        },
+    },
+}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+ERROR = {
+    "type": "object",
+    "description": "An error as OpenAI answers it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "description": "What is wrong.",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string", "description": "What is wrong, for people."},
+                "type": {"type": "string", "description": "The kind of error."},
+                "param": _TEXT_OR_NULL | {"description": "The field that is wrong."},
+                "code": _TEXT_OR_NULL | {"description": "What is wrong, for machines."},
+            },
+        }
+    },
+}
+
+
 @blueprint.post("/v1/moderations", strict_slashes=False)
+@describes(
+    Operation(
+        {200: ANSWER},
+        TypeAdapter(ModerationRequest),
+        errors=dict.fromkeys((400, 401, 413, 415, 429, 503), ERROR),
+    )
+)
 def moderations() -> Response:
     """Judge texts; nothing is stored."""
     site = site_of(bearer_key())

@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g, request
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from models.characters import is_visible
 from models.language import identify
@@ -43,6 +43,7 @@ from service.compat.perspective_messages import (
 from service.compat.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
 from service.feedback import SOURCE
+from service.openapi import Operation, describes
 from service.review_queue import Comment
 from service.sites import Site
 
@@ -88,9 +89,15 @@ M = TypeVar("M", bound=Message)
 
 # The methods
 
+GOOGLE: dict[str, Any] = {
+    "security": ("google_key", "google_header", "site_key"),
+    "errors": dict.fromkeys((400, 403, 415, 429, 503), google_errors.SCHEMA),
+}
+
 
 @blueprint.post("/v1alpha1/comments:analyze", strict_slashes=False)
 @blueprint.post("/comments:analyze", strict_slashes=False)
+@describes(Operation({200: AnalyzeCommentResponse}, TypeAdapter(AnalyzeCommentRequest), **GOOGLE))
 def analyze() -> Response:
     """Score a comment."""
     site = _caller()
@@ -118,6 +125,9 @@ def analyze() -> Response:
 
 @blueprint.post("/v1alpha1/comments:suggestscore", strict_slashes=False)
 @blueprint.post("/comments:suggestscore", strict_slashes=False)
+@describes(
+    Operation({200: SuggestCommentScoreResponse}, TypeAdapter(SuggestCommentScoreRequest), **GOOGLE)
+)
 def suggestscore() -> Response:
     """Take note of what the scores of a comment should be."""
     site = _caller()
@@ -147,6 +157,9 @@ def suggestscore() -> Response:
 
 
 @blueprint.get("/$discovery/rest")
+@describes(
+    Operation({200: "application/json"}, needs_key=False, errors={421: google_errors.SCHEMA})
+)
 def describe() -> Response:
     """Describe the methods to Google's client libraries, which ask before their first call."""
     methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
