@@ -117,11 +117,13 @@ def _shown() -> dict[str, Any]:
 
 def _board(site: Site) -> Board:
     queue, deliveries = services().queue, services().deliveries
-    waiting = queue.waiting(site.id, limit=LISTED)
+    stats, waiting = queue.stats(site.id), queue.waiting(site.id, limit=LISTED)
+    if stats.escalated:  # they stand in a line of their own
+        waiting += queue.waiting(site.id, escalated=True, limit=LISTED)
     whole = [item for item in waiting if not item.damaged]
     return Board(
         site=site,
-        stats=queue.stats(site.id),
+        stats=stats,
         n_damaged=len(waiting) - len(whole),
         labels=Counter(item.verdict.label or "" for item in whole).most_common(),
         dialects=Counter(filter(None, (i.comment.dialect for i in whole))).most_common(),

@@ -53,11 +53,14 @@ function verbs.stats()
   local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
   local escalated = redis.call('ZLEXCOUNT', LINES, '[e', '(f')
   local expired = redis.call('ZCARD', LEASES) - leased
-  local oldest, n_seen = at, 0
-  for id in walk('') do
-    local item = load(id)
-    oldest, n_seen = item and math.min(oldest, item.since) or oldest, n_seen + 1
-    if n_seen == N_OLDEST then break end
+  local oldest = at
+  for _, line in ipairs({ '', 'e' }) do
+    local n_seen = 0
+    for id in walk(line) do
+      local item = load(id)
+      oldest, n_seen = item and math.min(oldest, item.since) or oldest, n_seen + 1
+      if n_seen == N_OLDEST then break end
+    end
   end
   return {
     redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),

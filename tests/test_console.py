@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.test import TestResponse
 
+from conftest import let_time_pass
 from models.registry import Artifact
 from models.schema import LabeledComment
 from service import console
@@ -1247,6 +1248,19 @@ def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
     assert re.search(r'data-figure="leased">1<', page)
     assert "samira" in page
     assert app.extensions["hakam"].artifact.version in page
+
+
+def test_the_overview_counts_what_waits_for_seniors_among_what_waits(
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, redis: Redis
+) -> None:
+    flag("c1", dialect="gulf")
+    desk.press("escalate", desk.open())
+    let_time_pass(redis, 7_200_000)
+    assert queue.stats("demo").oldest_seconds >= 7_200
+    page = english(Desk(app, "layla").log_in()).get("/overview")
+    assert re.search(r'data-figure="pending">1<', page)
+    assert "Nothing is waiting" not in page
+    assert re.search(r"dialect=gulf.*?<b>1</b>", page)
 
 
 def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_up(
