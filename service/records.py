@@ -585,13 +585,16 @@ def read_decision(
 
 
 def read_author(record: str | None) -> AuthorRecord:
-    """Read the counts of an author."""
+    """Read the counts of an author; of whom nothing can be read, nothing is known."""
     if record is None:
         return AuthorRecord()
-    n_approved, n_rejected, first_seen, *times = record.split()
-    return AuthorRecord(
-        n_approved=int(n_approved),
-        n_rejected=int(n_rejected),
-        rejected_at=tuple(int(time) / 1000 for time in times),
-        first_seen=int(first_seen) / 1000,
-    )
+    try:
+        n_approved, n_rejected, first_seen, *times = map(int, record.split())
+        return AuthorRecord(
+            n_approved=n_approved,
+            n_rejected=n_rejected,
+            rejected_at=tuple(time / 1000 for time in times),
+            first_seen=first_seen / 1000,
+        )
+    except _DAMAGE:
+        return AuthorRecord()

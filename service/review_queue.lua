@@ -140,7 +140,8 @@ local function count_author(item, action, decided, step)
   local author = author_of(item)
   if not author then return end
   local known = redis.call('HGET', AUTHORS, author) or '0 0 ' .. item.since .. ' '
-  local approved, rejected, first_seen, times = known:match('^(%S+) (%S+) (%d+) (.*)$')
+  local approved, rejected, first_seen, times = known:match('^(%-?%d+) (%-?%d+) (%d+) ([%d ]*)$')
+  if not approved then approved, rejected, first_seen, times = 0, 0, item.since, '' end
   if action == 'approve' then
     approved = approved + step
   else -- the times of the last rejections are kept, each 13 digits and a blank

@@ -112,7 +112,7 @@ class Tallies:
                 pipe.hgetall(_key(site_id, day))
             found = pipe.execute()
         return {
-            day: {counter: int(n) for counter, n in counts.items()}
+            day: {counter: int(n) for counter, n in counts.items() if n.isdecimal() and len(n) < 19}
             for day, counts in zip(days, found, strict=True)
         }
 

@@ -29,6 +29,7 @@ from service.app import Services
 from service.cli import hakam
 from service.errors import InvalidRequest, SiteUnreadable
 from service.policy import Verdict
+from service.records import facet
 from service.review_queue import Comment, ReviewQueue
 from service.sites import BOUNDS, Site, Sites
 from service.urgency import MAX_TIME_TARGET_SECONDS
@@ -442,6 +443,46 @@ def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
     assert desk.last.status_code == 200
     (waiting,) = queue.waiting("demo", limit=10)
     assert waiting.damaged == bool(content)
+
+
+@pytest.mark.parametrize(
+    "counts", ["", "x", "1", "1 2", "a b c ", "1 2 3 x", "1e9 0 0 ", "nan nan nan ", "9" * 5_000]
+)
+def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
+    desk: Desk,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    redis: Redis,
+    client: FlaskClient,
+    api_key: str,
+    counts: str,
+) -> None:
+    flag("c1", author_id="u1")
+    redis.hset("{hakam:demo}:authors", facet("author_id", "u1"), counts)
+    for path in ("/demo/work", "/demo/search?author_id=u1"):
+        desk.get(path)
+        assert desk.last.status_code == 200, path
+    headers = {"Authorization": f"Bearer {api_key}"}
+    assert client.get("/v1/authors?id=u1", headers=headers).status_code == 200
+    desk.press("reject", desk.open(), reason="insult")
+    assert queue.author("demo", "u1").n_rejected == 1
+
+
+@pytest.mark.parametrize("count", ["x", "-1", "1e308", "nan", DIGITS])
+def test_a_count_that_is_damaged_bars_no_page(
+    app: Flask, accounts: Accounts, api_key: str, redis: Redis, count: str
+) -> None:
+    services: Services = app.extensions["hakam"]
+    services.tallies.count("demo", "approve", {"insult": 0.5})
+    services.tallies.flush()
+    client: Any = redis
+    for key in client.scan_iter("{hakam:demo}:tally:*"):
+        for counter in client.hkeys(key):
+            redis.hset(key, counter, count)
+    admin = Desk(app, "layla").log_in()
+    for path in ("/demo/settings", "/demo/insight"):
+        admin.get(path)
+        assert admin.last.status_code == 200, path
 
 
 @pytest.mark.parametrize("moment", TIMES)
