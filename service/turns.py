@@ -1,10 +1,10 @@
 """Whose turn it is: a bounded number of threads, shared by any number of sites.
 
-Promises: no site waits for another's request to end while a thread is free, and there is one for
-whoever has not failed. A site has at most `N_PER_SITE` threads at a time, and one while nothing is
-known of it or its last delivery failed; all failing sites together have at most half of the
-threads. A failing site rests, longer each time. When all threads are taken, each serves its site
-for a moment only, and whoever waited longest comes next. Nothing that waits is held in memory.
+Promises: no site waits for another's request to end while a thread is free. A site has at most
+`N_PER_SITE` threads at a time, and one while nothing is known of it or its last delivery failed;
+all such sites together have at most half of the threads, so that there is one for the others. A
+failing site rests, longer each time. When all threads are taken, each serves its site for a moment
+only, and whoever waited longest comes next. Nothing that waits is held in memory.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Turns:
     sites : callable
         Returns those to look at.
     waiting : callable
-        Returns how much is due for a site, and whether it is known to be failing.
+        Returns how much is due for a site, and whether the last of it is known to have gone well.
     serve : callable
         Does the first of it; returns whether it went well, None when nothing is due.
     after_each_look : callable
@@ -85,7 +85,7 @@ class Turns:
         self._after_each_look = after_each_look
         self._states: dict[str, _State] = {}
         self._lock = Lock()
-        self._n_busy = self._n_busy_failing = 0
+        self._n_busy = self._n_busy_doubtful = 0
         self._crowded = False
 
     def run(self, stop: Event) -> None:
@@ -122,39 +122,40 @@ class Turns:
             if state.rests_until > monotonic() or state.n_busy >= state.n_allowed:
                 continue
             try:
-                n_due, failing = self._waiting(sites[name])
+                n_due, well = self._waiting(sites[name])
             except StoreUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - this site's own
                 self._failed(sites[name], state, error)
                 continue
             for _ in range(min(n_due, state.n_allowed - state.n_busy)):
-                if not self._take_thread(state, failing=failing):
+                if not self._take_thread(state, well=well):
                     crowded = True
                     break
-                threads.submit(self._turn, sites[name], state, stop, failing=failing)
+                threads.submit(self._turn, sites[name], state, stop, well=well)
         self._crowded = crowded
 
-    def _take_thread(self, state: _State, *, failing: bool) -> bool:
+    def _take_thread(self, state: _State, *, well: bool) -> bool:
         with self._lock:
-            if self._n_busy >= N_THREADS or (failing and self._n_busy_failing >= N_THREADS // 2):
+            if self._n_busy >= N_THREADS or (not well and self._n_busy_doubtful >= N_THREADS // 2):
                 return False
             self._n_busy += 1
-            self._n_busy_failing += failing
+            self._n_busy_doubtful += not well
             state.n_busy += 1
             state.last_turn = monotonic()
             return True
 
-    def _turn(self, site: Site, state: _State, stop: Event, *, failing: bool) -> None:
+    def _turn(self, site: Site, state: _State, stop: Event, *, well: bool) -> None:
         began = monotonic()
         try:
             while not stop.is_set():
-                well = self._serve(site)
-                if well is None:
+                went_well = self._serve(site)
+                if went_well is None:
                     break
                 with self._lock:
-                    state.note(well=well)
-                if not well or (self._crowded and monotonic() - began > TURN_SECONDS):
+                    state.note(well=went_well)
+                over = self._crowded and monotonic() - began > TURN_SECONDS
+                if over or not (well and went_well):
                     break
         except StoreUnavailable:
             pass  # the next look says so, and waits
@@ -163,7 +164,7 @@ class Turns:
         finally:
             with self._lock:
                 self._n_busy -= 1
-                self._n_busy_failing -= failing
+                self._n_busy_doubtful -= not well
                 state.n_busy -= 1
 
     def _failed(self, site: Site, state: _State, error: Exception) -> None:

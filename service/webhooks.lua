@@ -59,6 +59,7 @@ end
 
 function verbs.delivered(id, delivery)
   redis.call('HDEL', ENDPOINT, 'failing', 'failure')
+  redis.call('HSET', ENDPOINT, 'well', now())
   local item = under_way(id, delivery)
   if item then finish(id, item, now()) end
   return {}
@@ -135,7 +136,8 @@ function verbs.replay(limit) -- the oldest dead letters, to be told again in the
 end
 
 function verbs.due()
-  local failing, disabled = unpack(redis.call('HMGET', ENDPOINT, 'failing', 'disabled'))
+  local failing, disabled, well =
+    unpack(redis.call('HMGET', ENDPOINT, 'failing', 'disabled', 'well'))
   local n_due = disabled and 0 or redis.call('ZCOUNT', OUTBOX, '-inf', now())
-  return { n_due, failing and 1 or 0 }
+  return { n_due, (well and not failing) and 1 or 0 }
 end

@@ -238,9 +238,9 @@ class Deliveries:
         return [site for site in self._sites.list() if site.listens]
 
     def _waiting(self, site: Site) -> tuple[int, bool]:
-        """Return how many comments of a site have a delivery due, and whether it is failing."""
-        n_due, failing = self._ask(site, "due")
-        return max(n_due, self._coral.has_heard(site)), bool(failing)
+        """Return how many comments of a site have a delivery due, and whether it took the last."""
+        n_due, well = self._ask(site, "due")
+        return max(n_due, self._coral.has_heard(site)), bool(well)
 
     def _serve(self, site: Site) -> bool | None:
         """Hear what was decided in the site's Coral, then make the delivery that is due first."""

@@ -418,6 +418,20 @@ def test_an_endpoint_that_failed_for_a_day_is_disabled_until_somebody_enables_it
     assert deliveries.deliver_once() == 1
 
 
+def test_only_a_site_that_took_its_last_delivery_is_known_to_be_well(
+    queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
+) -> None:
+    site = Sites(redis).get("demo")
+    decide(queue)
+    assert deliveries._waiting(site) == (1, False)
+    deliveries.deliver_once()
+    assert deliveries._waiting(site) == (0, True)
+    endpoint.status = 500
+    decide(queue, 2)
+    deliveries.deliver_once()
+    assert deliveries._waiting(site) == (0, False)
+
+
 def test_one_success_ends_the_failing(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
 ) -> None:
@@ -858,9 +872,9 @@ def test_only_one_test_message_at_a_time_waits_for_its_answer(
 class Served:
     """Sites that take a while, and what was done for them at a time."""
 
-    def __init__(self, *names: str, failing: bool = False) -> None:
+    def __init__(self, *names: str, doubtful: bool = False) -> None:
         self.sites = [Site(name) for name in names]
-        self.failing = failing
+        self.doubtful = doubtful
         self.release = Event()
         self.now: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -882,7 +896,7 @@ class Served:
     @contextmanager
     def turns(self) -> Iterator[None]:
         stop = Event()
-        due = {site.id: (10**6, self.failing and site.id != "fast") for site in self.sites}
+        due = {site.id: (10**6, site.id == "fast" or not self.doubtful) for site in self.sites}
         made = Turns(lambda: self.sites, lambda site: due[site.id], self.serve, lambda: None)
         thread = Thread(target=made.run, args=(stop,))
         thread.start()
@@ -894,8 +908,8 @@ class Served:
             thread.join()
 
 
-def test_a_thousand_hanging_sites_that_failed_before_leave_threads_to_the_others() -> None:
-    served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", failing=True)
+def test_a_thousand_hanging_sites_that_never_answered_well_leave_threads_to_the_others() -> None:
+    served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", doubtful=True)
     with served.turns():
         await_condition(lambda: served.now["all"] >= turns.N_THREADS // 2, what="the slow ones")
         before = served.done["fast"]
