@@ -34,11 +34,11 @@ def settings(site_id: str) -> ResponseReturnValue:
         return _page(site)
     try:
         wanted = _read(site)
+        if request.form.get("action") == "preview":
+            return _page(wanted)
+        services().sites.update(wanted)
     except InvalidRequest as refusal:
         return _page(site, complaint=_complaint(refusal)), 422
-    if request.form.get("action") == "preview":
-        return _page(wanted)
-    services().sites.update(wanted)
     flash(_("Saved."))
     return redirect(url_for(".settings", site_id=site.id), 303)
 

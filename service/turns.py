@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -94,7 +94,7 @@ class Turns:
         with ThreadPoolExecutor(N_THREADS, thread_name_prefix="deliveries") as threads:
             try:
                 while not stop.is_set():
-                    began = monotonic()
+                    spent = thread_time()
                     try:
                         self._look(threads, stop)
                         self._after_each_look()
@@ -105,7 +105,8 @@ class Turns:
                         available = False
                     except Exception as error:  # noqa: BLE001 - the loop serves all sites
                         log.warning("deliveries", error=type(error).__name__, places=places(error))
-                    stop.wait(max(POLL_SECONDS, (monotonic() - began) / LOOKING_SHARE))
+                    spent = thread_time() - spent
+                    stop.wait(max(POLL_SECONDS, spent / LOOKING_SHARE))
             finally:
                 stop.set()
 

@@ -1456,6 +1456,18 @@ def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_k
     assert key[0] not in admin.get("/demo/settings")
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://a..b/", "ftp://x/", "http://x:99999/"])
+def test_an_address_that_cannot_be_used_is_refused_in_the_settings(
+    app: Flask, accounts: Accounts, api_key: str, address: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    page = admin.post("/demo/settings", webhook_url=address)
+    assert admin.last.status_code == 422
+    assert 'role="alert"' in page
+    assert "http أو https" in page
+    assert app.extensions["hakam"].sites.get("demo").webhook_url == ""
+
+
 def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_key: str) -> None:
     admin = Desk(app, "layla").log_in()
     services: Services = app.extensions["hakam"]
