@@ -431,11 +431,11 @@ _PYDANTICS_OWN = frozenset(get_args(core_schema.ErrorType))
 
 
 def _field_error(detail: ErrorDetails) -> FieldError:
-    kind = detail["type"]
+    kind, limits = str(detail["type"]), detail.get("ctx", {})
     if kind in _PYDANTICS_OWN:
-        message = _SENTENCES.get(kind, "is not what this field holds").format(
-            **detail.get("ctx", {})
-        )
+        if limits.get("field_type") == "Value":  # a string that another check has seen before
+            kind = f"string_{kind}"
+        message = _SENTENCES.get(kind, "is not what this field holds").format(**limits)
     else:
         message = detail["msg"]  # a sentence of ours
     return FieldError(_path(detail["loc"]), message)

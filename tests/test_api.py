@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,11 +16,13 @@ from flask.testing import FlaskClient
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from werkzeug.exceptions import default_exceptions
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
+from service import bodies
 from service.app import create_app
 from service.bodies import MAX_COMMENTS, MAX_TEXT_BYTES
 from service.compat import openai, perspective_messages
@@ -272,6 +276,25 @@ def test_a_comment_drawn_for_the_audit_needs_nobody_while_redis_is_down(
     assert answer.status_code == 200
     assert answer.json is not None
     assert (answer.json["action"], answer.json["reason"]) == ("approve", "clean")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"review_first_comments": 2}, {"review_after_rejections": 1}, {"block_words": ("word",)}],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_what_a_site_always_wants_to_see_is_never_answered_blindly_while_redis_is_down(
+    without_redis: Flask, api_key: str, harmless: str, wish: dict[str, Any]
+) -> None:
+    """Not even where it is drawn for the audit too, which needs nobody."""
+    memory = without_redis.extensions["hakam"].sites._memory
+    memory["demo"] = replace(memory["demo"], site=Site("demo", audit_share=1.0, **wish))
+    answer = without_redis.test_client().post(
+        "/v1/comments",
+        json={"id": "c-1", "text": f"{harmless} word", "author": {"id": "reader-7"}},
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    assert answer.status_code == 503
 
 
 def test_readiness_says_what_is_wrong_and_health_does_not_care(without_redis: Flask) -> None:
@@ -738,3 +761,95 @@ def test_nothing_of_a_comment_or_a_key_is_logged(
     assert '"n_comments": 1' in written.out
     for secret in (abusive, json.dumps(abusive)[1:-1], "Samira", "my-own-id", api_key):
         assert secret not in written.out + written.err
+
+
+# What is said of a wrong request
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({}, "text", "is missing"),
+        ({"text": 7}, "text", "must be a string"),
+        ({"text": ""}, "text", "must have at least 1 characters"),
+        ({"text": "x", "reach": 1.5}, "reach", "must be a whole number"),
+        ({"text": "x", "reach": -1}, "reach", "must be 0 or more"),
+        ({"text": "x", "author": []}, "author", "must be an object"),
+        ({"text": "x", "id": "x" * 257}, "id", "must have at most 256 characters"),
+        ({"text": "x", "surprise": 1}, "surprise", "is not a field of this request"),
+        ("x", "", "must be an object"),
+        ([], "", "must have 1 to 1,000 comments"),
+    ],
+)
+def test_a_wrong_field_is_named_in_our_own_words(
+    post: Post, body: Any, field: str, message: str
+) -> None:
+    answer = post("/v1/score", body)
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert answer.json["errors"] == [{"field": field, "message": message}]
+
+
+def test_pydantic_says_nothing_to_a_client_itself() -> None:
+    """Every fault that a model of ours can find has a sentence of ours."""
+    own = {"bytes", "surrogate", "nul", "blank", "url", "time", "comments"}
+    assert not own & bodies._PYDANTICS_OWN
+    assert set(bodies._SENTENCES) <= bodies._PYDANTICS_OWN
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("POST", "/v1/nothing", 404), ("GET", "/v1/score", 405)],
+)
+def test_what_the_framework_refuses_is_told_in_our_own_words(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
+    answer = client.open(path, method=method)
+    assert answer.status_code == status
+    assert answer.json is not None
+    theirs = getattr(default_exceptions[status], "description", "")
+    assert theirs
+    assert theirs not in answer.text
+    assert answer.json["detail"]
+
+
+def test_no_route_takes_a_packed_body(app: Flask, api_key: str) -> None:
+    taken = []
+    for rule in app.url_map.iter_rules():
+        method = next(iter({"POST", "PUT", "PATCH", "DELETE"} & (rule.methods or set())), None)
+        if method is None:
+            continue
+        path = re.sub(r"<[^>]*>", "x", rule.rule)
+        answer = app.test_client().open(
+            path,
+            method=method,
+            data=gzip.compress(b'{"text": "x"}'),
+            headers={"Authorization": f"Bearer {api_key}", "Content-Encoding": "gzip"},
+            content_type="application/json",
+        )
+        if answer.status_code != 415:
+            taken.append((rule.rule, answer.status_code))
+    assert taken in ([], [("/integrations/coral/moderate", 200)])  # withheld, and so not published
+
+
+def test_a_byte_order_mark_is_passed_over(post: Post) -> None:
+    raw = b'\xef\xbb\xbf{"text": "x"}'
+    assert post("/v1/score", data=raw, content_type="application/json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" + b",".join([b"1"] * 50_000) + b"]",
+        b'{"a":[' + b",".join([b"{}"] * 50_000) + b"]}",
+        json.dumps(dict.fromkeys(map(str, range(50_000)), 1)).encode(),
+    ],
+    ids=["values", "objects", "fields"],
+)
+def test_a_body_of_more_values_than_any_request_has_is_refused_before_it_is_checked(
+    post: Post, raw: bytes
+) -> None:
+    answer = post("/v1/score", data=raw, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert answer.json["detail"] == "the body has more than 40,000 values"

@@ -157,3 +157,39 @@ def test_a_body_that_is_not_json_gets_openais_error(
     assert answer.status_code == 400
     assert answer.json is not None
     assert "could not parse" in answer.json["error"]["message"]
+
+
+def test_a_text_of_any_length_is_judged_by_its_pieces(post: Post, abusive: str) -> None:
+    filler = f"{HELLO}. " * 4_000
+    for text in (f"{filler}\n{abusive}", f"{abusive}\n{filler}", f"{filler}\n{abusive}\n{filler}"):
+        assert len(text.encode()) > 20_480
+        (result,) = post({"input": text}).json["results"]  # type: ignore[index]
+        assert result["flagged"]
+    (whole,) = post({"input": "\N{ZERO WIDTH JOINER}" * 30_000 + abusive}).json["results"]  # type: ignore[index]
+    assert whole["flagged"]
+
+
+def test_a_lone_surrogate_keeps_no_text_from_being_judged(post: Post, abusive: str) -> None:
+    answer = post({"input": [f"{abusive} \ud83d", f"\udc00 {abusive}"]})
+    assert answer.status_code == 200
+    assert all(result["flagged"] for result in answer.json["results"])  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/moderations", 405, "method_not_supported"),
+        ("POST", "/v1/moderations/x", 404, None),
+        ("POST", "/v1/moderations/", 200, None),
+    ],
+)
+def test_its_routes_answer_in_openais_form_even_where_nothing_is(
+    client: FlaskClient, api_key: str, method: str, path: str, status: int, code: str | None
+) -> None:
+    headers = {"Authorization": f"Bearer {api_key}"}
+    answer = client.open(path, method=method, json={"input": HELLO}, headers=headers)
+    assert answer.status_code == status
+    if status >= 400:
+        assert answer.json is not None
+        assert set(answer.json["error"]) == {"message", "type", "param", "code"}
+        assert answer.json["error"]["code"] == code

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from googleapiclient import discovery  # type: ignore[import-untyped]
 from googleapiclient.errors import HttpError  # type: ignore[import-untyped]
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
@@ -535,3 +543,222 @@ def test_a_malformed_suggestion_is_refused_and_not_stored(
         post({"comment": {"text": HELLO}, "attributeScores": scores}, SUGGEST), "INVALID_REQUEST"
     )
     assert Feedback(redis).read(site.id) == []
+
+
+# Requests as real clients send them
+
+
+def _chunks(raw: bytes) -> Iterator[bytes]:
+    for at in range(0, len(raw), 7):
+        yield raw[at : at + 7]
+
+
+REQUEST = {"comment": {"text": HELLO}, "requestedAttributes": {"TOXICITY": {}}}
+RAW: dict[str, tuple[str, dict[str, str], Any]] = {
+    "key in the address": ("?key={key}", {}, REQUEST),
+    "key in a header": ("", {"x-goog-api-key": "{key}"}, REQUEST),
+    "key as bearer": ("", {"Authorization": "Bearer {key}"}, REQUEST),
+    "form content type": (
+        "?key={key}",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        REQUEST,
+    ),
+    "no content type": ("?key={key}", {"Content-Type": ""}, REQUEST),
+    "session": ("?key={key}", {}, REQUEST | {"sessionId": "s-1", "communityId": "/forum"}),
+    "context entries": ("?key={key}", {}, REQUEST | {"context": {"entries": [{"text": "x"}]}}),
+    "snake case and null": ("?key={key}", {}, REQUEST | {"do_not_store": True, "context": None}),
+    "lone surrogate": ("?key={key}", {}, REQUEST | {"comment": {"text": f"{HELLO} \ud83d"}}),
+    "other language": ("?key={key}", {}, REQUEST | {"languages": ["en"]}),
+    "trailing slash": ("/?key={key}", {}, REQUEST),
+    "byte order mark": ("?key={key}", {}, b"\xef\xbb\xbf" + json.dumps(REQUEST).encode()),
+    "only signs": ("?key={key}", {}, REQUEST | {"comment": {"text": "!?"}}),
+}
+
+
+@pytest.mark.parametrize(("tail", "headers", "body"), RAW.values(), ids=RAW)
+def test_a_request_of_a_real_client_is_answered_over_a_real_connection(
+    server: str, api_key: str, tail: str, headers: dict[str, str], body: Any
+) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name: value.format(key=api_key) for name, value in headers.items()}
+    address = f"{server}{ANALYZE}{tail.format(key=api_key)}"
+    whole = httpx.post(address, content=raw, headers=named)
+    assert whole.status_code == 200, whole.text
+    assert 0 <= whole.json()["attributeScores"]["TOXICITY"]["summaryScore"]["value"] <= 1
+    assert httpx.post(address, content=_chunks(raw), headers=named).json() == whole.json()
+
+
+def test_no_body_is_a_message_without_fields(client: FlaskClient, api_key: str) -> None:
+    """A client checks its key so, and looks for the details."""
+    answer = client.post(f"{ANALYZE}?key={api_key}")
+    assert refused(answer, "COMMENT_EMPTY") == "Comment must be non-empty."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "word"),
+    [
+        ("GET", ANALYZE, 405, "UNIMPLEMENTED"),
+        ("POST", "/v1alpha1/comments:guess", 404, "NOT_FOUND"),
+        ("POST", "/comments:guess", 404, "NOT_FOUND"),
+        ("POST", "/$discovery/rest", 405, "UNIMPLEMENTED"),
+        ("GET", "/$discovery/apis", 404, "NOT_FOUND"),
+    ],
+)
+def test_its_routes_answer_in_googles_form_even_where_nothing_is(
+    client: FlaskClient, method: str, path: str, status: int, word: str
+) -> None:
+    answer = client.open(path, method=method)
+    refused(answer)
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["error"]["status"]) == (status, word)
+    assert (status == 405) == ("Allow" in answer.headers)
+
+
+def test_a_packed_body_is_refused_in_googles_form(client: FlaskClient, api_key: str) -> None:
+    raw, headers = gzip.compress(json.dumps(REQUEST).encode()), {"Content-Encoding": "gzip"}
+    answer = client.post(f"{ANALYZE}?key={api_key}", data=raw, headers=headers)
+    assert answer.status_code == 415
+    assert "Content-Encoding" in refused(answer)
+
+
+def test_a_text_of_any_length_is_judged_by_its_pieces(
+    analyze: Callable[..., dict[str, Any]], abusive: str
+) -> None:
+    hidden = "\N{ZERO WIDTH JOINER}" * 30_000
+    text = f"{hidden}{abusive}{hidden}"
+    found = analyze(text, spanAnnotations=True)["attributeScores"]["TOXICITY"]
+    assert found["summaryScore"]["value"] >= 0.5
+    (span,) = found["spanScores"]
+    assert (span["begin"], span["end"]) == (0, len(text.encode("utf-16-le")) // 2)
+
+
+def test_a_very_long_text_that_is_flagged_is_queued_by_the_part_that_speaks_against_it(
+    post: Post, app: Flask, redis: Redis, site: Site, abusive: str
+) -> None:
+    Sites(redis).update(replace(site, queue_analyzed=True))
+    text = f"{HELLO}. " * 3_000 + f"\n{abusive}\n" + f"{HELLO}. " * 3_000
+    post(request_of(comment={"text": text}))
+    lease = app.extensions["hakam"].queue.lease(site.id, "amal")
+    assert lease is not None
+    assert len(lease.item.comment.text.encode()) <= 21_000
+    assert abusive.split(maxsplit=1)[0] in lease.item.comment.text
+
+
+# Coral, which publishes what gets an error
+
+
+CORAL = {"User-Agent": "Coral Perspective/9.11.8"}
+CORALS_REQUEST = {
+    "comment": {"text": HELLO},
+    "doNotStore": True,
+    "requestedAttributes": {"TOXICITY": {}},
+    "languages": ["en"],
+}
+JUDGED = {
+    "usual": {},
+    "over 20 KB": {"comment": {"text": f"{HELLO} " * 4_000}},
+    "lone surrogate": {"comment": {"text": f"{HELLO} \ud83d"}},
+    "blank": {"comment": {"text": " "}},
+    "signs": {"comment": {"text": "!?"}},
+}
+NOT_JUDGED = {
+    "unknown letters": {"comment": {"text": "\u0438\u0434\u0438"}},
+    "more than can be judged in time": {"comment": {"text": "a" * 200_000}},
+    "attribute not measured": {"requestedAttributes": {"FLIRTATION": {}}},
+    "attribute unknown": {"requestedAttributes": {"RUDENESS": {}}},
+    "no attribute": {"requestedAttributes": {}},
+    "wrong type": {"comment": {"text": 7}},
+    "unknown field": {"surprise": 1},
+    "too long a body": {"sessionId": "x" * 9_000_000},
+}
+
+
+def corals_score(answer: TestResponse, attribute: str = "TOXICITY") -> float:
+    """What Coral reads; it publishes where it cannot."""
+    assert answer.status_code == 200, answer.text
+    assert answer.json is not None
+    return float(answer.json["attributeScores"][attribute]["summaryScore"]["value"])
+
+
+@pytest.mark.parametrize("changes", JUDGED.values(), ids=JUDGED)
+def test_coral_gets_a_score_for_whatever_can_be_judged(
+    client: FlaskClient, api_key: str, changes: dict[str, Any]
+) -> None:
+    body = CORALS_REQUEST | changes
+    answer = client.post(f"{ANALYZE}?key={api_key}", json=body, headers=CORAL)
+    assert corals_score(answer) < 1
+    assert not re.search(r"(?m)^hakam_withheld_total\{", client.get("/metrics").text)
+
+
+@pytest.mark.parametrize("changes", NOT_JUDGED.values(), ids=NOT_JUDGED)
+def test_what_cannot_be_judged_for_coral_is_withheld_logged_and_counted(
+    client: FlaskClient, api_key: str, changes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = CORALS_REQUEST | changes
+    answer = client.post(f"{ANALYZE}?key={api_key}", json=body, headers=CORAL)
+    asked = next(iter(body["requestedAttributes"]), "TOXICITY")
+    assert corals_score(answer, asked) == 1
+    assert '"withheld: ' in capsys.readouterr().out
+    counted = r'(?m)^hakam_withheld_total\{interface="perspective",reason="\w+"\} 1.0$'
+    assert re.search(counted, client.get("/metrics").text)
+
+
+def test_a_quota_that_is_used_up_withholds_from_coral_too(
+    client: FlaskClient, redis: Redis
+) -> None:
+    key = Sites(redis).add(Site("busy", requests_per_minute=1))
+    scores = [
+        corals_score(client.post(f"{ANALYZE}?key={key}", json=CORALS_REQUEST, headers=CORAL))
+        for _ in range(3)
+    ]
+    assert scores[-1] == 1
+
+
+def test_a_fault_of_ours_withholds_from_coral_too(
+    app: Flask, client: FlaskClient, api_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_texts: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(app.extensions["hakam"].moderation, "scores", fail)
+    answer = client.post(f"{ANALYZE}?key={api_key}", json=CORALS_REQUEST, headers=CORAL)
+    assert corals_score(answer) == 1
+
+
+def test_a_store_that_is_away_withholds_from_coral_too(
+    settings: Settings, artifact: Artifact, api_key: str
+) -> None:
+    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    cut = create_app(settings, redis=nowhere, artifact=artifact).test_client()
+    address = f"{ANALYZE}?key={api_key}"
+    assert corals_score(cut.post(address, json=CORALS_REQUEST, headers=CORAL)) == 1
+    assert cut.post(address, json=CORALS_REQUEST).status_code == 503
+
+
+def test_only_a_wrong_key_is_refused_to_coral(client: FlaskClient) -> None:
+    answer = client.post(f"{ANALYZE}?key=AIza", json=CORALS_REQUEST, headers=CORAL)
+    assert "API key not valid" in refused(answer)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(st.characters(codec=None), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@settings_of_hypothesis(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.fixed_dictionaries(
+        {"comment": st.fixed_dictionaries({"text": st.text(st.characters(codec=None))})},
+        optional={"languages": json_values, "doNotStore": json_values, "context": json_values},
+    )
+)
+def test_every_question_of_coral_with_a_key_gets_a_score(
+    client: FlaskClient, api_key: str, body: dict[str, Any]
+) -> None:
+    raw = json.dumps(body | {"requestedAttributes": {"TOXICITY": {}}})
+    answer = client.post(f"{ANALYZE}?key={api_key}", data=raw, headers=CORAL)
+    assert 0 <= corals_score(answer) <= 1
