@@ -55,6 +55,14 @@ def test_a_site_may_set_its_policy(command: Command, redis: Redis) -> None:
     assert site.reject == {"insult": 0.9, "threat": 0.8}
 
 
+def test_a_site_may_have_unreadable_texts_approved(command: Command, redis: Redis) -> None:
+    command("sites", "add", "north")
+    assert Sites(redis).get("north").unsupported_language == "review"
+    assert command("sites", "set", "north", "--unsupported-language", "approve").exit_code == 0
+    assert Sites(redis).get("north").unsupported_language == "approve"
+    assert command("sites", "set", "north", "--unsupported-language", "reject").exit_code == 2
+
+
 def test_a_webhook_gets_a_secret_that_is_shown_once(command: Command, redis: Redis) -> None:
     result = command("sites", "add", "north", "--webhook-url", "http://127.0.0.1:9/hook")
     _key, secret = result.output.split()

@@ -1468,6 +1468,20 @@ def test_an_address_that_cannot_be_used_is_refused_in_the_settings(
     assert app.extensions["hakam"].sites.get("demo").webhook_url == ""
 
 
+def test_an_administrator_says_what_becomes_of_texts_that_cannot_be_read(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    sites = app.extensions["hakam"].sites
+    assert '<option value="review">' in admin.get("/demo/settings")
+    admin.post("/demo/settings", unsupported_language="approve")
+    assert sites.get("demo").unsupported_language == "approve"
+    assert '<option value="approve" selected>' in admin.get("/demo/settings")
+    admin.post("/demo/settings", unsupported_language="reject")
+    assert admin.last.status_code == 422
+    assert sites.get("demo").unsupported_language == "approve"
+
+
 def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_key: str) -> None:
     admin = Desk(app, "layla").log_in()
     services: Services = app.extensions["hakam"]

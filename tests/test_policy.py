@@ -97,6 +97,32 @@ def test_a_flagged_comment_is_never_called_an_audit() -> None:
     assert (verdict.reason, verdict.sampling_probability) == ("score", 1.0)
 
 
+def test_letters_that_could_not_be_read_bring_a_text_before_a_person() -> None:
+    verdict = policy().verdict({"toxicity": 0.1}, readable=False)
+    assert (verdict.action, verdict.reason) == ("review", "unsupported_language")
+    assert verdict.sampling_probability == 1.0
+    approving = policy(unsupported_language="approve").verdict({"toxicity": 0.1}, readable=False)
+    assert (approving.action, approving.reason) == ("approve", "unsupported_language")
+
+
+@pytest.mark.parametrize(
+    ("signals", "reason"),
+    [
+        ({"listed": "text", "watched": True, "readable": False}, "listed"),
+        ({"watched": True, "readable": False}, "author"),
+        ({"readable": False}, "unsupported_language"),
+        ({}, "audit"),
+    ],
+)
+def test_a_comment_is_called_drawn_only_where_nothing_else_wants_a_person_to_see_it(
+    signals: dict[str, Any], reason: str
+) -> None:
+    quiet = policy().verdict({"toxicity": 0.1}, draw=0.0, **signals)
+    assert (quiet.action, quiet.reason) == ("review", reason)
+    flagged = policy().verdict({"toxicity": 0.9}, draw=0.0, **signals)
+    assert (flagged.action, flagged.reason) == ("review", "score")
+
+
 def test_the_verdict_carries_the_version_of_the_model() -> None:
     assert policy().verdict({}).model_version == "2026.1"
 

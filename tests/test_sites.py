@@ -222,6 +222,7 @@ def test_every_fault_of_redis_is_translated(sites: Sites) -> None:
         ({"reject": {"threat": float("nan")}}, "reject.threat"),
         ({"label_weights": {"threat": -1.0}}, "label_weights.threat"),
         ({"audit_share": 2.0}, "audit_share"),
+        ({"unsupported_language": "reject"}, "unsupported_language"),
         ({"retention_days": 0}, "retention_days"),
         ({"time_target_seconds": 0}, "time_target_seconds"),
         ({"webhook_url": "ftp://news.example"}, "webhook_url"),
