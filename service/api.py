@@ -8,23 +8,24 @@ what is answered live in `moderation`, `policy` and `review_queue`.
 from __future__ import annotations
 
 import functools
-import io
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, TypeAdapter
 
-from models.schema import LabeledComment, write_comments
 from service.bodies import (
     CommentAnswer,
+    DecisionLine,
     DecisionRequest,
     DecisionsQuery,
     EvidenceSpan,
     LeaseRequest,
+    RecordedDecision,
     ReviewState,
     ScoreBody,
     ScoredComment,
@@ -36,7 +37,8 @@ from service.bodies import (
 from service.callers import bearer_key, raw_body, services, site_of
 from service.errors import UnsupportedMedia
 from service.openapi import Lines, Operation, document
-from service.review_queue import Decision, Enqueued, Lease, QueueStats, ReviewItem
+from service.records import content_digest, news, type_of_news
+from service.review_queue import Comment, Decision, Enqueued, Lease, QueueStats, ReviewItem
 
 if TYPE_CHECKING:
     from service.moderation import Judgement
@@ -128,10 +130,11 @@ def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     """
     comments = body if isinstance(body, list) else [body]
     g.n_comments = len(comments)
-    judgements = services().moderation.judge(site, [comment.to_comment() for comment in comments])
+    sent = [comment.to_comment() for comment in comments]
+    judgements = services().moderation.judge(site, sent)
     answers = [
-        _comment_answer(comment.id, judgement)
-        for comment, judgement in zip(comments, judgements, strict=True)
+        _comment_answer(comment, judgement)
+        for comment, judgement in zip(sent, judgements, strict=True)
     ]
     return answers if isinstance(body, list) else answers[0]
 
@@ -149,27 +152,35 @@ def moderate(site: Site, body: SubmittedComment) -> Any:
     decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
     comment needs a person and could not be stored; send it again after Retry-After.
 
-    Send an edited comment again under the same id, with `edited`: then its earlier text leaves the
-    queue even if the new one needs nobody.
+    Send an edited comment again under the same id: it is judged anew, and its earlier text leaves
+    the queue even if the new one needs nobody. `version` counts the edits, and `content_digest`
+    says which text and display name are meant; what is told later carries both. The same comment
+    sent again gets the decision, once there is one.
     """
     g.n_comments = 1
-    judgement, enqueued = services().moderation.submit(site, body.to_comment(), edited=body.edited)
-    return _comment_answer(body.id, judgement, enqueued), 202 if enqueued else 200
+    comment = body.to_comment()
+    judgement, standing = services().moderation.submit(site, comment)
+    answer = _comment_answer(comment, judgement, standing)
+    return answer, 202 if answer.action == "review" else 200
 
 
 def _comment_answer(
-    comment_id: str | None, judgement: Judgement, enqueued: Enqueued | None = None
+    comment: Comment, judgement: Judgement, standing: Enqueued | None = None
 ) -> CommentAnswer:
-    verdict = judgement.verdict
-    review = None
-    if enqueued is not None:
+    verdict, review, decision = judgement.verdict, None, None
+    if standing and standing.waits:
         review = ReviewState(
-            item_id=enqueued.item_id,
-            state=enqueued.state,
+            item_id=standing.item_id,
+            state=standing.state,
             sampling_probability=verdict.sampling_probability,
         )
+    if standing and standing.decision:
+        last = standing.decision
+        decision = RecordedDecision(
+            decision_id=last.decision_id, action=last.action, decided_at=_iso(last.decided_at)
+        )
     return CommentAnswer(
-        id=comment_id,
+        id=comment.id or None,
         action=verdict.action,
         label=verdict.label,
         field=verdict.field,
@@ -180,8 +191,15 @@ def _comment_answer(
         author_scores=_rounded(judgement.author_scores) if judgement.author_scores else None,
         evidence=[EvidenceSpan(**asdict(span)) for span in judgement.evidence],
         model_version=verdict.model_version,
+        version=standing.version if standing else None,
+        content_digest=content_digest(comment),
         review=review,
+        decision=decision,
     )
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat("T", "milliseconds")
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
@@ -267,7 +285,7 @@ def stats(site: Site) -> QueueStats:
     "GET",
     "/v1/decisions",
     query=DecisionsQuery,
-    answers={200: Lines(LabeledComment)},
+    answers={200: Lines(DecisionLine)},
     headers={
         "Hakam-Cursor": "The position to read on from, as `after`",
         "Link": "The next request, while there is more (rel=next)",
@@ -276,22 +294,34 @@ def stats(site: Site) -> QueueStats:
 def decisions(site: Site, query: DecisionsQuery) -> Response:
     """Read decisions as labelled comments, oldest first, one JSON object per line.
 
-    The header `Hakam-Cursor` holds the position after the last decision read: the `after` of the
-    next request. While there are more, `Link` names that request (rel="next"). Decisions that
-    training can learn nothing from, because the text was erased, take a position but no line. Who
-    decided is not said.
+    Whoever reads all lines knows what the webhook tells: each decision of a person and each undo,
+    in order, but none about a text that has been replaced since. A line that training can learn
+    from has the text. The header `Hakam-Cursor` holds the position after the last entry read: the
+    `after` of the next request. While there are more, `Link` names that request (rel="next").
+    What has no line takes a position all the same. Who decided is not said.
     """
     found = services().queue.decisions(site.id, query.after, query.limit)
-    lines = io.StringIO()
-    learned = (decision.to_labeled_comment(site.id) for decision in found)
-    write_comments((replace(line, moderator="") for line in learned if line), lines)
-    answer = Response(lines.getvalue(), content_type=NDJSON)
+    lines = (line for entry in found if (line := _line(site, entry)))
+    answer = Response("".join(f"{line}\n" for line in lines), content_type=NDJSON)
     cursor = found[-1].id if found else query.after
     answer.headers["Hakam-Cursor"] = cursor
     if len(found) == query.limit:
         following = url_for("api.decisions", after=cursor, limit=query.limit)
         answer.headers["Link"] = f'<{following}>; rel="next"'
     return answer
+
+
+def _line(site: Site, entry: Decision) -> str:
+    if not entry.is_news:
+        return ""
+    told = news(entry.id, asdict(entry), entry.content_digest, entry.reply)
+    told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
+    if learned := entry.to_labeled_comment(site.id):
+        told |= {name: value for name, value in asdict(learned).items() if value}
+    line = DecisionLine(
+        **told | {"type": type_of_news(entry.kind), "decided_at": _iso(entry.decided_at)}
+    )
+    return line.model_dump_json(exclude_none=True)
 
 
 # For operators

@@ -28,6 +28,7 @@ from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, MalformedJson
+from service.policy import Reason
 from service.review_queue import Comment, Decision
 from service.times import EXPECTED, read_time
 
@@ -200,8 +201,8 @@ class SubmittedComment(ScoredComment):
     id: Id
     edited: bool = Field(
         False,
-        description="Whether an earlier text of this comment was sent. Then that text leaves the "
-        "queue even if nothing speaks against the new one.",
+        description="Ignored. A comment that comes with another text or display name than before "
+        "is an edit by itself: the earlier text leaves the queue, whatever the new one is.",
     )
 
 
@@ -248,6 +249,12 @@ class DecisionsQuery(Body):
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
+_DIGEST = (
+    "Tells which text and display name are meant: the first 28 characters of the base64url form of "
+    "SHA-256 over the text, a NUL and the display name, in UTF-8, as they were sent"
+)
+
+
 class EvidenceSpan(BaseModel):
     """A part of a field that speaks for (weight > 0, in logits) or against the label."""
 
@@ -258,8 +265,52 @@ class EvidenceSpan(BaseModel):
     weight: float
 
 
+class RecordedDecision(BaseModel):
+    """What was decided about the comment, with its present text and display name, before."""
+
+    decision_id: str
+    action: Literal["approve", "reject"]
+    decided_at: str = Field(description="ISO 8601, UTC")
+
+
+class DecisionLine(BaseModel):
+    """A line of `GET /v1/decisions`: what the webhook tells, and what training can learn from it.
+
+    Absent is what is not known, or does not apply.
+    """
+
+    id: str = Field(
+        description="Id of the comment; with `#author.name` behind where the display name was "
+        "judged, which then is the text"
+    )
+    text: str | None = Field(
+        None, description="Where training can learn from it: it is kept, and the decision stands"
+    )
+    labels: dict[Label, Probability] = Field(description="What was observed; 0 where it was not")
+    source: str
+    type: Literal["decision.recorded", "decision.undone"]
+    decision_id: str
+    decided_at: str = Field(description="ISO 8601, UTC")
+    comment_id: str
+    item_id: str
+    version: int = Field(description="Of the comment, that was judged")
+    content_digest: str | None = Field(None, description=_DIGEST)
+    action: Literal["approve", "reject", "undo"]
+    reason: str
+    undoes: str | None = Field(None, description="Of an undo, the decision it takes back")
+    bulk: str | None = Field(None, description="Request id of the bulk decision it is part of")
+    appeal_of: str | None = Field(None, description="The decision that was appealed against")
+    overturned: bool | None = Field(None, description="Whether the appeal was granted")
+    reply: str | None = Field(None, description="What the moderator lets the author know")
+    author_id: str | None = None
+    author_name: str | None = None
+    article_title: str | None = None
+    dialect: str | None = None
+    site: str | None = None
+
+
 class ReviewState(BaseModel):
-    """Where a person's decision on the comment stands."""
+    """Where a comment waits for a person."""
 
     item_id: str
     state: str
@@ -273,7 +324,7 @@ class CommentAnswer(BaseModel):
     action: Literal["approve", "review", "reject"]
     label: Label | None
     field: Literal["text", "author.name"] | None
-    reason: Literal["score", "audit", "clean", "listed", "author", "unsupported_language"]
+    reason: Reason
     script: str = Field(description="ISO 15924 code of the text's script; Zyyy without letters")
     unsupported_language: str | None = Field(
         description="BCP 47 tag of a language that the classifier has not learned, as fa or ur: a "
@@ -283,7 +334,14 @@ class CommentAnswer(BaseModel):
     author_scores: dict[Label, Probability] | None
     evidence: list[EvidenceSpan]
     model_version: str
-    review: ReviewState | None
+    version: int | None = Field(
+        description="Of the comment: 1, and one more each time it came with another text or "
+        "display name, as far as something was kept of it. null where nothing is stored "
+        "(`/v1/score`), or while the store cannot be asked"
+    )
+    content_digest: str = Field(description=_DIGEST)
+    review: ReviewState | None = Field(description="While it waits for a person")
+    decision: RecordedDecision | None = Field(description="Once it was decided")
 
 
 class WebhookDecision(BaseModel):

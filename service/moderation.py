@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from models.normalize import normalize
 from models.registry import Artifact
 from models.schema import LabeledComment
 from service.bodies import MAX_TEXT_BYTES
-from service.errors import ItemNotFound, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
 from service.records import known_action
 from service.review_queue import Comment, Enqueued, ReviewQueue
@@ -163,41 +162,43 @@ class Moderation:
     ) -> tuple[Judgement, Enqueued | None]:
         """Judge a comment, and queue it when a person should see it.
 
+        An earlier text of the comment leaves the queue. The same text again stands where it stood:
+        the verdict says that it waits, or what was decided.
+
         Parameters
         ----------
         edited : bool
-            Whether an earlier text of the comment was submitted, which then leaves the queue, so
-            that nobody decides about words that are no longer there.
+            Ignored: a comment with another text or display name than before is an edit.
+
+        Returns
+        -------
+        judgement : Judgement
+        standing : Enqueued or None
+            None where the comment needs nobody and the store could not be asked about it.
 
         Raises
         ------
         StoreUnavailable
-            The comment is flagged, rejected by the policy, or an edit, and that could not be
-            stored; or the site wants to see what some authors write, and nobody can say whether
-            this is one of them.
+            The comment is flagged, or rejected by the policy, and that could not be stored; or the
+            site wants to see what some authors write, and nobody can say whether this is one of
+            them.
         """
         watched = self._is_watched(site, comment.author_id)
         draw = audit_draw(site.id, comment.id)
         (judgement,) = self.judge(site, [comment], draws=[draw], watched=watched)
         comment, judgement = self._fitting(site, comment, judgement)
-        enqueued = None
-        if judgement.verdict.action == "review":
-            try:
-                enqueued = self._enqueue(site, comment, judgement)
-            except StoreUnavailable:
-                if judgement.verdict.reason != "audit":
-                    raise
-                (judgement,) = self.judge(site, [comment])
-        if judgement.verdict.action == "reject":
-            self._reject(site, comment, judgement)
-        if judgement.verdict.action == "approve" and edited:
-            with suppress(ItemNotFound):  # the earlier text needed nobody either
-                self._queue.withdraw(site.id, comment.id)
+        standing = None
+        try:
+            standing = self._store(site, comment, judgement)
+        except StoreUnavailable:
+            if judgement.verdict.action != "approve" and judgement.verdict.reason != "audit":
+                raise
+            (judgement,) = self.judge(site, [comment])
         self._metrics.count(judgement.verdict)
         self._tallies.count(
             site.id, judgement.verdict.action, judgement.scores, judgement.author_scores
         )
-        return judgement, enqueued
+        return replace(judgement, verdict=_standing_verdict(judgement.verdict, standing)), standing
 
     def calibrate(self, site: Site, known: LabeledComment) -> bool:
         """Let a labelled comment be mixed into the work of a site's moderators.
@@ -276,8 +277,14 @@ class Moderation:
         shown = replace(part, text=part.text + CUT)
         return shown, replace(judgement, evidence=judged.evidence)
 
-    def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> None:
-        self._queue.reject(
+    def _store(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
+        action = judgement.verdict.action
+        if action == "approve":
+            return self._queue.approve(site.id, comment, judgement.verdict)
+        return (self._enqueue if action == "review" else self._reject)(site, comment, judgement)
+
+    def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
+        return self._queue.reject(
             site.id,
             _with_dialect(comment),
             judgement.verdict,
@@ -339,6 +346,17 @@ def _pieces(text: str) -> list[str]:
     text = normalize(text).text  # so that nothing invisible fills a piece
     starts = range(0, max(1, len(text) - SHARED_LETTERS), PIECE_LETTERS - SHARED_LETTERS)
     return [text[at : at + PIECE_LETTERS] for at in starts]
+
+
+def _standing_verdict(verdict: Verdict, standing: Enqueued | None) -> Verdict:
+    """Return what holds of a comment that came before: that it waits, or what was decided."""
+    if standing is None or standing.created:
+        return verdict
+    if standing.waits and verdict.action != "review":
+        return replace(verdict, action="review", reason="waiting", sampling_probability=1.0)
+    if standing.decision:
+        return replace(verdict, action=standing.decision.action, reason="decided")
+    return verdict
 
 
 def _with_dialect(comment: Comment) -> Comment:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Action = Literal["approve", "review", "reject"]
 Field = Literal["text", "author.name"]
-Reason = Literal["score", "audit", "clean", "listed", "author", "unsupported_language"]
+Reason = Literal[
+    "score", "audit", "clean", "listed", "author", "unsupported_language", "waiting", "decided"
+]
 
 # One comment in two hundred is shown to a person whatever its score: enough to measure what the
 # thresholds miss, little enough not to be felt at the desk. A site may choose another share.
@@ -42,7 +44,9 @@ class Verdict:
         The label and the field of the comment that made the verdict; None when nothing did.
     score : float
         The score of that label in that field; else the highest score of the comment. [0, 1].
-    reason : {"score", "audit", "clean", "listed", "author", "unsupported_language"}
+    reason : {"score", "audit", "clean", "listed", "author", "unsupported_language", "waiting", \
+            "decided"}
+        The last two of a comment that came before: it waits for a person, or one has decided.
     sampling_probability : float
         Probability with which a comment of these scores reaches a person, (0, 1] for one that did.
         Estimates made on decisions weigh each by its inverse.

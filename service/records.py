@@ -133,13 +133,42 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class LastWord:
+    """The decision that stands on a comment, the outcome of an appeal included.
+
+    `decided_at` is in seconds since the epoch.
+    """
+
+    decision_id: str
+    action: Literal["approve", "reject"]
+    decided_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Enqueued:
-    """The item of a comment, and whether this call made it (or a new version of it)."""
+    """Where a comment stands, and whether this call made its item (or a new version of it).
+
+    Attributes
+    ----------
+    state : {"pending", "leased", "decided", "withdrawn", "unseen"}
+        ``unseen`` where nothing was ever kept of the comment, because it needed nobody.
+    version : int
+        1, and one more each time the comment came with another text or display name, as far as
+        something was kept of it.
+    decision : LastWord or None
+        Of a decided comment.
+    """
 
     item_id: str
     created: bool
-    state: State = "pending"
+    state: State | Literal["unseen"] = "pending"
     version: int = 1
+    decision: LastWord | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person is still to decide."""
+        return self.state in ("pending", "leased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +208,15 @@ class Decision:
         Of an answer to a calibration item, and of its undo, the known action.
     reply : str
         What the moderator lets the author know; travels in the webhook, erased with the comment.
+    version : int
+        Of the comment, that was judged.
+    content_digest : str
+        Of the text and display name that were judged (see `content_digest`); empty once they were
+        replaced or erased.
     stands : bool
         False once the decision was undone or overturned.
+    superseded : bool
+        Whether the comment has another text or display name by now than the ones that were judged.
     comment : Comment or None
         None once retention or erasure removed it.
     """
@@ -205,9 +241,17 @@ class Decision:
     overturned: bool = False
     expected: str = ""
     stands: bool = True
+    superseded: bool = False
+    content_digest: str = ""
     reply: str = ""
     verdict: Verdict | None = None
     comment: Comment | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the site is told: a person's decision or an undo, about a text that still is."""
+        by_person = self.kind == "decision" and self.source == "moderator"
+        return (by_person or (self.kind == "undo" and not self.expected)) and not self.superseded
 
     def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
         """Return what training can learn from the decision.
@@ -250,6 +294,33 @@ class Decision:
             action=self.action,
             moderator=self.moderator,
         )
+
+
+_TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
+_TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
+_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of")
+
+
+def type_of_news(kind: str) -> str:
+    """Name the message that a site gets about an entry of this kind."""
+    return _TYPES[kind]
+
+
+def news(decision_id: str, facts: Mapping[str, Any], digest: str, reply: str) -> dict[str, Any]:
+    """Say what a site is told of an entry: facts and the reply, no text, no moderator.
+
+    Parameters
+    ----------
+    facts : mapping
+        Body of the entry, or the fields of a `Decision`.
+    digest : str
+        Of the text and display name that were judged; empty where they are not known any more.
+    """
+    told = {"decision_id": decision_id} | {name: facts[name] for name in _TOLD}
+    told |= {name: facts[name] for name in _TOLD_WHERE_KNOWN if facts.get(name)}
+    told |= {"overturned": facts["overturned"]} if facts.get("appeal_of") else {}
+    told |= {"content_digest": digest} if len(digest) == DIGEST_LENGTH else {}
+    return told | ({"reply": reply} if reply else {})
 
 
 def known_action(known: LabeledComment) -> str:
@@ -325,13 +396,17 @@ class QueueStats:
 # Names
 
 
-def short_digest(*parts: str) -> str:
-    """72 bits of SHA-256 over `parts`: 12 characters that a URL may carry.
+DIGEST_LENGTH = 28  # characters of a content's digest: 168 bits, so that nobody finds two texts
 
-    Of ten million comments of one site, two share an id with a probability of 1e-8.
+
+def short_digest(*parts: str, length: int = 12) -> str:
+    """SHA-256 over `parts`, cut to so many characters of six bits that a URL may carry.
+
+    With 12 characters, two of ten million comments of one site share an id with a probability of
+    1e-8.
     """
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:9]
-    return base64.urlsafe_b64encode(digest).decode()
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode()[:length]
 
 
 def item_id_of(comment_id: str, kind: str = "comment") -> str:
@@ -340,8 +415,17 @@ def item_id_of(comment_id: str, kind: str = "comment") -> str:
 
 
 def content_digest(comment: Comment) -> str:
-    """Digest by which the text and display name of a comment are known again."""
-    return short_digest(comment.text, comment.author_name)
+    """Digest by which the text and display name of a comment are known again, here and at the site.
+
+    The first 28 characters of the base64url form of SHA-256 over the text, a NUL and the display
+    name (empty where there is none) in UTF-8, as the site sent them.
+
+    Examples
+    --------
+    >>> content_digest(Comment(id="1", text="hello", author_name="Reader"))
+    'KKxP7u2qnXpvMndlviNPbS-qzK_f'
+    """
+    return short_digest(comment.text, comment.author_name, length=DIGEST_LENGTH)
 
 
 _FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d"}
@@ -568,8 +652,20 @@ def read_words(kind: str, words: str | None) -> dict[str, str]:
     return json.loads(words) if words and kind in _JUDGED else {}
 
 
+def read_standing(item_id: str, created: int, version: int, state: Any, *last: Any) -> Enqueued:
+    """Read where a comment stands."""
+    word = LastWord(last[0], last[1], last[2] / 1000) if last and last[0] else None
+    return Enqueued(item_id, bool(created), state, version, word)
+
+
 def read_decision(
-    entry_id: str, body: str, content: str | None, words: str | None, stands: int
+    entry_id: str,
+    body: str,
+    content: str | None,
+    words: str | None,
+    stands: int,
+    superseded: int,
+    digest: str,
 ) -> Decision:
     """Read a stream entry, and what was kept beside it."""
     facts = json.loads(body)
@@ -579,7 +675,8 @@ def read_decision(
     facts["id"], facts["stands"], facts["labels"] = entry_id, bool(stands), tuple(facts["labels"])
     facts["enqueued_at"] /= 1000
     facts["decided_at"] /= 1000
-    facts["verdict"] = Verdict(*facts["verdict"])
+    facts["verdict"], facts["superseded"] = Verdict(*facts["verdict"]), bool(superseded)
+    facts["content_digest"] = digest if len(digest) == DIGEST_LENGTH else ""
     facts["comment"] = _comment(facts["comment_id"], content) if content else None
     return Decision(**facts)
 

@@ -89,6 +89,7 @@ local function erase_item(id, item, at, facts)
   end
   for version = 1, item.version do forget_version(id, version, item.token) end
   item.facets = item.facets:match('l%S+') -- tells nothing of the author
+  item.digest = NO_DIGEST
   save(id, item)
 end
 

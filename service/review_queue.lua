@@ -15,12 +15,16 @@ local function stands(item, entry) -- until it is undone or overturned
   return true
 end
 
-local function view(entry) -- an entry, what may be erased beside it, and whether it stands
+-- An entry, what may be erased beside it, whether it stands, whether its text was replaced, and the
+-- digest of that text unless it was.
+local function view(entry)
   local facts = cjson.decode(entry[2][2])
   local field, item = facts.item_id .. ':' .. facts.version, load(facts.item_id)
   local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
   local standing = (not item or stands(item, entry[1])) and 1 or 0
-  return { entry[1], entry[2][2], texts[1], texts[2], standing }
+  local replaced = item and superseded(item, facts) and 1 or 0
+  local digest = item and item.version == facts.version and item.digest or NO_DIGEST
+  return { entry[1], entry[2][2], texts[1], texts[2], standing, replaced, digest }
 end
 
 local function shown(id, item, record)
@@ -155,7 +159,7 @@ end
 
 -- The consequences of a decision for its author; with step -1 they are taken back. An appeal that
 -- is upheld changes nothing; one that is granted reverses the decision it is about.
-local function weigh(item, step)
+local function weigh(id, item, step)
   local appeal = item.appeal
   if item.calibration or (appeal and appeal.action == item.action) then return end
   count_author(item, item.action, item.decided, step)
@@ -169,6 +173,7 @@ local function weigh(item, step)
   end
   if step > 0 then undone[#undone + 1] = appeal.decision end
   first.undone = #undone > 0 and undone or nil
+  if first.decision == appeal.decision then first.overturned_by = step > 0 and id or nil end
   save(appeal.item_id, first)
 end
 
@@ -211,7 +216,7 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   take_out(id, item)
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil
-  weigh(item, 1)
+  weigh(id, item, 1)
   if not item.calibration and not told_already then tell(id, item, item.decision, at) end
   local author = not item.calibration and author_of(item)
   local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
@@ -238,7 +243,7 @@ local function reopen(id, item, at, request, facts, withdrawal)
   item.last = tell_stream('undo', id, item, at, facts, more)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
-  weigh(item, -1)
+  weigh(id, item, -1)
   if not item.calibration then tell(id, item, item.last, at) end
   redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
   item.decision, item.decided, item.action, item.appealed = nil, nil, nil, nil
@@ -274,19 +279,35 @@ local verbs = {}
 
 -- Comments come in
 
--- The record of a comment, or of its next version, with its text; false when nothing is new. The
--- version before gives up its place in the line. `facts` are the record from the digest on.
-local function admit(id, slack, facts, content, at)
-  local item = load(id)
+-- What is known of a comment: version, state and, once it is decided, the last word on it.
+local function standing(item)
+  local last = item.state == 'decided' and item
+  while last and last.overturned_by do last = load(last.overturned_by) end
+  if not last then return { 0, item.version, item.state, '', '', 0 } end
+  return { 0, item.version, item.state, last.decision, last.action, last.decided }
+end
+
+-- The record of a comment, or of its next version. `facts` are the record from the digest on.
+local function next_version(item, facts, at)
   local fresh = parsed('new 1 0 0 ' .. at .. ' ' .. at .. ' ' .. facts)
-  if item and item.digest == fresh.digest and item.state ~= 'withdrawn' then return false, item end
-  local open = item and waits(item)
   if item then
     fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
     for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone' }) do
       fresh[kept] = item[kept]
     end
   end
+  return fresh
+end
+
+-- The same with its text, or false when nothing is new. The version before gives up its place in
+-- the line.
+local function admit(id, slack, facts, content, at)
+  local item = load(id)
+  local fresh = next_version(item, facts, at)
+  if item and same(item.digest, fresh.digest) and item.state ~= 'withdrawn' then
+    return false, item
+  end
+  local open = item and waits(item)
   if open then fresh.since, fresh.abandoned = item.since, item.abandoned end -- keeps its place
   fresh.due = fresh.since + slack
   redis.call('HSET', TEXTS, id .. ':' .. fresh.version, content)
@@ -300,7 +321,7 @@ end
 
 function verbs.enqueue(id, slack, facts, content)
   local fresh, known = admit(id, slack, facts, content, now())
-  if not fresh then return { 0, known.version, known.state } end
+  if not fresh then return standing(known) end
   line_up(id, fresh)
   return { 1, fresh.version, 'pending' }
 end
@@ -308,16 +329,31 @@ end
 function verbs.reject(id, facts, content, request, decision) -- by the policy alone
   local at = now()
   local item, known = admit(id, 0, facts, content, at)
-  if not item then return { 0, known.version, known.state } end
+  if not item then return standing(known) end
   close(id, item, at, request, 'reject', decision, '', nil, true)
-  return { 1, item.version, 'decided' }
+  return { 1, item.version, 'decided', item.decision, item.action, item.decided }
+end
+
+-- A comment that needs nobody. Nothing is kept of it, unless an earlier text of it was: that is
+-- replaced, and leaves the queue.
+function verbs.approve(id, facts, withdrawal)
+  local item = load(id)
+  if not item then return { 0, 1, 'unseen' } end
+  if same(item.digest, facts:match('%S+')) then return standing(item) end
+  local at = now()
+  if waits(item) then drop(id, item, at, withdrawal) end
+  local fresh = next_version(item, facts, at)
+  fresh.state = 'withdrawn'
+  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. fresh.version)
+  save(id, fresh)
+  return { 1, fresh.version, 'withdrawn' }
 end
 
 -- A decision that Redis has forgotten and an export still knows.
 function verbs.restore(id, facts, content, action, decision, decided)
   local at, item = tonumber(decided), load(id)
   local waiting = item and waits(item)
-  if waiting and item.digest ~= facts:match('%S+') then return { 0 } end
+  if waiting and not same(item.digest, facts:match('%S+')) then return { 0 } end
   if item and not waiting and (item.decided or 0) >= at then return { 0 } end
   if not waiting then
     item = admit(id, 0, facts, content, at)
@@ -344,20 +380,22 @@ function verbs.appeal(id, decision, slack, statement)
   if not stands(item, decision) then return { 'overruled' } end
   local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
   if not content then return { 'gone' } end
-  redis.call('HSET', TEXTS, id .. ':1', content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
+  local field = id .. ':' .. facts.version
+  redis.call('HSET', TEXTS, field, content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
   bar(id, facts.moderator, at, '+inf')
-  local fresh = parsed('new 1 0 0 ' .. at .. ' ' .. at + slack .. ' - ' .. item.facets .. '\n'
-    .. item.comment_id .. '\n' .. cjson.encode(facts.verdict) .. '\n')
+  local digest = item.version == facts.version and item.digest or NO_DIGEST
+  local fresh = parsed('new ' .. facts.version .. ' 0 0 ' .. at .. ' ' .. at + slack .. ' ' .. digest
+    .. ' ' .. item.facets .. '\n' .. item.comment_id .. '\n' .. cjson.encode(facts.verdict) .. '\n')
   fresh.appeal = {
     decision = decision, item_id = facts.item_id, action = facts.action,
-    decided = facts.decided_at, moderator = facts.moderator,
+    decided = facts.decided_at, moderator = facts.moderator, version = facts.version,
   }
   line_up(id, fresh)
   if item.decision == decision then
     item.appealed = id
     save(facts.item_id, item)
   end
-  return { 'ok', 1, 1, 'pending' }
+  return { 'ok', 1, facts.version, 'pending' }
 end
 
 -- One moderator, one item
@@ -439,7 +477,7 @@ function verbs.decide(id, token, moderator, request, action, facts, words)
   else
     body = close(id, item, at, request, action, facts, words)
   end
-  return { 'ok', { item.last, body, text_of(id, item), words, 1 } }
+  return { 'ok', { item.last, body, text_of(id, item), words, 1, 0, item.digest } }
 end
 
 function verbs.undo(id, decision, moderator, senior, request, window_ms, facts, withdrawal)

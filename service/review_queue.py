@@ -44,6 +44,8 @@ States of an item::
                             |         +--> withdrawn                  |
                             +-----------------------------------------+
                               undo; an edit (a new version, whatever the state was)
+
+An edit that needs nobody leaves a record as well, ``withdrawn``: the count of its version.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ from service.records import (
     read_decision,
     read_item,
     read_lease,
+    read_standing,
     words_json,
 )
 from service.store import Verbs
@@ -203,7 +206,7 @@ class ReviewQueue:
         facts = facts_of(comment, verdict, content_digest(comment), **more)
         if not store_text:
             comment = replace(comment, text="", author_name="", article_title="", parent_text="")
-        created, version, state = self._verbs(
+        found = self._verbs(
             site_id,
             "enqueue",
             item_id,
@@ -211,7 +214,19 @@ class ReviewQueue:
             facts,
             content_json(comment, scores, author_scores, evidence),
         )
-        return Enqueued(item_id, bool(created), state, version)
+        return read_standing(item_id, *found)
+
+    def approve(self, site_id: str, comment: Comment, verdict: Verdict) -> Enqueued:
+        """Take note that the policy lets a comment pass, which is kept nowhere.
+
+        But an earlier text of the comment that waits leaves the queue, so that nobody decides about
+        words that are no longer there, and what was decided about one is not told any more. The
+        same text again stands where it stood: it waits on, or is decided.
+        """
+        item_id = item_id_of(comment.id)
+        facts = facts_of(comment, verdict, content_digest(comment))
+        withdrawal = facts_json(Decision("withdraw", source="site"))
+        return read_standing(item_id, *self._verbs(site_id, "approve", item_id, facts, withdrawal))
 
     def reject(
         self,
@@ -231,7 +246,7 @@ class ReviewQueue:
         item_id = item_id_of(comment.id)
         labels = (verdict.label,) if verdict.label else ()
         draft = Decision("reject", labels, reason=verdict.label or "", source="policy")
-        created, version, state = self._verbs(
+        found = self._verbs(
             site_id,
             "reject",
             item_id,
@@ -240,7 +255,7 @@ class ReviewQueue:
             "",
             facts_json(draft),
         )
-        return Enqueued(item_id, bool(created), state, version)
+        return read_standing(item_id, *found)
 
     def withdraw(self, site_id: str, comment_id: str) -> bool:
         """Take back a comment that the site has removed; its text goes at once.

@@ -57,6 +57,20 @@ local function waits(item) -- for a decision, in the line or in somebody's hands
   return item.state == 'pending' or item.state == 'leased'
 end
 
+local NO_DIGEST = '.' -- of a content that is not known, or was erased
+
+-- Whether a digest given now is the one that is known; older versions kept its first 12 characters.
+local function same(known, given) return given:sub(1, #known) == known end
+
+-- Whether the text that an entry of the stream is about has been replaced since.
+local function superseded(item, facts)
+  local version, current = facts.version, item
+  if item.appeal then -- one of an older version does not say
+    version, current = item.appeal.version, load(item.appeal.item_id)
+  end
+  return version and current and current.version > version
+end
+
 local function forget_version(id, version, last_token) -- its text, and what was written on it
   local field = id .. ':' .. version
   redis.call('HDEL', TEXTS, field)

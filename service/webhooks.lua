@@ -37,9 +37,8 @@ local verbs = {}
 function verbs.claim(hold_ms)
   local at = now()
   if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return {} end
-  local id, item
-  repeat -- past what has nothing to tell
-    if id then redis.call('ZREM', OUTBOX, id) end
+  local id, item, entry, facts
+  repeat -- past what has nothing to tell, or tells of a text that has been replaced since
     id = redis.call('ZRANGEBYSCORE', OUTBOX, '-inf', at, 'LIMIT', 0, 1)[1]
     if not id then return {} end
     redis.call('ZADD', OUTBOX, at + hold_ms, id) -- first, so that what fails below bars no other
@@ -47,14 +46,17 @@ function verbs.claim(hold_ms)
     if not item and redis.call('HEXISTS', ITEMS, id) == 1 then
       return redis.error_reply('ERR a record cannot be read')
     end
-  until item and item.undelivered
+    local delivery = item and item.undelivered and item.undelivered[1]
+    entry = delivery and entry_of(delivery)
+    facts = entry and cjson.decode(entry[2][2])
+    local useless = not delivery or (facts and superseded(item, facts))
+    if not delivery then redis.call('ZREM', OUTBOX, id) elseif useless then finish(id, item, at) end
+  until not useless
   item.attempts = (item.attempts or 0) + 1
   save(id, item)
-  local entry = entry_of(item.undelivered[1])
-  if not entry then return { id, item.undelivered[1], '', item.attempts, '' } end
-  local facts = cjson.decode(entry[2][2])
+  if not entry then return { id, item.undelivered[1], '', item.attempts, '', '' } end
   local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
-  return { id, entry[1], entry[2][2], item.attempts, words }
+  return { id, entry[1], entry[2][2], item.attempts, item.digest, words }
 end
 
 function verbs.delivered(id, delivery)

@@ -49,7 +49,7 @@ from service.coral_loop import CoralLoop, Told
 from service.errors import StoreUnavailable, translating_redis_errors
 from service.logs import places
 from service.outbound import Answer
-from service.records import read_words
+from service.records import news, read_words, type_of_news
 from service.sites import Site, Sites, signing_key
 from service.store import Verbs
 from service.turns import Turns
@@ -89,12 +89,15 @@ class Delivery:
         Body of the stream entry.
     reply : str
         What the moderator lets the author know, unless it was erased.
+    digest : str
+        Of the text and display name that were judged.
     """
 
     item_id: str
     decision_id: str
     facts: Mapping[str, Any]
     reply: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +269,11 @@ class Deliveries:
         claimed = self._ask(site, "claim", int(HOLD_SECONDS * 1000))
         if not claimed:
             return None
-        item_id, decision_id, body, n_attempts, words = claimed
+        item_id, decision_id, body, n_attempts, digest, words = claimed
         answer, failure, final, unexpected = None, "", False, []
         try:
             with outbound.within(DELIVERY_SECONDS):
-                delivery = _read(item_id, decision_id, body, words)
+                delivery = _read(item_id, decision_id, body, digest, words)
                 answer, failure, final = self._send(site, delivery)
         except StoreUnavailable:
             raise
@@ -378,28 +381,21 @@ class Deliveries:
             raise
 
 
-def _read(item_id: str, decision_id: str, body: str, words: str | None) -> Delivery:
+def _read(item_id: str, decision_id: str, body: str, digest: str, words: str | None) -> Delivery:
     facts = json.loads(body)
     reply = read_words(facts["kind"], words).get("reply", "")
-    return Delivery(item_id, decision_id, facts, reply)
-
-
-_TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
-_TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
-_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "overturned")
+    return Delivery(item_id, decision_id, facts, reply, digest)
 
 
 def payload(delivery: Delivery) -> str:
     """Write the body that the site gets: facts and the reply, no comment text, no moderator."""
     decided_at = datetime.fromtimestamp(delivery.facts["decided_at"] / 1000, UTC)
-    told = {name: delivery.facts[name] for name in _TOLD}
-    told |= {name: delivery.facts[name] for name in _TOLD_WHERE_KNOWN if name in delivery.facts}
-    told |= {"reply": delivery.reply} if delivery.reply else {}
+    facts = delivery.facts
     return json.dumps(
         {
-            "type": _TYPES[delivery.facts["kind"]],
+            "type": type_of_news(facts["kind"]),
             "timestamp": decided_at.isoformat("T", "milliseconds"),
-            "data": {"decision_id": delivery.decision_id} | told,
+            "data": news(delivery.decision_id, facts, delivery.digest, delivery.reply),
         },
         ensure_ascii=False,
         separators=(",", ":"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
@@ -209,6 +212,81 @@ def test_a_comment_sent_twice_is_queued_once(post: Post, get: Post, abusive: str
     assert get("/v1/queue/stats").json["pending"] == 1  # type: ignore[index]
 
 
+def test_every_answer_says_which_version_and_content_it_is_about(
+    post: Post, texts: list[str]
+) -> None:
+    harmless, *_, other, abusive = texts
+    digests = []
+    for version, text in enumerate([abusive, other, harmless, abusive], start=1):
+        for _ in range(2):
+            answer: Any = post("/v1/comments", {"id": "c-1", "text": text}).json
+            assert (answer["version"], answer["decision"]) == (version, None)
+            assert answer["action"] == ("approve" if text == harmless else "review")
+        digests.append(answer["content_digest"])
+        whole = hashlib.sha256(f"{text}\0".encode()).digest()
+        assert digests[-1] == base64.urlsafe_b64encode(whole)[:28].decode()
+    assert digests[0] == digests[3] != digests[1]
+    scored = post("/v1/score", {"text": abusive}).json
+    assert scored is not None
+    assert (scored["version"], scored["content_digest"]) == (None, digests[0])
+
+
+@pytest.mark.parametrize("flag", [{}, {"edited": False}, {"edited": True}])
+def test_a_changed_text_replaces_the_earlier_one_whatever_the_flag_says(
+    post: Post, get: Post, harmless: str, abusive: str, flag: dict[str, bool]
+) -> None:
+    post("/v1/comments", {"id": "c-1", "text": abusive})
+    lease = post("/v1/queue/lease", {"moderator": "samira"}).json
+    assert lease is not None
+    answer = post("/v1/comments", {"id": "c-1", "text": harmless} | flag)
+    assert (answer.status_code, answer.json["action"]) == (200, "approve")  # type: ignore[index]
+    path = f"/v1/queue/items/{lease['item']['id']}/decide"
+    assert post(path, decision(lease)).status_code == 409
+    assert get("/v1/queue/stats").json["pending"] == 0  # type: ignore[index]
+    again = post("/v1/comments", {"id": "c-1", "text": abusive} | flag)
+    assert (again.status_code, again.json["version"]) == (202, 3)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_comment_sent_again_after_its_decision_is_answered_with_it(
+    post: Post, redis: Redis, site: Site, texts: list[str], place: int, action: str
+) -> None:
+    sent = {"id": "c-1", "text": texts[place], "author": {"id": "reader-7"}}
+    Sites(redis).update(replace(site, review_first_comments=1))
+    assert post("/v1/comments", sent).status_code == 202
+    lease = post("/v1/queue/lease", {"moderator": "samira"}).json
+    assert lease is not None
+    path = f"/v1/queue/items/{lease['item']['id']}/decide"
+    made = post(path, decision(lease, action=action)).json
+    assert made is not None
+    Sites(redis).update(site)
+    answer = post("/v1/comments", sent)
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert (answer.json["action"], answer.json["reason"]) == (action, "decided")
+    assert (answer.json["version"], answer.json["review"]) == (1, None)
+    decided_at = datetime.fromtimestamp(made["decided_at"], UTC).isoformat("T", "milliseconds")
+    assert answer.json["decision"] == {
+        "decision_id": made["id"],
+        "action": action,
+        "decided_at": decided_at,
+    }
+
+
+def test_a_comment_that_waits_goes_on_waiting_when_it_would_be_approved_by_now(
+    post: Post, redis: Redis, site: Site, abusive: str
+) -> None:
+    sent = {"id": "c-1", "text": abusive}
+    post("/v1/comments", sent)
+    Sites(redis).update(replace(site, review=dict.fromkeys(LABELS, 1.0)))
+    answer = post("/v1/comments", sent)
+    assert answer.status_code == 202
+    assert answer.json is not None
+    assert (answer.json["action"], answer.json["reason"]) == ("review", "waiting")
+    assert answer.json["review"]["state"] == "pending"
+
+
 def test_a_site_may_have_comments_rejected_without_a_person(
     post: Post, get: Post, redis: Redis, site: Site, abusive: str
 ) -> None:
@@ -217,6 +295,7 @@ def test_a_site_may_have_comments_rejected_without_a_person(
     assert answer.status_code == 200
     assert answer.json is not None
     assert (answer.json["action"], answer.json["review"]) == ("reject", None)
+    assert answer.json["decision"]["decision_id"], "by which it can be appealed against"
     assert answer.json["evidence"]
     assert get("/v1/queue/stats").json["pending"] == 0  # type: ignore[index]
 
@@ -247,6 +326,7 @@ def test_a_harmless_comment_is_answered_while_redis_is_down(
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["action"] == "approve"
+    assert answer.json["version"] is None, "nobody can say which one it is"
 
 
 def test_a_flagged_comment_is_never_accepted_while_redis_is_down(
@@ -628,6 +708,8 @@ def test_decisions_are_read_as_labeled_comments_from_a_cursor_on(
     assert "Link" not in rest.headers
     found = [json.loads(line) for line in (first.text + rest.text).splitlines()]
     assert [comment["text"] for comment in found] == texts[-3:]
+    assert [comment["comment_id"] for comment in found] == ["c-0", "c-1", "c-2"]
+    assert {comment["version"] for comment in found} == {1}
     assert {comment["source"] for comment in found} == {"moderator"}
     assert found[0]["labels"] == {"toxicity": 1.0, "insult": 1.0}
     nothing_new = get(f"/v1/decisions?after={rest.headers['Hakam-Cursor']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,31 @@ def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
     assert exported["dialect"] == "egyptian"
 
 
+def test_no_decision_on_a_harmless_text_is_told_of_the_threat_it_was_edited_to(desk: Desk) -> None:
+    desk.send("c-1")
+    made = desk.decide("approve")
+    lines = desk.client.get("/v1/decisions", headers=desk.headers)
+    line = lines.get_json(force=True)
+    assert (line["decision_id"], line["item_id"], line["version"]) == (
+        made["id"],
+        made["item_id"],
+        1,
+    )
+    edit = {"id": "c-1", "text": f"{INSULT} {INSULT}", "author": {"id": "reader-7"}}
+    answer = desk.post("/v1/comments", edit, 202)
+    assert answer["version"] == 2
+    assert answer["content_digest"] != line["content_digest"] == made["content_digest"]
+    after = desk.client.get("/v1/decisions", headers=desk.headers)
+    assert after.text == ""
+    assert after.headers["Hakam-Cursor"] == made["id"]
+    desk.post(f"/v1/queue/items/{made['item_id']}/undo", {"moderator": "a", "request_id": "u"}, 409)
+    again = desk.decide("reject")
+    (line,) = map(
+        json.loads, desk.client.get("/v1/decisions", headers=desk.headers).text.splitlines()
+    )
+    assert (line["version"], line["action"]) == (2, "reject") == (again["version"], again["action"])
+
+
 def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
     client: FlaskClient, redis: Redis
 ) -> None:
@@ -92,7 +118,7 @@ def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
     desk = Desk(client, Sites(redis).add(replace(quiet, review_first_comments=1)))
     desk.send("c-1")
     Sites(redis).update(quiet)
-    edit = {"id": "c-1", "text": "شكرا", "edited": True}  # "thanks"
+    edit = {"id": "c-1", "text": "شكرا"}  # "thanks"
     assert desk.post("/v1/comments", edit)["action"] == "approve"
     assert desk.post("/v1/comments", edit | {"id": "c-2"})["action"] == "approve"
     desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)

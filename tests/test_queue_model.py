@@ -28,7 +28,7 @@ from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, Le
 from service.policy import Verdict
 from service.private_redis import PrivateRedis
 from service.records import item_id_of
-from service.review_queue import Comment, Decision, ReviewQueue
+from service.review_queue import Comment, Decision, Enqueued, ReviewQueue
 
 LEASE_SECONDS, SKIP_SECONDS, UNDO_SECONDS = 600, 1800, 900
 MODERATORS = st.sampled_from(["amal", "basma", "carim"])
@@ -104,6 +104,13 @@ class QueueMachine(RuleBasedStateMachine):
         with pytest.raises(expected):
             verb()
 
+    def stands(self, made: Enqueued, item: Item) -> None:
+        self.expire()
+        assert made.version == item.version
+        assert made.waits == (item.state in ("pending", "leased"))
+        decided = item.decision if item.state == "decided" else None
+        assert (made.decision and made.decision.decision_id) == decided
+
     # Verbs
 
     @rule(comment_id=COMMENTS, text=TEXTS, score=st.sampled_from([0.2, 0.6, 0.9]))
@@ -128,6 +135,27 @@ class QueueMachine(RuleBasedStateMachine):
                     assert fresh.since == pytest.approx(item.since), "an edit keeps its place"
             self.items[comment_id] = fresh
         assert made.version == self.items[comment_id].version
+        self.stands(made, self.items[comment_id])
+
+    @rule(comment_id=COMMENTS, text=TEXTS)
+    def approve(self, comment_id: str, text: str) -> None:
+        verdict = Verdict("approve", None, None, 0.1, "clean", 0.005, "v1")
+        comment = Comment(id=comment_id, text=text, author_id="reader", article_id="article")
+        made = self.queue.approve("demo", comment, verdict)
+        item = self.items.get(comment_id)
+        if item is None:
+            assert (made.created, made.version, made.state) == (False, 1, "unseen")
+            return
+        assert made.created == (item.text != text)
+        if made.created:
+            if item.state in ("pending", "leased"):
+                last = self.queue.decisions("demo", limit=1000)[-1]
+                self.entries.append((last.id, "withdraw"))
+            found = self.queue.item("demo", made.item_id)
+            fresh = Item(text, found.due_at, found.enqueued_at, "withdrawn", item.version + 1)
+            fresh.token, fresh.skipped = item.token, item.skipped
+            self.items[comment_id] = fresh
+        self.stands(made, self.items[comment_id])
 
     @rule(moderator=MODERATORS)
     def lease(self, moderator: str) -> None:

@@ -92,7 +92,7 @@ def test_the_text_of_a_decided_item_goes_after_the_sites_retention_period(
     assert words_in_redis(redis) == "{}"
     [kept] = queue.decisions("demo")
     assert (made.note, made.reply) == (NOTE, REPLY)
-    assert kept == replace(made, comment=None, note="", reply="")
+    assert kept == replace(made, comment=None, note="", reply="", content_digest="")
     with pytest.raises(ItemNotFound):
         queue.item("demo", item_id)
     assert queue.author("demo", "reader-7").n_rejected == 0

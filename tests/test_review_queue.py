@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
 from models.schema import LABELS
 from service.agreement import calibration
+from service.audit import verify
 from service.epoch import KEY as EPOCH
 from service.errors import (
     AlreadyDecided,
@@ -32,8 +34,9 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.policy import Verdict
+from service.records import LastWord, content_digest
 from service.reports import period_report, statements
-from service.review_queue import AuthorRecord, Comment, Decision, Lease, ReviewQueue
+from service.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
 from service.store import TROUBLED_AFTER, site_keys
 from service.urgency import head_start
 
@@ -114,6 +117,125 @@ def test_a_comment_sent_again_after_the_decision_is_not_queued_again(queue: Revi
     again = queue.enqueue("demo", comment(), VERDICT, scores={})
     assert (again.created, again.state) == (False, "decided")
     assert queue.lease("demo", "amal") is None
+
+
+POLICY: dict[str, Callable[[ReviewQueue, Comment], Enqueued]] = {
+    "review": lambda queue, known: queue.enqueue("demo", known, VERDICT, scores={}),
+    "reject": lambda queue, known: queue.reject("demo", known, VERDICT, scores={}),
+    "approve": lambda queue, known: queue.approve("demo", known, VERDICT),
+}
+
+
+@pytest.mark.parametrize("policy", POLICY)
+def test_a_comment_stands_where_it_stood_whatever_the_policy_says_now(
+    queue: ReviewQueue, policy: str
+) -> None:
+    enqueue(queue)
+    waiting = POLICY[policy](queue, comment())
+    assert (waiting.created, waiting.waits, waiting.version) == (False, True, 1)
+    made = decided(queue, action="reject")
+    again = POLICY[policy](queue, comment())
+    last = LastWord(made.id, "reject", made.decided_at)
+    assert (again.created, again.state, again.decision) == (False, "decided", last)
+    assert queue.stats("demo").pending == 0
+
+
+def test_a_comment_sent_again_after_an_appeal_gets_the_last_word(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    first = decided(queue, action="reject")
+    appeal = queue.appeal("demo", first.id, "")
+    granted = decided(queue, moderator="basma")
+    for last in (granted, first):
+        standing = queue.enqueue("demo", comment(), VERDICT, scores={})
+        assert standing.decision
+        assert (standing.decision.decision_id, standing.decision.action) == (last.id, last.action)
+        if last == granted:
+            queue.undo("demo", appeal.item_id, "basma", "undo")
+
+
+def test_nothing_is_kept_of_a_comment_that_needs_nobody(queue: ReviewQueue, redis: Redis) -> None:
+    passed = queue.approve("demo", comment(), VERDICT)
+    assert (passed.created, passed.state, passed.version) == (False, "unseen", 1)
+    assert redis.keys("{hakam:demo}:*") == []
+
+
+@pytest.mark.parametrize("state", ["pending", "leased", "decided", "withdrawn"])
+def test_an_edit_that_needs_nobody_replaces_the_earlier_text(
+    queue: ReviewQueue, redis: Redis, state: str
+) -> None:
+    item_id = enqueue(queue)
+    lease = None
+    if state == "decided":
+        decided(queue)
+    elif state == "leased":
+        lease = leased(queue)
+    elif state == "withdrawn":
+        queue.withdraw("demo", "c-1")
+    clean = comment(text="شكرا")  # "thanks"
+    for n_times in (1, 2):
+        edited = queue.approve("demo", clean, VERDICT)
+        assert (edited.created, edited.version, edited.decision) == (n_times == 1, 2, None)
+    assert queue.lease("demo", "basma") is None
+    if lease:
+        with pytest.raises(LeaseLost, match="edited"):
+            queue.decide("demo", item_id, lease.token, APPROVE)
+    with pytest.raises(Conflict, match="not decided"):
+        queue.undo("demo", item_id, "amal", "undo", senior=True)
+    assert clean.text not in json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
+    assert queue.enqueue("demo", comment(), VERDICT, scores={}).version == 3
+    assert verify(redis, "demo").n_entries == queue.stats("demo").decided
+
+
+def test_a_decision_says_which_version_and_content_it_is_about_and_whether_that_was_replaced(
+    queue: ReviewQueue,
+) -> None:
+    enqueue(queue)
+    enqueue(queue, text="تعليق معدل")  # "an edited comment"
+    made = decided(queue, action="reject")
+    assert (made.version, made.content_digest) == (2, content_digest(comment(text="تعليق معدل")))
+    queue.appeal("demo", made.id, "")
+    appeal = decided(queue, moderator="basma")
+    assert (appeal.version, appeal.content_digest) == (2, made.content_digest)
+    assert not any(entry.superseded for entry in queue.decisions("demo"))
+    queue.approve("demo", comment(text="شكرا"), VERDICT)  # "thanks"
+    assert all(entry.superseded for entry in queue.decisions("demo"))
+
+
+def test_two_names_or_texts_are_two_contents() -> None:
+    contents = [("a", "b"), ("ab", ""), ("", "ab"), ("a", ""), ("a ", "b"), ("\u0627", "b")]
+    digests = {content_digest(comment(text=t, author_name=n)) for t, n in contents}
+    assert len(digests) == len(contents)
+    assert all(6 * len(digest) >= 160 for digest in digests), "nobody finds two texts with one"
+
+
+def test_the_shorter_digest_of_an_older_version_knows_its_comment_again(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    item_id = enqueue(queue)
+    record: Any = redis.hget("{hakam:demo}:items", item_id)
+    digest = content_digest(comment())
+    redis.hset("{hakam:demo}:items", item_id, record.replace(digest, digest[:12]))
+    assert not queue.enqueue("demo", comment(), VERDICT, scores={}).created
+    assert queue.approve("demo", comment(), VERDICT).waits
+    assert queue.enqueue("demo", comment(text="غيره"), VERDICT, scores={}).version == 2  # "another"
+
+
+def test_an_appeal_of_an_older_version_is_decided_and_told(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    enqueue(queue)
+    enqueue(queue, text="تعليق معدل")  # "an edited comment"
+    appeal = queue.appeal("demo", decided(queue, action="reject").id, "").item_id
+    record: Any = redis.hget("{hakam:demo}:items", appeal)
+    text: Any = redis.hget("{hakam:demo}:texts", f"{appeal}:2")
+    *lines, rest = record.split("\n")
+    kept = json.loads(rest)
+    del kept["appeal"]["version"]
+    lines[0] = lines[0].replace("pending 2", "pending 1", 1)
+    redis.hset("{hakam:demo}:items", appeal, "\n".join((*lines, json.dumps(kept))))
+    redis.hset("{hakam:demo}:texts", f"{appeal}:1", text)
+    made = decided(queue, moderator="basma")
+    assert (made.overturned, queue.decisions("demo")[-1].superseded) == (True, False)
 
 
 def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: ReviewQueue) -> None:

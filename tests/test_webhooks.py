@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 import structlog
 from flask import Flask
+from flask.testing import FlaskClient
 from redis import Redis
 from standardwebhooks import Webhook
 
@@ -26,6 +27,7 @@ from service import outbound, turns, webhooks
 from service.outbound import is_public
 from service.policy import Verdict
 from service.private_redis import PrivateRedis
+from service.records import item_id_of
 from service.retention import Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
@@ -136,6 +138,7 @@ def test_a_decision_reaches_the_site_signed(
         "labels": ["insult"],
         "reason": "insult",
         "source": "moderator",
+        "content_digest": decision.content_digest,
     }
     assert (deliveries.due(), queue.stats("demo").outbox) == (0, 0)
 
@@ -205,6 +208,64 @@ def test_every_message_is_one_that_the_description_of_the_api_knows(
         }
 
 
+def test_who_polls_learns_what_the_webhook_tells(
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    endpoint: Endpoint,
+    redis: Redis,
+    client: FlaskClient,
+) -> None:
+    def act(moderator: str = "amal", action: str = "approve", **wishes: Any) -> Decision:
+        lease = queue.lease("demo", moderator, **wishes)
+        assert lease is not None
+        draft = Decision(action, moderator=moderator, request_id=f"{moderator}-{lease.token}")
+        return queue.decide("demo", lease.item.id, lease.token, draft)
+
+    rejected = decide(queue, 1, reply="نرجو اللطف")  # "please be kind"
+    queue.appeal("demo", rejected.id, "")
+    assert act("basma").overturned
+    queue.undo("demo", decide(queue, 2).item_id, "amal", "undo")
+    bulk = Decision("reject", ("spam",), "spam", moderator="amal", request_id="bulk")
+    queue.decide_bulk("demo", {item_id_of("c-2"): 1}, bulk)
+    queue.undo_bulk("demo", "bulk", "amal", "undo")
+    queue.withdraw("demo", "c-2")
+    decide(queue, 3, reply="نرجو اللطف")
+    Retention(redis, Sites(redis)).erase("demo", "reader-3")
+    decide(queue, 4)
+    queue.approve("demo", Comment(id="c-4", text="شكرا"), VERDICT)  # "thanks"
+    queue.reject("demo", Comment(id="c-5", text="تعليق"), VERDICT, scores={})
+    known = Comment(id="known", text="معلوم")
+    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    blind = Comment(id="c-6", text="تعليق", author_name="اسم")  # "a comment", "a name"
+    queue.enqueue(
+        "demo",
+        blind,
+        replace(VERDICT, field="author.name"),
+        scores={},
+        second_opinion_share=1.0,
+    )
+    assert act("carim", calibration_share=1.0).kind == "calibration"
+    assert act(action="reject").kind == "opinion"
+    assert act("basma", action="reject").kind == "decision"
+
+    while deliveries.deliver_once():
+        pass
+    headers = {"Authorization": f"Bearer {Sites(redis).rotate_key('demo')}"}
+    lines = client.get("/v1/decisions", headers=headers).text.splitlines()
+    polled = {line["decision_id"]: line for line in map(json.loads, lines)}
+    told = {body["data"]["decision_id"]: body for body in endpoint.bodies()}
+    assert list(polled) == sorted(told, key=lambda name: tuple(map(int, name.split("-"))))
+    assert len(told) == 8
+    for decision_id, body in told.items():
+        line, data = polled[decision_id], body["data"]
+        assert (line["type"], line["decided_at"]) == (body["type"], body["timestamp"])
+        named = {label for label, share in line.pop("labels").items() if share == 1}
+        assert named - {"toxicity"} == set(data.pop("labels"))
+        assert {name: line.get(name) for name in data} == data
+        assert "moderator" not in line
+    assert sum("text" in line for line in polled.values()) == 2
+
+
 def test_a_delivery_holds_no_word_of_the_comment(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
 ) -> None:
@@ -255,12 +316,51 @@ def test_the_decisions_on_one_comment_are_told_in_order(
     endpoint.status = 500
     decide(queue)
     deliveries.deliver_once()
-    decide(queue, text="تعليق معدل")  # "an edited comment"
+    queue.undo("demo", item_id_of("c-1"), "amal", "undo")
     assert deliveries.deliver_once() == 0, "the second waits for the first"
     endpoint.status = 200
     make_due(redis)
     assert deliveries.deliver_once() == 2
-    assert [body["data"]["version"] for body in endpoint.bodies()] == [1, 1, 2]
+    assert [body["data"]["action"] for body in endpoint.bodies()] == ["reject", "reject", "undo"]
+
+
+@pytest.mark.parametrize("edit", ["flagged", "clean", "rejected"])
+@pytest.mark.parametrize("last", ["decision", "undo", "appeal", "dead letter"])
+def test_what_was_decided_about_a_replaced_text_is_not_told(
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    endpoint: Endpoint,
+    redis: Redis,
+    edit: str,
+    last: str,
+) -> None:
+    made = decide(queue)
+    if last == "undo":
+        queue.undo("demo", made.item_id, "amal", "undo")
+    elif last == "appeal":
+        queue.appeal("demo", made.id, "")
+        lease = queue.lease("demo", "basma")
+        assert lease is not None
+        draft = Decision("approve", moderator="basma", request_id="r")
+        queue.decide("demo", lease.item.id, lease.token, draft)
+    elif last == "dead letter":
+        endpoint.status = 500
+        give_up(deliveries, redis)
+        endpoint.status, endpoint.told = 200, []
+    edited = Comment(id="c-1", text="تعليق معدل", author_id="reader-1")  # "an edited comment"
+    if edit == "clean":
+        assert queue.approve("demo", edited, VERDICT).version == 2
+    else:
+        verb = queue.enqueue if edit == "flagged" else queue.reject
+        assert verb("demo", edited, VERDICT, scores={}).version == 2
+    deliveries.replay("demo")
+    assert deliveries.deliver_once() == 0
+    assert endpoint.told == []
+    assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (0, 0)
+    if edit == "flagged":
+        decide(queue, text=edited.text)
+        deliveries.deliver_once()
+        assert [body["data"]["version"] for body in endpoint.bodies()] == [2]
 
 
 def test_a_redirect_is_a_failure(
@@ -383,13 +483,13 @@ def test_a_replayed_letter_goes_before_later_decisions_on_the_comment(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
 ) -> None:
     endpoint.status = 500
-    decide(queue)
+    decision = decide(queue)
     give_up(deliveries, redis)
-    decide(queue, text="تعليق معدل")  # "an edited comment"
+    queue.undo("demo", decision.item_id, "amal", "undo")
     endpoint.status, endpoint.told = 200, []
     deliveries.replay("demo")
     deliveries.deliver_once()
-    assert [body["data"]["version"] for body in endpoint.bodies()] == [1, 2]
+    assert [body["data"]["action"] for body in endpoint.bodies()] == ["reject", "undo"]
 
 
 def test_an_endpoint_that_failed_for_a_day_is_disabled_until_somebody_enables_it(
