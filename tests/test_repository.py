@@ -1,22 +1,29 @@
 """The repository as a whole: what imports what, what is declared, and what the documents say."""
 
 import ast
+import base64
+import hashlib
+import io
 import json
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from models.schema import read_comments
 from service.cli import hakam
 from service.config import VARIABLES
+from service.records import Comment, content_digest
 from training.cli import main as hakam_train
 
 ROOT = Path(__file__).parent.parent
@@ -291,3 +298,20 @@ def test_links_between_documents_lead_somewhere() -> None:
             text = path.read_text(encoding="utf-8")
             for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
                 assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_the_labelled_comments_of_the_readme_are_read() -> None:
+    (block,) = re.findall(r"(?s)Labelled comments are .*?```json\n(.*?)```", README)
+    comments = list(read_comments(io.StringIO(block)))
+    assert [comment.labels for comment in comments] == [
+        {"toxicity": 0, "insult": 0},
+        {"insult": 0.8},
+    ]
+
+
+def test_the_readmes_digest_of_a_content_is_the_one_that_we_tell() -> None:
+    (block,) = re.findall(r"(?s)```python\n(\s+digest = hashlib.*?)```", README)
+    comment = Comment(id="1", text="مرحبا", author_name="قارئ")  # "hello", "reader"
+    known: dict[str, Any] = {"text": comment.text, "name": comment.author_name}
+    exec(textwrap.dedent(block), {"hashlib": hashlib, "base64": base64}, known)  # noqa: S102
+    assert known["content_digest"] == content_digest(comment)
