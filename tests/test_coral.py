@@ -602,6 +602,36 @@ def test_two_comments_with_the_same_words_are_decided_together(
     assert [comment.status for comment in comments] == ["REJECTED", "NONE", "REJECTED"]
 
 
+@pytest.mark.parametrize(("action", "status"), [("approve", "NONE"), ("reject", "REJECTED")])
+def test_the_same_words_again_after_a_decision_are_decided_at_once(
+    coral: Coral,
+    queue: ReviewQueue,
+    deliveries: Deliveries,
+    abusive: str,
+    harmless: str,
+    action: str,
+    status: str,
+) -> None:
+    coral.write(abusive)
+    decided = decide(queue, action)
+    deliveries.deliver_once()
+    coral.write(harmless)
+    assert coral.write(abusive).status == status
+    assert queue.stats("demo").pending == 0
+    queue.undo("demo", decided.item_id, "samira", "r-2")
+    assert coral.write(abusive).status == "SYSTEM_WITHHELD"
+
+
+def test_the_same_words_again_after_a_decision_in_coral_come_before_our_desk(
+    coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str
+) -> None:
+    coral.decide(coral.write(abusive), "APPROVED")
+    CoralLoop(redis).catch_up(site)
+    assert queue.stats("demo").pending == 0
+    assert coral.write(abusive).status == "SYSTEM_WITHHELD"
+    assert queue.stats("demo").pending == 1
+
+
 def test_a_comment_is_found_among_as_many_later_ones_as_an_author_may_write(
     coral: Coral, queue: ReviewQueue, deliveries: Deliveries, abusive: str
 ) -> None:
