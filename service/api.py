@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from service.bodies import (
     CommentAnswer,
@@ -332,6 +332,9 @@ class Health(BaseModel):
 
     status: str
     model_version: str
+    notice: str | None = Field(
+        default=None, description="What to look at although all work is done."
+    )
 
 
 @operation("GET", "/healthz", answers={200: Health}, needs_key=False)
@@ -349,7 +352,11 @@ def readyz() -> Health:
     one is better off.
     """
     services().queue.check_durability()
-    return Health(status="ready", model_version=services().artifact.version)
+    return Health(
+        status="ready",
+        model_version=services().artifact.version,
+        notice=services().notice or None,
+    )
 
 
 @operation("GET", "/metrics", answers={200: CONTENT_TYPE_LATEST}, needs_key=False)

@@ -49,6 +49,7 @@ class Services:
 
     settings: Settings
     artifact: Artifact
+    notice: str
     sites: Sites
     accounts: Accounts
     queue: ReviewQueue
@@ -64,7 +65,11 @@ class Services:
 
 
 def create_app(
-    settings: Settings, *, redis: Redis | None = None, artifact: Artifact | None = None
+    settings: Settings,
+    *,
+    redis: Redis | None = None,
+    artifact: Artifact | None = None,
+    notice: str = "",
 ) -> Flask:
     """Put the service together.
 
@@ -77,6 +82,8 @@ def create_app(
         not answer yet.
     artifact : Artifact, optional
         By default the promoted one under ``settings.artifacts``.
+    notice : str, optional
+        What whoever looks at `/readyz` should know although the service does all its work.
 
     Raises
     ------
@@ -127,6 +134,7 @@ def create_app(
     app.extensions["hakam"] = Services(
         settings=settings,
         artifact=artifact,
+        notice=notice,
         sites=sites,
         accounts=accounts,
         queue=queue,

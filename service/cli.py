@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -92,26 +93,33 @@ def run() -> None:
     """
     settings = _settings()
     launch.check_writable(settings.var)
-    with launch.stopped_by_signals(), ExitStack() as stack:
+    with launch.stopped_by_signals() as hang_up, ExitStack() as stack:
+        children: list[launch.Watched] = []
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
             private = stack.enter_context(private_redis.PrivateRedis())
             settings = replace(settings, redis_url=private.start(settings.var))
+            children.append(private)
         redis = stack.enter_context(connect(settings))
         lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
         environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
-        web = stack.enter_context(
-            launch.child(launch.web_command(listener), environ, listener=listener)
+        web = launch.Child(
+            "web server",
+            launch.web_command(listener),
+            environ,
+            listener=listener,  # which stays open here, so that a web server can be started again
+            orphaned=signal.SIGQUIT,
         )
-        listener.close()  # from here on only the web server listens
+        stack.enter_context(web)
         address = _address(settings.host, settings.port)
         launch.await_answer(f"{address}/healthz", web)
         told = [sys.executable, "-m", "service.cli", "webhooks"]
-        deliveries = stack.enter_context(launch.child(told, environ))
+        deliveries = stack.enter_context(launch.Child("delivery of webhooks", told, environ))
+        children += [web, deliveries]
         # Last of all, so that no secret is made that nobody gets to see.
         secrets_shown = None if lost else _first_start(redis)
         click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)
-        launch.watch({"web server": web, "delivery of webhooks": deliveries})
+        launch.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
 
 
 def _lost(queue: ReviewQueue) -> str:

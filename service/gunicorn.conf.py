@@ -1,11 +1,12 @@
 """How gunicorn serves Hakam. Read by ``hakam serve`` and ``hakam run``, which bind the port first.
 
 HUP makes gunicorn start new workers and let the old ones finish: after a promotion they score with
-the new artefact, and no request is lost.
+the new artefact, and no request is lost. An artefact that cannot be loaded is not taken up.
 """
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from prometheus_client import multiprocess
 
-from service import launch
+from service import launch, tied
 from service.config import Settings
 
 _settings = Settings.from_environ(os.environ)
@@ -26,12 +27,11 @@ _settings = Settings.from_environ(os.environ)
 wsgi_app = "service.launch:application()"
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
-# A worker waits for Redis or for a slow client more often than it computes.
-worker_class = "gthread"
+worker_class = "service.web_worker.WebWorker"
+# A worker waits for Redis more often than it computes.
 threads = 4
 timeout = 60
 graceful_timeout = 20
-keepalive = 5
 loglevel = "warning" if _settings.log_level == "info" else _settings.log_level
 # The heartbeat file must not wait for a disk.
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own there
@@ -42,6 +42,16 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """Fail in one sentence, and import once what all workers need."""
     launch.rehearse()
+
+
+def on_reload(server: Any) -> None:
+    """Take up the artefact that is promoted now, before the new workers are made."""
+    launch.take_up(server.log.error)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let no worker outlive gunicorn."""
+    tied.die_with_parent(signal.SIGQUIT, server.pid)
 
 
 def child_exit(server: Any, worker: Any) -> None:

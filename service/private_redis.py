@@ -1,8 +1,9 @@
 """The private Redis of a first run: a real server as a child process, its data under ``var/``.
 
 Promises a server that keeps every acknowledged write (append-only file, synced on each write, no
-eviction), reachable only by this user through a unix socket, and that two runs never write the
-same files. Keeps secret which server that is and how it is started, guarded and stopped.
+eviction), reachable only by this user through a unix socket, that ends with the process that
+started it, and that two runs never write the same files. Keeps secret which server that is and how
+it is started, guarded and stopped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from models.errors import ModerationError
+from service import tied
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH_BYTES = 103
@@ -33,6 +36,10 @@ LONGEST_SOCKET_PATH_BYTES = 103
 # How long a server may stay silent after its start. Loading a long append-only file does not
 # count: a loading server answers.
 SILENCE_SECONDS = 30.0
+
+
+# The server of a run that was killed ends too, and is gone by then.
+ENDING_SECONDS = 3.0
 
 
 class PrivateRedisFailed(ModerationError):
@@ -92,8 +99,11 @@ class PrivateRedis:
         The server to start; `find_server` chooses when it is not given.
     """
 
+    name = "private Redis"
+
     def __init__(self, executable: Path | None = None) -> None:
         self.executable = executable
+        self._var: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -112,6 +122,7 @@ class PrivateRedis:
             they were written by a newer version, or the server stopped; the message says which.
         """
         executable = self.executable or find_server()
+        is_new, self._var = self._var is None, var
         folder, socket = var.resolve() / "redis", socket_path(var)
         try:
             for directory in (folder, socket.parent):
@@ -127,16 +138,43 @@ class PrivateRedis:
         try:
             _hold(lock, folder)
             _refuse_newer_files(executable, folder)
-            self._server = _spawn(executable, folder, socket, lock)
+            if is_new:
+                self._log.unlink(missing_ok=True)
+            self._server = _spawn(executable, folder, socket, lock, self._log)
         finally:
             os.close(lock)  # the server inherited it, so its files stay locked while it lives
         url = socket_url(var)
         try:
-            self._await_answer(url, folder / "redis.log")
+            self._await_answer(url, self._log)
         except BaseException:
             self.stop()
             raise
         return url
+
+    def start_again(self) -> None:
+        """Start the server again, after it has ended, on the same files.
+
+        Raises
+        ------
+        PrivateRedisFailed
+        """
+        assert self._var is not None
+        self.start(self._var)
+
+    def poll(self) -> int | None:
+        """Return the exit status of the server, or None while it runs."""
+        assert self._server is not None
+        return self._server.poll()
+
+    @property
+    def log(self) -> str:
+        """Where to read why the server ended."""
+        return f"see {self._log}"
+
+    @property
+    def _log(self) -> Path:
+        assert self._var is not None
+        return self._var.resolve() / "redis" / "redis.log"
 
     def stop(self) -> None:
         """Stop the server, after it has synced its file; does nothing when none is running."""
@@ -172,14 +210,20 @@ class PrivateRedis:
 
 def _hold(lock: int, folder: Path) -> None:
     """Take the lock of `folder`, which every server started here inherits and keeps for life."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(lock, 20).decode("ascii", "replace") or "unknown"
-        raise PrivateRedisFailed(
-            f"{folder} is in use by another Redis (process {holder}): stop that run first or name "
-            "another directory in HAKAM_VAR."
-        ) from error
+    deadline = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            holder = os.read(lock, 20).decode("ascii", "replace") or "unknown"
+            raise PrivateRedisFailed(
+                f"{folder} is in use by another Redis (process {holder}): stop that run first or "
+                "name another directory in HAKAM_VAR."
+            ) from error
+        return
 
 
 def _refuse_newer_files(executable: Path, folder: Path) -> None:
@@ -196,7 +240,9 @@ def _refuse_newer_files(executable: Path, folder: Path) -> None:
         )
 
 
-def _spawn(executable: Path, folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
+def _spawn(
+    executable: Path, folder: Path, socket: Path, lock: int, log_file: Path
+) -> subprocess.Popen[bytes]:
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -210,9 +256,9 @@ def _spawn(executable: Path, folder: Path, socket: Path, lock: int) -> subproces
     command = [str(executable)]
     for name, value in options.items():
         command += [f"--{name}", value]
-    with (folder / "redis.log").open("wb") as log:
+    with log_file.open("ab") as log:
         server = subprocess.Popen(
-            command,
+            tied.tied(command, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -147,10 +147,12 @@ def test_a_taken_port_is_one_sentence(first: Run, tmp_path: Path) -> None:
     assert f"Cannot listen on 127.0.0.1:{first.port}" in sentence
 
 
-def test_every_signal_stops_all_of_it_and_the_next_start_keeps_the_data(tmp_path: Path) -> None:
+def test_ctrl_c_and_sigterm_stop_it_all_and_the_next_start_keeps_the_data(
+    tmp_path: Path,
+) -> None:
     var = tmp_path / "var"
     key = ""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         with first_run(var) as run:
             if key:
                 assert "hk_demo_" not in run.output, "secrets are shown once"

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from conftest import RedisServer, await_condition, redis_servers
+from conftest import RedisServer, redis_servers
 from service.private_redis import (
     LONGEST_SOCKET_PATH_BYTES,
     PrivateRedis,
@@ -28,8 +28,10 @@ pytestmark = pytest.mark.every_redis
 ORPHAN = """
 import sys
 from pathlib import Path
+from redis import Redis
 from service.private_redis import PrivateRedis
-PrivateRedis(Path(sys.argv[1])).start(Path(sys.argv[2]))
+url = PrivateRedis(Path(sys.argv[1])).start(Path(sys.argv[2]))
+Redis.from_url(url).set("kept", "yes")
 """
 
 
@@ -180,30 +182,13 @@ def test_ctrl_c_does_not_reach_it(redis_server: RedisServer, tmp_path: Path) -> 
         assert os.getpgid(pid) != os.getpgid(0)
 
 
-def test_an_orphan_is_found_and_named(redis_server: RedisServer, tmp_path: Path) -> None:
-    starter = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            ORPHAN,
-            str(redis_server.executable),
-            str(tmp_path),
-        ],
-        check=False,
-    )
+def test_a_server_ends_with_who_started_it_and_the_next_start_waits_for_that(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", ORPHAN, str(redis_server.executable), str(tmp_path)]
+    starter = subprocess.run(command, check=False)
     assert starter.returncode == 0
-    with Redis.from_url(socket_url(tmp_path)) as client:
-        pid = int(client.info("server")["process_id"])
-    with pytest.raises(PrivateRedisFailed, match=f"process {pid}"):
-        PrivateRedis(redis_server.executable).start(tmp_path)
-    os.kill(pid, signal.SIGTERM)
     with PrivateRedis(redis_server.executable) as server:
-        await_condition(lambda: _started(server, tmp_path), what="the end of the orphan")
-
-
-def _started(server: PrivateRedis, var: Path) -> bool:
-    try:
-        server.start(var)
-    except PrivateRedisFailed:
-        return False
-    return True
+        server.start(tmp_path)
+        with Redis.from_url(socket_url(tmp_path)) as client:
+            assert client.get("kept") == b"yes"

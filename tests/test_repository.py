@@ -70,7 +70,6 @@ REDIS_MODULES = {
 # Tools, plugins, type stubs, and servers that are started.
 NOT_IMPORTED = {
     "check-jsonschema",
-    "gunicorn",
     "hiredis",
     "mypy",
     "pytest-timeout",
