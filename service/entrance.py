@@ -72,7 +72,7 @@ def ask_to_log_in() -> Response:
 @bp.route("/login", methods=["GET", "POST"])
 def log_in() -> Response | tuple[str, int]:
     """Ask for name and password."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("login.html", 200)
     name, password = request.form.get("name", ""), request.form.get("password", "")
     try:
@@ -92,7 +92,7 @@ def second_factor() -> Response | tuple[str, int]:
     name, since = session.get("awaits_code", ["", 0.0])
     if time.time() - since > CODE_SECONDS:
         return redirect(url_for(".log_in"))
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("code.html", 200)
     code = request.form.get("code", "")
     try:
@@ -122,7 +122,7 @@ def invitation(token: str) -> Response | tuple[str, int]:
     name = services().accounts.invited(token)
     if name is None:
         return _page("login.html", 404, complaint=_("This link was used or has expired."))
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("invitation.html", 200, name=name)
     password = request.form.get("password", "")
     if password != request.form.get("again", ""):

@@ -27,7 +27,7 @@ MAX_REPLIES = 30
 @bp.route("/me", methods=["GET", "POST"])
 def mine() -> ResponseReturnValue:
     """Show and keep what this person chooses."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _page()
     try:
         chosen = preferences_from(request.form, tuple(LANGUAGES))

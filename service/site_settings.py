@@ -30,7 +30,7 @@ GRACE_SECONDS = 24 * 3600.0  # how long the old key goes on working
 def settings(site_id: str) -> ResponseReturnValue:
     """Show and keep what a site wants."""
     site = site_for(site_id)
-    if request.method == "GET":
+    if request.method != "POST":
         return _page(site)
     try:
         wanted = _read(site)

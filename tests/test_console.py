@@ -196,6 +196,15 @@ def test_a_form_without_its_token_does_nothing(
     assert queue.stats("demo").decided == 0
 
 
+def test_only_a_post_with_its_token_changes_anything(desk: Desk, accounts: Accounts) -> None:
+    for method in ("HEAD", "GET"):
+        asked = desk.client.open("/console/me", method=method, data={"language": "en"})
+        assert asked.status_code == 200
+    account = accounts.get("samira")
+    assert account is not None
+    assert account.preferences.language == "ar"
+
+
 def test_a_moderator_sees_only_the_sites_assigned_to_them(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
