@@ -54,14 +54,17 @@ def erase(connect: Connect, site_id: str, author_id: str) -> None:
 
 
 @click.command()
+@click.option("--force", is_flag=True, help="However much of what a site keeps that is.")
 @click.pass_obj
-def forget(connect: Connect) -> None:
+def forget(connect: Connect, *, force: bool) -> None:
     """Remove the texts that the sites' retention periods no longer allow.
 
-    `hakam webhooks` does this by itself, once an hour.
+    `hakam webhooks` does this by itself, once an hour. More than a quarter of what a site keeps is
+    not removed at once when the last time was longer than two hours ago, because then the clock of
+    Redis may have jumped.
     """
     with connect() as redis:
-        n_forgotten = Retention(redis, Sites(redis)).sweep()
+        n_forgotten = Retention(redis, Sites(redis)).sweep(force=force)
     click.echo(f"{n_forgotten} forgotten")
 
 

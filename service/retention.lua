@@ -17,8 +17,16 @@ end
 
 local verbs = {}
 
--- Forget what was decided before a time: texts always, records once nothing points at them.
-function verbs.sweep(before, limit)
+-- Forget what was decided before a time: texts always, records once nothing points at them. Refuses
+-- to forget more than a share of all at once, unless it was told to or the last sweep was just now:
+-- then what is due has become so since, and no clock has jumped.
+function verbs.sweep(before, limit, forced, usual_ms, share)
+  local at, swept = now(), redis.call('HGET', SITE, 'swept')
+  local n_due = redis.call('ZCOUNT', RETENTION, '-inf', before)
+  local n_kept = redis.call('ZCARD', RETENTION)
+  local long_ago = not swept or at - swept > tonumber(usual_ms)
+  if forced ~= '1' and long_ago and n_due > n_kept * share then return { -1, n_due, n_kept } end
+  redis.call('HSET', SITE, 'swept', at)
   local due = redis.call('ZRANGEBYSCORE', RETENTION, '-inf', before, 'LIMIT', 0, limit)
   for _, member in ipairs(due) do
     local kind, name = member:match('^(%l+):(.*)$')

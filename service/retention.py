@@ -10,24 +10,32 @@ removes it there too, as far as the erased comment ever was in the queue.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from service.errors import StoreUnavailable, translating_redis_errors
+from service.errors import ServiceError, StoreUnavailable, translating_redis_errors
 from service.feedback import Feedback
 from service.records import Decision, facet, facts_json
 from service.sites import Sites
 from service.store import Verbs
 
+log = structlog.get_logger()
+
 SWEEP_EVERY_SECONDS = 3_600.0
+USUAL_SECONDS = 2 * SWEEP_EVERY_SECONDS  # at most between two sweeps of a service that runs
+MAX_SHARE = 0.25  # of what a site keeps, that is forgotten after a longer time without asking
 PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
 N_COMMENTS_AT_ONCE = 1_000
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
+
+
+class TooMuchAtOnce(ServiceError):
+    """So much is due to be forgotten that somebody should look at the clock first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +80,51 @@ class Retention:
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
         while not stop.is_set():
-            with suppress(StoreUnavailable):  # the next hour will do
+            try:
                 self.sweep()
+            except StoreUnavailable:
+                pass  # the next hour will do
+            except TooMuchAtOnce as refusal:
+                log.warning("retention", refused=str(refusal))
             stop.wait(SWEEP_EVERY_SECONDS)
 
-    def sweep(self) -> int:
+    def sweep(self, *, force: bool = False) -> int:
         """Forget what is older than its site's retention period; return how much that was.
 
         Where a site has no webhook any more, what it was still to be told is forgotten as well.
+
+        Parameters
+        ----------
+        force : bool
+            Whether to forget however much it is.
+
+        Raises
+        ------
+        TooMuchAtOnce
+            More than `MAX_SHARE` of what a site keeps is due at once, and the last sweep was not in
+            the last `USUAL_SECONDS`: perhaps the clock of Redis has jumped. Of such sites nothing
+            was forgotten; of all others what was due.
         """
         with translating_redis_errors():
             seconds, microseconds = self._redis.time()
-        n_forgotten = 0
+        n_forgotten, refused = 0, []
+        guard = PAGE, int(force), int(USUAL_SECONDS * 1000), MAX_SHARE
         for site in self._sites.list():
             if not site.listens:
                 while self._verbs(site.id, "tell_nobody", PAGE)[0]:
                     pass
             before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
-            while n_swept := self._verbs(site.id, "sweep", before_ms, PAGE)[0]:
-                n_forgotten += n_swept
-            n_forgotten += self._feedback.forget(site.id, before_ms)
+            while (n_swept := self._verbs(site.id, "sweep", before_ms, *guard))[0] > 0:
+                n_forgotten += n_swept[0]
+            if n_swept[0] < 0:
+                refused.append(f"{n_swept[1]} of {n_swept[2]} records of {site.id}")
+            else:
+                n_forgotten += self._feedback.forget(site.id, before_ms)
+        if refused:
+            raise TooMuchAtOnce(
+                f"Not forgotten, because it is much at once: {', '.join(refused)}. If the clock of "
+                "Redis is right, say `hakam forget --force`."
+            )
         return n_forgotten
 
     def erase(self, site_id: str, author_id: str) -> Erased:

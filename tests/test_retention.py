@@ -14,7 +14,7 @@ from service.audit import verify
 from service.errors import Conflict, ItemNotFound
 from service.policy import Verdict
 from service.records import facet
-from service.retention import Retention
+from service.retention import Retention, TooMuchAtOnce
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import Deliveries
@@ -41,7 +41,9 @@ def queue(redis: Redis) -> ReviewQueue:
 def retention(redis: Redis) -> Retention:
     sites = Sites(redis)
     sites.add(SITE)
-    return Retention(redis, sites)
+    retention = Retention(redis, sites)
+    retention.sweep()  # as it does every hour
+    return retention
 
 
 def enqueue(queue: ReviewQueue, number: int = 1, **fields: Any) -> str:
@@ -214,6 +216,7 @@ def test_a_restored_decision_shortens_no_time_that_an_authors_counts_are_kept(
     assert learned is not None
     redis.flushall()
     retention._sites.add(Site("demo", retention_days=30))
+    retention.sweep()
     enqueue(queue, 2)
     decide(queue)
     old = datetime.now(UTC) - timedelta(days=40)
@@ -362,6 +365,42 @@ def test_an_erasure_takes_nothing_of_others_whose_digest_is_the_same(
     assert retention.erase("demo", "reader-7").n_items == 1
     [left] = queue.waiting("demo")
     assert left.comment.author_id == "reader-8"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_clock_that_jumps_ahead_has_not_all_forgotten_at_once(
+    queue: ReviewQueue, retention: Retention, redis: Redis, known: bool
+) -> None:
+    """A clock a year ahead is one to which all was decided, and swept, a year ago."""
+    for number in range(8):
+        enqueue(queue, number)
+        decide(queue)
+    told(redis)
+    age(redis, 365)
+    if known:
+        redis.hincrby("{hakam:demo}:site", "swept", -365 * DAY_MS)
+    else:
+        redis.hdel("{hakam:demo}:site", "swept")
+    for _ in range(2):
+        with pytest.raises(TooMuchAtOnce, match="9 of 9 records of demo"):
+            retention.sweep()
+    assert len(queue.decisions("demo")) == sum(d.comment is not None for d in queue.history("demo"))
+    assert retention.sweep(force=True) == 9
+    assert words_in_redis(redis) == "{}"
+
+
+def test_a_sweep_after_a_long_pause_forgets_what_is_due_of_much(
+    queue: ReviewQueue, retention: Retention, redis: Redis
+) -> None:
+    enqueue(queue, 0, author_id="")
+    decide(queue)
+    told(redis)
+    age(redis, 31)
+    for number in range(1, 8):
+        enqueue(queue, number)
+        decide(queue)
+    redis.hincrby("{hakam:demo}:site", "swept", -3 * DAY_MS)
+    assert retention.sweep() == 1
 
 
 def test_the_sweep_of_many_items_goes_page_by_page(
