@@ -288,6 +288,7 @@ def stats(site: Site) -> QueueStats:
     answers={200: Lines(DecisionLine)},
     headers={
         "Hakam-Cursor": "The position to read on from, as `after`",
+        "Hakam-Damaged": "Number of entries that cannot be read and have no line",
         "Link": "The next request, while there is more (rel=next)",
     },
 )
@@ -305,6 +306,8 @@ def decisions(site: Site, query: DecisionsQuery) -> Response:
     answer = Response("".join(f"{line}\n" for line in lines), content_type=NDJSON)
     cursor = found[-1].id if found else query.after
     answer.headers["Hakam-Cursor"] = cursor
+    if n_damaged := sum(entry.kind == "damaged" for entry in found):
+        answer.headers["Hakam-Damaged"] = str(n_damaged)
     if len(found) == query.limit:
         following = url_for("api.decisions", after=cursor, limit=query.limit)
         answer.headers["Link"] = f'<{following}>; rel="next"'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from redis import Redis
 from service.agreement import agreement, calibration
 from service.audit import verify
 from service.errors import StoreUnavailable
+from service.records import Decision
 from service.reports import period_report, statements
 from service.retention import Retention
 from service.review_queue import ReviewQueue
@@ -86,6 +87,20 @@ def verify_audit(connect: Connect, site_ids: tuple[str, ...], digest: str) -> No
             click.echo(f"{site_id}\t{verified.n_entries}\t{verified.digest}")
 
 
+def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:
+    """Hand entries on, and say on standard error how many could not be read."""
+    n_damaged = 0
+    for entry in entries:
+        n_damaged += entry.damaged
+        yield entry
+    if n_damaged:
+        click.echo(
+            f"what is stored of {n_damaged} decisions cannot be read, so they are left out; "
+            "`hakam audit verify` names the first",
+            err=True,
+        )
+
+
 @click.group()
 def report() -> None:
     """Report on what was decided."""
@@ -124,7 +139,9 @@ def report_dsa(connect: Connect, site_id: str, start: datetime, end: datetime, f
     start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     with connect() as redis:
         Sites(redis).get(site_id)
-        entries = ReviewQueue(redis).history(site_id, str(int(start.timestamp() * 1000)))
+        entries = told_damage(
+            ReviewQueue(redis).history(site_id, str(int(start.timestamp() * 1000)))
+        )
         if form == "statements":
             for statement in statements(site_id, entries):
                 if str(statement["application_date"]) < end.date().isoformat():
@@ -144,7 +161,7 @@ def report_agreement(connect: Connect, site_id: str) -> None:
     """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
     with connect() as redis:
         Sites(redis).get(site_id)
-        entries = list(ReviewQueue(redis).history(site_id))
+        entries = list(told_damage(ReviewQueue(redis).history(site_id)))
     for found in (*agreement(entries), *calibration(entries)):
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
 

@@ -285,11 +285,10 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
 
     def learned() -> Iterator[LabeledComment]:
         nonlocal cursor
-        while batch := review_queue.decisions(site_id, cursor, 500):
-            for decision in batch:
-                cursor = decision.id
-                if comment := decision.to_labeled_comment(site_id):
-                    yield comment
+        for decision in bookkeeping.told_damage(review_queue.history(site_id, after)):
+            cursor = decision.id
+            if comment := decision.to_labeled_comment(site_id):
+                yield comment
 
     with _redis() as redis:
         Sites(redis).get(site_id)

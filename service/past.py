@@ -6,7 +6,7 @@ whoever asked is told from which moment on nothing is missing.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.access import services
 from service.records import Decision
@@ -29,6 +29,8 @@ class Past:
         asked for is left out.
     n_read : int
         How many decisions were looked at.
+    n_damaged : int
+        How many of those cannot be read, as a whole or in the words kept beside them.
     more : bool
         Whether more were found than are given.
     """
@@ -36,6 +38,7 @@ class Past:
     decisions: Sequence[Decision]
     whole_since: float
     n_read: int
+    n_damaged: int = 0
     more: bool = False
 
 
@@ -43,7 +46,7 @@ def decided_since(site_id: str, since: float) -> Past:
     """Read the decisions taken since a moment (seconds since the epoch), oldest first."""
     reading = _Reading(site_id, since)
     newest_first = list(reading)
-    return Past(newest_first[::-1], reading.whole_since, reading.n_read)
+    return reading.past(newest_first[::-1])
 
 
 def decided_lately(site_id: str, name: str, value: str) -> Past:
@@ -60,9 +63,9 @@ def decided_lately(site_id: str, name: str, value: str) -> Past:
         if _blind(decision) or decision.comment is None or _named(decision, name) != value:
             continue
         if len(found) == SHOWN:
-            return Past(found, 0.0, reading.n_read, more=True)
+            return replace(reading.past(found), more=True)
         found.append(decision)
-    return Past(found, reading.whole_since, reading.n_read)
+    return reading.past(found)
 
 
 class _Reading:
@@ -71,7 +74,11 @@ class _Reading:
     def __init__(self, site_id: str, since: float) -> None:
         self._site_id, self._since = site_id, str(int(since * 1000))
         self.whole_since = 0.0
-        self.n_read = 0
+        self.n_read = self.n_damaged = 0
+
+    def past(self, found: Sequence[Decision]) -> Past:
+        """Return what was found, with what is to be said about the reading."""
+        return Past(found, self.whole_since, self.n_read, self.n_damaged)
 
     def __iter__(self) -> Iterator[Decision]:
         before = ""
@@ -86,6 +93,7 @@ class _Reading:
                 return
             for decision in page:
                 self.n_read += 1
+                self.n_damaged += decision.damaged
                 yield decision
             if len(page) < limit:
                 return

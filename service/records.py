@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import chain
 from operator import attrgetter
@@ -22,9 +22,10 @@ from models.schema import LABELS, LabeledComment
 from service.errors import InvalidRequest
 from service.policy import Verdict
 from service.store import TROUBLED_AFTER
+from service.times import LATEST
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
-Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure"]
+Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure", "damaged"]
 
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
@@ -193,7 +194,8 @@ class Decision:
     source : {"moderator", "policy"}
     kind : str
         ``decision`` (final), ``opinion`` (one of two blind ones), ``undo``, ``withdrawal`` (by the
-        site), ``calibration`` (a judgement on an item whose answer is known) or ``erasure``.
+        site), ``calibration`` (a judgement on an item whose answer is known), ``erasure``, or
+        ``damaged`` (what is stored cannot be read, so that only its place is known).
     id : str
         Position in the site's decision stream; the cursor of `ReviewQueue.decisions`.
     enqueued_at, decided_at : float
@@ -219,6 +221,8 @@ class Decision:
         Whether the comment has another text or display name by now than the ones that were judged.
     comment : Comment or None
         None once retention or erasure removed it.
+    damaged : bool
+        Whether the entry, or the words kept beside it, cannot be read.
     """
 
     action: str
@@ -246,6 +250,7 @@ class Decision:
     reply: str = ""
     verdict: Verdict | None = None
     comment: Comment | None = None
+    damaged: bool = False
 
     @property
     def is_news(self) -> bool:
@@ -585,15 +590,15 @@ def _check(item: ReviewItem) -> ReviewItem:
     ------
     TypeError, ValueError
     """
-    comment, verdict = item.comment, item.verdict
-    texts = [getattr(comment, field.name) for field in fields(Comment) if field.name != "reach"]
-    texts += [verdict.action, verdict.reason, verdict.model_version, item.appeal, item.note]
+    _check_comment(item.comment)
+    verdict = item.verdict
+    texts = [verdict.action, verdict.reason, verdict.model_version, item.appeal, item.note]
     texts += [text for text in (verdict.label, verdict.field, item.moderator) if text is not None]
     spans = [(span["field"], span["label"]) for span in item.evidence]
-    if not all(isinstance(text, str) for text in (*texts, *chain(*spans))):
+    if not all(map(_is_text, (*texts, *chain(*spans)))):
         raise TypeError("expected text")
     places = [place for span in item.evidence for place in (span["start"], span["end"])]
-    if not all(type(number) is int for number in (*places, comment.reach or 0)):
+    if not all(type(number) is int for number in places):
         raise TypeError("expected whole numbers")
     weights = (span["weight"] for span in item.evidence)
     scores = (*item.scores.values(), *(item.author_scores or {}).values(), verdict.score)
@@ -667,18 +672,82 @@ def read_decision(
     superseded: int,
     digest: str,
 ) -> Decision:
-    """Read a stream entry, and what was kept beside it."""
-    facts = json.loads(body)
-    for name in ("token", "restored"):  # no field of a decision
-        facts.pop(name, None)
-    facts |= read_words(facts["kind"], words)
-    facts["id"], facts["stands"], facts["labels"] = entry_id, bool(stands), tuple(facts["labels"])
-    facts["enqueued_at"] /= 1000
-    facts["decided_at"] /= 1000
-    facts["verdict"], facts["superseded"] = Verdict(*facts["verdict"]), bool(superseded)
-    facts["content_digest"] = digest if len(digest) == DIGEST_LENGTH else ""
-    facts["comment"] = _comment(facts["comment_id"], content) if content else None
-    return Decision(**facts)
+    """Read a stream entry, and what was kept beside it; what cannot be read says so."""
+    try:
+        facts = json.loads(body)
+        for name in ("token", "restored"):  # no field of a decision
+            facts.pop(name, None)
+        facts["id"], facts["stands"] = entry_id, bool(stands)
+        facts["labels"], facts["superseded"] = tuple(facts["labels"]), bool(superseded)
+        facts["enqueued_at"] /= 1000
+        facts["decided_at"] /= 1000
+        facts["verdict"] = Verdict(*facts["verdict"])
+        facts["content_digest"] = digest if len(digest) == DIGEST_LENGTH else ""
+        decision = _check_decision(Decision(**facts))
+    except _DAMAGE:
+        decided_at = int(entry_id.partition("-")[0]) / 1000
+        return Decision(
+            "", kind="damaged", id=entry_id, decided_at=decided_at, stands=False, damaged=True
+        )
+    try:
+        beside: dict[str, Any] = read_words(decision.kind, words)
+        comment = _check_comment(_comment(decision.comment_id, content)) if content else None
+        if not all(map(_is_text, beside.values())):
+            raise TypeError("expected text")
+        return replace(decision, comment=comment, **beside)
+    except _DAMAGE:
+        return replace(decision, damaged=True)
+
+
+_ACTIONS: Mapping[str, Sequence[str]] = {
+    "undo": ("undo",),
+    "withdrawal": ("withdraw",),
+    "erasure": ("erase",),
+}
+
+
+def _check_decision(decision: Decision) -> Decision:
+    """Return the entry, if each part of it is of the kind that pages and machines count on.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    verdict = decision.verdict
+    texts = [getattr(decision, name) for name in _DECISION_TEXTS]
+    if verdict:
+        texts += [verdict.action, verdict.reason, verdict.label or "", verdict.field or ""]
+    if not all(map(_is_text, texts)) or type(decision.version) is not int:
+        raise TypeError("expected text, and a whole number")
+    if decision.action not in _ACTIONS.get(decision.kind, ("approve", "reject")):
+        raise ValueError("expected an action of this kind of entry")
+    if decision.kind not in get_args(Kind) or not set(decision.labels) <= set(LABELS):
+        raise ValueError("expected a known kind and known labels")
+    latest = LATEST.timestamp()
+    if not all(0 <= at < latest for at in (decision.enqueued_at, decision.decided_at)):
+        raise ValueError("expected times that a calendar has")
+    if verdict and not all(map(math.isfinite, (verdict.score, verdict.sampling_probability))):
+        raise ValueError("expected finite numbers")
+    return decision
+
+
+_DECISION_TEXTS = (
+    "kind", "action", "reason", "moderator", "request_id", "source", "item_id", "comment_id",
+    "undoes", "bulk", "appeal_of", "expected",
+)  # fmt: skip
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _check_comment(comment: Comment) -> Comment:
+    """Return the comment, if it is text and its reach a number, else raise TypeError."""
+    if not all(_is_text(getattr(comment, f.name)) for f in fields(Comment) if f.name != "reach"):
+        raise TypeError("expected text")
+    if type(comment.reach or 0) is not int:
+        raise TypeError("expected a whole number")
+    return comment
 
 
 def read_author(record: str | None) -> AuthorRecord:

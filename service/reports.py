@@ -114,6 +114,8 @@ class PeriodReport:
         Decisions that moderators took back themselves; not answers to calibration items.
     overturn_rate : float
         Share of the decisions that were overturned on appeal or taken back, [0, 1].
+    n_damaged : int
+        Entries of the stream that cannot be read, and count nowhere else.
     """
 
     site: str
@@ -131,6 +133,7 @@ class PeriodReport:
     n_overturned: int
     n_undone: int
     overturn_rate: float
+    n_damaged: int
 
     def to_dict(self) -> dict[str, object]:
         """Return the report for JSON."""
@@ -181,6 +184,7 @@ def period_report(
         n_overturned=n_overturned,
         n_undone=n_undone,
         overturn_rate=(n_overturned + n_undone) / len(decisions) if decisions else 0.0,
+        n_damaged=sum(entry.kind == "damaged" for entry in within),
     )
 
 

@@ -65,12 +65,11 @@ function verbs.tell_nobody(limit)
     redis.call('ZREM', OUTBOX, id)
   end
   for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
-    local entry = entry_of(delivery)
-    local id = entry and cjson.decode(entry[2][2]).item_id
-    local item = id and load(id)
+    local facts = facts_in(entry_of(delivery))
+    local item = facts and load(facts.item_id)
     if item then
       item.dead = nil
-      save(id, item)
+      save(facts.item_id, item)
     end
     redis.call('ZREM', DEAD, delivery)
     redis.call('HDEL', ENDPOINT, delivery)

@@ -18,7 +18,8 @@ end
 -- An entry, what may be erased beside it, whether it stands, whether its text was replaced, and the
 -- digest of that text unless it was.
 local function view(entry)
-  local facts = cjson.decode(entry[2][2])
+  local facts = facts_in(entry)
+  if not facts then return { entry and entry[1] or '0-0', '', false, false, 0, 0, NO_DIGEST } end
   local field, item = facts.item_id .. ':' .. facts.version, load(facts.item_id)
   local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
   local standing = (not item or stands(item, entry[1])) and 1 or 0
@@ -231,8 +232,8 @@ local function why_kept(item, moderator, senior, window_ms, at)
   if at - item.decided > tonumber(window_ms) then return 'late' end
   local appeal = item.appealed and load(item.appealed)
   if appeal and appeal.state == 'decided' then return 'appealed' end
-  local by = cjson.decode(entry_of(item.decision)[2][2]).moderator
-  if by ~= moderator and senior ~= '1' then return 'foreign' end
+  local facts = facts_in(entry_of(item.decision))
+  if senior ~= '1' and not (facts and facts.moderator == moderator) then return 'foreign' end
 end
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
@@ -372,9 +373,8 @@ function verbs.withdraw(id, facts)
 end
 
 function verbs.appeal(id, decision, slack, statement)
-  local at, known, entry = now(), load(id), entry_of(decision)
+  local at, known, facts = now(), load(id), facts_in(entry_of(decision))
   if known then return { 'ok', 0, known.version, known.state } end
-  local facts = entry and cjson.decode(entry[2][2])
   local item = facts and facts.kind == 'decision' and load(facts.item_id)
   if not item then return { 'missing' } end
   if not stands(item, decision) then return { 'overruled' } end

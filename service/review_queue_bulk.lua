@@ -39,8 +39,9 @@ function verbs.undo_bulk(bulk, moderator, senior, request, window_ms, facts, wit
   if not decided then return { 'missing' } end
   local items, entries = {}, {}
   for place, entry in ipairs(cjson.decode(decided)) do
-    local id = cjson.decode(entry_of(entry)[2][2]).item_id
-    local item = load(id)
+    local facts = facts_in(entry_of(entry))
+    local id = facts and facts.item_id
+    local item = id and load(id)
     if not item or item.decision ~= entry then return { 'changed' } end
     local kept = why_kept(item, moderator, senior, window_ms, at)
     if kept then return { kept } end

@@ -48,13 +48,13 @@ function verbs.claim(hold_ms)
     end
     local delivery = item and item.undelivered and item.undelivered[1]
     entry = delivery and entry_of(delivery)
-    facts = entry and cjson.decode(entry[2][2])
+    facts = facts_in(entry)
     local useless = not delivery or (facts and superseded(item, facts))
     if not delivery then redis.call('ZREM', OUTBOX, id) elseif useless then finish(id, item, at) end
   until not useless
   item.attempts = (item.attempts or 0) + 1
   save(id, item)
-  if not entry then return { id, item.undelivered[1], '', item.attempts, '', '' } end
+  if not facts then return { id, item.undelivered[1], '', item.attempts, '', '' } end
   local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
   return { id, entry[1], entry[2][2], item.attempts, item.digest, words }
 end
@@ -112,7 +112,8 @@ function verbs.dead(limit)
   local letters = redis.call('ZRANGE', DEAD, 0, limit - 1, 'WITHSCORES')
   for at = 1, #letters, 2 do
     local entry, why = entry_of(letters[at]), redis.call('HGET', ENDPOINT, letters[at])
-    answer[#answer + 1] = { letters[at], entry and entry[2][2] or '', letters[at + 1], why or '' }
+    local body = facts_in(entry) and entry[2][2] or ''
+    answer[#answer + 1] = { letters[at], body, letters[at + 1], why or '' }
   end
   return answer
 end
@@ -120,15 +121,14 @@ end
 function verbs.replay(limit) -- the oldest dead letters, to be told again in their order
   local at, n_replayed = now(), 0
   for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
-    local entry = entry_of(delivery)
-    local id = entry and cjson.decode(entry[2][2]).item_id
-    local item = id and load(id)
+    local facts = facts_in(entry_of(delivery))
+    local item = facts and load(facts.item_id)
     if item then
       item.dead = (item.dead or 1) > 1 and item.dead - 1 or nil
       item.undelivered = item.undelivered or {}
       table.insert(item.undelivered, delivery)
       table.sort(item.undelivered, function(a, b) return place(a) < place(b) end)
-      schedule(id, item, at)
+      schedule(facts.item_id, item, at)
       n_replayed = n_replayed + 1
     end
     redis.call('ZREM', DEAD, delivery)

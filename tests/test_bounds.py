@@ -23,6 +23,7 @@ from redis import Redis
 from test_console import Desk, accounts, desk, flag, queue, settings_form
 from werkzeug.test import TestResponse
 
+from conftest import RedisServer
 from models.schema import LABELS, LabeledComment
 from service.accounts import Accounts, Preferences
 from service.app import Services
@@ -402,6 +403,110 @@ def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
     desk.press("approve", desk.open())
     assert [d.item_id for d in queue.decisions("demo")] == [good]
     assert queue.stats("demo").pending >= 0
+
+
+ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "empty": lambda _facts: "",
+    "nonsense": lambda _facts: "{",
+    "number": lambda _facts: 7,
+    "list": lambda _facts: [],
+    "nothing in it": lambda _facts: {},
+    "no item": lambda facts: facts | {"item_id": None},
+    "no token": lambda facts: facts | {"token": None},
+    "version of letters": lambda facts: facts | {"version": "one"},
+    "broken version": lambda facts: facts | {"version": 1.5},
+    "unknown kind": lambda facts: facts | {"kind": "rumour"},
+    "unknown action": lambda facts: facts | {"action": "burn"},
+    "action of another kind": lambda facts: facts | {"kind": "undo"},
+    "unknown field": lambda facts: facts | {"mood": "good"},
+    "unknown label": lambda facts: facts | {"labels": ["bad"]},
+    "label of numbers": lambda facts: facts | {"labels": [7]},
+    "no labels": lambda facts: facts | {"labels": None},
+    "reason of numbers": lambda facts: facts | {"reason": 7},
+    "moderator of numbers": lambda facts: facts | {"moderator": [7]},
+    "no time": lambda facts: facts | {"decided_at": None},
+    "time without end": lambda facts: facts | {"decided_at": 10**300},
+    "time of letters": lambda facts: facts | {"enqueued_at": "soon"},
+    "short verdict": lambda facts: facts | {"verdict": ["review"]},
+    "score of letters": lambda facts: (
+        facts | {"verdict": [*facts["verdict"][:3], "high", "", 1, ""]}
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", ENTRIES)
+def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
+    app: Flask,
+    desk: Desk,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    redis: Redis,
+    api_key: str,
+    redis_server: RedisServer,
+    damage: str,
+) -> None:
+    for name in ("c1", "c2", "c3"):
+        flag(name, f"words of {name}")
+        desk.press("reject", desk.open() | {"reason": "insult"})
+    bad = queue.decisions("demo")[1]
+    _rewrite(redis, bad.id, ENTRIES[damage])
+    senior = Desk(app, "omar").log_in()
+    senior.post("/language", language="en")
+    for path in ("/demo/search?comment_id=c1", "/demo/insight"):
+        page = senior.get(path)
+        assert senior.last.status_code == 200, path
+        assert "What is stored of 1 decision cannot be read" in page, path
+    key = {"Authorization": f"Bearer {api_key}"}
+    told = app.test_client().get("/v1/decisions", headers=key)
+    assert told.status_code == 200
+    assert [json.loads(line)["id"] for line in told.text.splitlines()] == ["c1", "c3"]
+    assert told.headers["Hakam-Damaged"] == "1"
+    assert told.headers["Hakam-Cursor"] == queue.decisions("demo")[2].id
+    export = command(redis_server.url, "decisions", "export", "demo")
+    assert export.exit_code == 0
+    assert "of 1 decisions cannot be read" in export.stderr
+    senior.post(f"/demo/items/{bad.item_id}/undo")  # a senior may, whoever decided it
+    assert "cannot be read" not in senior.last.text
+    assert senior.last.status_code == 303
+    assert [d.kind for d in queue.decisions("demo")] == ["decision", "damaged", "decision", "undo"]
+    verified = command(redis_server.url, "audit", "verify", "demo")
+    assert verified.exit_code != 0
+    assert bad.id in verified.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "[[7]]", '[["x",7]]'])
+@pytest.mark.parametrize("words", ["{", "7", '{"note":7}', '{"mood":"good"}'])
+def test_damaged_words_of_a_decision_leave_its_facts(
+    app: Flask,
+    desk: Desk,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    redis: Redis,
+    api_key: str,
+    content: str,
+    words: str,
+) -> None:
+    flag("c1")
+    desk.press("reject", desk.open() | {"reason": "insult", "note": "rude"})
+    item_id = queue.decisions("demo")[0].item_id
+    redis.hset("{hakam:demo}:texts", f"{item_id}:1", content)
+    redis.hset("{hakam:demo}:texts", f"{item_id}:1:1", words)
+    (made,) = queue.decisions("demo")
+    assert (made.damaged, made.action, made.comment, made.note) == (True, "reject", None, "")
+    key = {"Authorization": f"Bearer {api_key}"}
+    told = app.test_client().get("/v1/decisions", headers=key)
+    assert [json.loads(line)["action"] for line in told.text.splitlines()] == ["reject"]
+
+
+def _rewrite(redis: Redis, entry_id: str, changed: Callable[[dict[str, Any]], Any]) -> None:
+    """Write the decision stream anew with another body of one entry."""
+    stream = "{hakam:demo}:decisions"
+    kept: Any = redis.xrange(stream)
+    redis.delete(stream)
+    for one, fields in kept:
+        body = changed(json.loads(fields["body"])) if one == entry_id else fields["body"]
+        body = body if isinstance(body, str) else json.dumps(body)
+        redis.xadd(stream, fields | {"body": body}, id=one)
 
 
 @pytest.mark.parametrize(
