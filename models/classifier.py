@@ -4,15 +4,17 @@ Promise: `Classifier.predict_proba` is deterministic, does no input or output, a
 same score alone or in any batch. `Classifier.explain` is exact: what it says of each code point
 sums to the score.
 
-Secret: the mathematics. Per label the score is additive in a text's distinct words and the pairs
-they make,
+Secret: the mathematics. Per label the score of a passage is additive in its distinct words, each
+with the pair it makes with the word before it,
 
     logit = (sum of the weights of the words and pairs) / sqrt(max(4, n)) + bias
 
 with n the number of plain n-grams. The weight of a word is the sum of the weights of the n-grams in
 it (`models.features`), and is kept ready for the words that are known, so scoring is a sum of a few
-table look-ups for each word. A long text is scored as its passages are, and has the highest score
-of theirs. Learning makes the weights from
+table look-ups for each word. No word speaks against a label by more than `LEAST`. A text has the
+highest score of its passages, which are the whole and, in a longer text, every few words in a row,
+less a `MARGIN`: an insult weighs almost what it weighs by itself, whatever stands around it.
+Learning makes the weights from
 
 * a linear support vector machine over those features, one domain per source of comments: each
   domain has a copy of every feature beside the shared one and a bias of its own, so that what is
@@ -39,10 +41,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from models.features import (
     N_BUCKETS,
+    Passages,
     Words,
-    count_plain,
-    first_occurrences,
+    earlier_in_text,
     gram_buckets,
+    n_plain,
     pair_buckets,
     passages_of,
     words_alone,
@@ -54,8 +57,11 @@ from models.schema import LABELS
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
 _CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
-_WORD_SLOT_BITS = 20
-_WORD_SHIFT = np.uint32(32 - _WORD_SLOT_BITS)
+LEAST = -3.0
+"""The least that a word can weigh, lest one word be a way to hide another."""
+MARGIN = 0.4
+"""How much higher a window must score than its whole text: the highest of many is high by chance.
+Chosen on validation rows, between insults that harmless words hide and long harmless comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +153,12 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         Learned labels, in the order of `models.schema.LABELS`.
     slots_ : ndarray of int32, shape (N_BUCKETS,)
         Row of each bucket in `table_`; row 0 is of no weight.
-    word_slots_ : ndarray of int32, shape (2**20,)
-        Row in `table_` of the known word whose hash begins with the slot's number.
-    word_hashes_ : ndarray of uint32, shape (1 + n_known_words,)
-        The whole hash of the known word that a row is for.
+    word_hashes_ : ndarray of uint32, shape (n_known_words,)
+        Hash of each known word, rising; the row of the first is 1.
+    word_letters_ : ndarray of uint32, shape (n_letters,)
+        Letters of the known words, end to end: a hash finds a word, its letters say whether it is.
+    word_starts_ : ndarray of int32, shape (n_known_words + 1,)
+        Where the letters of each known word begin, and their number.
     table_ : ndarray of float16, shape (n_table_rows, n_labels)
         Weights: none, those of known words, those of n-grams. Half precision is finer than their
         noise.
@@ -237,6 +245,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         ]
         if not learnable:
             raise ValueError("no label has examples of both kinds")
+        self.labels_ = tuple(self.labels[column] for column in learnable)
         matrix = design(texts, domains, self.word_clusters, min_df=self.min_df, progress=progress)
         heads = []
         for done, column in enumerate(learnable):
@@ -255,7 +264,6 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             )
         if progress:
             progress("fitting labels", 1.0)
-        self.labels_ = tuple(self.labels[column] for column in learnable)
         self._heads = heads
         return self._use([head[""] for head in heads])
 
@@ -340,18 +348,14 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         refuse_one_text(texts)
         logits = np.empty((len(texts), len(self.labels_)))
         for first, last in _chunks(texts):
-            batch = normalize_batch(texts[first:last])
-            n_texts = last - first
-            words, begins = passages_of(words_of(batch), n_texts)
-            chosen = first_occurrences(words)
-            owner, row = self._look_up(words, chosen)
-            passage = words.text[chosen[owner]]
-            weights = self.table_.take(row, axis=0)
-            sums = np.empty((begins[-1], len(self.labels_)))
-            for column in range(len(self.labels_)):
-                sums[:, column] = np.bincount(passage, weights[:, column], minlength=begins[-1])
-            sums *= _scale(words, begins[-1])[:, None]
-            logits[first:last] = np.maximum.reduceat(sums, begins[:-1])
+            words = words_of(normalize_batch(texts[first:last]))
+            for passages, scores in self._score(words, last - first):
+                if not passages.size:
+                    logits[first:last] = scores
+                    continue
+                rows, begin = np.unique(passages.text, return_index=True)
+                rows += first
+                logits[rows] = np.maximum(logits[rows], np.maximum.reduceat(scores, begin))
         logits += self.intercepts_
         return logits
 
@@ -388,7 +392,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         """Say what each code point adds to the uncalibrated logit.
 
         The weight of a word is shared by its letters where it first stands; a pair's weight goes
-        to its second word. Of a long text, the passage tells that speaks most for the label.
+        to its second word. The passage tells that speaks most for the label.
 
         Parameters
         ----------
@@ -418,11 +422,11 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         for first, last in _chunks(texts):
             chunk = texts[first:last]
             batch = normalize_batch(chunk)
-            per_code_point = self._contributions(batch, column)
-            for text, start, end in zip(chunk, batch.starts, batch.starts[1:], strict=False):
-                explanations.append(
-                    Explanation(text, per_code_point[start:end], float(self.intercepts_[column]))
-                )
+            per_code_point, margins = self._contributions(batch, column)
+            starts = batch.starts.tolist()
+            for text, start, end, margin in zip(chunk, starts, starts[1:], margins, strict=False):
+                intercept = float(self.intercepts_[column] - margin)
+                explanations.append(Explanation(text, per_code_point[start:end], intercept))
         return explanations
 
     def get_state(self) -> dict[str, Any]:
@@ -437,7 +441,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If an array is missing or has the wrong shape.
+            If an array is missing or has a wrong shape, type or value.
         """
         classifier = cls(labels=tuple(state["labels"]))
         classifier.labels_ = tuple(state["labels"])
@@ -445,22 +449,22 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             if not isinstance(state.get(name), np.ndarray):
                 raise ValueError(f"the state has no array {name}")  # noqa: TRY004 - a damaged file
             setattr(classifier, name, state[name])
-        n_labels = len(classifier.labels_)
+        n_labels, n_words = len(classifier.labels_), len(classifier.word_hashes_)
         if (
             classifier.slots_.shape != (N_BUCKETS,)
-            or classifier.word_slots_.shape != (1 << _WORD_SLOT_BITS,)
+            or classifier.word_starts_.shape != (n_words + 1,)
             or classifier.table_.shape[1:] != (n_labels,)
             or classifier.intercepts_.shape != (n_labels,)
             or classifier.calibration_.shape != (n_labels, 2, _N_KNOTS)
-            or classifier.slots_.dtype.kind not in "iu"
-            or classifier.word_slots_.dtype.kind not in "iu"
-            or classifier.table_.dtype.kind != "f"
-            or classifier.slots_.min() < 0
-            or classifier.word_slots_.min() < 0
+            or any(getattr(classifier, name).dtype.kind not in "iu" for name in _WHOLE)
+            or classifier.table_.dtype != np.float16
             or (np.diff(classifier.calibration_) < 0).any()
-            or classifier.slots_.max() >= len(classifier.table_)
-            or classifier.word_slots_.max() >= len(classifier.word_hashes_)
-            or len(classifier.word_hashes_) > len(classifier.table_)
+            or not 0 <= classifier.slots_.min() <= classifier.slots_.max() < len(classifier.table_)
+            or n_words >= len(classifier.table_)
+            or (classifier.word_starts_[1:] < classifier.word_starts_[:-1]).any()
+            or (classifier.word_hashes_[1:] <= classifier.word_hashes_[:-1]).any()
+            or classifier.word_starts_[0] != 0
+            or classifier.word_starts_[-1] != len(classifier.word_letters_)
         ):
             raise ValueError("an array of the state has a wrong shape, type or value")
         return classifier
@@ -468,12 +472,12 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
     def _use(self, heads: Sequence[Head]) -> Self:
         """Lay the weights out for look-up: row 0 nothing, then known words, then n-grams."""
         words = np.stack([head.words for head in heads], axis=1)
-        hashes = words_alone(self.word_clusters.words if self.word_clusters else []).hashed
-        # Of two words in one slot the more frequent stays.
-        slot, word = np.unique(hashes >> _WORD_SHIFT, return_index=True)
-        self.word_slots_ = np.zeros(1 << _WORD_SLOT_BITS, dtype=np.int32)
-        self.word_slots_[slot] = np.arange(1, len(word) + 1, dtype=np.int32)
-        self.word_hashes_ = np.append(np.zeros(1, dtype=np.uint32), hashes[word])
+        known = words_alone(self.word_clusters.words if self.word_clusters else [])
+        # Of two words with one hash the more frequent stays.
+        self.word_hashes_, word = np.unique(known.hashed, return_index=True)
+        start, stop = known.start[word], known.stop[word]
+        self.word_letters_ = known.codes[stretches(start, stop)]
+        self.word_starts_ = np.append(0, (stop - start).cumsum()).astype(np.int32)
         buckets = np.stack([head.buckets for head in heads], axis=1)
         magnitude = np.abs(buckets).max(axis=1)
         kept = np.argsort(-magnitude, kind="stable")[: self.n_rows]
@@ -486,47 +490,99 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
         self.calibration_ = np.tile(np.linspace(-60.0, 60.0, _N_KNOTS), (len(heads), 2, 1))
         return self
 
-    def _look_up(
-        self, words: Words, chosen: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Find the rows of the table that chosen words add up, and for which of them each is."""
-        hashed = words.hashed[chosen]
-        known = self.word_slots_.take(hashed >> _WORD_SHIFT)
-        known *= self.word_hashes_.take(known) == hashed
-        rows = [known, self.slots_.take(pair_buckets(words, chosen))]
-        all_ = np.arange(len(chosen))
-        owners = [all_, all_]
+    def _score(self, words: Words, n_texts: int) -> list[tuple[Passages, NDArray[np.float64]]]:
+        """Score every passage by every label, without the biases."""
+        values = _with_lengths(self._weights(words), words)
+        earlier = earlier_in_text(words)
+        return [
+            (passages, _scaled(passages.sums(earlier, values)) - MARGIN * (passages.size > 0))
+            for passages in passages_of(words, n_texts)
+        ]
+
+    def _weights(self, words: Words) -> NDArray[np.float64]:
+        """Weigh every word, the pair included that it makes with the word before it.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_words, n_labels)
+        """
+        every = np.arange(len(words.same))
+        distinct = (words.same == every).nonzero()[0]
+        known = self._known(words, distinct)
+        weights = self.table_.take(known, axis=0).astype(np.float64)
         unknown = (known == 0).nonzero()[0]
         if len(unknown):
-            bucket, word = gram_buckets(words, chosen[unknown])
-            rows.append(self.slots_.take(bucket))
-            owners.append(unknown[word])
-        row, owner = np.concatenate(rows), np.concatenate(owners)
-        hit = (row > 0).nonzero()[0]
-        return owner[hit], row[hit]
+            bucket, word = gram_buckets(words, distinct[unknown])
+            row = self.slots_.take(bucket)
+            hit = (row > 0).nonzero()[0]
+            adds = self.table_.take(row[hit], axis=0)
+            cells = unknown[word[hit], None] * adds.shape[1] + np.arange(adds.shape[1])
+            weights += np.bincount(cells.ravel(), adds.ravel(), weights.size).reshape(weights.shape)
+        place = np.empty_like(every)
+        place[distinct] = np.arange(len(distinct))
+        weights = weights.take(place[words.same], axis=0)
+        weights += self.table_.take(self.slots_.take(pair_buckets(words, every)), axis=0)
+        return np.maximum(weights, LEAST, out=weights)
 
-    def _contributions(self, batch: Batch, column: int) -> NDArray[np.float64]:
-        """Say what each code point of the original texts, end to end, adds to one label."""
-        words, begins = passages_of(words_of(batch), len(batch.breaks) - 1)
-        chosen = first_occurrences(words)
-        owner, row = self._look_up(words, chosen)
-        passage = words.text[chosen]
-        weights = self.table_[row, column].astype(np.float64)
-        scale = _scale(words, begins[-1])[passage]
-        adds = np.bincount(owner, weights, minlength=len(chosen)) * scale
-        # Of a text's passages the one that speaks most for the label tells.
-        sums = np.bincount(passage, adds, minlength=begins[-1])
-        most = np.maximum.reduceat(sums, begins[:-1]).repeat(np.diff(begins)) == sums
-        text = np.arange(len(begins) - 1).repeat(np.diff(begins))
-        told = np.unique(text[most], return_index=True)[1]
-        adds *= np.isin(passage, most.nonzero()[0][told])
+    def _known(self, words: Words, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the row of each chosen word, 0 where it is not known."""
+        if not len(self.word_hashes_):
+            return np.zeros_like(chosen)
+        hashed = words.hashed[chosen]
+        at = np.minimum(self.word_hashes_.searchsorted(hashed), len(self.word_hashes_) - 1)
         start, stop = words.start[chosen], words.stop[chosen]
+        begin, end = self.word_starts_[at].astype(np.int64), self.word_starts_[at + 1]
+        alike = (self.word_hashes_[at] == hashed) & (stop - start == end - begin)
+        # Whoever wants to can find a word with a given hash, so every letter is compared.
+        likely = alike.nonzero()[0]
+        start, stop, begin = start[likely], stop[likely], begin[likely]
+        ours, theirs = stretches(start, stop), stretches(begin, begin + stop - start)
+        differ = words.codes[ours] != self.word_letters_[theirs]
+        alike[likely.repeat(stop - start)[differ]] = False
+        row: NDArray[np.int64] = (at + 1) * alike
+        return row
+
+    def _contributions(
+        self, batch: Batch, column: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Say what each code point of the original texts, end to end, adds to one label.
+
+        With it goes what the passage that tells has to give away, for each text.
+        """
+        words = words_of(batch)
+        values = _with_lengths(self._weights(words)[:, [column]], words)
+        earlier = earlier_in_text(words)
+        every = passages_of(words, len(batch.breaks) - 1)
+        sums = np.concatenate([passages.sums(earlier, values) for passages in every])
+        text, first, stop = (
+            np.concatenate([getattr(passages, name) for passages in every])
+            for name in ("text", "first", "stop")
+        )
+        margins = MARGIN * np.repeat([p.size > 0 for p in every], [len(p.text) for p in every])
+        # Of a text's passages the one that speaks most for the label tells.
+        told = _best(text, _scaled(sums)[:, 0] - margins)
+        first, stop, size = first[told], stop[told], sums[told, 1]
+        word, of = stretches(first, stop), np.arange(len(told)).repeat(stop - first)
+        counts = earlier[word] < first[of]
+        word, of = word[counts], of[counts]
+        adds = values[word, 0] / np.sqrt(np.maximum(SHORTEST, size))[of]
+        start, stop = words.start[word], words.stop[word]
         per_letter = (adds / (stop - start)).repeat(stop - start)
         where = batch.origin[stretches(start, stop)]
-        return np.bincount(where, per_letter, minlength=int(batch.starts[-1])).astype(np.float64)
+        told_by = np.bincount(where, per_letter, minlength=int(batch.starts[-1]))
+        return told_by.astype(np.float64), margins[told]
 
 
-_STATE = ("slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_")
+_STATE = (
+    "slots_",
+    "word_hashes_",
+    "word_letters_",
+    "word_starts_",
+    "table_",
+    "intercepts_",
+    "calibration_",
+)
+_WHOLE = ("slots_", "word_hashes_", "word_letters_", "word_starts_")
 _N_KNOTS = 18
 
 
@@ -542,9 +598,23 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
         yield first, len(texts)
 
 
-def _scale(words: Words, n_texts: int) -> NDArray[np.float64]:
-    scale: NDArray[np.float64] = 1 / np.sqrt(np.maximum(SHORTEST, count_plain(words, n_texts)))
-    return scale
+def _with_lengths(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+    """Add a column with the number of n-grams that each word brings."""
+    return np.append(weights, n_plain(words)[:, None].astype(np.float64), axis=1)
+
+
+def _scaled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide sums of weights by the root of the last column, the number of n-grams."""
+    scaled: NDArray[np.float64] = sums[:, :-1] / np.sqrt(np.maximum(SHORTEST, sums[:, -1:]))
+    return scaled
+
+
+def _best(text: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the passage of each text that scores highest; of equal ones the first."""
+    order = np.lexsort((-scores, text))
+    first = np.ones(len(order), dtype=bool)
+    np.not_equal(text[order[1:]], text[order[:-1]], out=first[1:])
+    return order[first]
 
 
 def _increasing_map(

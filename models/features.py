@@ -1,10 +1,11 @@
 """Normalized texts to words, and words to hashed n-grams.
 
 Promise: the same text gives the same words and buckets whatever stands beside it in a batch, on
-every machine, in time linear in its length.
+every machine, in time linear in its length. Words are equal when their letters are: a hash is never
+taken for the word, since anybody can find a second word for it.
 
-Secret: which pieces of a text the classifier looks at, and how they are hashed. A text is the set
-of its words; each word counts once, where it first stands. The pieces of a word are
+Secret: which pieces of a text the classifier looks at, and how they are hashed. A passage is the
+set of its words; each word counts once, where it first stands. The pieces of a word are
 
 * its characters with a blank on either side, 2 to 5 at a time;
 * the word itself, and the pair it makes with the word before it;
@@ -21,7 +22,7 @@ matrices; the multiply-shift of Dietzfelbinger et al. 1997 picks the bucket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,9 @@ NO_BUCKET = 0
 """Stands where no n-gram starts, so it must never have weight."""
 CHARACTER_ORDERS = (2, 3, 4, 5)
 SKELETON_ORDERS = (3, 4, 5)
-LONGEST_PASSAGE = 40
-"""Words; a longer text is cut, lest an insult hide in it."""
+WINDOWS = (3, 6, 12)
+"""Words in a row that are scored by themselves in longer texts, lest an insult hide in them."""
+_MOST_GRAMS = 60  # of a word, those of 15 letters: one word must not water down what is beside it
 
 _BASE = 0x9E3779B1  # odd, near 2**32 / golden ratio: spreads neighbouring codes
 _SPREAD = 0x85EBCA6B  # a multiplier of MurmurHash3's finalizer
@@ -73,6 +75,8 @@ class Words:
         Index of its text.
     hashed : ndarray of uint32, shape (n_words,)
         Its hash.
+    same : ndarray of int64, shape (n_words,)
+        Index of the first word of the batch that has the same letters.
     """
 
     codes: NDArray[np.uint32]
@@ -80,6 +84,7 @@ class Words:
     stop: NDArray[np.int64]
     text: NDArray[np.int64]
     hashed: NDArray[np.uint32]
+    same: NDArray[np.int64]
 
 
 def words_of(batch: Batch) -> Words:
@@ -102,33 +107,8 @@ def words_of(batch: Batch) -> Words:
     start, stop = blank[:-1] + 1, blank[1:]
     real = (start < stop).nonzero()[0]
     start, stop = start[real], stop[real]
-    return Words(codes, start, stop, behind[real] - 1, _hashed(codes, start, stop))
-
-
-def passages_of(words: Words, n_texts: int) -> tuple[Words, NDArray[np.int64]]:
-    """Cut long texts into passages of about equal length.
-
-    Parameters
-    ----------
-    words : Words
-    n_texts : int
-
-    Returns
-    -------
-    words : Words
-        The same, each with the index of its passage in place of its text's.
-    begins : ndarray of int64, shape (n_texts + 1,)
-        Index of each text's first passage, and the number of passages. A text without words has
-        one, too.
-    """
-    n_words = np.bincount(words.text, minlength=n_texts)
-    n_passages = np.maximum(-(n_words // -LONGEST_PASSAGE), 1)
-    begins = np.append(0, n_passages.cumsum())
-    if begins[-1] == n_texts:
-        return words, begins
-    place = np.arange(len(words.text)) - (n_words.cumsum() - n_words)[words.text]
-    passage = begins[words.text] + place * n_passages[words.text] // n_words[words.text]
-    return replace(words, text=passage), begins
+    same = _same(spelled(codes))
+    return Words(codes, start, stop, behind[real] - 1, _hashed(codes, start, stop), same)
 
 
 def words_alone(words: list[str]) -> Words:
@@ -147,26 +127,105 @@ def words_alone(words: list[str]) -> Words:
     codes = np.frombuffer(" ".join(["", *words, ""]).encode("utf-32-le"), dtype="<u4")
     blank = (codes == SPACE).nonzero()[0]
     start, stop = blank[:-1] + 1, blank[1:]
-    return Words(codes, start, stop, np.zeros_like(start), _hashed(codes, start, stop))
+    hashed = _hashed(codes, start, stop)
+    return Words(codes, start, stop, np.zeros_like(start), hashed, _same(words))
 
 
-def first_occurrences(words: Words) -> NDArray[np.int64]:
-    """Choose one of each text's equal words, the first.
+def spelled(codes: NDArray[np.uint32]) -> list[str]:
+    """Spell the words out that stand between blanks."""
+    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le").split()
+
+
+def _same(words: list[str]) -> NDArray[np.int64]:
+    first: dict[str, int] = {}
+    place = (first.setdefault(word, number) for number, word in enumerate(words))
+    return np.fromiter(place, np.int64, len(words))
+
+
+def earlier_in_text(words: Words) -> NDArray[np.int64]:
+    """Find the equal word that stands before each word in its text.
 
     Returns
     -------
-    ndarray of int64, shape (n_distinct,)
-        Indices of words, in the order of their hashes, equal ones in the order of the texts.
+    ndarray of int64, shape (n_words,)
+        Index of the last one, -1 if there is none.
     """
-    keys = words.hashed.astype(np.uint64) << np.uint64(32)
-    keys += np.arange(len(keys), dtype=np.uint64)
+    keys = (words.same << 32) + np.arange(len(words.same))
     keys.sort()
-    order = (keys & np.uint64(0xFFFFFFFF)).view(np.int64)
-    hashed, text = words.hashed[order], words.text[order]
-    first = np.ones(len(order), dtype=bool)
-    np.not_equal(hashed[1:], hashed[:-1], out=first[1:])
-    first[1:] |= text[1:] != text[:-1]
-    return order[first]
+    order = keys & 0xFFFFFFFF
+    again = (keys[1:] >> 32 == keys[:-1] >> 32) & (words.text[order[1:]] == words.text[order[:-1]])
+    earlier = np.full(len(order), -1)
+    earlier[order[1:][again]] = order[:-1][again]
+    return earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """Words in a row, each row of one text.
+
+    Attributes
+    ----------
+    size : int
+        How many words each has; 0 if each is the whole of its text.
+    text : ndarray of int64, shape (n_passages,)
+        Index of the text, never falling.
+    first, stop : ndarray of int64, shape (n_passages,)
+        Which words of the batch, stop exclusive.
+    """
+
+    size: int
+    text: NDArray[np.int64]
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    def sums(self, earlier: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the values of each passage's distinct words.
+
+        Parameters
+        ----------
+        earlier : ndarray of int64, shape (n_words,)
+            From `earlier_in_text`.
+        values : ndarray of float64, shape (n_words, n_values)
+            Whole numbers or of half precision: they add up without rounding, so that a text's sum
+            does not depend on what was added before it.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_passages, n_values)
+        """
+        n_words, n_values = values.shape
+        running = np.zeros((n_words + 1, n_values))
+        if not self.size:
+            np.cumsum(values * (earlier < 0)[:, None], axis=0, out=running[1:])
+            whole: NDArray[np.float64] = running[self.stop] - running[self.first]
+            return whole
+        # A word counts from the first window that reaches it, or that leaves its like behind, to
+        # the one that it begins.
+        since = np.maximum(np.arange(n_words) - self.size, earlier) + 1
+        np.maximum(since, 0, out=since)
+        cells = since[:, None] * n_values + np.arange(n_values)
+        running += np.bincount(cells.ravel(), values.ravel(), running.size).reshape(running.shape)
+        running[1:] -= values
+        return running.cumsum(axis=0)[self.first]
+
+
+def passages_of(words: Words, n_texts: int) -> list[Passages]:
+    """List the passages a text is scored by: the whole, and in a longer text every window.
+
+    Returns
+    -------
+    list of Passages
+        The texts themselves, one each. Then for each size of `WINDOWS` all rows of so many words
+        in the texts that have more; sizes that no text is longer than are left out.
+    """
+    edges = words.text.searchsorted(np.arange(n_texts + 1))
+    found = [Passages(0, np.arange(n_texts), edges[:-1], edges[1:])]
+    for size in WINDOWS:
+        longer = (np.diff(edges) > size).nonzero()[0]
+        if len(longer):
+            first = stretches(edges[longer], edges[longer + 1] - size + 1)
+            found.append(Passages(size, words.text[first], first, first + size))
+    return found
 
 
 def pair_buckets(words: Words, chosen: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -222,17 +281,17 @@ def gram_buckets(
     )
 
 
-def count_plain(words: Words, n_texts: int) -> NDArray[np.float64]:
-    """Count the n-grams of characters and words in each text, repeats included.
+def n_plain(words: Words) -> NDArray[np.int64]:
+    """Count the n-grams of characters and words that each word brings, up to a limit.
 
     Returns
     -------
-    ndarray of float64, shape (n_texts,)
+    ndarray of int64, shape (n_words,)
     """
     # A word of n > 1 letters with its blanks has (n + 1) + n + (n - 1) + (n - 2) n-grams, is one
     # itself and makes a pair; a word of one letter has three.
-    per_word = np.maximum(4 * (words.stop - words.start), 5)
-    return np.bincount(words.text, per_word, minlength=n_texts).astype(np.float64)
+    counted: NDArray[np.int64] = np.clip(4 * (words.stop - words.start), 5, _MOST_GRAMS)
+    return counted
 
 
 def _hashed(

@@ -24,10 +24,11 @@ from models.features import (
     N_PLAIN_BUCKETS,
     NO_BUCKET,
     Words,
-    count_plain,
-    first_occurrences,
+    earlier_in_text,
     gram_buckets,
+    n_plain,
     pair_buckets,
+    spelled,
     words_alone,
     words_of,
 )
@@ -95,7 +96,7 @@ class Design:
     n_shared : int
         Number of columns before the copies.
     scale : ndarray of float32, shape (n_texts,)
-        One over the root of the number of plain n-grams.
+        One over the root of the number of plain n-grams in the distinct words.
     buckets : ndarray of int64, shape (n_buckets_in_use,)
         The bucket of each n-gram column.
     known : csr_array of float32, shape (n_words, n_shared)
@@ -140,7 +141,7 @@ def design(
     """
     known = words_alone(clusters.words if clusters else [])
     members = _membership(clusters)
-    ngrams, counts, n_plain = _count(texts, known, members, progress)
+    ngrams, counts, lengths = _count(texts, clusters, members, progress)
     df = np.bincount(ngrams.indices, minlength=N_BUCKETS)
     df[NO_BUCKET] = 0  # a pair may hash to it
     buckets = np.flatnonzero(df >= min_df)
@@ -155,7 +156,7 @@ def design(
         [_select(ngrams, column, len(buckets)), counts], format="csr", dtype=np.float32
     )
     copies, source, first_copy = _copies(shared, np.asarray(domains, dtype=object))
-    scale = (1 / np.sqrt(np.maximum(SHORTEST, n_plain))).astype(np.float32)
+    scale = (1 / np.sqrt(np.maximum(SHORTEST, lengths))).astype(np.float32)
     n_columns = len(source)
     return Design(
         X=sparse.hstack([shared, copies, _biases(domains, list(first_copy), scale)], format="csr"),
@@ -243,34 +244,34 @@ def learn_heads(
 
 def _count(
     texts: Sequence[str],
-    known: Words,
+    clusters: WordClusters | None,
     members: sparse.csr_array,
     progress: Progress | None,
 ) -> tuple[sparse.csr_array, sparse.csr_array, NDArray[np.float64]]:
     """Count buckets and clusters in the distinct words of each text, and its plain n-grams."""
-    by_hash = np.argsort(known.hashed, kind="stable")  # the same order on every processor
-    hashes = known.hashed[by_hash]
-    ngrams, counts, n_plain = [], [], []
+    number = {word: at for at, word in enumerate(clusters.words if clusters else [])}
+    ngrams, counts, lengths = [], [], []
     for first in range(0, len(texts), _CHUNK):
         n_texts = len(texts[first : first + _CHUNK])
         words = words_of(normalize_batch(texts[first : first + _CHUNK]))
-        chosen = first_occurrences(words)
-        hashed, text = words.hashed[chosen], words.text[chosen]
+        chosen = np.flatnonzero(earlier_in_text(words) < 0)
+        text = words.text[chosen]
         # Each word of the chunk is looked into once, whatever number of texts it is in.
-        _, one, which = np.unique(hashed, return_index=True, return_inverse=True)
-        inside = _grams_in(words, chosen[one])
+        one, which = np.unique(words.same[chosen], return_inverse=True)
+        inside = _grams_in(words, one)
         pairs = _ones(text, pair_buckets(words, chosen), (n_texts, N_BUCKETS))
         ngrams.append(_ones(text, which, (n_texts, len(one))) @ inside + pairs)
-        at = np.minimum(np.searchsorted(hashes, hashed), max(len(hashes) - 1, 0))
-        hit = np.flatnonzero(hashes[at] == hashed) if len(hashes) else at[:0]
-        counts.append(_ones(text[hit], by_hash[at[hit]], (n_texts, len(hashes))) @ members)
-        n_plain.append(count_plain(words, n_texts))
+        names = spelled(words.codes)
+        at = np.array([number.get(names[i], -1) for i in one], dtype=np.int64)[which]
+        hit = np.flatnonzero(at >= 0)
+        counts.append(_ones(text[hit], at[hit], (n_texts, len(number))) @ members)
+        lengths.append(np.bincount(text, n_plain(words)[chosen], minlength=n_texts))
         if progress:
             progress("reading texts", min(1.0, (first + _CHUNK) / len(texts)))
     return (
         sparse.vstack(ngrams, format="csr", dtype=np.float32),
         sparse.vstack(counts, format="csr", dtype=np.float32),
-        np.concatenate(n_plain),
+        np.concatenate(lengths),
     )
 
 

@@ -37,7 +37,7 @@ from models.state_file import read_state, weights_digest, write_state
 if TYPE_CHECKING:
     from models.classifier import Classifier
 
-FORMAT = 1
+FORMAT = 2
 """Form of the artefact. An artefact of another form is refused."""
 
 TOLERANCES = {
@@ -188,6 +188,11 @@ class Registry:
 
         version = self.current() if version is None else version
         manifest = self.manifest(version)
+        if manifest["format"] != FORMAT:
+            raise ArtifactDamaged(
+                f"{self.root / version}: format {manifest['format']!r}, "
+                f"this program reads {FORMAT}; fit a new version"
+            )
         path = self.root / version / _MODEL
         state = read_state(path, manifest["model"]["sha256"])
         try:
@@ -217,10 +222,7 @@ class Registry:
         path = self.root / version / _MANIFEST
         try:
             manifest = json.loads(path.read_bytes())
-            if manifest["format"] != FORMAT:
-                raise ArtifactDamaged(
-                    f"{path}: format {manifest['format']!r}, this program reads {FORMAT}"
-                )
+            manifest["format"]  # whose figures can be compared, whatever form its weights have
             if manifest["version"] != version:
                 raise ArtifactDamaged(f"{path}: names another version, {manifest['version']!r}")
             if not re.fullmatch("[0-9a-f]{64}", manifest["model"]["sha256"]):

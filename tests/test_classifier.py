@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from conftest import SAMPLE_COMMENTS
 from models.characters import DEFAULT_IGNORABLE
-from models.classifier import Classifier
+from models.classifier import LEAST, MARGIN, Classifier
 from models.errors import InvalidText
 from models.learning import WordClusters
 from models.normalize import normalize, normalize_batch
@@ -79,19 +79,32 @@ def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(classifier: Classif
         assert np.array_equal(classifier.predict_proba(many)[1 : len(TEXTS) + 1], scores)
 
 
-def test_an_insult_hides_no_better_in_a_thousand_words_than_in_forty(
-    classifier: Classifier,
-) -> None:
+def test_repeating_a_text_never_lowers_its_score(classifier: Classifier) -> None:
+    once = classifier.decision_function(TEXTS)
+    for times in (2, 3, 40):
+        again = classifier.decision_function([" ".join([text] * times) for text in TEXTS])
+        assert (again >= once).all()
+
+
+def test_the_passage_that_decides_is_the_one_that_tells(classifier: Classifier) -> None:
     logits = classifier.decision_function(TEXTS)[:, 0]
-    worst, middling = TEXTS[logits.argmax()], TEXTS[np.argsort(logits)[len(TEXTS) // 2]]
-    filler = ["word"] * 15 + middling.split()
-    beside = " ".join([*filler[:15], worst, *filler[:15]])
-    among = " ".join([*filler * 30, worst, *filler * 30])
-    hidden, lost, harmless = classifier.decision_function([beside, among, " ".join(filler)])[:, 0]
-    assert lost > (hidden + harmless) / 2
+    worst = TEXTS[logits.argmax()]
+    filler = [f"{a}o{b}" for a in "bdfgklmnprst" for b in "bdfgklmnprst"]
+    among = " ".join([*filler, worst, *filler])
+    assert classifier.decision_function([among])[0, 0] > logits.max() - MARGIN - 0.2
     told = classifier.explain([among])[0]
-    assert told.contributions[: among.index(worst) // 2].max() == 0
+    outside = np.r_[0 : among.index(worst) - 60, among.index(worst) + len(worst) + 80 : len(among)]
+    assert not told.contributions[outside].any()
     assert told.spans()[0].weight > 0
+
+
+def test_no_word_speaks_against_a_label_by_more_than_the_least(classifier: Classifier) -> None:
+    state = classifier.get_state()
+    table = state["table_"].copy()
+    table[1 : 1 + len(KNOWN)] = -60.0  # every known word is as harmless as can be
+    tame = Classifier.from_state(state | {"table_": table})
+    (added,) = tame.decision_function([KNOWN[0]]) - tame.intercepts_
+    assert (added * np.sqrt(max(4, 4 * len(KNOWN[0]))) >= LEAST - 1e-9).all()
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -124,7 +137,15 @@ def test_a_state_scores_as_the_classifier_it_came_from(classifier: Classifier) -
 
 @pytest.mark.parametrize(
     "name",
-    ["slots_", "word_slots_", "word_hashes_", "table_", "intercepts_", "calibration_"],
+    [
+        "slots_",
+        "word_hashes_",
+        "word_letters_",
+        "word_starts_",
+        "table_",
+        "intercepts_",
+        "calibration_",
+    ],
 )
 def test_a_state_with_a_wrong_array_is_refused(classifier: Classifier, name: str) -> None:
     state = classifier.get_state()

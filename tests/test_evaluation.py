@@ -159,7 +159,7 @@ def test_each_benchmark_is_measured_by_its_own_head(corpus: Corpus) -> None:
     split = split_corpus(corpus)
     measured = own_heads(build(split), split)
     assert set(measured) == {"osact4 test", "mpold fold", "lhsab fold"}
-    assert measured["lhsab fold"]["accuracy"]["value"] == pytest.approx(0.9, abs=0.05)
+    assert measured["lhsab fold"]["accuracy"]["value"] > 0.85
 
 
 def test_cross_validation_tests_every_row_once(corpus: Corpus) -> None:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from models.features import (
     CHARACTER_ORDERS,
-    LONGEST_PASSAGE,
     N_BUCKETS,
     N_PLAIN_BUCKETS,
     NO_BUCKET,
+    WINDOWS,
     Words,
-    count_plain,
-    first_occurrences,
+    earlier_in_text,
     gram_buckets,
+    n_plain,
     pair_buckets,
     passages_of,
     words_alone,
@@ -56,34 +56,72 @@ def test_words_are_what_stands_between_blanks(texts: list[str]) -> None:
 
 
 @given(some_texts)
-def test_equal_words_and_no_others_have_equal_hashes(texts: list[str]) -> None:
+def test_equal_words_have_equal_hashes_and_are_the_same(texts: list[str]) -> None:
     words = words_of(normalize_batch(texts))
-    by_word = {word: hashed for (_, word), hashed in zip(spelled(words), words.hashed, strict=True)}
-    assert [by_word[word] for _, word in spelled(words)] == words.hashed.tolist()
-    assert len(set(by_word.values())) == len(by_word)
-    alone = words_alone(list(by_word))
-    assert alone.hashed.tolist() == list(by_word.values())
+    names = [word for _, word in spelled(words)]
+    assert words.same.tolist() == [names.index(word) for word in names]
+    assert np.array_equal(words.hashed[words.same], words.hashed)
+    assert words_alone(names).hashed.tolist() == words.hashed.tolist()
+
+
+def test_two_words_with_one_hash_stay_two_words() -> None:
+    letters = "".join(map(chr, range(0x628, 0x64B)))
+    rng = np.random.default_rng(0)
+    many = ["".join(letters[i] for i in row) for row in rng.integers(0, 31, (300_000, 8))]
+    many = list(dict.fromkeys(normalize(word).text for word in many))
+    hashed = words_alone(many).hashed
+    order = np.argsort(hashed, kind="stable")
+    twice = np.flatnonzero(hashed[order[1:]] == hashed[order[:-1]])
+    assert len(twice)
+    one, other = many[order[twice[0]]], many[order[twice[0] + 1]]
+    words = words_of(normalize_batch([f"{one} {other} {one}"]))
+    assert words.hashed[0] == words.hashed[1]
+    assert words.same.tolist() == [0, 1, 0]
+    assert earlier_in_text(words).tolist() == [-1, -1, 0]
 
 
 @given(some_texts)
-def test_a_text_s_equal_words_count_once_where_they_first_stand(texts: list[str]) -> None:
+def test_the_equal_word_before_a_word_is_that_of_its_text(texts: list[str]) -> None:
     words = words_of(normalize_batch(texts))
-    chosen = first_occurrences(words)
-    assert sorted(chosen) == [
-        i for i, word in enumerate(spelled(words)) if word not in spelled(words)[:i]
+    names = spelled(words)
+    assert earlier_in_text(words).tolist() == [
+        max((j for j in range(i) if names[j] == word), default=-1) for i, word in enumerate(names)
     ]
 
 
-@given(st.lists(st.integers(0, 3 * LONGEST_PASSAGE), min_size=1, max_size=5))
-def test_long_texts_are_cut_into_passages_of_about_equal_length(lengths: list[int]) -> None:
-    words = words_of(normalize_batch(["word " * length for length in lengths]))
-    cut, begins = passages_of(words, len(lengths))
-    sizes = np.bincount(cut.text, minlength=begins[-1])
-    for length, first, end in zip(lengths, begins[:-1], begins[1:], strict=True):
-        assert sizes[first:end].sum() == length
-        assert sizes[first:end].max() <= LONGEST_PASSAGE
-        assert np.ptp(sizes[first:end]) <= 1
-        assert end - first == max(1, -(-length // LONGEST_PASSAGE))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["ab", "cd", "ef", "gh", "ij"]), max_size=20),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_text_is_scored_whole_and_by_every_few_words_of_it(texts: list[list[str]]) -> None:
+    words = words_of(normalize_batch([" ".join(text) for text in texts]))
+    values = np.array([[ord(word[0]), 1.0] for _, word in spelled(words)]).reshape(-1, 2)
+    found = {
+        (text, passages.size, first): total.tolist()
+        for passages in passages_of(words, len(texts))
+        for text, first, total in zip(
+            passages.text.tolist(),
+            passages.first.tolist(),
+            passages.sums(earlier_in_text(words), values),
+            strict=True,
+        )
+    }
+    wanted, begin = {}, 0
+    for number, text in enumerate(texts):
+        cuts = [(0, 0, len(text))] + [
+            (size, first, first + size)
+            for size in WINDOWS
+            if len(text) > size
+            for first in range(len(text) - size + 1)
+        ]
+        for size, first, stop in cuts:
+            distinct = {ord(word[0]) for word in text[first:stop]}
+            wanted[number, size, begin + first] = [sum(distinct), len(distinct)]
+        begin += len(text)
+    assert found == wanted
 
 
 @given(some_texts)
@@ -121,13 +159,11 @@ def test_n_grams_are_shared_by_the_words_that_hold_them() -> None:
 
 
 @given(some_texts)
-def test_plain_n_grams_are_counted_from_the_lengths_of_words(texts: list[str]) -> None:
+def test_plain_n_grams_are_counted_from_the_length_of_a_word(texts: list[str]) -> None:
     words = words_of(normalize_batch(texts))
-    counted = Counter[int]()
-    for text, word in spelled(words):
+    for (_, word), counted in zip(spelled(words), n_plain(words).tolist(), strict=True):
         plain = [b for b in buckets([word])[0].elements() if b < N_PLAIN_BUCKETS]
-        counted[text] += len(plain) + 1  # and the pair
-    assert count_plain(words, len(texts)).tolist() == [counted[i] for i in range(len(texts))]
+        assert counted == min(len(plain) + 1, 60)  # and the pair
 
 
 def test_a_batch_longer_than_the_table_of_powers_hashes_alike() -> None:

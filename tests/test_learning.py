@@ -18,13 +18,12 @@ def heads_of(built: Design, y: NDArray[np.float64]) -> dict[str, Head]:
 
 
 def test_an_n_gram_counts_once_for_each_distinct_word_that_holds_it() -> None:
-    once, again, two = (
-        design([text], [""], min_df=1).X[0] for text in ("bad", "bad bad", "bad sad")
-    )
-    assert set(once.data[:-1]) == {1.0}
-    # The second of two equal words adds nothing; it only makes the text longer.
-    assert np.array_equal(once.data[:-1], again.data[:-1])
-    assert set(two.data[:-1]) == {1.0, 2.0}
+    once, again, two = (design([text], [""], min_df=1) for text in ("bad", "bad bad", "bad sad"))
+    assert set(once.X.data[:-1]) == {1.0}
+    # The second of two equal words adds nothing, not even length.
+    assert np.array_equal(once.X.data, again.X.data)
+    assert once.scale == again.scale
+    assert set(two.X.data[:-1]) == {1.0, 2.0}
 
 
 def test_rare_n_grams_have_no_column() -> None:
