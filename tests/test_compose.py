@@ -43,7 +43,7 @@ def test_the_compose_file_has_the_form_of_the_compose_specification(
 
 
 def test_every_service_says_whether_it_is_well(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"redis", "web", "webhooks"}
+    assert set(compose["services"]) == {"redis", "web", "proxy", "webhooks"}
     assert all("healthcheck" in service for service in compose["services"].values())
 
 
@@ -63,6 +63,13 @@ def test_artefacts_and_what_hakam_keeps_outside_redis_are_on_volumes(
         mounts = dict(mount.split(":") for mount in compose["services"][name]["volumes"])
         assert set(mounts.values()) == set(folders.values())
         assert set(mounts) <= set(compose["volumes"])
+
+
+def test_only_the_proxy_can_be_reached_from_outside_and_its_word_is_believed(
+    compose: dict[str, Any],
+) -> None:
+    assert [name for name, one in compose["services"].items() if "ports" in one] == ["proxy"]
+    assert compose["services"]["web"]["environment"]["HAKAM_PROXIES"] == 1
 
 
 def test_the_image_starts_as_the_web_service_does(compose: dict[str, Any]) -> None:
