@@ -44,6 +44,7 @@ def plain_text(body: str) -> str:
 
 def _pieces(body: str) -> Iterator[str]:
     body = body.replace("\r\n", "\n").replace("\r", "\n")  # the tokenizer reads them so
+    body = body.replace("</>", "&lt;/>")  # which it would pass over without a token
     n_read = 0
     for token in tokenize(body, resolve_references=False, capture_source=True):
         data, source = token.data or "", token.source or token.data or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.html_text import plain_text
@@ -63,6 +63,7 @@ def test_a_word_that_tags_cut_apart_is_read_whole(tag: str) -> None:
     assert plain_text(f"{WORD[:2]}<{tag}>{WORD[2:]}") == WORD
 
 
+@example("</>9")
 @given(st.text(alphabet="<>/ab ;!-\"'=#9\n?", max_size=60))
 def test_only_known_tags_without_attributes_are_taken_away(body: str) -> None:
     # No known tag is made of these.

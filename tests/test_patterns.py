@@ -139,7 +139,7 @@ def _assigned_to(call: ast.Call, tree: ast.Module) -> str:
 def lua_uses() -> Iterator[Use]:
     for path in sorted((ROOT / "service").rglob("*.lua")):
         found = re.findall(
-            r":(match|gmatch|find|gsub)\((?:'([^']*)'|(\w+))(, 1, true)?",
+            r":(match|gmatch|find|gsub)\((?:'([^']*)'|(\w+)(?: \.\. '[^']*')?)(, 1, true)?",
             path.read_text(encoding="utf-8"),
         )
         for method, quoted, name, plain in found:
@@ -166,7 +166,8 @@ def browser_uses() -> Iterator[Use]:
     for path in sorted((ROOT / "service").rglob("*.js")):
         text = path.read_text(encoding="utf-8")
         for pattern in re.findall(r"/((?:[^/\\\n*]|\\.)(?:[^/\\\n]|\\.)*)/[a-z]*[.,;)]", text):
-            yield Use(path.name, pattern, 0, "finditer")
+            # Python has no classes of Unicode's properties; this one is of letters as well.
+            yield Use(path.name, re.sub(r"\\[pP]\{[^}]*\}", r"\\w", pattern), 0, "finditer")
     for path in sorted((ROOT / "service" / "templates").rglob("*.html")):
         for pattern in re.findall(r'\spattern="([^"]*)"', path.read_text(encoding="utf-8")):
             yield Use(path.name, pattern, 0, "fullmatch")
