@@ -26,6 +26,7 @@ from models.registry import Registry
 from models.schema import LABELS, LabeledComment, read_comments, write_comments
 from service import bookkeeping, launch, logs, newsroom, private_redis
 from service.accounts import Accounts
+from service.clock import ClockWatch
 from service.config import UNBELIEVED_PROXY, Settings
 from service.errors import StoreLost
 from service.records import known_action
@@ -226,8 +227,8 @@ def webhooks(context: click.Context) -> None:
     logs.configure(_settings().log_level)
     stop = Event()
     with launch.stopped_by_signals(), _redis() as redis:
-        sweeping = Thread(target=Retention(redis, Sites(redis)).run, args=(stop,), daemon=True)
-        sweeping.start()
+        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis))):
+            Thread(target=one.run, args=(stop,), daemon=True).start()
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
 
 

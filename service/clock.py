@@ -1,0 +1,90 @@
+"""Noticing that the clock of Redis jumped, and moving what is due with it.
+
+Promises: a lease ends, a skipped item comes back and a delivery is made after the time that was
+meant, whatever the clock of Redis is set to meanwhile; only what is taken or put there between the
+jump and the next look, half a second later, may end or come too early. What did happen keeps the
+time that the clock showed then, so the order of the line and reports are as wrong as the clock was.
+Secret: the clock it is compared with, which nobody sets and which goes on while a computer sleeps.
+
+A jump that comes while no process looks is not noticed.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+from typing import Any
+
+import structlog
+from redis import Redis
+
+from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
+from service.logs import places
+from service.sites import Sites
+from service.store import Verbs
+
+LOOK_EVERY_SECONDS = 0.5
+SMALLEST_JUMP_SECONDS = 2.0  # less is no harm; clocks that are put right slowly move far less
+SLOWEST_ANSWER_SECONDS = 0.5  # a slower one does not say when Redis looked at its clock
+
+log = structlog.get_logger()
+
+# Where the system has no such clock (macOS), its monotonic one goes on in sleep.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class ClockWatch:
+    """Compares the clock of Redis with that of this computer's running time.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+    sites : Sites
+    """
+
+    def __init__(self, redis: Redis, sites: Sites) -> None:
+        self._redis: Any = redis
+        self._sites = sites
+        self._verbs = Verbs(redis, "clock.lua")
+        self._ahead: float | None = None  # of Redis' clock, seconds
+        self._owed: dict[str, float] = {}  # jumps that sites are still to be moved by
+
+    def run(self, stop: Event) -> None:
+        """Look twice a second until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.look()
+            except StoreUnavailable:
+                pass  # the next look compares with the same
+            except Exception as error:  # noqa: BLE001 - the next look may fare better
+                log.warning("clock", error=type(error).__name__, places=places(error))
+            stop.wait(LOOK_EVERY_SECONDS)
+
+    def look(self) -> None:
+        """Compare the clocks; where Redis' has jumped, move what is due of all sites.
+
+        Raises
+        ------
+        StoreUnavailable
+            What could not be moved is moved at the next look.
+        """
+        began = time.clock_gettime(_CLOCK)
+        with translating_redis_errors():
+            seconds, microseconds = self._redis.time()
+        answered = time.clock_gettime(_CLOCK)
+        if answered - began > SLOWEST_ANSWER_SECONDS:
+            return
+        ahead = seconds + microseconds / 1e6 - (began + answered) / 2
+        jump = ahead - (ahead if self._ahead is None else self._ahead)
+        if abs(jump) > SMALLEST_JUMP_SECONDS:
+            log.warning("clock", jumped_seconds=round(jump))
+            for site in self._sites.list():
+                self._owed[site.id] = self._owed.get(site.id, 0.0) + jump
+        self._ahead = ahead
+        for site_id, owed in list(self._owed.items()):
+            try:
+                self._verbs(site_id, "shift", round(owed * 1000))
+            except SiteUnreadable as fault:
+                log.warning("clock", site=site_id, error=str(fault))
+            del self._owed[site_id]
