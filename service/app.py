@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from service.callers import Quota
 from service.compat import BLUEPRINTS, FORMS
 from service.config import UNBELIEVED_PROXY, Settings
 from service.coral_loop import CoralLoop
-from service.errors import ConfigError, StoreMisconfigured, StoreUnavailable
+from service.errors import ConfigError, SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.feedback import Feedback
 from service.metrics import Metrics
 from service.moderation import Moderation
@@ -223,10 +223,16 @@ def _no_sniffing(response: Response) -> Response:
     return response
 
 
-def _queue_stats(sites: Sites, queue: ReviewQueue) -> Iterable[QueueStats] | None:
+def _queue_stats(sites: Sites, queue: ReviewQueue) -> Sequence[QueueStats | None] | None:
+    def stats(site_id: str) -> QueueStats | None:
+        try:
+            return queue.stats(site_id)
+        except SiteUnreadable:
+            return None
+
     try:
         queue.expect_same_store()
-        return [queue.stats(site.id) for site in sites.list()]
+        return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]
     except StoreUnavailable:
         return None
 

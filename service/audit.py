@@ -17,7 +17,7 @@ from typing import Any
 from redis import Redis
 
 from models.errors import ModerationError
-from service.errors import translating_redis_errors
+from service.errors import naming_the_site
 from service.store import SITE_KEYS, site_keys
 
 PAGE = 1_000
@@ -54,7 +54,7 @@ def verify(redis: Redis, site_id: str, *, known_digest: str = "") -> Verified:
     key = site_keys(site_id)[SITE_KEYS.index("decisions")]
     start, digest, n_entries, seen = "-", "", 0, not known_digest
     while True:
-        with translating_redis_errors():
+        with naming_the_site():
             entries = client.xrange(key, start, "+", count=PAGE)
         for entry_id, fields in entries:
             expected = hashlib.sha1(

@@ -16,8 +16,8 @@ import click
 from redis import Redis
 
 from service.agreement import agreement, calibration
-from service.audit import verify
-from service.errors import StoreUnavailable
+from service.audit import ChainBroken, verify
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.records import Decision
 from service.reports import period_report, statements
 from service.retention import Retention
@@ -81,10 +81,23 @@ def audit() -> None:
 def verify_audit(connect: Connect, site_ids: tuple[str, ...], digest: str) -> None:
     """Check the chain of the decisions; prints site, number of entries and last digest."""
     with connect() as redis:
+        failures = [] if site_ids else [_unreadable(one) for one in Sites(redis).unreadable()]
         for site_id in site_ids or [site.id for site in Sites(redis).list()]:
-            Sites(redis).get(site_id)
-            verified = verify(redis, site_id, known_digest=digest)
-            click.echo(f"{site_id}\t{verified.n_entries}\t{verified.digest}")
+            try:
+                Sites(redis).get(site_id)
+                verified = verify(redis, site_id, known_digest=digest)
+            except ChainBroken as broken:
+                failures.append(str(broken))
+            except SiteUnreadable:
+                failures.append(_unreadable(site_id))
+            else:
+                click.echo(f"{site_id}\t{verified.n_entries}\t{verified.digest}")
+    if failures:
+        raise ChainBroken("\n".join(failures))
+
+
+def _unreadable(site_id: str) -> str:
+    return f"What is stored of {site_id} cannot be worked with."
 
 
 def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:

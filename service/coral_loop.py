@@ -31,7 +31,7 @@ from urllib.parse import quote, unquote
 import httpx
 
 from service import outbound
-from service.errors import ItemNotFound, translating_redis_errors
+from service.errors import ItemNotFound, naming_the_site
 from service.feedback import Feedback
 from service.html_text import plain_text
 from service.records import item_id_of
@@ -274,7 +274,7 @@ class CoralLoop:
 
     # From Coral to us
 
-    @translating_redis_errors()
+    @naming_the_site()
     def note(self, site_id: str, comment_id: str) -> None:
         """Remember that a comment left a queue of Coral, until `catch_up` looks why.
 
@@ -306,7 +306,7 @@ class CoralLoop:
         if not (site.coral_url and site.coral_token):
             return ""
         key = _key(site.id)
-        with translating_redis_errors():
+        with naming_the_site():
             heard = self._redis.zrangebyscore(key, "-inf", time.time(), start=0, num=BATCH)
         if not heard:
             return ""
@@ -323,7 +323,7 @@ class CoralLoop:
                 except _FAULTS as error:
                     failures[comment["id"]] = _told(error).failure
         again = time.time() + AGAIN_SECONDS
-        with translating_redis_errors():
+        with naming_the_site():
             for one in heard:
                 if one in failures:
                     self._redis.zadd(key, {one: again}, xx=True)
@@ -354,7 +354,7 @@ class CoralLoop:
         """
         if not (site.coral_url and site.coral_token):
             return False
-        with translating_redis_errors():
+        with naming_the_site():
             return bool(self._redis.zcount(_key(site.id), "-inf", time.time()))
 
     # Coral's GraphQL

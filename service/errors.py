@@ -7,7 +7,7 @@
         ├── ConfigError             the environment cannot be used; lists every problem
         ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
         │   ├── StoreLost           Redis has lost what it was given
-        │   └── SiteUnreadable      what is stored of one site cannot be read
+        │   └── SiteUnreadable      what is stored of one site cannot be worked with
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
@@ -82,7 +82,7 @@ class StoreLost(StoreUnavailable):
 
 
 class SiteUnreadable(StoreUnavailable):
-    """What is stored of one site cannot be read; other sites have nothing to do with it."""
+    """What is stored of one site cannot be worked with; other sites have nothing to do with it."""
 
 
 class MalformedJson(ServiceError):
@@ -261,6 +261,28 @@ def translating_redis_errors() -> Iterator[None]:
         yield
     except redis.exceptions.RedisError as fault:
         raise StoreUnavailable(f"Redis: {_kind(fault)}") from fault
+
+
+@contextmanager
+def naming_the_site() -> Iterator[None]:
+    """Raise SiteUnreadable where Redis refuses what is stored of one site, inside the block.
+
+    Raises
+    ------
+    SiteUnreadable
+        A value is not of its kind, or a script failed on it.
+    StoreUnavailable
+        As `translating_redis_errors`.
+    """
+    try:
+        with translating_redis_errors():
+            yield
+    except StoreUnavailable as fault:
+        cause = fault.__cause__
+        # A subclass, or a word of Redis', is about the whole store: full, read-only ...
+        if type(cause) is redis.exceptions.ResponseError and not _REFUSAL.search(str(cause)):
+            raise SiteUnreadable("what is stored of this site cannot be worked with") from cause
+        raise
 
 
 _FAULTS = (

@@ -37,7 +37,8 @@ class Metrics:
     shared : Path, optional
         Folder in which several workers share their numbers; None for a single one.
     queues : callable
-        Returns the counts of every site's queue, or None while they cannot be had.
+        Returns the counts of every site's queue, None for one that cannot be counted; or None
+        while none can be had.
     deliveries : callable
         Returns the attempts to tell sites by their result; raises StoreUnavailable while unknown.
     """
@@ -45,7 +46,7 @@ class Metrics:
     def __init__(
         self,
         shared: Path | None,
-        queues: Callable[[], Iterable[QueueStats] | None],
+        queues: Callable[[], Iterable[QueueStats | None] | None],
         deliveries: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._own = CollectorRegistry()
@@ -115,19 +116,22 @@ def _begin() -> None:
 class _Queues(Collector):
     """Asks the queues when asked; what is unknown then is absent, never 0."""
 
-    def __init__(self, queues: Callable[[], Iterable[QueueStats] | None]) -> None:
+    def __init__(self, queues: Callable[[], Iterable[QueueStats | None] | None]) -> None:
         self._queues = queues
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         if (known := self._queues()) is None:
             return
-        counts = list(known)
+        found = list(known)
+        counts = [count for count in found if count]
         for state in ("pending", "leased", "outbox", "dead"):
             total = sum(getattr(count, state) for count in counts)
             yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
         oldest = max((count.oldest_seconds for count in counts), default=0.0)
         told = "Longest wait among the fifty most urgent items of each queue."
         yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)
+        told = "Sites of which what is stored cannot be worked with, so that they are not counted."
+        yield GaugeMetricFamily("hakam_sites_unreadable", told, value=len(found) - len(counts))
 
 
 class _Deliveries(Collector):

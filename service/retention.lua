@@ -30,7 +30,7 @@ function verbs.sweep(before, limit, forced, usual_ms, share)
   local due = redis.call('ZRANGEBYSCORE', RETENTION, '-inf', before, 'LIMIT', 0, limit)
   for _, member in ipairs(due) do
     local kind, name = member:match('^(%l+):(.*)$')
-    redis.call('ZREM', RETENTION, member)
+    local later = false
     if kind == 'bulk' then
       redis.call('HDEL', BULKS, name)
     elseif kind == 'author' then
@@ -40,13 +40,15 @@ function verbs.sweep(before, limit, forced, usual_ms, share)
       local item = load(id)
       forget_version(id, version, item and item.token or 0)
       local last = item and item.version == tonumber(version)
-      if last and still_needed(item) then
+      later = last and still_needed(item)
+      if later then
         redis.call('ZADD', RETENTION, before + DAY_MS, member)
       elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
         redis.call('HDEL', ITEMS, id)
         if item.appeal then redis.call('ZREM', BARRED, id .. item.appeal.moderator) end
       end
     end
+    if not later then redis.call('ZREM', RETENTION, member) end -- last, should anything fail before
   end
   return { #due }
 end

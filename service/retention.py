@@ -18,10 +18,16 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from service.errors import ServiceError, StoreUnavailable, translating_redis_errors
+from service.errors import (
+    ServiceError,
+    SiteUnreadable,
+    StoreUnavailable,
+    translating_redis_errors,
+)
 from service.feedback import Feedback
+from service.logs import places
 from service.records import Decision, facet, facts_json
-from service.sites import Sites
+from service.sites import Site, Sites
 from service.store import Verbs
 
 log = structlog.get_logger()
@@ -34,8 +40,8 @@ N_COMMENTS_AT_ONCE = 1_000
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
 
-class TooMuchAtOnce(ServiceError):
-    """So much is due to be forgotten that somebody should look at the clock first."""
+class NotForgotten(ServiceError):
+    """Of some sites nothing, or not all that is due, was forgotten; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,10 @@ class Retention:
                 self.sweep()
             except StoreUnavailable:
                 pass  # the next hour will do
-            except TooMuchAtOnce as refusal:
+            except NotForgotten as refusal:
                 log.warning("retention", refused=str(refusal))
+            except Exception as error:  # noqa: BLE001 - the next hour may fare better
+                log.warning("retention", error=type(error).__name__, places=places(error))
             stop.wait(SWEEP_EVERY_SECONDS)
 
     def sweep(self, *, force: bool = False) -> int:
@@ -100,32 +108,52 @@ class Retention:
 
         Raises
         ------
-        TooMuchAtOnce
+        NotForgotten
             More than `MAX_SHARE` of what a site keeps is due at once, and the last sweep was not in
             the last `USUAL_SECONDS`: perhaps the clock of Redis has jumped. Of such sites nothing
-            was forgotten; of all others what was due.
+            was forgotten. Or what is stored of a site cannot be worked with. Of all others what was
+            due is forgotten.
         """
         with translating_redis_errors():
             seconds, microseconds = self._redis.time()
-        n_forgotten, refused = 0, []
-        guard = PAGE, int(force), int(USUAL_SECONDS * 1000), MAX_SHARE
+        n_forgotten, refused = 0, list[str]()
+        unreadable = self._sites.unreadable()
         for site in self._sites.list():
-            if not site.listens:
-                while self._verbs(site.id, "tell_nobody", PAGE)[0]:
-                    pass
             before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
-            while (n_swept := self._verbs(site.id, "sweep", before_ms, *guard))[0] > 0:
-                n_forgotten += n_swept[0]
-            if n_swept[0] < 0:
-                refused.append(f"{n_swept[1]} of {n_swept[2]} records of {site.id}")
+            try:
+                n_swept, refusal = self._sweep_site(site, before_ms, force=force)
+            except SiteUnreadable:
+                unreadable.append(site.id)
             else:
-                n_forgotten += self._feedback.forget(site.id, before_ms)
+                n_forgotten += n_swept
+                refused += refusal
+        said = []
         if refused:
-            raise TooMuchAtOnce(
+            said.append(
                 f"Not forgotten, because it is much at once: {', '.join(refused)}. If the clock of "
                 "Redis is right, say `hakam forget --force`."
             )
+        if unreadable:
+            said.append(
+                "Not all was forgotten of these sites, because what is stored of them cannot be "
+                f"worked with: {', '.join(unreadable)}."
+            )
+        if said:
+            raise NotForgotten(" ".join(said))
         return n_forgotten
+
+    def _sweep_site(self, site: Site, before_ms: int, *, force: bool) -> tuple[int, list[str]]:
+        """Return how much was forgotten, and what is not because it is too much."""
+        if not site.listens:
+            while self._verbs(site.id, "tell_nobody", PAGE)[0]:
+                pass
+        guard = PAGE, int(force), int(USUAL_SECONDS * 1000), MAX_SHARE
+        n_forgotten = 0
+        while (swept := self._verbs(site.id, "sweep", before_ms, *guard))[0] > 0:
+            n_forgotten += swept[0]
+        if swept[0] < 0:
+            return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
+        return n_forgotten + self._feedback.forget(site.id, before_ms), []
 
     def erase(self, site_id: str, author_id: str) -> Erased:
         """Remove all that an author wrote on a site, and the author's counts.

@@ -20,7 +20,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from service.errors import translating_redis_errors
+from service.errors import naming_the_site
 
 SITE_KEYS = (
     "items",
@@ -137,12 +137,14 @@ class Verbs:
 
         Raises
         ------
+        SiteUnreadable
+            The script failed on what is stored of this site.
         StoreUnavailable
             Redis cannot be reached, did not answer in time, or refused the write.
         """
         script = self._scripts[verb]
         keys = script.keys_of(site_id)
-        with translating_redis_errors():
+        with naming_the_site():
             try:
                 answer = self._redis.execute_command(
                     "EVALSHA", script.digest, len(keys), *keys, *arguments

@@ -32,6 +32,8 @@ FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 10.0
 MAX_GATHERED = 100_000  # distinct counters kept while Redis is away
 
+Counted = tuple[str, str, str]  # site, day, counter
+
 
 class Tallies:
     """The counts of all sites.
@@ -48,7 +50,7 @@ class Tallies:
         self._redis: Any = redis
         self._clock = clock
         self._lock = threading.Lock()
-        self._gathered: Counter[tuple[str, str, str]] = Counter()
+        self._gathered: Counter[Counted] = Counter()
         self._due_at = float("-inf")
 
     def count(
@@ -81,21 +83,33 @@ class Tallies:
         with self._lock:
             taken, self._gathered = self._gathered, Counter()
             self._due_at = self._clock() + FLUSH_SECONDS
+        left: Mapping[Counted, int]
         try:
-            self._write(taken)
+            left = self._write(taken)
         except StoreUnavailable:
+            left = taken
+        if left:
             with self._lock:
-                self._gathered.update(taken)
+                self._gathered.update(left)
                 self._due_at = self._clock() + RETRY_SECONDS
 
     @translating_redis_errors()
-    def _write(self, taken: Mapping[tuple[str, str, str], int]) -> None:
+    def _write(self, taken: Mapping[Counted, int]) -> Mapping[Counted, int]:
+        """Return what Redis refused; for a day whose key is of another kind there is no next time.
+
+        What it took of the others is not counted again.
+        """
         with self._redis.pipeline(transaction=False) as pipe:
             for (site_id, day, counter), n in taken.items():
                 pipe.hincrby(_key(site_id, day), counter, n)
             for site_id, day in {(site_id, day) for site_id, day, _counter in taken}:
                 pipe.expire(_key(site_id, day), KEPT_DAYS * 86400)
-            pipe.execute()
+            answers = pipe.execute(raise_on_error=False)
+        return {
+            counted: n
+            for (counted, n), answer in zip(taken.items(), answers, strict=False)
+            if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE")
+        }
 
     @translating_redis_errors()
     def days(self, site_id: str, n_days: int) -> dict[str, dict[str, int]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.errors import StoreUnavailable
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ class Turns:
                 continue
             try:
                 n_due, well = self._waiting(sites[name])
-            except StoreUnavailable:
-                raise
-            except Exception as error:  # noqa: BLE001 - this site's own
+            except Exception as error:
+                if not _is_its_own(error):
+                    raise
                 self._failed(sites[name], state, error)
                 continue
             for _ in range(min(n_due, state.n_allowed - state.n_busy)):
@@ -158,10 +158,9 @@ class Turns:
                 over = self._crowded and monotonic() - began > TURN_SECONDS
                 if over or not (well and went_well):
                     break
-        except StoreUnavailable:
-            pass  # the next look says so, and waits
-        except Exception as error:  # noqa: BLE001 - this site's own
-            self._failed(site, state, error)
+        except Exception as error:  # noqa: BLE001 - the thread serves all sites
+            if _is_its_own(error):  # else the next look says so, and waits
+                self._failed(site, state, error)
         finally:
             with self._lock:
                 self._n_busy -= 1
@@ -172,3 +171,8 @@ class Turns:
         with self._lock:
             state.note(well=False)
         log.warning("deliveries", site=site.id, error=type(error).__name__, places=places(error))
+
+
+def _is_its_own(error: Exception) -> bool:
+    """Say whether a failure is this site's, and not the store's."""
+    return isinstance(error, SiteUnreadable) or not isinstance(error, StoreUnavailable)

@@ -40,13 +40,11 @@ from typing import Any, Literal
 import httpx
 import structlog
 from redis import Redis
-from redis.exceptions import ResponseError
 from standardwebhooks import Webhook
 
-from models.errors import ModerationError
 from service import outbound
 from service.coral_loop import CoralLoop, Told
-from service.errors import StoreUnavailable, translating_redis_errors
+from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
 from service.logs import places
 from service.outbound import Answer
 from service.records import news, read_words, type_of_news
@@ -130,10 +128,6 @@ class Endpoint:
     disabled_at: float = 0.0
 
 
-class DamagedOutbox(ModerationError):
-    """What is stored of a site's deliveries cannot be worked with."""
-
-
 class Deliveries:
     """Everything that is to be told to the sites.
 
@@ -173,10 +167,13 @@ class Deliveries:
         """
         n_made = 0
         for site in self._listening():
-            while (told := self._deliver_next(site)) is not None:
-                n_made += 1
-                if not told:
-                    break  # the rest can wait
+            try:
+                while (told := self._deliver_next(site)) is not None:
+                    n_made += 1
+                    if not told:
+                        break  # the rest can wait
+            except SiteUnreadable as fault:
+                log.warning("deliveries", site=site.id, error=str(fault))
         self._write_counts()
         return n_made
 
@@ -242,7 +239,7 @@ class Deliveries:
 
     def _waiting(self, site: Site) -> tuple[int, bool]:
         """Return how many comments of a site have a delivery due, and whether it took the last."""
-        n_due, well = self._ask(site, "due")
+        n_due, well = self._verbs(site.id, "due")
         return max(n_due, self._coral.has_heard(site)), bool(well)
 
     def _serve(self, site: Site) -> bool | None:
@@ -266,7 +263,7 @@ class Deliveries:
         StoreUnavailable
             What was told, but could not be noted, is told again.
         """
-        claimed = self._ask(site, "claim", int(HOLD_SECONDS * 1000))
+        claimed = self._verbs(site.id, "claim", int(HOLD_SECONDS * 1000))
         if not claimed:
             return None
         item_id, decision_id, body, n_attempts, digest, words = claimed
@@ -337,34 +334,20 @@ class Deliveries:
     ) -> Result:
         result: Result = "delivered"
         if not failure:
-            self._ask(site, "delivered", *this)
+            self._verbs(site.id, "delivered", *this)
         elif n_retries < MAX_RETRIES:
             asked = min(answer.wait_seconds, MAX_WAIT_SECONDS) if answer else 0.0
             jitter = 1 + JITTER * random.random()  # noqa: S311 - spreads load, hides nothing
             delay = max(asked, BACK_OFF_SECONDS[n_retries] * jitter)
-            self._ask(site, "failed", *this, int(delay * 1000), failure)
+            self._verbs(site.id, "failed", *this, int(delay * 1000), failure)
             result = "failed"
         else:
             patience_ms = "" if final else int(PATIENCE_SECONDS * 1000)
-            self._ask(site, "give_up", *this, failure, patience_ms)
+            self._verbs(site.id, "give_up", *this, failure, patience_ms)
             result = "dead"
         if answer and answer.status == HTTPStatus.GONE:
-            self._ask(site, "disable", failure)
+            self._verbs(site.id, "disable", failure)
         return result
-
-    def _ask(self, site: Site, verb: str, *arguments: str | int) -> Any:
-        """Run a verb; what Redis refuses of one site says nothing about the store.
-
-        Raises
-        ------
-        DamagedOutbox, StoreUnavailable
-        """
-        try:
-            return self._verbs(site.id, verb, *arguments)
-        except StoreUnavailable as fault:
-            if type(fault.__cause__) is ResponseError:  # a subclass says more: full, read-only ...
-                raise DamagedOutbox(f"the verb {verb} failed") from fault
-            raise
 
     def _write_counts(self) -> None:
         """Add what this process counted to what all have counted."""

@@ -14,7 +14,7 @@ from service.audit import verify
 from service.errors import Conflict, ItemNotFound
 from service.policy import Verdict
 from service.records import facet
-from service.retention import Retention, TooMuchAtOnce
+from service.retention import NotForgotten, Retention
 from service.review_queue import Comment, Decision, ReviewQueue
 from service.sites import Site, Sites
 from service.webhooks import Deliveries
@@ -382,7 +382,7 @@ def test_a_clock_that_jumps_ahead_has_not_all_forgotten_at_once(
     else:
         redis.hdel("{hakam:demo}:site", "swept")
     for _ in range(2):
-        with pytest.raises(TooMuchAtOnce, match="9 of 9 records of demo"):
+        with pytest.raises(NotForgotten, match="9 of 9 records of demo"):
             retention.sweep()
     assert len(queue.decisions("demo")) == sum(d.comment is not None for d in queue.history("demo"))
     assert retention.sweep(force=True) == 9
