@@ -299,7 +299,7 @@ class Accounts:
         right = self._verify(record.get("password", ""), password) and not record.get("disabled")
         if not right:
             return None
-        self._rehash(name, record["password"], password)
+        record["password"] = self._rehash(name, record["password"], password)
         self._throttle.was_right(attempt, forgive=not record.get("totp"))
         return self._account(name, record)
 
@@ -317,9 +317,11 @@ class Accounts:
         """A hash that no password opens: what an unknown name is compared with."""
         return self._hasher.hash(secrets.token_urlsafe())
 
-    def _rehash(self, name: str, password_hash: str, password: str) -> None:
+    def _rehash(self, name: str, password_hash: str, password: str) -> str:
         if self._hasher.check_needs_rehash(password_hash):
-            self._redis.hset(self._key("account", name), "password", self._hasher.hash(password))
+            password_hash = self._hasher.hash(password)
+            self._redis.hset(self._key("account", name), "password", password_hash)
+        return password_hash
 
     def set_password(self, name: str, password: str, *, drops_second_factor: bool = False) -> None:
         """Replace a password, and end every session and link of its owner.
@@ -616,6 +618,7 @@ class Accounts:
             disabled=bool(record.get("disabled")),
             created_at=_moment(record.get("created_at")),
             has_password=bool(record.get("password")),
+            password_mark=_digest(record.get("password", ""))[:16],
             has_totp=bool(record.get("totp")),
             preferences=Preferences.from_json(record.get("preferences")),
         )

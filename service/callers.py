@@ -93,7 +93,7 @@ def base_url() -> str:
     public: str = services().settings.public_url
     if not public:
         log.warning("address_taken_from_request", missing="HAKAM_PUBLIC_URL")
-    return public or request.host_url.rstrip("/")
+    return public or f"{request.scheme}://{request.host or 'localhost'}"  # none that can be read
 
 
 def install(app: Flask) -> None:

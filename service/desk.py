@@ -79,6 +79,7 @@ LINES: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
 MAX_NOTE_LENGTH = 4_000
 MAX_REQUEST_ID_LENGTH = 256
+MAX_SITES_AT_ONCE = 20  # that the session cookie, which holds 4 KB, remembers something of
 
 
 @bp.get("/<site_id>/work")
@@ -115,6 +116,8 @@ def offer_again(site_id: str, item_id: str, kept: Unsent) -> ResponseReturnValue
 
 def _on_the_screen(site: Site, lease: Lease, draft: Fields | None = None) -> str:
     """Show a comment that this person holds, with what they typed before, if anything."""
+    if len({*session.get("leases", {}), site.id}) > MAX_SITES_AT_ONCE:
+        give_back_all()
     session.setdefault("leases", {})[site.id] = [lease.item.id, lease.token]
     session.modified = True
     if lease.item.damaged:
@@ -248,6 +251,8 @@ def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) ->
 def _note_last(site_id: str, last: dict[str, str] | None) -> None:
     """Remember what this person did last on a site: it is offered to be taken back there."""
     others = {site: kept for site, kept in _lasts().items() if site != site_id}
+    if len(others) == MAX_SITES_AT_ONCE:
+        others = {}
     session["last"] = others | ({site_id: last} if last else {})
 
 

@@ -89,8 +89,9 @@ def log_in() -> Response | tuple[str, int]:
 @bp.route("/login/code", methods=["GET", "POST"])
 def second_factor() -> Response | tuple[str, int]:
     """Ask somebody whose password was right for the code of their authenticator."""
-    name, since = session.get("awaits_code", ["", 0.0])
-    if time.time() - since > CODE_SECONDS:
+    name, since, mark = [*session.get("awaits_code", []), "", 0.0, ""][:3]
+    account = services().accounts.get(name)
+    if account is None or account.password_mark != mark or time.time() - since > CODE_SECONDS:
         return redirect(url_for(".log_in"))
     if request.method != "POST":
         return _page("code.html", 200)
@@ -101,8 +102,7 @@ def second_factor() -> Response | tuple[str, int]:
         )
     except LoginThrottled as wait:
         return _page("code.html", 429, complaint=too_often(wait))
-    account = services().accounts.get(name)
-    if not right or account is None or account.disabled:
+    if not right or account.disabled:
         return _page("code.html", 401, complaint=_("The code is wrong or was used before."))
     if any(map(str.isalpha, code)):
         left = services().accounts.n_recovery_codes(name)
@@ -129,7 +129,9 @@ def invitation(token: str) -> Response | tuple[str, int]:
         return _page("invitation.html", 422, name=name, complaint=_("The two are not the same."))
     try:
         account = services().accounts.accept(token, password)
-    except AccountError:
+    except AccountError as refusal:
+        if refusal.code == "bad_invite":  # another window was quicker
+            return _page("login.html", 404, complaint=_("This link was used or has expired."))
         complaint = _("A password has 10 characters or more.")
         return _page("invitation.html", 422, name=name, complaint=complaint)
     return _let_in_or_ask(account)
@@ -154,7 +156,10 @@ def remember_language(chosen: str) -> None:
 
 def own_page(target: str) -> str:
     """``target`` if it is a page of this console, else the first page: no open redirect."""
-    parts = urlsplit(target.replace("\\", "/"))
+    try:
+        parts = urlsplit(target.replace("\\", "/"))
+    except ValueError:  # as of //[
+        return url_for("console.home")
     inside = not parts.scheme and not parts.netloc and parts.path.startswith("/console/")
     return target if inside and target.isprintable() else url_for("console.home")
 
@@ -163,7 +168,7 @@ def _let_in_or_ask(account: Account) -> Response | tuple[str, int]:
     """Let somebody in whose password is right, or ask for the second factor first."""
     if not account.has_totp:
         return _let_in(account)
-    session["awaits_code"] = [account.name, time.time()]
+    session["awaits_code"] = [account.name, time.time(), account.password_mark]
     if request.form.get("kept"):  # what is kept in this page must go on in the next
         return _page("code.html", 200)
     return redirect(url_for(".second_factor", next=request.form.get("next", "")))

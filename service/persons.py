@@ -18,7 +18,7 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
 MAX_BREAK_MINUTES = 480
 MAX_SEVERE_PER_HOUR = 60  # their times stand in the session cookie, which holds 4 KB
 
-_NAME = re.compile(r"[\w.@+-]{2,64}")
+_NAME = re.compile(r"(?!\.\.$)[\w.@+-]{2,64}")  # .. would leave the address of a page
 
 
 class AccountError(InvalidRequest):
@@ -111,7 +111,10 @@ def _usable(name: str, value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One person. ``sites`` is ``None`` for somebody who works for every site."""
+    """One person. ``sites`` is ``None`` for somebody who works for every site.
+
+    ``password_mark`` is another one with each new password, and tells nothing of it.
+    """
 
     name: str
     role: str
@@ -119,6 +122,7 @@ class Account:
     disabled: bool = False
     created_at: float = 0.0
     has_password: bool = True
+    password_mark: str = ""
     has_totp: bool = False
     preferences: Preferences = field(default_factory=Preferences)
 

@@ -14,7 +14,7 @@ from flask import current_app, request, session
 from flask_wtf.csrf import ValidationError, validate_csrf
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-MAX_CHARACTERS = 200_000  # two lists of a thousand words of a site's settings are the longest
+MAX_CHARACTERS = 220_000  # two lists of a thousand words of a site's settings are the longest
 MAX_SECONDS = 3600  # to log in again
 
 #: What is kept is what a person wrote or chose. Secrets are not, nor what has no page.

@@ -115,6 +115,7 @@ def test_a_hash_of_weaker_parameters_is_replaced_at_the_next_login(
     [
         ("x", PASSWORD, "moderator", "bad_name"),
         ("two words", PASSWORD, "moderator", "bad_name"),
+        ("..", PASSWORD, "moderator", "bad_name"),  # no address can end with it
         ("samira", "short", "moderator", "bad_password"),
         ("samira", PASSWORD, "owner", "bad_role"),
     ],

@@ -118,3 +118,13 @@ def test_without_a_public_address_links_follow_the_request_and_the_log_warns(app
     assert described.get_json()["rootUrl"] == "http://here.example/"
     warning = {"event": "address_taken_from_request", "missing": "HAKAM_PUBLIC_URL"}
     assert warning | {"log_level": "warning"} in lines
+
+
+@pytest.mark.parametrize("host", ["xn--", "a b", "[::1", "a@b", "evil.example:80@x", "\xff", ""])
+def test_a_host_that_cannot_be_read_fails_nothing_and_stands_in_no_link(
+    app: Flask, host: str
+) -> None:
+    client = app.test_client(use_cookies=False)  # its cookies have no place under such a name
+    described = client.get("/$discovery/rest", headers={"Host": host})
+    assert described.status_code == 200
+    assert described.get_json()["rootUrl"] in ("http://localhost/", "http://xn--/")

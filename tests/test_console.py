@@ -33,7 +33,7 @@ from service.config import Settings
 from service.marking import marked
 from service.policy import Verdict
 from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site
+from service.sites import Site, Sites
 from service.wording import LANGUAGES
 
 PASSWORD = "correct horse battery"
@@ -145,7 +145,17 @@ def test_the_right_password_leads_to_the_work_and_a_wrong_one_to_a_sentence(
 
 @pytest.mark.parametrize(
     "target",
-    ["https://evil.example/", "//evil.example/console/", "/v1/queue", "/\\evil.example", "x"],
+    [
+        "https://evil.example/",
+        "//evil.example/console/",
+        "/v1/queue",
+        "/\\evil.example",
+        "x",
+        "//[",
+        "//[::1",
+        "http://a]b/console/",
+        "//evil\N{ACCOUNT OF}/console/",
+    ],
 )
 def test_the_door_leads_only_into_the_console(app: Flask, accounts: Accounts, target: str) -> None:
     assert Desk(app).log_in(next=target).last.location == "/console/"
@@ -1138,6 +1148,37 @@ def test_a_link_never_takes_the_place_of_the_second_factor(
     assert guest.last.location == "/console/"
 
 
+def test_a_new_password_ends_a_log_in_that_waits_for_its_code(
+    app: Flask, accounts: Accounts
+) -> None:
+    totp = pyotp.TOTP(accounts.propose_totp("samira"))
+    codes = list(accounts.confirm_totp("samira", totp.now()))
+    renewals: list[Callable[[], object]] = [
+        lambda: accounts.set_password("samira", "another password"),
+        lambda: accounts.accept(accounts.reset("samira"), PASSWORD),
+        lambda: accounts.reset("samira"),
+    ]
+    for renew, password in zip(renewals, (PASSWORD, "another password", PASSWORD), strict=True):
+        waiting, other = (Desk(app).log_in(password) for _ in range(2))
+        other.post("/login/code", code=codes.pop())
+        assert other.last.location == "/console/"
+        renew()
+        waiting.post("/login/code", code=codes.pop())
+        assert waiting.last.location == "/console/login"
+        waiting.get("/me")
+        assert waiting.last.status_code == 302, "the old password opened the desk"
+
+
+def test_of_two_windows_with_one_link_the_slower_is_told_that_it_was_used(
+    app: Flask, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, token = Desk(app), accounts.reset("samira")
+    monkeypatch.setattr(accounts, "invited", lambda _token: "samira")  # as both saw it before
+    for status in (302, 404):
+        guest.post(f"/invitation/{token}", password=PASSWORD, again=PASSWORD)
+        assert guest.last.status_code == status
+
+
 def link_of(page: str) -> str:
     """The path, within the console, of the link that an administrator is shown."""
     (path,) = re.findall(r"/console(/invitation/[\w-]+)", page)
@@ -1565,3 +1606,22 @@ def phrases() -> Iterator[str]:
 
 def _strings(string: Any) -> list[str]:
     return [string] if isinstance(string, str) else list(string)
+
+
+def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
+    app: Flask, desk: Desk, queue: ReviewQueue, redis: Redis
+) -> None:
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    for n in range(100):
+        site = f"the-newspaper-of-town-{n}"
+        Sites(redis).add(Site(site))
+        for text in ("one", "two"):
+            queue.enqueue(site, Comment(f"{text} {n}", text), verdict, scores={})
+        desk.press("reject", desk.open(site), reason="insult")
+        desk.get(f"/{site}/work")
+        assert desk.last.status_code == 200
+        cookie = desk.client.get_cookie("hakam_session", path="/console")
+        assert cookie
+        assert len(cookie.value) < 3_000, "a browser keeps no cookie of 4 KB"
+    held = [site.id for site in Sites(redis).list() if queue.stats(site.id).leased]
+    assert len(held) <= 20, "comments are held of which the session knows nothing"
