@@ -56,6 +56,7 @@ REDIS_MODULES = {
     "audit",
     "bookkeeping",
     "cli",
+    "clock",
     "epoch",
     "errors",
     "private_redis",
