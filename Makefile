@@ -23,6 +23,7 @@ train: $(VENV)/.train  ## install what hakam-train needs
 bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 	$(BIN)/python tests/bench_classifier.py
 	$(BIN)/python tests/bench_service.py
+	$(BIN)/python tests/bench_hostile.py
 	$(BIN)/python tests/bench_queue.py
 
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route

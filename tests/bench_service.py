@@ -1,4 +1,4 @@
-"""How fast the service answers over sockets, Redis included, and what hostile texts cost it.
+"""How fast the service answers Coral and clients of Perspective, over sockets, Redis included.
 
 Real gunicorn with two workers and a private Redis that syncs each write, as in production. The
 clients run on the same machine and take their share of it, so a figure here is an upper bound.
@@ -103,83 +103,6 @@ def show(what: str, n_requests: int, limit: str, total: float, seconds: list[flo
     )
 
 
-# What a careless pattern or loop runs over again and again: pieces, and openers without an end.
-PIECES = (
-    "<", "<a", "</", "&#", "&#9", "&amp;", ".", ". ", "\u2026", '?"', "(", "[", "@", "@a",
-    "https://a.", "\u0640", "\u0651", "\u200d", "\u3164", "\u0627", "\u0627 ", "\u0627.", "a1",
-    "\U0001f600", "\n", " ",
-)  # fmt: skip
-OPENERS = ("<a", "</a", "&#9", "&a", "@a", "https://a", "(a", '"a')
-WORDS = "\u0645\u0631\u062d\u0628\u0627 "
-N_HOSTILE_BYTES = 20_000
-
-
-def hostile_texts() -> dict[str, str]:
-    """Texts of 20 KB by what they are made of."""
-
-    def fill(piece: str) -> str:
-        return piece * (N_HOSTILE_BYTES // len(piece.encode()))
-
-    texts = {ascii(piece): fill(piece) for piece in PIECES}
-    texts |= {f"{piece!a}, then a letter": f"{fill(piece)[:-1]}x" for piece in PIECES}
-    return texts | {f"{opener} going on": opener + fill(opener[-1])[8:] for opener in OPENERS}
-
-
-def hostile(client: httpx.Client, key: str) -> None:
-    """Print for each route the time of the worst text beside that of ordinary words."""
-    bearer = {"Authorization": f"Bearer {key}"}
-
-    def coral(text: str) -> httpx.Response:
-        question = {
-            "action": "NEW",
-            "comment": {"body": text, "parentID": None},
-            "author": {"id": "author", "role": "COMMENTER"},
-            "story": {"id": "story", "url": "https://news.example/story"},
-        }
-        raw = json.dumps(question).encode()
-        secret = SITE.coral_secrets[0].encode()
-        signature = hmac.new(secret, raw, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "X-Coral-Signature": f"sha256={signature}"}
-        path = f"/integrations/coral/moderate?site={SITE.id}"
-        return client.post(path, content=raw, headers=headers)
-
-    def post(path: str, body: object) -> httpx.Response:
-        return client.post(path, json=body, headers=bearer)
-
-    def analyze(text: str, path: str = "analyze", **more: object) -> httpx.Response:
-        asked = {"comment": {"text": text}, "requestedAttributes": {"TOXICITY": {}}, **more}
-        return post(f"/v1alpha1/comments:{path}", asked)
-
-    feedback = {"attributeScores": {"TOXICITY": {"summaryScore": {"value": 1}}}}
-    routes: dict[str, Callable[[str], httpx.Response]] = {
-        "/v1/score": lambda text: post("/v1/score", {"text": text}),
-        "/v1/comments": lambda text: post("/v1/comments", {"id": text[:9], "text": text}),
-        "... as the display name": lambda text: post(
-            "/v1/comments", {"id": "1", "text": "x", "author": {"id": "1", "name": text}}
-        ),
-        "analyze": analyze,
-        "... with spans": lambda text: analyze(text, spanAnnotations=True),
-        "suggestscore": lambda text: post(
-            "/v1alpha1/comments:suggestscore", {"comment": {"text": text}, **feedback}
-        ),
-        "/v1/moderations": lambda text: post("/v1/moderations", {"input": text}),
-        "Coral's phase": coral,
-        "the console's log-in": lambda text: client.post("/console/login", data={"name": text}),
-    }
-    texts = {"words": WORDS * (N_HOSTILE_BYTES // len(WORDS.encode())), **hostile_texts()}
-    print(f"\nthe worst of {len(texts)} texts of {N_HOSTILE_BYTES:,} bytes, in ms")
-    print(f"  {'':24} {'words':>10} {'worst':>10}   made of")
-    for route, ask in routes.items():
-        milliseconds = {}
-        for name, text in texts.items():
-            started = perf_counter()
-            ask(text)
-            milliseconds[name] = (perf_counter() - started) * 1e3
-        worst = max(milliseconds, key=milliseconds.__getitem__)
-        figures = f"{milliseconds['words']:10.1f} {milliseconds[worst]:10.1f}"
-        print(f"  {route:24} {figures}   {worst}")
-
-
 def main() -> None:
     """Start everything, time it and print the table."""
     texts = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
@@ -198,8 +121,6 @@ def main() -> None:
                 ("Perspective, analyze", perspective(texts, key), N_PERSPECTIVE, "Coral: 800"),
             ):
                 show(what, n_requests, limit, *timed(url, ask, n_requests))
-            with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
-                hostile(client, key)
 
 
 if __name__ == "__main__":
