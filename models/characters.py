@@ -14,21 +14,21 @@ DerivedGeneralCategory.txt and UnicodeData.txt.
 import re
 
 
-def _codes(ranges: str) -> frozenset[int]:
-    """Read code points: "41-43 61" are four."""
+def code_points(ranges: str) -> frozenset[int]:
+    """Read code points in hexadecimal: "41-43 61" are four."""
     bounds = (text.split("-") for text in ranges.split())
     return frozenset(
         code for bound in bounds for code in range(int(bound[0], 16), int(bound[-1], 16) + 1)
     )
 
 
-DEFAULT_IGNORABLE = _codes(
+DEFAULT_IGNORABLE = code_points(
     "AD 34F 61C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FE00-FE0F FEFF "
     "FFA0 FFF0-FFF8 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
 )
 """Meant to show nothing, assigned or not: joiners, fillers, selectors, tags."""
 
-NEW_MARKS = _codes(
+NEW_MARKS = code_points(
     "5C8-5C9 897 B53-B54 ECE 1ACF-1AF0 10D69-10D6D 10ECB-10ECF 10EF0-10EFF 11241 113BB-113C0 "
     "113CE 113D0 113D2 113E1-113E2 11B60 11B62-11B64 11B66 11DF0 11F00-11F01 11F36-11F3A 11F40 "
     "11F42 11F5A 13439-13440 13447-13455 1611E-16129 1612D-1612F 1D127-1D128 1D25B-1D25C 1E08F "
@@ -36,7 +36,7 @@ NEW_MARKS = _codes(
 )
 """Marks and format controls (Mn, Me, Cf) since Unicode 15."""
 
-NEW_LETTERS = _codes(
+NEW_LETTERS = code_points(
     "558 58B-58C 88F C5C CDC 1C89-1C8A 208F 209D-209F A7CB-A7CF A7D2 A7D4 A7DA-A7DD A7E2 A7F1 "
     "AB6C-AB6D 105C0-105F3 107BB-107BF 10940-10959 10D4A-10D65 10D6F-10D85 10EC2-10EC7 "
     "10ED9-10EEE 1123F-11240 11380-11389 1138B 1138E 11390-113B5 113B7 113D1 113D3 11B0A "
@@ -48,7 +48,7 @@ NEW_LETTERS = _codes(
 )
 """Letters (L) since Unicode 15, without the rare ideographs from U+20000 on."""
 
-NEW_NUMBERS = _codes(
+NEW_NUMBERS = code_points(
     "10D40-10D49 116D0-116E3 11BF0-11BF9 11DE0-11DE9 11F50-11F59 1246F 12475-1247F 12550-12686 "
     "16130-16139 16D70-16D79 16FF4-16FF6 1CCF0-1CCF9 1D2C0-1D2D3 1E4F0-1E4F9 1E5F1-1E5FA"
 )
@@ -93,14 +93,14 @@ NEW_SPELLINGS = {
 """Since Unicode 15: what stands for one other character (compatibility decomposition, lower case,
 decimal digits in ASCII), by code point."""
 
-UNSEEN = DEFAULT_IGNORABLE | _codes("FFF9-FFFB 13430-1343F 1D159")
+UNSEEN = DEFAULT_IGNORABLE | code_points("FFF9-FFFB 13430-1343F 1D159")
 """Prints nothing and takes no room: beside what is ignorable the other format controls that do not
 enclose a number, and a musical symbol without a shape."""
 
-EMPTY = _codes("2800 13441-13442")
+EMPTY = code_points("2800 13441-13442")
 """Signs that are drawn as an empty place: braille without a dot, blanks of hieroglyphs."""
 
-_SPACES = _codes("0-20 7F-A0 1680 2000-200A 2028-2029 202F 205F 3000")  # and controls
+_SPACES = code_points("0-20 7F-A0 1680 2000-200A 2028-2029 202F 205F 3000")  # and controls
 _BLANK = UNSEEN | EMPTY | _SPACES
 _VISIBLE = re.compile("[^" + "".join(f"\\U{code:08x}" for code in sorted(_BLANK)) + "]")
 

@@ -18,7 +18,8 @@ The rules, in the order they are applied:
 4. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic letters of
    the same shape, and a single digit beside an Arabic letter, become the letter they stand for.
 5. *Split words.* Three or more single letters with short separators between them are joined, and a
-   joining sign inside a word goes when the part on one side of it has at most two letters. Parts
+   sign inside a word goes, unless it is one that ends words (``_PARTING_SIGNS``), when the part on
+   one side of it has at most two letters. Parts
    are joined within one script. The length of a part counts equal neighbours once, so that joining
    never depends on elongation.
 6. *Elongation.* Three or more equal letters become one in Arabic and two in other scripts.
@@ -52,6 +53,7 @@ from models.characters import (
     NEW_NUMBERS,
     NEW_SPELLINGS,
     UNSEEN,
+    code_points,
 )
 from models.errors import InvalidText
 
@@ -91,6 +93,30 @@ _FOLD = (
     "\u0648\u0676\u0677\u06c4\u06c5\u06c6\u06c7\u06c8\u06c9\u06ca\u06cb\u06cf\u0778\u0779",  # WAW
     "\u064a\u0649\u0678\u063d\u063e\u063f\u06cc\u06cd\u06ce\u06d0\u06d1\u06d2\u06d3\u0620\u0777",
 )  # the last: YEH: alef maksura, farsi yeh, e, yeh barree
+# The rest of Unicode's Arabic letters, of Asian and African languages, by the letter that each is a
+# form of: other dots, strokes, small letters and digits above and below.
+_FOREIGN = {
+    "\u0627": "773-774 870-882 8AD",  # ALEF
+    "\u0628": "8A1 8B6-8B7 8BE",  # BEH
+    "\u062a": "8B8 8BF-8C0",  # TEH
+    "\u062c": "8A2 8C1 8C5-8C6",  # JEEM
+    "\u062d": "77C 88A",  # HAH
+    "\u062f": "8AE 10EC2",  # DAL
+    "\u0631": "76B-76C 771 8AA 8B9",  # REH
+    "\u0632": "8B2",  # ZAIN
+    "\u0633": "770 77D-77E",  # SEEN
+    "\u0635": "8AF",  # SAD
+    "\u0637": "88B-88C 8A3 10EC3",  # TAH
+    "\u0639": "8B3",  # AIN
+    "\u063a": "8C3",  # GHAIN
+    "\u0641": "8A4 8BB",  # FEH
+    "\u0642": "8A5 8B5 8BC 8C4",  # QAF
+    "\u0643": "6B3-6B4 762-764 77F 88D 8B0 8B4 8C2 8C8 10EC4",  # KAF
+    "\u0644": "8A6 8C7",  # LAM
+    "\u0646": "889 88F 8BD 10EC6",  # NOON
+    "\u0648": "8AB 8B1",  # WAW
+    "\u064a": "775-776 77A-77B 886 8A8-8A9 8AC 8BA 10EC5 10EC7",  # YEH
+}
 
 # In a word with Arabic letters: foreign ones, and the Arabic letter that they are drawn for. Of
 # digits a single one, because longer ones are numbers: by its shape or by its sound in Arabizi.
@@ -103,11 +129,16 @@ _LOOK_ALIKES = {
     "2": "\u0621", "3": "\u0639", "5": "\u062e", "6": "\u0637", "7": "\u062d", "9": "\u0648",
 }  # fmt: skip
 
-# Signs a writer puts between letters without ending the word. Sentence marks are not among them.
-_JOINING_SIGNS = "._*-~/\\'`^+=@$\u2022\u00b7\u2013\u2014\u2010\u2043"
-
+# Signs that end a word without a blank. Any other may be put between letters to hide a word: stars,
+# pictures, signs without a shape or a meaning.
+_PARTING_SIGNS = (
+    ',;:!?()[]{}<>"#&%\u00a1\u00ab\u00bb\u00bf\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a'
+    "\u060c\u061b\u061f\u06d4"  # Arabic COMMA, SEMICOLON, QUESTION MARK, FULL STOP
+)
 _DROPPED_CATEGORIES = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
-_TATWEEL = "\u0640"
+# What only lengthens a letter or hangs on it: TATWEEL, HIGH HAMZA, SMALL WAW, SMALL YEH, tatweels
+# with signs, BASELINE ROUND DOT, VERTICAL TAIL, SMALL FARSI YEH, TAIL FRAGMENT.
+_HANGING = code_points("640 674 6E5-6E6 883-885 887 88E 8C9 FE73")
 _SHARED_PLANES = 0x20000  # the planes that hold letters and emoji; the rest is rare ideographs
 
 # The kind of a code, above the 21 bits of its code point. A bit each, so that one reduction tells
@@ -291,6 +322,7 @@ class _Alphabet:
 def _alphabet() -> _Alphabet:
     """Build the tables from Python's Unicode database and what was added to Unicode since, once."""
     fold = {ord(letter): row[0] for row in _FOLD for letter in row[1:]}
+    fold |= {code: letter for letter, codes in _FOREIGN.items() for code in code_points(codes)}
     letters = np.arange(0x110000, dtype=np.int32)
     kinds = np.full(0x110000, _SIGN, dtype=np.int32)
     spellings: list[str] = []
@@ -303,23 +335,23 @@ def _alphabet() -> _Alphabet:
         else:
             letters[code] = _EXPANDS | len(spellings) if becomes else _DROPPED
             spellings += [becomes] * bool(becomes)
-        if becomes == character and character.isalpha():
+        if becomes == character and character.isalpha() and unicodedata.category(character) != "Lm":
             kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
         elif becomes == character and character.isnumeric():
             kinds[code] = _DIGIT
-    for codes, kind in ((NEW_LETTERS, _LETTER), (NEW_NUMBERS, _DIGIT)):
+    for codes, kind in ((NEW_LETTERS - fold.keys(), _LETTER), (NEW_NUMBERS, _DIGIT)):
         letters[list(codes)] = list(codes)
         kinds[list(codes)] = kind
     letters[list(NEW_SPELLINGS)] = [ord(letter) for letter in NEW_SPELLINGS.values()]
-    letters[list(UNSEEN | NEW_MARKS)] = _DROPPED
+    letters[list(UNSEEN | NEW_MARKS | _HANGING)] = _DROPPED
     kinds[ord("|")] = _LETTER  # drawn for an alef
-    joining = np.zeros(0x110000, dtype=bool)
-    joining[[ord(sign) for sign in _JOINING_SIGNS]] = True
-    # Emoji, other pictures and empty ones join too: they hide inside words as easily as a dot.
-    joining[0x2190:0x2C00] = joining[0x1F000:0x20000] = joining[list(EMPTY)] = True
     kinds[list(EMPTY)] = _SIGN
-    kinds[joining & (kinds == _SIGN)] = _JOINING
-    kinds[joining & (kinds == _DIGIT)] = _PICTURED_DIGIT
+    parting = [ord(sign) for sign in _PARTING_SIGNS]
+    kinds[kinds == _SIGN] = _JOINING
+    kinds[parting] = _SIGN
+    # Emoji and other pictures hide inside words as easily as a dot, be they numbers or not.
+    for pictures in (slice(0x2190, 0x2C00), slice(0x1F000, 0x20000)):
+        kinds[pictures][kinds[pictures] == _DIGIT] = _PICTURED_DIGIT
     kinds[[ord("@"), ord(":")]] |= _OPENS
     kinds[[SPACE, BREAK]] = 0
     look_alikes = np.zeros(0x500, dtype=np.int32)
@@ -344,9 +376,7 @@ def _canonical(character: str, fold: dict[int, str]) -> str:
     return "".join(
         str(unicodedata.decimal(c, c))
         for c in decomposed
-        if c != _TATWEEL
-        and ord(c) not in UNSEEN
-        and unicodedata.category(c) not in _DROPPED_CATEGORIES
+        if ord(c) not in UNSEEN | _HANGING and unicodedata.category(c) not in _DROPPED_CATEGORIES
     )
 
 
@@ -496,7 +526,7 @@ def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
     short |= ~letter.take(right + 2, mode="clip")
     short &= letter[left] & joins[left + 1] & joins[(left + right) >> 1]
     # Single letters in a row of three or more, with up to three signs or spaces between two.
-    gap = joins | (parts == SPACE)
+    gap = (parts < _WORD) & (parts != BREAK)
     before, after = single[:-1], single[1:]
     near = after - before <= 4
     near &= gap[before + 1] & gap[(before + after) >> 1] & gap[after - 1]

@@ -42,6 +42,20 @@ def plain_text(body: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def without_markup(text: str) -> str:
+    r"""Return what a page shows that takes a text for HTML: no tag, and a line for each block.
+
+    Examples
+    --------
+    >>> without_markup("<i x>o</i>n<!-- -->e<br>&#116;wo <")
+    'one\ntwo <'
+    """
+    return "".join(
+        (token.data or "") if token.type in _WORDS else "\n" if token.tag in _BLOCK else ""
+        for token in tokenize(text)
+    )
+
+
 def _pieces(body: str) -> Iterator[str]:
     body = body.replace("\r\n", "\n").replace("\r", "\n")  # the tokenizer reads them so
     body = body.replace("</>", "&lt;/>")  # which it would pass over without a token

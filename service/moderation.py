@@ -26,6 +26,7 @@ from models.schema import LabeledComment
 from service.bodies import MAX_TEXT_BYTES
 from service.errors import StoreUnavailable
 from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
+from service.readings import readings
 from service.records import known_action
 from service.review_queue import Comment, Enqueued, ReviewQueue
 from service.word_lists import word_list
@@ -234,12 +235,12 @@ class Moderation:
         """Score texts: for each the probability, in [0, 1], of each label the artefact knows.
 
         A text of any length is scored, in linear time and bounded memory: the score of a very long
-        one is the highest of its pieces.
+        one is the highest of its pieces, and that of a disguised one the highest of its readings.
         """
         if not texts:
             return []
         labels = self._artifact.classifier.labels_
-        pieces = [_pieces(text) for text in texts]
+        pieces = [list(chain(*map(_pieces, readings(text)))) for text in texts]
         rows = iter(self._artifact.classifier.predict_proba(list(chain(*pieces))).tolist())
         return [
             dict(zip(labels, map(max, zip(*islice(rows, len(of_text)), strict=True)), strict=True))

@@ -35,6 +35,15 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
         ("\u0643 \u0644 \u0628", DOG),  # split by spaces
         ("\u0643.\u0644.\u0628", DOG),  # by dots
         ("\u0643*\u0644*\u0628", DOG),  # by asterisks
+        ("\u0643,\u0644,\u0628", DOG),  # by commas
+        ("\u0643\u061b \u0644\u061b \u0628", DOG),  # by Arabic semicolons and spaces
+        ("(\u0643)(\u0644)(\u0628)", f"( {DOG} )"),  # by brackets
+        ("\u0643\ufffd\u0644\u0628", DOG),  # once, by what a broken letter becomes
+        ("\u0643\ue000\u0644\u0628", DOG),  # by a character of private use
+        ("\u0643\u06de\u0644\u0628", DOG),  # by an ornament
+        ("\u0643\u20ac\u0644\u0628", DOG),  # by a sign of currency
+        ("\u0643\u30fc\u0644\u0628", DOG),  # by a letter that only modifies others
+        ("\u0643\u06e5\u0644\u0674\u0628\u0883", DOG),  # with small letters that hang on others
         ("\u0643\u0644_\u0628", DOG),  # once
         ("\u0643\U0001f436\u0644\u0628", DOG),  # by an emoji
         ("\u0643\u0644\u0644\u0644\u0644\u0628", DOG),  # elongated
@@ -72,6 +81,29 @@ def test_disguises_of_a_word_read_as_the_word(written: str, read: str) -> None:
 )
 def test_what_is_no_disguise_stays_apart(written: str, read: str) -> None:
     assert normalize(written).text == read
+
+
+def test_every_arabic_letter_of_unicode_reads_as_a_letter_of_arabic() -> None:
+    alphabet = {chr(code) for code in (0x621, 0x66E, *range(0x627, 0x63B), *range(0x641, 0x64B))}
+    blocks = [*range(0x600, 0x900), *range(0xFB50, 0xFE00), *range(0xFE70, 0xFEFF)]
+    blocks += range(0x1EE00, 0x1EF00)
+    letters = [c for c in map(chr, blocks) if unicodedata.name(c, "").startswith("ARABIC LETTER")]
+    unread = [ascii(c) for c in letters if not set(normalize(c).text) <= alphabet]
+    assert len(letters) > 500
+    assert unread == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\u0646\u0639\u0645,\u0644\u0627",
+        "\u0645\u0646\u061f\u0647\u0648",
+        "\u0641\u064a#\u0647\u0646\u0627",
+    ],
+    ids=["yes, no", "who? he", "in #here"],
+)
+def test_marks_between_words_keep_them_apart_without_a_blank(written: str) -> None:
+    assert len(normalize(written).text.split()) == 3
 
 
 @settings(deadline=None)  # a busy machine is no slow rule
