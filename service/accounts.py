@@ -180,6 +180,8 @@ class Accounts:
         self, name: str, role: str, sites: Iterable[str] | None, given: Mapping[str, str]
     ) -> Account:
         name = canonical_name(name)
+        if name == "..":  # no page can have it in its address
+            raise AccountError("bad_name", "name", "expected a name of more than dots")
         record = {
             "role": check_role(role),
             "disabled": "",

@@ -313,9 +313,11 @@ def iso(seconds: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Return an epoch as date and time in the reader's language."""
+    """Return an epoch as date and time in the reader's language, which says that it is UTC."""
     at = _at(seconds)
-    return str(flask_babel.format_datetime(at, "medium", rebase=False)) if at else _NOBODY_KNOWS
+    if not at:
+        return _NOBODY_KNOWS
+    return gettext("%(moment)s UTC", moment=flask_babel.format_datetime(at, "medium", rebase=False))
 
 
 # -- Figures ------------------------------------------------------------------------------------

@@ -150,6 +150,12 @@ def test_a_moment_at_the_end_of_the_calendar_can_be_shown(app: Flask) -> None:
             assert wording.ago(0 - seconds)
 
 
+def test_a_moment_says_in_which_time_it_is(app: Flask) -> None:
+    for locale, said in (("en", "UTC"), ("ar", "بالتوقيت")):
+        with app.test_request_context(), force_locale(locale):
+            assert said in wording.moment(1.8e9)  # in Arabic "in the (world's) time"
+
+
 SHARES = [  # a share, and how it reads
     (0.0, "0%"),
     (0.00001, "0.1%"),
