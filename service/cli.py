@@ -28,6 +28,7 @@ from service import bookkeeping, launch, logs, newsroom, private_redis
 from service.accounts import Accounts
 from service.clock import ClockWatch
 from service.config import UNBELIEVED_PROXY, Settings
+from service.epoch import Epoch
 from service.errors import StoreLost
 from service.records import known_action
 from service.retention import Retention
@@ -128,7 +129,8 @@ def _lost(queue: ReviewQueue) -> str:
     try:
         queue.check_durability()
     except StoreLost as loss:
-        return f"\nWarning: {loss}\nUntil then /readyz and every request of a site say so.\n"
+        until = "Until then /readyz says so, and every request of a site that Redis does not know"
+        return f"\nWarning: {loss}\n{until}.\n"
     return ""
 
 
@@ -227,7 +229,8 @@ def webhooks(context: click.Context) -> None:
     logs.configure(_settings().log_level)
     stop = Event()
     with launch.stopped_by_signals(), _redis() as redis:
-        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis))):
+        epoch = Epoch(redis, _settings().epoch_file)
+        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), epoch):
             Thread(target=one.run, args=(stop,), daemon=True).start()
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
 

@@ -48,6 +48,7 @@ from service.errors import (
     Forbidden,
     InvalidRequest,
     LoginThrottled,
+    StoreLost,
     StoreUnavailable,
     UnknownSite,
     status_of,
@@ -168,6 +169,10 @@ def own_page(target: str) -> str:
 # -- errors as sentences ------------------------------------------------------------------------
 
 SENTENCES = {
+    StoreLost: _(
+        "The store has lost comments and accounts, or is another one than before. Ask whoever runs "
+        "this service; `hakam check` tells them what to do."
+    ),
     StoreUnavailable: _(
         "The store of comments does not answer. Nothing was lost; try again in a moment."
     ),

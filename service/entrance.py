@@ -55,7 +55,15 @@ MAX_DEVICE_NAMES = 10  # of people who share a computer
 
 
 def ask_to_log_in() -> Response:
-    """Answer a request for a page by the door; a form that comes too late is kept in it."""
+    """Answer a request for a page by the door; a form that comes too late is kept in it.
+
+    Raises
+    ------
+    StoreLost
+        The session has ended because Redis has lost what it held.
+    """
+    if "_user_id" in session:
+        services().queue.expect_same_store()
     kept = unsent()
     if kept is not None:
         complaint = _(
@@ -82,6 +90,7 @@ def log_in() -> Response | tuple[str, int]:
     except LoginThrottled as wait:
         return _page("login.html", 429, complaint=too_often(wait))
     if account is None:
+        services().queue.expect_same_store()  # else it is the store that is wrong
         return _page("login.html", 401, complaint=_("The name or the password is wrong."))
     return _let_in_or_ask(account)
 
@@ -91,6 +100,8 @@ def second_factor() -> Response | tuple[str, int]:
     """Ask somebody whose password was right for the code of their authenticator."""
     name, since, mark = [*session.get("awaits_code", []), "", 0.0, ""][:3]
     account = services().accounts.get(name)
+    if name and account is None:
+        services().queue.expect_same_store()
     if account is None or account.password_mark != mark or time.time() - since > CODE_SECONDS:
         return redirect(url_for(".log_in"))
     if request.method != "POST":
@@ -121,6 +132,7 @@ def invitation(token: str) -> Response | tuple[str, int]:
     """Let somebody with an invitation choose a password."""
     name = services().accounts.invited(token)
     if name is None:
+        services().queue.expect_same_store()
         return _page("login.html", 404, complaint=_("This link was used or has expired."))
     if request.method != "POST":
         return _page("invitation.html", 200, name=name)

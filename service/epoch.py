@@ -18,11 +18,17 @@ import os
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import structlog
 from redis import Redis
 
-from service.errors import StoreLost, StoreMisconfigured, translating_redis_errors
+from service.errors import ServiceError, StoreLost, StoreMisconfigured, translating_redis_errors
+
+log = structlog.get_logger()
+
+CHECK_EVERY_SECONDS = 5.0
 
 KEY = "hakam:epoch"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY
@@ -96,8 +102,24 @@ class Epoch:
             raise StoreLost(_loss(word == known, int(mark), known_mark))
         self._keep(word, int(mark))
 
+    def run(self, stop: Event) -> None:
+        """Check every few seconds until `stop` is set, so that the mark is never much behind.
+
+        What is wrong is logged when it begins.
+        """
+        said = ""
+        while not stop.is_set():
+            try:
+                self.check()
+                said = ""
+            except ServiceError as problem:
+                if str(problem) != said:
+                    said = str(problem)
+                    log.warning("store", problem=said)
+            stop.wait(CHECK_EVERY_SECONDS)
+
     def expect(self) -> None:
-        """Check that Redis is not empty and not another one; asks less of it than `check`.
+        """Check that Redis has lost nothing; asks less of it than `check`, and writes nothing.
 
         Raises
         ------
@@ -108,9 +130,9 @@ class Epoch:
         if not known:
             return
         with translating_redis_errors():
-            found = self._redis.get(KEY)
-        if found != known:
-            raise StoreLost(_loss(False, 0, known_mark))
+            word, mark = self._redis.mget(KEY, MARK)
+        if word != known or int(mark or 0) < known_mark:
+            raise StoreLost(_loss(word == known, int(mark or 0), known_mark))
 
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""

@@ -713,7 +713,7 @@ class ReviewQueue:
         self._epoch.check()
 
     def expect_same_store(self) -> None:
-        """Check that Redis was neither emptied nor exchanged; costs one read.
+        """Check that Redis was not emptied, exchanged or set back; costs one read.
 
         Raises
         ------

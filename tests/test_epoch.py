@@ -13,11 +13,14 @@ import httpx
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pyotp import TOTP
 from redis import Redis
+from test_console import PASSWORD, Desk
 from test_queue_faults import KINDS, Own, impatient, own_redis, silent
 
 from conftest import await_condition, free_port, hakam
 from models.registry import Artifact
+from service.accounts import Accounts
 from service.app import connect, create_app
 from service.config import Settings
 from service.epoch import KEY, MARK, Epoch
@@ -178,6 +181,65 @@ def test_an_emptied_store_is_no_wrong_key(
     else:
         assert answer.status_code == 503
         assert "UNAVAILABLE" in answer.text or "hakam check --accept-loss" in answer.text
+
+
+def set_back(redis: Redis, settings: Settings) -> None:
+    word, _, mark = settings.epoch_file.read_text().partition(" ")
+    redis.flushall()
+    redis.mset({KEY: word, MARK: int(mark) - 1})
+
+
+def emptied(redis: Redis, settings: Settings) -> None:
+    redis.flushall()
+
+
+@pytest.mark.parametrize("lose", [emptied, set_back])
+@pytest.mark.parametrize("place", ["log-in", "session", "form", "invitation", "code"])
+def test_the_console_tells_who_is_no_more_in_the_store_that_the_store_lost_something(
+    own_settings: Settings,
+    own: Own,
+    artifact: Artifact,
+    lose: Callable[[Redis, Settings], None],
+    place: str,
+) -> None:
+    with connect(own_settings) as redis:
+        app = create_app(own_settings, redis=redis, artifact=artifact)
+        accounts: Accounts = app.extensions["hakam"].accounts
+        accounts.add("samira", PASSWORD, "admin")
+        link = accounts.invite("nura", "moderator")
+        browser = Desk(app, "samira")
+        if place == "code":
+            assert accounts.confirm_totp("samira", TOTP(accounts.propose_totp("samira")).now())
+        if place in {"session", "form", "code"}:
+            browser.log_in()
+        lose(redis, own_settings)
+        if place == "log-in":
+            page = browser.log_in().last.text
+        elif place == "form":
+            page = browser.post("/demo/items/1", note="typed")
+            assert "typed" in page, "what was typed is kept"
+        elif place == "code":
+            page = browser.post("/login/code", code="123456")
+        else:
+            page = browser.get({"session": "/overview", "invitation": f"/invitation/{link}"}[place])
+        assert browser.last.status_code == 503
+        assert "hakam check" in page
+
+
+def test_the_mark_moves_on_while_nobody_asks(own: Own, own_settings: Settings) -> None:
+    environ = {"HAKAM_VAR": str(own_settings.var), "HAKAM_REDIS_URL": own.url}
+
+    def mark() -> int:
+        file = own_settings.epoch_file
+        return int(file.read_text().partition(" ")[2]) if file.exists() else 0
+
+    running = hakam("webhooks", environ=environ)
+    try:
+        first = await_condition(mark, what="the first check")
+        await_condition(lambda: mark() > first, what="the next check")
+    finally:
+        running.terminate()
+        running.wait(timeout=30.0)
 
 
 def test_metrics_say_nothing_of_queues_that_cannot_be_counted(
