@@ -3,8 +3,9 @@
 A session ends, the store is away, a form is older than the log-in: then nothing is done, and what
 was typed must not be lost. It is kept in the page that says so, never on the server. Across a
 log-in it travels as one sealed field, so that it comes back only as it came here, and only to the
-person who typed it. Kept is only what this console's own pages have sent: a form of another site
-must not put words into the mouth of whoever logs in next.
+person who typed it; where the browser does not know any more who that was, only a decision is kept,
+which shows what it is and is of no use to anybody else. Kept is only what this console's own pages
+have sent: a form of another site must not put words into the mouth of whoever logs in next.
 """
 
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def unsent() -> Unsent | None:
     fields = [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]
     size = sum(len(name) + len(value) for name, value in fields)
     known = request.method == "POST" and request.endpoint and request.endpoint not in _NEVER
+    if not last_name() and request.endpoint != "console.desk.act":
+        return None  # whoever logs in next would be asked to send what they have not seen
     if not known or not fields or size > MAX_CHARACTERS or not _is_ours():
         return None
     return Unsent(request.path, fields)

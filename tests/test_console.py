@@ -351,6 +351,18 @@ def test_only_what_a_page_of_the_console_sent_is_kept(
         assert answer.status_code in ((401, 400) if kept else (302, 400))
 
 
+@pytest.mark.parametrize("path", ["/people", "/people/layla", "/demo/settings", "/demo/bulk"])
+def test_nobody_leaves_a_form_at_the_door_for_whoever_logs_in_next(
+    app: Flask, accounts: Accounts, path: str
+) -> None:
+    guest = app.test_client()
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    fields = {"name": "intruder", "role": "admin", "sites": "*"}
+    answer = guest.post(f"/console{path}", data=fields, headers=headers)
+    assert answer.status_code == 302
+    assert "kept" not in answer.get_data(as_text=True)
+
+
 @pytest.mark.parametrize("spoil", ["", "x", "cut"])
 def test_a_seal_that_was_tampered_with_keeps_nothing(
     desk: Desk, accounts: Accounts, flag: Callable[..., str], spoil: str
