@@ -16,12 +16,14 @@ The rules, in the order they are applied:
 2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``.
 3. *Runs of signs.* White space runs become one space, three or more equal signs two.
 4. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic letters of
-   the same shape, and a single digit beside an Arabic letter, become the letter they stand for.
+   the same shape, and a single digit beside an Arabic letter, become the letter they stand for. One
+   other foreign letter between two Arabic ones, also repeated, is dropped, but not a Latin one:
+   people write those for their sound.
 5. *Split words.* Three or more single letters with short separators between them are joined, and a
    sign inside a word goes, unless it is one that ends words (``_PARTING_SIGNS``), when the part on
-   one side of it has at most two letters. Parts
-   are joined within one script. The length of a part counts equal neighbours once, so that joining
-   never depends on elongation.
+   one side of it has at most two letters. Arabic letters are joined to Arabic ones, parts without
+   any to such parts. The length of a part counts equal neighbours once, so that joining never
+   depends on elongation.
 6. *Elongation.* Three or more equal letters become one in Arabic and two in other scripts.
 7. *Signs* (punctuation, symbols, emoji) are set apart by single spaces.
 
@@ -139,7 +141,8 @@ _DROPPED_CATEGORIES = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
 # What only lengthens a letter or hangs on it: TATWEEL, HIGH HAMZA, SMALL WAW, SMALL YEH, tatweels
 # with signs, BASELINE ROUND DOT, VERTICAL TAIL, SMALL FARSI YEH, TAIL FRAGMENT.
 _HANGING = code_points("640 674 6E5-6E6 883-885 887 88E 8C9 FE73")
-_SHARED_PLANES = 0x20000  # the planes that hold letters and emoji; the rest is rare ideographs
+# Below are the planes that hold letters and emoji, from there on rare ideographs, then signs.
+_SHARED_PLANES, _LAST_PLANES = 0x20000, 0x40000
 
 # The kind of a code, above the 21 bits of its code point. A bit each, so that one reduction tells
 # which kinds a batch has; rising, so that `codes >= _LETTER` asks for all alphabetic ones. Blanks
@@ -152,6 +155,7 @@ _WORD = _PICTURED_DIGIT  # this or more is a letter or a digit of a word
 _AT = _OPENS | _JOINING | ord("@")
 _COLON = _OPENS | _SIGN | ord(":")
 _SLASH = _JOINING | ord("/")
+_LAST_LATIN = _LETTER | 0x24F
 _UNDERSCORE = _JOINING | ord("_")
 
 _Codes = NDArray[np.int32]
@@ -283,7 +287,7 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
         codes = _fold_links_and_mentions(codes, edits)
     codes = _shorten_sign_runs(codes, edits)
     if kinds & _ARABIC and kinds & (_LETTER | _DIGIT | _PICTURED_DIGIT):
-        _fold_look_alikes(codes, alphabet)
+        codes = _fold_look_alikes(codes, edits, alphabet)
     codes = _join_split_words(codes, edits)
     codes = _shorten_elongation(codes, edits)
     if kinds & (_SIGN | _JOINING):
@@ -325,6 +329,7 @@ def _alphabet() -> _Alphabet:
     fold |= {code: letter for letter, codes in _FOREIGN.items() for code in code_points(codes)}
     letters = np.arange(0x110000, dtype=np.int32)
     kinds = np.full(0x110000, _SIGN, dtype=np.int32)
+    kinds[0xAC00:0xD7A4] = kinds[_SHARED_PLANES:_LAST_PLANES] = _LETTER
     spellings: list[str] = []
     # Hangul syllables stay whole: their decomposition says nothing about Arabic.
     for code in (*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)):
@@ -488,12 +493,15 @@ def _shorten_sign_runs(codes: _Codes, edits: list[_Edit]) -> _Codes:
     return _drop(codes, edits, after_blank, third)
 
 
-def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> None:
-    """Turn foreign letters and digits inside Arabic words into what they are drawn for."""
+def _fold_look_alikes(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) -> _Codes:
+    """Turn foreign letters and digits inside Arabic words into what they are drawn for.
+
+    One that is drawn for none and is not Latin, between two Arabic letters, is not read.
+    """
     arabic, word = codes >= _ARABIC, codes >= _WORD
     meets = ((arabic[1:] != arabic[:-1]) & word[1:] & word[:-1]).nonzero()[0]
     if not len(meets):
-        return
+        return codes
     # The words that hold both, from the blank or sign before to the one behind.
     ends = (~word).nonzero()[0]
     behind = np.unique(ends.searchsorted(meets + 1))
@@ -504,6 +512,12 @@ def _fold_look_alikes(codes: _Codes, alphabet: _Alphabet) -> None:
     beside = codes[digits - 1] | codes[digits + 1]
     digits = digits[(beside & (_DIGIT | _ARABIC)) == _ARABIC]
     codes[digits] += alphabet.look_alikes.take(codes[digits] & _CODE_POINT, mode="clip")
+    # Equal neighbours count once, as in joining, lest elongation make one of many.
+    foreign = letters[(codes[letters] > _LAST_LATIN) & (codes[letters] < _ARABIC)]
+    first = foreign[codes[foreign - 1] != codes[foreign]]
+    last = foreign[codes[foreign + 1] != codes[foreign]]
+    inside = (codes[first - 1] >= _ARABIC) & (codes[last + 1] >= _ARABIC)
+    return _drop(codes, edits, stretches(first[inside], last[inside] + 1))
 
 
 def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
@@ -537,7 +551,7 @@ def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
     right = np.concatenate((right[short], after[chained]))
     if not len(left):
         return codes
-    # A word of two scripts would have look-alikes after their rule was applied, so none is made.
+    # Foreign letters inside Arabic words have had their rule, so none is brought into one.
     ends = (parts < _WORD).nonzero()[0]
     arabic = (parts >= _ARABIC).nonzero()[0]
 
@@ -545,7 +559,8 @@ def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
         behind = ends.searchsorted(at)
         return arabic.searchsorted(ends[behind]) > arabic.searchsorted(ends[behind - 1])
 
-    alike = has_arabic(left) == has_arabic(right)
+    alike = (parts[left] >= _ARABIC) & (parts[right] >= _ARABIC)
+    alike |= ~has_arabic(left) & ~has_arabic(right)
     left, right = left[alike], right[alike]
     # The first, the middle and the last sign are all there are.
     at = np.concatenate((left + 1, (left + right) >> 1, right - 1))

@@ -15,7 +15,7 @@ DONKEY = "\u062d\u0645\u0627\u0631"  # himar, "donkey"
 
 # What evasion is made of: letters of several scripts, marks, controls, signs, links.
 PIECES = [
-    *"\u0643\u0644\u0628\u0627\u0646\u0647\u0648\u064a aloiLO0137xyz",
+    *"\u0643\u0644\u0628\u0627\u0646\u0647\u0648\u064a aloiLO0137xyz\u4e2d\uac00\u0436",
     *" \n\t._*-~/|:@'!\u061f\u060c#",
     "\0", "\u0640", "\u064e", "\u200b", "\u202e", "\ufefb", "\ufdfa", "\U0001f600", "\u0301",
     "http://", "www.", "...", " \u0643 \u0644 \u0628 ",
@@ -50,6 +50,9 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
         ("\u062d\u0645l\u0631", DONKEY),  # with a Latin l for alef
         ("\u062d\u06451\u0631", DONKEY),  # with a digit for alef
         ("\u062d\u0645\u0456\u0631", DONKEY),  # with a Cyrillic i for alef
+        ("\u0643\u4e2d\u0644\u0628", DOG),  # with a Han character inside
+        ("\u0643\uac00\u0644\uac00\u0628", DOG),  # with Hangul syllables
+        ("\u062d\u0645\u0436\u0436\u0436\u0627\u0631", DONKEY),  # with one Cyrillic zhe, elongated
         ("\uff2b\uff21\uff2c\uff22", "kalb"),  # full-width Latin
         ("\u0665\u06f5", "55"),  # digits of two scripts
         ("\ufdf2", "\u0627\u0644\u0644\u0647"),  # the ligature Allah
@@ -75,6 +78,9 @@ def test_disguises_of_a_word_read_as_the_word(written: str, read: str) -> None:
         ("\u0648 \u0627 \u0643\u0644\u0628", "\u0648 \u0627 \u0643\u0644\u0628"),  # two are no word
         ("3 " + DOG, "3 " + DOG),  # a number beside a word stays one
         ("cool i " + DOG, "cool i " + DOG),  # Latin words keep their letters
+        (f"{DOG}s{DONKEY}", f"{DOG}s{DONKEY}"),  # a Latin letter may be meant for its sound
+        (f"{DOG}\u4e2d\u56fd{DONKEY}", f"{DOG}\u4e2d\u56fd{DONKEY}"),  # two may be a name
+        (f"{DOG} \u4e2d {DONKEY}", f"{DOG} \u4e2d {DONKEY}"),  # nor does a word by itself join
         ("   ", ""),
         ("", ""),
     ],
