@@ -68,6 +68,7 @@ class BulkDecision(Body):
     request_id: Id
     labels: list[Label] = Field(default_factory=list, max_length=len(LABELS))
     reason: Line = ""
+    senior: bool = Field(False, description="Whether this person may decide what waits for seniors")
 
 
 class BulkUndo(_TakenBack):
@@ -164,7 +165,7 @@ def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
         moderator=body.moderator,
         request_id=body.request_id,
     )
-    return services().queue.decide_bulk(site.id, body.versions, draft)
+    return services().queue.decide_bulk(site.id, body.versions, draft, senior=body.senior)
 
 
 @operation(

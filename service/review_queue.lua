@@ -228,8 +228,9 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
 end
 
 -- Why this moderator may not take the decision on an item back; nil where nothing is against it.
-local function why_kept(item, moderator, senior, window_ms, at)
+local function why_kept(id, item, moderator, senior, window_ms, at)
   if at - item.decided > tonumber(window_ms) then return 'late' end
+  if not text_of(id, item) then return 'gone' end -- erased: nobody could judge it again
   local appeal = item.appealed and load(item.appealed)
   if appeal and appeal.state == 'decided' then return 'appealed' end
   local facts = facts_in(entry_of(item.decision))
@@ -268,9 +269,8 @@ end
 
 -- A calibration item for this moderator alone, in the place of the item that would have come: a
 -- copy, because everybody is to answer it, each once.
-local function mix_in(model, moderator, id, replaced, at)
-  local item = load(model)
-  redis.call('HSET', TEXTS, id .. ':1', text_of(model, item))
+local function mix_in(model, item, content, moderator, id, replaced, at)
+  redis.call('HSET', TEXTS, id .. ':1', content)
   bar(model, moderator, at, '+inf')
   item.mixed_in, item.version, item.since, item.due = true, 1, replaced.since, replaced.due
   return item
@@ -407,9 +407,11 @@ function verbs.lease(moderator, lease_ms, facet, senior, copy) -- with an id for
   if senior == '1' and facet == '' then id, item = first_for(moderator, 'e', at) end
   if not id then id, item = first_for(moderator, facet, at) end
   if not id then return { 'none' } end
-  local model = copy ~= '' and first_for(moderator, 'c', at)
-  if model then
-    id, item = copy, mix_in(model, moderator, copy, item, at)
+  local model, known = nil, nil
+  if copy ~= '' then model, known = first_for(moderator, 'c', at) end
+  local content = model and text_of(model, known)
+  if content then
+    id, item = copy, mix_in(model, known, content, moderator, copy, item, at)
   else
     hand_out(id, item)
   end
@@ -487,7 +489,7 @@ function verbs.undo(id, decision, moderator, senior, request, window_ms, facts, 
   if item.request ~= request then
     if item.state ~= 'decided' then return { 'undecided' } end
     if decision ~= '' and item.decision ~= decision then return { 'replaced' } end
-    local kept = why_kept(item, moderator, senior, window_ms, at)
+    local kept = why_kept(id, item, moderator, senior, window_ms, at)
     if kept then return { kept } end
     reopen(id, item, at, request, facts, withdrawal)
   end

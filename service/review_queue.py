@@ -463,7 +463,8 @@ class ReviewQueue:
             Somebody else decided, and `moderator` is no senior.
         Conflict
             The item is not decided, was decided longer ago than `undo_seconds` or by another
-            decision than the one that is meant, or an appeal against the decision was decided.
+            decision than the one that is meant, its text was erased, or an appeal against the
+            decision was decided.
         """
         who = moderator, int(senior), request_id, self._undo_ms
         facts = _undo_facts(moderator, request_id)
@@ -472,7 +473,7 @@ class ReviewQueue:
     # Many items at once
 
     def decide_bulk(
-        self, site_id: str, versions: Mapping[str, int], draft: Decision
+        self, site_id: str, versions: Mapping[str, int], draft: Decision, *, senior: bool = False
     ) -> list[Decision]:
         """Decide many pending items alike, all or none.
 
@@ -482,13 +483,15 @@ class ReviewQueue:
             As previewed with `waiting`: at most `MAX_BULK`.
         draft : Decision
             As for `decide`. The same `request_id` again returns the same decisions.
+        senior : bool
+            Whether the moderator may decide what was left to the seniors.
 
         Raises
         ------
         InvalidRequest
         Forbidden
             The moderator has given an opinion on an item, or took the decision that it appeals
-            against.
+            against; or an item was left to the seniors.
         Conflict
             An item has been leased, decided, edited or withdrawn since the preview.
         """
@@ -497,8 +500,11 @@ class ReviewQueue:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
         chosen = [word for pair in versions.items() for word in pair]
         facts = facts_json(draft)
-        arguments = (draft.request_id, draft.moderator, draft.action, facts, words_json(draft))
-        return [read_decision(*entry) for entry in self._done(site_id, "bulk", *arguments, *chosen)]
+        who = draft.request_id, draft.moderator, int(senior)
+        what = draft.action, facts, words_json(draft)
+        return [
+            read_decision(*entry) for entry in self._done(site_id, "bulk", *who, *what, *chosen)
+        ]
 
     def undo_bulk(
         self, site_id: str, bulk: str, moderator: str, request_id: str, *, senior: bool = False
@@ -518,8 +524,8 @@ class ReviewQueue:
         Forbidden
             Somebody else decided, and `moderator` is no senior.
         Conflict
-            One of the items has changed since, `undo_seconds` are over, or an appeal against one
-            of the decisions was decided.
+            One of the items has changed since or its text was erased, `undo_seconds` are over, or
+            an appeal against one of the decisions was decided.
         """
         who = moderator, int(senior), request_id, self._undo_ms
         facts = _undo_facts(moderator, request_id)
@@ -754,6 +760,7 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
         Forbidden,
         "This moderator has given an opinion on an item, or decided what it appeals against.",
     ),
+    "reserved": (Forbidden, "An item was left to the seniors."),
     "gone": (Conflict, "The text of the comment has been deleted."),
 }
 

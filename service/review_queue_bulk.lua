@@ -6,7 +6,7 @@ local function bulk_answer(request, entries)
   return answer
 end
 
-function verbs.bulk(request, moderator, action, facts, words, ...)
+function verbs.bulk(request, moderator, senior, action, facts, words, ...)
   local field, at, chosen, entries = named('decide', request), now(), { ... }, {}
   local known = redis.call('HGET', BULKS, field)
   if known then return bulk_answer(request, cjson.decode(known)) end
@@ -16,6 +16,7 @@ function verbs.bulk(request, moderator, action, facts, words, ...)
     if not item or item.state ~= 'pending' or item.version ~= tonumber(chosen[place + 1]) then
       return { 'changed' }
     end
+    if item.escalated and senior ~= '1' then return { 'reserved' } end
     if barred_for_good(chosen[place], moderator) then return { 'barred' } end
     items[chosen[place]] = item
   end
@@ -43,7 +44,7 @@ function verbs.undo_bulk(bulk, moderator, senior, request, window_ms, facts, wit
     local id = facts and facts.item_id
     local item = id and load(id)
     if not item or item.decision ~= entry then return { 'changed' } end
-    local kept = why_kept(item, moderator, senior, window_ms, at)
+    local kept = why_kept(id, item, moderator, senior, window_ms, at)
     if kept then return { kept } end
     items[place] = { id, item }
   end

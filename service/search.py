@@ -69,7 +69,7 @@ def bulk(site_id: str) -> ResponseReturnValue:
             "console/bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
         )
     try:
-        taken = services().queue.decide_bulk(site.id, versions, draft)
+        taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)
     except Forbidden:
         flash(
             _(

@@ -280,6 +280,17 @@ def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
     assert retention.erase("demo", "reader-7").n_items == 0
 
 
+def test_a_decision_about_an_erased_text_is_not_taken_back(
+    queue: ReviewQueue, retention: Retention
+) -> None:
+    enqueue(queue)
+    item_id = decide(queue).item_id
+    retention.erase("demo", "reader-7")
+    with pytest.raises(Conflict, match="deleted"):
+        queue.undo("demo", item_id, "amal", "undo-1")
+    assert queue.stats("demo").pending == 0, "nobody is to judge what nobody can read"
+
+
 def test_an_erasure_removes_calibration_items_and_the_copies_that_people_were_given(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:

@@ -790,6 +790,19 @@ def test_nobody_decides_the_appeal_against_their_own_decision_in_bulk(queue: Rev
     assert queue.decide_bulk("demo", preview(queue), replace(APPROVE, moderator="basma"))
 
 
+def test_what_was_left_to_the_seniors_since_the_preview_only_they_decide_in_bulk(
+    queue: ReviewQueue,
+) -> None:
+    enqueue(queue)
+    chosen = preview(queue)
+    lease = leased(queue, "basma")
+    queue.escalate("demo", lease.item.id, lease.token)
+    with pytest.raises(Forbidden, match="seniors"):
+        queue.decide_bulk("demo", chosen, REJECT)
+    assert queue.stats("demo").escalated == 1
+    assert queue.decide_bulk("demo", chosen, REJECT, senior=True)
+
+
 def test_what_somebody_skipped_they_may_decide_in_bulk(queue: ReviewQueue) -> None:
     enqueue(queue)
     lease = leased(queue)
@@ -922,6 +935,15 @@ def test_everybody_answers_a_calibration_item_once(queue: ReviewQueue) -> None:
         queue.skip("demo", lease.item.id, lease.token)
     both = {*seen, at_once[0].item.comment.id}
     assert (len(seen), both) == (1, {"known-1", "known-2"}), "one was answered, the other left"
+
+
+def test_a_calibration_item_whose_text_is_lost_takes_nobodys_turn(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    calibrate(queue)
+    redis.delete("{hakam:demo}:texts")
+    enqueue(queue, 2)
+    assert leased(queue, calibration_share=1.0).item.comment.id == "c-2"
 
 
 def test_an_answer_to_a_calibration_item_is_told_to_nobody(queue: ReviewQueue) -> None:
