@@ -266,7 +266,10 @@ _MEANING = {
 
 def _errors(operation: Operation) -> dict[int, tuple[str, Any]]:
     if operation.errors is not None:
-        return {status: ("application/json", one) for status, one in operation.errors.items()}
+        return {
+            status: (_PROBLEM if one is Problem else "application/json", one)
+            for status, one in operation.errors.items()
+        }
     statuses = set(operation.problems)
     if operation.needs_key:
         statuses |= {401, 429, 503}

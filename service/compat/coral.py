@@ -22,7 +22,7 @@ from flask import Blueprint, Response, g, request
 from pydantic import TypeAdapter
 
 from models.characters import is_visible
-from service.bodies import Url, read_json, validate
+from service.bodies import Problem, Url, read_json, validate
 from service.callers import raw_body, services
 from service.compat.answers import as_json
 from service.coral_loop import coral_comment_id, opaque_id, rejection_code, valid_text
@@ -84,7 +84,7 @@ VERDICT = {
 
 
 @blueprint.post("/moderate")
-@describes(Operation({200: VERDICT, NO_OPINION: None}, QUESTION, problems=(401,), **SIGNED))
+@describes(Operation({200: VERDICT, NO_OPINION: None}, QUESTION, errors={401: Problem}, **SIGNED))
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
@@ -103,7 +103,11 @@ def moderate() -> Response:
 
 
 @blueprint.post("/events")
-@describes(Operation({204: None}, EVENT, problems=(400, 401, 413, 415, 422, 503), **SIGNED))
+@describes(
+    Operation(
+        {204: None}, EVENT, errors=dict.fromkeys((400, 401, 413, 415, 503), Problem), **SIGNED
+    )
+)
 def hear() -> Response:
     """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()

@@ -47,6 +47,11 @@ SCORE_TYPES = ["SCORE_TYPE_UNSPECIFIED", "PROBABILITY", "STD_DEV_SCORE", "PERCEN
 ScoreType = Annotated[Unicode, Field(json_schema_extra={"enum": SCORE_TYPES})]
 
 
+def _asks_for(*names: str) -> ConfigDict:
+    """Say in the description what a request must have; what lacks it gets Perspective's words."""
+    return ConfigDict(json_schema_extra={"required": list(names)})
+
+
 class TextEntry(Message):
     """A text."""
 
@@ -100,6 +105,8 @@ class AttributeScores(Message):
 class AnalyzeCommentRequest(Message):
     """A comment to be scored."""
 
+    model_config = _asks_for("comment", "requestedAttributes")
+
     comment: TextEntry = TextEntry()
     context: Context = Context()
     requested_attributes: dict[Unicode, AttributeParameters] = {}
@@ -123,6 +130,8 @@ class AnalyzeCommentResponse(Message):
 
 class SuggestCommentScoreRequest(Message):
     """What a site says the scores should be."""
+
+    model_config = _asks_for("comment", "attributeScores")
 
     comment: TextEntry = TextEntry()
     context: Context = Context()
