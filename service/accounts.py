@@ -126,6 +126,12 @@ def _session(stored: str) -> Session | None:
     return session if known else None
 
 
+def _ended(stored: str, now: float) -> bool:
+    """Whether a session is over, or cannot be read."""
+    session = _session(stored)
+    return session is None or now - session.created_at > SESSION_SECONDS
+
+
 class Accounts:
     """Everything Hakam knows about its moderators, in Redis.
 
@@ -545,9 +551,13 @@ class Accounts:
     def open_session(self, name: str, *, agent: str = "", address: str = "") -> str:
         """Start a session and return its id, the only copy of it."""
         session_id = secrets.token_urlsafe(32)
-        now = self._clock()
+        now, name = self._clock(), canonical_name(name)
+        key = self._key("sessions", name)
+        ended = [digest for digest, text in self._redis.hgetall(key).items() if _ended(text, now)]
+        if ended:
+            self._redis.hdel(key, *ended)
         session = Session(_digest(session_id), agent[:200], address, now, now)
-        self._store_session(canonical_name(name), session)
+        self._store_session(name, session)
         return session_id
 
     @translating_redis_errors()

@@ -48,6 +48,7 @@ from service.errors import (
     Forbidden,
     InvalidRequest,
     LoginThrottled,
+    SiteUnreadable,
     StoreLost,
     StoreUnavailable,
     UnknownSite,
@@ -175,6 +176,10 @@ SENTENCES = {
     ),
     StoreUnavailable: _(
         "The store of comments does not answer. Nothing was lost; try again in a moment."
+    ),
+    SiteUnreadable: _(
+        "What is stored of this site cannot be read, so nothing was done. Tell whoever runs Hakam; "
+        "other sites are not affected."
     ),
     Forbidden: _("Your role does not open this page. An administrator can change that."),
     UnknownSite: _("There is no such site, or it is not assigned to you."),

@@ -152,6 +152,19 @@ def test_a_session_lasts_a_shift_and_ends_when_revoked(accounts: Accounts, clock
     assert list(accounts.sessions("samira")) == []
 
 
+def test_sessions_that_ended_unnoticed_are_not_kept(
+    accounts: Accounts, clock: Clock, redis: Redis
+) -> None:
+    accounts.add("samira", PASSWORD)
+    for _ in range(20):  # shifts, after each of which nobody logs out
+        opened = accounts.open_session("samira")
+        clock.now += SESSION_SECONDS - 1
+    clock.now += 2
+    assert accounts.resume("samira", opened) is None
+    accounts.open_session("samira")
+    assert redis.hlen("{hakam:accounts}:sessions:samira") == 1
+
+
 def test_the_list_of_sessions_tells_them_apart_without_opening_them(
     accounts: Accounts, clock: Clock
 ) -> None:

@@ -405,6 +405,18 @@ def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
     assert queue.stats("demo").pending >= 0
 
 
+def test_a_site_that_cannot_be_read_is_told_as_such_and_not_as_an_outage(
+    desk: Desk, redis: Redis
+) -> None:
+    desk.post("/language", language="en")
+    redis.hset("{hakam:demo}:site", "record", "{")
+    for path in ("/demo/work", "/demo/search"):
+        page = desk.get(path)
+        assert desk.last.status_code == 503
+        assert "What is stored of this site cannot be read" in page
+        assert "does not answer" not in page
+
+
 ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "empty": lambda _facts: "",
     "nonsense": lambda _facts: "{",
