@@ -13,7 +13,8 @@ The rules, in the order they are applied:
    letters), lower case, any script's decimal digits to ASCII; marks (tashkeel, accents), tatweel
    and what shows nothing (zero-width, bidi, tags, fillers) are dropped; look-alikes of the Persian,
    Urdu, Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (``_FOLD``).
-2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``.
+2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``; an Arabic
+   letter ends either, so that no word hides there.
 3. *Runs of signs.* White space runs become one space, three or more equal signs two.
 4. *Foreign look-alikes.* In a word that has an Arabic letter, Latin, Greek and Cyrillic letters of
    the same shape, and a single digit beside an Arabic letter, become the letter they stand for. One
@@ -460,12 +461,14 @@ def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
     link = link[codes[link + 2] == _SLASH]
     if not len(at) and not len(link):
         return codes
-    not_name = ((codes < _WORD) & (codes != _UNDERSCORE)).nonzero()[0]
+    # Words cannot hide behind either: Arabic letters end both.
+    arabic = codes >= _ARABIC
+    not_name = ((codes < _WORD) & (codes != _UNDERSCORE) | arabic).nonzero()[0]
     end = not_name[not_name.searchsorted(at + 1)]
     if len(link):
         # An address runs from its scheme to the next blank or Arabic letter.
-        not_scheme = ((codes < _LETTER) | (codes >= _ARABIC)).nonzero()[0]
-        not_address = ((codes <= SPACE) | (codes >= _ARABIC)).nonzero()[0]
+        not_scheme = ((codes < _LETTER) | arabic).nonzero()[0]
+        not_address = ((codes <= SPACE) | arabic).nonzero()[0]
         scheme = not_scheme[not_scheme.searchsorted(link) - 1] + 1
         codes[scheme] = _JOINING | LINK
         at = np.concatenate((at, scheme))

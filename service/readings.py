@@ -6,6 +6,7 @@ is in one of the readings; a text is scored by the worst of them. Linear in its 
 Secret: how pages and fonts make other words of a text. A page may take it for HTML, so that tags
 vanish and references become letters; an override of the direction shows words from the end to the
 beginning; pictures of letters, and letters of other alphabets inside Latin words, look like Latin.
+Readers pass over a foreign letter or digit between Arabic ones, and over letters written twice.
 Sources: the HTML standard; Unicode Standard Annex 9 (explicit directional overrides) and Technical
 Standard 39 (confusable characters).
 """
@@ -42,16 +43,27 @@ _ALIKE = dict(
 )
 _ALIKE |= {drawn.upper(): letter for drawn, letter in _ALIKE.items()}
 _TO_LATIN = str.maketrans(_ALIKE)
+_ARABIC = "\u0621-\u063a\u0641-\u064a\u066e-\u06d3"
+_NOT_ARABIC = (
+    "0-9A-Za-z\u00aa\u00b2-\u00b3\u00b9-\u00ba\u00bc-\u00be\u00c0-\u024f\u0370-\u052f"
+    "\u0660-\u0669\u06f0-\u06f9\u2070-\u209c\u2100-\u218b\u2460-\u24ff\uff10-\uff5a"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff"
+)
 _WORD = re.compile(r"\w+")
 _LATIN_LETTER = re.compile("[A-Za-z]")
 _OVERRIDDEN = re.compile("([\u202d\u202e])([^\u202a-\u202e\u2029\n]+)")
 _TO_THE_RIGHT = "\u202d"  # LEFT-TO-RIGHT OVERRIDE
 _FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+# One to three letters or digits that are not Arabic, also small, circled, or joined to one sign;
+# numbers beside words are mostly longer.
+_BETWEEN_ARABIC = re.compile(f"(?<=[{_ARABIC}])[{_NOT_ARABIC}\ufe0f\u20e3]{{1,3}}(?=[{_ARABIC}])")
+_DOUBLED = re.compile(f"(?:([{_ARABIC}])\\1+){{3,}}")
+_AGAIN = re.compile(r"(.)\1+")
 _SUSPECT = re.compile(f"[<&\u202d\u202e{''.join(_ALIKE)}{''.join(map(chr, _PICTURED))}]")
 
 
 def readings(text: str) -> list[str]:
-    r"""Return a text and, where a page could show other words, those.
+    r"""Return a text and, where a reader could see other words, those.
 
     Examples
     --------
@@ -59,13 +71,16 @@ def readings(text: str) -> list[str]:
     (['so b<b></b>a&#100;', 'so bad'], ['\u202edab', 'bad'], ['b\u0430d', 'bad'])
     >>> readings("good"), readings("1 < 2 & 3")
     (['good'], ['1 < 2 & 3'])
+    >>> ascii(readings("\u0628x\u0627\u0628"))  # bab, a door
+    "['\\u0628x\\u0627\\u0628', '\\u0628\\u0627\\u0628']"
     """
-    if not _SUSPECT.search(text):
-        return [text]
-    shown = without_markup(text) if "<" in text or "&" in text else text
-    shown = _OVERRIDDEN.sub(_as_shown, shown)
-    shown = _WORD.sub(_in_latin, shown).translate(_PICTURED)
-    return [text] if shown == text else [text, shown]
+    shown = text
+    if _SUSPECT.search(text):
+        shown = without_markup(text) if "<" in text or "&" in text else text
+        shown = _OVERRIDDEN.sub(_as_shown, shown)
+        shown = _WORD.sub(_in_latin, shown).translate(_PICTURED)
+    passed_over = _DOUBLED.sub(_once_each, _BETWEEN_ARABIC.sub("", shown))
+    return list(dict.fromkeys((text, shown, passed_over)))
 
 
 def _as_shown(overridden: re.Match[str]) -> str:
@@ -78,3 +93,7 @@ def _as_shown(overridden: re.Match[str]) -> str:
 def _in_latin(word: re.Match[str]) -> str:
     mixed = _LATIN_LETTER.search(word[0])
     return word[0].translate(_TO_LATIN) if mixed else word[0]
+
+
+def _once_each(doubled: re.Match[str]) -> str:
+    return _AGAIN.sub(r"\1", doubled[0])

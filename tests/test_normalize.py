@@ -73,6 +73,8 @@ def test_disguises_of_a_word_read_as_the_word(written: str, read: str) -> None:
         ("(https://a.example)", f"( {chr(LINK)}"),
         ("http://a.example/" + DOG, f"{chr(LINK)} {DOG}"),  # a word cannot hide behind a link
         ("@some_one " + DOG, f"@ {DOG}"),
+        ("@" + DOG, f"@ {DOG}"),  # nor in a mention
+        ("@a" + DOG, f"@ {DOG}"),
         (DOG + "!!!!!", f"{DOG} ! !"),
         ("2000 1000", "2000 1000"),  # digits are never elongation
         ("\u0648 \u0627 \u0643\u0644\u0628", "\u0648 \u0627 \u0643\u0644\u0628"),  # two are no word

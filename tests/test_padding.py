@@ -76,6 +76,11 @@ DISGUISES: dict[str, Callable[[str], str]] = {
         "\u202d" + "".join(_PRESENTED.get(c, c) for c in text)[::-1]
     ),
     "lone surrogates that became signs": "\ufffd".join,
+    "a mention": lambda text: f"@{text}",
+    "Latin letters between Arabic ones": "x".join,
+    "circled letters": "\u24b6".join,
+    "signs of several letters": "\u2122".join,
+    "every letter twice": lambda text: "".join(2 * letter for letter in text),
 }
 
 
