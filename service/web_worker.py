@@ -22,9 +22,11 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
+from service.compat import coral
 from service.config import Settings
 
 IDLE_SECONDS = 20.0
@@ -81,11 +83,23 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         self.write(content)
 
 
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """Reads one request."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what a server before this one could take for two requests, or for half of one."""
+        super().parse_header(header_plus)
+        left_over = "TRANSFER_ENCODING" in self.headers  # that is, of another version than 1.1
+        if left_over or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("the length of the body is not clear")
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     """One connection."""
 
     task_class = _Task
     error_task_class = _Refusal
+    parser_class = _Request
 
     def __init__(self, server: _Server, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         self._address = addr[0]
@@ -165,7 +179,9 @@ class WebWorker(Worker):  # type: ignore[misc]
             threads=self.cfg.threads,
             connection_limit=min(MAX_CONNECTIONS, n_files - FILES_BESIDE_CONNECTIONS),
             max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=settings.max_body_bytes,
+            # What the application refuses for its length it withholds from Coral; what is refused
+            # here Coral would publish.
+            max_request_body_size=max(settings.max_body_bytes, coral.MAX_BODY_BYTES),
             outbuf_high_watermark=MAX_ANSWER_BYTES,
             cleanup_interval=1,
             clear_untrusted_proxy_headers=False,  # werkzeug knows whom to believe
