@@ -307,7 +307,11 @@ class CoralLoop:
             return ""
         key = _key(site.id)
         with naming_the_site():
-            heard = self._redis.zrangebyscore(key, "-inf", time.time(), start=0, num=BATCH)
+            heard = [
+                one
+                for first, last in _due()
+                for one in self._redis.zrangebyscore(key, first, last, start=0, num=BATCH)
+            ]
         if not heard:
             return ""
         failures: dict[str, str] = {}
@@ -355,7 +359,7 @@ class CoralLoop:
         if not (site.coral_url and site.coral_token):
             return False
         with naming_the_site():
-            return bool(self._redis.zcount(_key(site.id), "-inf", time.time()))
+            return any(self._redis.zcount(_key(site.id), *times) for times in _due())
 
     # Coral's GraphQL
 
@@ -436,6 +440,15 @@ def _cursor(at: float) -> str:
     """Write a time as Coral writes the places in its lists, which can be compared as text."""
     moment = datetime.fromtimestamp(max(at, 0.0), UTC)
     return moment.isoformat("T", "milliseconds").replace("+00:00", "Z")
+
+
+def _due() -> tuple[tuple[float | str, float | str], ...]:
+    """Return between which times something is due: until now, and later than anything can be.
+
+    Later is what was heard before the clock was set back.
+    """
+    now = time.time()
+    return ("-inf", now), (now + 2 * AGAIN_SECONDS, "+inf")
 
 
 def _key(site_id: str) -> str:

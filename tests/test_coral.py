@@ -853,6 +853,19 @@ def test_a_coral_that_cannot_be_asked_is_asked_later(
     assert item_state(queue, comment) == "withdrawn"
 
 
+def test_what_was_decided_in_coral_before_the_clock_was_set_back_waits_for_nothing(
+    coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str
+) -> None:
+    comment = coral.write(abusive)
+    coral.decide(comment, "APPROVED")
+    redis.zincrby("{hakam:demo}:coral", 7_200, comment.id)
+    loop = CoralLoop(redis)
+    assert loop.has_heard(site)
+    loop.catch_up(site)
+    assert item_state(queue, comment) == "withdrawn"
+    assert not loop.has_heard(site)
+
+
 def test_the_feedback_that_coral_sends_is_that_of_its_moderators_and_not_ours(
     coral: Coral,
     queue: ReviewQueue,
