@@ -57,8 +57,8 @@ from models.schema import LABELS
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
 _CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
-LEAST = -3.0
-"""The least that a word can weigh, lest one word be a way to hide another."""
+LEAST = -1.0
+"""The least that a word can weigh, lest kind words be a way to hide an insult."""
 MARGIN = 0.4
 """How much higher a window must score than its whole text: the highest of many is high by chance.
 Chosen on validation rows, between insults that harmless words hide and long harmless comments."""

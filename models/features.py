@@ -37,7 +37,7 @@ NO_BUCKET = 0
 """Stands where no n-gram starts, so it must never have weight."""
 CHARACTER_ORDERS = (2, 3, 4, 5)
 SKELETON_ORDERS = (3, 4, 5)
-WINDOWS = (3, 6, 12)
+WINDOWS = (3, 5, 8, 12)
 """Words in a row that are scored by themselves in longer texts, lest an insult hide in them."""
 _MOST_GRAMS = 60  # of a word, those of 15 letters: one word must not water down what is beside it
 
