@@ -110,7 +110,7 @@ def run() -> None:
             launch.web_command(listener),
             environ,
             listener=listener,  # which stays open here, so that a web server can be started again
-            orphaned=signal.SIGQUIT,
+            orphaned=signal.SIGKILL,  # gunicorn may lose others while its workers start
         )
         stack.enter_context(web)
         address = _address(settings.host, settings.port)

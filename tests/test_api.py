@@ -799,7 +799,7 @@ def test_each_line_of_the_decisions_is_what_the_description_says(
     assert made.status_code == 200
     described = client.get("/openapi.json").get_json()
     answer = described["paths"]["/v1/decisions"]["get"]["responses"]["200"]
-    assert set(answer["headers"]) == {"Hakam-Cursor", "Link"}
+    assert set(answer["headers"]) == {"Hakam-Cursor", "Hakam-Damaged", "Link"}
     schema = answer["content"]["application/x-ndjson"]["schema"]
     lines = get("/v1/decisions").get_data(as_text=True).splitlines()
     assert lines
