@@ -316,7 +316,7 @@ _ASKED = ("hmget", "evalsha", "hello")
 def test_while_redis_is_silent_only_what_needs_it_is_refused(service: Service) -> None:
     headers = {"Authorization": f"Bearer {service.key}"}
     await_condition(lambda: service.send("c-1").status_code == 202, what="a first comment")
-    n_asked = 100
+    n_asked = 300
     with impatient(service.redis.url, 10.0) as redis:
         redis.config_resetstat()
         with silent(service.redis):
