@@ -1,0 +1,1 @@
+"""The HTTP API for machines under ``/v1``, and its OpenAPI document."""

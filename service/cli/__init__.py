@@ -1,0 +1,1 @@
+"""The command ``hakam``, a file for each group of commands."""

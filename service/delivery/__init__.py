@@ -1,0 +1,1 @@
+"""Telling the sites what was decided."""

@@ -1,0 +1,1 @@
+"""Figures about moderation, for the newsroom, the public and the authorities."""

@@ -1,0 +1,1 @@
+"""Sites, the tenants of the service: their keys, settings and quotas."""

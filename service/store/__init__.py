@@ -1,0 +1,1 @@
+"""Redis: connecting, translating its errors, durability and scripts."""
