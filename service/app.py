@@ -20,21 +20,24 @@ from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
-from service import callers, console, errors, logs, queue_api
-from service.accounts import Accounts
-from service.callers import Quota
+from service import errors, logs
+from service.accounts.accounts import Accounts
+from service.api import keys
+from service.api.keys import Quota
+from service.api.queue import api
 from service.compat import BLUEPRINTS, FORMS
 from service.config import UNBELIEVED_PROXY, Settings
-from service.coral_loop import CoralLoop
+from service.console.blueprint import init_app as init_console
+from service.delivery.coral import CoralLoop
+from service.delivery.webhooks import Deliveries
 from service.errors import ConfigError, SiteUnreadable, StoreMisconfigured, StoreUnavailable
-from service.feedback import Feedback
 from service.metrics import Metrics
 from service.moderation import Moderation
-from service.review_queue import QueueStats, ReviewQueue
-from service.silence import Silence
-from service.sites import Sites
-from service.tallies import Tallies
-from service.webhooks import Deliveries
+from service.queue.feedback import Feedback
+from service.queue.review_queue import QueueStats, ReviewQueue
+from service.reports.verdict_counts import Tallies
+from service.sites.sites import Sites
+from service.store.circuit_breaker import Silence
 
 # A request waits this long for Redis and no longer: a site that gets no answer publishes blindly,
 # and must be answered within a second.
@@ -153,10 +156,10 @@ def create_app(
     errors.install(app, FORMS)
     metrics.install(app)
     logs.install(app)
-    callers.install(app)
-    for blueprint in (queue_api.api, *BLUEPRINTS):
+    keys.install(app)
+    for blueprint in (api, *BLUEPRINTS):
         app.register_blueprint(blueprint)
-    console.init_app(app)
+    init_console(app)
     return app
 
 
@@ -195,7 +198,8 @@ def _counting(tallies: Tallies) -> Callable[[Response], Response]:
 def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> Redis:
     """Return a client of the settings' Redis that gives up soon; it connects when first used.
 
-    A Redis that did not answer in time is not waited for again (see `service.silence`).
+    A Redis that did not answer in time is not waited for again (see
+    `service.store.circuit_breaker`).
 
     Raises
     ------

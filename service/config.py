@@ -198,7 +198,7 @@ class Settings:
 
     @property
     def epoch_file(self) -> Path:
-        """Where it is kept which Redis this installation has filled (see `service.epoch`)."""
+        """Where it is kept which Redis this installation has filled."""
         return self.var / "redis_epoch"
 
     @classmethod

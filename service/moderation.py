@@ -23,18 +23,18 @@ from models.language import Language, identify_all
 from models.normalize import normalize
 from models.registry import Artifact
 from models.schema import LabeledComment
-from service.bodies import MAX_TEXT_BYTES
+from service.api.schemas import MAX_TEXT_BYTES
 from service.errors import StoreUnavailable
-from service.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
-from service.readings import readings
-from service.records import known_action
-from service.review_queue import Comment, Enqueued, ReviewQueue
-from service.word_lists import word_list
+from service.queue.records import known_action
+from service.queue.review_queue import Comment, Enqueued, ReviewQueue
+from service.rules.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
+from service.rules.readings import readings
+from service.rules.word_lists import word_list
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
-    from service.sites import Site
-    from service.tallies import Tallies
+    from service.reports.verdict_counts import Tallies
+    from service.sites.sites import Site
 
 MAX_SPANS = 5  # per field
 MAX_LISTED = 50  # occurrences of listed words that are kept per field

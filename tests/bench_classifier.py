@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from models.registry import Registry
 from training.datasets import read_corpus
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent.parent / "training" / "data"
 N_LEARNED = 20_000
 N_BATCH = 1024
 N_ALONE = 40
@@ -36,8 +36,7 @@ N_ROUNDS = 15
 def comments(places: list[str]) -> tuple[list[str], list[int]]:
     """Return texts, in no order, and whether each is toxic."""
     corpus = read_corpus(
-        places
-        or [DATA / "sample_comments.jsonl", DATA / "training_extra.jsonl", DATA / "hakamcheck"]
+        places or [DATA / "samples.jsonl", DATA / "extra.jsonl", DATA / "hakamcheck"]
     )
     toxic = corpus.label("toxicity")
     rows = [

@@ -25,10 +25,10 @@ from test_webhooks import SECRET, Drip, Endpoint, answering, decide, dripping, r
 
 from conftest import await_condition, served
 from service import logs
-from service.private_redis import PrivateRedis
-from service.review_queue import ReviewQueue
-from service.sites import Site, Sites
-from service.webhooks import Deliveries
+from service.delivery.webhooks import Deliveries
+from service.queue.review_queue import ReviewQueue
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
 
 SITE = Site("bench", coral_secrets=("empsec_bench",))
 N_CLIENTS = 50

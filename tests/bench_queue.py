@@ -36,12 +36,12 @@ from typing import Any
 
 from redis import Redis
 
-from service.policy import Verdict
-from service.private_redis import PrivateRedis
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.store import Verbs
-from service.webhooks import Deliveries
+from service.delivery.webhooks import Deliveries
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
+from service.store.scripts import Verbs
 
 LABELS_SEEN = ("insult", "profanity", "identity_attack", "threat")
 SCORES = {

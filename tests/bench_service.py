@@ -22,8 +22,8 @@ from redis import Redis
 
 from conftest import SAMPLE_COMMENTS, served
 from models.schema import read_comments
-from service.private_redis import PrivateRedis
-from service.sites import Site, Sites
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
 
 N_CONNECTIONS = 4
 N_CORAL = 2_000

@@ -24,9 +24,9 @@ import hypothesis
 import pytest
 from redis import Redis
 
-from service.epoch import KEY as EPOCH
-from service.epoch import MARK
-from service.private_redis import PrivateRedis, embedded_server
+from service.run.private_redis import PrivateRedis, embedded_server
+from service.store.durability import KEY as EPOCH
+from service.store.durability import MARK
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from models.registry import Artifact
     from service.config import Settings
-    from service.sites import Site
+    from service.sites.sites import Site
 
-SAMPLE_COMMENTS = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SAMPLE_COMMENTS = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 IN_CI = bool(os.environ.get("CI"))
 
 # No test asserts on the clock, not even on how long one example takes.
@@ -226,7 +226,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def site() -> Site:
     """A site with the policy that a new site gets."""
-    from service.sites import Site
+    from service.sites.sites import Site
 
     return Site(id="demo", name="Demo")
 
@@ -234,7 +234,7 @@ def site() -> Site:
 @pytest.fixture
 def api_key(site: Site, redis: Redis) -> str:
     """The key of `site`, which is stored by this."""
-    from service.sites import Sites
+    from service.sites.sites import Sites
 
     return Sites(redis).add(site)
 
@@ -257,7 +257,7 @@ def hakam(*words: str, environ: dict[str, str], **options: Any) -> subprocess.Po
         if not name.startswith("HAKAM_") and name != "PYTHONDONTWRITEBYTECODE"
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "service.cli", *words],
+        [sys.executable, "-m", "service.cli.main", *words],
         env=inherited | environ,
         text=True,
         **options,

@@ -37,11 +37,11 @@ from schemathesis.generation import GenerationMode
 
 from conftest import SAMPLE_COMMENTS
 from models.schema import read_comments
-from service.accounts import Accounts
+from service.accounts.accounts import Accounts
 from service.app import connect, create_app
 from service.config import Settings
-from service.private_redis import PrivateRedis
-from service.sites import Site, Sites
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
 
 if TYPE_CHECKING:
     pass

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from service.accounts import (
+from service.accounts.accounts import (
     SESSION_SECONDS,
     AccountError,
     Accounts,
@@ -26,8 +26,8 @@ from service.accounts import (
     canonical_name,
     session_digest,
 )
+from service.accounts.login_limits import DEVICE_LIMIT, LIMITS, WINDOW_SECONDS
 from service.errors import AccountExists, StoreUnavailable, UnknownAccount
-from service.throttle import DEVICE_LIMIT, LIMITS, WINDOW_SECONDS
 
 PASSWORD = "correct horse battery"
 R = TypeVar("R")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from service.agreement import agreement, calibration, cohen_kappa
-from service.records import Decision, Kind
+from service.queue.records import Decision, Kind
+from service.reports.agreement import agreement, calibration, cohen_kappa
 
 
 def entry(

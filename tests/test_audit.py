@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.audit import ChainBroken, verify
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
+from service.queue.hash_chain import ChainBroken, verify
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
 
 STREAM = "{hakam:demo}:decisions"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -76,5 +76,5 @@ def test_a_cut_end_is_found_by_a_digest_noted_before(redis: Redis, entries: list
 def test_a_long_stream_is_read_in_pages(
     redis: Redis, entries: list[Decision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.audit.PAGE", 2)
+    monkeypatch.setattr("service.queue.hash_chain.PAGE", 2)
     assert verify(redis, "demo").n_entries == 6

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from service.review_queue import Decision, ReviewQueue
-from service.sites import Site, Sites
+from service.queue.review_queue import Decision, ReviewQueue
+from service.sites.sites import Site, Sites
 
 CLEAN = "شكرا على المقال"  # "thanks for the article"
 

@@ -13,12 +13,12 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from conftest import RedisServer
-from service.cli import hakam
+from service.cli.main import hakam
 from service.config import Settings
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.webhooks import Deliveries
+from service.delivery.webhooks import Deliveries
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
 
 Command = Callable[..., Result]
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")

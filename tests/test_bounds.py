@@ -25,15 +25,15 @@ from werkzeug.test import TestResponse
 
 from conftest import RedisServer
 from models.schema import LABELS, LabeledComment
-from service.accounts import Accounts, Preferences
+from service.accounts.accounts import Accounts, Preferences
 from service.app import Services
-from service.cli import hakam
+from service.cli.main import hakam
 from service.errors import InvalidRequest, SiteUnreadable
-from service.policy import Verdict
-from service.records import facet
-from service.review_queue import Comment, ReviewQueue
-from service.sites import BOUNDS, Site, Sites
-from service.urgency import MAX_TIME_TARGET_SECONDS
+from service.queue.records import facet
+from service.queue.review_queue import Comment, ReviewQueue
+from service.rules.policy import Verdict
+from service.rules.priority import MAX_TIME_TARGET_SECONDS
+from service.sites.sites import BOUNDS, Site, Sites
 
 __all__ = ["accounts", "desk", "flag", "queue"]  # fixtures
 
@@ -620,7 +620,7 @@ def test_a_page_that_cannot_show_one_comment_says_so_and_offers_the_next(
     flag("bad", score=0.97)
     flag("good", "still here", score=0.5)
     with monkeypatch.context() as fault:
-        fault.setattr("service.desk._about", None)
+        fault.setattr("service.console.work._about", None)
         page = desk.get("/demo/work")
         assert desk.last.status_code == 200
     assert "bad" not in page

@@ -12,11 +12,11 @@ from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
 from models.registry import Artifact
+from service.api.keys import Quota, bearer_key
 from service.app import create_app
-from service.callers import Quota, bearer_key
 from service.config import Settings
 from service.errors import RateLimited
-from service.sites import Site
+from service.sites.sites import Site
 
 N_REQUESTS = 30
 

@@ -16,13 +16,13 @@ from redis import Redis
 from conftest import RedisServer
 from models.registry import Artifact
 from models.schema import LabeledComment, write_comments
-from service.accounts import Accounts
+from service.accounts.accounts import Accounts
 from service.app import create_app
-from service.cli import hakam
+from service.cli.main import hakam
 from service.config import Settings
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
 
 Command = Callable[..., Result]
 

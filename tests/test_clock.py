@@ -13,13 +13,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 
 from conftest import await_condition, free_port, hakam, redis_servers
-from service.clock import ClockWatch
+from service.delivery.webhooks import Deliveries
 from service.errors import LeaseLost
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.store import Verbs
-from service.webhooks import Deliveries
+from service.queue.clock import ClockWatch
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
+from service.store.scripts import Verbs
 
 HOUR, DAY = 3_600, 86_400
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")

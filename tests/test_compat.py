@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
 from service.compat import openai, perspective_messages
-from service.sites import Site
+from service.sites.sites import Site
 
 MODERATE = "/integrations/coral/moderate"
 SECRET = "empsec_1"

@@ -18,7 +18,7 @@ from redis import Redis
 
 from conftest import await_condition, free_port, redis_servers
 from service.config import VARIABLES
-from service.review_queue import ReviewQueue
+from service.queue.review_queue import ReviewQueue
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()

@@ -26,20 +26,20 @@ from werkzeug.test import TestResponse
 from conftest import let_time_pass
 from models.registry import Artifact
 from models.schema import LabeledComment
-from service import console
-from service.accounts import Accounts, Preferences
+from service.accounts.accounts import Accounts, Preferences
 from service.app import Services, create_app
 from service.config import Settings
-from service.marking import marked
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.wording import LANGUAGES
+from service.console import blueprint
+from service.console.highlight import marked
+from service.console.vocabulary import LANGUAGES
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
 
 PASSWORD = "correct horse battery"
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"
 TEXT = f"\u0623\u0646\u062a {DONKEY} \u0643\u0628\u064a\u0631"  # "you are a big donkey"
-TRANSLATIONS = Path(console.__file__).parent / "translations"
+TRANSLATIONS = Path(blueprint.__file__).parent / "translations"
 
 
 class Desk:

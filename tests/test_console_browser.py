@@ -19,14 +19,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
-from service.accounts import Accounts, Preferences
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.tallies import Tallies
+from service.accounts.accounts import Accounts, Preferences
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.reports.verdict_counts import Tallies
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
 
 DATA = Path(__file__).parent / "data"
-SCREENSHOTS = DATA / "screenshots"
+SCREENSHOTS = DATA.parent.parent / "docs" / "images"
 PICTURED = ("work", "overview", "search", "insight", "settings")  # delete a picture to renew it
 PASSWORD = "correct horse battery"
 

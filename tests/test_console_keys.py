@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from test_console_browser import Newsroom
 from test_console_browser import newsroom as newsroom  # noqa: PLC0414 - a fixture
 
-from service.accounts import Preferences
+from service.accounts.accounts import Preferences
 
 
 def press(page: Page, key: str, code: str) -> None:

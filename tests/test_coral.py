@@ -34,11 +34,11 @@ from redis.retry import Retry
 from conftest import SAMPLE_COMMENTS, await_condition
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
+from service.api.schemas import MAX_TEXT_BYTES
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
-from service.bodies import MAX_TEXT_BYTES
 from service.compat.coral import MAX_JUDGED_BYTES
 from service.config import Settings
-from service.coral_loop import (
+from service.delivery.coral import (
     BATCH,
     HEARD_SECONDS,
     MAX_HEARD,
@@ -48,12 +48,12 @@ from service.coral_loop import (
     coral_comment_id,
     rejection_code,
 )
+from service.delivery.webhooks import Deliveries
 from service.moderation import CUT
-from service.policy import audit_draw
-from service.records import item_id_of
-from service.review_queue import Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.webhooks import Deliveries
+from service.queue.records import item_id_of
+from service.queue.review_queue import Decision, ReviewQueue
+from service.rules.policy import audit_draw
+from service.sites.sites import Site, Sites
 
 HELLO = "\u0645\u0631\u062d\u0628\u0627"  # "hello"
 PADDING = "\u0645\u0642\u0627\u0644 \u062c\u064a\u062f "  # "good article"
@@ -724,7 +724,7 @@ def test_a_decision_about_words_that_were_edited_away_is_given_up_and_says_why(
     harmless: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.coral_loop.LATE_SECONDS", -1.0)  # time passes
+    monkeypatch.setattr("service.delivery.coral.LATE_SECONDS", -1.0)  # time passes
     comment = coral.write(drawn(redis, site, harmless))
     Sites(redis).update(site)
     coral.edit(comment, HELLO)

@@ -14,15 +14,15 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from redis import Redis
 
-from service.cli import hakam
-from service.coral_loop import _key
-from service.policy import Verdict
-from service.retention import NotForgotten, Retention
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.store import SITE_KEYS, site_keys
-from service.tallies import Tallies
-from service.webhooks import Deliveries
+from service.cli.main import hakam
+from service.delivery.coral import _key
+from service.delivery.webhooks import Deliveries
+from service.queue.retention import NotForgotten, Retention
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.reports.verdict_counts import Tallies
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
+from service.store.scripts import SITE_KEYS, site_keys
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")

@@ -20,13 +20,13 @@ from test_queue_faults import KINDS, Own, impatient, own_redis, silent
 
 from conftest import await_condition, free_port, hakam
 from models.registry import Artifact
-from service.accounts import Accounts
+from service.accounts.accounts import Accounts
 from service.app import connect, create_app
 from service.config import Settings
-from service.epoch import KEY, MARK, Epoch
 from service.errors import StoreLost
-from service.private_redis import PrivateRedis, socket_url
-from service.sites import Site, Sites
+from service.run.private_redis import PrivateRedis, socket_url
+from service.sites.sites import Site, Sites
+from service.store.durability import KEY, MARK, Epoch
 
 
 @pytest.fixture(params=KINDS)

@@ -24,7 +24,7 @@ from training.evaluation import (
 from training.evasion import TRANSFORMS
 from training.release import build, calibrate
 
-SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 REVIEW = {"review": {"threshold": 0.5}}
 # Words of no meaning: the rude one decides, the others vary the texts.
 RUDE, POLITE = "\u0628\u0637\u0628\u0637", "\u0633\u0645\u0633\u0645"

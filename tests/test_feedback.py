@@ -12,9 +12,9 @@ from redis.retry import Retry
 
 from models.schema import LabeledComment
 from service.errors import StoreUnavailable
-from service.feedback import MAX_ID_LENGTH, SOURCE, Feedback
-from service.retention import Retention
-from service.sites import Site, Sites
+from service.queue.feedback import MAX_ID_LENGTH, SOURCE, Feedback
+from service.queue.retention import Retention
+from service.sites.sites import Site, Sites
 
 pytestmark = pytest.mark.every_redis
 
@@ -60,7 +60,7 @@ def test_a_later_word_on_a_comment_replaces_the_earlier(redis: Redis) -> None:
 def test_beyond_the_bytes_of_a_site_the_oldest_goes(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.feedback.MAX_BYTES", 100_000)
+    monkeypatch.setattr("service.queue.feedback.MAX_BYTES", 100_000)
     feedback = Feedback(redis)
     for number in range(20):
         feedback.add(Site("demo"), replace(comment(number), text="x" * 20_000))
@@ -71,7 +71,7 @@ def test_beyond_the_bytes_of_a_site_the_oldest_goes(
 def test_beyond_the_number_of_entries_the_oldest_goes(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.feedback.MAX_ENTRIES", 3)
+    monkeypatch.setattr("service.queue.feedback.MAX_ENTRIES", 3)
     for number in range(5):
         Feedback(redis).add(Site("demo"), comment(number))
     assert [one.id for one in Feedback(redis).read_all("demo")] == ["c-2", "c-3", "c-4"]

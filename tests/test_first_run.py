@@ -18,9 +18,9 @@ import pytest
 from redis import Redis
 
 from conftest import RedisServer, await_condition, free_port, hakam
-from service.accounts import Accounts
-from service.private_redis import socket_url
-from service.sites import Sites
+from service.accounts.accounts import Accounts
+from service.run.private_redis import socket_url
+from service.sites.sites import Sites
 
 
 def found(pattern: str, text: str) -> str:

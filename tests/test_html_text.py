@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.html_text import plain_text
+from service.rules.html_text import plain_text
 
 WORD = "\u0643\u0644\u0645\u0629"  # "word"
 LINK = "https://news.example/?a=1&amp;b=2"

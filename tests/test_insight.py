@@ -13,14 +13,14 @@ from flask import Flask
 from test_console import Desk
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
-from service import insight
-from service.accounts import Accounts
-from service.charts import HEIGHT, WIDTH, draw
-from service.insight import Figure, Series
-from service.insight_pages import figure_csv
-from service.policy import Verdict
-from service.records import Decision
-from service.review_queue import Comment, ReviewQueue
+from service.accounts.accounts import Accounts
+from service.console.charts import HEIGHT, WIDTH, draw
+from service.console.insight import figure_csv
+from service.queue.records import Decision
+from service.queue.review_queue import Comment, ReviewQueue
+from service.reports import insight
+from service.reports.insight import Figure, Series
+from service.rules.policy import Verdict
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")

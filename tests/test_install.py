@@ -14,7 +14,7 @@ import pytest
 from models.registry import Registry
 
 ROOT = Path(__file__).parent.parent
-SAMPLE = ROOT / "tests" / "data" / "sample_comments.jsonl"
+SAMPLE = ROOT / "training" / "data" / "samples.jsonl"
 BUILD = "import setuptools.build_meta as b, sys; b.build_wheel(sys.argv[1])"
 
 # Runs hakam-train where nothing can be imported but what the service's lock names.
@@ -56,8 +56,6 @@ def hakam_train(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (wheel,) = here.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
-    (data,) = packages.glob("*.data")
-    shutil.copytree(data / "data", here / "venv", dirs_exist_ok=True)
     # The libraries of this environment; its own install of the project is not seen from there.
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
 

@@ -6,8 +6,8 @@ from flask import Flask
 
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
-from service.policy import Policy
-from service.review_queue import QueueStats
+from service.queue.review_queue import QueueStats
+from service.rules.policy import Policy
 
 
 def stats(**counts: float) -> QueueStats:

@@ -15,8 +15,8 @@ from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import read_comments
 from service.compat.openai import CATEGORIES, Category
-from service.policy import Policy
-from service.sites import Site, Sites
+from service.rules.policy import Policy
+from service.sites.sites import Site, Sites
 
 HELLO = "مرحبا"  # "hello"
 

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import read_comments
-from service.sites import Site, Sites
+from service.sites.sites import Site, Sites
 
 SECRET = "empsec_1"
 CORAL = "Coral Perspective/9.11.8"

@@ -12,10 +12,10 @@ from redis import Redis
 from test_console import Desk
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
-from service import past
-from service.accounts import Accounts
-from service.policy import Verdict
-from service.review_queue import Comment, Decision, ReviewQueue
+from service.accounts.accounts import Accounts
+from service.console import past
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
 
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
 NOT_LOOKED_AT = "decisions were looked at, back to"

@@ -168,7 +168,7 @@ def browser_uses() -> Iterator[Use]:
         for pattern in re.findall(r"/((?:[^/\\\n*]|\\.)(?:[^/\\\n]|\\.)*)/[a-z]*[.,;)]", text):
             # Python has no classes of Unicode's properties; this one is of letters as well.
             yield Use(path.name, re.sub(r"\\[pP]\{[^}]*\}", r"\\w", pattern), 0, "finditer")
-    for path in sorted((ROOT / "service" / "templates").rglob("*.html")):
+    for path in sorted((ROOT / "service" / "console" / "templates").rglob("*.html")):
         for pattern in re.findall(r'\spattern="([^"]*)"', path.read_text(encoding="utf-8")):
             yield Use(path.name, pattern, 0, "fullmatch")
 

@@ -31,9 +31,9 @@ from models.schema import read_comments
 from service.app import create_app
 from service.compat.perspective import ATTRIBUTES, NOT_MEASURED, at_least_two
 from service.config import Settings
-from service.feedback import Feedback
-from service.private_redis import PrivateRedis
-from service.sites import Site, Sites
+from service.queue.feedback import Feedback
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
 
 HELLO = "مرحبا"  # "hello"
 ANALYZE = "/v1alpha1/comments:analyze"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.schema import LABELS
-from service.policy import AUDIT_SHARE, Policy, audit_draw
-from service.sites import Site
+from service.rules.policy import AUDIT_SHARE, Policy, audit_draw
+from service.sites.sites import Site
 
 POINTS = {
     "toxicity": {"review": {"threshold": 0.5}, "reject": {"threshold": 0.95}},

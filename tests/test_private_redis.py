@@ -12,7 +12,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from conftest import RedisServer, redis_servers
-from service.private_redis import (
+from service.queue.review_queue import ReviewQueue
+from service.run.private_redis import (
     LONGEST_SOCKET_PATH_BYTES,
     PrivateRedis,
     PrivateRedisFailed,
@@ -21,7 +22,6 @@ from service.private_redis import (
     socket_path,
     socket_url,
 )
-from service.review_queue import ReviewQueue
 
 pytestmark = pytest.mark.every_redis
 
@@ -29,7 +29,7 @@ ORPHAN = """
 import sys
 from pathlib import Path
 from redis import Redis
-from service.private_redis import PrivateRedis
+from service.run.private_redis import PrivateRedis
 url = PrivateRedis(Path(sys.argv[1])).start(Path(sys.argv[2]))
 Redis.from_url(url).set("kept", "yes")
 """

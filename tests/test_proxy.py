@@ -21,9 +21,9 @@ from fake_coral import SECRETS, signature
 from redis import Redis
 
 from conftest import await_condition, free_port, served
-from service.accounts import Accounts
+from service.accounts.accounts import Accounts
 from service.compat.perspective import ATTRIBUTES, NOT_MEASURED
-from service.sites import Site, Sites
+from service.sites.sites import Site, Sites
 
 ROOT = Path(__file__).parent.parent
 N_CLIENTS = 50

@@ -12,7 +12,7 @@ from redis import Redis
 
 from models.dialect import dialect_of
 from models.schema import LABELS
-from service.sites import Site, Sites
+from service.sites.sites import Site, Sites
 
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 

@@ -17,8 +17,8 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 
 from conftest import await_condition, free_port, redis_servers
-from service.review_queue import ReviewQueue
-from service.store import site_keys
+from service.queue.review_queue import ReviewQueue
+from service.store.scripts import site_keys
 
 N_NODES, N_SLOTS = 3, 16_384
 HIGHEST_PORT = 65_535 - 10_000  # the nodes talk to each other on a port that is 10,000 higher

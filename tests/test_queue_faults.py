@@ -25,14 +25,14 @@ from redis.retry import Retry
 from conftest import await_condition, free_port, hakam, redis_servers
 from models.registry import Artifact
 from service.app import connect, create_app
-from service.audit import verify
 from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable
-from service.policy import Verdict
-from service.private_redis import PrivateRedis
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.store import site_keys
+from service.queue.hash_chain import verify
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
+from service.store.scripts import site_keys
 
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 KINDS = sorted(redis_servers())

@@ -23,12 +23,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import let_time_pass, redis_servers
-from service.audit import verify
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, LeaseLost
-from service.policy import Verdict
-from service.private_redis import PrivateRedis
-from service.records import item_id_of
-from service.review_queue import Comment, Decision, Enqueued, ReviewQueue
+from service.queue.hash_chain import verify
+from service.queue.records import item_id_of
+from service.queue.review_queue import Comment, Decision, Enqueued, ReviewQueue
+from service.rules.policy import Verdict
+from service.run.private_redis import PrivateRedis
 
 LEASE_SECONDS, SKIP_SECONDS, UNDO_SECONDS = 600, 1800, 900
 MODERATORS = st.sampled_from(["amal", "basma", "carim"])

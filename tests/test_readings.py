@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.readings import readings
+from service.rules.readings import readings
 
 LATIN = "kalb"
 DRAWN = {

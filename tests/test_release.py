@@ -18,7 +18,7 @@ from training.release import (
     texts_for_words,
 )
 
-SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 SETTINGS = Settings(word_vectors=False)
 TEXTS = ["\u0633\u0644\u0627\u0645", "\u064a\u0627 \u062d\u0645\u0627\u0631"]  # peace; you donkey
 

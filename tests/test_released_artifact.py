@@ -20,7 +20,7 @@ LINE = list(read_comments(Path(__file__).parent / "data" / "line.jsonl"))
 WRITTEN = sorted(
     {
         comment.text
-        for path in (SAMPLE_COMMENTS, SAMPLE_COMMENTS.with_name("training_extra.jsonl"))
+        for path in (SAMPLE_COMMENTS, SAMPLE_COMMENTS.with_name("extra.jsonl"))
         for comment in read_comments(path)
     }
 )

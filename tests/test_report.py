@@ -15,7 +15,7 @@ from training.evaluation import curves
 from training.release import Settings, release
 from training.report import html_report, model_card, tables, write_report
 
-SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 TABLES = (
     "Toxicity on held-out parts, one head for all sites",
     "Labels at their review point",

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.policy import Verdict
-from service.records import Comment, Decision
-from service.reports import period_report, statements
+from service.queue.records import Comment, Decision
+from service.reports.transparency import period_report, statements
+from service.rules.policy import Verdict
 
 SCORED = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 SAMPLED = Verdict("review", None, None, 0.1, "audit", 0.01, "v1")

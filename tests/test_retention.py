@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.audit import verify
+from service.delivery.webhooks import Deliveries
 from service.errors import Conflict, ItemNotFound
-from service.policy import Verdict
-from service.records import facet
-from service.retention import NotForgotten, Retention
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.webhooks import Deliveries
+from service.queue.hash_chain import verify
+from service.queue.records import facet
+from service.queue.retention import NotForgotten, Retention
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
 
 DAY_MS = 86_400_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -369,8 +369,8 @@ def test_an_erasure_takes_nothing_of_others_whose_digest_is_the_same(
     def same(kind: str, value: str) -> str:
         return "u12345678" if kind == "author_id" else facet(kind, value)
 
-    monkeypatch.setattr("service.records.facet", same)
-    monkeypatch.setattr("service.retention.facet", same)
+    monkeypatch.setattr("service.queue.records.facet", same)
+    monkeypatch.setattr("service.queue.retention.facet", same)
     enqueue(queue, 1)
     enqueue(queue, 2, author_id="reader-8")
     assert retention.erase("demo", "reader-7").n_items == 1

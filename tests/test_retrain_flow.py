@@ -12,7 +12,7 @@ from models.registry import Registry
 from models.schema import LabeledComment, read_comments, write_comments
 from training.cli import main
 
-SAMPLE = Path(__file__).parent / "data" / "sample_comments.jsonl"
+SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 
 
 def run(*arguments: object) -> Result:

@@ -19,9 +19,6 @@ from redis.retry import Retry
 from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
 from models.schema import LABELS
-from service.agreement import calibration
-from service.audit import verify
-from service.epoch import KEY as EPOCH
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -33,12 +30,15 @@ from service.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
-from service.policy import Verdict
-from service.records import LastWord, content_digest
-from service.reports import period_report, statements
-from service.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
-from service.store import TROUBLED_AFTER, site_keys
-from service.urgency import head_start
+from service.queue.hash_chain import verify
+from service.queue.records import LastWord, content_digest
+from service.queue.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
+from service.reports.agreement import calibration
+from service.reports.transparency import period_report, statements
+from service.rules.policy import Verdict
+from service.rules.priority import head_start
+from service.store.durability import KEY as EPOCH
+from service.store.scripts import TROUBLED_AFTER, site_keys
 
 pytestmark = pytest.mark.every_redis
 

@@ -9,9 +9,9 @@ from models.normalize import normalize
 from models.schema import LABELS, LabeledComment, read_comments
 from training.hakamcheck import abusive_words, load
 
-DATA = Path(__file__).parent / "data"
-SAMPLE = list(read_comments(DATA / "sample_comments.jsonl"))
-TRAINING = list(read_comments(DATA / "training_extra.jsonl"))
+DATA = Path(__file__).parent.parent / "training" / "data"
+SAMPLE = list(read_comments(DATA / "samples.jsonl"))
+TRAINING = list(read_comments(DATA / "extra.jsonl"))
 DIALECTS = {"msa", "gulf", "levantine", "egyptian", "maghrebi", "iraqi"}
 ABUSE = ("severe_toxicity", "insult", "profanity", "identity_attack", "threat")
 SAME_LETTERS = 0.5

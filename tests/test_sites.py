@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
-from service.sites import MAX_REMEMBERED, REMEMBERED_SECONDS, Site, Sites
+from service.sites.sites import MAX_REMEMBERED, REMEMBERED_SECONDS, Site, Sites
 
 pytestmark = pytest.mark.every_redis
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from conftest import await_condition
-from service import web_worker
+from service.run import web_worker
 
 N_CLIENTS = 50
 HALF_HEAD = b"POST /v1/score HTTP/1.1\r\nHost: hakam\r\nContent-Ty"

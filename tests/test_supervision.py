@@ -21,7 +21,7 @@ from test_first_run import Run, first_run, found
 
 from conftest import await_condition, free_port
 from models.registry import Registry
-from service import launch, tied
+from service.run import launch, parent_death
 
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 
@@ -135,15 +135,15 @@ def test_a_killed_run_leaves_nothing_and_the_next_start_keeps_the_data(var: Path
 
 ORPHANED = """
 import os, sys, time
-from service import tied
+from service.run import parent_death
 command = [sys.executable, "-c", "import time; time.sleep(600)"]
 if sys.argv[1] == "beside":
-    tied.die_with_parent = lambda number, parent: False
+    parent_death.die_with_parent = lambda number, parent: False
     if not (child := os.fork()):
-        tied.main(15, os.getppid(), command)
+        parent_death.main(15, os.getppid(), command)
 else:
     import subprocess
-    child = subprocess.Popen(tied.tied(command, 15)).pid
+    child = subprocess.Popen(parent_death.tied(command, 15)).pid
 print(child, flush=True)
 time.sleep(600)
 """
@@ -174,7 +174,7 @@ def gone(process: psutil.Process) -> bool:
 def test_a_command_whose_parent_has_ended_before_it_began_ends_too() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    command = tied.tied([sys.executable, "-c", "print('began')"], signal.SIGTERM)
+    command = parent_death.tied([sys.executable, "-c", "print('began')"], signal.SIGTERM)
     command[command.index(str(os.getpid()))] = str(ended.pid)
     began = subprocess.run(command, capture_output=True, check=False)
     assert (began.returncode, began.stdout) == (-signal.SIGTERM, b"")
@@ -185,7 +185,7 @@ def test_a_closed_terminal_stops_the_run(tmp_path: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HAKAM_")}
     pid, terminal = pty.fork()
     if not pid:
-        command = [sys.executable, "-m", "service.cli", "run"]
+        command = [sys.executable, "-m", "service.cli.main", "run"]
         os.execve(command[0], command, inherited | environ)
     said = b""
     while b"Ctrl-C" not in said:

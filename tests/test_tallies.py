@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import await_condition
-from service.tallies import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, Tallies
+from service.reports.verdict_counts import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, Tallies
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 

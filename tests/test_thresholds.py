@@ -14,8 +14,8 @@ from conftest import SAMPLE_COMMENTS
 from models.errors import RecordError
 from models.registry import Artifact
 from models.schema import read_comments
-from service.advice import suggestions
-from service.thresholds import PastComment, read_export, suggest
+from service.cli.thresholds import suggestions
+from service.reports.thresholds import PastComment, read_export, suggest
 
 N = 1_000
 SCORES = np.linspace(0, 1, N)

@@ -19,8 +19,8 @@ from fake_coral import SECRETS, signature
 from redis import Redis
 
 from conftest import await_condition, free_port, hakam, served
-from service import web_worker
-from service.sites import Site, Sites
+from service.run import web_worker
+from service.sites.sites import Site, Sites
 
 MOST = web_worker.MAX_HEADER_BYTES
 GET = b"GET /healthz HTTP/1.1\r\nHost: hakam\r\n"

@@ -23,17 +23,17 @@ from redis import Redis
 from standardwebhooks import Webhook
 
 from conftest import await_condition
-from service import outbound, turns, webhooks
-from service.outbound import is_public
-from service.policy import Verdict
-from service.private_redis import PrivateRedis
-from service.records import item_id_of
-from service.retention import Retention
-from service.review_queue import Comment, Decision, ReviewQueue
-from service.sites import Site, Sites
-from service.turns import Turns
-from service.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
-from service.wording import FAILURE_NAMES
+from service.console.vocabulary import FAILURE_NAMES
+from service.delivery import http, scheduling, webhooks
+from service.delivery.http import is_public
+from service.delivery.scheduling import Turns
+from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
+from service.queue.records import item_id_of
+from service.queue.retention import Retention
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.run.private_redis import PrivateRedis
+from service.sites.sites import Site, Sites
 
 RETRY_AFTER_SECONDS = 300
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -435,7 +435,7 @@ def test_an_unusable_secret_or_address_fails_the_delivery_only_and_says_why(
 
 
 def test_every_reason_of_a_failure_has_words_for_people() -> None:
-    assert {words for _, words in outbound.REASONS} <= set(FAILURE_NAMES)
+    assert {words for _, words in http.REASONS} <= set(FAILURE_NAMES)
 
 
 def test_a_site_without_a_webhook_keeps_its_outbox(
@@ -677,7 +677,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with httpx.Client(transport=httpx.MockTransport(keep)) as client:
-        outbound.post(client, "https://news.example:8443/hook", "{}", {})
+        http.post(client, "https://news.example:8443/hook", "{}", {})
     [request] = asked
     assert request.url.host == "93.184.216.34"
     assert request.headers["host"] == "news.example:8443"
@@ -753,21 +753,21 @@ def dripping(begins: bytes, drop: bytes = b"a") -> Iterator[Drip]:
 def test_a_request_is_over_in_time_whatever_the_server_does(
     monkeypatch: pytest.MonkeyPatch, scheme: str, begins: bytes, drop: bytes
 ) -> None:
-    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.3)
-    with dripping(begins, drop) as drip, outbound.client() as client:
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.3)
+    with dripping(begins, drop) as drip, http.client() as client:
         address = drip.url.replace("http", scheme)
         with pytest.raises(httpx.HTTPError) as failure:
-            outbound.post(client, address, "{}", {}, allow_private=True, max_answer_bytes=100_000)
+            http.post(client, address, "{}", {}, allow_private=True, max_answer_bytes=100_000)
     if scheme == "http":
-        assert outbound.reason(failure.value) == "no answer in time"
+        assert http.reason(failure.value) == "no answer in time"
 
 
 def test_no_connection_serves_two_requests_because_it_was_made_for_one_name(
     endpoint: Endpoint,
 ) -> None:
-    with outbound.client() as client:
+    with http.client() as client:
         for _ in range(3):
-            assert outbound.post(client, endpoint.url, "{}", {}, allow_private=True).is_success
+            assert http.post(client, endpoint.url, "{}", {}, allow_private=True).is_success
     assert len({port for _, port in endpoint.peers}) == 3
 
 
@@ -802,7 +802,7 @@ def test_a_site_is_told_while_the_server_of_another_drips(
     redis: Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 600.0)
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 600.0)
     monkeypatch.setattr(webhooks, "DELIVERY_SECONDS", 600.0)
     n_slow = 20
     with running(deliveries), dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as drip:
@@ -823,7 +823,7 @@ def test_a_slow_server_has_one_request_at_a_time_until_it_has_answered_well(
 ) -> None:
     with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as drip:
         Sites(redis).update(replace(Sites(redis).get("demo"), webhook_url=drip.url))
-        monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 1.0)
+        monkeypatch.setattr(http, "TIMEOUT_SECONDS", 1.0)
         with running(deliveries):
             for number in range(10):
                 decide(queue, number)
@@ -1021,21 +1021,23 @@ class Served:
 def test_a_thousand_hanging_sites_that_never_answered_well_leave_threads_to_the_others() -> None:
     served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", doubtful=True)
     with served.turns():
-        await_condition(lambda: served.now["all"] >= turns.N_THREADS // 2, what="the slow ones")
+        await_condition(
+            lambda: served.now["all"] >= scheduling.N_THREADS // 2, what="the slow ones"
+        )
         before = served.done["fast"]
         await_condition(lambda: served.done["fast"] > before, what="the fast one")
         assert sum(served.done.values()) == served.done["fast"], "no slow one has ended"
     slow = [n for name, n in served.most.items() if name.startswith("slow")]
-    assert len(slow) == turns.N_THREADS // 2
+    assert len(slow) == scheduling.N_THREADS // 2
     assert set(slow) == {1}
 
 
 def test_a_site_with_any_number_of_deliveries_due_has_a_few_threads_and_yields_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "N_THREADS", 2)
-    monkeypatch.setattr(turns, "TURN_SECONDS", 0.0)
-    monkeypatch.setattr(turns, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(scheduling, "N_THREADS", 2)
+    monkeypatch.setattr(scheduling, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(scheduling, "POLL_SECONDS", 0.0)
     served = Served("busy-1", "busy-2", "busy-3")
     with served.turns():
         await_condition(lambda: len(served.done) == 3, what="a turn for each")
@@ -1051,20 +1053,20 @@ def test_a_site_that_answers_well_gets_more_threads_up_to_its_share() -> None:
     with served.turns():
         await_condition(lambda: served.most["busy"] > 1, what="a second thread")
         await_condition(lambda: served.done["busy"] > 1_000, what="many deliveries")
-    assert served.most["busy"] <= turns.N_PER_SITE
+    assert served.most["busy"] <= scheduling.N_PER_SITE
 
 
 def test_a_failing_site_rests_twice_as_long_each_time_up_to_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "monotonic", lambda: 0.0)
-    state = turns._State(n_allowed=4)
+    monkeypatch.setattr(scheduling, "monotonic", lambda: 0.0)
+    state = scheduling._State(n_allowed=4)
     rests = []
     for _ in range(12):
         state.note(well=False)
         rests.append(state.rests_until)
     assert rests[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert rests[-1] == turns.MAX_REST_SECONDS
+    assert rests[-1] == scheduling.MAX_REST_SECONDS
     assert state.n_allowed == 1
     state.note(well=True)
     assert (state.n_failures, state.n_allowed) == (0, 2)

@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 
 from service.app import Services
-from service.review_queue import Comment
-from service.sites import Site
-from service.word_lists import WordList
+from service.queue.review_queue import Comment
+from service.rules.word_lists import WordList
+from service.sites.sites import Site
 
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"
 

@@ -11,9 +11,9 @@ from flask import Flask
 from flask_babel import force_locale
 from test_console import phrases
 
-from service import console, wording
+from service.console import blueprint, vocabulary
 
-TRANSLATIONS = Path(console.__file__).parent / "translations"
+TRANSLATIONS = Path(blueprint.__file__).parent / "translations"
 ARABIC_LETTER = re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -27,9 +27,9 @@ def test_a_phrase_of_the_source_is_english_and_is_what_the_english_console_says(
     with app.test_request_context(), force_locale("en"):
         for phrase in phrases():
             assert not ARABIC_LETTER.search(phrase)
-            assert wording.gettext(phrase) == phrase
-        assert wording.ngettext("%(num)s word", "%(num)s words", 1) == "1 word"
-        assert wording.ngettext("%(num)s word", "%(num)s words", 11) == "11 words"
+            assert vocabulary.gettext(phrase) == phrase
+        assert vocabulary.ngettext("%(num)s word", "%(num)s words", 1) == "1 word"
+        assert vocabulary.ngettext("%(num)s word", "%(num)s words", 11) == "11 words"
 
 
 def test_arabic_letters_stand_in_the_arabic_catalogue_only() -> None:
@@ -73,7 +73,9 @@ AGAIN = {  # "... comments wait again"
 @pytest.mark.parametrize("n", NUMBERS)
 def test_verb_and_noun_agree_with_their_number_in_arabic(app: Flask, n: int) -> None:
     with app.test_request_context(), force_locale("ar"):
-        said = wording.ngettext("%(num)s comment waits again.", "%(num)s comments wait again.", n)
+        said = vocabulary.ngettext(
+            "%(num)s comment waits again.", "%(num)s comments wait again.", n
+        )
     assert said == AGAIN[n]
 
 
@@ -106,25 +108,31 @@ def test_a_length_of_time_behind_a_preposition_is_in_the_genitive(
     app: Flask, seconds: int, said: str
 ) -> None:
     with app.test_request_context(), force_locale("ar"):
-        assert wording.duration_after(seconds) == said
+        assert vocabulary.duration_after(seconds) == said
     with app.test_request_context(), force_locale("en"):
-        assert wording.duration_after(2 * HOUR) == "2 hours"
+        assert vocabulary.duration_after(2 * HOUR) == "2 hours"
 
 
 def test_names_are_listed_with_the_comma_of_the_language(app: Flask) -> None:
     for language, said in (("ar", "a\N{ARABIC COMMA} b"), ("en", "a, b")):
         with app.test_request_context(), force_locale(language):
-            assert wording.listed(["a", "b"]) == said
+            assert vocabulary.listed(["a", "b"]) == said
 
 
 EXTREMES = (0.0, -1.0, 1e9, 1e15, 6e11, -6.3e10, 1e308, -1e308, float("inf"), float("nan"), 10**400)
 
 
-@pytest.mark.parametrize("language", sorted(wording.LANGUAGES))
+@pytest.mark.parametrize("language", sorted(vocabulary.LANGUAGES))
 def test_every_number_has_a_form_however_bad(app: Flask, language: str) -> None:
     said = (
-        *(wording.number, wording.percent, wording.score, wording.score_words),
-        *(wording.duration, wording.duration_after, wording.ago, wording.iso, wording.moment),
+        *(vocabulary.number, vocabulary.percent, vocabulary.score, vocabulary.score_words),
+        *(
+            vocabulary.duration,
+            vocabulary.duration_after,
+            vocabulary.ago,
+            vocabulary.iso,
+            vocabulary.moment,
+        ),
     )
     with app.test_request_context(), force_locale(language):
         for value in EXTREMES:
@@ -137,23 +145,23 @@ def test_every_number_has_a_form_however_bad(app: Flask, language: str) -> None:
     ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "yesterday", "", "1e308", None],
 )
 def test_a_moment_that_no_calendar_has_is_none(moment: str | None) -> None:
-    assert wording.epoch(moment) is None
+    assert vocabulary.epoch(moment) is None
 
 
 def test_a_moment_at_the_end_of_the_calendar_can_be_shown(app: Flask) -> None:
     for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
-        seconds = wording.epoch(moment)
+        seconds = vocabulary.epoch(moment)
         assert seconds is not None
         with app.test_request_context(), force_locale("ar"):
-            assert wording.iso(seconds)[:19] == moment[:19]
-            assert wording.moment(seconds)
-            assert wording.ago(0 - seconds)
+            assert vocabulary.iso(seconds)[:19] == moment[:19]
+            assert vocabulary.moment(seconds)
+            assert vocabulary.ago(0 - seconds)
 
 
 def test_a_moment_says_in_which_time_it_is(app: Flask) -> None:
     for locale, said in (("en", "UTC"), ("ar", "بالتوقيت")):
         with app.test_request_context(), force_locale(locale):
-            assert said in wording.moment(1.8e9)  # in Arabic "in the (world's) time"
+            assert said in vocabulary.moment(1.8e9)  # in Arabic "in the (world's) time"
 
 
 SHARES = [  # a share, and how it reads
@@ -175,11 +183,11 @@ def test_what_is_not_all_or_nothing_never_reads_as_if_it_were(
     app: Flask, share: float, said: str
 ) -> None:
     with app.test_request_context(), force_locale("en"):
-        assert wording.percent(share) == said
-        assert wording.figure_value("share", share) == said
-        assert wording.score(share) == {"0%": "0.1%", "100%": "99.9%"}.get(said, said)
+        assert vocabulary.percent(share) == said
+        assert vocabulary.figure_value("share", share) == said
+        assert vocabulary.score(share) == {"0%": "0.1%", "100%": "99.9%"}.get(said, said)
     with app.test_request_context(), force_locale("ar"):
-        assert wording.percent(share).strip("\u200e\u200f") == said
+        assert vocabulary.percent(share).strip("\u200e\u200f") == said
 
 
 @pytest.mark.parametrize(
@@ -187,4 +195,4 @@ def test_what_is_not_all_or_nothing_never_reads_as_if_it_were(
 )
 def test_nearly_full_agreement_does_not_read_as_full(app: Flask, kappa: float, said: str) -> None:
     with app.test_request_context(), force_locale("en"):
-        assert wording.figure_value("kappa", kappa) == said
+        assert vocabulary.figure_value("kappa", kappa) == said

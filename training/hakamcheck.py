@@ -26,7 +26,6 @@ template is filled with a few words, always the same ones.
 import json
 import random
 import re
-import sysconfig
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,10 +39,8 @@ from training.evasion import TRANSFORMS
 
 
 def suite_folder(name: str) -> Path:
-    """Return where a suite is: in the checkout, else where an install without one has put it."""
-    checkout = Path(__file__).parent.parent / "tests" / "data" / name
-    installed = Path(sysconfig.get_path("data")) / "share" / "hakam" / name
-    return checkout if checkout.is_dir() else installed
+    """Return where a suite is."""
+    return Path(__file__).parent / "data" / name
 
 
 FOLDER = suite_folder("hakamcheck")

@@ -1,6 +1,6 @@
 """What is known of a person at the desk, and which names, roles and passwords there can be.
 
-Pure: the frozen records that `service.accounts` stores and hands out.
+Pure: the frozen records that `service.accounts.accounts` stores and hands out.
 """
 
 import json

@@ -42,13 +42,7 @@ import redis as redis_client
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from service.errors import (
-    AccountExists,
-    LoginThrottled,
-    UnknownAccount,
-    translating_redis_errors,
-)
-from service.persons import (
+from service.accounts.account import (
     MAX_PASSWORD_LENGTH,
     MIN_PASSWORD_LENGTH,
     ROLES,
@@ -60,7 +54,13 @@ from service.persons import (
     check_password,
     check_role,
 )
-from service.throttle import Throttle
+from service.accounts.login_limits import Throttle
+from service.errors import (
+    AccountExists,
+    LoginThrottled,
+    UnknownAccount,
+    translating_redis_errors,
+)
 
 __all__ = [
     "MIN_PASSWORD_LENGTH",
@@ -291,7 +291,8 @@ class Accounts:
         address : str
             Where the attempt comes from.
         device : str
-            A browser or session that this person is known by, if any (see `service.throttle`).
+            A browser or session that this person is known by, if any (see
+            `service.accounts.login_limits`).
 
         Raises
         ------

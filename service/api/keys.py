@@ -22,7 +22,7 @@ from service.errors import RateLimited, Unauthorized, UnknownHost, UnsupportedMe
 
 if TYPE_CHECKING:
     from service.app import Services
-    from service.sites import Site
+    from service.sites.sites import Site
 
 
 log = structlog.get_logger()

@@ -17,8 +17,8 @@ from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service.bodies import Problem, WebhookMessage
-from service.glossary import FIELDS, MODELS
+from service.api.descriptions import FIELDS, MODELS
+from service.api.schemas import Problem, WebhookMessage
 
 View = TypeVar("View", bound=Callable[..., Any])
 

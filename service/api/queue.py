@@ -1,7 +1,7 @@
 """The part of ``/v1`` for what happens around a decision.
 
 Sites withdraw comments and hand on appeals; a site's own desk lists, undoes, escalates and decides
-in bulk. Views translate, nothing more, as in `service.api`, whose blueprint they belong to.
+in bulk. Views translate, nothing more, as in `service.api.routes`, whose blueprint they belong to.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.schema import LABELS
-from service.api import api, operation
-from service.bodies import Body, Count, Dialect, Id, Label, Line, TokenRequest, Unicode
-from service.callers import services
-from service.records import AuthorRecord, Decision, Enqueued, ReviewItem
-from service.review_queue import MAX_BULK
+from service.api.keys import services
+from service.api.routes import api, operation
+from service.api.schemas import Body, Count, Dialect, Id, Label, Line, TokenRequest, Unicode
+from service.queue.records import AuthorRecord, Decision, Enqueued, ReviewItem
+from service.queue.review_queue import MAX_BULK
 
 if TYPE_CHECKING:
-    from service.sites import Site
+    from service.sites.sites import Site
 
 __all__ = ["api"]  # the blueprint, with these routes on it
 

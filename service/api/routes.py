@@ -18,7 +18,9 @@ from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field, TypeAdapter
 
-from service.bodies import (
+from service.api.keys import bearer_key, raw_body, services, site_of
+from service.api.openapi import Lines, Operation, document
+from service.api.schemas import (
     CommentAnswer,
     DecisionLine,
     DecisionRequest,
@@ -34,15 +36,13 @@ from service.bodies import (
     read_json,
     validate,
 )
-from service.callers import bearer_key, raw_body, services, site_of
 from service.errors import UnsupportedMedia
-from service.openapi import Lines, Operation, document
-from service.records import content_digest, news, type_of_news
-from service.review_queue import Comment, Decision, Enqueued, Lease, QueueStats, ReviewItem
+from service.queue.records import content_digest, news, type_of_news
+from service.queue.review_queue import Comment, Decision, Enqueued, Lease, QueueStats, ReviewItem
 
 if TYPE_CHECKING:
     from service.moderation import Judgement
-    from service.sites import Site
+    from service.sites.sites import Site
 
 MAX_SINGLE_BODY_BYTES = 1024 * 1024  # one comment with all its context is far below
 

@@ -28,9 +28,9 @@ from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, MalformedJson
-from service.policy import Reason
-from service.review_queue import Comment, Decision
-from service.times import EXPECTED, read_time
+from service.queue.review_queue import Comment, Decision
+from service.rules.policy import Reason
+from service.rules.times import EXPECTED, read_time
 
 MAX_TEXT_BYTES = 20_480
 MAX_COMMENTS = 1_000

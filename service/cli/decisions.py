@@ -15,16 +15,16 @@ from typing import Any
 import click
 from redis import Redis
 
-from service.agreement import agreement, calibration
-from service.audit import ChainBroken, verify
+from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreUnavailable
-from service.records import Decision
-from service.reports import period_report, statements
-from service.retention import Retention
-from service.review_queue import ReviewQueue
-from service.sites import Sites
-from service.times import EARLIEST, LATEST
-from service.webhooks import Deliveries
+from service.queue.hash_chain import ChainBroken, verify
+from service.queue.records import Decision
+from service.queue.retention import Retention
+from service.queue.review_queue import ReviewQueue
+from service.reports.agreement import agreement, calibration
+from service.reports.transparency import period_report, statements
+from service.rules.times import EARLIEST, LATEST
+from service.sites.sites import Sites
 
 Connect = Callable[[], Redis]
 

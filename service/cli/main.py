@@ -24,17 +24,19 @@ from redis import Redis
 from models.errors import ModerationError
 from models.registry import Registry
 from models.schema import LABELS, LabeledComment, read_comments, write_comments
-from service import bookkeeping, launch, logs, newsroom, private_redis
-from service.accounts import Accounts
-from service.clock import ClockWatch
+from service import logs
+from service.accounts.accounts import Accounts
+from service.cli import decisions, sites
 from service.config import UNBELIEVED_PROXY, Settings
-from service.epoch import Epoch
+from service.delivery.webhooks import Deliveries
 from service.errors import StoreLost
-from service.records import known_action
-from service.retention import Retention
-from service.review_queue import ReviewQueue
-from service.sites import Site, Sites
-from service.webhooks import Deliveries
+from service.queue.clock import ClockWatch
+from service.queue.records import known_action
+from service.queue.retention import Retention
+from service.queue.review_queue import ReviewQueue
+from service.run import launch, private_redis
+from service.sites.sites import Site, Sites
+from service.store.durability import Epoch
 
 # "You are stupid and understand nothing": rude enough for a person to look at it.
 EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
@@ -115,7 +117,7 @@ def run() -> None:
         stack.enter_context(web)
         address = _address(settings.host, settings.port)
         launch.await_answer(f"{address}/healthz", web)
-        told = [sys.executable, "-m", "service.cli", "webhooks"]
+        told = [sys.executable, "-m", "service.cli.main", "webhooks"]
         deliveries = stack.enter_context(launch.Child("delivery of webhooks", told, environ))
         children += [web, deliveries]
         # Last of all, so that no secret is made that nobody gets to see.
@@ -235,8 +237,8 @@ def webhooks(context: click.Context) -> None:
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
 
 
-webhooks.add_command(bookkeeping.dead_letters)
-webhooks.add_command(bookkeeping.replay)
+webhooks.add_command(decisions.dead_letters)
+webhooks.add_command(decisions.replay)
 
 
 # Queue and decisions
@@ -274,12 +276,12 @@ def rebuild_queue(site_id: str, export: Path) -> None:
     click.echo(f"{n_restored} decisions restored")
 
 
-@hakam.group()
-def decisions() -> None:
+@hakam.group("decisions")
+def decisions_group() -> None:
     """Take decisions out, for training."""
 
 
-@decisions.command("export")
+@decisions_group.command("export")
 @click.argument("site_id", metavar="SITE")
 @click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
 @click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
@@ -289,7 +291,7 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
 
     def learned() -> Iterator[LabeledComment]:
         nonlocal cursor
-        for decision in bookkeeping.told_damage(review_queue.history(site_id, after)):
+        for decision in decisions.told_damage(review_queue.history(site_id, after)):
             cursor = decision.id
             if comment := decision.to_labeled_comment(site_id):
                 yield comment
@@ -317,7 +319,7 @@ def add_calibration(site_id: str, known: Path) -> None:
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
-    from service.tallies import Tallies
+    from service.reports.verdict_counts import Tallies
 
     comments = list(read_comments(known))
     for comment in comments:
@@ -374,9 +376,9 @@ def suggest_thresholds(
     The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
     action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
     """
-    from service import advice
+    from service.cli import thresholds
 
-    for line in advice.suggestions(
+    for line in thresholds.suggestions(
         Registry(_settings().artifacts).load(),
         export,
         label,
@@ -397,7 +399,7 @@ def feedback() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
 def export_feedback(site_id: str, output: Path) -> None:
     """Write feedback as labelled comments of source site_feedback, one JSON object a line."""
-    from service.feedback import Feedback
+    from service.queue.feedback import Feedback
 
     with _redis() as redis:
         Sites(redis).get(site_id)
@@ -407,12 +409,12 @@ def export_feedback(site_id: str, output: Path) -> None:
 
 hakam.context_settings["obj"] = _redis
 for command in (
-    newsroom.sites,
-    newsroom.moderators,
-    bookkeeping.erase,
-    bookkeeping.forget,
-    bookkeeping.audit,
-    bookkeeping.report,
+    sites.sites,
+    sites.moderators,
+    decisions.erase,
+    decisions.forget,
+    decisions.audit,
+    decisions.report,
 ):
     hakam.add_command(command)
 

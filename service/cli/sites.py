@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from models.schema import LABELS
-from service.accounts import ROLES, Accounts
-from service.bookkeeping import Connect
-from service.sites import Site, Sites
+from service.accounts.accounts import ROLES, Accounts
+from service.cli.decisions import Connect
+from service.sites.sites import Site, Sites
 
 # Sites
 

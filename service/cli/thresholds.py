@@ -9,7 +9,7 @@ import numpy as np
 
 from models.errors import RecordError
 from models.registry import Artifact
-from service.thresholds import Suggestion, has_decisions, read_export, suggest
+from service.reports.thresholds import Suggestion, has_decisions, read_export, suggest
 
 _BATCH = 1_000
 

@@ -18,7 +18,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
 from service import errors
-from service.bodies import (
+from service.api.keys import bearer_key, raw_body, services, site_of
+from service.api.openapi import Operation, describes
+from service.api.schemas import (
     MANY,
     MAX_COMMENTS,
     ONE,
@@ -27,11 +29,9 @@ from service.bodies import (
     read_json,
     validate,
 )
-from service.callers import bearer_key, raw_body, services, site_of
 from service.compat.answers import as_json
 from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
-from service.openapi import Operation, describes
-from service.policy import Policy
+from service.rules.policy import Policy
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 

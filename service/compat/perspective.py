@@ -24,8 +24,9 @@ from models.characters import is_visible
 from models.language import identify
 from models.schema import LabeledComment
 from service import errors
-from service.bodies import MAX_TEXT_BYTES, read_json, validate
-from service.callers import base_url, bearer_key, raw_body, services, site_of
+from service.api.keys import base_url, bearer_key, raw_body, services, site_of
+from service.api.openapi import Operation, describes
+from service.api.schemas import MAX_TEXT_BYTES, read_json, validate
 from service.compat import discovery, google_errors
 from service.compat.answers import as_json
 from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
@@ -42,10 +43,9 @@ from service.compat.perspective_messages import (
 )
 from service.compat.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
-from service.feedback import SOURCE
-from service.openapi import Operation, describes
-from service.review_queue import Comment
-from service.sites import Site
+from service.queue.feedback import SOURCE
+from service.queue.review_queue import Comment
+from service.sites.sites import Site
 
 MAX_CONTEXT_BYTES = 1024 * 1024
 # Coral waits 800 ms for a score. So many letters are scored in a tenth of that.

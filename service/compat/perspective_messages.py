@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from service.bodies import MendedUnicode as Unicode
+from service.api.schemas import MendedUnicode as Unicode
 
 
 class Message(BaseModel):

@@ -10,14 +10,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
-from service.access import me, services
-from service.accounts import AccountError, LoginThrottled, Preferences, session_digest
-from service.desk import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
-from service.entrance import too_often
+from service.accounts.account import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
+from service.accounts.accounts import AccountError, LoginThrottled, Preferences, session_digest
+from service.console.login import too_often
+from service.console.permissions import me, services
+from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
+from service.console.vocabulary import gettext as _
+from service.console.work import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
 from service.errors import InvalidRequest
-from service.persons import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
-from service.wording import COMMAND_NAMES, LANGUAGES, THEME_NAMES
-from service.wording import gettext as _
 
 bp = Blueprint("person", __name__)
 
@@ -111,7 +111,7 @@ def _proposed(secret: str) -> str:
 
 def _codes(codes: Sequence[str]) -> str:
     """Show recovery codes, this once."""
-    return render_template("console/codes.html", codes=codes)
+    return render_template("codes.html", codes=codes)
 
 
 @bp.post("/me/sessions")
@@ -170,7 +170,7 @@ def _within(number: int, highest: int) -> int:
 def _page(**words: object) -> str:
     keys = keys_of(me().preferences.keys)
     return render_template(
-        "console/person.html",
+        "person.html",
         preferences=me().preferences,
         keys=keys,
         commands=COMMAND_NAMES,

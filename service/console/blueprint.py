@@ -10,6 +10,7 @@ the product (sites, accounts, queue) and whose ``SECRET_KEY`` is set.
 """
 
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,18 +32,20 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from service import (
-    desk,
-    entrance,
-    insight_pages,
+from service.console import (
+    account,
+    insight,
+    login,
+    moderators,
     overview,
-    people,
-    person,
     search,
-    site_settings,
-    wording,
+    settings,
+    vocabulary,
+    work,
 )
-from service.access import Moderator, me, my_sites
+from service.console.permissions import Moderator, me, my_sites
+from service.console.unsent_forms import unsent
+from service.console.vocabulary import LANGUAGES, RIGHT_TO_LEFT
 from service.errors import (
     RETRY_AFTER_SECONDS,
     Forbidden,
@@ -55,8 +58,6 @@ from service.errors import (
     status_of,
 )
 from service.errors import NotFound as NothingThere
-from service.unsent import unsent
-from service.wording import LANGUAGES, RIGHT_TO_LEFT
 
 # Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
 CONTENT_SECURITY_POLICY = (
@@ -73,8 +74,10 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-bp = Blueprint("console", __name__, url_prefix="/console", static_folder="static")
-for pages in (entrance, person, people, overview, search, insight_pages, site_settings, desk):
+bp = Blueprint(
+    "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
+)
+for pages in (login, account, moderators, overview, search, insight, settings, work):
     bp.register_blueprint(pages.bp)
 
 csrf = CSRFProtect()
@@ -95,7 +98,12 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     # No page names `current_user`, and asking again would fail again where the store is away.
     login_manager.init_app(app, add_context_processor=False)
-    Babel(app, default_locale="ar", locale_selector=language)
+    Babel(
+        app,
+        default_locale="ar",
+        default_translation_directories=str(Path(__file__).parent / "translations"),
+        locale_selector=language,
+    )
     app.register_blueprint(bp)
 
 
@@ -111,8 +119,8 @@ def _load(user_id: str) -> Moderator | None:
 
 def language() -> str:
     """Return the person's own language, else the one chosen at the door, else Arabic."""
-    person = g.get("account")
-    chosen = person.preferences.language if person else session.get("language", "ar")
+    account = g.get("account")
+    chosen = account.preferences.language if account else session.get("language", "ar")
     return chosen if chosen in LANGUAGES else "ar"
 
 
@@ -122,13 +130,13 @@ def language() -> str:
 @bp.before_request
 def _guard() -> BaseResponse | None:
     """Let nobody in without a session, and no form without its token."""
-    open_door = request.endpoint in entrance.OPEN or request.endpoint == "console.static"
+    open_door = request.endpoint in login.OPEN or request.endpoint == "console.static"
     if request.endpoint != "console.static" and current_user.is_authenticated:
         g.account = me()
         if "site" not in session:  # where the links of the head lead to
             session["site"] = next((site.id for site in my_sites()), "")
     elif not open_door:
-        return entrance.ask_to_log_in()
+        return login.ask_to_log_in()
     csrf.protect()
     return None
 
@@ -158,13 +166,13 @@ def choose_language() -> BaseResponse:
     if chosen in LANGUAGES:
         session["language"] = chosen
         if g.get("account"):
-            entrance.remember_language(chosen)
+            login.remember_language(chosen)
     return redirect(own_page(request.form.get("next", "")))
 
 
 def own_page(target: str) -> str:
     """``target`` if it is a page of this console, else the first page: no open redirect."""
-    return entrance.own_page(target)
+    return login.own_page(target)
 
 
 # -- errors as sentences ------------------------------------------------------------------------
@@ -205,9 +213,9 @@ def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     kept = unsent() if isinstance(error, (CSRFError, StoreUnavailable)) else None
     if kept is not None:  # nothing is wrong with what was typed, only with the moment
-        page = render_template("console/again.html", sentence=sentence, kept=kept.fields)
+        page = render_template("again.html", sentence=sentence, kept=kept.fields)
     else:
-        page = render_template("console/message.html", sentence=sentence, status=status)
+        page = render_template("message.html", sentence=sentence, status=status)
     return page, status, headers
 
 
@@ -219,9 +227,9 @@ def _nowhere(rest: str) -> str:
 # -- what templates may say ---------------------------------------------------------------------
 
 
-bp.add_app_template_filter(wording.number, "number")
-bp.add_app_template_filter(wording.percent, "percent")
-bp.add_app_template_filter(wording.score, "score")
+bp.add_app_template_filter(vocabulary.number, "number")
+bp.add_app_template_filter(vocabulary.percent, "percent")
+bp.add_app_template_filter(vocabulary.score, "score")
 
 
 @bp.app_template_filter("web_address")
@@ -244,5 +252,5 @@ def _vocabulary() -> dict[str, Any]:
         "language": locale,
         "languages": LANGUAGES,
         "now": time.time(),
-        "wording": wording,
+        "wording": vocabulary,
     }

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from service.insight import Figure
+from service.reports.insight import Figure
 
 WIDTH, HEIGHT = 640.0, 240.0
 EDGE, FOOT, HEAD = 56.0, 28.0, 12.0

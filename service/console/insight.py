@@ -6,15 +6,15 @@ from flask import Blueprint, Response, render_template
 from flask_babel import get_locale
 
 from models.schema import LABELS
-from service import insight
-from service.access import needs, services, site_for
-from service.charts import draw
+from service.console.charts import draw
+from service.console.past import Past, decided_since
+from service.console.permissions import needs, services, site_for
+from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
-from service.insight import Figure
-from service.past import Past, decided_since
-from service.sites import Site
-from service.tables import as_csv
-from service.wording import RIGHT_TO_LEFT
+from service.reports import insight
+from service.reports.insight import Figure
+from service.reports.tables import as_csv
+from service.sites.sites import Site
 
 bp = Blueprint("insight", __name__)
 
@@ -30,7 +30,7 @@ def pictures(site_id: str) -> str:
     figures = _figures(site, past)
     from_right = str(get_locale()) in RIGHT_TO_LEFT
     return render_template(
-        "console/insight.html",
+        "insight.html",
         site=site,
         past=past,
         charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],

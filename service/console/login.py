@@ -24,18 +24,18 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from service import desk
-from service.access import Moderator, me, services
-from service.accounts import (
+from service.accounts.accounts import (
     Account,
     AccountError,
     LoginThrottled,
     canonical_name,
     session_digest,
 )
-from service.unsent import Unsent, last_name, opened, unsent
-from service.wording import duration_after, ngettext
-from service.wording import gettext as _
+from service.console import work
+from service.console.permissions import Moderator, me, services
+from service.console.unsent_forms import Unsent, last_name, opened, unsent
+from service.console.vocabulary import duration_after, ngettext
+from service.console.vocabulary import gettext as _
 
 bp = Blueprint("entrance", __name__)
 
@@ -48,7 +48,7 @@ OPEN = {
     "console.entrance.log_out",
 }
 CODE_SECONDS = 300
-#: The cookie by which a browser is known in which people have logged in (see `service.throttle`).
+#: The cookie by which a browser is known in which people have logged in.
 DEVICE_COOKIE = "hakam_device"
 DEVICE_SECONDS = 180 * 86400
 MAX_DEVICE_NAMES = 10  # of people who share a computer
@@ -152,7 +152,7 @@ def invitation(token: str) -> Response | tuple[str, int]:
 @bp.post("/logout")
 def log_out() -> Response:
     """End the session here and in the store, and give back what was being read."""
-    desk.give_back_all()
+    work.give_back_all()
     if current_user.is_authenticated:
         services().accounts.close_session(me().name, session_digest(current_user.session_id))
         logout_user()
@@ -190,7 +190,7 @@ def _let_in(account: Account) -> Response:
     kept = opened(request.form.get("kept", ""), account.name)
     leases = session.get("leases", {})
     if last_name() != account.name:  # somebody else had the desk
-        desk.give_back_all()
+        work.give_back_all()
         leases = {}
     session.clear()  # nothing planted before the login survives it
     session["language"] = account.preferences.language  # for the door, when the session ends
@@ -212,8 +212,8 @@ def _again(kept: Unsent) -> Response:
     except HTTPException:
         return redirect(url_for("console.home"))
     if endpoint == "console.desk.act":
-        return make_response(desk.offer_again(kept=kept, **values))
-    page = render_template("console/again.html", kept=kept.fields, action=kept.path)
+        return make_response(work.offer_again(kept=kept, **values))
+    page = render_template("again.html", kept=kept.fields, action=kept.path)
     return make_response(page)
 
 
@@ -274,4 +274,4 @@ def _address() -> str:
 def _page(template: str, status: int, **words: object) -> tuple[str, int]:
     g.pop("account", None)
     words = {"next": request.values.get("next", ""), "kept": request.form.get("kept", ""), **words}
-    return render_template(f"console/{template}", **words), status
+    return render_template(template, **words), status

@@ -3,12 +3,12 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.access import needs, services
-from service.accounts import AccountError
-from service.callers import base_url
+from service.accounts.accounts import AccountError
+from service.api.keys import base_url
+from service.console.permissions import needs, services
+from service.console.vocabulary import ROLE_NAMES
+from service.console.vocabulary import gettext as _
 from service.errors import AccountExists
-from service.wording import ROLE_NAMES
-from service.wording import gettext as _
 
 bp = Blueprint("people", __name__, url_prefix="/people")
 
@@ -83,7 +83,7 @@ def _page(**words: object) -> str:
     accounts = services().accounts
     everybody = accounts.list()
     return render_template(
-        "console/people.html",
+        "people.html",
         people=everybody,
         sessions={person.name: accounts.sessions(person.name) for person in everybody},
         roles=ROLE_NAMES,

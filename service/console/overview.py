@@ -9,12 +9,12 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from service.access import me, my_sites, needs, services, site_for
+from service.console.permissions import me, my_sites, needs, services, site_for
+from service.console.vocabulary import gettext as _
+from service.delivery.webhooks import DeadLetter, Endpoint
 from service.logs import log, places
-from service.review_queue import QueueStats, ReviewItem
-from service.sites import Site
-from service.webhooks import DeadLetter, Endpoint
-from service.wording import gettext as _
+from service.queue.review_queue import QueueStats, ReviewItem
+from service.sites.sites import Site
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
 
@@ -70,7 +70,7 @@ class Board:
 @bp.get("")
 def boards() -> str:
     """Show every site of this person."""
-    return render_template("console/overview.html", **_shown())
+    return render_template("overview.html", **_shown())
 
 
 @bp.get("/events")
@@ -80,7 +80,7 @@ def events() -> Response:
     Each answer is one server-sent event and ends. A stream kept open would hold one of a handful
     of threads for every screen on the newsroom's wall; the browser's own reconnecting does as well.
     """
-    page = render_template("console/_boards.html", **_shown())
+    page = render_template("_boards.html", **_shown())
 
     def event() -> Iterator[str]:
         yield f"retry: {EVERY_MS}\n"

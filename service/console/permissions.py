@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from flask import current_app
 from flask_login import UserMixin, current_user
 
-from service.accounts import Account
+from service.accounts.accounts import Account
 from service.errors import Forbidden, UnknownSite
 
 if TYPE_CHECKING:
     from service.app import Services
-    from service.sites import Site
+    from service.sites.sites import Site
 
 P = ParamSpec("P")
 R = TypeVar("R")

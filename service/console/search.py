@@ -6,14 +6,14 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from service.access import me, needs, services, site_for
-from service.desk import MAX_REQUEST_ID_LENGTH
+from service.console.past import decided_lately
+from service.console.permissions import me, needs, services, site_for
+from service.console.vocabulary import LABELS_OF_REASONS, REASON_NAMES, ngettext
+from service.console.vocabulary import gettext as _
+from service.console.work import MAX_REQUEST_ID_LENGTH
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
-from service.past import decided_lately
-from service.records import item_id_of
-from service.review_queue import MAX_BULK, Decision, ReviewItem
-from service.wording import LABELS_OF_REASONS, REASON_NAMES, ngettext
-from service.wording import gettext as _
+from service.queue.records import item_id_of
+from service.queue.review_queue import MAX_BULK, Decision, ReviewItem
 
 bp = Blueprint("search", __name__)
 
@@ -31,7 +31,7 @@ def find(site_id: str) -> str:
     name, value = next(((n, v) for n, v in wanted.items() if v), ("", ""))
     waiting = _waiting(site.id, name, value) if value else []
     return render_template(
-        "console/search.html",
+        "search.html",
         site=site,
         wanted=wanted,
         searched=bool(value),
@@ -66,7 +66,7 @@ def bulk(site_id: str) -> ResponseReturnValue:
             flash(_moved_on(), "reject")
             return redirect(back, 303)
         return render_template(
-            "console/bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
+            "bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
         )
     try:
         taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)

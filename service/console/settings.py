@@ -10,14 +10,14 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
-from service import insight
-from service.access import needs, services, site_for
+from service.console.past import decided_since
+from service.console.permissions import needs, services, site_for
+from service.console.vocabulary import failure_name, label_name
+from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
-from service.insight import Preview
-from service.past import decided_since
-from service.sites import BOUNDS, Site
-from service.wording import failure_name, label_name
-from service.wording import gettext as _
+from service.reports import insight
+from service.reports.insight import Preview
+from service.sites.sites import BOUNDS, Site
 
 bp = Blueprint("site_settings", __name__)
 
@@ -52,7 +52,7 @@ def preview(site_id: str) -> str:
     if label not in LABELS or not 0 <= threshold <= 1:
         raise InvalidRequest.of("threshold", "expected a label and a number from 0 to 1")
     found = _previews(site, {label: threshold})[label]
-    return render_template("console/_preview.html", found=found)
+    return render_template("_preview.html", found=found)
 
 
 @bp.post("/<site_id>/settings/webhook")
@@ -89,7 +89,7 @@ def _page(site: Site, **words: object) -> str:
         if "review" in point
     }
     return render_template(
-        "console/settings.html",
+        "settings.html",
         site=site,
         thresholds=thresholds,
         own=site.review,

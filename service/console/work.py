@@ -19,7 +19,18 @@ from werkzeug.wrappers import Response
 from models.dialect import DIALECTS
 from models.errors import ModerationError
 from models.schema import LABELS
-from service.access import me, services, site_for
+from service.console.highlight import Segment, marked
+from service.console.past import decided_lately
+from service.console.permissions import me, services, site_for
+from service.console.unsent_forms import Unsent
+from service.console.vocabulary import (
+    LABELS_OF_REASONS,
+    REASON_NAMES,
+    action_name,
+    label_name,
+    score_words,
+)
+from service.console.vocabulary import gettext as _
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -28,13 +39,8 @@ from service.errors import (
     ItemNotFound,
     LeaseLost,
 )
-from service.marking import Segment, marked
-from service.past import decided_lately
-from service.review_queue import Decision, Lease, ReviewItem
-from service.sites import Site
-from service.unsent import Unsent
-from service.wording import LABELS_OF_REASONS, REASON_NAMES, action_name, label_name, score_words
-from service.wording import gettext as _
+from service.queue.review_queue import Decision, Lease, ReviewItem
+from service.sites.sites import Site
 
 bp = Blueprint("desk", __name__)
 
@@ -95,7 +101,7 @@ def work(site_id: str) -> Response | str:
     lease = _held(site.id) or _next(site)
     if lease is None:
         _forget(site.id)
-        return render_template("console/empty.html", **_left(site))
+        return render_template("empty.html", **_left(site))
     return _on_the_screen(site, lease)
 
 
@@ -123,7 +129,7 @@ def _on_the_screen(site: Site, lease: Lease, draft: Fields | None = None) -> str
     if lease.item.damaged:
         return _unreadable(site, lease)
     try:
-        return render_template("console/work.html", **_shown(site, lease), draft=draft)
+        return render_template("work.html", **_shown(site, lease), draft=draft)
     except ModerationError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the comments behind must not wait
@@ -134,7 +140,7 @@ def _on_the_screen(site: Site, lease: Lease, draft: Fields | None = None) -> str
 def _unreadable(site: Site, lease: Lease) -> str:
     """Say that a comment cannot be shown, and offer the next one."""
     keys = {**KEYS, **me().preferences.keys}
-    return render_template("console/unreadable.html", site=site, lease=lease, keys=keys)
+    return render_template("unreadable.html", site=site, lease=lease, keys=keys)
 
 
 @bp.post("/<site_id>/items/<item_id>")
@@ -194,7 +200,7 @@ def rest() -> ResponseReturnValue:
     """Count the minutes of work anew after a break, and give back what is open."""
     give_back_all()
     session["rested_at"] = time.time()
-    return render_template("console/rest.html")
+    return render_template("rest.html")
 
 
 @bp.post("/<site_id>/items/<item_id>/renew")
@@ -488,7 +494,7 @@ def _conflict(site: Site, conflict: ModerationError, typed: Fields) -> str:
         )
     intended = action_name(verb) if verb in ("approve", "reject") else ""
     return render_template(
-        "console/conflict.html",
+        "conflict.html",
         site=site,
         sentence=sentence,
         intended=intended,

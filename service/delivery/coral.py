@@ -30,13 +30,13 @@ from urllib.parse import quote, unquote
 
 import httpx
 
-from service import outbound
+from service.delivery import http
 from service.errors import ItemNotFound, naming_the_site
-from service.feedback import Feedback
-from service.html_text import plain_text
-from service.records import item_id_of
-from service.review_queue import ReviewQueue
-from service.sites import Site
+from service.queue.feedback import Feedback
+from service.queue.records import item_id_of
+from service.queue.review_queue import ReviewQueue
+from service.rules.html_text import plain_text
+from service.sites.sites import Site
 
 MAX_HEARD = 1_000
 HEARD_SECONDS = 86_400
@@ -175,7 +175,7 @@ class CoralLoop:
         self._redis = redis
         self._queue = ReviewQueue(redis)
         self._feedback = Feedback(redis)
-        self._client = client or outbound.client()
+        self._client = client or http.client()
 
     # From us to Coral
 
@@ -379,7 +379,7 @@ class CoralLoop:
         self, site: Site, document: str, variables: Mapping[str, Any], *, in_part: bool = False
     ) -> dict[str, Any]:
         """Return the data of an answer; with `in_part`, also of one that lacks some of them."""
-        answer = outbound.post(
+        answer = http.post(
             self._client,
             site.coral_url,
             json.dumps({"query": document, "variables": variables}),
@@ -403,14 +403,14 @@ class CoralLoop:
 
 # What is wrong with an answer that has another shape than the question.
 _MISSHAPEN = (LookupError, TypeError, AttributeError)
-_FAULTS: tuple[type[Exception], ...] = (CoralFault, *outbound.EXPECTED, *_MISSHAPEN)
+_FAULTS: tuple[type[Exception], ...] = (CoralFault, *http.EXPECTED, *_MISSHAPEN)
 
 
 def _told(error: Exception) -> Told:
     if isinstance(error, CoralFault):
         return Told(str(error), error.final)
     misshapen = isinstance(error, _MISSHAPEN)
-    failure = "the answer is not understood" if misshapen else outbound.reason(error)
+    failure = "the answer is not understood" if misshapen else http.reason(error)
     return Told(f"Coral: {failure}")
 
 

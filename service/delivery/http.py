@@ -298,7 +298,7 @@ def reason(error: Exception) -> str:
     return type(error).__name__
 
 
-#: The first kind that fits says why; `service.wording` has these words in other languages.
+#: The first kind that fits says why; `service.console.vocabulary` translates these words.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (ForbiddenTarget, "the address leads to a private network"),
     (httpx.TimeoutException, "no answer in time"),

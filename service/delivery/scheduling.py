@@ -22,7 +22,7 @@ from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 
 if TYPE_CHECKING:
-    from service.sites import Site
+    from service.sites.sites import Site
 
 N_THREADS = 256
 N_PER_SITE = 4

@@ -3,8 +3,8 @@
 Promises: every decision reaches the site's webhook at least once, signed, in order per comment; one
 site never delays another; and a decision that could not be told is kept where people see it, with
 the reason. Secret: signing, retries and what an endpoint may do to us. The outbox itself is filled
-by `service.review_queue`, whose docstring shows the keys; who is served when is the secret of
-`service.turns`.
+by `service.queue.review_queue`, whose docstring shows the keys; who is served when is the secret of
+`service.delivery.scheduling`.
 
 A delivery is one decision. Its id is made of the site and the decision's place in the stream, so a
 retry, or a second process, carries the same id and the site can drop what it has seen (Standard
@@ -42,15 +42,15 @@ import structlog
 from redis import Redis
 from standardwebhooks import Webhook
 
-from service import outbound
-from service.coral_loop import CoralLoop, Told
+from service.delivery import http
+from service.delivery.coral import CoralLoop, Told
+from service.delivery.http import Answer
+from service.delivery.scheduling import Turns
 from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
 from service.logs import places
-from service.outbound import Answer
-from service.records import news, read_words, type_of_news
-from service.sites import Site, Sites, signing_key
-from service.store import Verbs
-from service.turns import Turns
+from service.queue.records import news, read_words, type_of_news
+from service.sites.sites import Site, Sites, signing_key
+from service.store.scripts import Verbs
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
 # eleven attempts, so that an endpoint may be away for a day. Jitter only ever adds to it.
@@ -144,7 +144,7 @@ class Deliveries:
         self._verbs = Verbs(redis, "webhooks.lua")
         self._sites = sites
         self._redis: Any = redis
-        self._client = client or outbound.client()
+        self._client = client or http.client()
         self._coral = CoralLoop(redis, self._client)
         self._counts: Counter[str] = Counter()  # of this process, not written yet
         self._counting = Lock()
@@ -185,14 +185,14 @@ class Deliveries:
         if not self._probing.acquire(blocking=False):
             return "another test waits for its answer"
         try:
-            with outbound.within(PROBE_SECONDS):
+            with http.within(PROBE_SECONDS):
                 now = datetime.now(UTC)
                 body = json.dumps(
                     {"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}}
                 )
                 return self._post(site, f"test-{int(now.timestamp() * 1000)}", body, now)[1]
         except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
-            return outbound.reason(error)
+            return http.reason(error)
         finally:
             self._probing.release()
 
@@ -245,7 +245,7 @@ class Deliveries:
     def _serve(self, site: Site) -> bool | None:
         """Hear what was decided in the site's Coral, then make the delivery that is due first."""
         if self._coral.has_heard(site):
-            with outbound.within(DELIVERY_SECONDS):
+            with http.within(DELIVERY_SECONDS):
                 if failure := self._coral.catch_up(site):
                     log.warning("coral", site=site.id, failure=failure)
         return self._deliver_next(site)
@@ -269,14 +269,14 @@ class Deliveries:
         item_id, decision_id, body, n_attempts, digest, words = claimed
         answer, failure, final, unexpected = None, "", False, []
         try:
-            with outbound.within(DELIVERY_SECONDS):
+            with http.within(DELIVERY_SECONDS):
                 delivery = _read(item_id, decision_id, body, digest, words)
                 answer, failure, final = self._send(site, delivery)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
-            failure = outbound.reason(error)
-            unexpected = [] if isinstance(error, outbound.EXPECTED) else places(error)
+            failure = http.reason(error)
+            unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
         n_retries = MAX_RETRIES if final else n_attempts - 1
         result = self._settle(site, (item_id, decision_id), n_retries, answer, failure, final=final)
         with self._counting:
@@ -319,7 +319,7 @@ class Deliveries:
     def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> tuple[Answer, str]:
         headers = signature(site, decision_id, body, at)
         private = site.webhook_private
-        answer = outbound.post(self._client, site.webhook_url, body, headers, allow_private=private)
+        answer = http.post(self._client, site.webhook_url, body, headers, allow_private=private)
         return answer, "" if answer.is_success else f"status {answer.status}"
 
     def _settle(

@@ -20,8 +20,8 @@ from redis import Redis
 
 from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
 from service.logs import places
-from service.sites import Sites
-from service.store import Verbs
+from service.sites.sites import Sites
+from service.store.scripts import Verbs
 
 LOOK_EVERY_SECONDS = 0.5
 SMALLEST_JUMP_SECONDS = 2.0  # less is no harm; clocks that are put right slowly move far less

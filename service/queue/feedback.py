@@ -13,7 +13,7 @@ Secret: where they are stored. Key schema::
     {hakam:<site>}:feedback_index   hash    key -> position; under the empty name the bytes of all
     {hakam:<site>}:feedback_echoes  zset    <key><0 or 1>, by the time until which it is expected
 
-The sweep of `service.retention` removes what is older than the site's retention; beyond
+The sweep of `service.queue.retention` removes what is older than the site's retention; beyond
 `MAX_ENTRIES` or `MAX_BYTES` the oldest go at once. Feedback names no author, so nobody's can be
 erased by name.
 """
@@ -27,9 +27,9 @@ from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
 from service.errors import translating_redis_errors
-from service.records import short_digest
-from service.sites import Site
-from service.store import Verbs
+from service.queue.records import short_digest
+from service.sites.sites import Site
+from service.store.scripts import Verbs
 
 MAX_ENTRIES = 100_000
 MAX_BYTES = 64 * 1024 * 1024  # of a site

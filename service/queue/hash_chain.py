@@ -18,7 +18,7 @@ from redis import Redis
 
 from models.errors import ModerationError
 from service.errors import naming_the_site
-from service.store import SITE_KEYS, site_keys
+from service.store.scripts import SITE_KEYS, site_keys
 
 PAGE = 1_000
 

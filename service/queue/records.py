@@ -1,7 +1,7 @@
 """What the queue knows about a comment, and how it is written down.
 
 Secret: the JSON in which items, texts and decisions lie in Redis. The rest of the service sees the
-frozen records below; `service.review_queue` hands them out and takes them in.
+frozen records below; `service.queue.review_queue` hands them out and takes them in.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any, Literal, cast, get_args
 
 from models.schema import LABELS, LabeledComment
 from service.errors import InvalidRequest
-from service.policy import Verdict
-from service.store import TROUBLED_AFTER
-from service.times import LATEST
+from service.rules.policy import Verdict
+from service.rules.times import LATEST
+from service.store.scripts import TROUBLED_AFTER
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
 Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure", "damaged"]

@@ -24,11 +24,11 @@ from service.errors import (
     StoreUnavailable,
     translating_redis_errors,
 )
-from service.feedback import Feedback
 from service.logs import places
-from service.records import Decision, facet, facts_json
-from service.sites import Site, Sites
-from service.store import Verbs
+from service.queue.feedback import Feedback
+from service.queue.records import Decision, facet, facts_json
+from service.sites.sites import Site, Sites
+from service.store.scripts import Verbs
 
 log = structlog.get_logger()
 

@@ -63,7 +63,6 @@ from typing import Any
 from redis import Redis
 
 from models.schema import LABELS, LabeledComment
-from service.epoch import Epoch
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -73,8 +72,7 @@ from service.errors import (
     LeaseLost,
     ServiceError,
 )
-from service.policy import Verdict
-from service.records import (
+from service.queue.records import (
     NAME_JUDGED,
     AuthorRecord,
     Comment,
@@ -97,9 +95,11 @@ from service.records import (
     read_standing,
     words_json,
 )
-from service.store import Verbs
-from service.times import EXPECTED, read_time
-from service.urgency import APPEAL_HEAD_START, head_start, severity, slack_ms
+from service.rules.policy import Verdict
+from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
+from service.rules.times import EXPECTED, read_time
+from service.store.durability import Epoch
+from service.store.scripts import Verbs
 
 __all__ = [
     "AuthorRecord",

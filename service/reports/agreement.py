@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models.schema import LABELS
-from service.records import Decision
+from service.queue.records import Decision
 
 
 @dataclass(frozen=True, slots=True)

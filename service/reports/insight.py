@@ -5,7 +5,7 @@ one or more series, from which the page draws its picture and writes its CSV. Ev
 pure: decisions and tallies in, figures out.
 
 What is counted on decisions holds for what people saw, the flagged comments; what holds for all
-comments is counted by :mod:`service.tallies`.
+comments is counted by :mod:`service.reports.verdict_counts`.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from models.schema import LABELS
-from service.records import Decision
+from service.queue.records import Decision
 
 Unit = Literal["count", "share", "seconds", "kappa"]
 

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from service.records import Decision
-from service.tables import Cell, as_csv
+from service.queue.records import Decision
+from service.reports.tables import Cell, as_csv
 
 STATEMENTS_AT_ONCE = 100  # what the database's endpoint takes in one call
 

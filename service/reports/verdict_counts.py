@@ -25,7 +25,7 @@ from typing import Any
 from redis import Redis
 
 from service.errors import StoreUnavailable, translating_redis_errors
-from service.insight import N_BINS
+from service.reports.insight import N_BINS
 
 KEPT_DAYS = 35
 FLUSH_SECONDS = 2.0

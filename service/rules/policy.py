@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from models.schema import LABELS
 
 if TYPE_CHECKING:
-    from service.sites import Site
+    from service.sites.sites import Site
 
 Action = Literal["approve", "review", "reject"]
 Field = Literal["text", "author.name"]

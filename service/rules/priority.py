@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from service.policy import Verdict
+from service.rules.policy import Verdict
 
 # A decision needs a severity first and an audience second: a threat nobody reads still goes before
 # a mild word on the front page.

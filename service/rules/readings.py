@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from service.html_text import without_markup
+from service.rules.html_text import without_markup
 
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _PICTURED = {

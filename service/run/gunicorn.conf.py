@@ -19,15 +19,15 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from prometheus_client import multiprocess
 
-from service import launch, tied
 from service.config import Settings
+from service.run import launch, parent_death
 
 _settings = Settings.from_environ(os.environ)
 
-wsgi_app = "service.launch:application()"
+wsgi_app = "service.run.launch:application()"
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
-worker_class = "service.web_worker.WebWorker"
+worker_class = "service.run.web_worker.WebWorker"
 # A worker waits for Redis more often than it computes.
 threads = 4
 timeout = 60
@@ -51,7 +51,7 @@ def on_reload(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Let no worker outlive gunicorn."""
-    tied.die_with_parent(signal.SIGQUIT, server.pid)
+    parent_death.die_with_parent(signal.SIGQUIT, server.pid)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -25,8 +25,8 @@ from flask import Flask
 
 from models.errors import ModerationError
 from models.registry import Artifact, Registry
-from service import tied
 from service.config import Settings
+from service.run import parent_death
 
 EXIT_REFUSED = 2
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
@@ -118,7 +118,7 @@ def take_up(complain: Callable[[str], object]) -> None:
     """
     try:
         rehearsal = subprocess.run(
-            tied.tied([sys.executable, "-m", "service.launch"], signal.SIGKILL),
+            parent_death.tied([sys.executable, "-m", "service.run.launch"], signal.SIGKILL),
             env={k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -202,7 +202,7 @@ class Child:
         orphaned: int = signal.SIGTERM,
     ) -> None:
         self.name = name
-        self._command = tied.tied(command, orphaned)
+        self._command = parent_death.tied(command, orphaned)
         self._environ = environ
         self._listener = listener
         self._running: subprocess.Popen[bytes] | None = None

@@ -1,7 +1,8 @@
 """Processes that end with the one that started them, however that one ends.
 
-``python -m service.tied SIGNAL PARENT COMMAND...`` becomes the command. When the process PARENT is
-gone, the command gets SIGNAL: from the kernel on Linux, elsewhere from a process that watches both.
+``python -m service.run.parent_death SIGNAL PARENT COMMAND...`` becomes the command. When the
+process PARENT is gone, the command gets SIGNAL: from the kernel on Linux, elsewhere from a process
+that watches both.
 """
 
 from __future__ import annotations

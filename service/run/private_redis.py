@@ -28,7 +28,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from models.errors import ModerationError
-from service import tied
+from service.run import parent_death
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH_BYTES = 103
@@ -258,7 +258,7 @@ def _spawn(
         command += [f"--{name}", value]
     with log_file.open("ab") as log:
         server = subprocess.Popen(
-            tied.tied(command, signal.SIGTERM),
+            parent_death.tied(command, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

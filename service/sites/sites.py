@@ -9,7 +9,7 @@ Key schema::
     {hakam:<site>}:site     hash  record (JSON of the site),
                                   keys (JSON list of [SHA-256 of a key, epoch it ends at or null]),
                                   listens ("1" or "0", for the scripts of the queue),
-                                  swept (see `service.retention`)
+                                  swept (see `service.queue.retention`)
 
 A site's id is part of its key (``hk_<site>_<43 characters>``), so a key is checked with one read.
 
@@ -45,9 +45,9 @@ from service.errors import (
     UnknownSite,
     translating_redis_errors,
 )
-from service.policy import AUDIT_SHARE
-from service.urgency import MAX_TIME_TARGET_SECONDS
-from service.word_lists import MAX_WORD_LENGTH, MAX_WORDS
+from service.rules.policy import AUDIT_SHARE
+from service.rules.priority import MAX_TIME_TARGET_SECONDS
+from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 
 REMEMBERED_SECONDS = 15 * 60.0
 REMEMBER_EVERY_SECONDS = 60.0
@@ -94,7 +94,7 @@ class Site:
         Weight of a label in the urgency of an item, 1 where absent.
     block_words, allow_words : tuple of str
         Words that always go before a person, and words that count for nothing; found in every
-        spelling (see `service.word_lists`).
+        spelling (see `service.rules.word_lists`).
     unsupported_language : {"approve", "review"}
         What becomes of a text in letters that the classifier does not know, Cyrillic or Chinese
         ones for example, where nothing else speaks.

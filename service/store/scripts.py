@@ -91,7 +91,7 @@ def scripts(*file_names: str) -> Mapping[str, Script]:
     The files consist of functions and constants, each beginning at the left margin and standing
     after what it needs, be it in a file before.
     """
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent / "queue" / "lua"
     texts = [f"local {name} = {value}\n" for name, value in CONSTANTS.items()]
     texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", *file_names)]
     code = re.sub("--.*", "", "".join(texts))

@@ -1,7 +1,7 @@
 -- The verbs of forgetting.
 
 local DAY_MS = 86400000
-local AUTHOR_ID = 2 -- places in the row of a comment (service/records.py)
+local AUTHOR_ID = 2 -- places in the row of a comment (service/queue/records.py)
 local PARENT_ID = 7
 local PARENT_TEXT = 8
 

@@ -1,5 +1,5 @@
 -- Opening of every script: the clock, an item's record, its place in the line, the decision stream.
--- service/store.py hands each verb the keys and functions that it names.
+-- service/store/scripts.py hands each verb the keys and functions that it names.
 
 local function now() -- milliseconds since the epoch by Redis' own clock
   local time = redis.call('TIME')
