@@ -67,7 +67,7 @@ def test_the_time_to_decision_is_told_by_day_beside_the_target() -> None:
     taken = [decision(enqueued_at=NOON - waited) for waited in range(10, 110, 10)]
     figure = insight.time_to_decision(taken, until=NOON, target_seconds=3600, n_days=2)
     assert values(figure, "median") == [None, 55.0]
-    assert values(figure, "p90") == [None, 90.0]
+    assert values(figure, "p90") == [None, 91.0]
     assert figure.target == 3600
 
 
@@ -101,11 +101,21 @@ def test_an_answer_to_a_known_comment_that_was_taken_back_is_no_agreement() -> N
     assert insight.agreement(taken).empty
 
 
-def test_calibration_says_how_often_each_person_decided_as_known() -> None:
+def test_people_who_could_only_agree_have_no_kappa_and_no_bar() -> None:
+    taken = []
+    for n in range(insight.MIN_PAIRS):
+        taken.append(decision(kind="opinion", item_id=str(n), version=1))
+        taken.append(decision(item_id=str(n), version=1, moderator="omar"))
+    figure = insight.agreement(taken)
+    assert (values(figure, "kappa"), values(figure, "n")) == ([None], [5.0])
+    assert draw(figure, from_right=False).bars == []
+
+
+def test_known_answers_say_how_often_each_person_decided_as_known() -> None:
     taken = [decision(a, kind="calibration", expected="reject") for a in ("reject", "approve")]
     taken += [decision("approve", kind="calibration", expected="approve", moderator="omar")]
     taken += [decision("approve", kind="calibration", expected="reject", stands=False), decision()]
-    figure = insight.calibration(taken)
+    figure = insight.known_answers(taken)
     assert list(figure.rows) == ["omar", "samira"]
     assert (values(figure, "right"), values(figure, "n")) == ([1.0, 0.5], [1.0, 2.0])
 

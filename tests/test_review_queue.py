@@ -33,7 +33,7 @@ from service.errors import (
 from service.queue.hash_chain import verify
 from service.queue.records import LastWord, content_digest
 from service.queue.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
-from service.reports.agreement import calibration
+from service.reports.statistics import agreement_with_known_answers
 from service.reports.transparency import period_report, statements
 from service.rules.policy import Verdict
 from service.rules.priority import head_start
@@ -962,7 +962,7 @@ def test_an_answer_to_a_calibration_item_can_be_taken_back(queue: ReviewQueue) -
     enqueue(queue)
     made = decided(queue, calibration_share=1.0)
     assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
-    assert calibration(queue.history("demo")) == []
+    assert agreement_with_known_answers(queue.history("demo")) == []
     period = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
     assert period_report("demo", queue.history("demo"), *period).n_undone == 0
     assert queue.stats("demo").outbox == 0

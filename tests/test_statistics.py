@@ -1,12 +1,23 @@
-"""How far moderators agree is computed from blind opinions only."""
+"""Each statistic is counted once, and console, command line and DSA output say the same."""
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime, timedelta
+from subprocess import run
+
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
 from service.queue.records import Decision, Kind
-from service.reports.agreement import agreement, calibration, cohen_kappa
+from service.reports import insight
+from service.reports.statistics import (
+    agreement,
+    agreement_with_known_answers,
+    kappa,
+    quantile,
+    share_interval,
+)
+from service.reports.transparency import period_report
 
 
 def entry(
@@ -45,26 +56,107 @@ def test_single_decisions_and_repeated_ones_are_no_opinions() -> None:
     assert agreement(entries) == []
 
 
-@pytest.mark.parametrize("both_yes", [0, 1, 5])
-@pytest.mark.parametrize("one_yes", [0, 2, 3])
-@pytest.mark.parametrize("none", [1, 4])
-def test_kappa_is_the_one_of_scikit_learn(both_yes: int, one_yes: int, none: int) -> None:
-    pairs = [(True, True)] * both_yes + [(True, False)] * one_yes + [(False, False)] * none
-    ours = cohen_kappa(pairs)
-    if both_yes == one_yes == 0:
-        assert ours is None
-    else:
-        ones, others = zip(*pairs, strict=True)
-        assert ours == pytest.approx(cohen_kappa_score(ones, others))
+# The first three are the examples of the article "Cohen's kappa" in Wikipedia.
+@pytest.mark.parametrize(
+    ("both_yes", "only_one", "only_other", "both_no", "expected"),
+    [
+        (20, 5, 10, 15, 0.4),
+        (45, 15, 25, 15, 0.1304),
+        (25, 35, 5, 35, 0.2593),
+        (7, 0, 0, 3, 1.0),
+        (0, 5, 5, 0, -1.0),
+        (0, 5, 0, 0, 0.0),
+        (7, 0, 0, 0, None),
+        (0, 0, 0, 0, None),
+    ],
+)
+def test_kappa_takes_away_what_chance_would_give(
+    both_yes: int, only_one: int, only_other: int, both_no: int, expected: float | None
+) -> None:
+    counts = {
+        (True, True): both_yes,
+        (True, False): only_one,
+        (False, True): only_other,
+        (False, False): both_no,
+    }
+    pairs = [pair for pair, n in counts.items() for _ in range(n)]
+    assert kappa(pairs) == (None if expected is None else pytest.approx(expected, abs=1e-4))
+    assert kappa({pair: n for pair, n in counts.items() if n}) == kappa(pairs)
 
 
-def test_nobody_to_compare_is_no_kappa() -> None:
-    assert cohen_kappa([]) is None
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([10.0, 100.0], 0.5, 55.0),
+        ([100.0, 10.0, 20.0], 0.5, 20.0),
+        ([float(n) for n in range(101)], 0.9, 90.0),
+        ([60.0, 60.0, 600.0], 0.9, 492.0),
+        ([7.0], 0.9, 7.0),
+        ([], 0.5, None),
+    ],
+)
+def test_a_quantile_is_that_of_spreadsheets(
+    values: list[float], share: float, expected: float | None
+) -> None:
+    assert quantile(values, share) == expected
 
 
-def test_calibration_compares_with_the_known_answer() -> None:
+# Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I, method 3.
+@pytest.mark.parametrize(
+    ("n_true", "n", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (0, 0, 0.0, 1.0),
+    ],
+)
+def test_the_interval_of_a_share_is_wilsons(n_true: int, n: int, low: float, high: float) -> None:
+    assert share_interval(n_true, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_console_and_command_line_say_the_same_of_the_same_decisions() -> None:
+    entries = []
+    for item in range(12):
+        entries.append(entry(item, "amal", "reject" if item % 3 else "approve", "opinion"))
+        entries.append(entry(item, "basma", "reject" if item % 2 else "approve", "decision"))
+        entries.append(entry(item, "senior", "reject", "decision"))
+        entries.append(entry(item, "carim", "reject", "opinion"))
+    entries += [entry(100 + n, name, "reject", "opinion") for n in range(6) for name in ("x", "y")]
+    told = [pair for pair in agreement(entries) if pair.about == "action"]
+    assert [pair.moderators for pair in told] == [("amal", "basma"), ("x", "y")]
+    shown = insight.agreement(entries)
+    assert list(shown.rows) == [" \N{EN DASH} ".join(pair.moderators) for pair in told]
+    assert [list(series.values) for series in shown.series] == [
+        [pair.kappa for pair in told],
+        [pair.n_items for pair in told],
+    ]
+
+
+def test_console_and_dsa_output_say_the_same_of_the_same_waiting_times() -> None:
+    noon = 1_767_268_800.0
+    entries = [
+        Decision("reject", enqueued_at=noon - wait, decided_at=noon) for wait in (10.0, 100.0)
+    ]
+    day = datetime.fromtimestamp(noon, UTC)
+    report = period_report("demo", entries, day - timedelta(days=1), day + timedelta(days=1))
+    shown = insight.time_to_decision(entries, until=noon, target_seconds=60, n_days=1)
+    assert [list(series.values) for series in shown.series] == [
+        [report.median_seconds],
+        [report.p90_seconds],
+    ]
+    assert report.median_seconds == 55
+
+
+def test_a_worker_that_shows_no_statistics_loads_neither_scipy_nor_scikit_learn() -> None:
+    loaded = "import sys, service.reports.statistics; print(sorted({'scipy'} & set(sys.modules)))"
+    assert run([sys.executable, "-c", loaded], capture_output=True, check=True).stdout == b"[]\n"
+
+
+def test_an_answer_is_compared_with_the_known_one() -> None:
     right = Decision("reject", moderator="amal", kind="calibration", expected="reject")
     wrong = Decision("approve", moderator="amal", kind="calibration", expected="reject")
-    [found] = calibration([right, right, wrong])
+    [found] = agreement_with_known_answers([right, right, wrong])
     assert found.moderators == ("amal", "(known)")
     assert found.share == pytest.approx(2 / 3)

@@ -21,7 +21,7 @@ from service.queue.hash_chain import ChainBroken, verify
 from service.queue.records import Decision
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
-from service.reports.agreement import agreement, calibration
+from service.reports.statistics import agreement, agreement_with_known_answers
 from service.reports.transparency import period_report, statements
 from service.rules.times import EARLIEST, LATEST
 from service.sites.sites import Sites
@@ -175,7 +175,7 @@ def report_agreement(connect: Connect, site_id: str) -> None:
     with connect() as redis:
         Sites(redis).get(site_id)
         entries = list(told_damage(ReviewQueue(redis).history(site_id)))
-    for found in (*agreement(entries), *calibration(entries)):
+    for found in (*agreement(entries), *agreement_with_known_answers(entries)):
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
 
 

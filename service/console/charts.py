@@ -158,8 +158,10 @@ def _lying(figure: Figure, from_right: bool) -> Chart:
     length = WIDTH - NAME - 70
     bars = []
     for row, value in enumerate(values):
-        wide = max(0.0, value or 0.0) * length
+        if value is None:
+            continue
+        wide = max(0.0, value) * length
         left = WIDTH - NAME - wide if from_right else NAME
-        bars.append(Bar(left, row * ROW + 6, wide, ROW - 12, 0, row, value or 0.0))
+        bars.append(Bar(left, row * ROW + 6, wide, ROW - 12, 0, row, value))
     names = [Tick(row * ROW + ROW / 2 + 5, row) for row in range(len(figure.rows))]
     return Chart(WIDTH, height, lying=True, bars=bars, names=names, edge=NAME)

@@ -85,7 +85,7 @@ def _figures(site: Site, past: Past) -> list[Figure]:
         ),
         insight.precision_by_label(decisions),
         insight.agreement(decisions),
-        insight.calibration(decisions),
+        insight.known_answers(decisions),
         insight.decided_by_machine(tallies),
         *(insight.drift(tallies, label) for label in seen),
     ]

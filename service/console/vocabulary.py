@@ -339,7 +339,7 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
         _("Agreement between moderators"),
         _("Cohen's kappa on comments that two people judged: 1 is full agreement, 0 is chance."),
     ),
-    "calibration": (
+    "known_answers": (
         _("Agreement with known answers"),
         _("Of the comments mixed in whose answer is known, the share that each person decided so."),
     ),

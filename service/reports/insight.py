@@ -8,17 +8,17 @@ What is counted on decisions holds for what people saw, the flagged comments; wh
 comments is counted by :mod:`service.reports.verdict_counts`.
 """
 
-import itertools
 import math
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from statistics import fmean as mean
 from typing import Literal
 
 from models.schema import LABELS
 from service.queue.records import Decision
+from service.reports import statistics
 
 Unit = Literal["count", "share", "seconds", "kappa"]
 
@@ -123,80 +123,45 @@ def time_to_decision(
         "seconds",
         [_iso(day * 86400) for day in days],
         [
-            Series("median", [statistics.median(waited[d]) if waited[d] else None for d in days]),
-            Series("p90", [percentile(waited[d], 0.9) for d in days]),
+            Series("median", [statistics.quantile(waited[d], 0.5) for d in days]),
+            Series("p90", [statistics.quantile(waited[d], 0.9) for d in days]),
         ],
         target=target_seconds,
     )
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the value that ``share`` of the values do not exceed (nearest rank); ``None`` of none.
-
-    Examples
-    --------
-    >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5), percentile([], 0.9)
-    (2.0, None)
-    """
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[max(1, math.ceil(share * len(ordered))) - 1]
-
-
 def agreement(decisions: Iterable[Decision]) -> Figure:
     """Give Cohen's kappa of every two people who judged the same comments.
 
-    Both blind opinions of an item count, and calibration items that both were given; an answer
-    to one of those that was taken back does not.
+    Which comments count is said in :mod:`service.reports.statistics`.
     """
-    verdicts: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
-    for d in decisions:
-        if d.source != "moderator":
-            continue
-        if d.kind == "calibration" and d.stands:  # everybody gets one as an item of their own
-            verdicts[d.comment_id, d.version].setdefault(d.moderator, d.action)
-        elif d.kind in ("decision", "opinion"):
-            verdicts[d.item_id, d.version].setdefault(d.moderator, d.action)
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for by_person in verdicts.values():
-        for one, other in itertools.combinations(sorted(by_person), 2):
-            pairs[one, other].append((by_person[one], by_person[other]))
-    known = {people: votes for people, votes in pairs.items() if len(votes) >= MIN_PAIRS}
+    found = statistics.agreement(decisions, about=["action"])
+    enough = [pair for pair in found if pair.n_items >= MIN_PAIRS]
     return Figure(
         "agreement",
         "people",
         "kappa",
-        [" \N{EN DASH} ".join(people) for people in known],
+        [" \N{EN DASH} ".join(pair.moderators) for pair in enough],
         [
-            Series("kappa", [kappa(votes) for votes in known.values()]),
-            Series("n", [float(len(votes)) for votes in known.values()]),
+            Series("kappa", [pair.kappa for pair in enough]),
+            Series("n", [float(pair.n_items) for pair in enough]),
         ],
     )
 
 
-def calibration(decisions: Iterable[Decision]) -> Figure:
-    """Give the share of the calibration items that each person answered as known, and how many."""
-    right: dict[str, list[bool]] = defaultdict(list)
-    for d in decisions:
-        if d.kind == "calibration" and d.stands:
-            right[d.moderator].append(d.action == d.expected)
-    return _share_of_true("calibration", "people", "right", dict(sorted(right.items())))
-
-
-def kappa(votes: Sequence[tuple[str, str]]) -> float:
-    """Return Cohen's kappa (Cohen 1960) of pairs of verdicts: 1 full agreement, 0 that of chance.
-
-    Examples
-    --------
-    >>> kappa([("a", "a"), ("r", "r")]), kappa([("a", "r"), ("r", "a")])
-    (1.0, -1.0)
-    """
-    n = len(votes)
-    observed = sum(one == other for one, other in votes) / n
-    first, second = Counter(one for one, _ in votes), Counter(other for _, other in votes)
-    chance = sum(first[action] * second[action] for action in first) / n**2
-    return 1.0 if chance == 1 else (observed - chance) / (1 - chance)
+def known_answers(decisions: Iterable[Decision]) -> Figure:
+    """Give the share of the known answers that each person gave too, and of how many."""
+    found = statistics.agreement_with_known_answers(decisions)
+    return Figure(
+        "known_answers",
+        "people",
+        "share",
+        [one.moderators[0] for one in found],
+        [
+            Series("right", [one.share for one in found]),
+            Series("n", [float(one.n_items) for one in found]),
+        ],
+    )
 
 
 def precision_by_label(decisions: Iterable[Decision]) -> Figure:
@@ -206,21 +171,14 @@ def precision_by_label(decisions: Iterable[Decision]) -> Figure:
         if d.verdict is not None and d.verdict.reason == "score" and d.verdict.label:
             flagged[d.verdict.label].append(d.action == "reject")
     by_label = {label: flagged[label] for label in LABELS if flagged[label]}
-    return _share_of_true("precision_by_label", "label", "rejected", by_label)
-
-
-def _share_of_true(
-    code: str, kind: Literal["people", "label"], series: str, answers: Mapping[str, Sequence[bool]]
-) -> Figure:
-    """Draw for each row what share of its answers is true, and how many there are."""
     return Figure(
-        code,
-        kind,
+        "precision_by_label",
+        "label",
         "share",
-        list(answers),
+        list(by_label),
         [
-            Series(series, [statistics.fmean(given) for given in answers.values()]),
-            Series("n", [float(len(given)) for given in answers.values()]),
+            Series("rejected", [mean(rejected) for rejected in by_label.values()]),
+            Series("n", [float(len(rejected)) for rejected in by_label.values()]),
         ],
     )
 
@@ -340,7 +298,7 @@ def preview(
         for d in judged(decisions)
         if d.verdict is not None and d.verdict.label == label and d.verdict.score >= threshold
     ]
-    return Preview(n_comments, n_flagged, statistics.fmean(seen) if seen else None, len(seen))
+    return Preview(n_comments, n_flagged, mean(seen) if seen else None, len(seen))
 
 
 def _iso(epoch: float) -> str:

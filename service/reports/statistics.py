@@ -1,20 +1,82 @@
-"""How far moderators agree, computed from the decision stream; pure.
+"""Statistics: quantiles, confidence intervals, and how far moderators agree.
+
+Each is counted here once; console, command line and DSA output show the same number for the same
+decisions. scipy and scikit-learn are imported where they are used, so that a web worker that never
+shows a statistic never loads them.
 
 Two numbers for each pair of moderators and each thing they judged (the action, and every label):
-the share of items on which they said the same, and Cohen's kappa, which takes away the agreement
-that chance alone would give (J. Cohen, "A coefficient of agreement for nominal scales", 1960).
-Only blind pairs count: two opinions on one version of one item, the first given before anybody had
-spoken. Calibration items compare a moderator with the known answer instead.
+the share of comments on which they said the same, and Cohen's kappa, which takes away the agreement
+that chance alone would give (J. Cohen, "A coefficient of agreement for nominal scales", 1960). Only
+comments count that both judged without knowing what the other said.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
 
 from models.schema import LABELS
 from service.queue.records import Decision
+
+KNOWN_ANSWER = "(known)"  # stands for the second moderator where one is compared with the answer
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """Return a quantile, between two values in proportion; None of no values.
+
+    It is numpy's, and that of spreadsheets; 0.5 is the usual median.
+
+    Examples
+    --------
+    >>> quantile([10.0, 100.0], 0.5), quantile([], 0.9)
+    (55.0, None)
+    """
+    return float(np.quantile(values, share)) if len(values) else None
+
+
+def share_interval(n_true: int, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share (Wilson, JASA 22, 1927).
+
+    Examples
+    --------
+    >>> [round(bound, 3) for bound in share_interval(9, 10)], share_interval(0, 0)
+    ([0.596, 0.982], (0.0, 1.0))
+    """
+    from scipy.stats import binomtest
+
+    if not n:
+        return 0.0, 1.0
+    interval = binomtest(n_true, n).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
+    """Return Cohen's kappa of two judges; None where chance alone would make them always agree.
+
+    Parameters
+    ----------
+    pairs : iterable of pairs, or mapping of pair to count
+        What the one and the other said of the same comment.
+
+    Examples
+    --------
+    >>> kappa([(True, True), (True, True), (False, False), (True, False)])
+    0.5
+    >>> kappa({("reject", "reject"): 7}) is None
+    True
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    counts = Counter(pairs)
+    answers = {answer: code for code, answer in enumerate({one for pair in counts for one in pair})}
+    if len(answers) < 2:
+        return None
+    coded = np.array([[answers[one], answers[other]] for one, other in counts])
+    return float(cohen_kappa_score(*coded.T, sample_weight=list(counts.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +88,7 @@ class Agreement:
     about : str
         ``action`` or a label.
     moderators : pair of str
-        In alphabetical order; for calibration the moderator and ``(known)``.
+        In alphabetical order; or a moderator and `KNOWN_ANSWER`.
     n_items : int
     share : float
         Of the items, those on which both said the same, [0, 1].
@@ -41,78 +103,70 @@ class Agreement:
     kappa: float | None
 
 
-def cohen_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """Return Cohen's kappa of two judges over yes-or-no judgements; None where it is undefined.
-
-    Examples
-    --------
-    >>> cohen_kappa([(True, True), (True, True), (False, False), (True, False)])
-    0.5
-    """
-    if not pairs:
-        return None
-    n = len(pairs)
-    observed = sum(one == other for one, other in pairs) / n
-    yes_one, yes_other = (sum(pair[side] for pair in pairs) / n for side in (0, 1))
-    by_chance = yes_one * yes_other + (1 - yes_one) * (1 - yes_other)
-    return None if by_chance == 1 else (observed - by_chance) / (1 - by_chance)
-
-
-def agreement(entries: Iterable[Decision]) -> list[Agreement]:
+def agreement(
+    entries: Iterable[Decision], about: Sequence[str] = ("action", *LABELS)
+) -> list[Agreement]:
     """Compare the moderators of a decision stream, pair by pair.
+
+    Two blind opinions on one version of a comment count, the first given before anybody had spoken,
+    and two answers to the same comment with a known answer, unless one was taken back.
 
     Parameters
     ----------
     entries : iterable of Decision
         In the order of the stream.
+    about : sequence of str
+        What of the judgements is compared: ``action``, labels.
     """
-    opinions: dict[tuple[str, int], list[Decision]] = defaultdict(list)
-    for entry in entries:
-        blind_pair = opinions[entry.item_id, entry.version]
-        starts = entry.kind == "opinion" and not blind_pair
-        follows = entry.kind in ("opinion", "decision") and len(blind_pair) == 1
-        if starts or follows:
-            blind_pair.append(entry)
     judged: dict[tuple[str, str], list[tuple[Decision, Decision]]] = defaultdict(list)
-    for blind_pair in opinions.values():
-        if len(blind_pair) == 2:
-            one, other = sorted(blind_pair, key=lambda entry: entry.moderator)
-            judged[one.moderator, other.moderator].append((one, other))
+    for judgements in _blind_judgements(entries):
+        by_moderator = {entry.moderator: entry for entry in reversed(judgements)}
+        for one, other in combinations(sorted(by_moderator), 2):
+            judged[one, other].append((by_moderator[one], by_moderator[other]))
     return [
-        _compare(about, moderators, pairs)
+        _compared(
+            what, moderators, [(_said(one, what), _said(other, what)) for one, other in pairs]
+        )
         for moderators, pairs in sorted(judged.items())
-        for about in ("action", *LABELS)
+        for what in about
     ]
 
 
-def calibration(entries: Iterable[Decision]) -> list[Agreement]:
-    """Compare each moderator's answers on calibration items with the known ones.
-
-    What was taken back does not count.
-    """
+def agreement_with_known_answers(entries: Iterable[Decision]) -> list[Agreement]:
+    """Compare each moderator's answers with the known ones; what was taken back does not count."""
     answers: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for entry in entries:
         if entry.kind == "calibration" and entry.stands:
             answers[entry.moderator].append((entry.action == "reject", entry.expected == "reject"))
     return [
-        _agreement("action", (moderator, "(known)"), pairs)
+        _compared("action", (moderator, KNOWN_ANSWER), pairs)
         for moderator, pairs in sorted(answers.items())
     ]
 
 
-def _compare(
-    about: str, moderators: tuple[str, str], pairs: Sequence[tuple[Decision, Decision]]
-) -> Agreement:
-    said = [(_said(one, about), _said(other, about)) for one, other in pairs]
-    return _agreement(about, moderators, said)
+def _blind_judgements(entries: Iterable[Decision]) -> Iterable[Sequence[Decision]]:
+    """Gather the judgements of each comment of which nobody knew the others."""
+    opinions: dict[tuple[str, int], list[Decision]] = defaultdict(list)
+    answers: dict[tuple[str, int], list[Decision]] = defaultdict(list)
+    for entry in entries:
+        if entry.source != "moderator":
+            continue
+        if entry.kind == "calibration" and entry.stands:  # everybody's is an item of its own
+            answers[entry.comment_id, entry.version].append(entry)
+        blind_pair = opinions[entry.item_id, entry.version]
+        starts = entry.kind == "opinion" and not blind_pair
+        follows = entry.kind in ("opinion", "decision") and len(blind_pair) == 1
+        if starts or follows:
+            blind_pair.append(entry)
+    return [*opinions.values(), *answers.values()]
 
 
 def _said(entry: Decision, about: str) -> bool:
     return entry.action == "reject" if about == "action" else about in entry.labels
 
 
-def _agreement(
+def _compared(
     about: str, moderators: tuple[str, str], said: Sequence[tuple[bool, bool]]
 ) -> Agreement:
     share = sum(one == other for one, other in said) / len(said)
-    return Agreement(about, moderators, len(said), share, cohen_kappa(said))
+    return Agreement(about, moderators, len(said), share, kappa(said))

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from models.characters import is_visible
 from models.errors import RecordError
+from service.reports.statistics import share_interval
 
 # Names of columns and words for decisions, as `_plain` leaves them.
 _TEXT = ("text", "comment", "body", "content", "النص", "نص", "التعليق", "تعليق")  # the first two
@@ -296,7 +297,7 @@ def _measured(
 ) -> Suggestion:
     flagged = scores[known] >= threshold
     n_flagged, hits = int(flagged.sum()), float(truth[flagged].sum())
-    low, high = wilson(hits, n_flagged)
+    low, high = share_interval(round(hits), n_flagged)
     return Suggestion(
         purpose,
         threshold,
@@ -306,20 +307,3 @@ def _measured(
         hits / truth.sum() if truth.sum() else 0.0,
         float((scores >= threshold).mean()),
     )
-
-
-def wilson(hits: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, JASA 22, 1927).
-
-    Examples
-    --------
-    >>> [round(bound, 3) for bound in wilson(9, 10)], wilson(0, 0)
-    ([0.596, 0.982], (0.0, 1.0))
-    """
-    if not n:
-        return 0.0, 1.0
-    z = 1.959964
-    share = hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -9,17 +9,15 @@ moderator.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import cast
 
 from service.queue.records import Decision
+from service.reports.statistics import quantile
 from service.reports.tables import Cell, as_csv
-
-STATEMENTS_AT_ONCE = 100  # what the database's endpoint takes in one call
 
 _SPEECH = "STATEMENT_CATEGORY_ILLEGAL_OR_HARMFUL_SPEECH"
 _OTHER = ("STATEMENT_CATEGORY_OTHER_VIOLATION_TC", "KEYWORD_OTHER")
@@ -165,7 +163,7 @@ def period_report(
     within = [entry for entry in entries if start.timestamp() <= entry.decided_at < end.timestamp()]
     decisions = [entry for entry in within if entry.kind == "decision"]
     by_people = [entry for entry in decisions if entry.source != "policy"]
-    waits = sorted(entry.decided_at - entry.enqueued_at for entry in by_people)
+    waits = [round(entry.decided_at - entry.enqueued_at, 3) for entry in by_people]
     n_undone = sum(entry.kind == "undo" and not entry.expected for entry in within)
     n_overturned = sum(entry.overturned for entry in decisions)
     return PeriodReport(
@@ -178,8 +176,8 @@ def period_report(
         by_reason=_counted(entry.reason for entry in decisions if entry.reason),
         n_automated=len(decisions) - len(by_people),
         n_by_people=len(by_people),
-        median_seconds=_quantile(waits, 0.5),
-        p90_seconds=_quantile(waits, 0.9),
+        median_seconds=quantile(waits, 0.5),
+        p90_seconds=quantile(waits, 0.9),
         n_appeals=sum(bool(entry.appeal_of) for entry in decisions),
         n_overturned=n_overturned,
         n_undone=n_undone,
@@ -190,10 +188,3 @@ def period_report(
 
 def _counted(words: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(words).items()))
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Smallest of the ordered numbers that at least `share` of them do not exceed."""
-    if not ordered:
-        return None
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 3)
