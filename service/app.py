@@ -1,6 +1,6 @@
 """The composition root: the one place where the parts of the service meet.
 
-Nothing is created at import. What `create_app` makes is found under ``app.extensions["hakam"]``.
+Nothing is created at import. Requests find what `create_app` makes through `service.services`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -20,10 +19,9 @@ from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
-from service import errors, logs
+from service import address, errors, logs
 from service.accounts.accounts import Accounts
-from service.api import keys
-from service.api.keys import Quota
+from service.api import bodies
 from service.api.queue import api
 from service.compat import BLUEPRINTS, FORMS
 from service.config import UNBELIEVED_PROXY, Settings
@@ -36,6 +34,8 @@ from service.moderation import Moderation
 from service.queue.feedback import Feedback
 from service.queue.review_queue import QueueStats, ReviewQueue
 from service.reports.verdict_counts import Tallies
+from service.services import EXTENSION, Services
+from service.sites.quota import Quota
 from service.sites.sites import Sites
 from service.store.circuit_breaker import Silence
 
@@ -44,27 +44,6 @@ from service.store.circuit_breaker import Silence
 REDIS_TIMEOUT_SECONDS = 0.45
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
-
-
-@dataclass(frozen=True)
-class Services:
-    """The parts of one running service."""
-
-    settings: Settings
-    artifact: Artifact
-    notice: str
-    sites: Sites
-    accounts: Accounts
-    queue: ReviewQueue
-    moderation: Moderation
-    deliveries: Deliveries
-    tallies: Tallies
-    metrics: Metrics
-    quota: Quota
-    feedback: Feedback
-    coral: CoralLoop
-    coral_sites: Sites
-    coral_moderation: Moderation
 
 
 def create_app(
@@ -134,7 +113,7 @@ def create_app(
     app.secret_key = settings.secret_key or _session_key(settings.var)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.extensions["hakam"] = Services(
+    app.extensions[EXTENSION] = Services(
         settings=settings,
         artifact=artifact,
         notice=notice,
@@ -156,7 +135,8 @@ def create_app(
     errors.install(app, FORMS)
     metrics.install(app)
     logs.install(app)
-    keys.install(app)
+    app.before_request(bodies.check_encoding)
+    app.before_request(address.check_host)
     for blueprint in (api, *BLUEPRINTS):
         app.register_blueprint(blueprint)
     init_console(app)

@@ -23,7 +23,6 @@ from models.language import Language, identify_all
 from models.normalize import normalize
 from models.registry import Artifact
 from models.schema import LabeledComment
-from service.api.schemas import MAX_TEXT_BYTES
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from service.reports.verdict_counts import Tallies
     from service.sites.sites import Site
 
+MAX_TEXT_BYTES = 20_480  # in UTF-8; what an interface of ours takes
 MAX_SPANS = 5  # per field
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
 # Finding evidence costs three times what scoring does. A thousand comments of the usual length stay

@@ -25,12 +25,12 @@ from werkzeug.test import TestResponse
 from conftest import SAMPLE_COMMENTS
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
-from service.api import schemas
-from service.api.schemas import MAX_COMMENTS, MAX_TEXT_BYTES
+from service.api import bodies
+from service.api.schemas import MAX_COMMENTS
 from service.app import create_app
 from service.compat import openai, perspective_messages
 from service.config import Settings
-from service.moderation import MAX_EVIDENCE_CHARACTERS
+from service.moderation import MAX_EVIDENCE_CHARACTERS, MAX_TEXT_BYTES
 from service.rules.policy import audit_draw
 from service.sites.sites import Site, Sites
 
@@ -875,8 +875,8 @@ def test_a_wrong_field_is_named_in_our_own_words(
 def test_pydantic_says_nothing_to_a_client_itself() -> None:
     """Every fault that a model of ours can find has a sentence of ours."""
     own = {"bytes", "surrogate", "nul", "blank", "url", "time", "comments"}
-    assert not own & schemas._PYDANTICS_OWN
-    assert set(schemas._SENTENCES) <= schemas._PYDANTICS_OWN
+    assert not own & bodies._PYDANTICS_OWN
+    assert set(bodies._SENTENCES) <= bodies._PYDANTICS_OWN
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ from werkzeug.test import TestResponse
 from conftest import RedisServer
 from models.schema import LABELS, LabeledComment
 from service.accounts.accounts import Accounts, Preferences
-from service.app import Services
 from service.cli.main import hakam
 from service.errors import InvalidRequest, SiteUnreadable
 from service.queue.records import facet
 from service.queue.review_queue import Comment, ReviewQueue
 from service.rules.policy import Verdict
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
+from service.services import Services
 from service.sites.sites import BOUNDS, Site, Sites
 
 __all__ = ["accounts", "desk", "flag", "queue"]  # fixtures

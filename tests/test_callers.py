@@ -12,10 +12,11 @@ from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
 from models.registry import Artifact
-from service.api.keys import Quota, bearer_key
+from service.api.keys import bearer_key
 from service.app import create_app
 from service.config import Settings
 from service.errors import RateLimited
+from service.sites.quota import Quota
 from service.sites.sites import Site
 
 N_REQUESTS = 30

@@ -27,13 +27,14 @@ from conftest import let_time_pass
 from models.registry import Artifact
 from models.schema import LabeledComment
 from service.accounts.accounts import Accounts, Preferences
-from service.app import Services, create_app
+from service.app import create_app
 from service.config import Settings
 from service.console import blueprint
 from service.console.highlight import marked
 from service.console.vocabulary import LANGUAGES
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
+from service.services import Services
 from service.sites.sites import Site, Sites
 
 PASSWORD = "correct horse battery"

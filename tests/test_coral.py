@@ -34,7 +34,6 @@ from redis.retry import Retry
 from conftest import SAMPLE_COMMENTS, await_condition
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
-from service.api.schemas import MAX_TEXT_BYTES
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.compat.coral import MAX_JUDGED_BYTES
 from service.config import Settings
@@ -49,7 +48,7 @@ from service.delivery.coral import (
     rejection_code,
 )
 from service.delivery.webhooks import Deliveries
-from service.moderation import CUT
+from service.moderation import CUT, MAX_TEXT_BYTES
 from service.queue.records import item_id_of
 from service.queue.review_queue import Decision, ReviewQueue
 from service.rules.policy import audit_draw

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from service.app import Services
 from service.queue.review_queue import Comment
 from service.rules.word_lists import WordList
+from service.services import Services
 from service.sites.sites import Site
 
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"

@@ -6,19 +6,17 @@ in bulk. Views translate, nothing more, as in `service.api.routes`, whose bluepr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.schema import LABELS
-from service.api.keys import services
 from service.api.routes import api, operation
 from service.api.schemas import Body, Count, Dialect, Id, Label, Line, TokenRequest, Unicode
 from service.queue.records import AuthorRecord, Decision, Enqueued, ReviewItem
 from service.queue.review_queue import MAX_BULK
-
-if TYPE_CHECKING:
-    from service.sites.sites import Site
+from service.services import services
+from service.sites.sites import Site
 
 __all__ = ["api"]  # the blueprint, with these routes on it
 

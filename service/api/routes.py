@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field, TypeAdapter
 
-from service.api.keys import bearer_key, raw_body, services, site_of
+from service.api.bodies import raw_body, read_json, validate
+from service.api.keys import bearer_key, site_of
 from service.api.openapi import Lines, Operation, document
 from service.api.schemas import (
     CommentAnswer,
@@ -33,16 +34,13 @@ from service.api.schemas import (
     ScoredComment,
     SubmittedComment,
     TokenRequest,
-    read_json,
-    validate,
 )
 from service.errors import UnsupportedMedia
+from service.moderation import Judgement
 from service.queue.records import content_digest, news, type_of_news
 from service.queue.review_queue import Comment, Decision, Enqueued, Lease, QueueStats, ReviewItem
-
-if TYPE_CHECKING:
-    from service.moderation import Judgement
-    from service.sites.sites import Site
+from service.services import services
+from service.sites.sites import Site
 
 MAX_SINGLE_BODY_BYTES = 1024 * 1024  # one comment with all its context is far below
 

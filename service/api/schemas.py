@@ -6,9 +6,7 @@ types. A wrong field is named by its path and never quoted.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,25 +17,19 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    TypeAdapter,
-    ValidationError,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
 from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS
-from service.errors import FieldError, InvalidRequest, MalformedJson
+from service.api.bodies import MANY, ONE
+from service.moderation import MAX_TEXT_BYTES
 from service.queue.review_queue import Comment, Decision
 from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
 
-MAX_TEXT_BYTES = 20_480
 MAX_COMMENTS = 1_000
-MAX_VALUES = 40 * MAX_COMMENTS  # in one body; a comment with all its context has half as many
-MAX_ERRORS = 20  # a thousand wrong comments need not be answered with a thousand sentences
-
-T = TypeVar("T")
 
 
 def valid_unicode(text: str) -> str:
@@ -179,9 +171,6 @@ def _few_enough(value: Any) -> Any:
         raise PydanticCustomError("comments", f"must have 1 to {MAX_COMMENTS:,} comments")
     return value
 
-
-# Alternatives that are told apart by their shape; their names are no part of a field's path.
-ONE, MANY, PARTS = SHAPES = "(one)", "(many)", "(parts)"
 
 ScoreBody = Annotated[
     Annotated[ScoredComment, Tag(ONE)]
@@ -387,119 +376,3 @@ class Problem(BaseModel):
     detail: str = ""
     errors: list[FieldProblem] = []
     request_id: str
-
-
-def read_json(raw: bytes) -> Any:
-    """Read one JSON value.
-
-    Raises
-    ------
-    MalformedJson
-        The bytes are not UTF-8 or not JSON (RFC 8259), an object names a key twice, a number is
-        NaN, infinite or longer than 4,300 digits, values are nested too deep, or there are more
-        than `MAX_VALUES`. A byte order mark before the value is passed over.
-    """
-    try:
-        value = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_not_json
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedJson(f"the body is not JSON from {place} on") from None
-    except UnicodeDecodeError as error:
-        raise MalformedJson(f"the body is not UTF-8 at byte {error.start}") from None
-    except RecursionError:
-        raise MalformedJson("the body is nested too deep") from None
-    except ValueError:  # int() of too many digits
-        raise MalformedJson("the body has a number with too many digits") from None
-    if len(raw) > MAX_VALUES:  # else it cannot have more
-        _check_number_of_values(value)
-    return value
-
-
-def _check_number_of_values(value: Any) -> None:
-    """Count before checking: each of a million wrong values would have an error of its own."""
-    n_values, open_ones = 0, [value] if isinstance(value, dict | list) else []
-    while open_ones and n_values <= MAX_VALUES:
-        one = open_ones.pop()
-        n_values += len(one)
-        inner = one.values() if isinstance(one, dict) else one
-        open_ones += [deeper for deeper in inner if isinstance(deeper, dict | list)]
-    if n_values > MAX_VALUES:
-        raise MalformedJson(f"the body has more than {MAX_VALUES:,} values")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) != len(pairs):  # whoever published the other one would publish it unscored
-        raise MalformedJson("an object of the body names a key twice")
-    return names
-
-
-def _not_json(_constant: str) -> NoReturn:
-    raise MalformedJson("the body has a number that is not finite")
-
-
-def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True) -> T:
-    """Check a value against a model.
-
-    Raises
-    ------
-    InvalidRequest
-        Names each wrong field, at most `MAX_ERRORS` of them.
-    """
-    adapter: TypeAdapter[T] = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
-    try:
-        return adapter.validate_python(value, strict=strict)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise InvalidRequest([_field_error(detail) for detail in details[:MAX_ERRORS]]) from None
-
-
-# What is said of a wrong field, by the name that pydantic has for the fault; what only the limit is
-# missing of takes it from the fault.
-_SENTENCES = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a field of this request",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "dict_type": "must be an object",
-    "finite_number": "must be a finite number",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "greater_than_equal": "must be {ge} or more",
-    "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number of a few digits",
-    "int_type": "must be a whole number",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be {le} or less",
-    "list_type": "must be a list",
-    "literal_error": "must be {expected}",
-    "model_type": "must be an object",
-    "string_pattern_mismatch": "does not have the form of such a value",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_type": "must be a string",
-    "string_unicode": "must be valid Unicode, without lone surrogates",
-    "too_long": "must have at most {max_length} entries",
-    "too_short": "must have at least {min_length} entries",
-}
-_PYDANTICS_OWN = frozenset(get_args(core_schema.ErrorType))
-
-
-def _field_error(detail: ErrorDetails) -> FieldError:
-    kind, limits = str(detail["type"]), detail.get("ctx", {})
-    if kind in _PYDANTICS_OWN:
-        if limits.get("field_type") == "Value":  # a string that another check has seen before
-            kind = f"string_{kind}"
-        message = _SENTENCES.get(kind, "is not what this field holds").format(**limits)
-    else:
-        message = detail["msg"]  # a sentence of ours
-    return FieldError(_path(detail["loc"]), message)
-
-
-def _path(loc: Sequence[str | int]) -> str:
-    named = [part for part in loc if part not in SHAPES]
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in named]
-    return "".join(parts).removeprefix(".")

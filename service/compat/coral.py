@@ -22,15 +22,16 @@ from flask import Blueprint, Response, g, request
 from pydantic import TypeAdapter
 
 from models.characters import is_visible
-from service.api.keys import raw_body, services
+from service.api.bodies import raw_body, read_json, validate
 from service.api.openapi import Operation, describes
-from service.api.schemas import Problem, Url, read_json, validate
+from service.api.schemas import Problem, Url
 from service.compat.answers import as_json
 from service.delivery.coral import coral_comment_id, opaque_id, rejection_code, valid_text
 from service.errors import InvalidRequest, StoreUnavailable, Unauthorized, answer_error, note
 from service.moderation import Judgement
 from service.queue.review_queue import Comment
 from service.rules.html_text import plain_text
+from service.services import services
 from service.sites.sites import Site
 
 # Coral takes half a megabyte from a reader, and marks every link, which makes it twenty times more.

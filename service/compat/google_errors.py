@@ -11,7 +11,7 @@ from flask import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from service import errors
-from service.api.keys import base_url
+from service.address import base_url
 from service.compat.answers import as_json
 from service.errors import (
     FieldError,

@@ -18,20 +18,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
 from service import errors
-from service.api.keys import bearer_key, raw_body, services, site_of
+from service.api.bodies import MANY, ONE, PARTS, raw_body, read_json, validate
+from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
-from service.api.schemas import (
-    MANY,
-    MAX_COMMENTS,
-    ONE,
-    PARTS,
-    MendedUnicode,
-    read_json,
-    validate,
-)
+from service.api.schemas import MAX_COMMENTS, MendedUnicode
 from service.compat.answers import as_json
 from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
 from service.rules.policy import Policy
+from service.services import services
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 

@@ -24,9 +24,10 @@ from models.characters import is_visible
 from models.language import identify
 from models.schema import LabeledComment
 from service import errors
-from service.api.keys import base_url, bearer_key, raw_body, services, site_of
+from service.address import base_url
+from service.api.bodies import raw_body, read_json, validate
+from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
-from service.api.schemas import MAX_TEXT_BYTES, read_json, validate
 from service.compat import discovery, google_errors
 from service.compat.answers import as_json
 from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
@@ -43,8 +44,10 @@ from service.compat.perspective_messages import (
 )
 from service.compat.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
+from service.moderation import MAX_TEXT_BYTES
 from service.queue.feedback import SOURCE
 from service.queue.review_queue import Comment
+from service.services import services
 from service.sites.sites import Site
 
 MAX_CONTEXT_BYTES = 1024 * 1024

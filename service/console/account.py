@@ -13,11 +13,12 @@ from werkzeug.datastructures import MultiDict
 from service.accounts.account import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
 from service.accounts.accounts import AccountError, LoginThrottled, Preferences, session_digest
 from service.console.login import too_often
-from service.console.permissions import me, services
+from service.console.permissions import me
 from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
 from service.errors import InvalidRequest
+from service.services import services
 
 bp = Blueprint("person", __name__)
 

@@ -167,12 +167,7 @@ def choose_language() -> BaseResponse:
         session["language"] = chosen
         if g.get("account"):
             login.remember_language(chosen)
-    return redirect(own_page(request.form.get("next", "")))
-
-
-def own_page(target: str) -> str:
-    """``target`` if it is a page of this console, else the first page: no open redirect."""
-    return login.own_page(target)
+    return redirect(login.own_page(request.form.get("next", "")))
 
 
 # -- errors as sentences ------------------------------------------------------------------------

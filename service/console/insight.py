@@ -8,12 +8,13 @@ from flask_babel import get_locale
 from models.schema import LABELS
 from service.console.charts import draw
 from service.console.past import Past, decided_since
-from service.console.permissions import needs, services, site_for
+from service.console.permissions import needs, site_for
 from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
 from service.reports import insight
 from service.reports.insight import Figure
 from service.reports.tables import as_csv
+from service.services import services
 from service.sites.sites import Site
 
 bp = Blueprint("insight", __name__)

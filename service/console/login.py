@@ -32,10 +32,11 @@ from service.accounts.accounts import (
     session_digest,
 )
 from service.console import work
-from service.console.permissions import Moderator, me, services
+from service.console.permissions import Moderator, me
 from service.console.unsent_forms import Unsent, last_name, opened, unsent
 from service.console.vocabulary import duration_after, ngettext
 from service.console.vocabulary import gettext as _
+from service.services import services
 
 bp = Blueprint("entrance", __name__)
 

@@ -4,11 +4,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.accounts.accounts import AccountError
-from service.api.keys import base_url
-from service.console.permissions import needs, services
+from service.address import base_url
+from service.console.permissions import needs
 from service.console.vocabulary import ROLE_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import AccountExists
+from service.services import services
 
 bp = Blueprint("people", __name__, url_prefix="/people")
 

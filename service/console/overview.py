@@ -9,11 +9,12 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import me, my_sites, needs, services, site_for
+from service.console.permissions import me, my_sites, needs, site_for
 from service.console.vocabulary import gettext as _
 from service.delivery.webhooks import DeadLetter, Endpoint
 from service.logs import log, places
 from service.queue.review_queue import QueueStats, ReviewItem
+from service.services import services
 from service.sites.sites import Site
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")

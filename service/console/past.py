@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from service.console.permissions import services
 from service.queue.records import Decision
 from service.queue.review_queue import MAX_DECISIONS
+from service.services import services
 
 MAX_READ = 20_000  # decisions
 RECENT_SECONDS = 7 * 86_400.0

@@ -1,22 +1,21 @@
 """Who is at the desk, and what they may do there.
 
-Every page of the console asks here, and only here: :func:`services` for the parts of the product,
-:func:`me` for the person, :func:`needs` and :func:`site_for` for what that person may see.
+Every page of the console asks here, and only here: :func:`me` for the person, :func:`needs` and
+:func:`site_for` for what that person may see.
 """
+
+from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
-from flask import current_app
 from flask_login import UserMixin, current_user
 
 from service.accounts.accounts import Account
 from service.errors import Forbidden, UnknownSite
-
-if TYPE_CHECKING:
-    from service.app import Services
-    from service.sites.sites import Site
+from service.services import services
+from service.sites.sites import Site
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,16 +33,11 @@ class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
         return f"{self.account.name} {self.session_id}"
 
     @classmethod
-    def from_id(cls, user_id: str) -> "Moderator | None":
+    def from_id(cls, user_id: str) -> Moderator | None:
         """Return the person whose cookie this is, if the session is still open."""
         name, _, session_id = user_id.partition(" ")
         account = services().accounts.resume(name, session_id)
         return cls(account, session_id) if account else None
-
-
-def services() -> "Services":
-    """Return the parts of the product that this application was composed of."""
-    return cast("Services", current_app.extensions["hakam"])
 
 
 def me() -> Account:
@@ -72,12 +66,12 @@ def needs(role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def my_sites() -> "list[Site]":
+def my_sites() -> list[Site]:
     """Return the sites of whoever is logged in."""
     return [site for site in services().sites.list() if me().may_see(site.id)]
 
 
-def site_for(site_id: str) -> "Site":
+def site_for(site_id: str) -> Site:
     """Return the site, if whoever is logged in works for it.
 
     Raises

@@ -7,13 +7,14 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from service.console.past import decided_lately
-from service.console.permissions import me, needs, services, site_for
+from service.console.permissions import me, needs, site_for
 from service.console.vocabulary import LABELS_OF_REASONS, REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REQUEST_ID_LENGTH
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
 from service.queue.records import item_id_of
 from service.queue.review_queue import MAX_BULK, Decision, ReviewItem
+from service.services import services
 
 bp = Blueprint("search", __name__)
 

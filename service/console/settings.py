@@ -11,12 +11,13 @@ from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
 from service.console.past import decided_since
-from service.console.permissions import needs, services, site_for
+from service.console.permissions import needs, site_for
 from service.console.vocabulary import failure_name, label_name
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
 from service.reports import insight
 from service.reports.insight import Preview
+from service.services import services
 from service.sites.sites import BOUNDS, Site
 
 bp = Blueprint("site_settings", __name__)

@@ -21,7 +21,7 @@ from models.errors import ModerationError
 from models.schema import LABELS
 from service.console.highlight import Segment, marked
 from service.console.past import decided_lately
-from service.console.permissions import me, services, site_for
+from service.console.permissions import me, site_for
 from service.console.unsent_forms import Unsent
 from service.console.vocabulary import (
     LABELS_OF_REASONS,
@@ -40,6 +40,7 @@ from service.errors import (
     LeaseLost,
 )
 from service.queue.review_queue import Decision, Lease, ReviewItem
+from service.services import services
 from service.sites.sites import Site
 
 bp = Blueprint("desk", __name__)

@@ -14,15 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING
 
 import structlog
 
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
-
-if TYPE_CHECKING:
-    from service.sites.sites import Site
+from service.sites.sites import Site
 
 N_THREADS = 256
 N_PER_SITE = 4

@@ -1,0 +1,49 @@
+"""The parts of one running service, and where the code of a request finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from models.registry import Artifact
+from service.accounts.accounts import Accounts
+from service.config import Settings
+from service.delivery.coral import CoralLoop
+from service.delivery.webhooks import Deliveries
+from service.metrics import Metrics
+from service.moderation import Moderation
+from service.queue.feedback import Feedback
+from service.queue.review_queue import ReviewQueue
+from service.reports.verdict_counts import Tallies
+from service.sites.quota import Quota
+from service.sites.sites import Sites
+
+EXTENSION = "hakam"  # the key of the parts in `Flask.extensions`
+
+
+@dataclass(frozen=True)
+class Services:
+    """What `service.app.create_app` puts together."""
+
+    settings: Settings
+    artifact: Artifact
+    notice: str
+    sites: Sites
+    accounts: Accounts
+    queue: ReviewQueue
+    moderation: Moderation
+    deliveries: Deliveries
+    tallies: Tallies
+    metrics: Metrics
+    quota: Quota
+    feedback: Feedback
+    coral: CoralLoop
+    coral_sites: Sites
+    coral_moderation: Moderation
+
+
+def services() -> Services:
+    """Return the parts of the application that answers the current request."""
+    return cast(Services, current_app.extensions[EXTENSION])
