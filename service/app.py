@@ -31,6 +31,7 @@ from service.delivery.webhooks import Deliveries
 from service.errors import ConfigError, SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
 from service.moderation import Moderation
+from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.review_queue import QueueStats, ReviewQueue
 from service.reports.verdict_counts import Tallies
@@ -120,6 +121,7 @@ def create_app(
         sites=sites,
         accounts=accounts,
         queue=queue,
+        decisions=DecisionStream(redis),
         moderation=Moderation(artifact, queue, metrics, tallies),
         deliveries=deliveries,
         tallies=tallies,

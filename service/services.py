@@ -14,6 +14,7 @@ from service.delivery.coral import CoralLoop
 from service.delivery.webhooks import Deliveries
 from service.metrics import Metrics
 from service.moderation import Moderation
+from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import Tallies
@@ -33,6 +34,7 @@ class Services:
     sites: Sites
     accounts: Accounts
     queue: ReviewQueue
+    decisions: DecisionStream
     moderation: Moderation
     deliveries: Deliveries
     tallies: Tallies

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from models.registry import Artifact
     from service.config import Settings
+    from service.queue.decisions import DecisionStream
     from service.sites.sites import Site
 
 SAMPLE_COMMENTS = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
@@ -149,6 +150,14 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
         client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
         yield client
         client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
+
+
+@pytest.fixture
+def stream(redis: Redis) -> DecisionStream:
+    """The decision streams on that Redis."""
+    from service.queue.decisions import DecisionStream
+
+    return DecisionStream(redis)
 
 
 # The artefact, the application and one site

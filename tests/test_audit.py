@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.queue.hash_chain import ChainBroken, verify
+from service.queue.decisions import ChainBroken, DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 
@@ -29,7 +29,7 @@ def entries(redis: Redis) -> list[Decision]:
         queue.decide("demo", lease.item.id, lease.token, draft)
     assert lease is not None
     queue.undo("demo", lease.item.id, "أمل", "undo")
-    return queue.decisions("demo")
+    return DecisionStream(redis).read("demo")
 
 
 def rewrite(redis: Redis, changed: dict[str, Any]) -> None:
@@ -43,38 +43,38 @@ def rewrite(redis: Redis, changed: dict[str, Any]) -> None:
 
 
 def test_an_untouched_stream_is_whole(redis: Redis, entries: list[Decision]) -> None:
-    verified = verify(redis, "demo")
+    verified = DecisionStream(redis).verify("demo")
     assert verified.n_entries == len(entries) == 6
-    assert verify(redis, "demo", known_digest=verified.digest) == verified
+    assert DecisionStream(redis).verify("demo", known_digest=verified.digest) == verified
 
 
 def test_an_empty_stream_is_whole(redis: Redis) -> None:
-    assert verify(redis, "demo").n_entries == 0
+    assert DecisionStream(redis).verify("demo").n_entries == 0
 
 
 def test_a_changed_entry_is_named(redis: Redis, entries: list[Decision]) -> None:
     body = json.dumps({"action": "approve"})
     rewrite(redis, {entries[2].id: body})
     with pytest.raises(ChainBroken, match=f"at {entries[2].id}"):
-        verify(redis, "demo")
+        DecisionStream(redis).verify("demo")
 
 
 def test_the_entry_after_a_removed_one_is_named(redis: Redis, entries: list[Decision]) -> None:
     rewrite(redis, {entries[2].id: None})
     with pytest.raises(ChainBroken, match=f"at {entries[3].id}"):
-        verify(redis, "demo")
+        DecisionStream(redis).verify("demo")
 
 
 def test_a_cut_end_is_found_by_a_digest_noted_before(redis: Redis, entries: list[Decision]) -> None:
-    noted = verify(redis, "demo").digest
+    noted = DecisionStream(redis).verify("demo").digest
     redis.xdel(STREAM, entries[-1].id)
-    assert verify(redis, "demo").n_entries == 5
+    assert DecisionStream(redis).verify("demo").n_entries == 5
     with pytest.raises(ChainBroken, match="noted"):
-        verify(redis, "demo", known_digest=noted)
+        DecisionStream(redis).verify("demo", known_digest=noted)
 
 
 def test_a_long_stream_is_read_in_pages(
     redis: Redis, entries: list[Decision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.queue.hash_chain.PAGE", 2)
-    assert verify(redis, "demo").n_entries == 6
+    monkeypatch.setattr("service.queue.decisions.MAX_DECISIONS", 2)
+    assert DecisionStream(redis).verify("demo").n_entries == 6

@@ -16,6 +16,7 @@ from conftest import RedisServer
 from service.cli.main import hakam
 from service.config import Settings
 from service.delivery.webhooks import Deliveries
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
@@ -137,13 +138,13 @@ def test_a_lost_queue_is_rebuilt_from_its_export(
     assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
     service.check_durability()  # the loss is accepted
     queue = ReviewQueue(redis)
-    assert [entry.moderator for entry in queue.decisions("demo")] == ["amal", "amal"]
+    assert [entry.moderator for entry in DecisionStream(redis).read("demo")] == ["amal", "amal"]
     author = queue.author("demo", "reader-7")
     assert (author.n_approved, author.n_rejected) == (1, 1)
 
 
 def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) -> None:
-    decision = ReviewQueue(redis).decisions("demo")[0]
+    decision = DecisionStream(redis).read("demo")[0]
     deliveries = Deliveries(redis, Sites(redis))
     site = Sites(redis).get("demo")
     item_id, decision_id, *_ = deliveries._verbs(site.id, "claim", 60_000)

@@ -28,6 +28,7 @@ from models.schema import LABELS, LabeledComment
 from service.accounts.accounts import Accounts, Preferences
 from service.cli.main import hakam
 from service.errors import InvalidRequest, SiteUnreadable
+from service.queue.decisions import DecisionStream
 from service.queue.records import facet
 from service.queue.review_queue import Comment, ReviewQueue
 from service.rules.policy import Verdict
@@ -220,7 +221,7 @@ def test_an_export_with_an_impossible_time_is_refused_before_it_spoils_an_author
     )
     queue = ReviewQueue(redis)
     with pytest.raises(InvalidRequest, match="decided_at"):
-        queue.rebuild("demo", [known])
+        DecisionStream(redis).rebuild("demo", [known])
     assert queue.author("demo", "u").n_rejected == 0
 
 
@@ -385,7 +386,13 @@ def _with_due(record: str, due: str) -> str:
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
-    app: Flask, desk: Desk, flag: Callable[..., str], queue: ReviewQueue, redis: Redis, damage: str
+    app: Flask,
+    desk: Desk,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    redis: Redis,
+    damage: str,
 ) -> None:
     bad = flag("bad", score=0.97)
     good = flag("good", "still here", score=0.5)
@@ -401,7 +408,7 @@ def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
         page = desk.get("/demo/work")
     assert "still here" in page
     desk.press("approve", desk.open())
-    assert [d.item_id for d in queue.decisions("demo")] == [good]
+    assert [d.item_id for d in stream.read("demo")] == [good]
     assert queue.stats("demo").pending >= 0
 
 
@@ -452,6 +459,7 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     desk: Desk,
     flag: Callable[..., str],
     queue: ReviewQueue,
+    stream: DecisionStream,
     redis: Redis,
     api_key: str,
     redis_server: RedisServer,
@@ -460,7 +468,7 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     for name in ("c1", "c2", "c3"):
         flag(name, f"words of {name}")
         desk.press("reject", desk.open() | {"reason": "insult"})
-    bad = queue.decisions("demo")[1]
+    bad = stream.read("demo")[1]
     _rewrite(redis, bad.id, ENTRIES[damage])
     senior = Desk(app, "omar").log_in()
     senior.post("/language", language="en")
@@ -473,14 +481,14 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     assert told.status_code == 200
     assert [json.loads(line)["id"] for line in told.text.splitlines()] == ["c1", "c3"]
     assert told.headers["Hakam-Damaged"] == "1"
-    assert told.headers["Hakam-Cursor"] == queue.decisions("demo")[2].id
+    assert told.headers["Hakam-Cursor"] == stream.read("demo")[2].id
     export = command(redis_server.url, "decisions", "export", "demo")
     assert export.exit_code == 0
     assert "of 1 decisions cannot be read" in export.stderr
     senior.post(f"/demo/items/{bad.item_id}/undo")  # a senior may, whoever decided it
     assert "cannot be read" not in senior.last.text
     assert senior.last.status_code == 303
-    assert [d.kind for d in queue.decisions("demo")] == ["decision", "damaged", "decision", "undo"]
+    assert [d.kind for d in stream.read("demo")] == ["decision", "damaged", "decision", "undo"]
     verified = command(redis_server.url, "audit", "verify", "demo")
     assert verified.exit_code != 0
     assert bad.id in verified.stderr
@@ -493,6 +501,7 @@ def test_damaged_words_of_a_decision_leave_its_facts(
     desk: Desk,
     flag: Callable[..., str],
     queue: ReviewQueue,
+    stream: DecisionStream,
     redis: Redis,
     api_key: str,
     content: str,
@@ -500,10 +509,10 @@ def test_damaged_words_of_a_decision_leave_its_facts(
 ) -> None:
     flag("c1")
     desk.press("reject", desk.open() | {"reason": "insult", "note": "rude"})
-    item_id = queue.decisions("demo")[0].item_id
+    item_id = stream.read("demo")[0].item_id
     redis.hset("{hakam:demo}:texts", f"{item_id}:1", content)
     redis.hset("{hakam:demo}:texts", f"{item_id}:1:1", words)
-    (made,) = queue.decisions("demo")
+    (made,) = stream.read("demo")
     assert (made.damaged, made.action, made.comment, made.note) == (True, "reject", None, "")
     key = {"Authorization": f"Bearer {api_key}"}
     told = app.test_client().get("/v1/decisions", headers=key)

@@ -20,6 +20,7 @@ from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.cli.main import hakam
 from service.config import Settings
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
@@ -143,7 +144,7 @@ def test_comments_with_known_answers_are_mixed_into_the_work(
     lease = queue.lease("north", "basma", calibration_share=1.0)
     assert lease is not None
     assert lease.item.comment.id == "c-1"
-    assert len(queue.decisions("north")) == 3
+    assert len(DecisionStream(redis).read("north")) == 3
 
 
 def test_a_comment_without_an_answer_is_no_calibration_item(

@@ -32,6 +32,7 @@ from service.config import Settings
 from service.console import blueprint
 from service.console.highlight import marked
 from service.console.vocabulary import LANGUAGES
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.services import Services
@@ -267,7 +268,11 @@ def typed(page: str) -> tuple[str, list[str]]:
 
 
 def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk,
+    accounts: Accounts,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     accounts.save_preferences("samira", Preferences(language="en", replies=("Be kind.",)))
     item_id = flag()
@@ -288,7 +293,7 @@ def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
     again = desk.open()
     assert again["path"].endswith(item_id), "the comment went to somebody else"
     desk.press("reject", again, reason="threat", note=note)
-    assert [d.note for d in queue.decisions("demo")] == [note]
+    assert [d.note for d in stream.read("demo")] == [note]
 
 
 def test_a_decision_that_was_kept_goes_through_the_second_factor_too(
@@ -305,7 +310,12 @@ def test_a_decision_that_was_kept_goes_through_the_second_factor_too(
 
 
 def test_a_decision_that_was_kept_for_too_long_tells_so_and_keeps_the_note(
-    desk: Desk, app: Flask, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk,
+    app: Flask,
+    accounts: Accounts,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     item_id = flag()
     form = desk.open()
@@ -316,7 +326,7 @@ def test_a_decision_that_was_kept_for_too_long_tells_so_and_keeps_the_note(
     other.press("reject", other.open(), reason="spam")
     page = log_in_again(desk, door)
     assert "keep me" in page
-    assert [d.moderator for d in queue.decisions("demo")] == ["omar"]
+    assert [d.moderator for d in stream.read("demo")] == ["omar"]
 
 
 def test_what_one_person_typed_is_not_offered_to_another(
@@ -422,7 +432,7 @@ def test_whoever_is_sent_to_the_door_comes_back_to_a_page_that_there_is(
 
 
 def test_a_form_older_than_the_log_in_is_kept_to_be_sent_again(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
     form = desk.open()
@@ -435,7 +445,7 @@ def test_a_form_older_than_the_log_in_is_kept_to_be_sent_again(
     assert answer.status_code == 400
     assert queue.stats("demo").decided == 0
     log_in_again(desk, answer.get_data(as_text=True), form["path"], dummy="")
-    assert [d.note for d in queue.decisions("demo")] == ["keep me"]
+    assert [d.note for d in stream.read("demo")] == ["keep me"]
 
 
 def test_a_store_that_is_away_at_the_door_loses_nothing_that_was_typed(
@@ -578,14 +588,14 @@ def test_marks_lie_on_the_original_letters_and_take_their_diacritics_along() -> 
 
 
 def test_approving_and_rejecting_are_recorded_with_reason_note_and_name(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag("c1")
     flag("c2")
     desk.press("approve", desk.open())
     assert desk.last.status_code == 303
     desk.press("reject", desk.open(), reason="threat", note="again")
-    first, second = queue.decisions("demo")
+    first, second = stream.read("demo")
     assert (first.action, first.moderator, first.labels) == ("approve", "samira", ())
     assert (second.action, second.reason, second.labels) == ("reject", "threat", ("threat",))
     assert second.note == "again"
@@ -624,7 +634,7 @@ def test_a_malformed_decision_is_refused_with_a_sentence(
 
 
 def test_a_decision_that_comes_too_late_is_told_and_its_note_kept(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     item_id = flag()
     form = desk.open()
@@ -637,7 +647,7 @@ def test_a_decision_that_comes_too_late_is_told_and_its_note_kept(
     other.press("approve", other.open())
     desk.press("reject", form, reason="insult")
     assert desk.last.status_code == 409
-    assert [d.moderator for d in queue.decisions("demo")] == ["omar"]
+    assert [d.moderator for d in stream.read("demo")] == ["omar"]
 
 
 def test_logging_out_gives_the_open_comment_back_at_once(
@@ -659,7 +669,7 @@ def test_reading_on_prolongs_the_lease(desk: Desk, flag: Callable[..., str]) -> 
 
 
 def test_a_decision_that_the_store_cannot_take_is_kept_to_be_sent_again(
-    desk: Desk, redis: Redis, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, redis: Redis, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
     form = desk.open()
@@ -673,7 +683,7 @@ def test_a_decision_that_the_store_cannot_take_is_kept_to_be_sent_again(
     kept = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
     desk.post(form["path"], **kept)
     assert desk.last.status_code == 303
-    assert [d.note for d in queue.decisions("demo")] == ["keep me"]
+    assert [d.note for d in stream.read("demo")] == ["keep me"]
 
 
 def test_without_redis_every_page_is_a_sentence_and_not_a_fault(
@@ -691,35 +701,35 @@ def test_without_redis_every_page_is_a_sentence_and_not_a_fault(
 
 
 def test_a_decision_can_be_taken_back_and_its_comment_waits_again(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     item_id = flag()
     desk.press("reject", desk.open(), reason="insult")
     assert f"/items/{item_id}/undo" in desk.get("/demo/work")
     desk.post(f"/demo/items/{item_id}/undo")
     assert desk.open()["path"].endswith(item_id)
-    assert [d.kind for d in queue.decisions("demo")] == ["decision", "undo"]
+    assert [d.kind for d in stream.read("demo")] == ["decision", "undo"]
     desk.post(f"/demo/items/{item_id}/undo")
     assert 'class="notice reject"' in desk.get("/demo/work"), "nothing was there to be undone"
 
 
 def test_a_moderator_takes_back_own_decisions_only_and_a_senior_any(
-    app: Flask, desk: Desk, queue: ReviewQueue, flag: Callable[..., str]
+    app: Flask, desk: Desk, queue: ReviewQueue, stream: DecisionStream, flag: Callable[..., str]
 ) -> None:
     item_id = flag()
     senior = Desk(app, "omar").log_in()
     senior.press("approve", senior.open())
     desk.post(f"/demo/items/{item_id}/undo")
     assert 'class="notice reject"' in desk.get("/demo/work")
-    assert [d.kind for d in queue.decisions("demo")] == ["decision"]
+    assert [d.kind for d in stream.read("demo")] == ["decision"]
     flag("c2")
     desk.press("approve", desk.open())
     senior.post(f"/demo/items/{item_id}/undo")
-    assert [d.kind for d in queue.decisions("demo")] == ["decision", "decision", "undo"]
+    assert [d.kind for d in stream.read("demo")] == ["decision", "decision", "undo"]
 
 
 def test_what_was_decided_on_one_site_is_not_taken_back_on_another(
-    app: Flask, desk: Desk, queue: ReviewQueue, flag: Callable[..., str]
+    app: Flask, desk: Desk, queue: ReviewQueue, stream: DecisionStream, flag: Callable[..., str]
 ) -> None:
     app.extensions["hakam"].sites.add(Site("north"))
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
@@ -731,9 +741,9 @@ def test_what_was_decided_on_one_site_is_not_taken_back_on_another(
     desk.press("approve", desk.open())
     page = desk.get("/north/work")
     assert "/undo" not in page
-    (made,) = queue.decisions("demo")
+    (made,) = stream.read("demo")
     senior.post(f"/north/items/{item_id}/undo", decision=made.id)
-    assert [d.kind for d in queue.decisions("north")] == ["decision"]
+    assert [d.kind for d in stream.read("north")] == ["decision"]
     assert f"/demo/items/{item_id}/undo" in desk.get("/demo/work")
 
 
@@ -803,14 +813,14 @@ def test_whoever_skipped_everything_is_told_and_may_take_it_back(
 
 
 def test_what_others_have_to_decide_is_not_called_decided(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     for n in range(3):
         flag(f"c{n}", score=0.9 - n / 10)
     english(desk)
     desk.press("escalate", desk.open())
     desk.press("reject", desk.open(), reason="insult")
-    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    queue.appeal("demo", stream.read("demo")[0].id, "")
     omar = Desk(app, "omar").log_in()
     omar.press("skip", omar.open())
     omar.open()
@@ -833,11 +843,11 @@ def test_nobody_takes_back_what_others_skipped(
 
 
 def test_an_opinion_and_an_own_appeal_are_not_taken_back_with_what_was_skipped(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
     desk.press("reject", desk.open(), reason="insult")
-    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    queue.appeal("demo", stream.read("demo")[0].id, "")
     english(desk)
     desk.post("/demo/unskip")
     page = desk.get("/demo/work")
@@ -879,14 +889,18 @@ def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
 
 
 def test_a_reply_to_the_author_travels_with_the_decision(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk,
+    accounts: Accounts,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     accounts.save_preferences("samira", Preferences(replies=("Please be kind.",)))
     flag()
     form = desk.open()
     assert "Please be kind." in desk.last.get_data(as_text=True)
     desk.press("reject", form, reason="insult", reply="Please be kind.")
-    assert queue.decisions("demo")[0].reply == "Please be kind."
+    assert stream.read("demo")[0].reply == "Please be kind."
 
 
 @pytest.mark.parametrize(
@@ -911,11 +925,11 @@ def test_the_page_says_why_the_comment_is_here(
 
 
 def test_an_appeal_shows_what_its_author_says(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
     desk.press("reject", desk.open(), reason="insult", note="third time today")
-    queue.appeal("demo", queue.decisions("demo")[0].id, "it was a joke")
+    queue.appeal("demo", stream.read("demo")[0].id, "it was a joke")
     page = Desk(app, "omar").log_in().get("/demo/work")
     assert "it was a joke" in page
     assert "third time today" in page, "what was decided before is not shown"
@@ -981,16 +995,18 @@ def test_a_calibration_item_is_told_from_no_other_comment(
     times = "<time[^<]*</time>|منذ [^<\\n]*"  # "since"
     one, other = (re.sub("|".join([anew, times, *ours]), "", page) for page in pages)
     assert one == other
-    kinds = [entry.kind for entry in services.queue.decisions("demo")]
+    kinds = [entry.kind for entry in services.decisions.read("demo")]
     assert kinds == ["calibration", "decision"]
 
 
-def test_a_blind_opinion_is_shown_to_nobody(desk: Desk, app: Flask, queue: ReviewQueue) -> None:
+def test_a_blind_opinion_is_shown_to_nobody(
+    desk: Desk, app: Flask, queue: ReviewQueue, stream: DecisionStream
+) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(id="c1", text=TEXT)
     queue.enqueue("demo", comment, verdict, scores={"insult": 0.9}, second_opinion_share=1.0)
     desk.press("reject", desk.open(), reason="insult", note="mine alone")
-    assert [d.kind for d in queue.decisions("demo")] == ["opinion"]
+    assert [d.kind for d in stream.read("demo")] == ["opinion"]
     second = Desk(app, "omar").log_in()
     seen = second.get("/demo/work") + second.get("/demo/search?comment_id=c1")
     assert TEXT.split(maxsplit=1)[0] in seen
@@ -1327,7 +1343,12 @@ def test_the_overview_counts_what_waits_for_seniors_among_what_waits(
 
 
 def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_up(
-    app: Flask, accounts: Accounts, api_key: str, queue: ReviewQueue, flag: Callable[..., str]
+    app: Flask,
+    accounts: Accounts,
+    api_key: str,
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    flag: Callable[..., str],
 ) -> None:
     services: Services = app.extensions["hakam"]
     secret = "whsec_" + "A" * 32
@@ -1337,7 +1358,7 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     services.deliveries.deliver_once()
     admin = Desk(app, "layla").log_in()
     assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
-    item_id, decision = queue.decisions("demo")[0].item_id, queue.decisions("demo")[0].id
+    item_id, decision = stream.read("demo")[0].item_id, stream.read("demo")[0].id
     services.deliveries._verbs("demo", "give_up", item_id, decision, "status 503", 10**9)
     services.deliveries._verbs("demo", "delivered", "another", "1-0")  # it fares well again
     page = admin.get("/overview")
@@ -1374,7 +1395,12 @@ def test_a_comment_is_found_by_author_article_and_id(desk: Desk, flag: Callable[
 
 
 def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes_it_back(
-    app: Flask, accounts: Accounts, api_key: str, flag: Callable[..., str], queue: ReviewQueue
+    app: Flask,
+    accounts: Accounts,
+    api_key: str,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     for n in range(3):
         flag(f"c{n}", f"words {n}", author_id="u1")
@@ -1386,13 +1412,18 @@ def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes
     assert preview.count("words") == 2
     assert queue.stats("demo").decided == 0, "a preview decided"
     senior.post("/demo/bulk", item=ticked[:2], confirmed="1", **form)
-    assert [d.action for d in queue.decisions("demo")] == ["reject", "reject"]
+    assert [d.action for d in stream.read("demo")] == ["reject", "reject"]
     senior.post("/demo/bulk/undo", author_id="u1")
     assert queue.stats("demo").pending == 3
 
 
 def test_the_undo_of_many_is_offered_on_their_site_only(
-    app: Flask, accounts: Accounts, queue: ReviewQueue, api_key: str, flag: Callable[..., str]
+    app: Flask,
+    accounts: Accounts,
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    api_key: str,
+    flag: Callable[..., str],
 ) -> None:
     app.extensions["hakam"].sites.add(Site("north"))
     senior = Desk(app, "omar").log_in()
@@ -1403,16 +1434,21 @@ def test_the_undo_of_many_is_offered_on_their_site_only(
     senior.post("/north/bulk/undo")
     assert "/demo/bulk/undo" in senior.get("/demo/search?author_id=u1")
     senior.post("/demo/bulk/undo")
-    assert [d.kind for d in queue.decisions("demo")] == ["decision", "undo"]
+    assert [d.kind for d in stream.read("demo")] == ["decision", "undo"]
 
 
 def test_a_senior_does_not_decide_in_bulk_what_is_not_theirs(
-    app: Flask, accounts: Accounts, queue: ReviewQueue, api_key: str, flag: Callable[..., str]
+    app: Flask,
+    accounts: Accounts,
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    api_key: str,
+    flag: Callable[..., str],
 ) -> None:
     flag("c1", author_id="u1")
     senior = Desk(app, "omar").log_in()
     senior.press("reject", senior.open(), reason="insult")
-    appeal = queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    appeal = queue.appeal("demo", stream.read("demo")[0].id, "")
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
     senior.post("/demo/bulk", item=[f"{appeal.item_id}:1"], **form)
     assert 'class="notice reject"' in senior.get("/demo/search")

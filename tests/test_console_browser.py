@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
 from service.accounts.accounts import Accounts, Preferences
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.reports.verdict_counts import Tallies
 from service.rules.policy import Verdict
@@ -59,7 +60,7 @@ class Newsroom:
 
     def __init__(self, url: str, redis: Redis, browser: Browser) -> None:
         self.url, self.redis, self.browser = url, redis, browser
-        self.queue = ReviewQueue(redis)
+        self.queue, self.decisions = ReviewQueue(redis), DecisionStream(redis)
         self.sites = Sites(redis)
         self.sites.add(Site(id="demo", name="Demo"))
         self.accounts = Accounts(
@@ -130,7 +131,7 @@ class Newsroom:
 
     @property
     def actions(self) -> list[str]:
-        return [d.action for d in self.queue.decisions("demo")]
+        return [d.action for d in self.decisions.read("demo")]
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_a_moderator_works_the_queue_with_three_keys(newsroom: Newsroom) -> None
     page.keyboard.press("s")
     expect(page.locator(".notice.skip")).to_be_visible()
     assert newsroom.actions == ["approve", "reject"]
-    assert newsroom.queue.decisions("demo")[1].reason == "threat"
+    assert newsroom.decisions.read("demo")[1].reason == "threat"
 
 
 def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed(
@@ -206,7 +207,7 @@ def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed
     assert accessible(page) == []
     page.locator("button.reject").click()
     expect(page.locator(".notice.reject")).to_be_visible()
-    (decision,) = newsroom.queue.decisions("demo")
+    (decision,) = newsroom.decisions.read("demo")
     assert (decision.note, decision.reason) == ("third time", "threat")
 
 
@@ -247,7 +248,7 @@ def test_typing_a_note_presses_no_button(newsroom: Newsroom) -> None:
     page.locator("#note").press_sequentially("are sars")
     page.locator("button.reject").click()
     expect(page.locator(".notice.reject")).to_be_visible()
-    assert [d.note for d in newsroom.queue.decisions("demo")] == ["are sars"]
+    assert [d.note for d in newsroom.decisions.read("demo")] == ["are sars"]
 
 
 def test_the_core_loop_works_without_javascript(newsroom: Newsroom) -> None:

@@ -87,7 +87,7 @@ def test_escape_leaves_the_note_and_the_keys_work_again(newsroom: Newsroom) -> N
     expect(page.locator("#note")).not_to_be_focused()
     page.keyboard.press("a")
     expect(page.locator(".notice.approve")).to_be_visible()
-    (made,) = newsroom.queue.decisions("demo")
+    (made,) = newsroom.decisions.read("demo")
     assert (made.action, made.note) == ("approve", "are sars")
 
 
@@ -102,7 +102,7 @@ def test_control_and_enter_reject_from_the_note(newsroom: Newsroom) -> None:
     expect(page.locator("#note-keys")).to_be_visible()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".notice.reject")).to_be_visible()
-    (made,) = newsroom.queue.decisions("demo")
+    (made,) = newsroom.decisions.read("demo")
     assert (made.action, made.reason) == ("reject", "threat")
     assert made.note.splitlines() == ["see", "the thread"]
 

@@ -49,6 +49,7 @@ from service.delivery.coral import (
 )
 from service.delivery.webhooks import Deliveries
 from service.moderation import CUT, MAX_TEXT_BYTES
+from service.queue.decisions import DecisionStream
 from service.queue.records import item_id_of
 from service.queue.review_queue import Decision, ReviewQueue
 from service.rules.policy import audit_draw
@@ -578,6 +579,7 @@ def test_a_comment_that_the_audit_drew_can_be_rejected_in_coral(
 def test_what_the_policy_rejected_can_be_approved_after_an_appeal(
     coral: Coral,
     queue: ReviewQueue,
+    stream: DecisionStream,
     deliveries: Deliveries,
     redis: Redis,
     site: Site,
@@ -585,7 +587,7 @@ def test_what_the_policy_rejected_can_be_approved_after_an_appeal(
 ) -> None:
     Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5)))
     comment = coral.write(abusive)
-    (rejected,) = queue.decisions("demo")
+    (rejected,) = stream.read("demo")
     queue.appeal("demo", rejected.id, "x")
     decide(queue, "approve")
     deliveries.deliver_once()

@@ -17,6 +17,7 @@ from redis import Redis
 from service.cli.main import hakam
 from service.delivery.coral import _key
 from service.delivery.webhooks import Deliveries
+from service.queue.decisions import DecisionStream
 from service.queue.retention import NotForgotten, Retention
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.reports.verdict_counts import Tallies
@@ -78,7 +79,7 @@ def test_what_is_due_to_be_forgotten_of_the_others_is(damaged: str, redis: Redis
     age(redis)
     with suppress(NotForgotten):  # where the key is one that the sweep needs
         Retention(redis, Sites(redis)).sweep(force=True)
-    decided = [one for one in ReviewQueue(redis).history(WHOLE) if one.kind == "decision"]
+    decided = [one for one in DecisionStream(redis).history(WHOLE) if one.kind == "decision"]
     assert [one.comment for one in decided] == [None]
 
 

@@ -14,6 +14,7 @@ from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
 from service.accounts.accounts import Accounts
 from service.console import past
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 
@@ -51,12 +52,12 @@ def senior(app: Flask, accounts: Accounts, api_key: str) -> Desk:
 
 @pytest.mark.usefixtures("api_key")
 def test_the_stream_is_read_back_from_its_end(
-    queue: ReviewQueue, decide: Callable[..., str]
+    queue: ReviewQueue, stream: DecisionStream, decide: Callable[..., str]
 ) -> None:
     ids = [decide(f"c{n}") for n in range(5)]
-    assert [d.id for d in queue.latest("demo", limit=2)] == ids[:2:-1]
-    assert [d.id for d in queue.latest("demo", before=ids[3], limit=9)] == ids[2::-1]
-    assert [d.id for d in queue.latest("demo", since=ids[3])] == ids[:2:-1]
+    assert [d.id for d in stream.latest("demo", limit=2)] == ids[:2:-1]
+    assert [d.id for d in stream.latest("demo", before=ids[3], limit=9)] == ids[2::-1]
+    assert [d.id for d in stream.latest("demo", since=ids[3])] == ids[:2:-1]
 
 
 @pytest.fixture

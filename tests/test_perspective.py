@@ -521,7 +521,7 @@ def test_a_suggestion_is_site_feedback_and_no_decision(
     ((_, comment),) = Feedback(redis).read(site.id)
     assert (comment.id, comment.text, comment.source) == ("comment:c-1", HELLO, "site_feedback")
     assert comment.labels == {"toxicity": 1.0, "insult": 0.5}
-    assert app.extensions["hakam"].queue.decisions(site.id) == []
+    assert app.extensions["hakam"].decisions.read(site.id) == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 
 from conftest import await_condition, free_port, redis_servers
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import ReviewQueue
 from service.store.scripts import site_keys
 
@@ -92,6 +93,11 @@ def cluster(ports: list[int]) -> Iterator[Any]:
 def queue(cluster: Any) -> ReviewQueue:
     cluster.flushall(target_nodes=RedisCluster.PRIMARIES)
     return ReviewQueue(cluster)
+
+
+@pytest.fixture
+def stream(cluster: Any) -> DecisionStream:
+    return DecisionStream(cluster)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from models.registry import Artifact
 from service.app import connect, create_app
 from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable
-from service.queue.hash_chain import verify
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
@@ -142,14 +142,14 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_redis_is_killed_under_load
         queue = ReviewQueue(redis)
         for item_id in done.comments:
             assert queue.item("demo", item_id).comment.text
-        entries = list(queue.history("demo"))
+        entries = list(DecisionStream(redis).history("demo"))
         assert set(done.decisions) <= {entry.id for entry in entries}
         assert max(Counter(entry.item_id for entry in entries).values()) == 1
         stats = queue.stats("demo")
         n_items = redis.hlen("{hakam:demo}:items")
         assert n_items == stats.pending + stats.leased + len(entries)
         assert len(done.comments) == len(set(done.comments)) <= n_items
-        assert verify(redis, "demo").n_entries == stats.outbox == len(entries)
+        assert DecisionStream(redis).verify("demo").n_entries == stats.outbox == len(entries)
 
 
 # A full Redis

@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from conftest import let_time_pass, redis_servers
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, LeaseLost
-from service.queue.hash_chain import verify
+from service.queue.decisions import DecisionStream
 from service.queue.records import item_id_of
 from service.queue.review_queue import Comment, Decision, Enqueued, ReviewQueue
 from service.rules.policy import Verdict
@@ -149,7 +149,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert made.created == (item.text != text)
         if made.created:
             if item.state in ("pending", "leased"):
-                last = self.queue.decisions("demo", limit=1000)[-1]
+                last = DecisionStream(self.redis).read("demo", limit=1000)[-1]
                 self.entries.append((last.id, "withdraw"))
             found = self.queue.item("demo", made.item_id)
             fresh = Item(text, found.due_at, found.enqueued_at, "withdrawn", item.version + 1)
@@ -245,7 +245,9 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.withdraw("demo", comment_id) == waiting
         if waiting:
             item.state = "withdrawn"
-            self.entries.append((self.queue.decisions("demo", limit=1000)[-1].id, "withdraw"))
+            self.entries.append(
+                (DecisionStream(self.redis).read("demo", limit=1000)[-1].id, "withdraw")
+            )
 
     @rule(action=st.sampled_from(["approve", "reject"]))
     def decide_all(self, action: str) -> None:
@@ -296,9 +298,9 @@ class QueueMachine(RuleBasedStateMachine):
         stats = self.queue.stats("demo")
         states = [item.state for item in self.items.values()]
         assert (stats.pending, stats.leased) == (states.count("pending"), states.count("leased"))
-        entries = self.queue.decisions("demo", limit=1000)
+        entries = DecisionStream(self.redis).read("demo", limit=1000)
         assert [(entry.id, entry.action) for entry in entries] == self.entries
-        assert verify(self.redis, "demo").n_entries == len(self.entries)
+        assert DecisionStream(self.redis).verify("demo").n_entries == len(self.entries)
 
 
 @pytest.mark.parametrize("kind", sorted(redis_servers()))

@@ -58,7 +58,6 @@ REDIS_MODULES = {
     "decisions",
     "durability",
     "errors",
-    "hash_chain",
     "main",
     "private_redis",
     "retention",

@@ -12,7 +12,7 @@ from redis import Redis
 
 from service.delivery.webhooks import Deliveries
 from service.errors import Conflict, ItemNotFound
-from service.queue.hash_chain import verify
+from service.queue.decisions import DecisionStream
 from service.queue.records import facet
 from service.queue.retention import NotForgotten, Retention
 from service.queue.review_queue import Comment, Decision, ReviewQueue
@@ -81,18 +81,18 @@ def words_in_redis(redis: Redis) -> str:
 
 
 def test_the_text_of_a_decided_item_goes_after_the_sites_retention_period(
-    queue: ReviewQueue, retention: Retention, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, retention: Retention, redis: Redis
 ) -> None:
     item_id = enqueue(queue)
     made = decide(queue)
     told(redis)
     age(redis, 29)
     assert retention.sweep() == 0
-    assert queue.decisions("demo")[0].comment is not None
+    assert stream.read("demo")[0].comment is not None
     age(redis, 1)
     assert retention.sweep() == 2, "the item and the author's counts"
     assert words_in_redis(redis) == "{}"
-    [kept] = queue.decisions("demo")
+    [kept] = stream.read("demo")
     assert (made.note, made.reply) == (NOTE, REPLY)
     assert kept == replace(made, comment=None, note="", reply="", content_digest="")
     with pytest.raises(ItemNotFound):
@@ -135,13 +135,13 @@ def test_what_the_site_has_not_heard_is_kept_without_its_text(
 
 @pytest.mark.parametrize("before", ["never listened, in an older version", "listened"])
 def test_where_nobody_listens_any_more_no_delivery_keeps_a_record(
-    queue: ReviewQueue, retention: Retention, redis: Redis, before: str
+    queue: ReviewQueue, stream: DecisionStream, retention: Retention, redis: Redis, before: str
 ) -> None:
     for number in (1, 2):
         enqueue(queue, number)
         decide(queue)
     site = "{hakam:demo}:site"
-    delivery = queue.decisions("demo")[0]
+    delivery = stream.read("demo")[0]
     Deliveries(redis, Sites(redis))._verbs("demo", "give_up", delivery.item_id, delivery.id, "", 0)
     assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (1, 1)
     Sites(redis).update(replace(SITE, webhook_url=""))
@@ -183,7 +183,7 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
 
 
 def test_the_note_on_an_earlier_version_goes_with_its_text(
-    queue: ReviewQueue, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
 ) -> None:
     item_id = enqueue(queue)
     decide(queue)
@@ -191,7 +191,7 @@ def test_the_note_on_an_earlier_version_goes_with_its_text(
     assert NOTE in words_in_redis(redis)
     enqueue(queue, text="غيره")  # "another one"
     assert NOTE not in words_in_redis(redis)
-    assert queue.decisions("demo")[0].note == ""
+    assert stream.read("demo")[0].note == ""
 
 
 def test_answers_to_calibration_items_leave_no_trace_of_the_author(
@@ -209,7 +209,7 @@ def test_answers_to_calibration_items_leave_no_trace_of_the_author(
 
 
 def test_a_restored_decision_shortens_no_time_that_an_authors_counts_are_kept(
-    queue: ReviewQueue, retention: Retention, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, retention: Retention, redis: Redis
 ) -> None:
     enqueue(queue, 1)
     learned = decide(queue).to_labeled_comment("demo")
@@ -220,7 +220,7 @@ def test_a_restored_decision_shortens_no_time_that_an_authors_counts_are_kept(
     enqueue(queue, 2)
     decide(queue)
     old = datetime.now(UTC) - timedelta(days=40)
-    assert queue.rebuild("demo", [replace(learned, decided_at=old.isoformat())]) == 1
+    assert stream.rebuild("demo", [replace(learned, decided_at=old.isoformat())]) == 1
     retention.sweep()
     assert queue.author("demo", "reader-7").n_rejected == 2
 
@@ -251,7 +251,7 @@ def test_an_appeal_after_the_text_went_is_refused_in_words(
 
 
 def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
-    queue: ReviewQueue, retention: Retention, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, retention: Retention, redis: Redis
 ) -> None:
     for number in range(3):
         enqueue(queue, number)
@@ -272,11 +272,11 @@ def test_an_erasure_removes_all_a_person_wrote_and_leaves_tombstones(
     left = words_in_redis(redis)
     assert not any(word in left for word in (TEXT, "قارئ", NOTE, REPLY, "تظلم", "reader-7"))
     assert {item.comment.id for item in queue.waiting("demo")} == {"c-8", "c-9"}
-    entries = queue.decisions("demo")
+    entries = stream.read("demo")
     assert [entry.kind for entry in entries] == ["decision"] + ["erasure"] * 4
     assert all(entry.to_labeled_comment("demo") is None for entry in entries)
     assert queue.author("demo", "reader-7").n_rejected == 0
-    assert verify(redis, "demo").n_entries == 5
+    assert DecisionStream(redis).verify("demo").n_entries == 5
     assert retention.erase("demo", "reader-7").n_items == 0
 
 
@@ -380,7 +380,7 @@ def test_an_erasure_takes_nothing_of_others_whose_digest_is_the_same(
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_clock_that_jumps_ahead_has_not_all_forgotten_at_once(
-    queue: ReviewQueue, retention: Retention, redis: Redis, known: bool
+    queue: ReviewQueue, stream: DecisionStream, retention: Retention, redis: Redis, known: bool
 ) -> None:
     """A clock a year ahead is one to which all was decided, and swept, a year ago."""
     for number in range(8):
@@ -395,7 +395,7 @@ def test_a_clock_that_jumps_ahead_has_not_all_forgotten_at_once(
     for _ in range(2):
         with pytest.raises(NotForgotten, match="9 of 9 records of demo"):
             retention.sweep()
-    assert len(queue.decisions("demo")) == sum(d.comment is not None for d in queue.history("demo"))
+    assert len(stream.read("demo")) == sum(d.comment is not None for d in stream.history("demo"))
     assert retention.sweep(force=True) == 9
     assert words_in_redis(redis) == "{}"
 

@@ -30,7 +30,7 @@ from service.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
-from service.queue.hash_chain import verify
+from service.queue.decisions import DecisionStream
 from service.queue.records import LastWord, content_digest
 from service.queue.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
 from service.reports.statistics import agreement_with_known_answers
@@ -183,11 +183,12 @@ def test_an_edit_that_needs_nobody_replaces_the_earlier_text(
         queue.undo("demo", item_id, "amal", "undo", senior=True)
     assert clean.text not in json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
     assert queue.enqueue("demo", comment(), VERDICT, scores={}).version == 3
-    assert verify(redis, "demo").n_entries == queue.stats("demo").decided
+    assert DecisionStream(redis).verify("demo").n_entries == queue.stats("demo").decided
 
 
 def test_a_decision_says_which_version_and_content_it_is_about_and_whether_that_was_replaced(
     queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     enqueue(queue)
     enqueue(queue, text="تعليق معدل")  # "an edited comment"
@@ -196,9 +197,9 @@ def test_a_decision_says_which_version_and_content_it_is_about_and_whether_that_
     queue.appeal("demo", made.id, "")
     appeal = decided(queue, moderator="basma")
     assert (appeal.version, appeal.content_digest) == (2, made.content_digest)
-    assert not any(entry.superseded for entry in queue.decisions("demo"))
+    assert not any(entry.superseded for entry in stream.read("demo"))
     queue.approve("demo", comment(text="شكرا"), VERDICT)  # "thanks"
-    assert all(entry.superseded for entry in queue.decisions("demo"))
+    assert all(entry.superseded for entry in stream.read("demo"))
 
 
 def test_two_names_or_texts_are_two_contents() -> None:
@@ -221,7 +222,7 @@ def test_the_shorter_digest_of_an_older_version_knows_its_comment_again(
 
 
 def test_an_appeal_of_an_older_version_is_decided_and_told(
-    queue: ReviewQueue, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
 ) -> None:
     enqueue(queue)
     enqueue(queue, text="تعليق معدل")  # "an edited comment"
@@ -235,7 +236,7 @@ def test_an_appeal_of_an_older_version_is_decided_and_told(
     redis.hset("{hakam:demo}:items", appeal, "\n".join((*lines, json.dumps(kept))))
     redis.hset("{hakam:demo}:texts", f"{appeal}:1", text)
     made = decided(queue, moderator="basma")
-    assert (made.overturned, queue.decisions("demo")[-1].superseded) == (True, False)
+    assert (made.overturned, stream.read("demo")[-1].superseded) == (True, False)
 
 
 def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: ReviewQueue) -> None:
@@ -250,6 +251,7 @@ def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: Rev
 
 def test_a_decided_comment_that_is_edited_waits_again_and_keeps_its_first_decision(
     queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     enqueue(queue)
     lease = leased(queue)
@@ -257,7 +259,7 @@ def test_a_decided_comment_that_is_edited_waits_again_and_keeps_its_first_decisi
     enqueue(queue, text="تعليق معدل")  # "an edited comment"
     again = leased(queue)
     queue.decide("demo", again.item.id, again.token, replace(REJECT, request_id="request-2"))
-    first, second = queue.decisions("demo")
+    first, second = stream.read("demo")
     assert (first.version, first.action, second.version, second.action) == (
         1,
         "approve",
@@ -424,7 +426,7 @@ def test_an_expired_lease_returns_to_its_place_in_the_line(hasty: ReviewQueue) -
     assert second.token > first.token
 
 
-def test_an_expired_token_decides_nothing(hasty: ReviewQueue) -> None:
+def test_an_expired_token_decides_nothing(hasty: ReviewQueue, stream: DecisionStream) -> None:
     enqueue(hasty)
     lease = leased(hasty)
     expired(hasty, lease)
@@ -433,7 +435,7 @@ def test_an_expired_token_decides_nothing(hasty: ReviewQueue) -> None:
             verb("demo", lease.item.id, lease.token)
     with pytest.raises(LeaseLost):
         hasty.decide("demo", lease.item.id, lease.token, APPROVE)
-    assert hasty.decisions("demo") == []
+    assert stream.read("demo") == []
 
 
 def test_a_renewed_lease_lasts_longer(queue: ReviewQueue) -> None:
@@ -513,7 +515,9 @@ def test_it_is_known_who_holds_what(queue: ReviewQueue) -> None:
 # Decisions
 
 
-def test_a_decision_is_recorded_with_its_comment_and_its_verdict(queue: ReviewQueue) -> None:
+def test_a_decision_is_recorded_with_its_comment_and_its_verdict(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     enqueue(queue)
     lease = leased(queue)
     made = queue.decide("demo", lease.item.id, lease.token, replace(REJECT, note="ملاحظة"))  # note
@@ -526,7 +530,7 @@ def test_a_decision_is_recorded_with_its_comment_and_its_verdict(queue: ReviewQu
     assert (made.moderator, made.source, made.verdict) == ("amal", "moderator", VERDICT)
     assert made.comment == comment()
     assert made.decided_at >= made.enqueued_at > 0
-    assert queue.decisions("demo") == [made]
+    assert stream.read("demo") == [made]
     assert queue.item("demo", lease.item.id).state == "decided"
     stats = queue.stats("demo")
     assert (stats.pending, stats.leased, stats.decided, stats.outbox) == (0, 0, 1, 1)
@@ -540,13 +544,13 @@ def test_the_same_request_again_gets_the_same_decision(queue: ReviewQueue) -> No
     assert queue.stats("demo").decided == 1
 
 
-def test_another_request_finds_the_item_decided(queue: ReviewQueue) -> None:
+def test_another_request_finds_the_item_decided(queue: ReviewQueue, stream: DecisionStream) -> None:
     enqueue(queue)
     lease = leased(queue)
     queue.decide("demo", lease.item.id, lease.token, APPROVE)
     with pytest.raises(AlreadyDecided):
         queue.decide("demo", lease.item.id, lease.token, replace(REJECT, request_id="other"))
-    assert [decision.action for decision in queue.decisions("demo")] == ["approve"]
+    assert [decision.action for decision in stream.read("demo")] == ["approve"]
 
 
 def test_nobody_decides_with_the_token_of_somebody_else(queue: ReviewQueue) -> None:
@@ -583,21 +587,21 @@ def test_a_wrong_draft_is_refused_by_name(queue: ReviewQueue, field: str, value:
         queue.decide("demo", "nothing", 1, replace(APPROVE, **wrong))
 
 
-def test_the_stream_is_read_in_pages(queue: ReviewQueue) -> None:
+def test_the_stream_is_read_in_pages(queue: ReviewQueue, stream: DecisionStream) -> None:
     for number in range(5):
         enqueue(queue, number)
         lease = leased(queue)
         queue.decide("demo", lease.item.id, lease.token, APPROVE)
-    first = queue.decisions("demo", limit=3)
-    rest = queue.decisions("demo", after=first[-1].id)
+    first = stream.read("demo", limit=3)
+    rest = stream.read("demo", after=first[-1].id)
     assert [len(first), len(rest)] == [3, 2]
     assert sorted({d.comment_id for d in first + rest}) == [f"c-{n}" for n in range(5)]
 
 
 @pytest.mark.parametrize("after", ["x", "1-x", "-1", "1-2-3", "٣", ""])
-def test_a_wrong_cursor_is_refused(queue: ReviewQueue, after: str) -> None:
+def test_a_wrong_cursor_is_refused(queue: ReviewQueue, stream: DecisionStream, after: str) -> None:
     with pytest.raises(InvalidRequest, match="after"):
-        queue.decisions("demo", after=after)
+        stream.read("demo", after=after)
 
 
 # Second thoughts
@@ -613,14 +617,16 @@ def decided(
     return queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, **wanted))
 
 
-def test_a_decision_can_be_taken_back_and_the_stream_keeps_both(queue: ReviewQueue) -> None:
+def test_a_decision_can_be_taken_back_and_the_stream_keeps_both(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     item_id = enqueue(queue)
     first = decided(queue, action="reject")
     undo = queue.undo("demo", item_id, "amal", "undo-1")
     assert (undo.kind, undo.action, undo.undoes) == ("undo", "undo", first.id)
     assert queue.item("demo", item_id).state == "pending"
     second = decided(queue)
-    entries = queue.decisions("demo")
+    entries = stream.read("demo")
     assert [entry.id for entry in entries] == [first.id, undo.id, second.id]
     assert [entry.stands for entry in entries] == [False, True, True]
     assert entries[0].to_labeled_comment("demo") is None, "what was undone teaches nothing"
@@ -686,7 +692,7 @@ def test_an_old_decision_cannot_be_taken_back(redis: Redis) -> None:
 
 
 def test_a_withdrawn_comment_leaves_the_queue_and_its_text_goes(
-    queue: ReviewQueue, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
 ) -> None:
     enqueue(queue, 1)
     enqueue(queue, 2)
@@ -698,7 +704,7 @@ def test_a_withdrawn_comment_leaves_the_queue_and_its_text_goes(
         queue.decide("demo", lease.item.id, lease.token, APPROVE)
     assert queue.lease("demo", "amal") is None
     assert redis.hgetall("{hakam:demo}:texts") == {}
-    assert [entry.kind for entry in queue.decisions("demo")] == ["withdrawal"] * 2
+    assert [entry.kind for entry in stream.read("demo")] == ["withdrawal"] * 2
     with pytest.raises(ItemNotFound):
         queue.withdraw("demo", "never-sent")
 
@@ -946,7 +952,9 @@ def test_a_calibration_item_whose_text_is_lost_takes_nobodys_turn(
     assert leased(queue, calibration_share=1.0).item.comment.id == "c-2"
 
 
-def test_an_answer_to_a_calibration_item_is_told_to_nobody(queue: ReviewQueue) -> None:
+def test_an_answer_to_a_calibration_item_is_told_to_nobody(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     calibrate(queue)
     enqueue(queue)
     made = decided(queue, calibration_share=1.0)
@@ -954,17 +962,19 @@ def test_an_answer_to_a_calibration_item_is_told_to_nobody(queue: ReviewQueue) -
     assert made.to_labeled_comment("demo") is None
     assert queue.stats("demo").outbox == 0
     assert queue.author("demo", "reader-7").n_approved == 0
-    assert list(statements("demo", queue.history("demo"))) == []
+    assert list(statements("demo", stream.history("demo"))) == []
 
 
-def test_an_answer_to_a_calibration_item_can_be_taken_back(queue: ReviewQueue) -> None:
+def test_an_answer_to_a_calibration_item_can_be_taken_back(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     calibrate(queue)
     enqueue(queue)
     made = decided(queue, calibration_share=1.0)
     assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
-    assert agreement_with_known_answers(queue.history("demo")) == []
+    assert agreement_with_known_answers(stream.history("demo")) == []
     period = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
-    assert period_report("demo", queue.history("demo"), *period).n_undone == 0
+    assert period_report("demo", stream.history("demo"), *period).n_undone == 0
     assert queue.stats("demo").outbox == 0
     assert leased(queue, calibration_share=1.0).item.comment.id == "c-1"
 
@@ -1027,12 +1037,13 @@ def test_authors_are_told_apart_whatever_the_label_and_the_article(queue: Review
 
 def test_a_rejection_by_the_policy_is_recorded_once_and_not_sent_to_the_site(
     queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     verdict = replace(VERDICT, action="reject")
     first = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
     again = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
     assert (first.created, first.state, again.created) == (True, "decided", False)
-    [made] = queue.decisions("demo")
+    [made] = stream.read("demo")
     assert (made.source, made.action, made.labels) == ("policy", "reject", ("insult",))
     assert made.to_labeled_comment("demo") is None, "a machine observes nothing"
     assert (queue.stats("demo").outbox, queue.stats("demo").pending) == (0, 0)
@@ -1048,9 +1059,11 @@ def test_an_edit_that_the_policy_rejects_leaves_the_line(queue: ReviewQueue) -> 
         queue.decide("demo", lease.item.id, lease.token + 1, APPROVE)
 
 
-def test_a_rejection_by_the_policy_can_be_appealed_against(queue: ReviewQueue) -> None:
+def test_a_rejection_by_the_policy_can_be_appealed_against(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     queue.reject("demo", comment(), VERDICT, scores={})
-    queue.appeal("demo", queue.decisions("demo")[0].id, "")
+    queue.appeal("demo", stream.read("demo")[0].id, "")
     assert decided(queue).overturned
     assert queue.author("demo", "reader-7").n_approved == 1
 
@@ -1060,6 +1073,7 @@ def test_a_rejection_by_the_policy_can_be_appealed_against(queue: ReviewQueue) -
 
 def test_an_appeal_comes_back_to_somebody_else_and_its_outcome_is_linked(
     queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     enqueue(queue)
     first = decided(queue, action="reject")
@@ -1073,34 +1087,38 @@ def test_an_appeal_comes_back_to_somebody_else_and_its_outcome_is_linked(
     queue.release("demo", lease.item.id, lease.token)
     last = decided(queue, moderator="basma")
     assert (last.appeal_of, last.overturned) == (first.id, True)
-    assert [entry.stands for entry in queue.decisions("demo")] == [False, True]
+    assert [entry.stands for entry in stream.read("demo")] == [False, True]
     record = queue.author("demo", "reader-7")
     assert (record.n_approved, record.n_rejected) == (1, 0)
 
 
-def test_an_appeal_that_is_refused_changes_nothing(queue: ReviewQueue) -> None:
+def test_an_appeal_that_is_refused_changes_nothing(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     enqueue(queue)
     first = decided(queue, action="reject")
     queue.appeal("demo", first.id, "")
     last = decided(queue, moderator="basma", action="reject")
     assert (last.appeal_of, last.overturned) == (first.id, False)
-    assert queue.decisions("demo")[0].stands
+    assert stream.read("demo")[0].stands
     assert queue.author("demo", "reader-7").n_rejected == 1
 
 
-def test_an_undone_appeal_puts_the_first_decision_back(queue: ReviewQueue) -> None:
+def test_an_undone_appeal_puts_the_first_decision_back(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
     enqueue(queue)
     first = decided(queue, action="reject")
     made = queue.appeal("demo", first.id, "")
     decided(queue, moderator="basma")
     queue.undo("demo", made.item_id, "basma", "undo-1")
-    assert [entry.stands for entry in queue.decisions("demo")] == [True, False, True]
+    assert [entry.stands for entry in stream.read("demo")] == [True, False, True]
     assert queue.author("demo", "reader-7").n_rejected == 1
 
 
 @pytest.mark.parametrize("in_bulk", [False, True])
 def test_an_undo_withdraws_the_appeal_that_waits_and_counts_once(
-    queue: ReviewQueue, in_bulk: bool
+    queue: ReviewQueue, stream: DecisionStream, in_bulk: bool
 ) -> None:
     item_id = enqueue(queue)
     (first,) = queue.decide_bulk("demo", preview(queue), REJECT)
@@ -1113,7 +1131,7 @@ def test_an_undo_withdraws_the_appeal_that_waits_and_counts_once(
     with pytest.raises(LeaseLost, match="withdrawn"):
         queue.decide("demo", appeal.item_id, lease.token, replace(APPROVE, moderator="basma"))
     assert [item.id for item in queue.waiting("demo")] == [item_id]
-    assert [entry.kind for entry in queue.decisions("demo")] == ["decision", "withdrawal", "undo"]
+    assert [entry.kind for entry in stream.read("demo")] == ["decision", "withdrawal", "undo"]
     record = queue.author("demo", "reader-7")
     assert (record.n_approved, record.n_rejected) == (0, 0)
     assert queue.appeal("demo", decided(queue, action="reject").id, "").created
@@ -1178,15 +1196,15 @@ def test_a_rejected_display_name_is_learned_as_the_text() -> None:
 
 
 def test_a_rejection_without_labels_teaches_nothing_and_can_be_restored(
-    queue: ReviewQueue, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
 ) -> None:
     enqueue(queue)
     learned = decided(queue, action="reject", reason="off_topic").to_labeled_comment("demo")
     assert learned is not None
     assert learned.labels == {}
     redis.flushall()
-    assert queue.rebuild("demo", [learned]) == 1
-    (restored,) = queue.decisions("demo")
+    assert stream.rebuild("demo", [learned]) == 1
+    (restored,) = stream.read("demo")
     assert (restored.action, restored.reason) == ("reject", "off_topic")
     assert queue.author("demo", "reader-7").n_rejected == 1
 
@@ -1201,10 +1219,12 @@ def calls(redis: Redis) -> int:
     )
 
 
-def test_every_verb_is_one_round_trip(queue: ReviewQueue, redis: Redis) -> None:
+def test_every_verb_is_one_round_trip(
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
+) -> None:
     item_id = enqueue(queue)
     lease = leased(queue)
-    for script in queue._verbs._scripts.values():
+    for script in {**queue._verbs._scripts, **stream._verbs._scripts}.values():
         redis.script_load(script.text)
     redis.config_resetstat()
     verbs: list[Any] = [
@@ -1214,7 +1234,7 @@ def test_every_verb_is_one_round_trip(queue: ReviewQueue, redis: Redis) -> None:
         lambda: queue.decide("demo", item_id, lease.token, APPROVE),
         lambda: queue.item("demo", item_id),
         lambda: queue.stats("demo"),
-        lambda: queue.decisions("demo"),
+        lambda: stream.read("demo"),
     ]
     for done, verb in enumerate(verbs, start=1):
         verb()
@@ -1280,7 +1300,7 @@ def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
     for queue in (ReviewQueue(redis, epoch_file=file), ReviewQueue(redis, epoch_file=file)):
         with pytest.raises(StoreLost, match="rebuild"):
             queue.check_durability()
-    ReviewQueue(redis, epoch_file=file).rebuild("demo", [])
+    ReviewQueue(redis, epoch_file=file).accept_loss()
     queue.check_durability()
 
 
@@ -1294,7 +1314,7 @@ def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redi
 
 
 def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
-    queue: ReviewQueue, redis: Redis
+    queue: ReviewQueue, stream: DecisionStream, redis: Redis
 ) -> None:
     for number in range(4):
         enqueue(queue, number, score=1 - number / 10)
@@ -1302,21 +1322,21 @@ def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
     decided(queue)
     enqueue(queue, 0, score=1.0, text="تعليق معدل")  # "an edited comment"
     decided(queue)
-    made = [d.to_labeled_comment("demo") for d in queue.history("demo")]
+    made = [d.to_labeled_comment("demo") for d in stream.history("demo")]
     export = [known for known in made if known is not None]
     assert len(export) == 3
     author = queue.author("demo", "reader-7")
     redis.flushall()
 
     enqueue(queue, 1)  # sent again by the site before the export is read
-    assert queue.rebuild("demo", export) == 3
-    assert queue.rebuild("demo", export) == 0, "twice changes nothing"
+    assert stream.rebuild("demo", export) == 3
+    assert stream.rebuild("demo", export) == 0, "twice changes nothing"
     enqueue(queue, 0, text="تعليق معدل")
     for number in range(1, 4):
         enqueue(queue, number)
     waiting = {item.comment.id for item in queue.waiting("demo")}
     assert waiting == {"c-2", "c-3"}, "what was decided does not wait again"
-    restored = queue.decisions("demo")
+    restored = stream.read("demo")
     assert [d.action for d in restored] == ["reject", "approve", "approve"]
     assert restored[0].decided_at == pytest.approx(first.decided_at)
     assert queue.stats("demo").outbox == 0, "the site has heard these before"

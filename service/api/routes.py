@@ -299,7 +299,7 @@ def decisions(site: Site, query: DecisionsQuery) -> Response:
     `after` of the next request. While there are more, `Link` names that request (rel="next").
     What has no line takes a position all the same. Who decided is not said.
     """
-    found = services().queue.decisions(site.id, query.after, query.limit)
+    found = services().decisions.read(site.id, query.after, query.limit)
     lines = (line for entry in found if (line := _line(site, entry)))
     answer = Response("".join(f"{line}\n" for line in lines), content_type=NDJSON)
     cursor = found[-1].id if found else query.after

@@ -17,10 +17,9 @@ from redis import Redis
 
 from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreUnavailable
-from service.queue.hash_chain import ChainBroken, verify
+from service.queue.decisions import ChainBroken, DecisionStream
 from service.queue.records import Decision
 from service.queue.retention import Retention
-from service.queue.review_queue import ReviewQueue
 from service.reports.statistics import agreement, agreement_with_known_answers
 from service.reports.transparency import period_report, statements
 from service.rules.times import EARLIEST, LATEST
@@ -85,7 +84,7 @@ def verify_audit(connect: Connect, site_ids: tuple[str, ...], digest: str) -> No
         for site_id in site_ids or [site.id for site in Sites(redis).list()]:
             try:
                 Sites(redis).get(site_id)
-                verified = verify(redis, site_id, known_digest=digest)
+                verified = DecisionStream(redis).verify(site_id, known_digest=digest)
             except ChainBroken as broken:
                 failures.append(str(broken))
             except SiteUnreadable:
@@ -106,6 +105,11 @@ def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:
     for entry in entries:
         n_damaged += entry.damaged
         yield entry
+    tell_damage(n_damaged)
+
+
+def tell_damage(n_damaged: int) -> None:
+    """Say on standard error how many decisions could not be read."""
     if n_damaged:
         click.echo(
             f"what is stored of {n_damaged} decisions cannot be read, so they are left out; "
@@ -153,7 +157,7 @@ def report_dsa(connect: Connect, site_id: str, start: datetime, end: datetime, f
     with connect() as redis:
         Sites(redis).get(site_id)
         entries = told_damage(
-            ReviewQueue(redis).history(site_id, str(int(start.timestamp() * 1000)))
+            DecisionStream(redis).history(site_id, str(int(start.timestamp() * 1000)))
         )
         if form == "statements":
             for statement in statements(site_id, entries):
@@ -174,7 +178,7 @@ def report_agreement(connect: Connect, site_id: str) -> None:
     """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
     with connect() as redis:
         Sites(redis).get(site_id)
-        entries = list(told_damage(ReviewQueue(redis).history(site_id)))
+        entries = list(told_damage(DecisionStream(redis).history(site_id)))
     for found in (*agreement(entries), *agreement_with_known_answers(entries)):
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
 

@@ -11,7 +11,6 @@ import secrets
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from redis import Redis
 
 from models.errors import ModerationError
 from models.registry import Registry
-from models.schema import LABELS, LabeledComment, read_comments, write_comments
+from models.schema import LABELS, read_comments, write_comments
 from service import logs
 from service.accounts.accounts import Accounts
 from service.cli import decisions, sites
@@ -31,6 +30,7 @@ from service.config import UNBELIEVED_PROXY, Settings
 from service.delivery.webhooks import Deliveries
 from service.errors import StoreLost
 from service.queue.clock import ClockWatch
+from service.queue.decisions import DecisionStream
 from service.queue.records import known_action
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
@@ -271,8 +271,8 @@ def rebuild_queue(site_id: str, export: Path) -> None:
     """
     with _redis() as redis:
         Sites(redis).get(site_id)
-        queue = ReviewQueue(redis, epoch_file=_settings().epoch_file)
-        n_restored = queue.rebuild(site_id, read_comments(export))
+        ReviewQueue(redis, epoch_file=_settings().epoch_file).accept_loss()
+        n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")
 
 
@@ -287,20 +287,14 @@ def decisions_group() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
 def export_decisions(site_id: str, after: str, output: Path) -> None:
     """Write what was decided as labelled comments, one JSON object a line."""
-    cursor = after
-
-    def learned() -> Iterator[LabeledComment]:
-        nonlocal cursor
-        for decision in decisions.told_damage(review_queue.history(site_id, after)):
-            cursor = decision.id
-            if comment := decision.to_labeled_comment(site_id):
-                yield comment
-
     with _redis() as redis:
         Sites(redis).get(site_id)
-        review_queue = ReviewQueue(redis)
-        n_comments = write_comments(learned(), str(output))
-    click.echo(f"{n_comments} labelled comments; the next export: --after {cursor}", err=True)
+        exported = DecisionStream(redis).export(site_id, str(output), after)
+    decisions.tell_damage(exported.n_damaged)
+    click.echo(
+        f"{exported.n_comments} labelled comments; the next export: --after {exported.cursor}",
+        err=True,
+    )
 
 
 @hakam.group()

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from service.queue.decisions import MAX_DECISIONS
 from service.queue.records import Decision
-from service.queue.review_queue import MAX_DECISIONS
 from service.services import services
 
 MAX_READ = 20_000  # decisions
@@ -85,7 +85,7 @@ class _Reading:
         while True:
             left = MAX_READ - self.n_read
             limit = min(left, MAX_DECISIONS) or 1  # one more says whether anything is left out
-            page = services().queue.latest(
+            page = services().decisions.latest(
                 self._site_id, before=before, since=self._since, limit=limit
             )
             if page and not left:

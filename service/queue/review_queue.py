@@ -53,16 +53,15 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from models.schema import LABELS, LabeledComment
+from models.schema import LABELS
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -72,8 +71,8 @@ from service.errors import (
     LeaseLost,
     ServiceError,
 )
+from service.queue.decisions import check_decision_id
 from service.queue.records import (
-    NAME_JUDGED,
     AuthorRecord,
     Comment,
     Decision,
@@ -87,7 +86,6 @@ from service.queue.records import (
     facts_json,
     facts_of,
     item_id_of,
-    known_action,
     read_author,
     read_decision,
     read_item,
@@ -97,7 +95,6 @@ from service.queue.records import (
 )
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
-from service.rules.times import EXPECTED, read_time
 from service.store.durability import Epoch
 from service.store.scripts import Verbs
 
@@ -112,10 +109,7 @@ __all__ = [
     "ReviewQueue",
 ]
 
-MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 MAX_BULK = 1_000
-
-_STREAM_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
 
 
 class ReviewQueue:
@@ -296,7 +290,7 @@ class ReviewQueue:
             The decision no longer stands, or the text has been deleted, so that nobody can judge
             it again.
         """
-        _check_stream_id("decision_id", decision_id)
+        check_decision_id("decision_id", decision_id)
         item_id = item_id_of(decision_id, "appeal")
         created, version, state = self._done(
             site_id,
@@ -604,107 +598,7 @@ class ReviewQueue:
         pending, leased, oldest_ms, *rest = self._verbs(site_id, "stats")
         return QueueStats(pending, leased, oldest_ms / 1000, *rest)
 
-    def decisions(self, site_id: str, after: str = "0", limit: int = 100) -> list[Decision]:
-        """Read the decision stream, oldest first.
-
-        Parameters
-        ----------
-        after : str
-            `Decision.id` of the last one read; "0" for the beginning.
-        limit : int
-            At most this many, 1 to `MAX_DECISIONS`.
-
-        Raises
-        ------
-        InvalidRequest
-            `after` is not an id of the stream, or `limit` is out of range.
-        """
-        if not 1 <= limit <= MAX_DECISIONS:
-            raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
-        _check_stream_id("after", after)
-        found = self._verbs(site_id, "decisions", f"({after}", limit)
-        return [read_decision(*entry) for entry in found]
-
-    def latest(
-        self, site_id: str, *, before: str = "", since: str = "0", limit: int = 100
-    ) -> list[Decision]:
-        """Read the decision stream back, the newest first.
-
-        Parameters
-        ----------
-        before : str
-            `Decision.id` of the last one read; empty for the end of the stream.
-        since : str
-            Id that the oldest one may have.
-        limit : int
-            At most this many, 1 to `MAX_DECISIONS`.
-
-        Raises
-        ------
-        InvalidRequest
-            `before` or `since` is not an id of the stream, or `limit` is out of range.
-        """
-        if not 1 <= limit <= MAX_DECISIONS:
-            raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
-        for name, value in (("before", before or "0"), ("since", since)):
-            _check_stream_id(name, value)
-        found = self._verbs(site_id, "latest", f"({before}" if before else "+", since, limit)
-        return [read_decision(*entry) for entry in found]
-
-    def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
-        """Read the whole decision stream after a position, page by page."""
-        while page := self.decisions(site_id, after, MAX_DECISIONS):
-            yield from page
-            after = page[-1].id
-
     # Keeping what was acknowledged
-
-    def rebuild(self, site_id: str, comments: Iterable[LabeledComment]) -> int:
-        """Take decisions over from an export, after Redis has lost them; return how many were new.
-
-        A comment that the site sends again afterwards, or has sent again before, is then known as
-        decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
-        neither what the policy decided nor erased texts; where only the display name was judged, it
-        lacks the text, so that the comment is put before people again.
-
-        Parameters
-        ----------
-        comments : iterable of LabeledComment
-            As exported, in the order of the stream; those of other sites are passed over.
-        """
-        self._epoch.accept()
-        return sum(
-            self._restore(site_id, comment)
-            for comment in comments
-            if comment.site == site_id and not comment.id.endswith(NAME_JUDGED)
-        )
-
-    def _restore(self, site_id: str, known: LabeledComment) -> int:
-        labels = tuple(label for label, share in known.labels.items() if share >= 0.5)
-        decided_at = read_time(known.decided_at)
-        if decided_at is None:
-            raise InvalidRequest.of(f"decided_at of {known.id}", f"expected {EXPECTED}")
-        draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
-        comment = Comment(
-            id=known.id,
-            text=known.text,
-            author_id=known.author_id,
-            author_name=known.author_name,
-            article_title=known.article_title,
-            dialect=known.dialect,
-        )
-        return int(
-            self._verbs(
-                site_id,
-                "restore",
-                item_id_of(comment.id),
-                facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
-                content_json(comment, {}, None, ()),
-                draft.action,
-                facts_json(draft),
-                int(decided_at.timestamp() * 1000),
-            )[0]
-        )
 
     def check_durability(self) -> None:
         """Check that Redis takes writes, keeps what it acknowledges, and still has it.
@@ -739,9 +633,6 @@ class ReviewQueue:
         error, sentence = _REFUSED[outcome]
         raise error(sentence)
 
-
-# An export does not say how a comment was scored.
-_UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "missing": (ItemNotFound, "No review item or decision has this id."),
@@ -780,11 +671,6 @@ def _draw(site_id: str, comment_id: str) -> float:
     """Draw a number in [0, 1), always the same for a comment, apart from the audit's draw."""
     digest = hashlib.sha256(f"second opinion\0{site_id}\0{comment_id}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
-
-
-def _check_stream_id(name: str, value: str) -> None:
-    if not _STREAM_ID.fullmatch(value):
-        raise InvalidRequest.of(name, "expected the id of a decision")
 
 
 def _undo_facts(moderator: str, request_id: str) -> tuple[str, str]:

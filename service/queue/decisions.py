@@ -1,0 +1,250 @@
+"""Decision stream: everything that was decided about a site's comments, in order, hash-chained.
+
+Promises: an entry is appended by the script that decides and is never changed. Each carries the
+SHA-1 of the digest before it and its own body, so an entry that was changed, removed or put in
+breaks the chain from there on. Redis' scripts know no stronger digest; what the chain needs is
+that nobody finds a second body for a digest that exists, and for SHA-1 that is as far away as ever.
+Who can write to Redis can compute a new chain from any entry on: note the digest of the last entry
+elsewhere now and then, and hand it to `DecisionStream.verify`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from models.errors import ModerationError
+from models.schema import LabeledComment, write_comments
+from service.errors import InvalidRequest, naming_the_site
+from service.queue.records import (
+    NAME_JUDGED,
+    Comment,
+    Decision,
+    content_digest,
+    content_json,
+    facts_json,
+    facts_of,
+    item_id_of,
+    known_action,
+    read_decision,
+)
+from service.rules.policy import Verdict
+from service.rules.times import EXPECTED, read_time
+from service.store.scripts import SITE_KEYS, Verbs, site_keys
+
+MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
+
+_DECISION_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
+# An export does not say how a comment was scored.
+_UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
+
+
+class ChainBroken(ModerationError):
+    """An entry of the decision stream is not what was written; the message names the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A whole chain: how many entries it has, and the digest of the last."""
+
+    n_entries: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, the decision to read on from, and how many could not be read."""
+
+    n_comments: int
+    cursor: str
+    n_damaged: int
+
+
+class DecisionStream:
+    """The decision streams of all sites.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True`` and socket timeouts.
+
+    Raises
+    ------
+    StoreUnavailable
+        From every method, when Redis cannot be reached or refuses.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis
+        self._verbs = Verbs(
+            redis, "review_queue.lua", "review_queue_bulk.lua", "review_queue_views.lua"
+        )
+
+    def read(self, site_id: str, after: str = "0", limit: int = 100) -> list[Decision]:
+        """Read entries of the stream, oldest first.
+
+        Parameters
+        ----------
+        after : str
+            `Decision.id` of the last one read; "0" for the beginning.
+        limit : int
+            At most this many, 1 to `MAX_DECISIONS`.
+
+        Raises
+        ------
+        InvalidRequest
+            `after` is not an id of the stream, or `limit` is out of range.
+        """
+        _check_limit(limit)
+        check_decision_id("after", after)
+        found = self._verbs(site_id, "decisions", f"({after}", limit)
+        return [read_decision(*entry) for entry in found]
+
+    def latest(
+        self, site_id: str, *, before: str = "", since: str = "0", limit: int = 100
+    ) -> list[Decision]:
+        """Read entries of the stream, newest first.
+
+        Parameters
+        ----------
+        before : str
+            `Decision.id` of the last one read; empty for the end of the stream.
+        since : str
+            Id that the oldest one may have.
+        limit : int
+            At most this many, 1 to `MAX_DECISIONS`.
+
+        Raises
+        ------
+        InvalidRequest
+            `before` or `since` is not an id of the stream, or `limit` is out of range.
+        """
+        _check_limit(limit)
+        for name, value in (("before", before or "0"), ("since", since)):
+            check_decision_id(name, value)
+        found = self._verbs(site_id, "latest", f"({before}" if before else "+", since, limit)
+        return [read_decision(*entry) for entry in found]
+
+    def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
+        """Read the whole stream after a position, page by page."""
+        while page := self.read(site_id, after, MAX_DECISIONS):
+            yield from page
+            after = page[-1].id
+
+    def export(self, site_id: str, output: str, after: str = "0") -> Exported:
+        """Write what training can learn from the decisions after a position, as JSON Lines.
+
+        Parameters
+        ----------
+        output : str
+            Name of a file, or "-" for standard output.
+        """
+        cursor, n_damaged = after, 0
+
+        def learned() -> Iterator[LabeledComment]:
+            nonlocal cursor, n_damaged
+            for decision in self.history(site_id, after):
+                cursor, n_damaged = decision.id, n_damaged + decision.damaged
+                if comment := decision.to_labeled_comment(site_id):
+                    yield comment
+
+        n_comments = write_comments(learned(), output)
+        return Exported(n_comments, cursor, n_damaged)
+
+    def rebuild(self, site_id: str, comments: Iterable[LabeledComment]) -> int:
+        """Take decisions over from an export, after Redis has lost them; return how many were new.
+
+        A comment that the site sends again afterwards, or has sent again before, is then known as
+        decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
+        neither what the policy decided nor erased texts; where only the display name was judged, it
+        lacks the text, so that the comment is put before people again.
+
+        Parameters
+        ----------
+        comments : iterable of LabeledComment
+            As exported, in the order of the stream; those of other sites are passed over.
+        """
+        return sum(
+            self._restore(site_id, comment)
+            for comment in comments
+            if comment.site == site_id and not comment.id.endswith(NAME_JUDGED)
+        )
+
+    def _restore(self, site_id: str, known: LabeledComment) -> int:
+        labels = tuple(label for label, share in known.labels.items() if share >= 0.5)
+        decided_at = read_time(known.decided_at)
+        if decided_at is None:
+            raise InvalidRequest.of(f"decided_at of {known.id}", f"expected {EXPECTED}")
+        draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
+        comment = Comment(
+            id=known.id,
+            text=known.text,
+            author_id=known.author_id,
+            author_name=known.author_name,
+            article_title=known.article_title,
+            dialect=known.dialect,
+        )
+        return int(
+            self._verbs(
+                site_id,
+                "restore",
+                item_id_of(comment.id),
+                facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
+                content_json(comment, {}, None, ()),
+                draft.action,
+                facts_json(draft),
+                int(decided_at.timestamp() * 1000),
+            )[0]
+        )
+
+    def verify(self, site_id: str, *, known_digest: str = "") -> Verified:
+        """Check the hash chain of a site from its first entry on.
+
+        Parameters
+        ----------
+        known_digest : str, optional
+            Digest of an entry noted earlier, which must still be part of the chain.
+
+        Raises
+        ------
+        ChainBroken
+            Names the first entry that does not follow from the one before, or says that the noted
+            digest is not in the chain.
+        """
+        digest, n_entries, seen = "", 0, not known_digest
+        for entry_id, body, written in self._entries(site_id):
+            digest = hashlib.sha1((digest + body).encode(), usedforsecurity=False).hexdigest()
+            if not hmac.compare_digest(digest, written):
+                raise ChainBroken(f"The decision stream of {site_id} is broken at {entry_id}.")
+            n_entries += 1
+            seen = seen or digest == known_digest
+        if not seen:
+            raise ChainBroken(f"The noted digest is not in the decision stream of {site_id}.")
+        return Verified(n_entries, digest)
+
+    def _entries(self, site_id: str) -> Iterator[tuple[str, str, str]]:
+        """Yield id, body and digest of every entry as they are stored."""
+        key, start = site_keys(site_id)[SITE_KEYS.index("decisions")], "-"
+        while start:
+            with naming_the_site():
+                page = self._redis.xrange(key, start, "+", count=MAX_DECISIONS)
+            for entry_id, fields in page:
+                yield entry_id, fields.get("body", ""), fields.get("digest", "")
+            start = f"({page[-1][0]}" if page else ""
+
+
+def check_decision_id(name: str, value: str) -> None:
+    """Raise InvalidRequest, naming the field, where a value is the id of no stream entry."""
+    if not _DECISION_ID.fullmatch(value):
+        raise InvalidRequest.of(name, "expected the id of a decision")
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_DECISIONS:
+        raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
