@@ -1,4 +1,4 @@
-# Every target prepares what it needs; the plain commands behind these lines stand in README.md.
+# Every target prepares what it needs; `make help` lists them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,13 +9,23 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: run test train bench fuzz lint browser lock clean
+.PHONY: help run check test coverage train bench fuzz lint format browser lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: $(VENV)/.run  ## start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one
 	@$(BIN)/hakam run
 
+check: lint  ## run the linters and the fast tests, in about a minute
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
 test: lint browser  ## run everything that can fail
 	$(BIN)/pytest -n 2 --dist worksteal
+
+coverage: browser  ## run all tests and say which lines they reach, those of child processes too
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 train: $(VENV)/.train  ## install what hakam-train needs
 	@$(BIN)/hakam-train --help
@@ -29,13 +39,17 @@ bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test  ## check rules, formatting, types and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+format: $(VENV)/.test  ## format the code, and mend what the linters can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 # Chromium for the tests: the machine's own, else Debian's package, else Playwright's download.
-browser: $(VENV)/.test
+browser: $(VENV)/.test  ## find or install Chromium for the tests
 	@if command -v chromium chromium-browser >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-noto-core; \

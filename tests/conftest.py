@@ -52,8 +52,7 @@ def redis_servers() -> dict[str, Path]:
     return {kind: Path(server) for kind, server in found.items() if server is not None}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_redis: run on every kind of Redis server found")
+def pytest_configure() -> None:
     missing = {"embedded", "path"} - set(redis_servers())
     if IN_CI and missing:
         raise pytest.UsageError(f"CI lacks these Redis servers: {', '.join(sorted(missing))}")

@@ -37,6 +37,20 @@ TRACKED = [
 SOURCES = [path for path in TRACKED if path.suffix == ".py"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+}
+MODEL_CARD = (
+    ROOT
+    / "models/artifacts"
+    / (ROOT / "models/artifacts/CURRENT").read_text().strip()
+    / "MODEL_CARD.md"
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE = PROJECT["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -215,6 +229,7 @@ def test_the_top_level_holds_what_the_layout_says() -> None:
         "LICENSE",
         "Makefile",
         "README.md",
+        "SECURITY.md",
         "docker-compose.yml",
         "docs",
         "models",
@@ -242,14 +257,38 @@ def commands(group: click.Command, words: str) -> Iterator[str]:
             yield from commands(command, f"{words} {name}")
 
 
-def documented(pattern: str) -> set[str]:
-    """First cells of the tables of the README that match."""
-    return set(re.findall(rf"(?m)^\| `({pattern})", README))
+def test_the_readme_fits_on_a_screen_or_two() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-def test_the_readme_names_every_command() -> None:
+def test_one_table_names_every_command() -> None:
     live = set(commands(hakam, "hakam")) | set(commands(hakam_train, "hakam-train"))
-    assert documented(r"hakam(?:-train)?(?: [a-z-]+)+") == live
+    table = re.findall(r"(?m)^\| `(hakam(?:-train)?(?: [a-z-]+)+)", DOCUMENTS["docs/operations.md"])
+    assert sorted(table) == sorted(live)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_in_a_document_exists_with_its_options(document: str) -> None:
+    roots = {"hakam": hakam, "hakam-train": hakam_train}
+    code = re.findall(r"`([^`\n]+)`|^((?:\S*/)?hakam.*)$", fenced(document), re.MULTILINE)
+    for line in filter(None, (inline or block for inline, block in code)):
+        words = line.removeprefix("docker compose run --rm web ").removeprefix(".venv/bin/").split()
+        if words[0] not in roots:
+            continue
+        command: click.Command = roots[words[0]]
+        for word in words[1:]:
+            if isinstance(command, click.Group) and re.fullmatch("[a-z-]+", word):
+                assert word in command.commands, f"{document}: {line}"
+                command = command.commands[word]
+        known = {option for parameter in command.params for option in parameter.opts}
+        known |= {option for parameter in command.params for option in parameter.secondary_opts}
+        for option in re.findall(r"(?<!\S)--[a-z-]+", line):
+            assert option in known | {"--help"}, f"{document}: {line}"
+
+
+def fenced(document: str) -> str:
+    """Return a document in which the lines of its code blocks stand without their prompts."""
+    return re.sub(r"(?m)^(\$ |    +)", "", DOCUMENTS[document])
 
 
 def test_the_readme_shows_the_answer_that_its_curl_gets(client: FlaskClient, api_key: str) -> None:
@@ -272,8 +311,12 @@ def found(pattern: str) -> str:
     return match[1]
 
 
-def test_the_readme_names_every_variable_with_its_default_and_form() -> None:
-    rows = dict(re.findall(r"(?m)^\| `(HAKAM_\w+|PROMETHEUS_\w+)` \| (.*) \|$", README))
+def test_one_table_names_every_variable_with_its_default_and_form() -> None:
+    rows = dict(
+        re.findall(
+            r"(?m)^\| `(HAKAM_\w+|PROMETHEUS_\w+)` \| (.*) \|$", DOCUMENTS["docs/operations.md"]
+        )
+    )
     assert set(rows) == {variable.name for variable in VARIABLES}
     for variable in VARIABLES:
         assert variable.form in rows[variable.name], variable.name
@@ -281,32 +324,95 @@ def test_the_readme_names_every_variable_with_its_default_and_form() -> None:
             assert variable.default in rows[variable.name], variable.name
 
 
-def test_the_readme_names_every_route_of_the_api(app: Flask) -> None:
+def test_one_table_names_every_route_of_the_api(app: Flask) -> None:
     live = {
         f"{method} {PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule.rule)}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not rule.rule.startswith("/console") and rule.endpoint != "static"
     }
-    assert documented(r"(?:GET|POST|PUT|PATCH|DELETE) \S+(?=`)") == live
+    api = re.findall(r"(?m)^\| `((?:GET|POST|PUT|PATCH|DELETE) \S+)` \|", DOCUMENTS["docs/api.md"])
+    assert sorted(api) == sorted(live)
 
 
-def test_the_readme_names_every_target_of_make() -> None:
-    targets = re.findall(r"(?m)^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    for target in targets:
-        assert f"make {target}" in README, target
+def test_the_documents_name_every_target_of_make_and_no_other() -> None:
+    targets = set(
+        re.findall(r"(?m)^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    )
+    named = re.findall(r"(?m)(?:`|^)make ([a-z]+)", "\n".join(DOCUMENTS.values()))
+    assert set(named) == targets
+
+
+def test_contributing_has_a_line_for_every_folder_of_code() -> None:
+    folders = {
+        path.parent.relative_to(ROOT).as_posix()
+        for path in TRACKED
+        if path.suffix in {".py", ".lua"}
+    }
+    (layout,) = re.findall(r"(?s)\n## Layout\n(.*?)\n## ", CONTRIBUTING)
+    rows = set(re.findall(r"(?m)^\| `([a-z_/]+)` \|", layout))
+    assert folders <= rows
+    assert all((ROOT / row).is_dir() for row in rows)
+
+
+def anchors(text: str) -> set[str]:
+    """Fragments by which the headings of a document are linked to."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
     for path in TRACKED:
         if path.suffix == ".md":
             text = path.read_text(encoding="utf-8")
-            for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
-                assert (path.parent / target).exists(), f"{path}: {target}"
+            for target, fragment in re.findall(
+                r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text
+            ):
+                linked = path.parent / target if target else path
+                assert linked.exists(), f"{path}: {target}"
+                if fragment:
+                    assert fragment in anchors(linked.read_text(encoding="utf-8")), (
+                        f"{path}: {target}#{fragment}"
+                    )
 
 
-def test_the_labelled_comments_of_the_readme_are_read() -> None:
-    (block,) = re.findall(r"(?s)Labelled comments are .*?```json\n(.*?)```", README)
+def test_paths_in_documents_exist() -> None:
+    packages = "models|service|training|tests|docs"
+    for name, text in DOCUMENTS.items():
+        for found in re.findall(rf"`((?:{packages})/[\w./-]+)`", text):
+            assert (ROOT / found).exists(), f"{name}: {found}"
+
+
+def test_figures_of_the_model_stand_in_its_card() -> None:
+    card: dict[str, dict[str, list[str]]] = {}
+    for section in MODEL_CARD.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        rows = [row.strip("| ").split(" | ") for row in body.splitlines() if row.startswith("| ")]
+        card[title] = {row[0]: [cell.split(" [")[0].strip() for cell in row] for row in rows}
+    for name in ("README.md", "docs/model.md"):
+        _, head, table = DOCUMENTS[name].partition("| what | figure | in the model card |\n")
+        assert head, name
+        for row in table.split("\n\n")[0].splitlines()[1:]:
+            _, figure, place = row.strip("| ").split(" | ")
+            title, _, first = place.partition(": ")
+            assert figure in card[title][first], f"{name}: {row}"
+
+
+def test_the_glossary_says_in_arabic_what_the_console_says() -> None:
+    catalogue = (ROOT / "service/console/translations/ar/LC_MESSAGES/messages.po").read_text(
+        encoding="utf-8"
+    )
+    rows = re.findall(r"(?m)^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", DOCUMENTS["docs/glossary.md"])
+    terms = [(word, arabic) for word, arabic in rows if word not in {"word", "---"}]
+    assert len(terms) == len({word for word, _ in terms}) > 40
+    for word, arabic in terms:
+        assert arabic == "\N{EM DASH}" or arabic in catalogue, word
+
+
+def test_the_labelled_comments_of_the_documents_are_read() -> None:
+    (block,) = re.findall(
+        r"(?s)Labelled comments are .*?```json\n(.*?)```", DOCUMENTS["docs/model.md"]
+    )
     comments = list(read_comments(io.StringIO(block)))
     assert [comment.labels for comment in comments] == [
         {"toxicity": 0, "insult": 0},
@@ -314,8 +420,8 @@ def test_the_labelled_comments_of_the_readme_are_read() -> None:
     ]
 
 
-def test_the_readmes_digest_of_a_content_is_the_one_that_we_tell() -> None:
-    (block,) = re.findall(r"(?s)```python\n(\s+digest = hashlib.*?)```", README)
+def test_the_documented_digest_of_a_content_is_the_one_that_we_tell() -> None:
+    (block,) = re.findall(r"(?s)```python\n(\s+digest = hashlib.*?)```", DOCUMENTS["docs/api.md"])
     comment = Comment(id="1", text="مرحبا", author_name="قارئ")  # "hello", "reader"
     known: dict[str, Any] = {"text": comment.text, "name": comment.author_name}
     exec(textwrap.dedent(block), {"hashlib": hashlib, "base64": base64}, known)

@@ -1,7 +1,7 @@
 """OpenAI's moderation endpoint, so that a client moves by its ``base_url``.
 
 Secret: OpenAI's wire format, and what its categories mean in our labels. Categories that we do not
-measure are false with score 0, and apply to no input; they are named in the README.
+measure are false with score 0, and apply to no input; they are named in docs/openai.md.
 """
 
 from __future__ import annotations

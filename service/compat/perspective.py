@@ -1,9 +1,9 @@
 """Google's Perspective API (``commentanalyzer`` v1alpha1), so that a site moves by one address.
 
 Secret: Google's wire format, and which of our scores stands for which attribute. Differences that a
-client may notice are listed in the README; the important one is on purpose: the language goes by
-the script of the text, whatever ``languages`` says, so a comment is never left unscored because a
-tenant is set to English.
+client may notice are listed in docs/perspective.md; the important one is on purpose: the language
+goes by the script of the text, whatever ``languages`` says, so a comment is never left unscored
+because a tenant is set to English.
 
 ``analyze`` leaves nothing behind, unless the site asks for its flagged comments to be queued
 (`Site.queue_analyzed`), and never when ``doNotStore`` is set. ``suggestscore`` becomes a labelled
