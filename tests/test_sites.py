@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
+from service.sites.connections import signing_key
+from service.sites.site import SETTINGS
 from service.sites.sites import MAX_REMEMBERED, REMEMBERED_SECONDS, Site, Sites
 
 pytestmark = pytest.mark.every_redis
@@ -317,3 +319,40 @@ def test_a_site_stored_under_looser_rules_is_read_and_can_be_mended(
     assert sites.get("demo") == renamed
     sites.update(replace(renamed, webhook_secret=GOOD_SECRET))
     assert sites.get("demo").webhook_secret == GOOD_SECRET
+
+
+# The model, from which options, form and documents are made
+
+
+def test_every_setting_says_what_it_is_and_what_it_can_be() -> None:
+    assert [f.name for f in fields(Site)] == ["id", *SETTINGS]
+    for setting in SETTINGS.values():
+        assert setting.meaning
+        assert setting.default == getattr(Site("demo"), setting.name)
+        assert setting.kind not in ("number", "by_label") or setting.low < setting.high
+        assert setting.kind not in ("line", "address", "lines") or setting.length > 0
+        assert setting.secret == (f"{setting.name}=" not in repr(Site("demo")))
+
+
+def test_all_settings_that_cannot_be_are_named_together_and_their_values_are_not() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        Site("demo", retention_days=0, coral_token="secret\0", review={"threat": 7, "x": 1})
+    assert [error.field for error in refusal.value.errors] == [
+        "review.threat",
+        "review.x",
+        "retention_days",
+        "coral_token",
+    ]
+    assert "retention_days: expected 1 to 36500" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_site_with_a_webhook_gets_a_secret_and_keeps_the_one_it_has() -> None:
+    plain = Site("demo").changed({"name": "Demo"})
+    assert plain.webhook_secret == ""
+    told = plain.changed({"webhook_url": "https://news.example/hook"})
+    assert len(signing_key(told.webhook_secret)) == 32
+    assert told.changed({"webhook_url": "https://news.example/"}).webhook_secret == (
+        told.webhook_secret
+    )
+    assert told.changed({"webhook_secret": ""}).webhook_secret not in ("", told.webhook_secret)

@@ -18,7 +18,7 @@ from service.errors import InvalidRequest
 from service.reports import insight
 from service.reports.insight import Preview
 from service.services import services
-from service.sites.sites import BOUNDS, Site
+from service.sites.site import SETTINGS, Site
 
 bp = Blueprint("site_settings", __name__)
 
@@ -120,22 +120,24 @@ def _read(site: Site) -> Site:
         Names the first wrong field.
     """
     form = request.form
-    return replace(
-        site,
-        name=form.get("name", site.name).strip()[:200],
-        review=_thresholds("review"),
-        reject=_thresholds("reject"),
-        audit_share=_number("audit_share", site.audit_share * 100) / 100,
-        second_opinion_share=_number("second_opinion_share", site.second_opinion_share * 100) / 100,
-        calibration_share=_number("calibration_share", site.calibration_share * 100) / 100,
-        time_target_seconds=_whole(
-            "target_minutes", site.time_target_seconds / 60, "time_target_seconds", 60
-        ),
-        retention_days=_whole("retention_days", site.retention_days, "retention_days"),
-        block_words=_lines("block_words"),
-        allow_words=_lines("allow_words"),
-        unsupported_language=form.get("unsupported_language", site.unsupported_language),
-        webhook_url=form.get("webhook_url", "").strip(),
+    return site.changed(
+        {
+            "name": form.get("name", site.name).strip()[:200],
+            "review": _thresholds("review"),
+            "reject": _thresholds("reject"),
+            "audit_share": _number("audit_share", site.audit_share * 100) / 100,
+            "second_opinion_share": _number("second_opinion_share", site.second_opinion_share * 100)
+            / 100,
+            "calibration_share": _number("calibration_share", site.calibration_share * 100) / 100,
+            "time_target_seconds": _whole(
+                "target_minutes", site.time_target_seconds / 60, "time_target_seconds", 60
+            ),
+            "retention_days": _whole("retention_days", site.retention_days, "retention_days"),
+            "block_words": _lines("block_words"),
+            "allow_words": _lines("allow_words"),
+            "unsupported_language": form.get("unsupported_language", site.unsupported_language),
+            "webhook_url": form.get("webhook_url", "").strip(),
+        }
     )
 
 
@@ -158,7 +160,7 @@ def _number(field: str, otherwise: float) -> float:
 def _whole(field: str, otherwise: float, name: str, factor: int = 1) -> int:
     """Read a number that is stored in whole units; one far out of its bounds has none."""
     number = factor * _number(field, otherwise)
-    _kind, low, high = BOUNDS[name]
+    low, high = SETTINGS[name].low, SETTINGS[name].high
     if not low - 1 < number < high + 1:
         raise InvalidRequest.of(name, f"expected {low} to {high}")
     return round(number)

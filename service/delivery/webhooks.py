@@ -49,7 +49,8 @@ from service.delivery.scheduling import Turns
 from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
 from service.logs import places
 from service.queue.records import news, read_words, type_of_news
-from service.sites.sites import Site, Sites, signing_key
+from service.sites.connections import signing_key
+from service.sites.sites import Site, Sites
 from service.store.scripts import Verbs
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and

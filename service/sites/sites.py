@@ -1,17 +1,14 @@
-"""Sites: the tenants of the service, their API keys and what each of them wants.
+"""Sites: the tenants of the service, in Redis and, while Redis is down, in memory.
 
-Secret: how a site is stored and how its key is checked. Of a key only the SHA-256 is stored. A key
-carries 256 random bits, so a slow hash would protect nothing; the comparison takes constant time.
+Secret: where sites are stored, and how long they are remembered.
 
 Key schema::
 
     hakam:sites             set of site ids
-    {hakam:<site>}:site     hash  record (JSON of the site),
+    {hakam:<site>}:site     hash  record (JSON of the site, see `service.sites.site`),
                                   keys (JSON list of [SHA-256 of a key, epoch it ends at or null]),
                                   listens ("1" or "0", for the scripts of the queue),
                                   swept (see `service.queue.retention`)
-
-A site's id is part of its key (``hk_<site>_<43 characters>``), so a key is checked with one read.
 
 While Redis is down the sites known before still get in: once a minute each worker reads all sites
 into memory (at most `MAX_REMEMBERED`) and, when Redis does not answer, checks keys against that
@@ -21,344 +18,39 @@ works until it ends, 15 minutes at most. With Redis up, a key taken away stops a
 
 from __future__ import annotations
 
-import base64
 import builtins
-import hashlib
-import hmac
-import json
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-
-from models.schema import LABELS
 from service.errors import (
-    InvalidRequest,
     SiteExists,
     SiteUnreadable,
     StoreUnavailable,
     UnknownSite,
     translating_redis_errors,
 )
-from service.rules.policy import AUDIT_SHARE
-from service.rules.priority import MAX_TIME_TARGET_SECONDS
-from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
+from service.sites.api_keys import ApiKeys, new_key, site_id_of
+from service.sites.connections import check_connections
+from service.sites.site import ID_PATTERN, Site
+
+__all__ = ["Site", "Sites"]
 
 REMEMBERED_SECONDS = 15 * 60.0
 REMEMBER_EVERY_SECONDS = 60.0
 MAX_REMEMBERED = 1_000
 
 _INDEX = "hakam:sites"
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_KEY = re.compile(rf"hk_({_ID.pattern})_[A-Za-z0-9_-]{{43}}")
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One site and its wishes.
-
-    Attributes
-    ----------
-    id : str
-        1 to 63 of a-z, 0-9 and hyphen, as in a domain label.
-    name : str
-        For people.
-    review, reject : mapping of label to float
-        Thresholds in [0, 1] in place of the artefact's; 1 switches the label off. Without a reject
-        threshold nothing is rejected without a person.
-    audit_share : float
-        Share of unflagged comments that a person sees all the same, [0, 1].
-    webhook_url, webhook_secret : str
-        Where decisions are sent, and the key they are signed with; empty for none.
-    webhook_private : bool
-        Whether that may be an address of this machine or of a private network.
-    review_first_comments : int
-        So many decided comments of an author must there be before clean ones need no person.
-    review_after_rejections : int
-        From so many rejections in the last thirty days on, all of an author's comments go to
-        review; 0 for never.
-    second_opinion_share : float
-        Share of the queued comments that two people judge without knowing of each other, [0, 1].
-    calibration_share : float
-        Share of what moderators of the console get that are calibration items, [0, 1].
-    retention_days : int
-        How long decided items are kept.
-    time_target_seconds : int
-        Within this time a flagged comment should be decided; urgency grows towards it.
-    label_weights : mapping of label to float
-        Weight of a label in the urgency of an item, 1 where absent.
-    block_words, allow_words : tuple of str
-        Words that always go before a person, and words that count for nothing; found in every
-        spelling (see `service.rules.word_lists`).
-    unsupported_language : {"approve", "review"}
-        What becomes of a text in letters that the classifier does not know, Cyrillic or Chinese
-        ones for example, where nothing else speaks.
-    requests_per_minute : int
-        Requests accepted in a minute; 0 for any number.
-    queue_analyzed : bool
-        Whether comments that come through the Perspective endpoint are put before a person.
-    coral_secrets : tuple of str
-        Active signing secrets of the Coral tenant (external moderation phase and webhooks).
-    coral_url, coral_token : str
-        Address and access token of Coral's GraphQL endpoint; empty: decisions are not sent there.
-    """
-
-    id: str
-    name: str = ""
-    review: Mapping[str, float] = field(default_factory=dict)
-    reject: Mapping[str, float] = field(default_factory=dict)
-    audit_share: float = AUDIT_SHARE
-    webhook_url: str = ""
-    webhook_secret: str = field(default="", repr=False)
-    webhook_private: bool = False
-    review_first_comments: int = 0
-    review_after_rejections: int = 0
-    second_opinion_share: float = 0.0
-    calibration_share: float = 0.0
-    retention_days: int = 90
-    time_target_seconds: int = 3600
-    label_weights: Mapping[str, float] = field(default_factory=dict)
-    block_words: tuple[str, ...] = ()
-    allow_words: tuple[str, ...] = ()
-    unsupported_language: str = "review"
-    requests_per_minute: int = 0
-    queue_analyzed: bool = False
-    coral_secrets: tuple[str, ...] = field(default=(), repr=False)
-    coral_url: str = ""
-    coral_token: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        known = isinstance(self.id, str) and _ID.fullmatch(self.id)
-        _require(bool(known), "id", "expected 1 to 63 of a-z, 0-9 and hyphen")
-        for name, highest in _THRESHOLDS.items():
-            _require(isinstance(getattr(self, name), Mapping), name, "expected numbers of labels")
-            for label, number in getattr(self, name).items():
-                _require(label in LABELS, f"{name}.{label}", f"expected one of {', '.join(LABELS)}")
-                good = _is_number(number, int | float) and 0 <= number <= highest
-                _require(good, f"{name}.{label}", f"expected 0 to {highest}")
-        for name, (kind, low, high) in BOUNDS.items():
-            number = getattr(self, name)
-            good = _is_number(number, kind) and low <= number <= high
-            _require(good, name, f"expected {low} to {high}")
-        for name in ("webhook_private", "queue_analyzed"):
-            _require(isinstance(getattr(self, name), bool), name, "expected true or false")
-        for name, (most, length) in _LISTS.items():
-            words = getattr(self, name)
-            good = len(words) <= most and all(_is_line(word, length) for word in words)
-            _require(good, name, f"expected {most} lines of {length} characters")
-        for name, length in _LENGTHS.items():
-            good = _is_line(getattr(self, name), length)
-            _require(good, name, f"expected one line of at most {length} characters")
-        either = self.unsupported_language in ("approve", "review")
-        _require(either, "unsupported_language", "expected approve or review")
-        for name in ("webhook_url", "coral_url"):
-            address = getattr(self, name)
-            _require(not address or _is_web_address(address), name, _ADDRESS_EXPECTED)
-
-    @property
-    def listens(self) -> bool:
-        """Whether there is anybody who is to be told of decisions: a webhook, or Coral."""
-        by_webhook = self.webhook_url and self.webhook_secret
-        return bool(by_webhook or (self.coral_url and self.coral_token))
-
-    @property
-    def watches_authors(self) -> bool:
-        """Whether what its authors wrote before has a say in what becomes of a comment."""
-        return bool(self.review_first_comments or self.review_after_rejections)
-
-    def to_json(self) -> str:
-        """Write the site as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Site:
-        """Read what `to_json` wrote; fields of a newer version are left out.
-
-        Looser rules held once, and a site must not be lost for one wish. A number out of its bounds
-        is the nearest within them; any other value that cannot be is as if it had not been given.
-
-        Raises
-        ------
-        SiteUnreadable
-            It is not the record of a site at all.
-        """
-        known = {f.name for f in fields(cls)}
-        try:
-            stored = json.loads(text)
-            record = {name: _mended(name, value) for name, value in stored.items() if name in known}
-            for _attempt in range(_MAX_WRONG):
-                try:
-                    return cls(**record)
-                except InvalidRequest as wrong:
-                    _leave_out(record, wrong.errors[0].field)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            pass
-        raise SiteUnreadable("what is stored of this site cannot be read")
-
-
-_SHARE = (int | float, 0, 1)
-#: Kind, least and most of each number that a site can wish for. Within them the queue's times keep
-#: thirteen digits, and no date leaves the calendar.
-BOUNDS: Mapping[str, tuple[Any, int, int]] = {
-    "audit_share": _SHARE,
-    "second_opinion_share": _SHARE,
-    "calibration_share": _SHARE,
-    "review_first_comments": (int, 0, 20),
-    "review_after_rejections": (int, 0, 20),
-    "retention_days": (int, 1, 36_500),
-    "time_target_seconds": (int, 1, MAX_TIME_TARGET_SECONDS),
-    "requests_per_minute": (int, 0, 1_000_000),
-}
-MAX_GRACE_SECONDS = 90 * 86_400.0
-_THRESHOLDS = {"review": 1, "reject": 1, "label_weights": 100}
-_LENGTHS = {
-    "name": 200,
-    "webhook_url": 2_048,
-    "webhook_secret": 500,
-    "coral_url": 2_048,
-    "coral_token": 4_096,
-}
-_LISTS = {
-    "block_words": (MAX_WORDS, MAX_WORD_LENGTH),
-    "allow_words": (MAX_WORDS, MAX_WORD_LENGTH),
-    "coral_secrets": (20, 500),
-}
-_MAX_WRONG = 100  # fields and labels of one record
-
-
-def _is_number(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _is_line(value: Any, length: int) -> bool:
-    if not isinstance(value, str) or len(value) > length or "\0" in value:
-        return False
-    try:
-        value.encode()  # a byte of a command line that is no UTF-8 is a lone surrogate
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _mended(name: str, value: Any) -> Any:
-    """Return a stored value in the type of its field, and a number within its bounds."""
-    if name in _LISTS:
-        return tuple(value) if isinstance(value, list) else ()
-    if name in BOUNDS:
-        kind, low, high = BOUNDS[name]
-        if _is_number(value, int | float) and value == value:  # noqa: PLR0124 - not a number
-            value = max(low, min(value, high))
-            return round(value) if kind is int else value
-        if name == "retention_days":
-            return high  # nothing may be deleted that was to be kept
-    return value
-
-
-def _leave_out(record: dict[str, Any], field_name: str) -> None:
-    """Take what cannot be out of a stored record: a field, or one label of it."""
-    name, _dot, label = field_name.partition(".")
-    if label:
-        record[name] = {key: value for key, value in record[name].items() if key != label}
-    else:
-        del record[name]
-
-
-_ADDRESS_EXPECTED = "expected an http or https address"
-_MAX_ADDRESS_LENGTH = 2_000
-_MAX_SECRET_LENGTH = 4_096  # a token of Coral is a signed JSON object
-_MAX_SECRETS = 16
-_MAX_NAME_LENGTH = 200
-
-
-def _is_web_address(address: str) -> bool:
-    try:
-        url = urlsplit(address)
-    except ValueError:  # as of http://[::1
-        return False
-    return url.scheme in ("http", "https") and bool(url.netloc)
-
-
-def signing_key(secret: str) -> bytes:
-    """Return the key that a webhook's secret stands for.
-
-    Raises
-    ------
-    InvalidRequest
-        It is not base64, or its length is not one that the specification allows (Standard Webhooks,
-        "Signature scheme").
-    """
-    letters = secret.removeprefix("whsec_").rstrip("=")
-    try:
-        key = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
-    except ValueError:
-        key = b""
-    _require(24 <= len(key) <= 64, "webhook_secret", "expected whsec_ and 24 to 64 bytes in base64")
-    return key
-
-
-def _check_told(site: Site, before: Site | None) -> None:
-    """Check the words that a site newly has, those of its connections above all; old ones may stay.
-
-    Looser rules held once, and a site that suffers from them must still be readable and mendable.
-
-    Raises
-    ------
-    InvalidRequest
-    """
-
-    def new(name: str) -> Any:
-        value = getattr(site, name)
-        return None if before and value == getattr(before, name) else value
-
-    for name in ("webhook_url", "coral_url"):
-        if address := new(name):
-            try:
-                url = httpx.URL(address)
-                url.host.encode("idna")
-            except (httpx.InvalidURL, UnicodeError):
-                raise InvalidRequest.of(name, _ADDRESS_EXPECTED) from None
-            good = bool(url.host) and (url.port or 1) < 65_536
-            good = good and len(address) <= _MAX_ADDRESS_LENGTH
-            _require(good, name, _ADDRESS_EXPECTED)
-    if secret := new("webhook_secret"):
-        signing_key(secret)
-    for name, words in (
-        ("coral_secrets", new("coral_secrets") or ()),
-        ("coral_token", filter(None, [new("coral_token")])),
-    ):
-        for word in words:  # an empty one would let anybody sign
-            good = word.isascii() and word.isprintable() and " " not in word
-            good = good and 0 < len(word) <= _MAX_SECRET_LENGTH
-            _require(good, name, f"expected at most {_MAX_SECRET_LENGTH} of ASCII without blanks")
-    many = len(new("coral_secrets") or ()) > _MAX_SECRETS  # each is tried at every question
-    _require(not many, "coral_secrets", f"expected at most {_MAX_SECRETS}")
-    short = len(new("name") or "") <= _MAX_NAME_LENGTH
-    _require(short, "name", f"expected at most {_MAX_NAME_LENGTH} characters")
-
-
-def _require(condition: bool, field_name: str, expected: str) -> None:
-    if not condition:
-        raise InvalidRequest.of(field_name, expected)
+_ID = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
     site: Site
-    keys: tuple[tuple[str, float | None], ...]
+    keys: ApiKeys
     read_at: float
-
-    def opens(self, digest: str, now: float) -> bool:
-        fitting = [hmac.compare_digest(digest, key) for key, end in self.keys if _valid(end, now)]
-        return any(fitting)
-
-
-def _valid(end: float | None, now: float) -> bool:
-    return end is None or now < end
 
 
 class Sites:
@@ -400,12 +92,12 @@ class Sites:
         StoreUnavailable
             Redis cannot be reached.
         """
-        _check_told(site, None)
-        key = _new_key(site.id)
+        check_connections(site, None)
+        key = new_key(site.id)
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
         if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
             raise SiteExists(f"the site {site.id} exists already")
-        more = {"keys": json.dumps([[_digest(key), None]]), "listens": int(site.listens)}
+        more = {"keys": ApiKeys.of(key).to_json(), "listens": int(site.listens)}
         self._redis.hset(_record_key(site.id), mapping=more)
         return key
 
@@ -443,7 +135,7 @@ class Sites:
         StoreUnavailable
             Redis cannot be reached.
         """
-        _check_told(site, self._existing(site.id).site)
+        check_connections(site, self._existing(site.id).site)
         with translating_redis_errors():
             stored = {"record": site.to_json(), "listens": int(site.listens)}
             self._redis.hset(_record_key(site.id), mapping=stored)
@@ -465,15 +157,10 @@ class Sites:
         StoreUnavailable
             Redis cannot be reached.
         """
-        good = 0 <= grace_seconds <= MAX_GRACE_SECONDS
-        _require(good, "grace_seconds", f"expected 0 to {MAX_GRACE_SECONDS:.0f}")
-        now = self._clock()
-        keys = [key for key in self._existing(site_id).keys if _valid(key[1], now)]
-        ending = [(old, min(end or now + grace_seconds, now + grace_seconds)) for old, end in keys]
-        key = _new_key(site_id)
-        stored = [(_digest(key), None), *(ending if grace_seconds > 0 else ())]
+        key = new_key(site_id)
+        keys = self._existing(site_id).keys.replaced(key, self._clock(), grace_seconds)
         with translating_redis_errors():
-            self._redis.hset(_record_key(site_id), "keys", json.dumps(stored))
+            self._redis.hset(_record_key(site_id), "keys", keys.to_json())
         return key
 
     def authenticate(self, key: str) -> Site | None:
@@ -486,9 +173,9 @@ class Sites:
         StoreLost
             The site is unknown because Redis has lost what it held.
         """
-        match = _KEY.fullmatch(key)
-        record = self._current(match[1]) if match else None
-        if record is None or not record.opens(_digest(key), self._clock()):
+        site_id = site_id_of(key)
+        record = self._current(site_id) if site_id else None
+        if record is None or not record.keys.opens(key, self._clock()):
             return None
         return record.site
 
@@ -567,25 +254,8 @@ class Sites:
     def _parse(self, record: str | None, keys: str | None) -> _Record | None:
         if record is None:
             return None
-        site = Site.from_json(record)
-        try:
-            digests = tuple((str(key), end) for key, end in json.loads(keys or "[]"))
-        except (ValueError, TypeError):
-            digests = ()
-            keys = ""
-        ends = all(end is None or _is_number(end, int | float) for _key, end in digests)
-        if not (keys is None or digests) or not ends:  # no key is not the same as a wrong key
-            raise SiteUnreadable("the keys of this site cannot be read")
-        return _Record(site, digests, self._clock())
+        return _Record(Site.from_json(record), ApiKeys.from_json(keys), self._clock())
 
 
 def _record_key(site_id: str) -> str:
     return f"{{hakam:{site_id}}}:site"
-
-
-def _new_key(site_id: str) -> str:
-    return f"hk_{site_id}_{secrets.token_urlsafe(32)}"
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()

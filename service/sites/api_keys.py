@@ -1,0 +1,96 @@
+"""API keys of a site: how they are made, stored, checked and replaced.
+
+Of a key only the SHA-256 is stored. A key carries 256 random bits, so a slow hash would protect
+nothing; the comparison takes constant time. A site's id is part of its key
+(``hk_<site>_<43 characters>``), so a key is checked with one read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from dataclasses import dataclass
+
+from service.errors import InvalidRequest, SiteUnreadable
+from service.sites.site import ID_PATTERN
+
+MAX_GRACE_SECONDS = 90 * 86_400.0
+
+_KEY = re.compile(rf"hk_({ID_PATTERN})_[A-Za-z0-9_-]{{43}}")
+
+
+def new_key(site_id: str) -> str:
+    """Make a key, which is shown once."""
+    return f"hk_{site_id}_{secrets.token_urlsafe(32)}"
+
+
+def site_id_of(key: str) -> str | None:
+    """Return the id of the site that a key is of, or None for what is no key."""
+    match = _KEY.fullmatch(key)
+    return match[1] if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """The keys of one site: of each its digest, and when it ends, in seconds since the epoch."""
+
+    stored: tuple[tuple[str, float | None], ...]
+
+    @classmethod
+    def of(cls, key: str) -> ApiKeys:
+        """Return the keys of a site that has this one."""
+        return cls(((_digest(key), None),))
+
+    @classmethod
+    def from_json(cls, text: str | None) -> ApiKeys:
+        """Read what `to_json` wrote; None for a site without keys.
+
+        Raises
+        ------
+        SiteUnreadable
+            It is not that: no key is not the same as a wrong key.
+        """
+        try:
+            stored = tuple((str(digest), end) for digest, end in json.loads(text or "[]"))
+        except (ValueError, TypeError):
+            stored = ()
+            text = ""
+        ends = (end for _digest, end in stored if end is not None)
+        good = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+        if not good or not (text is None or stored):
+            raise SiteUnreadable("the keys of this site cannot be read")
+        return cls(stored)
+
+    def to_json(self) -> str:
+        """Write the keys as JSON."""
+        return json.dumps(self.stored)
+
+    def opens(self, key: str, now: float) -> bool:
+        """Whether a key is one of these that have not ended; as long for each answer."""
+        digest = _digest(key)
+        fitting = [hmac.compare_digest(digest, known) for known, _end in self._valid(now)]
+        return any(fitting)
+
+    def replaced(self, key: str, now: float, grace_seconds: float) -> ApiKeys:
+        """Return a new key, and the old ones for so long as they may still go on working.
+
+        Raises
+        ------
+        InvalidRequest
+            The time is negative or longer than `MAX_GRACE_SECONDS`.
+        """
+        if not 0 <= grace_seconds <= MAX_GRACE_SECONDS:
+            raise InvalidRequest.of("grace_seconds", f"expected 0 to {MAX_GRACE_SECONDS:.0f}")
+        latest = now + grace_seconds
+        old = [(digest, min(end or latest, latest)) for digest, end in self._valid(now)]
+        return ApiKeys(((_digest(key), None), *(old if grace_seconds > 0 else ())))
+
+    def _valid(self, now: float) -> list[tuple[str, float | None]]:
+        return [(digest, end) for digest, end in self.stored if end is None or now < end]
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

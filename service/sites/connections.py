@@ -1,0 +1,85 @@
+"""Addresses and secrets of a site's webhook and of its Coral: which of them can be used.
+
+A site may hold ones that cannot, because looser rules held once; new ones must be usable.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from service.errors import InvalidRequest
+from service.sites.settings import ADDRESS_FORM
+
+if TYPE_CHECKING:
+    from service.sites.site import Site
+
+SECRET_FORM = "whsec_ and 24 to 64 bytes in base64"  # noqa: S105 - its form
+
+
+def new_webhook_secret() -> str:
+    """Make a secret for a webhook, as the specification of Standard Webhooks wants it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the key that a webhook's secret stands for.
+
+    Raises
+    ------
+    InvalidRequest
+        It is not base64, or its length is not one that the specification allows (Standard Webhooks,
+        "Signature scheme").
+    """
+    letters = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        key = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not 24 <= len(key) <= 64:
+        raise InvalidRequest.of("webhook_secret", f"expected {SECRET_FORM}")
+    return key
+
+
+def check_connections(site: Site, before: Site | None) -> None:
+    """Check the addresses and secrets that a site newly has; old ones may stay.
+
+    Raises
+    ------
+    InvalidRequest
+        One cannot be used.
+    """
+    for name, check in _CHECKS.items():
+        value = getattr(site, name)
+        if value and (before is None or value != getattr(before, name)):
+            check(name, value)
+
+
+def _check_address(name: str, address: str) -> None:
+    try:
+        url = httpx.URL(address)
+        url.host.encode("idna")
+        good = bool(url.host) and (url.port or 1) < 65_536
+    except (httpx.InvalidURL, UnicodeError):
+        good = False
+    if not good:
+        raise InvalidRequest.of(name, f"expected {ADDRESS_FORM}")
+
+
+def _check_tokens(name: str, tokens: tuple[str, ...]) -> None:
+    for token in tokens:  # an empty one would let anybody sign
+        if not (token and token.isascii() and token.isprintable() and " " not in token):
+            raise InvalidRequest.of(name, "expected ASCII characters without blanks")
+
+
+_CHECKS: Mapping[str, Callable[[str, Any], object]] = {
+    "webhook_url": _check_address,
+    "coral_url": _check_address,
+    "webhook_secret": lambda _name, secret: signing_key(secret),
+    "coral_secrets": _check_tokens,
+    "coral_token": lambda name, token: _check_tokens(name, (token,)),
+}

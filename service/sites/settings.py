@@ -1,0 +1,131 @@
+"""Settings: what a model says of each of them, for whoever asks people for their values.
+
+Secret: how kind, bounds and meaning of a setting are read from a model of pydantic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+ADDRESS_FORM = "an http or https address"
+
+Kind = Literal["number", "by_label", "choice", "switch", "line", "address", "lines"]
+_KINDS: Mapping[str, Kind] = {
+    "integer": "number",
+    "number": "number",
+    "object": "by_label",
+    "boolean": "switch",
+    "array": "lines",
+    "string": "line",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the model says of one setting.
+
+    Attributes
+    ----------
+    kind : str
+        ``number``, ``by_label`` (a number for each label), ``choice``, ``switch`` (true or false),
+        ``line`` of text, ``address``, or ``lines``.
+    meaning : str
+        One phrase; the console translates it.
+    form : str
+        What is expected, for people; the end of "expected ...".
+    low, high : int
+        Least and most of a number.
+    whole : bool
+        Whether a number is a whole one.
+    length, n_lines : int
+        Most characters of a line, and most lines.
+    choices : tuple of str
+        What a choice may be.
+    unit : {"", "share", "seconds"}
+        What a number counts, where its meaning does not say so.
+    secret : bool
+        Whether it is never shown.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    form: str
+    default: Any
+    low: int
+    high: int
+    whole: bool
+    length: int
+    n_lines: int
+    choices: tuple[str, ...]
+    unit: str
+    secret: bool
+
+    def nearest(self, value: Any) -> Any:
+        """Return a stored value, or the nearest that it can be where it is a number."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if self.kind != "number" or not number or value != value:  # noqa: PLR0124 - not a number
+            return value
+        value = max(self.low, min(value, self.high))
+        return round(value) if self.whole else value
+
+
+def described(meaning: str, default: Any, **more: Any) -> Any:
+    """Return the field of a model that is a setting.
+
+    Parameters
+    ----------
+    more
+        What its type does not say of it: `kind`, `form`, `unit` or `secret` of its `Setting`.
+    """
+    given = {"default_factory": type(default)} if default == {} else {"default": default}
+    shown = not more.get("secret")
+    return Field(description=meaning, repr=shown, json_schema_extra=more, **given)
+
+
+def settings_of(model: Any) -> Mapping[str, Setting]:
+    """Return the settings of a model by name, in its order."""
+    schemas = TypeAdapter(model).json_schema()["properties"]
+    fields = model.__pydantic_fields__
+    return {
+        name: _setting(name, schema, fields[name].get_default(call_default_factory=True))
+        for name, schema in schemas.items()
+        if "description" in schema
+    }
+
+
+def _setting(name: str, schema: Mapping[str, Any], default: Any) -> Setting:
+    choices = tuple(schema.get("enum", ()))
+    kind = schema.get("kind", "choice" if choices else _KINDS[schema["type"]])
+    (bounds,) = schema.get("patternProperties", {"": schema}).values()
+    low, high = bounds.get("minimum", 0), bounds.get("maximum", 0)
+    length = schema.get("items", schema).get("maxLength", 0)
+    n_lines = schema.get("maxItems", 1)
+    form = {
+        "number": f"{low} to {high}",
+        "by_label": f"{low} to {high}",
+        "choice": " or ".join(choices),
+        "switch": "true or false",
+        "line": f"one line of at most {length} characters",
+        "address": ADDRESS_FORM,
+        "lines": f"at most {n_lines} lines of {length} characters",
+    }[kind]
+    return Setting(
+        name=name,
+        kind=kind,
+        meaning=schema["description"],
+        form=schema.get("form", form),
+        default=default,
+        low=low,
+        high=high,
+        whole=schema["type"] == "integer",
+        length=length,
+        n_lines=n_lines,
+        choices=choices,
+        unit=schema.get("unit", ""),
+        secret=schema.get("secret", False),
+    )

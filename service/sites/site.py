@@ -1,0 +1,230 @@
+"""Site: one tenant of the service and its settings.
+
+Secret: which settings there are and what each of them can be. The options of `hakam sites`, the
+form of the console and docs/settings.md are made from this model by way of `SETTINGS`, so a new
+setting is one field here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from models.schema import LABELS
+from service.errors import FieldError, InvalidRequest, SiteUnreadable
+from service.rules.policy import AUDIT_SHARE
+from service.rules.priority import MAX_TIME_TARGET_SECONDS
+from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
+from service.sites.connections import SECRET_FORM, new_webhook_secret
+from service.sites.settings import described, settings_of
+
+ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
+
+
+def _(phrase: str) -> str:
+    """Mark a phrase for the catalogues of the console, which translate it."""
+    return phrase
+
+
+_NO_NUL = r"^[^\x00]*$"
+_Label = Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Thresholds = Mapping[_Label, _Share]
+_Weights = Mapping[_Label, Annotated[float, Field(ge=0, le=100)]]
+_Address = Annotated[str, Field(max_length=2_000, pattern=r"^(?i:https?://[^\x00]+)?$")]
+_Secret = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
+_Word = Annotated[str, Field(max_length=MAX_WORD_LENGTH, pattern=_NO_NUL)]
+_Words = Annotated[tuple[_Word, ...], Field(max_length=MAX_WORDS, strict=False)]
+
+
+@dataclass(
+    frozen=True, slots=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+)
+class Site:
+    """One site: its id, and its settings in the order in which people meet them.
+
+    Raises
+    ------
+    InvalidRequest
+        Names each setting that cannot be.
+    """
+
+    id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=63)]
+    name: Annotated[str, Field(max_length=200, pattern=_NO_NUL)] = described(
+        _("Name of the site, for people"), ""
+    )
+    review: _Thresholds = described(
+        _(
+            "From this score on a comment waits for a person. Where nothing is said, the model's "
+            "own threshold holds; 1 is never."
+        ),
+        {},
+    )
+    reject: _Thresholds = described(
+        _(
+            "From this score on a comment is rejected and nobody looks. Where nothing is said, "
+            "none is."
+        ),
+        {},
+    )
+    unsupported_language: Literal["approve", "review"] = described(
+        _("What becomes of a comment of which no letter is Arabic or Latin"), "review"
+    )
+    block_words: _Words = described(_("Words that always put a comment before a person"), ())
+    allow_words: _Words = described(_("Words that count for nothing"), ())
+    review_first_comments: Annotated[int, Field(ge=0, le=20)] = described(
+        _("So many comments of a new author wait for a person"), 0
+    )
+    review_after_rejections: Annotated[int, Field(ge=0, le=20)] = described(
+        _(
+            "After so many rejections in thirty days all comments of an author wait for a person; "
+            "0 is never"
+        ),
+        0,
+    )
+    label_weights: _Weights = described(
+        _("How much a label counts for the urgency of a comment; 1 where nothing is said"), {}
+    )
+    time_target_seconds: Annotated[int, Field(ge=1, le=MAX_TIME_TARGET_SECONDS)] = described(
+        _("Time within which a flagged comment should be decided"), 3600, unit="seconds"
+    )
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = described(
+        _("Days for which the texts of decided comments are kept"), 90
+    )
+    audit_share: _Share = described(
+        _("Share of unflagged comments that a person sees all the same"), AUDIT_SHARE, unit="share"
+    )
+    second_opinion_share: _Share = described(
+        _("Share of comments that two people judge without knowing of each other"),
+        0.0,
+        unit="share",
+    )
+    calibration_share: _Share = described(
+        _("Share of comments with a known answer, mixed in to compare moderators"),
+        0.0,
+        unit="share",
+    )
+    webhook_url: _Address = described(_("Address that is told every decision"), "", kind="address")
+    webhook_secret: _Secret = described(
+        _("Secret with which messages to the webhook are signed; a webhook without one gets one"),
+        "",
+        form=SECRET_FORM,
+        secret=True,
+    )
+    webhook_private: bool = described(
+        _("The webhook and Coral may be in a private network, or on this machine"), False
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = described(
+        _("Requests accepted in a minute; 0 is any number"), 0
+    )
+    queue_analyzed: bool = described(
+        _("Flagged comments of the Perspective interface wait for a person too"), False
+    )
+    coral_secrets: Annotated[
+        tuple[_Secret, ...], Field(max_length=16, strict=False)  # each is tried at every question
+    ] = described(_("Signing secrets of Coral that are active"), (), secret=True)
+    coral_url: _Address = described(
+        _("Address of Coral's GraphQL, which ends in /api/graphql"), "", kind="address"
+    )
+    coral_token: Annotated[str, Field(max_length=4_096, pattern=_NO_NUL)] = described(
+        _("Access token of an administrator of Coral"), "", secret=True, repr=False
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _named(cls, given: Any, validate: Any) -> Any:
+        try:
+            return validate(given)
+        except ValidationError as wrong:
+            details = wrong.errors(include_url=False, include_input=False)
+            errors = dict.fromkeys(map(_field_error, details))
+            raise InvalidRequest(list(errors)) from None
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anybody who is to be told of decisions: a webhook, or Coral."""
+        by_webhook = self.webhook_url and self.webhook_secret
+        return bool(by_webhook or (self.coral_url and self.coral_token))
+
+    @property
+    def watches_authors(self) -> bool:
+        """Whether what its authors wrote before has a say in what becomes of a comment."""
+        return bool(self.review_first_comments or self.review_after_rejections)
+
+    def changed(self, settings: Mapping[str, Any]) -> Site:
+        """Return the site with other settings; a webhook without a secret gets one.
+
+        Raises
+        ------
+        InvalidRequest
+            Names each setting that cannot be.
+        """
+        site = replace(self, **settings)
+        if site.webhook_url and not site.webhook_secret:
+            site = replace(site, webhook_secret=new_webhook_secret())
+        return site
+
+    def to_json(self) -> str:
+        """Write the site as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Site:
+        """Read what `to_json` wrote; fields of a newer version are left out.
+
+        Looser rules held once, and a site must not be lost for one setting. A number out of its
+        bounds is the nearest within them; what else cannot be is as if it had not been given.
+
+        Raises
+        ------
+        SiteUnreadable
+            It is not the record of a site at all.
+        """
+        try:
+            stored = json.loads(text)
+            record = {
+                name: SETTINGS[name].nearest(value)
+                for name, value in stored.items()
+                if name in SETTINGS
+            }
+            record["id"] = stored["id"]
+            try:
+                return cls(**record)
+            except InvalidRequest as wrong:
+                for error in wrong.errors:
+                    _leave_out(record, error.field)
+                if "retention_days" in stored:  # nothing may be deleted that was to be kept
+                    record.setdefault("retention_days", SETTINGS["retention_days"].high)
+                return cls(**record)
+        except (InvalidRequest, ValueError, TypeError, KeyError, AttributeError):
+            raise SiteUnreadable("what is stored of this site cannot be read") from None
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    name, *rest = detail["loc"]
+    if name == "id":
+        return FieldError("id", "expected 1 to 63 of a-z, 0-9 and hyphen")
+    setting = SETTINGS[str(name)]
+    if setting.kind != "by_label" or not rest:
+        return FieldError(setting.name, f"expected {setting.form}")
+    form = f"one of {', '.join(LABELS)}" if "[key]" in rest else setting.form
+    return FieldError(f"{name}.{rest[0]}", f"expected {form}")
+
+
+def _leave_out(record: dict[str, Any], field_name: str) -> None:
+    """Take what cannot be out of a stored record: a field, or one label of it."""
+    name, _dot, label = field_name.partition(".")
+    if label:
+        record[name] = {key: value for key, value in record[name].items() if key != label}
+    else:
+        del record[name]
+
+
+#: Every setting of a site by its name, in the order of the model.
+SETTINGS = settings_of(Site)
