@@ -1,8 +1,13 @@
-"""How fast the service answers Coral and clients of Perspective, over sockets, Redis included.
+"""How fast the service answers over sockets, Redis included.
 
 Real gunicorn with two workers and a private Redis that syncs each write, as in production. The
-clients run on the same machine and take their share of it, so a figure here is an upper bound.
-Prints a table; asserts nothing.
+clients run on the same machine and take their share of it, so a time here is an upper bound.
+Prints tables; asserts nothing.
+
+The first table compares what a request costs with a Flask view that does nothing, behind the same
+gunicorn: same worker class, same threads, same requests. Machines are noisy, so the contenders take
+turns, and the median over the turns of each ratio counts. Beside the requests in a second stands
+the time that the workers' processors spent on one, in which the clients have no share.
 """
 
 from __future__ import annotations
@@ -10,25 +15,40 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import signal
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import httpx
+import psutil
+from flask import Flask
 from redis import Redis
 
-from conftest import SAMPLE_COMMENTS, served
+from conftest import SAMPLE_COMMENTS, await_condition, free_port, served
 from models.schema import read_comments
+from service.config import Settings
+from service.run.launch import GUNICORN_CONFIG
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
 
 N_CONNECTIONS = 4
 N_CORAL = 2_000
 N_PERSPECTIVE = 1_000
-SITE = Site("bench", coral_secrets=("empsec_bench",))
+SITE = Site("bench", coral_secrets=("empsec_bench",), audit_share=0.0)
+N_TURNS = 7
+N_COMPARED = 2_000  # requests of each contender in a turn
+LEAST_RATIO = 0.5
 
 Ask = Callable[[httpx.Client, int], httpx.Response]
 
@@ -73,6 +93,142 @@ def perspective(texts: Sequence[str], key: str) -> Ask:
     return ask
 
 
+def empty() -> Flask:
+    """Return an application whose only view does nothing; gunicorn calls this."""
+    app = Flask(__name__)
+    app.extensions["hakam"] = SimpleNamespace(settings=Settings.from_environ(os.environ))
+
+    @app.post("/empty")
+    def nothing() -> str:
+        return ""
+
+    return app
+
+
+@contextmanager
+def serving_nothing(environ: dict[str, str], log: Path) -> Iterator[str]:
+    """Run `empty` as ``hakam serve`` runs Hakam; yield its base URL."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONFIG)]
+    command += ["--bind", f"127.0.0.1:{port}", f"{Path(__file__).stem}:{empty.__name__}()"]
+    command += ["--pythonpath", str(Path(__file__).parent)]
+    with log.open("w") as out:
+        server = subprocess.Popen(command, env=os.environ | environ, stdout=out, stderr=out)
+
+    def ready() -> bool:
+        try:
+            return httpx.post(f"http://127.0.0.1:{port}/empty").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        await_condition(ready, what="the empty application", seconds=60.0)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=30.0)
+
+
+class Cost(NamedTuple):
+    """What requests cost: how many were answered in a second, and the workers' CPU time of one."""
+
+    rate: float
+    cpu_seconds: float
+
+
+class Load:
+    """Clients that cost little: whole requests made before, answers read and hardly looked at."""
+
+    def __init__(self, url: str, path: str, key: str) -> None:
+        self._address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        self._head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+            "Content-Type: application/json\r\nContent-Length: "
+        )
+        self._workers = workers(self._address[1])
+
+    def run(self, bodies: Sequence[bytes]) -> Cost:
+        """Send all, each in a request of its own."""
+        requests = [f"{self._head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
+        before, started = self._cpu_seconds(), perf_counter()
+        with ThreadPoolExecutor(N_CONNECTIONS) as pool:
+            list(pool.map(self._send, (requests[i::N_CONNECTIONS] for i in range(N_CONNECTIONS))))
+        n, seconds = len(bodies), perf_counter() - started
+        return Cost(n / seconds, (self._cpu_seconds() - before) / n)
+
+    def _cpu_seconds(self) -> float:
+        times = [worker.cpu_times() for worker in self._workers]
+        return float(sum(one.user + one.system for one in times))
+
+    def _send(self, requests: Sequence[bytes]) -> None:
+        with socket.create_connection(self._address) as connection:
+            for request in requests:
+                connection.sendall(request)
+                answer = b""
+                while not _whole(answer):
+                    if not (read := connection.recv(65_536)):
+                        raise RuntimeError("the server closed the connection")
+                    answer += read
+                if not answer.startswith(b"HTTP/1.1 200 "):
+                    raise RuntimeError("not the answer that was to be measured")
+
+
+def _whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0]
+    return bool(end) and len(body) >= int(length)
+
+
+def workers(port: int) -> list[psutil.Process]:
+    """Return the worker processes of the gunicorn that listens on a port."""
+    return next(
+        child.children()
+        for child in psutil.Process().children()
+        if any(one.laddr.port == port for one in child.net_connections("tcp"))
+    )
+
+
+def compare(empty_url: str, url: str, key: str, texts: Sequence[str]) -> None:
+    """Print what a request that needs no person costs, beside a view that does nothing."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+        answers = client.post("/v1/score", json=[{"text": text} for text in texts]).json()
+    clean = [t for t, answer in zip(texts, answers, strict=True) if answer["action"] == "approve"]
+
+    def bodies(first: int) -> list[bytes]:
+        numbers = range(first, first + N_COMPARED)
+        comments = [{"id": f"c-{n}", "text": clean[n % len(clean)]} for n in numbers]
+        return [json.dumps(comment).encode() for comment in comments]
+
+    loads = [
+        Load(empty_url, "/empty", key),
+        Load(url, "/v1/score", key),
+        Load(url, "/v1/comments", key),
+    ]
+    turns = []
+    for turn in range(N_TURNS + 1):  # the first one warms up
+        sent = bodies(turn * N_COMPARED)
+        turns.append([load.run(sent) for load in loads])
+    print(f"2 workers, {N_CONNECTIONS} keep-alive connections; {len(clean)} texts, none flagged")
+    columns = ("requests/s", "CPU us", "ratio", "CPU ratio")
+    print(f"  {'':24} " + "".join(f"{column:>10}" for column in columns))
+    bases, *others = zip(*turns[1:], strict=True)
+    for what, costs in zip(
+        ("empty Flask view", "/v1/score", "/v1/comments"), (bases, *others), strict=True
+    ):
+        rate = statistics.median(one.rate for one in costs)
+        cpu = statistics.median(one.cpu_seconds for one in costs)
+        pairs = list(zip(bases, costs, strict=True))
+        ratio = statistics.median(one.rate / base.rate for base, one in pairs)
+        cpu_ratio = statistics.median(base.cpu_seconds / one.cpu_seconds for base, one in pairs)
+        target = "" if costs is bases else f"   (target >= {LEAST_RATIO}: {verdict(ratio)})"
+        print(f"  {what:24} {rate:10.0f}{cpu * 1e6:10.0f}{ratio:10.2f}{cpu_ratio:10.2f}{target}")
+
+
+def verdict(ratio: float) -> str:
+    """Say whether a ratio is what is wanted."""
+    return "kept" if ratio >= LEAST_RATIO else "MISSED"
+
+
 def timed(url: str, ask: Ask, n_requests: int) -> tuple[float, list[float]]:
     """Return the seconds that all requests took together and each of them alone, in their order."""
 
@@ -112,8 +268,11 @@ def main() -> None:
         with Redis.from_url(redis_url, decode_responses=True) as redis:
             key = Sites(redis).add(SITE)
         environ = {"HAKAM_REDIS_URL": redis_url, "HAKAM_VAR": name, "HAKAM_WORKERS": "2"}
-        with served(environ, folder / "server.log") as url:
-            print(f"2 workers, {N_CONNECTIONS} keep-alive connections; times in ms")
+        with ExitStack() as stack:
+            nothing = stack.enter_context(serving_nothing(environ, folder / "empty.log"))
+            url = stack.enter_context(served(environ, folder / "server.log"))
+            compare(nothing, url, key, texts)
+            print(f"\n2 workers, {N_CONNECTIONS} keep-alive connections; times in ms")
             columns = ("requests/s", "p50", "p99", "max", "first")
             print(f"  {'':24} " + "".join(f"{column:>10}" for column in columns))
             for what, ask, n_requests, limit in (
