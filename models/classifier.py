@@ -53,7 +53,7 @@ from models.features import (
 )
 from models.learning import SHORTEST, Head, Progress, WordClusters, design, learn_heads
 from models.normalize import Batch, normalize_batch, refuse_one_text, stretches
-from models.schema import LABELS
+from models.schema import LABELS, Evidence, Field
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
 _CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
@@ -65,23 +65,6 @@ Chosen on validation rows, between insults that harmless words hide and long har
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """A span of the original text and what it adds to the score.
-
-    Attributes
-    ----------
-    start, end : int
-        Code points of the original text, end exclusive.
-    weight : float
-        What the span adds to the logit.
-    """
-
-    start: int
-    end: int
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a text has its score for one label.
 
@@ -89,22 +72,26 @@ class Explanation:
     ----------
     text : str
         The original text.
+    label : str
     contributions : ndarray of float64, shape (len(text),)
         What each code point adds; together with `intercept` they sum to the logit.
     intercept : float
     """
 
     text: str
+    label: str
     contributions: NDArray[np.float64]
     intercept: float
 
-    def spans(self, limit: int = 5) -> list[Evidence]:
+    def evidence(self, limit: int = 5, field: Field = "text") -> list[Evidence]:
         """Name the words that speak most for the label.
 
         Parameters
         ----------
         limit : int
             At most so many.
+        field : {"text", "author.name"}
+            Which part of a comment was explained.
 
         Returns
         -------
@@ -119,7 +106,8 @@ class Explanation:
             told = np.flatnonzero(self.contributions[start:end])
             if len(told):
                 weight = float(self.contributions[start:end].sum())
-                words.append(Evidence(start + int(told[0]), start + int(told[-1]) + 1, weight))
+                first, last = start + int(told[0]), start + int(told[-1])
+                words.append(Evidence(field, self.label, first, last + 1, weight))
         least = sum(word.weight for word in words if word.weight > 0) / 20
         telling = [word for word in words if word.weight > 0 and word.weight >= least]
         return sorted(telling, key=lambda word: -word.weight)[:limit]
@@ -426,7 +414,7 @@ class Classifier(BaseEstimator):  # type: ignore[misc]
             starts = batch.starts.tolist()
             for text, start, end, margin in zip(chunk, starts, starts[1:], margins, strict=False):
                 intercept = float(self.intercepts_[column] - margin)
-                explanations.append(Explanation(text, per_code_point[start:end], intercept))
+                explanations.append(Explanation(text, label, per_code_point[start:end], intercept))
         return explanations
 
     def get_state(self) -> dict[str, Any]:

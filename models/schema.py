@@ -1,8 +1,8 @@
-r"""The labelled comment: the one record that service and training exchange.
+r"""Labels, evidence, and the labelled comment, which service and training exchange.
 
 The service writes what moderators decided, training reads it beside the public sets, and both
-meet only here. The module keeps one secret: the record's form on disk, JSON Lines (one JSON
-object per line, UTF-8, ``\n`` between lines), optionally compressed with gzip or xz.
+meet only here. The module keeps one secret: the form of a labelled comment on disk, JSON Lines
+(one JSON object per line, UTF-8, ``\n`` between lines), optionally compressed with gzip or xz.
 
 A record needs ``id``, ``text``, ``labels`` and ``source``; the other fields are strings that are
 left out when empty::
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from models.errors import RecordError
 
@@ -36,6 +36,35 @@ LABELS = (
     "spam",
 )
 """Every label, in the order of score columns. Their meaning is in the model card."""
+
+
+Field = Literal["text", "author.name"]
+"""What of a comment is scored: its text and the display name of its author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A part of a comment that speaks for a label, or that a site has on its list.
+
+    Attributes
+    ----------
+    field : {"text", "author.name"}
+        Where it stands: in the text or in the display name.
+    label : str
+        One of `LABELS`.
+    start : int
+        First code point of the part, in the field as it was written.
+    end : int
+        Code point after the last.
+    weight : float
+        What it adds to the logit of the label; 0 for a word of the site's list.
+    """
+
+    field: Field
+    label: str
+    start: int
+    end: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,11 @@ from models.dialect import dialect_of
 from models.language import Language, identify_all
 from models.normalize import normalize
 from models.registry import Artifact
-from models.schema import LabeledComment
+from models.schema import Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
-from service.rules.policy import NO_AUDIT, Field, Policy, Verdict, audit_draw
+from service.rules.policy import NO_AUDIT, Policy, Verdict, audit_draw
 from service.rules.readings import readings
 from service.rules.word_lists import word_list
 
@@ -51,17 +51,6 @@ CUT = " [\N{HORIZONTAL ELLIPSIS}]"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A telling part of a comment: code points `start` to `end` of `field`, weight in logits."""
-
-    field: Field
-    label: str
-    start: int
-    end: int
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict with what it rests on.
 
@@ -71,7 +60,7 @@ class Judgement:
         What the text is written in: a remark. A text has its scores whatever is said here.
     scores, author_scores : mapping of label to float
         Scores of the text and of the display name, [0, 1]; None without a name.
-    evidence : sequence of Span
+    evidence : sequence of Evidence
         Of each flagged field the spans that made its label; empty where nothing is flagged.
     """
 
@@ -79,7 +68,7 @@ class Judgement:
     language: Language
     scores: Mapping[str, float]
     author_scores: Mapping[str, float] | None
-    evidence: Sequence[Span]
+    evidence: Sequence[Evidence]
 
 
 class Moderation:
@@ -291,7 +280,7 @@ class Moderation:
             judgement.verdict,
             scores=judgement.scores,
             author_scores=judgement.author_scores,
-            evidence=[asdict(span) for span in judgement.evidence],
+            evidence=judgement.evidence,
         )
 
     def _enqueue(
@@ -303,7 +292,7 @@ class Moderation:
             judgement.verdict,
             scores=judgement.scores,
             author_scores=judgement.author_scores,
-            evidence=[asdict(span) for span in judgement.evidence],
+            evidence=judgement.evidence,
             label_weights=site.label_weights,
             time_target_seconds=site.time_target_seconds,
             second_opinion_share=site.second_opinion_share,
@@ -316,7 +305,7 @@ class Moderation:
         comments: Sequence[Comment],
         scores: Sequence[Mapping[str, float]],
         authors: Mapping[int, Mapping[str, float]],
-    ) -> dict[int, list[Span]]:
+    ) -> dict[int, list[Evidence]]:
         wanted: dict[str, list[tuple[int, Field, str]]] = defaultdict(list)
         n_characters = 0
         for i, comment in enumerate(comments):
@@ -329,14 +318,14 @@ class Moderation:
             if i in authors and (label := policy.flagged_label(authors[i])):
                 wanted[label].append((i, "author.name", comment.author_name))
                 n_characters += len(comment.author_name)
-        found: dict[int, list[Span]] = defaultdict(list)
+        found: dict[int, list[Evidence]] = defaultdict(list)
         for label, fields in wanted.items():
             texts = [text for _, _, text in fields]
             explanations = self._artifact.classifier.explain(texts, label)
             for (i, field, _), explanation in zip(fields, explanations, strict=True):
                 found[i] += [
-                    Span(field, label, span.start, span.end, round(span.weight, 4))
-                    for span in explanation.spans(MAX_SPANS)
+                    replace(part, weight=round(part.weight, 4))
+                    for part in explanation.evidence(MAX_SPANS, field)
                 ]
         return found
 
@@ -379,7 +368,7 @@ def _without_allowed(site: Site, comments: Sequence[Comment]) -> Sequence[Commen
     ]
 
 
-def _listed(site: Site, comment: Comment) -> list[Span]:
+def _listed(site: Site, comment: Comment) -> list[Evidence]:
     """Find the words that the site always wants a person to see."""
     if not site.block_words:
         return []
@@ -389,7 +378,7 @@ def _listed(site: Site, comment: Comment) -> list[Span]:
         ("author.name", comment.author_name),
     )
     return [
-        Span(field, "toxicity", found.start, found.end, LISTED_WEIGHT)
+        Evidence(field, "toxicity", found.start, found.end, LISTED_WEIGHT)
         for field, text in fields
         for found in islice(blocked.find(text), MAX_LISTED)
     ]

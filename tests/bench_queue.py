@@ -36,6 +36,7 @@ from typing import Any
 
 from redis import Redis
 
+from models.schema import Evidence
 from service.delivery.webhooks import Deliveries
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
@@ -51,7 +52,7 @@ SCORES = {
     "identity_attack": 0.02,
     "threat": 0.01,
 }
-EVIDENCE = [{"field": "text", "label": "insult", "start": 4, "end": 9, "weight": 2.31}]
+EVIDENCE = [Evidence("text", "insult", 4, 9, 2.31)]
 TEXT = "تعليق طويل بعض الشيء تحت مقال عن الطقس " * 4  # "a rather long comment on the weather"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -95,7 +95,7 @@ def test_the_passage_that_decides_is_the_one_that_tells(classifier: Classifier) 
     told = classifier.explain([among])[0]
     outside = np.r_[0 : among.index(worst) - 60, among.index(worst) + len(worst) + 80 : len(among)]
     assert not told.contributions[outside].any()
-    assert told.spans()[0].weight > 0
+    assert told.evidence()[0].weight > 0
 
 
 def test_no_word_speaks_against_a_label_by_more_than_the_least(classifier: Classifier) -> None:
@@ -119,11 +119,11 @@ def test_what_each_letter_adds_sums_to_the_logit(classifier: Classifier, label: 
 
 def test_evidence_names_the_original_letters_of_a_disguised_word(classifier: Classifier) -> None:
     flagged = max(TEXTS, key=lambda text: classifier.predict_proba([text])[0, 0])
-    worst = classifier.explain([flagged])[0].spans()[0]
+    worst = classifier.explain([flagged])[0].evidence()[0]
     word = flagged[worst.start : worst.end]
     spread = "\u0640".join(word)  # with tatweel between all letters
     disguised = flagged[: worst.start] + spread + flagged[worst.end :]
-    spans = classifier.explain([disguised])[0].spans()
+    spans = classifier.explain([disguised])[0].evidence()
     assert disguised[spans[0].start : spans[0].end] == spread
     assert spans == sorted(spans, key=lambda span: -span.weight)
     assert all(span.weight > 0 for span in spans)

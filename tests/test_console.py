@@ -25,7 +25,7 @@ from werkzeug.test import TestResponse
 
 from conftest import let_time_pass
 from models.registry import Artifact
-from models.schema import LabeledComment
+from models.schema import Evidence, LabeledComment
 from service.accounts.accounts import Accounts, Preferences
 from service.app import create_app
 from service.config import Settings
@@ -526,8 +526,8 @@ def test_the_most_urgent_comment_is_shown_first_with_its_evidence_marked(
 ) -> None:
     flag("mild", "mild", 0.5)
     start = TEXT.index(DONKEY)
-    span = {"field": "text", "label": "insult", "start": start, "end": start + 4, "weight": 2.0}
-    flag("severe", evidence=[span], author_name="Abu Nawas", article_title="Bread")
+    donkey = Evidence("text", "insult", start, start + len(DONKEY), 2.0)
+    flag("severe", evidence=[donkey], author_name="Abu Nawas", article_title="Bread")
     page = desk.get("/demo/work")
     assert re.search(rf'<mark data-label="insult"[^>]*>{DONKEY}</mark>', page)
     assert "Abu Nawas" in page
@@ -541,10 +541,7 @@ def test_only_what_tells_most_is_marked_and_what_the_site_listed(
     weights = {"first": 4.0, "second": 1.0, "third": 0.5, "listed": 0.0}
     text = " ".join(weights)
     starts = {word: text.index(word) for word in weights}
-    spans = [
-        {"field": "text", "label": "insult", "start": at, "end": at + 3, "weight": weights[word]}
-        for word, at in starts.items()
-    ]
+    spans = [Evidence("text", "insult", at, at + 3, weights[word]) for word, at in starts.items()]
     flag(text=text, evidence=spans)
     found = re.findall(r"<mark[^>]*>(\w+)</mark>", desk.get("/demo/work"))
     assert found == ["fir", "sec", "lis"]
@@ -578,10 +575,14 @@ def test_an_empty_queue_says_so(desk: Desk) -> None:
 def test_marks_lie_on_the_original_letters_and_take_their_diacritics_along() -> None:
     text = "\N{GRINNING FACE} \u0643\u064e\u0644\u0652\u0628\u064c!"  # a face, "dog" with vowels
     kaf = text.index("\u0643")
-    segments = list(marked(text, [(kaf, kaf + 5, "insult"), (0, 99, "profanity")]))
+    evidence = [
+        Evidence("text", "profanity", 0, 99, 1.0),
+        Evidence("text", "insult", kaf, kaf + 5, 2.0),
+    ]
+    segments = list(marked(text, "text", evidence))
     assert "".join(s.text for s in segments) == text
     assert [s.text for s in segments if s.label == "insult"] == [text[kaf : kaf + 6]]
-    assert list(marked("", [(0, 3, "insult")])) == []
+    assert list(marked("", "text", evidence)) == []
 
 
 # Decisions

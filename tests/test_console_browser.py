@@ -19,6 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
+from models.schema import Evidence
 from service.accounts.accounts import Accounts, Preferences
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
@@ -318,8 +319,8 @@ def test_the_note_key_opens_the_note(newsroom: Newsroom) -> None:
 
 def test_evidence_and_severe_comments_are_blurred_until_asked_for(newsroom: Newsroom) -> None:
     newsroom.accounts.save_preferences("samira", Preferences(blur=True))
-    span = {"field": "text", "label": "threat", "start": 0, "end": 5, "weight": 1.0}
-    newsroom.flag("c1", "words of a threat", label="threat", evidence=[span])
+    words = Evidence("text", "threat", 0, 5, 1.0)
+    newsroom.flag("c1", "words of a threat", label="threat", evidence=[words])
     page = newsroom.desk()
     transparent = "rgba(0, 0, 0, 0)"
     for place in ("mark", "#comment"):
@@ -399,8 +400,7 @@ def test_evidence_is_marked_on_exactly_its_letters(
     newsroom: Newsroom, text: str, part: str
 ) -> None:
     start = text.index(part)
-    span = {"field": "text", "label": "insult", "start": start, "end": start + len(part)}
-    newsroom.flag("c1", text, evidence=[span | {"weight": 1.0}])
+    newsroom.flag("c1", text, evidence=[Evidence("text", "insult", start, start + len(part), 1.0)])
     page = newsroom.desk()
     page.wait_for_selector("mark")
     before, marked, whole = page.evaluate(
@@ -416,8 +416,7 @@ def test_evidence_is_marked_on_exactly_its_letters(
 
 def test_a_mark_inside_a_word_does_not_part_its_letters(newsroom: Newsroom) -> None:
     word = "\u064a\u0627\u062d\u0645\u0627\u0631\u0643\u0645"  # "o donkey of yours", one word
-    span = {"field": "text", "label": "insult", "start": 2, "end": 6, "weight": 1.0}
-    newsroom.flag("c1", word, evidence=[span])
+    newsroom.flag("c1", word, evidence=[Evidence("text", "insult", 2, 6, 1.0)])
     page = newsroom.desk()
     widths = page.evaluate(
         """() => {

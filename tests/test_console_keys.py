@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 from test_console_browser import Newsroom
 from test_console_browser import newsroom as newsroom  # noqa: PLC0414 - a fixture
 
+from models.schema import Evidence
 from service.accounts.accounts import Preferences
 
 
@@ -148,12 +151,9 @@ def test_the_buttons_keep_their_place_whatever_the_comment(
 
 def test_a_key_leads_to_the_first_mark_of_a_long_comment(newsroom: Newsroom) -> None:
     text = "word " * 800 + "donkey " + "word " * 800 + "donkey"
-    spans = [
-        {"field": "text", "label": "insult", "start": at, "end": at + 6, "weight": 1.0}
-        for at in (4000, 8007)
-    ]
+    spans = [Evidence("text", "insult", at, at + 6, 1.0) for at in (4000, 8007)]
     newsroom.flag("c1", text, evidence=spans, score=0.98)
-    newsroom.flag("c2", "a donkey", evidence=[spans[0] | {"start": 2, "end": 8}], score=0.9)
+    newsroom.flag("c2", "a donkey", evidence=[replace(spans[0], start=2, end=8)], score=0.9)
     page = newsroom.desk()
     first = page.locator("mark").first
     expect(first).not_to_be_in_viewport()

@@ -53,7 +53,7 @@ class Keyword(Scorer):
             at = text.find(RUDE)
             if at >= 0:
                 weights[at : at + len(RUDE)] = 1.0
-        return [Explanation(t, w, 0.0) for t, w in zip(texts, contributions, strict=True)]
+        return [Explanation(t, label, w, 0.0) for t, w in zip(texts, contributions, strict=True)]
 
 
 def written(sources: Sequence[str], n: int = 300) -> list[LabeledComment]:

@@ -98,7 +98,7 @@ def insults(artifact: Artifact) -> list[str]:
     sure = [comments[i] for i in classifier.predict_proba(comments)[:, column].argsort()[-20:]]
     words = []
     for text, explained in zip(sure, classifier.explain(sure, "insult"), strict=True):
-        words += [text[span.start : span.end] for span in explained.spans(1)]
+        words += [text[span.start : span.end] for span in explained.evidence(1)]
     words.sort(key=lambda word: -classifier.predict_proba([word])[0, column])
     return [*sure[-3:], *list(dict.fromkeys(words))[:3]]
 

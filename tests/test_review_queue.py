@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from conftest import await_condition, let_time_pass
 from models.errors import ModerationError
-from models.schema import LABELS
+from models.schema import LABELS, Evidence
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -87,7 +87,7 @@ def test_an_item_carries_all_that_the_moderator_needs(queue: ReviewQueue) -> Non
     sent = comment(
         author_name="قارئ", article_title="خبر", reach=1200, dialect="gulf"
     )  # reader, news
-    evidence = [{"field": "text", "label": "insult", "start": 0, "end": 5, "weight": 1.5}]
+    evidence = [Evidence("text", "insult", 0, 5, 1.5)]
     made = queue.enqueue(
         "demo",
         sent,

@@ -245,7 +245,7 @@ def evasion_retention(
     column = classifier.labels_.index("toxicity")
     flagged = classifier.predict_proba(texts)[:, column] >= threshold
     telling = [
-        [len(text[: span.start].split()) for span in explained.spans(N_SPLIT_WORDS)]
+        [len(text[: span.start].split()) for span in explained.evidence(N_SPLIT_WORDS)]
         for text, explained in zip(texts, classifier.explain(texts), strict=True)
     ]
     figures: Measures = {}

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from models.characters import is_visible
 from models.dialect import DIALECTS
-from models.schema import LABELS
+from models.schema import LABELS, Evidence
 from service.api.bodies import MANY, ONE
 from service.moderation import MAX_TEXT_BYTES
 from service.queue.review_queue import Comment, Decision
@@ -244,16 +244,6 @@ _DIGEST = (
 )
 
 
-class EvidenceSpan(BaseModel):
-    """A part of a field that speaks for (weight > 0, in logits) or against the label."""
-
-    field: Literal["text", "author.name"]
-    label: Label
-    start: Count = Field(description="First code point of the span in the field as it was sent.")
-    end: Count = Field(description="Code point after the last.")
-    weight: float
-
-
 class RecordedDecision(BaseModel):
     """What was decided about the comment, with its present text and display name, before."""
 
@@ -321,7 +311,7 @@ class CommentAnswer(BaseModel):
     )
     scores: dict[Label, Probability]
     author_scores: dict[Label, Probability] | None
-    evidence: list[EvidenceSpan]
+    evidence: list[Evidence]
     model_version: str
     version: int | None = Field(
         description="Of the comment: 1, and one more each time it came with another text or "

@@ -1,13 +1,19 @@
-"""Evidence on the letters it is about.
+"""Evidence as marks in a text.
 
-Secret: where a mark begins and ends. Offsets are code points of the original text, as the
-classifier gives them. A mark also takes in the combining marks, joiners and variation selectors
-that follow its last letter, because a browser draws them with that letter.
+Secret: what is marked, and where a mark begins and ends. A mark also takes in the combining marks,
+joiners and variation selectors that follow its last letter, because a browser draws them with that
+letter.
 """
 
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from models.schema import Evidence
+
+#: Marked is what weighs at least this share of the heaviest part, and every word of a site's list,
+#: which weighs nothing.
+TELLING_SHARE = 0.25
 
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 
@@ -20,26 +26,34 @@ class Segment:
     label: str = ""
 
 
-def marked(text: str, spans: Iterable[tuple[int, int, str]]) -> Iterator[Segment]:
+def marked(text: str, field: str, evidence: Iterable[Evidence]) -> Iterator[Segment]:
     """Cut a text into marked and unmarked segments that together are the text.
 
     Parameters
     ----------
     text : str
-        The original text.
-    spans : iterable of (start, end, label)
-        Code-point offsets; the most telling first. Where spans overlap, the first keeps the
-        letters. What lies outside the text is ignored.
+        As it was written.
+    field : str
+        Which field of the comment it is; evidence of others is passed over.
+    evidence : iterable of Evidence
+        Where two parts overlap, the heavier one keeps the letters. What lies outside the text is
+        ignored.
 
     Examples
     --------
-    >>> [(s.text, s.label) for s in marked("you big donkey", [(8, 14, "insult")])]
+    >>> evidence = [Evidence("text", "insult", 8, 14, 2.0)]
+    >>> [(s.text, s.label) for s in marked("you big donkey", "text", evidence)]
     [('you big ', ''), ('donkey', 'insult')]
     """
+    found = sorted(
+        (part for part in evidence if part.field == field), key=lambda part: -part.weight
+    )
     labels = [""] * len(text)
-    for start, end, label in spans:
-        for place in range(max(start, 0), min(_whole(text, end), len(text))):
-            labels[place] = labels[place] or label
+    for part in found:
+        if part.weight and part.weight < TELLING_SHARE * found[0].weight:
+            continue
+        for place in range(max(part.start, 0), min(_whole(text, part.end), len(text))):
+            labels[place] = labels[place] or part.label
     begin = 0
     for place in range(1, len(text) + 1):
         if place == len(text) or labels[place] != labels[begin]:

@@ -74,9 +74,6 @@ def keys_of(chosen: Mapping[str, str]) -> dict[str, str]:
 SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9
 HOUR = 3600.0
 MAX_PASSED_ON = 20
-#: Marked is what weighs at least this share of the most telling span; a word that the site listed
-#: weighs nothing and is always marked.
-TELLING_SHARE = 0.25
 MAX_CHIPS = 4
 #: A mark behind so many characters or lines is offered a jump to.
 FAR_CHARACTERS, FAR_LINES = 400, 6
@@ -422,23 +419,16 @@ def _tired() -> int:
 
 def _about(item: ReviewItem) -> dict[str, Any]:
     """Everything that is read off a review item: the marked texts, the chips, why it is here."""
-    label, text = item.verdict.label, list(marked(item.comment.text, _spans(item, "text")))
+    label = item.verdict.label
+    text = list(marked(item.comment.text, "text", item.evidence))
     return {
         "text": text,
         "far_mark": _is_far(text),
-        "pen_name": list(marked(item.comment.author_name or "", _spans(item, "author.name"))),
+        "pen_name": list(marked(item.comment.author_name, "author.name", item.evidence)),
         "chips": _chips(item),
         "suggested": label if label in REASON_NAMES else "toxicity",
         "why": _why(item),
     }
-
-
-def _spans(item: ReviewItem, field: str) -> list[tuple[int, int, str]]:
-    found = [span for span in item.evidence if span["field"] == field]
-    found.sort(key=lambda span: -span["weight"])
-    telling = TELLING_SHARE * found[0]["weight"] if found else 0.0
-    found = [span for span in found if span["weight"] >= telling or not span["weight"]]
-    return [(span["start"], span["end"], span["label"]) for span in found]
 
 
 def _is_far(segments: Sequence[Segment]) -> bool:

@@ -14,11 +14,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from itertools import chain
 from operator import attrgetter
 from typing import Any, Literal, cast, get_args
 
-from models.schema import LABELS, LabeledComment
+from models.schema import LABELS, Evidence, LabeledComment
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 from service.rules.times import LATEST
@@ -81,8 +80,7 @@ class ReviewItem:
         Of the text, [0, 1].
     author_scores : mapping of label to float, or None
         Of the display name.
-    evidence : sequence of mappings
-        ``field, label, start, end, weight``; code-point offsets into that field.
+    evidence : sequence of Evidence
     enqueued_at, due_at : float
         Seconds since the epoch, by Redis' clock.
     moderator : str or None
@@ -105,7 +103,7 @@ class ReviewItem:
     verdict: Verdict
     scores: Mapping[str, float]
     author_scores: Mapping[str, float] | None
-    evidence: Sequence[Mapping[str, Any]]
+    evidence: Sequence[Evidence]
     state: State
     version: int
     enqueued_at: float
@@ -448,7 +446,7 @@ def facet(kind: str, value: str) -> str:
 _without_id = attrgetter(*(field.name for field in fields(Comment) if field.name != "id"))
 _values = attrgetter(*(field.name for field in fields(Verdict)))
 _SCORE = [field.name for field in fields(Verdict)].index("score")
-_EVIDENCE = ("field", "label", "start", "end", "weight")
+_evidence = attrgetter(*(field.name for field in fields(Evidence)))
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -481,7 +479,7 @@ def content_json(
     comment: Comment,
     scores: Mapping[str, float],
     author_scores: Mapping[str, float] | None,
-    evidence: Sequence[Mapping[str, Any]],
+    evidence: Sequence[Evidence],
 ) -> str:
     """Write what people wrote, and what is only of use beside it.
 
@@ -492,7 +490,7 @@ def content_json(
     row = list(_without_id(comment))
     while row and not row[-1]:
         row.pop()
-    spans = [[span[name] for name in _EVIDENCE] for span in evidence]
+    spans = list(map(_evidence, evidence))
     name_scores = 0 if author_scores is None else _score_row(author_scores)
     return _to_json([row or [""], _score_row(scores), name_scores, spans or 0])
 
@@ -594,13 +592,13 @@ def _check(item: ReviewItem) -> ReviewItem:
     verdict = item.verdict
     texts = [verdict.action, verdict.reason, verdict.model_version, item.appeal, item.note]
     texts += [text for text in (verdict.label, verdict.field, item.moderator) if text is not None]
-    spans = [(span["field"], span["label"]) for span in item.evidence]
-    if not all(map(_is_text, (*texts, *chain(*spans)))):
+    texts += [text for part in item.evidence for text in (part.field, part.label)]
+    if not all(map(_is_text, texts)):
         raise TypeError("expected text")
-    places = [place for span in item.evidence for place in (span["start"], span["end"])]
+    places = [place for part in item.evidence for place in (part.start, part.end)]
     if not all(type(number) is int for number in places):
         raise TypeError("expected whole numbers")
-    weights = (span["weight"] for span in item.evidence)
+    weights = (part.weight for part in item.evidence)
     scores = (*item.scores.values(), *(item.author_scores or {}).values(), verdict.score)
     times = (item.enqueued_at, item.due_at)
     if not all(map(math.isfinite, (*scores, *weights, *times, verdict.sampling_probability))):
@@ -637,7 +635,7 @@ def _read_item(
         verdict=facts["verdict"],
         scores=_scores(scores),
         author_scores=None if author_scores == 0 else _scores(author_scores),
-        evidence=[dict(zip(_EVIDENCE, span, strict=True)) for span in evidence or ()],
+        evidence=[Evidence(*part) for part in evidence or ()],
         state=facts["state"],
         version=facts["version"],
         enqueued_at=facts["since"] / 1000,

@@ -61,7 +61,7 @@ from typing import Any
 
 from redis import Redis
 
-from models.schema import LABELS
+from models.schema import LABELS, Evidence
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -160,7 +160,7 @@ class ReviewQueue:
         verdict: Verdict,
         *,
         scores: Mapping[str, float],
-        evidence: Sequence[Mapping[str, Any]] = (),
+        evidence: Sequence[Evidence] = (),
         author_scores: Mapping[str, float] | None = None,
         label_weights: Mapping[str, float] | None = None,
         time_target_seconds: float = 3600,
@@ -229,7 +229,7 @@ class ReviewQueue:
         verdict: Verdict,
         *,
         scores: Mapping[str, float],
-        evidence: Sequence[Mapping[str, Any]] = (),
+        evidence: Sequence[Evidence] = (),
         author_scores: Mapping[str, float] | None = None,
     ) -> Enqueued:
         """Record that the policy rejected a comment without a person; once.

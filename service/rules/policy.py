@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from models.schema import LABELS
+from models.schema import LABELS, Field
 
 if TYPE_CHECKING:
     from service.sites.sites import Site
 
 Action = Literal["approve", "review", "reject"]
-Field = Literal["text", "author.name"]
 Reason = Literal[
     "score", "audit", "clean", "listed", "author", "unsupported_language", "waiting", "decided"
 ]
