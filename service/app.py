@@ -13,9 +13,6 @@ from pathlib import Path
 
 import structlog
 from flask import Flask, Response, request
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
@@ -38,11 +35,8 @@ from service.reports.verdict_counts import Tallies
 from service.services import EXTENSION, Services
 from service.sites.quota import Quota
 from service.sites.sites import Sites
-from service.store.circuit_breaker import Silence
+from service.store.connect import Redis, connect
 
-# A request waits this long for Redis and no longer: a site that gets no answer publishes blindly,
-# and must be answered within a second.
-REDIS_TIMEOUT_SECONDS = 0.45
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
 
@@ -76,8 +70,8 @@ def create_app(
         There is no artefact, or it is damaged.
     """
     logs.configure(settings.log_level)
-    hasty_redis = redis or connect(settings, CORAL_REDIS_TIMEOUT_SECONDS)
-    redis = redis or connect(settings)
+    hasty_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
+    redis = redis or connect(settings.redis_url)
     artifact = artifact or Registry(settings.artifacts).load()
     queue, coral_queue = (
         ReviewQueue(
@@ -175,32 +169,6 @@ def _counting(tallies: Tallies) -> Callable[[Response], Response]:
         return answer
 
     return count
-
-
-def connect(settings: Settings, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> Redis:
-    """Return a client of the settings' Redis that gives up soon; it connects when first used.
-
-    A Redis that did not answer in time is not waited for again (see
-    `service.store.circuit_breaker`).
-
-    Raises
-    ------
-    ConfigError
-        The settings name no Redis.
-    """
-    if not settings.redis_url:
-        raise ConfigError(["HAKAM_REDIS_URL is not set: expected the address of a Redis"])
-
-    def client(retry: Retry) -> Redis:
-        return Redis.from_url(
-            settings.redis_url,
-            decode_responses=True,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=retry,
-        )
-
-    return client(Silence(lambda: client(Retry(NoBackoff(), 0))))
 
 
 def _no_sniffing(response: Response) -> Response:

@@ -38,10 +38,11 @@ from schemathesis.generation import GenerationMode
 from conftest import SAMPLE_COMMENTS
 from models.schema import read_comments
 from service.accounts.accounts import Accounts
-from service.app import connect, create_app
+from service.app import create_app
 from service.config import Settings
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
+from service.store.connect import connect
 
 if TYPE_CHECKING:
     pass
@@ -318,7 +319,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, PrivateRedis() as server:
         environ = {"HAKAM_REDIS_URL": server.start(Path(name)), "HAKAM_VAR": name}
         environ |= {"HAKAM_SECRET_KEY": "0123456789abcdef" * 4}
-        redis = connect(Settings.from_environ(environ))
+        redis = connect(Settings.from_environ(environ).redis_url)
         with redirect_stdout(StringIO()):  # a log line for each request
             for outcome in fuzz(redis, environ, n_requests):
                 n = sum(outcome.statuses.values())

@@ -21,11 +21,12 @@ from test_queue_faults import KINDS, Own, impatient, own_redis, silent
 from conftest import await_condition, free_port, hakam
 from models.registry import Artifact
 from service.accounts.accounts import Accounts
-from service.app import connect, create_app
+from service.app import create_app
 from service.config import Settings
 from service.errors import StoreLost
 from service.run.private_redis import PrivateRedis, socket_url
 from service.sites.sites import Site, Sites
+from service.store.connect import connect
 from service.store.durability import KEY, MARK, Epoch
 
 
@@ -42,7 +43,7 @@ def own_settings(own: Own, settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def own_client(own_settings: Settings, artifact: Artifact) -> Iterator[FlaskClient]:
-    with connect(own_settings) as redis:
+    with connect(own_settings.redis_url) as redis:
         yield create_app(own_settings, redis=redis, artifact=artifact).test_client()
 
 
@@ -202,7 +203,7 @@ def test_the_console_tells_who_is_no_more_in_the_store_that_the_store_lost_somet
     lose: Callable[[Redis, Settings], None],
     place: str,
 ) -> None:
-    with connect(own_settings) as redis:
+    with connect(own_settings.redis_url) as redis:
         app = create_app(own_settings, redis=redis, artifact=artifact)
         accounts: Accounts = app.extensions["hakam"].accounts
         accounts.add("samira", PASSWORD, "admin")

@@ -27,8 +27,8 @@ from service.errors import (
     StoreUnavailable,
     UnknownSite,
     status_of,
-    translating_redis_errors,
 )
+from service.store.errors import translating_redis_errors
 
 SECRET = "words of a comment"
 

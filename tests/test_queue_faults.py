@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread, current_thread
 from typing import Any
@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from conftest import await_condition, free_port, hakam, redis_servers
 from models.registry import Artifact
-from service.app import connect, create_app
+from service.app import create_app
 from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable
 from service.queue.decisions import DecisionStream
@@ -32,6 +32,7 @@ from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
+from service.store.connect import connect
 from service.store.scripts import site_keys
 
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -233,7 +234,7 @@ def test_a_silent_redis_is_waited_for_once_and_asked_again_by_no_request(
         asking.append(current_thread().name)
         send(self, *args, **options)  # type: ignore[no-untyped-call]
 
-    with connect(replace(settings, redis_url=own.url)) as redis:
+    with connect(own.url) as redis:
         key = Sites(redis).add(Site("demo", review_first_comments=1, audit_share=0.0))
         client = create_app(settings, redis=redis, artifact=artifact).test_client()
         headers = {"Authorization": f"Bearer {key}"}

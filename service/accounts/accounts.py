@@ -38,7 +38,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pyotp
-import redis as redis_client
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -59,8 +58,9 @@ from service.errors import (
     AccountExists,
     LoginThrottled,
     UnknownAccount,
-    translating_redis_errors,
 )
+from service.store.connect import Redis
+from service.store.errors import translating_redis_errors
 
 __all__ = [
     "MIN_PASSWORD_LENGTH",
@@ -147,7 +147,7 @@ class Accounts:
 
     def __init__(
         self,
-        redis: "redis_client.Redis",
+        redis: Redis,
         *,
         hasher: PasswordHasher | None = None,
         clock: Callable[[], float] = time.time,

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from redis import Redis
 
 from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreUnavailable
@@ -24,6 +23,7 @@ from service.reports.statistics import agreement, agreement_with_known_answers
 from service.reports.transparency import period_report, statements
 from service.rules.times import EARLIEST, LATEST
 from service.sites.sites import Sites
+from service.store.connect import Redis
 
 Connect = Callable[[], Redis]
 

@@ -18,7 +18,6 @@ from threading import Event, Thread
 from typing import Any
 
 import click
-from redis import Redis
 
 from models.errors import ModerationError
 from models.registry import Registry
@@ -36,6 +35,7 @@ from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.run import launch, private_redis
 from service.sites.sites import Site, Sites
+from service.store.connect import Redis, connect
 from service.store.durability import Epoch
 
 # "You are stupid and understand nothing": rude enough for a person to look at it.
@@ -62,13 +62,6 @@ def hakam() -> None:
     """Moderation of Arabic comments for news sites, run by the newsroom itself."""
 
 
-def connect(settings: Settings) -> Redis:
-    """Return a client of the settings' Redis."""
-    from service import app  # imports the whole service, which most commands do without
-
-    return app.connect(settings)
-
-
 def _settings() -> Settings:
     return Settings.from_environ(os.environ)
 
@@ -83,7 +76,7 @@ def _redis() -> Redis:
                 "start one, or name a Redis (redis://, rediss:// or unix:// address)."
             )
         settings = replace(settings, redis_url=private_redis.socket_url(settings.var))
-    return connect(settings)
+    return connect(settings.redis_url)
 
 
 # Starting
@@ -104,7 +97,7 @@ def run() -> None:
             private = stack.enter_context(private_redis.PrivateRedis())
             settings = replace(settings, redis_url=private.start(settings.var))
             children.append(private)
-        redis = stack.enter_context(connect(settings))
+        redis = stack.enter_context(connect(settings.redis_url))
         lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
         environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
         web = launch.Child(

@@ -31,12 +31,13 @@ from urllib.parse import quote, unquote
 import httpx
 
 from service.delivery import http
-from service.errors import ItemNotFound, naming_the_site
+from service.errors import ItemNotFound
 from service.queue.feedback import Feedback
 from service.queue.records import item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.html_text import plain_text
 from service.sites.sites import Site
+from service.store.errors import naming_the_site
 
 MAX_HEARD = 1_000
 HEARD_SECONDS = 86_400

@@ -39,18 +39,19 @@ from typing import Any, Literal
 
 import httpx
 import structlog
-from redis import Redis
 from standardwebhooks import Webhook
 
 from service.delivery import http
 from service.delivery.coral import CoralLoop, Told
 from service.delivery.http import Answer
 from service.delivery.scheduling import Turns
-from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.records import news, read_words, type_of_news
 from service.sites.connections import signing_key
 from service.sites.sites import Site, Sites
+from service.store.connect import Redis
+from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and

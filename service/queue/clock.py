@@ -16,11 +16,12 @@ from threading import Event
 from typing import Any
 
 import structlog
-from redis import Redis
 
-from service.errors import SiteUnreadable, StoreUnavailable, translating_redis_errors
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.sites.sites import Sites
+from service.store.connect import Redis
+from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs
 
 LOOK_EVERY_SECONDS = 0.5

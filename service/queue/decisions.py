@@ -17,11 +17,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from redis import Redis
-
 from models.errors import ModerationError
 from models.schema import LabeledComment, write_comments
-from service.errors import InvalidRequest, naming_the_site
+from service.errors import InvalidRequest
 from service.queue.records import (
     NAME_JUDGED,
     Comment,
@@ -36,6 +34,8 @@ from service.queue.records import (
 )
 from service.rules.policy import Verdict
 from service.rules.times import EXPECTED, read_time
+from service.store.connect import Redis
+from service.store.errors import naming_the_site
 from service.store.scripts import SITE_KEYS, Verbs, site_keys
 
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile

@@ -26,9 +26,9 @@ from dataclasses import replace
 from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
-from service.errors import translating_redis_errors
 from service.queue.records import short_digest
 from service.sites.sites import Site
+from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs
 
 MAX_ENTRIES = 100_000

@@ -9,25 +9,24 @@ removes it there too, as far as the erased comment ever was in the queue.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
 import structlog
-from redis import Redis
-from redis.exceptions import ResponseError
 
 from service.errors import (
     ServiceError,
     SiteUnreadable,
     StoreUnavailable,
-    translating_redis_errors,
 )
 from service.logs import places
 from service.queue.feedback import Feedback
 from service.queue.records import Decision, facet, facts_json
 from service.sites.sites import Site, Sites
+from service.store.connect import Redis
+from service.store.durability import rewrite_file
+from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs
 
 log = structlog.get_logger()
@@ -37,7 +36,6 @@ USUAL_SECONDS = 2 * SWEEP_EVERY_SECONDS  # at most between two sweeps of a servi
 MAX_SHARE = 0.25  # of what a site keeps, that is forgotten after a longer time without asking
 PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
 N_COMMENTS_AT_ONCE = 1_000
-REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
 
 class NotForgotten(ServiceError):
@@ -174,7 +172,7 @@ class Retention:
             self._forget_parents(site_id, comment_ids[start : start + N_COMMENTS_AT_ONCE])
             for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE)
         )
-        return Erased(len(comment_ids), n_answers, self._rewrite_file())
+        return Erased(len(comment_ids), n_answers, rewrite_file(self._redis))
 
     def _forget_parents(self, site_id: str, comment_ids: list[str]) -> int:
         n_forgotten: int = 0
@@ -184,26 +182,3 @@ class Retention:
             n_forgotten += n_found
             if cursor == "0":
                 return n_forgotten
-
-    def _rewrite_file(self) -> bool:
-        """Let Redis write its file anew, and wait for the end; return whether it came.
-
-        A rewrite that was under way already may still hold the words, so it does not count.
-        """
-        started, deadline = False, time.monotonic() + REWRITE_SECONDS
-        with translating_redis_errors():
-            while time.monotonic() < deadline:
-                if not started:
-                    try:
-                        self._redis.bgrewriteaof()
-                        started = True
-                    except ResponseError as refusal:
-                        if "in progress" not in str(refusal):
-                            return False  # this Redis does not let us
-                state = self._redis.info("persistence")
-                if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
-                    if started:
-                        return str(state["aof_last_bgrewrite_status"]) == "ok"
-                    continue
-                time.sleep(0.05)
-        return False

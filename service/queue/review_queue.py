@@ -59,8 +59,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from redis import Redis
-
 from models.schema import LABELS, Evidence
 from service.errors import (
     AlreadyDecided,
@@ -95,6 +93,7 @@ from service.queue.records import (
 )
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
+from service.store.connect import Redis
 from service.store.durability import Epoch
 from service.store.scripts import Verbs
 

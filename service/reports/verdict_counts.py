@@ -22,10 +22,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from redis import Redis
-
-from service.errors import StoreUnavailable, translating_redis_errors
+from service.errors import StoreUnavailable
 from service.reports.insight import N_BINS
+from service.store.connect import Redis
+from service.store.errors import is_wrong_kind, translating_redis_errors
 
 KEPT_DAYS = 35
 FLUSH_SECONDS = 2.0
@@ -108,7 +108,7 @@ class Tallies:
         return {
             counted: n
             for (counted, n), answer in zip(taken.items(), answers, strict=False)
-            if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE")
+            if isinstance(answer, Exception) and not is_wrong_kind(answer)
         }
 
     @translating_redis_errors()

@@ -22,13 +22,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
-from redis.retry import Retry
-
 from models.errors import ModerationError
 from service.run import parent_death
+from service.store.connect import await_answer
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH_BYTES = 103
@@ -189,19 +185,8 @@ class PrivateRedis:
         self._server = None
 
     def _await_answer(self, url: str, log: Path) -> None:
-        assert self._server is not None
-        deadline = time.monotonic() + SILENCE_SECONDS
-        with Redis.from_url(url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
-            while self._server.poll() is None:
-                try:
-                    client.ping()
-                    return
-                except BusyLoadingError:
-                    deadline = time.monotonic() + SILENCE_SECONDS
-                except RedisError:
-                    if time.monotonic() > deadline:
-                        break
-                time.sleep(0.01)
+        if await_answer(url, lambda: self.poll() is None, SILENCE_SECONDS):
+            return
         last_words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
         raise PrivateRedisFailed(
             f"The private Redis did not start: {last_words[0]} (all of it: {log})."

@@ -30,13 +30,14 @@ from service.errors import (
     SiteUnreadable,
     StoreUnavailable,
     UnknownSite,
-    translating_redis_errors,
 )
 from service.sites.api_keys import ApiKeys, new_key, site_id_of
 from service.sites.connections import check_connections
 from service.sites.site import ID_PATTERN, Site
+from service.store.errors import is_wrong_kind, translating_redis_errors
 
 __all__ = ["Site", "Sites"]
+
 
 REMEMBERED_SECONDS = 15 * 60.0
 REMEMBER_EVERY_SECONDS = 60.0
@@ -241,7 +242,7 @@ class Sites:
         for site_id in site_ids:
             pipe.hmget(_record_key(site_id), "record", "keys")
         for site_id, row in zip(site_ids, pipe.execute(raise_on_error=False), strict=True):
-            if isinstance(row, Exception) and not str(row).startswith("WRONGTYPE"):
+            if isinstance(row, Exception) and not is_wrong_kind(row):
                 raise row
             try:
                 record = self._parse(*row) if isinstance(row, builtins.list) else None

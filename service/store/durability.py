@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -23,12 +24,15 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from service.errors import ServiceError, StoreLost, StoreMisconfigured, translating_redis_errors
+from service.errors import ServiceError, StoreLost, StoreMisconfigured
+from service.store.errors import translating_redis_errors
 
 log = structlog.get_logger()
 
 CHECK_EVERY_SECONDS = 5.0
+REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
 KEY = "hakam:epoch"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY
@@ -171,6 +175,34 @@ class Epoch:
             new = self._file.with_name(f".{self._file.name}.{os.getpid()}")
             new.write_text(f"{word} {mark}", encoding="ascii")
             new.replace(self._file)
+
+
+def rewrite_file(redis: Any) -> bool:
+    """Let Redis write its append-only file anew, and wait for the end; return whether it came.
+
+    A rewrite that was under way already may still hold what was deleted, so it does not count.
+
+    Raises
+    ------
+    StoreUnavailable
+    """
+    started, deadline = False, time.monotonic() + REWRITE_SECONDS
+    with translating_redis_errors():
+        while time.monotonic() < deadline:
+            if not started:
+                try:
+                    redis.bgrewriteaof()
+                    started = True
+                except ResponseError as refusal:
+                    if "in progress" not in str(refusal):
+                        return False  # this Redis does not let us
+            state = redis.info("persistence")
+            if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
+                if started:
+                    return str(state["aof_last_bgrewrite_status"]) == "ok"
+                continue
+            time.sleep(0.05)
+    return False
 
 
 def _loss(is_older: bool, mark: int, known_mark: int) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from service.errors import naming_the_site
+from service.store.errors import naming_the_site
 
 SITE_KEYS = (
     "items",
