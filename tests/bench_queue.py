@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -42,7 +42,7 @@ from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
-from service.store.scripts import Verbs
+from service.store.scripts import Script, Verbs, read_script
 
 LABELS_SEEN = ("insult", "profanity", "identity_attack", "threat")
 SCORES = {
@@ -98,13 +98,13 @@ class Batch(Verbs):
     """Sends the enqueue of many comments at once, to fill a queue quickly."""
 
     def __init__(self, redis: Redis) -> None:
-        super().__init__(redis, "review_queue.lua")
+        super().__init__(redis, "queue")
         self._line = redis.pipeline(transaction=False)
-        redis.script_load(self._scripts["enqueue"].text)
+        redis.script_load(read_script("queue", "enqueue").text)
 
-    def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Any:
-        script = self._scripts[verb]
-        keys = script.keys_of(site_id)
+    def _run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | int | float]
+    ) -> Any:
         self._line.evalsha(script.digest, len(keys), *keys, *arguments)
         return 1, 1, "pending"
 

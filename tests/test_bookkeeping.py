@@ -147,8 +147,9 @@ def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) ->
     decision = DecisionStream(redis).read("demo")[0]
     deliveries = Deliveries(redis, Sites(redis))
     site = Sites(redis).get("demo")
-    item_id, decision_id, *_ = deliveries._verbs(site.id, "claim", 60_000)
-    deliveries._verbs("demo", "give_up", item_id, decision_id, "status 500", 0)
+    item_id, decision_id, *_ = deliveries._verbs(site.id, "claim", hold_ms=60_000)
+    this = {"id": item_id, "delivery": decision_id}
+    deliveries._verbs("demo", "give_up", **this, failure="status 500", patience_ms=0)
     answer = command("webhooks", "dead", "demo")
     listed = answer.stdout.rstrip("\n").split("\t")
     assert (listed[:3], listed[4]) == ([decision.id, "c-0", "reject"], "status 500")

@@ -140,7 +140,7 @@ def test_a_delivery_to_be_tried_again_waits_as_long_as_was_meant(
 ) -> None:
     enqueue(queue)
     decide(queue)
-    Verbs(clock.redis, "webhooks.lua")("demo", "claim", 60_000)
+    Verbs(clock.redis, "delivery")("demo", "claim", hold_ms=60_000)
     clock.jump(seconds)
     watch.look()
     assert 0 < left(clock, OUTBOX) <= 60

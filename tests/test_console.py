@@ -1360,8 +1360,10 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     admin = Desk(app, "layla").log_in()
     assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
     item_id, decision = stream.read("demo")[0].item_id, stream.read("demo")[0].id
-    services.deliveries._verbs("demo", "give_up", item_id, decision, "status 503", 10**9)
-    services.deliveries._verbs("demo", "delivered", "another", "1-0")  # it fares well again
+    this = {"id": item_id, "delivery": decision}
+    services.deliveries._verbs("demo", "give_up", **this, failure="status 503", patience_ms=10**9)
+    other = {"id": "another", "delivery": "1-0"}
+    services.deliveries._verbs("demo", "delivered", **other)  # it fares well again
     page = admin.get("/overview")
     assert "شبكة خاصة" not in page
     assert "الحالة 503" in page  # "status 503"

@@ -142,7 +142,8 @@ def test_where_nobody_listens_any_more_no_delivery_keeps_a_record(
         decide(queue)
     site = "{hakam:demo}:site"
     delivery = stream.read("demo")[0]
-    Deliveries(redis, Sites(redis))._verbs("demo", "give_up", delivery.item_id, delivery.id, "", 0)
+    this = {"id": delivery.item_id, "delivery": delivery.id}
+    Deliveries(redis, Sites(redis))._verbs("demo", "give_up", **this, failure="", patience_ms=0)
     assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (1, 1)
     Sites(redis).update(replace(SITE, webhook_url=""))
     if before != "listened":

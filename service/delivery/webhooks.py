@@ -52,7 +52,7 @@ from service.sites.connections import signing_key
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
-from service.store.scripts import Verbs
+from service.store.scripts import Argument, Verbs
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
 # eleven attempts, so that an endpoint may be away for a day. Jitter only ever adds to it.
@@ -143,7 +143,7 @@ class Deliveries:
     """
 
     def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
-        self._verbs = Verbs(redis, "webhooks.lua")
+        self._verbs = Verbs(redis, "delivery")
         self._sites = sites
         self._redis: Any = redis
         self._client = client or http.client()
@@ -223,7 +223,7 @@ class Deliveries:
     def dead_letters(self, site_id: str, limit: int = 100) -> list[DeadLetter]:
         """List deliveries that were given up, the longest dead first."""
         letters = []
-        for decision_id, body, died_ms, failure in self._verbs(site_id, "dead", limit):
+        for decision_id, body, died_ms, failure in self._verbs(site_id, "dead", limit=limit):
             facts = json.loads(body or "{}")  # nothing where the stream has lost the decision
             comment_id, action = facts.get("comment_id", ""), facts.get("action", "")
             died_at = float(died_ms) / 1000
@@ -232,7 +232,7 @@ class Deliveries:
 
     def replay(self, site_id: str, limit: int = 1_000) -> int:
         """Put dead letters back into the outbox; return how many."""
-        return int(self._verbs(site_id, "replay", limit)[0])
+        return int(self._verbs(site_id, "replay", limit=limit)[0])
 
     # One delivery
 
@@ -265,7 +265,7 @@ class Deliveries:
         StoreUnavailable
             What was told, but could not be noted, is told again.
         """
-        claimed = self._verbs(site.id, "claim", int(HOLD_SECONDS * 1000))
+        claimed = self._verbs(site.id, "claim", hold_ms=int(HOLD_SECONDS * 1000))
         if not claimed:
             return None
         item_id, decision_id, body, n_attempts, digest, words = claimed
@@ -280,7 +280,8 @@ class Deliveries:
             failure = http.reason(error)
             unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
         n_retries = MAX_RETRIES if final else n_attempts - 1
-        result = self._settle(site, (item_id, decision_id), n_retries, answer, failure, final=final)
+        this: dict[str, Argument] = {"id": item_id, "delivery": decision_id}
+        result = self._settle(site, this, n_retries, answer, failure, final=final)
         with self._counting:
             self._counts[result] += 1
         if failure:
@@ -327,7 +328,7 @@ class Deliveries:
     def _settle(
         self,
         site: Site,
-        this: tuple[str, str],
+        this: Mapping[str, Argument],
         n_retries: int,
         answer: Answer | None,
         failure: str,
@@ -336,19 +337,19 @@ class Deliveries:
     ) -> Result:
         result: Result = "delivered"
         if not failure:
-            self._verbs(site.id, "delivered", *this)
+            self._verbs(site.id, "delivered", **this)
         elif n_retries < MAX_RETRIES:
             asked = min(answer.wait_seconds, MAX_WAIT_SECONDS) if answer else 0.0
             jitter = 1 + JITTER * random.random()  # noqa: S311 - spreads load, hides nothing
             delay = max(asked, BACK_OFF_SECONDS[n_retries] * jitter)
-            self._verbs(site.id, "failed", *this, int(delay * 1000), failure)
+            self._verbs(site.id, "failed", **this, delay_ms=int(delay * 1000), failure=failure)
             result = "failed"
         else:
             patience_ms = "" if final else int(PATIENCE_SECONDS * 1000)
-            self._verbs(site.id, "give_up", *this, failure, patience_ms)
+            self._verbs(site.id, "give_up", **this, failure=failure, patience_ms=patience_ms)
             result = "dead"
         if answer and answer.status == HTTPStatus.GONE:
-            self._verbs(site.id, "disable", failure)
+            self._verbs(site.id, "disable", failure=failure)
         return result
 
     def _write_counts(self) -> None:

@@ -47,7 +47,7 @@ class ClockWatch:
     def __init__(self, redis: Redis, sites: Sites) -> None:
         self._redis: Any = redis
         self._sites = sites
-        self._verbs = Verbs(redis, "clock.lua")
+        self._verbs = Verbs(redis, "queue")
         self._ahead: float | None = None  # of Redis' clock, seconds
         self._owed: dict[str, float] = {}  # jumps that sites are still to be moved by
 
@@ -85,7 +85,7 @@ class ClockWatch:
         self._ahead = ahead
         for site_id, owed in list(self._owed.items()):
             try:
-                self._verbs(site_id, "shift", round(owed * 1000))
+                self._verbs(site_id, "shift", jump_ms=round(owed * 1000))
             except SiteUnreadable as fault:
                 log.warning("clock", site=site_id, error=str(fault))
             del self._owed[site_id]

@@ -82,9 +82,7 @@ class DecisionStream:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis
-        self._verbs = Verbs(
-            redis, "review_queue.lua", "review_queue_bulk.lua", "review_queue_views.lua"
-        )
+        self._verbs = Verbs(redis, "queue")
 
     def read(self, site_id: str, after: str = "0", limit: int = 100) -> list[Decision]:
         """Read entries of the stream, oldest first.
@@ -103,7 +101,7 @@ class DecisionStream:
         """
         _check_limit(limit)
         check_decision_id("after", after)
-        found = self._verbs(site_id, "decisions", f"({after}", limit)
+        found = self._verbs(site_id, "decisions", after=f"({after}", limit=limit)
         return [read_decision(*entry) for entry in found]
 
     def latest(
@@ -128,7 +126,9 @@ class DecisionStream:
         _check_limit(limit)
         for name, value in (("before", before or "0"), ("since", since)):
             check_decision_id(name, value)
-        found = self._verbs(site_id, "latest", f"({before}" if before else "+", since, limit)
+        found = self._verbs(
+            site_id, "latest", before=f"({before}" if before else "+", since=since, limit=limit
+        )
         return [read_decision(*entry) for entry in found]
 
     def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
@@ -194,12 +194,12 @@ class DecisionStream:
             self._verbs(
                 site_id,
                 "restore",
-                item_id_of(comment.id),
-                facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
-                content_json(comment, {}, None, ()),
-                draft.action,
-                facts_json(draft),
-                int(decided_at.timestamp() * 1000),
+                id=item_id_of(comment.id),
+                facts=facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
+                content=content_json(comment, {}, None, ()),
+                action=draft.action,
+                decision=facts_json(draft),
+                decided=int(decided_at.timestamp() * 1000),
             )[0]
         )
 

@@ -56,7 +56,7 @@ class Feedback:
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
-        self._verbs = Verbs(redis, "feedback.lua")
+        self._verbs = Verbs(redis, "queue")
 
     def add(self, site: Site, comment: LabeledComment) -> bool:
         """Store one labelled comment of source `SOURCE` in place of an earlier one with its id.
@@ -73,18 +73,31 @@ class Feedback:
         line = io.StringIO()
         write_comments([comment], line)
         key, word = short_digest(comment.id), _word(max(comment.labels.values()) >= 0.5)
-        limits = MAX_ENTRIES, MAX_BYTES
-        return bool(self._verbs(site.id, "add", key, word, line.getvalue(), *limits)[0])
+        added = self._verbs(
+            site.id,
+            "feedback_add",
+            key=key,
+            word=word,
+            comment=line.getvalue(),
+            max_entries=MAX_ENTRIES,
+            max_bytes=MAX_BYTES,
+        )
+        return bool(added[0])
 
     def expect(self, site_id: str, comment_id: str, *, rejected: bool) -> None:
         """Say that the site's system will suggest what our desk has decided about a comment."""
-        key = short_digest(comment_id)
-        self._verbs(site_id, "expect", key, _word(rejected), ECHO_SECONDS * 1000)
+        self._verbs(
+            site_id,
+            "feedback_expect",
+            key=short_digest(comment_id),
+            word=_word(rejected),
+            echo_ms=ECHO_SECONDS * 1000,
+        )
 
     def forget(self, site_id: str, before_ms: int) -> int:
         """Remove what came before a time (milliseconds since the epoch); return how much."""
-        n_forgotten = 0
-        while n_more := self._verbs(site_id, "forget", max(1, before_ms), PAGE)[0]:
+        n_forgotten, before = 0, max(1, before_ms)
+        while n_more := self._verbs(site_id, "feedback_forget", before=before, limit=PAGE)[0]:
             n_forgotten += n_more
         return n_forgotten
 

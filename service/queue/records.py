@@ -21,7 +21,6 @@ from models.schema import LABELS, Evidence, LabeledComment
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 from service.rules.times import LATEST
-from service.store.scripts import TROUBLED_AFTER
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
 Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure", "damaged"]
@@ -115,11 +114,6 @@ class ReviewItem:
     decision_id: str = ""
     note: str = ""
     damaged: bool = False
-
-    @property
-    def troubled(self) -> bool:
-        """Whether people keep leaving the item."""
-        return self.n_abandoned >= TROUBLED_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.durability import rewrite_file
 from service.store.errors import translating_redis_errors
-from service.store.scripts import Verbs
+from service.store.scripts import Argument, Verbs
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class Retention:
     def __init__(self, redis: Redis, sites: Sites) -> None:
         self._redis: Any = redis
         self._sites = sites
-        self._verbs = Verbs(redis, "retention.lua")
+        self._verbs = Verbs(redis, "queue")
         self._feedback = Feedback(redis)
 
     def run(self, stop: Event) -> None:
@@ -143,11 +143,17 @@ class Retention:
     def _sweep_site(self, site: Site, before_ms: int, *, force: bool) -> tuple[int, list[str]]:
         """Return how much was forgotten, and what is not because it is too much."""
         if not site.listens:
-            while self._verbs(site.id, "tell_nobody", PAGE)[0]:
+            while self._verbs(site.id, "tell_nobody", limit=PAGE)[0]:
                 pass
-        guard = PAGE, int(force), int(USUAL_SECONDS * 1000), MAX_SHARE
+        due: dict[str, Argument] = {
+            "before": before_ms,
+            "limit": PAGE,
+            "forced": int(force),
+            "usual_ms": int(USUAL_SECONDS * 1000),
+            "share": MAX_SHARE,
+        }
         n_forgotten = 0
-        while (swept := self._verbs(site.id, "sweep", before_ms, *guard))[0] > 0:
+        while (swept := self._verbs(site.id, "sweep", **due))[0] > 0:
             n_forgotten += swept[0]
         if swept[0] < 0:
             return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
@@ -164,7 +170,14 @@ class Retention:
         comment_ids: list[str] = []
         cursor = "0"
         while True:
-            cursor, *erased = self._verbs(site_id, "erase", cursor, author, author_id, tombstone)
+            cursor, *erased = self._verbs(
+                site_id,
+                "erase",
+                cursor=cursor,
+                author=author,
+                author_id=author_id,
+                facts=tombstone,
+            )
             comment_ids += erased
             if cursor == "0":
                 break
@@ -178,7 +191,7 @@ class Retention:
         n_forgotten: int = 0
         cursor = "0"
         while True:
-            cursor, n_found = self._verbs(site_id, "forget_parents", cursor, *comment_ids)
+            cursor, n_found = self._verbs(site_id, "forget_parents", *comment_ids, cursor=cursor)
             n_forgotten += n_found
             if cursor == "0":
                 return n_forgotten

@@ -2,7 +2,7 @@ r"""The review queue: comments that wait for a person, and everything people dec
 
 Promises: what a verb has acknowledged is not lost; two people never hold one item; the most urgent
 item comes first; a decision is taken once, by whoever holds the item, and stays in the stream.
-Secret: Redis. Every verb is one Lua script (``review_queue.lua``) and one round trip.
+Secret: Redis. Every verb is one Lua script (``lua/<verb>.lua``) and one round trip.
 
 Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
@@ -95,7 +95,7 @@ from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
 from service.store.connect import Redis
 from service.store.durability import Epoch
-from service.store.scripts import Verbs
+from service.store.scripts import Argument, Verbs
 
 __all__ = [
     "AuthorRecord",
@@ -146,9 +146,7 @@ class ReviewQueue:
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
         self._undo_ms = int(undo_seconds * 1000)
-        self._verbs = Verbs(
-            redis, "review_queue.lua", "review_queue_bulk.lua", "review_queue_views.lua"
-        )
+        self._verbs = Verbs(redis, "queue")
 
     # Comments come in
 
@@ -202,10 +200,10 @@ class ReviewQueue:
         found = self._verbs(
             site_id,
             "enqueue",
-            item_id,
-            slack_ms(time_target_seconds, start),
-            facts,
-            content_json(comment, scores, author_scores, evidence),
+            id=item_id,
+            slack=slack_ms(time_target_seconds, start),
+            facts=facts,
+            content=content_json(comment, scores, author_scores, evidence),
         )
         return read_standing(item_id, *found)
 
@@ -219,7 +217,8 @@ class ReviewQueue:
         item_id = item_id_of(comment.id)
         facts = facts_of(comment, verdict, content_digest(comment))
         withdrawal = facts_json(Decision("withdraw", source="site"))
-        return read_standing(item_id, *self._verbs(site_id, "approve", item_id, facts, withdrawal))
+        found = self._verbs(site_id, "approve", id=item_id, facts=facts, withdrawal=withdrawal)
+        return read_standing(item_id, *found)
 
     def reject(
         self,
@@ -242,11 +241,11 @@ class ReviewQueue:
         found = self._verbs(
             site_id,
             "reject",
-            item_id,
-            facts_of(comment, verdict, content_digest(comment)),
-            content_json(comment, scores, author_scores, evidence),
-            "",
-            facts_json(draft),
+            id=item_id,
+            facts=facts_of(comment, verdict, content_digest(comment)),
+            content=content_json(comment, scores, author_scores, evidence),
+            request="",
+            decision=facts_json(draft),
         )
         return read_standing(item_id, *found)
 
@@ -265,7 +264,7 @@ class ReviewQueue:
         ItemNotFound
         """
         facts = facts_json(Decision("withdraw", source="site"))
-        return bool(self._done(site_id, "withdraw", item_id_of(comment_id), facts)[0])
+        return bool(self._done(site_id, "withdraw", id=item_id_of(comment_id), facts=facts)[0])
 
     def appeal(
         self, site_id: str, decision_id: str, statement: str, *, time_target_seconds: float = 3600
@@ -294,10 +293,10 @@ class ReviewQueue:
         created, version, state = self._done(
             site_id,
             "appeal",
-            item_id,
-            decision_id,
-            slack_ms(time_target_seconds, APPEAL_HEAD_START),
-            json.dumps(statement, ensure_ascii=False),
+            id=item_id,
+            decision=decision_id,
+            slack=slack_ms(time_target_seconds, APPEAL_HEAD_START),
+            statement=json.dumps(statement, ensure_ascii=False),
         )
         return Enqueued(item_id, bool(created), state, version)
 
@@ -338,7 +337,13 @@ class ReviewQueue:
         mixing = not line and random.random() < calibration_share  # noqa: S311 - hides no secret
         copy = secrets.token_urlsafe(9) if mixing else ""
         outcome, *found = self._verbs(
-            site_id, "lease", moderator, self._lease_ms, line, int(senior), copy
+            site_id,
+            "lease",
+            moderator=moderator,
+            lease_ms=self._lease_ms,
+            facet=line,
+            senior=int(senior),
+            copy=copy,
         )
         return None if outcome == "none" else read_lease(site_id, *found)
 
@@ -349,7 +354,8 @@ class ReviewQueue:
         ------
         ItemNotFound, LeaseLost, AlreadyDecided
         """
-        return read_lease(site_id, *self._done(site_id, "renew", item_id, token, self._lease_ms))
+        found = self._done(site_id, "renew", id=item_id, token=token, lease_ms=self._lease_ms)
+        return read_lease(site_id, *found)
 
     def release(self, site_id: str, item_id: str, token: int) -> None:
         """Put an item back to its place in the line.
@@ -358,7 +364,7 @@ class ReviewQueue:
         ------
         ItemNotFound, LeaseLost, AlreadyDecided
         """
-        self._done(site_id, "release", item_id, token, 0)
+        self._put_back(site_id, item_id, token, skip_ms=0)
 
     def skip(self, site_id: str, item_id: str, token: int) -> None:
         """Leave an item to somebody else: for a while this moderator is not offered it again.
@@ -367,11 +373,14 @@ class ReviewQueue:
         ------
         ItemNotFound, LeaseLost, AlreadyDecided
         """
-        self._done(site_id, "release", item_id, token, self._skip_ms)
+        self._put_back(site_id, item_id, token, skip_ms=self._skip_ms)
+
+    def _put_back(self, site_id: str, item_id: str, token: int, *, skip_ms: int) -> None:
+        self._done(site_id, "release", id=item_id, token=token, skip_ms=skip_ms)
 
     def unskip(self, site_id: str, moderator: str, item_id: str = "") -> int:
         """Offer a moderator again what they skipped, one item or all; return how many."""
-        return int(self._verbs(site_id, "unskip", moderator, item_id)[0])
+        return int(self._verbs(site_id, "unskip", moderator=moderator, id=item_id)[0])
 
     def decide(self, site_id: str, item_id: str, token: int, draft: Decision) -> Decision:
         """Record the last word on an item, tell the stream and the outbox, all or nothing.
@@ -402,13 +411,13 @@ class ReviewQueue:
         answer = self._done(
             site_id,
             "decide",
-            item_id,
-            token,
-            draft.moderator,
-            draft.request_id,
-            draft.action,
-            facts_json(draft),
-            words_json(draft),
+            id=item_id,
+            token=token,
+            moderator=draft.moderator,
+            request=draft.request_id,
+            action=draft.action,
+            facts=facts_json(draft),
+            words=words_json(draft),
         )
         return read_decision(*answer[0])
 
@@ -419,7 +428,7 @@ class ReviewQueue:
         ------
         ItemNotFound, LeaseLost, AlreadyDecided
         """
-        self._done(site_id, "escalate", item_id, token, note)
+        self._done(site_id, "escalate", id=item_id, token=token, note=note)
 
     def undo(
         self,
@@ -459,9 +468,14 @@ class ReviewQueue:
             decision than the one that is meant, its text was erased, or an appeal against the
             decision was decided.
         """
-        who = moderator, int(senior), request_id, self._undo_ms
-        facts = _undo_facts(moderator, request_id)
-        return read_decision(*self._done(site_id, "undo", item_id, decision_id, *who, *facts)[0])
+        found = self._done(
+            site_id,
+            "undo",
+            id=item_id,
+            decision=decision_id,
+            **self._undoing(moderator, request_id, senior=senior),
+        )
+        return read_decision(*found[0])
 
     # Many items at once
 
@@ -492,12 +506,18 @@ class ReviewQueue:
         if not 1 <= len(versions) <= MAX_BULK:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
         chosen = [word for pair in versions.items() for word in pair]
-        facts = facts_json(draft)
-        who = draft.request_id, draft.moderator, int(senior)
-        what = draft.action, facts, words_json(draft)
-        return [
-            read_decision(*entry) for entry in self._done(site_id, "bulk", *who, *what, *chosen)
-        ]
+        entries = self._done(
+            site_id,
+            "bulk",
+            *chosen,
+            request=draft.request_id,
+            moderator=draft.moderator,
+            senior=int(senior),
+            action=draft.action,
+            facts=facts_json(draft),
+            words=words_json(draft),
+        )
+        return [read_decision(*entry) for entry in entries]
 
     def undo_bulk(
         self, site_id: str, bulk: str, moderator: str, request_id: str, *, senior: bool = False
@@ -520,15 +540,27 @@ class ReviewQueue:
             One of the items has changed since or its text was erased, `undo_seconds` are over, or
             an appeal against one of the decisions was decided.
         """
-        who = moderator, int(senior), request_id, self._undo_ms
-        facts = _undo_facts(moderator, request_id)
-        entries = self._done(site_id, "undo_bulk", bulk, *who, *facts)
+        asked = self._undoing(moderator, request_id, senior=senior)
+        entries = self._done(site_id, "undo_bulk", bulk=bulk, **asked)
         return [read_decision(*entry) for entry in entries]
+
+    def _undoing(self, moderator: str, request_id: str, *, senior: bool) -> dict[str, Argument]:
+        """Arguments of an undo; with the withdrawal of an appeal that goes with it."""
+        draft = Decision("approve", moderator=moderator, request_id=request_id)
+        _check_draft(draft)
+        return {
+            "moderator": moderator,
+            "senior": int(senior),
+            "request": request_id,
+            "window_ms": self._undo_ms,
+            "facts": facts_json(draft, "undo"),
+            "withdrawal": facts_json(draft, "withdraw"),
+        }
 
     def clear_calibration(self, site_id: str) -> int:
         """Take all calibration items out; return how many there were. The answers stay."""
         n_cleared = 0
-        while n_more := self._verbs(site_id, "clear_calibration", MAX_BULK)[0]:
+        while n_more := self._verbs(site_id, "clear_calibration", limit=MAX_BULK)[0]:
             n_cleared += n_more
         return n_cleared
 
@@ -541,7 +573,7 @@ class ReviewQueue:
         ------
         ItemNotFound
         """
-        return read_item(site_id, *self._done(site_id, "item", item_id))
+        return read_item(site_id, *self._done(site_id, "item", id=item_id))
 
     def waiting(
         self,
@@ -574,7 +606,7 @@ class ReviewQueue:
             author_id=author_id,
             dialect=dialect,
         )
-        found = self._verbs(site_id, "waiting", line, limit)
+        found = self._verbs(site_id, "waiting", facet=line, limit=limit)
         return [read_item(site_id, *shown[1:]) for shown in found]
 
     def held(self, site_id: str) -> list[ReviewItem]:
@@ -586,11 +618,12 @@ class ReviewQueue:
     ) -> int:
         """Count what waits for a decision and is not offered to a moderator who skipped it."""
         line = _line(label=label, dialect=dialect)
-        return int(self._verbs(site_id, "skipped", moderator, line)[0])
+        return int(self._verbs(site_id, "skipped", moderator=moderator, facet=line)[0])
 
     def author(self, site_id: str, author_id: str) -> AuthorRecord:
         """Return what was decided about an author's comments so far."""
-        return read_author(self._verbs(site_id, "author", facet("author_id", author_id))[0])
+        found = self._verbs(site_id, "author", facet=facet("author_id", author_id))
+        return read_author(found[0])
 
     def stats(self, site_id: str) -> QueueStats:
         """Count what is in the queue."""
@@ -624,9 +657,11 @@ class ReviewQueue:
         """Go on with the Redis that there is, whatever it has lost."""
         self._epoch.accept()
 
-    def _done(self, site_id: str, verb: str, *arguments: str | int) -> Sequence[Any]:
+    def _done(
+        self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
+    ) -> Sequence[Any]:
         """Run a verb that may find it cannot be done."""
-        outcome, *answer = self._verbs(site_id, verb, *arguments)
+        outcome, *answer = self._verbs(site_id, verb, *rest, **arguments)
         if outcome == "ok":
             return answer
         error, sentence = _REFUSED[outcome]
@@ -670,13 +705,6 @@ def _draw(site_id: str, comment_id: str) -> float:
     """Draw a number in [0, 1), always the same for a comment, apart from the audit's draw."""
     digest = hashlib.sha256(f"second opinion\0{site_id}\0{comment_id}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
-
-
-def _undo_facts(moderator: str, request_id: str) -> tuple[str, str]:
-    """Facts of an undo, and of the withdrawal of an appeal that goes with it."""
-    draft = Decision("approve", moderator=moderator, request_id=request_id)
-    _check_draft(draft)
-    return facts_json(draft, "undo"), facts_json(draft, "withdraw")
 
 
 _DRAFT_LENGTHS = {

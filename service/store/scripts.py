@@ -1,18 +1,26 @@
-"""How a verb of the queue reaches Redis: the keys of a site, one script, one round trip.
+"""Lua scripts of Redis: one verb, one file, one round trip.
 
-The verbs stand in ``.lua`` files beside their modules; ``site.lua`` holds what they share. Each
-verb becomes a script of its own, made of the functions and constants that it names, because making
-functions is a good part of what a call costs. A script gets the keys that it names, as in `ITEMS`,
-in the order of `SITE_KEYS`, and never builds one; all keys of a site share a hash tag, so they live
-on one node of a Redis Cluster.
+A verb is a file ``<owner>/lua/<verb>.lua`` under ``service/``. It begins with a head of comments::
+
+    -- What the verb does.
+    -- KEYS: items leases             keys of the site, each in the script a name in capitals: ITEMS
+    -- ARGV: id token chosen...       names of the arguments; the last may take all that follow
+    -- returns: { 'ok' }              a line for each form of the answer
+    -- include: queue/item queue/line
+
+An included file is ``<owner>/lua/include/<name>.lua``: functions that several verbs share, with the
+keys that they use, which the verb has to declare as well, and files that it includes itself. It
+stands before the body of the verb, each file once.
+
+All keys of a site share a hash tag, so they live on one node of a Redis Cluster, and a script never
+builds the name of one.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,99 +49,98 @@ SITE_KEYS = (
     "feedback_echoes",
 )
 
-ID_LENGTH = 12  # characters of an item's id
-TROUBLED_AFTER = 3  # leases that ran out; then people are told that an item keeps being left
-MAX_REJECTIONS = 20  # of an author, whose times are kept
+_SERVICE = Path(__file__).parent.parent
 
-CONSTANTS = {
-    "ID_LENGTH": ID_LENGTH,
-    "TROUBLED_AFTER": TROUBLED_AFTER,
-    "MAX_REJECTIONS": MAX_REJECTIONS,
-}
+Argument = str | int | float
 
 
-def site_keys(site_id: str) -> tuple[str, ...]:
-    """Names of all keys of a site, in the order of `SITE_KEYS`.
+@functools.lru_cache(maxsize=4096)
+def site_keys(site_id: str, keys: tuple[str, ...] = SITE_KEYS) -> tuple[str, ...]:
+    """Names of keys of a site.
 
     Examples
     --------
     >>> site_keys("demo")[0]
     '{hakam:demo}:items'
     """
-    return tuple(f"{{hakam:{site_id}}}:{key}" for key in SITE_KEYS)
+    return tuple(f"{{hakam:{site_id}}}:{key}" for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What one verb runs: its text, the SHA-1 that Redis knows it by, and the keys it names."""
+    """What one verb runs: its text, the SHA-1 that Redis knows it by, and what its head declares.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Some of `SITE_KEYS`.
+    arguments : tuple of str
+        Names of the arguments.
+    rest : str
+        Name of the argument that takes all that follow; empty where there is none.
+    """
 
     text: str
     digest: str
     keys: tuple[str, ...]
-
-    def keys_of(self, site_id: str) -> Sequence[str]:
-        """Names of the keys it is given for a site."""
-        return _names(site_id, self.keys)
+    arguments: tuple[str, ...]
+    rest: str
 
 
-@functools.lru_cache(maxsize=4096)
-def _names(site_id: str, keys: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = set(keys)
-    return tuple(
-        name for key, name in zip(SITE_KEYS, site_keys(site_id), strict=True) if key in wanted
-    )
+def declared(text: str, word: str) -> list[str]:
+    """Words that the head of a Lua file declares in its lines of this kind."""
+    head, opening = text.partition("\n\n")[0].splitlines(), f"-- {word}: "
+    lines = [line.removeprefix(opening) for line in head if line.startswith(opening)]
+    return " ".join(lines).split()
 
 
 @functools.cache
-def scripts(*file_names: str) -> Mapping[str, Script]:
-    """Make the scripts of all verbs of Lua files in this folder.
-
-    The files consist of functions and constants, each beginning at the left margin and standing
-    after what it needs, be it in a file before.
-    """
-    here = Path(__file__).parent.parent / "queue" / "lua"
-    texts = [f"local {name} = {value}\n" for name, value in CONSTANTS.items()]
-    texts += [(here / name).read_text(encoding="utf-8") for name in ("site.lua", *file_names)]
-    code = re.sub("--.*", "", "".join(texts))
+def read_script(owner: str, verb: str) -> Script:
+    """Read the file of a verb and the files that it includes."""
+    body = (_SERVICE / owner / "lua" / f"{verb}.lua").read_text(encoding="utf-8")
+    keys, arguments = declared(body, "KEYS"), declared(body, "ARGV")
+    rest = arguments.pop().removesuffix("...") if arguments[-1:] and "..." in arguments[-1] else ""
+    included = dict(_included(declared(body, "include")))
     parts = [
-        (match[1], part)
-        for part in re.split(r"^(?=local |function )", code, flags=re.MULTILINE)
-        if (match := re.match(r"(?:local )?(?:function )?([\w.]+)", part))
+        f"local {', '.join(keys).upper()} = unpack(KEYS)" if keys else "",
+        *included.values(),
+        f"local {', '.join(arguments)} = unpack(ARGV, 1, {len(arguments)})" if arguments else "",
+        f"local {rest} = {{ unpack(ARGV, {len(arguments) + 1}) }}" if rest else "",
+        body,
     ]
-    verbs = [name for name, _ in parts if name.startswith("verbs.")]
-    return {verb.removeprefix("verbs."): _script(verb, parts) for verb in verbs}
-
-
-def _script(verb: str, parts: Sequence[tuple[str, str]]) -> Script:
-    words, needed = {verb}, list[str]()
-    for name, part in reversed(parts):
-        if name in words:
-            words.update(re.findall(r"\w+", part))
-            needed.insert(0, part)
-    keys = tuple(key for key in SITE_KEYS if key.upper() in words)
-    opening = f"local {', '.join(key.upper() for key in keys)} = unpack(KEYS)\n"
-    text = f"{opening}{''.join(needed)}\nreturn {verb}(unpack(ARGV))"
+    text = "\n".join(parts)
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(text, digest, keys)
+    return Script(text, digest, tuple(keys), tuple(arguments), rest)
+
+
+def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of included files, each after those that it includes."""
+    for name in names:
+        owner, _, file = name.partition("/")
+        text = (_SERVICE / owner / "lua" / "include" / f"{file}.lua").read_text(encoding="utf-8")
+        yield from _included(declared(text, "include"))
+        yield name, text
 
 
 class Verbs:
-    """The verbs of some ``.lua`` files.
+    """The verbs of one owner, a folder of ``service/``.
 
     Parameters
     ----------
     redis : redis.Redis or redis.cluster.RedisCluster
         With ``decode_responses=True``.
-    file_names : str
-        Names of Lua files in this folder; each may use what stands in those before.
+    owner : str
+        Whose they are: ``queue`` or ``delivery``.
     """
 
-    def __init__(self, redis: Redis, *file_names: str) -> None:
+    def __init__(self, redis: Redis, owner: str) -> None:
         self._redis: Any = redis  # its stubs type every answer as "awaitable or not"
-        self._scripts = scripts(*file_names)
+        self._owner = owner
 
-    def __call__(self, site_id: str, verb: str, *arguments: str | int | float) -> Sequence[Any]:
-        """Run one verb for one site.
+    def __call__(
+        self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
+    ) -> Sequence[Any]:
+        """Run one verb for one site, with the arguments that its file declares.
 
         Raises
         ------
@@ -142,14 +149,21 @@ class Verbs:
         StoreUnavailable
             Redis cannot be reached, did not answer in time, or refused the write.
         """
-        script = self._scripts[verb]
-        keys = script.keys_of(site_id)
+        script = read_script(self._owner, verb)
+        if len(arguments) != len(script.arguments) or (rest and not script.rest):
+            raise TypeError(f"{verb} takes {', '.join(script.arguments)}")
+        values = [arguments[name] for name in script.arguments]
         with naming_the_site():
-            try:
-                answer = self._redis.execute_command(
-                    "EVALSHA", script.digest, len(keys), *keys, *arguments
-                )
-            except NoScriptError:  # the server is new to the script, or has been restarted
-                answer = self._redis.eval(script.text, len(keys), *keys, *arguments)
+            return self._run(script, site_keys(site_id, script.keys), [*values, *rest])
+
+    def _run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
+    ) -> Sequence[Any]:
+        try:
+            answer = self._redis.execute_command(
+                "EVALSHA", script.digest, len(keys), *keys, *arguments
+            )
+        except NoScriptError:  # the server is new to the script, or has been restarted
+            answer = self._redis.eval(script.text, len(keys), *keys, *arguments)
         result: Sequence[Any] = answer
         return result

@@ -1,0 +1,28 @@
+-- Take the delivery that is due first, for a while.
+-- KEYS: items texts decisions outbox endpoint
+-- ARGV: hold_ms
+-- returns: { item id, stream id, body, attempts, digest, words } or {} where nothing is due
+-- include: queue/clock queue/content queue/entry delivery/outbox
+
+local at = now()
+if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return {} end
+local id, item, entry, facts
+repeat -- past what has nothing to tell, or tells of a text that has been replaced since
+  id = redis.call('ZRANGEBYSCORE', OUTBOX, '-inf', at, 'LIMIT', 0, 1)[1]
+  if not id then return {} end
+  redis.call('ZADD', OUTBOX, at + hold_ms, id) -- first, so that what fails below bars no other
+  item = load(id)
+  if not item and redis.call('HEXISTS', ITEMS, id) == 1 then
+    return redis.error_reply('ERR a record cannot be read')
+  end
+  local delivery = item and item.undelivered and item.undelivered[1]
+  entry = delivery and entry_of(delivery)
+  facts = facts_in(entry)
+  local useless = not delivery or (facts and superseded(item, facts))
+  if not delivery then redis.call('ZREM', OUTBOX, id) elseif useless then finish(id, item, at) end
+until not useless
+item.attempts = (item.attempts or 0) + 1
+save(id, item)
+if not facts then return { id, item.undelivered[1], '', item.attempts, '', '' } end
+local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
+return { id, entry[1], entry[2][2], item.attempts, item.digest, words }

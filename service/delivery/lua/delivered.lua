@@ -1,0 +1,11 @@
+-- Note that the site took a delivery.
+-- KEYS: items outbox endpoint
+-- ARGV: id delivery
+-- returns: {}
+-- include: queue/clock delivery/outbox
+
+redis.call('HDEL', ENDPOINT, 'failing', 'failure')
+redis.call('HSET', ENDPOINT, 'well', now())
+local item = under_way(id, delivery)
+if item then finish(id, item, now()) end
+return {}

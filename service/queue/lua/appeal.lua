@@ -1,0 +1,30 @@
+-- Put a decided comment before somebody else, because its author asks for it; once.
+-- KEYS: items texts lines leases barred decisions retention
+-- ARGV: id decision slack statement
+-- returns: { 'ok', created (1 or 0), version, state }
+-- returns: { 'missing' | 'overruled' | 'gone' }
+-- include: queue/content queue/entry queue/view queue/bars queue/line
+
+local at, known, facts = now(), load(id), facts_in(entry_of(decision))
+if known then return { 'ok', 0, known.version, known.state } end
+local item = facts and facts.kind == 'decision' and load(facts.item_id)
+if not item then return { 'missing' } end
+if not stands(item, decision) then return { 'overruled' } end
+local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
+if not content then return { 'gone' } end
+local field = id .. ':' .. facts.version
+redis.call('HSET', TEXTS, field, content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
+bar(id, facts.moderator, at, '+inf')
+local digest = item.version == facts.version and item.digest or NO_DIGEST
+local fresh = parsed('new ' .. facts.version .. ' 0 0 ' .. at .. ' ' .. at + slack .. ' ' .. digest
+  .. ' ' .. item.facets .. '\n' .. item.comment_id .. '\n' .. cjson.encode(facts.verdict) .. '\n')
+fresh.appeal = {
+  decision = decision, item_id = facts.item_id, action = facts.action,
+  decided = facts.decided_at, moderator = facts.moderator, version = facts.version,
+}
+line_up(id, fresh)
+if item.decision == decision then
+  item.appealed = id
+  save(facts.item_id, item)
+end
+return { 'ok', 1, facts.version, 'pending' }

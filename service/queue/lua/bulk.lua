@@ -1,0 +1,30 @@
+-- Decide many pending items alike, all or none. `chosen` are ids, each with its version.
+-- KEYS: items texts lines leases barred decisions outbox authors bulks retention site
+-- ARGV: request moderator senior action facts words chosen...
+-- returns: { 'ok', entry (see queue/view), ... }
+-- returns: { 'changed' | 'reserved' | 'barred' }
+-- include: queue/bars queue/request queue/bulk_answer queue/close
+
+local field, at, entries = named('decide', request), now(), {}
+local known = redis.call('HGET', BULKS, field)
+if known then return bulk_answer(request, cjson.decode(known)) end
+local items = {}
+for place = 1, #chosen, 2 do
+  local item = load(chosen[place])
+  if not item or item.state ~= 'pending' or item.version ~= tonumber(chosen[place + 1]) then
+    return { 'changed' }
+  end
+  if item.escalated and senior ~= '1' then return { 'reserved' } end
+  if barred_for_good(chosen[place], moderator) then return { 'barred' } end
+  items[chosen[place]] = item
+end
+for place = 1, #chosen, 2 do
+  local id = chosen[place]
+  local item = items[id]
+  item.token = item.token + 1
+  close(id, item, at, field, action, facts, words, { bulk = request })
+  entries[#entries + 1] = item.decision
+end
+redis.call('HSET', BULKS, field, cjson.encode(entries))
+redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
+return bulk_answer(request, entries)

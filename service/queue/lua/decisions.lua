@@ -1,0 +1,7 @@
+-- Read the decision stream, the oldest first.
+-- KEYS: items texts decisions
+-- ARGV: after limit
+-- returns: { entry (see queue/view), ... }
+-- include: queue/viewed
+
+return viewed(redis.call('XRANGE', DECISIONS, after, '+', 'COUNT', limit))

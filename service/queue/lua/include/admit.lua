@@ -1,0 +1,23 @@
+-- Taking a comment in.
+-- KEYS: texts
+-- include: queue/version queue/opinions queue/texts queue/line
+
+-- The same with its text, or false when nothing is new. The version before gives up its place in
+-- the line.
+local function admit(id, slack, facts, content, at)
+  local item = load(id)
+  local fresh = next_version(item, facts, at)
+  if item and same(item.digest, fresh.digest) and item.state ~= 'withdrawn' then
+    return false, item
+  end
+  local open = item and waits(item)
+  if open then fresh.since, fresh.abandoned = item.since, item.abandoned end -- keeps its place
+  fresh.due = fresh.since + slack
+  redis.call('HSET', TEXTS, id .. ':' .. fresh.version, content)
+  if open then
+    take_out(id, item)
+    forget_opinions(id, item)
+    forget_version(id, item.version, item.token)
+  end
+  return fresh
+end

@@ -1,0 +1,26 @@
+-- Taking a decision.
+-- KEYS: retention
+-- include: queue/stream queue/texts queue/line queue/opinions queue/consequences
+
+local function close(id, item, at, request, action, facts, words, more, told_already)
+  more = more or {}
+  if item.appeal then
+    more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
+  end
+  more.expected = item.calibration
+  local kind, body = item.calibration and 'calibration' or 'decision', nil
+  item.decision, body = tell_stream(kind, id, item, at, facts, more)
+  item.last, item.request, item.action, item.decided = item.decision, request, action, at
+  keep_words(id, item, words)
+  take_out(id, item)
+  forget_opinions(id, item)
+  item.state, item.owner, item.expires = 'decided', nil, nil
+  weigh(id, item, 1)
+  if not item.calibration and not told_already then tell(id, item, item.decision, at) end
+  local author = not item.calibration and author_of(item)
+  local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
+  if author then old_one_day[3], old_one_day[4] = at, 'author:' .. author end
+  redis.call('ZADD', RETENTION, 'GT', unpack(old_one_day)) -- a restored decision is not the last
+  save(id, item)
+  return body
+end

@@ -1,0 +1,36 @@
+-- The place of an item in the line.
+-- KEYS: lines leases retention
+-- include: queue/clock queue/item
+
+local TROUBLED_AFTER = 3 -- leases that ran out; then people are told that an item keeps being left
+
+local function entries(id, item) -- of a waiting item in the lines
+  local place = item.due .. id -- until the year 2286 all times have 13 digits
+  if item.calibration then return { 'c' .. place } end -- in no line, only ever mixed in
+  if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
+  local found = {}
+  for facet in item.facets:gmatch('%S+') do found[#found + 1] = facet .. place end
+  if item.abandoned >= TROUBLED_AFTER then found[#found + 1] = 't' .. place end
+  return found
+end
+
+local function line_up(id, item) -- into the line, at the place its due time gives it
+  if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
+  item.state, item.owner, item.expires = item.mixed_in and 'withdrawn' or 'pending', nil, nil
+  save(id, item)
+  if item.mixed_in then -- a calibration item that its moderator left: it is offered once
+    return redis.call('ZADD', RETENTION, now(), 'item:' .. id .. ':' .. item.version)
+  end
+  local scored = {}
+  for place, entry in ipairs(entries(id, item)) do
+    scored[2 * place - 1], scored[2 * place] = 0, entry
+  end
+  redis.call('ZADD', LINES, unpack(scored))
+end
+
+local function take_out(id, item) -- of the lines, and of the hands that hold it
+  if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
+  if waits(item) then
+    redis.call('ZREM', LINES, unpack(entries(id, item)))
+  end
+end

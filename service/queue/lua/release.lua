@@ -1,0 +1,13 @@
+-- Put an item back to its place in the line; with a time, bar this moderator from it for so long.
+-- KEYS: items lines leases barred retention
+-- ARGV: id token skip_ms
+-- returns: { 'ok' }
+-- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
+-- include: queue/token queue/bars queue/line
+
+local at, item = now(), load(id)
+local lost = why_lost(item, token, at)
+if lost then return { lost } end
+if tonumber(skip_ms) > 0 then bar(id, item.owner, at, at + skip_ms) end
+line_up(id, item)
+return { 'ok' }

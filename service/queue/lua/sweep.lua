@@ -1,0 +1,45 @@
+-- Forget what was decided before a time: texts always, records once nothing points at them. Refuses
+-- to forget more than a share of all at once, unless it was told to or the last sweep was just now:
+-- then what is due has become so since, and no clock has jumped.
+-- KEYS: items texts barred authors bulks retention site
+-- ARGV: before limit forced usual_ms share
+-- returns: { how many were looked at }
+-- returns: { -1, how many are due, how many are kept } where it refuses
+-- include: queue/clock queue/item queue/texts
+
+local DAY_MS = 86400000
+
+local function still_needed(item) -- the site has not heard the last word yet
+  return item.undelivered or item.dead
+end
+
+local at, swept = now(), redis.call('HGET', SITE, 'swept')
+local n_due = redis.call('ZCOUNT', RETENTION, '-inf', before)
+local n_kept = redis.call('ZCARD', RETENTION)
+local long_ago = not swept or at - swept > tonumber(usual_ms)
+if forced ~= '1' and long_ago and n_due > n_kept * share then return { -1, n_due, n_kept } end
+redis.call('HSET', SITE, 'swept', at)
+local due = redis.call('ZRANGEBYSCORE', RETENTION, '-inf', before, 'LIMIT', 0, limit)
+for _, member in ipairs(due) do
+  local kind, name = member:match('^(%l+):(.*)$')
+  local later = false
+  if kind == 'bulk' then
+    redis.call('HDEL', BULKS, name)
+  elseif kind == 'author' then
+    redis.call('HDEL', AUTHORS, name)
+  elseif kind and name:find('^.+:%d+$') then
+    local id, version = name:match('^(.+):(%d+)$')
+    local item = load(id)
+    forget_version(id, version, item and item.token or 0)
+    local last = item and item.version == tonumber(version)
+    later = last and still_needed(item)
+    if later then
+      redis.call('ZADD', RETENTION, before + DAY_MS, member)
+    elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
+      redis.call('HDEL', ITEMS, id)
+      if item.appeal then redis.call('ZREM', BARRED, id .. item.appeal.moderator) end
+    end
+  end
+  if not later then redis.call('ZREM', RETENTION, member) end -- last, should anything fail before
+end
+return { #due }

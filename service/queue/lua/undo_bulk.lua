@@ -1,0 +1,29 @@
+-- Take a bulk decision back as one.
+-- KEYS: items texts lines leases barred decisions outbox authors bulks retention site
+-- ARGV: bulk moderator senior request window_ms facts withdrawal
+-- returns: { 'ok', entry (see queue/view), ... }
+-- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }
+-- include: queue/request queue/bulk_answer queue/reopen
+
+local at, field = now(), named('undo', request)
+local known = redis.call('HGET', BULKS, field)
+if known then return bulk_answer(request, cjson.decode(known)) end
+local decided = redis.call('HGET', BULKS, named('decide', bulk))
+if not decided then return { 'missing' } end
+local items, entries = {}, {}
+for place, entry in ipairs(cjson.decode(decided)) do
+  local facts = facts_in(entry_of(entry))
+  local id = facts and facts.item_id
+  local item = id and load(id)
+  if not item or item.decision ~= entry then return { 'changed' } end
+  local kept = why_kept(id, item, moderator, senior, window_ms, at)
+  if kept then return { kept } end
+  items[place] = { id, item }
+end
+for place, pair in ipairs(items) do
+  reopen(pair[1], pair[2], at, field, facts, withdrawal)
+  entries[place] = pair[2].last
+end
+redis.call('HSET', BULKS, field, cjson.encode(entries))
+redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
+return bulk_answer(request, entries)
