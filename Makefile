@@ -43,6 +43,7 @@ lint: $(VENV)/.test  ## check rules, formatting, types and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.test  ## format the code, and mend what the linters can mend
 	$(BIN)/ruff check --fix
@@ -84,4 +85,4 @@ lock: $(VENV)/.test  ## resolve the locks again; needs uv, which the test lock b
 		--output-file tests/requirements.lock
 
 clean:  ## remove what the targets above made; the data under var/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

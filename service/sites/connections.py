@@ -8,15 +8,12 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from service.errors import InvalidRequest
 from service.sites.settings import ADDRESS_FORM
-
-if TYPE_CHECKING:
-    from service.sites.site import Site
 
 SECRET_FORM = "whsec_ and 24 to 64 bytes in base64"  # noqa: S105 - its form
 
@@ -45,8 +42,13 @@ def signing_key(secret: str) -> bytes:
     return key
 
 
-def check_connections(site: Site, before: Site | None) -> None:
+def check_connections(site: object, before: object | None) -> None:
     """Check the addresses and secrets that a site newly has; old ones may stay.
+
+    Parameters
+    ----------
+    site, before : Site
+        As it is to be, and as it was.
 
     Raises
     ------
