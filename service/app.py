@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.registry import Artifact, Registry
-from service import address, errors, logs
+from service import address, logs, problems
 from service.accounts.accounts import Accounts
 from service.api import bodies
 from service.api.queue import api
@@ -128,7 +128,7 @@ def create_app(
     )
     app.after_request(_no_sniffing)
     app.after_request(_counting(tallies))
-    errors.install(app, FORMS)
+    problems.install(app, FORMS)
     metrics.install(app)
     logs.install(app)
     app.before_request(bodies.check_encoding)

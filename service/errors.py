@@ -1,10 +1,15 @@
-"""Every error of the service, and the one table that says how each is answered over HTTP.
+"""Every error of the service, and how each is answered over HTTP.
 
 ::
 
     ModerationError                 (models.errors)
     └── ServiceError
-        ├── ConfigError             the environment cannot be used; lists every problem
+        ├── OperatorError           told by a command, to whoever runs the service
+        │   ├── ConfigError         the environment cannot be used; lists every problem
+        │   ├── LaunchFailed        a process cannot be started
+        │   │   └── PrivateRedisFailed
+        │   ├── NotForgotten        not all that is due could be forgotten
+        │   └── ChainBroken         the hash chain of the decisions is not whole
         ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
         │   ├── StoreLost           Redis has lost what it was given
         │   └── SiteUnreadable      what is stored of one site cannot be worked with
@@ -27,31 +32,56 @@
             ├── LeaseLost           the token is stale: the lease ran out or went to someone else
             └── AlreadyDecided
 
-The secret kept here is the HTTP status of an error and the shape of an error answer (problem+json,
-RFC 9457); the rest of the service raises in the words above. A message never repeats what the
-client wrote.
+`service.problems` makes the answers. A message never repeats what the client wrote.
 """
 
 from __future__ import annotations
 
-import http
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
-
-from flask import Flask, Response, g, json, request
-from werkzeug.exceptions import HTTPException
+from typing import ClassVar
 
 from models.errors import InvalidText, ModerationError
 
 RETRY_AFTER_SECONDS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """How an error is answered: HTTP status, type and title of the problem (RFC 9457).
+
+    Attributes
+    ----------
+    slug : str
+        The end of the type, which is a URN.
+    """
+
+    status: int
+    slug: str
+    title: str
+
+
+INTERNAL = ProblemType(500, "internal", "Something went wrong here")
+INVALID_TEXT = ProblemType(422, "invalid-text", "The text is not valid Unicode")
+
+
 class ServiceError(ModerationError):
-    """Root of the service's own errors."""
+    """Root of the service's own errors.
+
+    Attributes
+    ----------
+    problem : ProblemType
+        How it is answered; a subclass without one is answered like its parent.
+    """
+
+    problem: ClassVar[ProblemType] = INTERNAL
 
 
-class ConfigError(ServiceError):
+class OperatorError(ServiceError):
+    """What only whoever runs the service is told, by a command; the message says what to do."""
+
+
+class ConfigError(OperatorError):
     """The environment cannot be used.
 
     Parameters
@@ -66,16 +96,38 @@ class ConfigError(ServiceError):
         self.problems = tuple(problems)
 
 
+class LaunchFailed(OperatorError):
+    """A process of the service cannot be started."""
+
+
+class PrivateRedisFailed(LaunchFailed):
+    """No private Redis could be started."""
+
+
+class NotForgotten(OperatorError):
+    """Of some sites nothing, or not all that is due, was forgotten."""
+
+
+class ChainBroken(OperatorError):
+    """An entry of the decision stream is not what was written; the message names the first."""
+
+
 class StoreUnavailable(ServiceError):
     """Redis is unreachable, did not answer in time, is loading, read-only or out of memory."""
+
+    problem = ProblemType(503, "store-unavailable", "The store cannot be reached")
 
 
 class StoreMisconfigured(ServiceError):
     """Redis could lose comments: no append-only file, not synced at each write, keys evicted."""
 
+    problem = ProblemType(503, "store-misconfigured", "The store could lose comments")
+
 
 class StoreLost(StoreUnavailable):
     """Redis is empty, another one than before, or an older state of itself."""
+
+    problem = ProblemType(503, "store-lost", "The store has lost what it held")
 
 
 class SiteUnreadable(StoreUnavailable):
@@ -84,6 +136,8 @@ class SiteUnreadable(StoreUnavailable):
 
 class MalformedJson(ServiceError):
     """The body is not valid JSON in UTF-8."""
+
+    problem = ProblemType(400, "malformed-json", "The body is not valid JSON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +165,8 @@ class InvalidRequest(ServiceError):
         At least one.
     """
 
+    problem = ProblemType(422, "invalid-request", "The request has wrong fields")
+
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(
             "; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors)
@@ -126,6 +182,8 @@ class InvalidRequest(ServiceError):
 class UnsupportedMedia(ServiceError):
     """The body is not of the content type, or not in the plain encoding, that is read here."""
 
+    problem = ProblemType(415, "unsupported-media-type", "Unsupported Media Type")
+
 
 class RateLimited(ServiceError):
     """A site has used up its requests.
@@ -138,6 +196,8 @@ class RateLimited(ServiceError):
         When there are new ones.
     """
 
+    problem = ProblemType(429, "rate-limited", "Too many requests")
+
     def __init__(self, limit: int, retry_after_seconds: int) -> None:
         super().__init__(f"more than {limit} requests in a minute")
         self.limit = limit
@@ -147,9 +207,13 @@ class RateLimited(ServiceError):
 class UnknownHost(ServiceError):
     """The Host header is not that of the public address."""
 
+    problem = ProblemType(421, "unknown-host", "The host is not ours")
+
 
 class LoginThrottled(ServiceError):
     """Too many failed attempts; ``retry_after_seconds`` says when the next one counts."""
+
+    problem = ProblemType(429, "login-throttled", "Too many failed attempts")
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"too many failed attempts; wait {retry_after_seconds} s")
@@ -159,13 +223,19 @@ class LoginThrottled(ServiceError):
 class Unauthorized(ServiceError):
     """No key was given, or it is not the key of any site."""
 
+    problem = ProblemType(401, "unauthorized", "A valid API key is required")
+
 
 class Forbidden(ServiceError):
     """The key or the account is known, but may not do this."""
 
+    problem = ProblemType(403, "forbidden", "Not allowed")
+
 
 class NotFound(ServiceError):
     """What the request names does not exist."""
+
+    problem = ProblemType(404, "not-found", "Not found")
 
 
 class UnknownSite(NotFound):
@@ -183,6 +253,8 @@ class ItemNotFound(NotFound):
 class Conflict(ServiceError):
     """What the request wants contradicts what is stored; nothing was changed."""
 
+    problem = ProblemType(409, "conflict", "Conflict with what is stored")
+
 
 class SiteExists(Conflict):
     """A site with this id exists already."""
@@ -195,138 +267,22 @@ class AccountExists(Conflict):
 class LeaseLost(Conflict):
     """The lease has expired or belongs to someone else, so its token no longer counts."""
 
+    problem = ProblemType(409, "lease-lost", "The lease is no longer yours")
+
 
 class AlreadyDecided(Conflict):
     """The review item has been decided, and not by this request."""
 
-
-# error -> (HTTP status, slug of the problem type, title). A subclass without a row of its own is
-# answered like its nearest ancestor. Anything else is a fault of ours: status 500, and nothing of
-# its message reaches the client.
-PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
-    MalformedJson: (400, "malformed-json", "The body is not valid JSON"),
-    InvalidRequest: (422, "invalid-request", "The request has wrong fields"),
-    InvalidText: (422, "invalid-text", "The text is not valid Unicode"),
-    UnsupportedMedia: (415, "unsupported-media-type", "Unsupported Media Type"),
-    RateLimited: (429, "rate-limited", "Too many requests"),
-    UnknownHost: (421, "unknown-host", "The host is not ours"),
-    LoginThrottled: (429, "login-throttled", "Too many failed attempts"),
-    Unauthorized: (401, "unauthorized", "A valid API key is required"),
-    Forbidden: (403, "forbidden", "Not allowed"),
-    NotFound: (404, "not-found", "Not found"),
-    Conflict: (409, "conflict", "Conflict with what is stored"),
-    LeaseLost: (409, "lease-lost", "The lease is no longer yours"),
-    AlreadyDecided: (409, "already-decided", "The review item has been decided"),
-    StoreUnavailable: (503, "store-unavailable", "The store cannot be reached"),
-    StoreMisconfigured: (503, "store-misconfigured", "The store could lose comments"),
-    StoreLost: (503, "store-lost", "The store has lost what it held"),
-}
+    problem = ProblemType(409, "already-decided", "The review item has been decided")
 
 
-# What is said of an error that the framework found; its own words are written for browsers.
-_SENTENCES = {
-    400: "the request cannot be understood",
-    404: "there is nothing at this address",
-    405: "the address does not take this method",
-    413: "the body is too long",
-}
+def problem_of(error: Exception) -> ProblemType:
+    """Return how `error` is answered; what is no error of ours is a fault of ours."""
+    if isinstance(error, ServiceError):
+        return error.problem
+    return INVALID_TEXT if isinstance(error, InvalidText) else INTERNAL
 
 
 def status_of(error: Exception) -> int:
     """HTTP status with which `error` is answered."""
-    return _row(error)[0]
-
-
-def _row(error: Exception) -> tuple[int, str, str]:
-    for ancestor in type(error).__mro__:
-        if row := PROBLEMS.get(ancestor):
-            return row
-    return 500, "internal", "Something went wrong here"
-
-
-def problem(
-    status: int, slug: str, title: str, detail: str = "", *, errors: Sequence[FieldError] = ()
-) -> Response:
-    """Render an error answer as problem+json (RFC 9457) with the id of the request."""
-    body: dict[str, object] = {
-        "type": f"urn:hakam:problem:{slug}",
-        "title": title,
-        "status": status,
-        "request_id": g.get("request_id", ""),
-    }
-    if detail:
-        body["detail"] = detail
-    if errors:
-        body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
-    answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
-    if status == 503:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if status == 401:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
-    return answer
-
-
-def note(error: Exception) -> None:
-    """Have the line of this request in the log name an error, and show where it came from."""
-    expected = isinstance(error, HTTPException) or status_of(error) != 500
-    g.error = type(error).__name__ if expected else error
-
-
-def answer_error(error: Exception) -> Response:
-    """Turn any error into its answer by the table above."""
-    if isinstance(error, HTTPException):
-        return _answer_http_exception(error)
-    status, slug, title = _row(error)
-    note(error)
-    detail = "" if status == 500 else str(error)
-    answer = problem(status, slug, title, detail, errors=getattr(error, "errors", ()))
-    answer.headers.update(headers_of(error))
-    return answer
-
-
-def _answer_http_exception(error: HTTPException) -> Response:
-    if (
-        error.response is not None or (error.code or 500) < 400
-    ):  # a redirect, or an answer made elsewhere
-        return cast(Response, error.get_response())
-    status = http.HTTPStatus(error.code or 500)
-    slug = status.phrase.lower().replace(" ", "-")
-    answer = problem(status, slug, status.phrase, sentence_of(error))
-    answer.headers.update(headers_of(error))
-    return answer
-
-
-def sentence_of(error: HTTPException) -> str:
-    """Say in our own words what the framework refused; empty where the status says it all."""
-    return _SENTENCES.get(error.code or 500, "")
-
-
-def headers_of(error: Exception) -> dict[str, str]:
-    """Headers that belong to an error: Allow of a 405, Retry-After of a 429 or a 503."""
-    match error:
-        case HTTPException():  # all of them but the content type of a page of its own
-            return {name: value for name, value in error.get_headers() if name[:8] != "Content-"}
-        case UnsupportedMedia():
-            return {"Accept-Encoding": "identity"}
-        case RateLimited():
-            return {"Retry-After": str(error.retry_after_seconds)}
-        case _:
-            return {}
-
-
-def install(app: Flask, forms: Mapping[str, Callable[[Exception], Response]] | None = None) -> None:
-    """Answer every error of `app`, routing errors included.
-
-    Parameters
-    ----------
-    forms : mapping, optional
-        Beginning of an address -> how errors under it are answered, where that is not problem+json.
-    """
-
-    def answer(error: Exception) -> Response:
-        for beginning, form in (forms or {}).items():
-            if request.path.startswith(beginning):
-                return form(error)
-        return answer_error(error)
-
-    app.register_error_handler(Exception, answer)
+    return problem_of(error).status

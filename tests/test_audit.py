@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.queue.decisions import ChainBroken, DecisionStream
+from service.errors import ChainBroken
+from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 

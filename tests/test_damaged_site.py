@@ -17,8 +17,9 @@ from redis import Redis
 from service.cli.main import hakam
 from service.delivery.coral import _key
 from service.delivery.webhooks import Deliveries
+from service.errors import NotForgotten
 from service.queue.decisions import DecisionStream
-from service.queue.retention import NotForgotten, Retention
+from service.queue.retention import Retention
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.reports.verdict_counts import Tallies
 from service.rules.policy import Verdict

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from click import ClickException
 from flask import Flask, abort
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,18 +20,22 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.test import TestResponse
 
+import service
 from models.errors import ArtifactDamaged, InvalidText, ModerationError
-from service import errors
+from service import problems
+from service.api.openapi import document
 from service.errors import (
-    PROBLEMS,
     AlreadyDecided,
     FieldError,
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
+    ProblemType,
     ServiceError,
     StoreUnavailable,
+    Unauthorized,
     UnknownSite,
+    problem_of,
     status_of,
 )
 from service.store.errors import translating_redis_errors
@@ -35,7 +45,7 @@ SECRET = "words of a comment"
 
 def answer_to(error: Exception) -> TestResponse:
     app = Flask(__name__)
-    errors.install(app)
+    problems.install(app)
 
     @app.get("/")
     def fail() -> NoReturn:
@@ -44,24 +54,55 @@ def answer_to(error: Exception) -> TestResponse:
     return app.test_client().get("/")
 
 
-def all_errors(root: type[Exception] = ServiceError) -> list[type[Exception]]:
-    return [root, *(error for child in root.__subclasses__() for error in all_errors(child))]
+def all_errors(root: type[Exception] = ModerationError) -> set[type[Exception]]:
+    return {root, *(error for child in root.__subclasses__() for error in all_errors(child))}
 
 
-@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
-def test_every_error_of_the_service_hangs_below_one_root(kind: type[Exception]) -> None:
-    assert issubclass(kind, ModerationError)
+def exceptions_of_the_service() -> Iterator[type[Exception]]:
+    for found in pkgutil.walk_packages(service.__path__, "service."):
+        if found.name.endswith(".conf"):  # gunicorn's configuration, for gunicorn alone
+            continue
+        for kind in vars(importlib.import_module(found.name)).values():
+            ours = isinstance(kind, type) and kind.__module__ == found.name
+            if ours and issubclass(kind, Exception) and not issubclass(kind, ClickException):
+                yield kind
 
 
-@pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
-def test_every_row_of_the_table_is_an_error_of_ours_with_an_error_status(
-    kind: type[Exception],
-) -> None:
-    status, slug, title = PROBLEMS[kind]
-    assert issubclass(kind, ModerationError)
-    assert 400 <= status < 600
-    assert slug == slug.lower()
-    assert title
+def test_every_exception_that_the_service_makes_is_in_one_tree() -> None:
+    found = set(exceptions_of_the_service())
+    assert len(found) > 20
+    assert {kind for kind in found if not issubclass(kind, ServiceError)} == set()
+
+
+def test_every_error_has_a_status_and_each_kind_of_problem_one_meaning() -> None:
+    set(exceptions_of_the_service())  # from here on all of them are known
+    meanings: dict[str, set[ProblemType]] = {}
+    for error in all_errors():
+        kind = problem_of(error.__new__(error))
+        assert 400 <= kind.status < 600
+        assert re.fullmatch("[a-z]+(-[a-z]+)*", kind.slug)
+        meanings.setdefault(kind.slug, set()).add(kind)
+    assert all(len(one) == 1 for one in meanings.values())
+
+
+def test_the_documentation_lists_every_kind_of_problem() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"(?m)^\| (\d+) \| `urn:hakam:problem:([a-z-]+)` \| (.*) \|$", text))
+    kinds = {problem_of(error.__new__(error)) for error in all_errors()}
+    assert listed == {(str(kind.status), kind.slug, kind.title) for kind in kinds}
+
+
+def test_the_openapi_document_names_no_status_that_no_error_has(app: Flask) -> None:
+    kinds = {str(problem_of(error.__new__(error)).status) for error in all_errors()}
+    too_long, wrong_method = "413", "405"  # the framework finds these two
+    documented = {
+        status
+        for path in document(app, "")["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if "application/problem+json" in answer.get("content", {})
+    }
+    assert {"401", "404", "409", "422", "503"} <= documented <= kinds | {too_long, wrong_method}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +118,7 @@ def test_every_row_of_the_table_is_an_error_of_ours_with_an_error_status(
         (ValueError("bug"), 500),
     ],
 )
-def test_the_status_of_an_error_comes_from_the_table(error: Exception, status: int) -> None:
+def test_an_error_is_answered_with_its_status(error: Exception, status: int) -> None:
     assert status_of(error) == status
     assert answer_to(error).status_code == status
 
@@ -100,7 +141,7 @@ def test_a_store_that_is_away_is_worth_another_try() -> None:
 
 
 def test_a_missing_key_says_which_key_is_wanted() -> None:
-    assert answer_to(errors.Unauthorized("no key")).headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer_to(Unauthorized("no key")).headers["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize("error", [ValueError(SECRET), ModerationError(SECRET), KeyError(SECRET)])
@@ -120,7 +161,7 @@ def test_an_error_of_the_framework_is_a_problem_too_and_keeps_its_headers() -> N
 
 def test_a_route_that_does_not_exist_and_a_wrong_method_are_problems() -> None:
     app = Flask(__name__)
-    errors.install(app)
+    problems.install(app)
     app.add_url_rule("/only-get", view_func=lambda: "")
     client = app.test_client()
     assert client.get("/nothing").json == {
@@ -138,14 +179,14 @@ def test_a_route_that_does_not_exist_and_a_wrong_method_are_problems() -> None:
 
 def test_a_redirect_is_no_error() -> None:
     app = Flask(__name__)
-    errors.install(app)
+    problems.install(app)
     app.add_url_rule("/folder/", view_func=lambda: "")
     assert app.test_client().get("/folder").status_code == 308
 
 
 def test_an_answer_made_elsewhere_is_left_alone() -> None:
     app = Flask(__name__)
-    errors.install(app)
+    problems.install(app)
 
     @app.get("/")
     def refuse() -> NoReturn:

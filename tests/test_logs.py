@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, g
 
-from service import errors, logs
+from service import logs, problems
 
 SECRET = "words of a comment"
 
@@ -17,7 +17,7 @@ SECRET = "words of a comment"
 def app() -> Flask:
     app = Flask(__name__)
     logs.configure("info")
-    errors.install(app)
+    problems.install(app)
     logs.install(app)
 
     @app.post("/items/<item_id>")

@@ -12,11 +12,11 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from conftest import RedisServer, redis_servers
+from service.errors import PrivateRedisFailed
 from service.queue.review_queue import ReviewQueue
 from service.run.private_redis import (
     LONGEST_SOCKET_PATH_BYTES,
     PrivateRedis,
-    PrivateRedisFailed,
     embedded_server,
     find_server,
     socket_path,

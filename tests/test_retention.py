@@ -11,10 +11,10 @@ import pytest
 from redis import Redis
 
 from service.delivery.webhooks import Deliveries
-from service.errors import Conflict, ItemNotFound
+from service.errors import Conflict, ItemNotFound, NotForgotten
 from service.queue.decisions import DecisionStream
 from service.queue.records import facet
-from service.queue.retention import NotForgotten, Retention
+from service.queue.retention import Retention
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from service.delivery.webhooks import Deliveries
-from service.errors import SiteUnreadable, StoreUnavailable
-from service.queue.decisions import ChainBroken, DecisionStream
+from service.errors import ChainBroken, SiteUnreadable, StoreUnavailable
+from service.queue.decisions import DecisionStream
 from service.queue.records import Decision
 from service.queue.retention import Retention
 from service.reports.statistics import agreement, agreement_with_known_answers

@@ -27,7 +27,7 @@ from service.accounts.accounts import Accounts
 from service.cli import decisions, sites
 from service.config import UNBELIEVED_PROXY, Settings
 from service.delivery.webhooks import Deliveries
-from service.errors import StoreLost
+from service.errors import LaunchFailed, StoreLost
 from service.queue.clock import ClockWatch
 from service.queue.decisions import DecisionStream
 from service.queue.records import known_action
@@ -71,7 +71,7 @@ def _redis() -> Redis:
     settings = _settings()
     if not settings.redis_url:
         if not private_redis.socket_path(settings.var).exists():
-            raise launch.LaunchFailed(
+            raise LaunchFailed(
                 f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "
                 "start one, or name a Redis (redis://, rediss:// or unix:// address)."
             )
@@ -179,7 +179,7 @@ def serve() -> None:
     """Serve the API and the console with the Redis of HAKAM_REDIS_URL."""
     settings = _settings()
     if not settings.redis_url:
-        raise launch.LaunchFailed(
+        raise LaunchFailed(
             "HAKAM_REDIS_URL is not set: name a Redis (redis://, rediss:// or unix:// address), or "
             "let `hakam run` start a private one."
         )

@@ -27,8 +27,9 @@ from service.api.openapi import Operation, describes
 from service.api.schemas import Problem, Url
 from service.compat.answers import as_json
 from service.delivery.coral import coral_comment_id, opaque_id, rejection_code, valid_text
-from service.errors import InvalidRequest, StoreUnavailable, Unauthorized, answer_error, note
+from service.errors import InvalidRequest, StoreUnavailable, Unauthorized
 from service.moderation import Judgement
+from service.problems import answer_error, note
 from service.queue.review_queue import Comment
 from service.rules.html_text import plain_text
 from service.services import services

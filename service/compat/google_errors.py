@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from flask import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from service import errors
+from service import problems
 from service.address import base_url
 from service.compat.answers import as_json
 from service.errors import (
+    RETRY_AFTER_SECONDS,
     FieldError,
     InvalidRequest,
     MalformedJson,
@@ -74,7 +75,7 @@ class AnalyzerError(InvalidRequest):
 
 def answer(error: Exception) -> Response:
     """Turn any error into the answer that Google would give."""
-    errors.note(error)
+    problems.note(error)
     code, status, message, details, headers = _described(error)
     body: dict[str, object] = {"code": code, "message": message, "status": status}
     if details:
@@ -113,16 +114,16 @@ def _described(
         case UnknownHost():
             return 421, "INVALID_ARGUMENT", str(error), [], {}
         case UnsupportedMedia():
-            return 415, "INVALID_ARGUMENT", str(error), [], errors.headers_of(error)
+            return 415, "INVALID_ARGUMENT", str(error), [], problems.headers_of(error)
         case NotFound():
             return 404, "NOT_FOUND", "Method not found.", [], {}
         case MethodNotAllowed():
             message = "The method does not take this HTTP verb."
-            return 405, "UNIMPLEMENTED", message, [], errors.headers_of(error)
+            return 405, "UNIMPLEMENTED", message, [], problems.headers_of(error)
         case RateLimited():
             return _quota_exceeded(error)
         case StoreUnavailable():
-            again = {"Retry-After": str(errors.RETRY_AFTER_SECONDS)}
+            again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return 503, "UNAVAILABLE", "The service is currently unavailable.", [], again
         case _:
             return 500, "INTERNAL", "Internal error encountered.", [], {}

@@ -17,13 +17,20 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
-from service import errors
+from service import problems
 from service.api.bodies import MANY, ONE, PARTS, raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
 from service.api.schemas import MAX_COMMENTS, MendedUnicode
 from service.compat.answers import as_json
-from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
+from service.errors import (
+    RETRY_AFTER_SECONDS,
+    InvalidRequest,
+    MalformedJson,
+    RateLimited,
+    Unauthorized,
+    status_of,
+)
 from service.rules.policy import Policy
 from service.services import services
 
@@ -213,8 +220,8 @@ def _result(
 @blueprint.errorhandler(Exception)
 def refuse(error: Exception) -> Response:
     """Turn any error into the answer that OpenAI would give."""
-    errors.note(error)
-    param, code, headers = None, None, errors.headers_of(error)
+    problems.note(error)
+    param, code, headers = None, None, problems.headers_of(error)
     status, kind, message = status_of(error), "invalid_request_error", str(error)
     match error:
         case MethodNotAllowed():
@@ -222,7 +229,7 @@ def refuse(error: Exception) -> Response:
             message = "Only POST requests are accepted."
         case HTTPException():
             status = error.code or 500
-            message = errors.sentence_of(error) or error.name
+            message = problems.sentence_of(error) or error.name
         case InvalidRequest():
             status, param, code = 400, error.errors[0].field or None, "invalid_value"
         case MalformedJson():
@@ -232,7 +239,7 @@ def refuse(error: Exception) -> Response:
         case RateLimited():
             kind, code = "requests", "rate_limit_exceeded"
         case _ if status == 503:
-            kind, headers = "server_error", {"Retry-After": str(errors.RETRY_AFTER_SECONDS)}
+            kind, headers = "server_error", {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case _ if status == 500:
             kind, message = "server_error", "The server had an error processing your request."
     body = {"message": message, "type": kind, "param": param, "code": code}

@@ -23,7 +23,7 @@ from pydantic import BaseModel, TypeAdapter
 from models.characters import is_visible
 from models.language import identify
 from models.schema import LabeledComment
-from service import errors
+from service import problems
 from service.address import base_url
 from service.api.bodies import raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
@@ -381,7 +381,7 @@ def _refuse(error: Exception) -> Response:
 
 def _withheld(error: Exception) -> Response:
     """Give a comment that could not be judged the highest score, so that Coral withholds it."""
-    errors.note(error)
+    problems.note(error)
     reason = error.error_type if isinstance(error, AnalyzerError) else type(error).__name__
     if isinstance(g.error, str):
         g.error = f"withheld: {reason}"

@@ -58,6 +58,7 @@ from service.errors import (
     status_of,
 )
 from service.errors import NotFound as NothingThere
+from service.problems import note
 
 # Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
 CONTENT_SECURITY_POLICY = (
@@ -199,7 +200,7 @@ SENTENCES = {
 def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     """Tell an error in one plain sentence."""
     status = error.code or 500 if isinstance(error, HTTPException) else status_of(error)
-    g.error = error if status == 500 else type(error).__name__  # for the log
+    note(error)
     known = NothingThere if isinstance(error, NotFound) else type(error)
     sentence = next(
         (SENTENCES[kind] for kind in known.__mro__ if kind in SENTENCES),

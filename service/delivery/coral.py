@@ -31,7 +31,7 @@ from urllib.parse import quote, unquote
 import httpx
 
 from service.delivery import http
-from service.errors import ItemNotFound
+from service.errors import ItemNotFound, ServiceError
 from service.queue.feedback import Feedback
 from service.queue.records import item_id_of
 from service.queue.review_queue import ReviewQueue
@@ -132,7 +132,7 @@ def rejection_code(reason: str, labels: Sequence[str]) -> str:
     return known[0] if known else "OTHER"
 
 
-class CoralFault(Exception):
+class CoralFault(ServiceError):
     """Coral did not do what it was asked; the message holds nothing that Coral wrote.
 
     Parameters

@@ -23,7 +23,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, ServiceError
 
 # Of everything together: finding the server, connecting, sending, the answer.
 TIMEOUT_SECONDS = 10.0
@@ -31,7 +31,7 @@ MAX_WAIT_DIGITS = 9  # of a Retry-After; a longer number says nothing
 _WRITE_BYTES = 16_384
 
 
-class ForbiddenTarget(ValueError):
+class ForbiddenTarget(ServiceError):
     """The address leads to this machine or to a private network."""
 
 

@@ -17,9 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from models.errors import ModerationError
 from models.schema import LabeledComment, write_comments
-from service.errors import InvalidRequest
+from service.errors import ChainBroken, InvalidRequest
 from service.queue.records import (
     NAME_JUDGED,
     Comment,
@@ -43,10 +42,6 @@ MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 _DECISION_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
 # An export does not say how a comment was scored.
 _UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
-
-
-class ChainBroken(ModerationError):
-    """An entry of the decision stream is not what was written; the message names the first."""
 
 
 @dataclass(frozen=True, slots=True)

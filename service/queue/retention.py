@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from service.errors import (
-    ServiceError,
+    NotForgotten,
     SiteUnreadable,
     StoreUnavailable,
 )
@@ -36,10 +36,6 @@ USUAL_SECONDS = 2 * SWEEP_EVERY_SECONDS  # at most between two sweeps of a servi
 MAX_SHARE = 0.25  # of what a site keeps, that is forgotten after a longer time without asking
 PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
 N_COMMENTS_AT_ONCE = 1_000
-
-
-class NotForgotten(ServiceError):
-    """Of some sites nothing, or not all that is due, was forgotten; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from flask import Flask
 from models.errors import ModerationError
 from models.registry import Artifact, Registry
 from service.config import Settings
+from service.errors import LaunchFailed
 from service.run import parent_death
 
 EXIT_REFUSED = 2
@@ -41,10 +42,6 @@ ENDING_SECONDS = 3.0  # what is left of a run that was killed is gone by then
 
 STEADY_SECONDS = 60.0
 """A process that ends sooner after it was started again will not stay."""
-
-
-class LaunchFailed(ModerationError):
-    """A process of the service cannot be started; the message says why and what to do."""
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from models.errors import ModerationError
+from service.errors import PrivateRedisFailed
 from service.run import parent_death
 from service.store.connect import await_answer
 
@@ -36,10 +36,6 @@ SILENCE_SECONDS = 30.0
 
 # The server of a run that was killed ends too, and is gone by then.
 ENDING_SECONDS = 3.0
-
-
-class PrivateRedisFailed(ModerationError):
-    """No private Redis could be started; the message says why and what to do."""
 
 
 def embedded_server() -> Path | None:

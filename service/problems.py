@@ -1,0 +1,117 @@
+"""Error answers: problem+json (RFC 9457).
+
+An error that is no error of ours is status 500, and nothing of its message reaches the client.
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from service.errors import (
+    RETRY_AFTER_SECONDS,
+    FieldError,
+    ProblemType,
+    RateLimited,
+    UnsupportedMedia,
+    problem_of,
+    status_of,
+)
+
+# What is said of an error that the framework found; its own words are written for browsers.
+_SENTENCES = {
+    400: "the request cannot be understood",
+    404: "there is nothing at this address",
+    405: "the address does not take this method",
+    413: "the body is too long",
+}
+
+
+def problem(kind: ProblemType, detail: str = "", *, errors: Sequence[FieldError] = ()) -> Response:
+    """Render an error answer as problem+json (RFC 9457) with the id of the request."""
+    body: dict[str, object] = {
+        "type": f"urn:hakam:problem:{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
+        "request_id": g.get("request_id", ""),
+    }
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
+    answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
+    if kind.status == 503:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if kind.status == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
+    return answer
+
+
+def note(error: Exception) -> None:
+    """Have the line of this request in the log name an error, and show where it came from."""
+    expected = isinstance(error, HTTPException) or status_of(error) != 500
+    g.error = type(error).__name__ if expected else error
+
+
+def answer_error(error: Exception) -> Response:
+    """Turn any error into its answer."""
+    if isinstance(error, HTTPException):
+        return _answer_http_exception(error)
+    kind = problem_of(error)
+    note(error)
+    detail = "" if kind.status == 500 else str(error)
+    answer = problem(kind, detail, errors=getattr(error, "errors", ()))
+    answer.headers.update(headers_of(error))
+    return answer
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    if (
+        error.response is not None or (error.code or 500) < 400
+    ):  # a redirect, or an answer made elsewhere
+        return cast(Response, error.get_response())
+    status = http.HTTPStatus(error.code or 500)
+    slug = status.phrase.lower().replace(" ", "-")
+    answer = problem(ProblemType(status, slug, status.phrase), sentence_of(error))
+    answer.headers.update(headers_of(error))
+    return answer
+
+
+def sentence_of(error: HTTPException) -> str:
+    """Say in our own words what the framework refused; empty where the status says it all."""
+    return _SENTENCES.get(error.code or 500, "")
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """Headers that belong to an error: Allow of a 405, Retry-After of a 429 or a 503."""
+    match error:
+        case HTTPException():  # all of them but the content type of a page of its own
+            return {name: value for name, value in error.get_headers() if name[:8] != "Content-"}
+        case UnsupportedMedia():
+            return {"Accept-Encoding": "identity"}
+        case RateLimited():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case _:
+            return {}
+
+
+def install(app: Flask, forms: Mapping[str, Callable[[Exception], Response]] | None = None) -> None:
+    """Answer every error of `app`, routing errors included.
+
+    Parameters
+    ----------
+    forms : mapping, optional
+        Beginning of an address -> how errors under it are answered, where that is not problem+json.
+    """
+
+    def answer(error: Exception) -> Response:
+        for beginning, form in (forms or {}).items():
+            if request.path.startswith(beginning):
+                return form(error)
+        return answer_error(error)
+
+    app.register_error_handler(Exception, answer)
