@@ -1,12 +1,12 @@
-"""A comment in, a verdict out: the middle of the path of a comment.
+"""Moderation: from a comment to its verdict, and into the queue.
 
-Scores the texts and the display names of a whole request in one call, asks the site's policy, finds
-the evidence, and puts before a person what the policy wants a person to see. Every interface (the
-API, the compatible ones) goes through here, so that all of them judge alike.
+Scores the texts and the display names of a whole request in one call, gathers the signals, asks the
+site's policy, finds the evidence, and puts before a person what the policy wants a person to see.
+Every interface (the API, the compatible ones) goes through here, so that all of them judge alike.
 
 What happens while Redis is down is decided here: a comment that needs a person is refused
 (`StoreUnavailable`), because a flagged comment must never get lost; a comment that was only drawn
-for the audit is answered as if it had not been drawn, because it needs nobody.
+for the random sample is answered as if it had not been drawn, because it needs nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.dialect import dialect_of
 from models.language import Language, identify_all
@@ -26,7 +26,16 @@ from models.schema import Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
-from service.rules.policy import NO_AUDIT, Policy, Verdict, audit_draw
+from service.rules.policy import (
+    ALWAYS_DRAWN,
+    NEVER_DRAWN,
+    AuthorHistory,
+    Policy,
+    Signals,
+    Standing,
+    Verdict,
+    random_draw,
+)
 from service.rules.readings import readings
 from service.rules.word_lists import word_list
 
@@ -58,16 +67,13 @@ class Judgement:
     ----------
     language : Language
         What the text is written in: a remark. A text has its scores whatever is said here.
-    scores, author_scores : mapping of label to float
-        Scores of the text and of the display name, [0, 1]; None without a name.
     evidence : sequence of Evidence
-        Of each flagged field the spans that made its label; empty where nothing is flagged.
+        Of each flagged field what made its label; empty where nothing is flagged.
     """
 
+    signals: Signals
     verdict: Verdict
     language: Language
-    scores: Mapping[str, float]
-    author_scores: Mapping[str, float] | None
     evidence: Sequence[Evidence]
 
 
@@ -95,29 +101,28 @@ class Moderation:
         self._tallies = tallies
 
     def policy(self, site: Site) -> Policy:
-        """Thresholds of a site."""
-        return Policy.from_operating_points(
-            self._artifact.operating_points, site, model_version=self._artifact.version
+        """Return what a site wants, with the artefact's review thresholds where it names none."""
+        points = self._artifact.operating_points
+        review = {
+            label: at["review"]["threshold"] for label, at in points.items() if "review" in at
+        }
+        return Policy(
+            review=review | dict(site.review),
+            reject=site.reject,
+            random_sample_share=site.audit_share,
+            unreadable=site.unsupported_language,
+            review_first_comments=site.review_first_comments,
+            review_after_rejections=site.review_after_rejections,
+            model_version=self._artifact.version,
         )
 
-    def judge(
-        self,
-        site: Site,
-        comments: Sequence[Comment],
-        *,
-        draws: Sequence[float] = (),
-        watched: bool = False,
-    ) -> list[Judgement]:
-        """Judge comments with no side effect.
+    def judge(self, site: Site, comments: Sequence[Comment]) -> list[Judgement]:
+        """Judge comments by what they say, with no side effect.
 
         Parameters
         ----------
         comments : sequence of Comment
             Texts and names are valid Unicode.
-        draws : sequence of float
-            One draw for the audit per comment; nothing is drawn by default.
-        watched : bool
-            Whether the site wants a person to see all that their authors write at present.
 
         Notes
         -----
@@ -134,17 +139,15 @@ class Moderation:
         authors = dict(zip(named, scores[len(texts) :], strict=True))
         evidence = self._evidence(policy, comments, scores, authors)
         judgements = []
-        for i, draw in zip(range(len(texts)), draws or [NO_AUDIT] * len(texts), strict=True):
-            verdict = policy.verdict(
+        for i, language in enumerate(languages):
+            signals = Signals(
                 scores[i],
                 authors.get(i),
+                readable=language.readable,
                 listed=listed[i][-1].field if listed[i] else None,
-                watched=watched,
-                readable=languages[i].readable,
-                draw=draw,
             )
-            spans = [*evidence.get(i, ()), *listed[i]]
-            judgements.append(Judgement(verdict, languages[i], scores[i], authors.get(i), spans))
+            parts = [*evidence.get(i, ()), *listed[i]]
+            judgements.append(Judgement(signals, policy.verdict(signals), language, parts))
         return judgements
 
     def submit(
@@ -173,24 +176,26 @@ class Moderation:
             site wants to see what some authors write, and nobody can say whether this is one of
             them.
         """
-        watched = self._is_watched(site, comment.author_id)
-        draw = audit_draw(site.id, comment.id)
-        (judgement,) = self.judge(site, [comment], draws=[draw], watched=watched)
-        comment, judgement = self._fitting(site, comment, judgement)
+        policy = self.policy(site)
+        (judgement,) = self.judge(site, [comment])
+        author = self._author_history(policy, site, comment.author_id)
+        draw = random_draw(site.id, comment.id)
+        judgement = _knowing(policy, judgement, author=author, draw=draw)
         standing = None
         try:
-            standing = self._store(site, comment, judgement)
+            standing = self._store(site, *self._fitting(site, comment, judgement))
         except StoreUnavailable:
-            if judgement.verdict.action != "approve" and judgement.verdict.reason != "audit":
+            judgement = _knowing(policy, judgement, draw=NEVER_DRAWN)
+            if judgement.verdict.action != "approve":
                 raise
-            (judgement,) = self.judge(site, [comment])
+        signals = judgement.signals
         self._metrics.count(judgement.verdict)
         self._tallies.count(
-            site.id, judgement.verdict.action, judgement.scores, judgement.author_scores
+            site.id, judgement.verdict.action, signals.scores, signals.author_scores
         )
-        return replace(judgement, verdict=_standing_verdict(judgement.verdict, standing)), standing
+        return _knowing(policy, judgement, standing=_standing(standing)), standing
 
-    def calibrate(self, site: Site, known: LabeledComment) -> bool:
+    def add_known_answer(self, site: Site, known: LabeledComment) -> bool:
         """Let a labelled comment be mixed into the work of a site's moderators.
 
         Whether it is to be approved or rejected follows from its labels (`known_action`). It is
@@ -215,9 +220,7 @@ class Moderation:
             article_title=known.article_title,
         )
         (judgement,) = self.judge(site, [comment])
-        reason = "audit" if judgement.verdict.action == "approve" else judgement.verdict.reason
-        shown = replace(judgement.verdict, action="review", reason=reason)
-        judgement = replace(judgement, verdict=shown)
+        judgement = _knowing(self.policy(site), judgement, draw=ALWAYS_DRAWN)
         return self._enqueue(site, comment, judgement, known_action(known)).created
 
     def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
@@ -236,17 +239,17 @@ class Moderation:
             for of_text in pieces
         ]
 
-    def _is_watched(self, site: Site, author_id: str) -> bool:
-        """Whether the site wants a person to see all that this author writes at present."""
-        if not author_id or not site.watches_authors:
-            return False
+    def _author_history(
+        self, policy: Policy, site: Site, author_id: str
+    ) -> AuthorHistory | Literal["unknown"] | None:
+        if not author_id or not policy.watches_authors:
+            return None
         try:
             record = self._queue.author(site.id, author_id)
         except StoreUnavailable:
-            return True  # who cannot be looked up may be one of them
+            return "unknown"
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
-        new = record.n_approved + record.n_rejected < site.review_first_comments
-        return new or 0 < site.review_after_rejections <= lately
+        return AuthorHistory(record.n_approved + record.n_rejected, lately)
 
     def _fitting(
         self, site: Site, comment: Comment, judgement: Judgement
@@ -261,7 +264,7 @@ class Moderation:
         label = judgement.verdict.label or ""
 
         def speaks(found: tuple[Comment, Judgement]) -> tuple[bool, float]:
-            return found[1].verdict.action != "approve", found[1].scores.get(label, 0.0)
+            return found[1].verdict.action != "approve", found[1].signals.scores.get(label, 0.0)
 
         part, judged = max(zip(parts, self.judge(site, parts), strict=True), key=speaks)
         shown = replace(part, text=part.text + CUT)
@@ -278,8 +281,8 @@ class Moderation:
             site.id,
             _with_dialect(comment),
             judgement.verdict,
-            scores=judgement.scores,
-            author_scores=judgement.author_scores,
+            scores=judgement.signals.scores,
+            author_scores=judgement.signals.author_scores,
             evidence=judgement.evidence,
         )
 
@@ -290,8 +293,8 @@ class Moderation:
             site.id,
             _with_dialect(comment),
             judgement.verdict,
-            scores=judgement.scores,
-            author_scores=judgement.author_scores,
+            scores=judgement.signals.scores,
+            author_scores=judgement.signals.author_scores,
             evidence=judgement.evidence,
             label_weights=site.label_weights,
             time_target_seconds=site.time_target_seconds,
@@ -338,15 +341,18 @@ def _pieces(text: str) -> list[str]:
     return [text[at : at + PIECE_LETTERS] for at in starts]
 
 
-def _standing_verdict(verdict: Verdict, standing: Enqueued | None) -> Verdict:
-    """Return what holds of a comment that came before: that it waits, or what was decided."""
-    if standing is None or standing.created:
-        return verdict
-    if standing.waits and verdict.action != "review":
-        return replace(verdict, action="review", reason="waiting", sampling_probability=1.0)
-    if standing.decision:
-        return replace(verdict, action=standing.decision.action, reason="decided")
-    return verdict
+def _knowing(policy: Policy, judgement: Judgement, **more: Any) -> Judgement:
+    """Return the judgement once more is known of the comment."""
+    signals = replace(judgement.signals, **more)
+    return replace(judgement, signals=signals, verdict=policy.verdict(signals))
+
+
+def _standing(found: Enqueued | None) -> Standing | None:
+    if found is None or found.created:
+        return None
+    if found.waits:
+        return "waiting"
+    return found.decision.action if found.decision else None
 
 
 def _with_dialect(comment: Comment) -> Comment:

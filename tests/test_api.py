@@ -31,7 +31,7 @@ from service.app import create_app
 from service.compat import openai, perspective_messages
 from service.config import Settings
 from service.moderation import MAX_EVIDENCE_CHARACTERS, MAX_TEXT_BYTES
-from service.rules.policy import audit_draw
+from service.rules.policy import random_draw
 from service.sites.sites import Site, Sites
 
 Post = Callable[..., TestResponse]
@@ -78,7 +78,7 @@ def abusive(texts: list[str]) -> str:
 
 @pytest.fixture
 def site() -> Site:
-    """A site without an audit, so that a harmless comment is never queued by chance."""
+    """A site without a random sample, so that a harmless comment is never queued by chance."""
     return Site("demo", audit_share=0.0)
 
 
@@ -300,15 +300,15 @@ def test_a_site_may_have_comments_rejected_without_a_person(
     assert get("/v1/queue/stats").json["pending"] == 0  # type: ignore[index]
 
 
-def test_the_audit_sends_a_harmless_comment_to_a_person_and_says_so(
+def test_the_random_sample_shows_a_harmless_comment_to_a_person_and_says_so(
     post: Post, redis: Redis, site: Site, harmless: str
 ) -> None:
     Sites(redis).update(replace(site, audit_share=0.5))
-    drawn = next(f"c-{n}" for n in range(100) if audit_draw(site.id, f"c-{n}") < 0.5)
+    drawn = next(f"c-{n}" for n in range(100) if random_draw(site.id, f"c-{n}") < 0.5)
     answer = post("/v1/comments", {"id": drawn, "text": harmless})
     assert answer.status_code == 202
     assert answer.json is not None
-    assert (answer.json["reason"], answer.json["label"]) == ("audit", None)
+    assert (answer.json["reason"], answer.json["label"]) == ("random_sample", None)
     assert answer.json["review"]["sampling_probability"] == 0.5
 
 
@@ -342,7 +342,7 @@ def test_a_flagged_comment_is_never_accepted_while_redis_is_down(
     assert answer.content_type == "application/problem+json"
 
 
-def test_a_comment_drawn_for_the_audit_needs_nobody_while_redis_is_down(
+def test_a_comment_of_the_random_sample_needs_nobody_while_redis_is_down(
     without_redis: Flask, api_key: str, harmless: str
 ) -> None:
     services = without_redis.extensions["hakam"]
@@ -358,6 +358,21 @@ def test_a_comment_drawn_for_the_audit_needs_nobody_while_redis_is_down(
     assert (answer.json["action"], answer.json["reason"]) == ("approve", "clean")
 
 
+def test_a_rejection_is_never_answered_unrecorded_while_redis_is_down(
+    without_redis: Flask, api_key: str, abusive: str
+) -> None:
+    """Not even where the random sample was to show it to a person."""
+    memory = without_redis.extensions["hakam"].sites._memory
+    site = Site("demo", audit_share=1.0, reject=dict.fromkeys(LABELS, 0.5))
+    memory["demo"] = replace(memory["demo"], site=site)
+    answer = without_redis.test_client().post(
+        "/v1/comments",
+        json={"id": "c-1", "text": abusive},
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    assert answer.status_code == 503
+
+
 @pytest.mark.parametrize(
     "wish",
     [{"review_first_comments": 2}, {"review_after_rejections": 1}, {"block_words": ("word",)}],
@@ -366,7 +381,7 @@ def test_a_comment_drawn_for_the_audit_needs_nobody_while_redis_is_down(
 def test_what_a_site_always_wants_to_see_is_never_answered_blindly_while_redis_is_down(
     without_redis: Flask, api_key: str, harmless: str, wish: dict[str, Any]
 ) -> None:
-    """Not even where it is drawn for the audit too, which needs nobody."""
+    """Not even where it is in the random sample too, which needs nobody."""
     memory = without_redis.extensions["hakam"].sites._memory
     memory["demo"] = replace(memory["demo"], site=Site("demo", audit_share=1.0, **wish))
     answer = without_redis.test_client().post(

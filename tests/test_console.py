@@ -908,7 +908,11 @@ def test_a_reply_to_the_author_travels_with_the_decision(
     ("why", "fields"),
     [
         ("score", {}),
-        ("audit", {"verdict": Verdict("review", None, None, 0.1, "audit", 0.005, "v1")}),
+        ("sampled", {"verdict": Verdict("review", None, None, 0.1, "random_sample", 0.005, "v1")}),
+        (
+            "score",
+            {"verdict": Verdict("review", "insult", "text", 0.9, "random_sample", 0.005, "v1")},
+        ),
         ("name", {"verdict": Verdict("review", "insult", "author.name", 0.9, "score", 1.0, "v1")}),
     ],
 )
@@ -919,7 +923,7 @@ def test_the_page_says_why_the_comment_is_here(
     flag(**fields)
     sentence = {
         "score": "The text looks like: Insult (very likely).",
-        "audit": "Drawn at random",
+        "sampled": "Drawn at random",
         "name": "The pen name looks like: Insult (very likely).",
     }
     assert sentence[why] in desk.get("/demo/work")
@@ -974,7 +978,7 @@ def test_a_calibration_item_is_told_from_no_other_comment(
         "k-1", TEXT, {"insult": 1.0}, "newsroom", author_name=DONKEY, article_title="News"
     )
     services.moderation.submit(site, real)
-    services.moderation.calibrate(site, known)
+    services.moderation.add_known_answer(site, known)
     pages, held = [], []
     for name in ("samira", "basma"):
         person = Desk(app, name).log_in()

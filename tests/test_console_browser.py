@@ -108,7 +108,9 @@ class Newsroom:
     def samples(self) -> None:
         """Comments like those of a working day, for pictures."""
         for line in (DATA / "desk_comments.jsonl").read_text(encoding="utf-8").splitlines():
-            self.flag(**json.loads(line))
+            fields = json.loads(line)
+            fields["evidence"] = [Evidence(**part) for part in fields["evidence"]]
+            self.flag(**fields)
 
     def history(self) -> None:
         """A day of decisions and two weeks of tallies, for the pictures of insight."""

@@ -52,7 +52,7 @@ from service.moderation import CUT, MAX_TEXT_BYTES
 from service.queue.decisions import DecisionStream
 from service.queue.records import item_id_of
 from service.queue.review_queue import Decision, ReviewQueue
-from service.rules.policy import audit_draw
+from service.rules.policy import random_draw
 from service.sites.sites import Site, Sites
 
 HELLO = "\u0645\u0631\u062d\u0628\u0627"  # "hello"
@@ -195,19 +195,26 @@ def test_a_site_that_rejects_has_comments_rejected_with_a_code_that_coral_knows(
     assert answer["moderationAction"]["rejectionReason"]["code"] in CODES
 
 
-def test_the_audit_publishes_and_asks_a_person_later(
+def test_a_comment_of_the_random_sample_is_published_and_a_person_asked_later(
     coral: Coral, queue: ReviewQueue, redis: Redis, site: Site, harmless: str
 ) -> None:
     assert coral.write(drawn(redis, site, harmless)).status == "NONE"
     assert queue.stats("demo").pending == 1
 
 
+def test_a_comment_that_would_be_rejected_is_withheld_where_the_random_sample_keeps_it(
+    coral: Coral, api_key: str, redis: Redis, site: Site, abusive: str
+) -> None:
+    Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5), audit_share=1.0))
+    assert coral.write(abusive).status == "SYSTEM_WITHHELD"
+
+
 def drawn(redis: Redis, site: Site, harmless: str) -> str:
-    """A comment that the audit draws, once the site has been given such a share."""
+    """A comment of the random sample, once the site has been given such a share."""
     Sites(redis).update(replace(site, audit_share=0.9))
     texts = (f"{harmless} {n}" for n in range(100))
     return next(
-        text for text in texts if audit_draw("demo", coral_comment_id(STORY, READER, text)) < 0.9
+        text for text in texts if random_draw("demo", coral_comment_id(STORY, READER, text)) < 0.9
     )
 
 
@@ -562,7 +569,7 @@ def decide_one(queue: ReviewQueue, comment_id: str, action: str, **more: Any) ->
             return
 
 
-def test_a_comment_that_the_audit_drew_can_be_rejected_in_coral(
+def test_a_comment_of_the_random_sample_can_be_rejected_in_coral(
     coral: Coral,
     queue: ReviewQueue,
     deliveries: Deliveries,

@@ -72,8 +72,8 @@ def test_the_time_to_decision_is_told_by_day_beside_the_target() -> None:
 
 
 def test_precision_counts_what_was_flagged_by_score_only() -> None:
-    audit = replace(VERDICT, reason="audit")
-    taken = [decision(), decision("approve"), decision(verdict=audit)]
+    sampled = replace(VERDICT, reason="random_sample")
+    taken = [decision(), decision("approve"), decision(verdict=sampled)]
     figure = insight.precision_by_label(taken)
     assert (list(figure.rows), values(figure, "rejected")) == (["insult"], [0.5])
     assert values(figure, "n") == [2.0]

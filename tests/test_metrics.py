@@ -7,7 +7,7 @@ from flask import Flask
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.review_queue import QueueStats
-from service.rules.policy import Policy
+from service.rules.policy import Policy, Signals
 
 
 def stats(**counts: float) -> QueueStats:
@@ -51,8 +51,8 @@ def test_nothing_a_client_can_choose_becomes_a_label() -> None:
 def test_verdicts_are_counted_by_action_label_and_reason() -> None:
     metrics = Metrics(None, list)
     policy = Policy({"threat": 0.5})
-    metrics.count(policy.verdict({"threat": 0.9}))
-    metrics.count(policy.verdict({"threat": 0.1}))
+    metrics.count(policy.verdict(Signals({"threat": 0.9})))
+    metrics.count(policy.verdict(Signals({"threat": 0.1})))
     numbers = metrics.render().decode()
     assert 'hakam_verdicts_total{action="review",label="threat",reason="score"} 1.0' in numbers
     assert 'hakam_verdicts_total{action="approve",label="",reason="clean"} 1.0' in numbers

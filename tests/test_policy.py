@@ -1,151 +1,191 @@
-"""What the policy says about scores."""
+"""The policy makes every verdict: `VERDICTS` is its whole behaviour, row by row."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.schema import LABELS
-from service.rules.policy import AUDIT_SHARE, Policy, audit_draw
-from service.sites.sites import Site
+from service.rules.policy import (
+    ALWAYS_DRAWN,
+    NEVER_DRAWN,
+    RANDOM_SAMPLE_SHARE,
+    AuthorHistory,
+    Policy,
+    Signals,
+    random_draw,
+)
 
-POINTS = {
-    "toxicity": {"review": {"threshold": 0.5}, "reject": {"threshold": 0.95}},
-    "threat": {"review": {"threshold": 0.3}, "reject": {"threshold": 0.9}},
-    "insult": {"review": {"threshold": 0.4}},
-}
-score_maps = st.dictionaries(st.sampled_from(LABELS), st.floats(0, 1))
+REVIEW = {"toxicity": 0.5, "threat": 0.3, "insult": 0.4}
+REJECT = {"toxicity": 0.95, "threat": 0.8}
+DRAWN, NOT_DRAWN = 0.009, 0.01  # of the share 0.01
+NEW, KNOWN, REJECTED = AuthorHistory(1, 0), AuthorHistory(9, 1), AuthorHistory(9, 2)
+
+CLEAN = {"toxicity": 0.1}
+ABUSE = {"toxicity": 0.9}
+THREAT = {"threat": 0.9}
 
 
 def policy(**wishes: Any) -> Policy:
-    return Policy.from_operating_points(
-        POINTS, Site("demo", audit_share=0.01, **wishes), model_version="2026.1"
-    )
+    wanted: dict[str, Any] = {
+        "review": REVIEW,
+        "random_sample_share": 0.01,
+        "model_version": "2026.1",
+    }
+    return Policy(**wanted | wishes)
 
 
-def test_a_comment_below_every_threshold_is_approved() -> None:
-    verdict = policy().verdict({"toxicity": 0.49, "threat": 0.29})
-    assert (verdict.action, verdict.label, verdict.field) == ("approve", None, None)
-    assert (verdict.reason, verdict.score) == ("clean", 0.49)
+class Row(NamedTuple):
+    """What is known of a comment, what the site wishes, and the verdict."""
+
+    signals: Signals
+    wishes: dict[str, Any]
+    action: str
+    reason: str
+    label: str | None = None
+    field: str | None = None
+    score: float = 0.1
+    p: float = 1.0
 
 
-def test_a_score_at_the_threshold_goes_to_review() -> None:
-    verdict = policy().verdict({"toxicity": 0.5})
-    assert (verdict.action, verdict.label, verdict.field) == ("review", "toxicity", "text")
-    assert (verdict.reason, verdict.sampling_probability) == ("score", 1.0)
+def sig(scores: dict[str, float] = CLEAN, name: dict[str, float] | None = None, **more: Any) -> Any:
+    return Signals(scores, name, **more)
 
 
-@given(score_maps, st.none() | score_maps, st.floats(0, 1, exclude_max=True))
-def test_out_of_the_box_nothing_is_rejected_without_a_person(
-    text: dict[str, float], author: dict[str, float] | None, draw: float
-) -> None:
-    assert Policy.from_operating_points(POINTS).verdict(text, author, draw=draw).action != "reject"
-    assert policy().verdict(text, author, draw=draw).action != "reject"
+NO_SAMPLE: dict[str, Any] = {"random_sample_share": 0.0}
+LENIENT: dict[str, Any] = {"unreadable": "approve"}
+SWITCHED_OFF: dict[str, Any] = {"review": {"toxicity": 1.0}}
+STRICT: dict[str, Any] = {"reject": REJECT}
+WATCHING: dict[str, Any] = {"review_first_comments": 2, "review_after_rejections": 2}
+EVERYTHING: dict[str, Any] = {
+    "listed": "text",
+    "author": NEW,
+    "readable": False,
+    "draw": DRAWN,
+}
+
+# fmt: off
+VERDICTS = [
+    # Scores
+    Row(sig(CLEAN), {}, "approve", "clean", p=0.01),
+    Row(sig({}), {}, "approve", "clean", score=0.0, p=0.01),
+    Row(sig({"toxicity": 0.49, "threat": 0.29}), {}, "approve", "clean", score=0.49, p=0.01),
+    Row(sig({"toxicity": 0.5}), {}, "review", "score", "toxicity", "text", 0.5),
+    Row(sig({"profanity": 1.0}), {}, "approve", "clean", score=1.0, p=0.01),
+    Row(sig(ABUSE), SWITCHED_OFF, "approve", "clean", score=0.9, p=0.01),
+    Row(sig({"toxicity": 1.0}), SWITCHED_OFF, "approve", "clean", score=1.0, p=0.01),
+    # The most telling label: any before toxicity, then the highest, then the text
+    Row(sig({"toxicity": 0.99, "threat": 0.31}), {}, "review", "score", "threat", "text", 0.31),
+    Row(sig({"insult": 0.7, "threat": 0.6}), {}, "review", "score", "insult", "text", 0.7),
+    Row(sig({"insult": 0.6, "threat": 0.6}), {}, "review", "score", "insult", "text", 0.6),
+    Row(sig(ABUSE, ABUSE), {}, "review", "score", "toxicity", "text", 0.9),
+    # Pen names
+    Row(sig(CLEAN, ABUSE), {}, "review", "score", "toxicity", "author.name", 0.9),
+    Row(sig(ABUSE, {"insult": 0.5}), {}, "review", "score", "insult", "author.name", 0.5),
+    Row(sig(CLEAN, {"toxicity": 0.2}), {}, "approve", "clean", score=0.2, p=0.01),
+    # Rejection without a person, where a site asks for it
+    Row(sig({"threat": 0.8}), STRICT, "reject", "score", "threat", "text", 0.8),
+    Row(sig({"threat": 0.79}), STRICT, "review", "score", "threat", "text", 0.79),
+    Row(sig(THREAT, {"threat": 0.95}), STRICT, "reject", "score", "threat", "author.name", 0.95),
+    Row(sig({"insult": 1.0}, THREAT), STRICT, "reject", "score", "threat", "author.name", 0.9),
+    Row(sig({"threat": 1.0}), {}, "review", "score", "threat", "text", 1.0),
+    Row(sig({"spam": 0.9}), {"reject": {"spam": 0.9}}, "reject", "score", "spam", "text", 0.9),
+    # Words of the site's list
+    Row(sig(listed="text"), {}, "review", "listed", "toxicity", "text"),
+    Row(sig(listed="author.name"), {}, "review", "listed", "toxicity", "author.name"),
+    # The author's record
+    Row(sig(author=NEW), {}, "approve", "clean", p=0.01),
+    Row(sig(author=NEW), WATCHING, "review", "author"),
+    Row(sig(author=KNOWN), WATCHING, "approve", "clean", p=0.01),
+    Row(sig(author=REJECTED), WATCHING, "review", "author"),
+    Row(sig(author=REJECTED), {"review_first_comments": 2}, "approve", "clean", p=0.01),
+    Row(sig(author=NEW), {"review_after_rejections": 2}, "approve", "clean", p=0.01),
+    Row(sig(author="unknown"), {"review_first_comments": 2}, "review", "author"),
+    Row(sig(author="unknown"), {"review_after_rejections": 2}, "review", "author"),
+    Row(sig(author="unknown"), {}, "approve", "clean", p=0.01),
+    Row(sig(author=None), WATCHING, "approve", "clean", p=0.01),
+    # Letters that cannot be read
+    Row(sig(readable=False), {}, "review", "unsupported_language"),
+    Row(sig(readable=False), LENIENT, "approve", "unsupported_language", p=0.01),
+    # The random sample
+    Row(sig(draw=DRAWN), {}, "review", "random_sample", p=0.01),
+    Row(sig(draw=NOT_DRAWN), {}, "approve", "clean", p=0.01),
+    Row(sig(draw=NEVER_DRAWN), {"random_sample_share": 1.0}, "approve", "clean"),
+    Row(sig(draw=0.0), NO_SAMPLE, "approve", "clean", p=0.0),
+    Row(sig(THREAT, draw=DRAWN), STRICT, "review", "random_sample", "threat", "text", 0.9, 0.01),
+    Row(sig(readable=False, draw=DRAWN), LENIENT, "review", "random_sample", p=0.01),
+    # A known answer looks like a comment of the sample
+    Row(sig(draw=ALWAYS_DRAWN), {}, "review", "random_sample", p=0.01),
+    Row(sig(draw=ALWAYS_DRAWN), NO_SAMPLE, "review", "random_sample", p=0.0),
+    Row(sig(ABUSE, draw=ALWAYS_DRAWN), {}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig({"spam": 1.0}, draw=ALWAYS_DRAWN), {"reject": {"spam": 0.9}},
+        "review", "random_sample", "spam", "text", 1.0, 0.01),
+    # Whatever else is known, the first of these speaks: score, list, author, letters, sample
+    Row(sig(ABUSE, **EVERYTHING), WATCHING, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(**EVERYTHING), WATCHING, "review", "listed", "toxicity", "text"),
+    Row(sig(**EVERYTHING | {"listed": None}), WATCHING, "review", "author"),
+    Row(sig(readable=False, draw=DRAWN), WATCHING, "review", "unsupported_language"),
+    # A comment that came before
+    Row(sig(standing="waiting"), {}, "review", "waiting"),
+    Row(sig(THREAT, standing="waiting"), STRICT, "review", "waiting", "threat", "text", 0.9),
+    Row(sig(ABUSE, standing="waiting"), {}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(draw=DRAWN, standing="waiting"), {}, "review", "random_sample", p=0.01),
+    Row(sig(ABUSE, standing="approve"), {}, "approve", "decided", "toxicity", "text", 0.9),
+    Row(sig(CLEAN, standing="reject"), {}, "reject", "decided", p=0.01),
+    Row(sig(THREAT, standing="approve"), STRICT, "approve", "decided", "threat", "text", 0.9),
+    Row(sig(**EVERYTHING, standing="approve"), WATCHING, "approve", "decided", "toxicity", "text"),
+]
+# fmt: on
 
 
-def test_a_site_that_sets_a_reject_threshold_rejects_from_there_on() -> None:
-    strict = policy(reject={"threat": 0.8})
-    assert strict.verdict({"threat": 0.8}).action == "reject"
-    assert strict.verdict({"threat": 0.79}).action == "review"
+@pytest.mark.parametrize("row", VERDICTS)
+def test_a_verdict_follows_from_the_signals_and_the_policy(row: Row) -> None:
+    verdict = policy(**row.wishes).verdict(row.signals)
+    assert (verdict.action, verdict.reason) == (row.action, row.reason)
+    assert (verdict.label, verdict.field, verdict.score) == (row.label, row.field, row.score)
+    assert (verdict.sampling_probability, verdict.model_version) == (row.p, "2026.1")
 
 
-def test_a_site_overrides_single_thresholds_and_keeps_the_others() -> None:
-    own = policy(review={"toxicity": 0.2})
-    assert own.verdict({"toxicity": 0.2}).label == "toxicity"
-    assert own.verdict({"threat": 0.3}).label == "threat"
-
-
-def test_a_threshold_of_one_switches_a_label_off() -> None:
-    assert policy(review={"toxicity": 1.0}).verdict({"toxicity": 1.0}).action == "approve"
-
-
-def test_an_insulting_pen_name_sends_a_harmless_comment_to_review() -> None:
-    verdict = policy().verdict({"toxicity": 0.01}, {"toxicity": 0.9})
-    assert (verdict.action, verdict.field, verdict.score) == ("review", "author.name", 0.9)
-
-
-def test_the_verdict_names_a_telling_label_before_the_umbrella() -> None:
-    assert policy().verdict({"toxicity": 0.99, "threat": 0.31}).label == "threat"
-
-
-def test_the_verdict_names_the_highest_of_the_telling_labels() -> None:
-    assert policy().verdict({"insult": 0.7, "threat": 0.6}).label == "insult"
-
-
-def test_rejection_wins_over_review() -> None:
-    verdict = policy(reject={"threat": 0.5}).verdict({"insult": 0.9}, {"threat": 0.6})
-    assert (verdict.action, verdict.label, verdict.field) == ("reject", "threat", "author.name")
-
-
-def test_a_draw_below_the_audit_share_shows_a_clean_comment_to_a_person() -> None:
-    verdict = policy().verdict({"toxicity": 0.1}, draw=0.009)
-    assert (verdict.action, verdict.reason) == ("review", "audit")
-    assert verdict.sampling_probability == 0.01
-    assert policy().verdict({"toxicity": 0.1}, draw=0.01).action == "approve"
-
-
-def test_the_audit_also_shows_what_would_have_been_rejected() -> None:
-    verdict = policy(reject={"threat": 0.8}).verdict({"threat": 0.9}, draw=0.0)
-    assert (verdict.action, verdict.reason, verdict.label) == ("review", "audit", "threat")
-
-
-def test_a_flagged_comment_is_never_called_an_audit() -> None:
-    verdict = policy().verdict({"toxicity": 0.9}, draw=0.0)
-    assert (verdict.reason, verdict.sampling_probability) == ("score", 1.0)
-
-
-def test_letters_that_could_not_be_read_bring_a_text_before_a_person() -> None:
-    verdict = policy().verdict({"toxicity": 0.1}, readable=False)
-    assert (verdict.action, verdict.reason) == ("review", "unsupported_language")
-    assert verdict.sampling_probability == 1.0
-    approving = policy(unsupported_language="approve").verdict({"toxicity": 0.1}, readable=False)
-    assert (approving.action, approving.reason) == ("approve", "unsupported_language")
-
-
-@pytest.mark.parametrize(
-    ("signals", "reason"),
-    [
-        ({"listed": "text", "watched": True, "readable": False}, "listed"),
-        ({"watched": True, "readable": False}, "author"),
-        ({"readable": False}, "unsupported_language"),
-        ({}, "audit"),
-    ],
+scores = st.dictionaries(st.sampled_from(LABELS), st.floats(0, 1))
+signals = st.builds(
+    Signals,
+    scores,
+    st.none() | scores,
+    readable=st.booleans(),
+    listed=st.sampled_from(["text", "author.name", None]),
+    author=st.sampled_from([NEW, KNOWN, REJECTED, "unknown", None]),
+    draw=st.floats(0, 1, exclude_max=True),
+    standing=st.sampled_from(["waiting", "approve", None]),
 )
-def test_a_comment_is_called_drawn_only_where_nothing_else_wants_a_person_to_see_it(
-    signals: dict[str, Any], reason: str
-) -> None:
-    quiet = policy().verdict({"toxicity": 0.1}, draw=0.0, **signals)
-    assert (quiet.action, quiet.reason) == ("review", reason)
-    flagged = policy().verdict({"toxicity": 0.9}, draw=0.0, **signals)
-    assert (flagged.action, flagged.reason) == ("review", "score")
 
 
-def test_the_verdict_carries_the_version_of_the_model() -> None:
-    assert policy().verdict({}).model_version == "2026.1"
+@given(signals)
+def test_out_of_the_box_nothing_is_rejected_without_a_person(known: Signals) -> None:
+    assert policy().verdict(known).action != "reject"
+    assert policy(**WATCHING).verdict(known).action != "reject"
 
 
-@given(score_maps, st.floats(0, 1, exclude_max=True))
-def test_the_same_scores_always_get_the_same_verdict(scores: dict[str, float], draw: float) -> None:
-    assert policy().verdict(scores, draw=draw) == policy().verdict(scores, draw=draw)
+@given(signals)
+def test_the_same_signals_always_get_the_same_verdict(known: Signals) -> None:
+    assert policy(**STRICT).verdict(known) == policy(**STRICT).verdict(known)
 
 
-@given(score_maps, st.sampled_from(LABELS), st.floats(0, 1))
+@given(scores, st.sampled_from(LABELS), st.floats(0, 1))
 def test_a_higher_score_never_makes_a_milder_action(
-    scores: dict[str, float], label: str, score: float
+    given: dict[str, float], label: str, score: float
 ) -> None:
     order = ["approve", "review", "reject"]
-    strict = policy(reject={"threat": 0.8, "toxicity": 0.9})
-    higher = scores | {label: max(score, scores.get(label, 0.0))}
-    before, after = strict.verdict(scores).action, strict.verdict(higher).action
+    higher = given | {label: max(score, given.get(label, 0.0))}
+    before, after = (policy(**STRICT).verdict(Signals(s)).action for s in (given, higher))
     assert order.index(after) >= order.index(before)
 
 
-def test_the_audit_draws_the_share_it_says() -> None:
-    draws = [audit_draw("demo", f"c-{number}") for number in range(20_000)]
+def test_the_random_sample_has_the_share_it_says() -> None:
+    draws = [random_draw("demo", f"c-{number}") for number in range(20_000)]
     share = sum(draw < 0.05 for draw in draws) / len(draws)
     assert share == pytest.approx(0.05, abs=0.005)
     assert all(0 <= draw < 1 for draw in draws)
-    assert 0 < AUDIT_SHARE < 0.05
+    assert 0 < RANDOM_SAMPLE_SHARE < 0.05

@@ -14,7 +14,7 @@ from service.reports.transparency import period_report, statements
 from service.rules.policy import Verdict
 
 SCORED = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
-SAMPLED = Verdict("review", None, None, 0.1, "audit", 0.01, "v1")
+SAMPLED = Verdict("review", None, None, 0.1, "random_sample", 0.01, "v1")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 2, 1, tzinfo=UTC)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()

@@ -232,4 +232,4 @@ def test_an_allowed_word_counts_for_nothing(app: Flask, site: Site) -> None:
     (before,) = services.moderation.judge(site, [comment])
     (after,) = services.moderation.judge(lenient, [comment])
     (blank,) = services.moderation.judge(site, [replace(comment, text="\u064a\u0627     ")])
-    assert after.scores == blank.scores != before.scores
+    assert after.signals.scores == blank.signals.scores != before.signals.scores

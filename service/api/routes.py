@@ -122,8 +122,8 @@ def _answer(result: Any, spoken: Mapping[int, TypeAdapter[Any] | None]) -> Respo
 def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     """Score one comment or up to 1,000 of them.
 
-    Nothing is stored, queued or drawn for the audit. The answer has the shape of the request: an
-    object for an object, a list in the same order for a list.
+    Nothing is stored, queued or drawn for the random sample. The answer has the shape of the
+    request: an object for an object, a list in the same order for a list.
     """
     comments = body if isinstance(body, list) else [body]
     g.n_comments = len(comments)
@@ -164,7 +164,8 @@ def moderate(site: Site, body: SubmittedComment) -> Any:
 def _comment_answer(
     comment: Comment, judgement: Judgement, standing: Enqueued | None = None
 ) -> CommentAnswer:
-    verdict, review, decision = judgement.verdict, None, None
+    verdict, signals = judgement.verdict, judgement.signals
+    review, decision = None, None
     if standing and standing.waits:
         review = ReviewState(
             item_id=standing.item_id,
@@ -184,8 +185,8 @@ def _comment_answer(
         reason=verdict.reason,
         script=judgement.language.script,
         unsupported_language=judgement.language.unsupported or None,
-        scores=_rounded(judgement.scores),
-        author_scores=_rounded(judgement.author_scores) if judgement.author_scores else None,
+        scores=_rounded(signals.scores),
+        author_scores=_rounded(signals.author_scores) if signals.author_scores else None,
         evidence=list(judgement.evidence),
         model_version=verdict.model_version,
         version=standing.version if standing else None,

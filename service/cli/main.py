@@ -315,7 +315,7 @@ def add_calibration(site_id: str, known: Path) -> None:
     with _redis() as redis:
         site = Sites(redis).get(site_id)
         moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
-        n_added = sum(moderation.calibrate(site, comment) for comment in comments)
+        n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
     click.echo(f"{n_added} calibration items added")
 
 

@@ -182,7 +182,7 @@ def _comment(asked: Any, body: str, text: str) -> Comment:
 
 def _opinion(judgement: Judgement) -> Response:
     verdict = judgement.verdict
-    if verdict.action == "approve" or verdict.reason == "audit":
+    if verdict.action == "approve" or verdict.only_sampled:
         return Response(status=NO_OPINION)
     spam = verdict.label == "spam"
     reason = "COMMENT_DETECTED_SPAM" if spam else "COMMENT_DETECTED_TOXIC"

@@ -55,9 +55,7 @@ class Category:
 
     def holds(self, scores: Mapping[str, float], policy: Policy) -> bool:
         """Say whether the site's review thresholds are crossed."""
-        crossed = [
-            scores.get(label, 0.0) >= policy.review.get(label, 1.0) < 1.0 for label in self.labels
-        ]
+        crossed = [policy.flags(label, scores) for label in self.labels]
         return bool(crossed) and (all(crossed) if self.all else any(crossed))
 
 

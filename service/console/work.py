@@ -457,7 +457,7 @@ def _why(item: ReviewItem) -> str:
         return _("Its author asks for a second look at a decision.")
     if item.why == "escalated":
         return _("A colleague leaves it to a senior moderator.")
-    if item.why == "audit":
+    if item.verdict.only_sampled:
         return _("Drawn at random to check the machine; it saw nothing against this comment.")
     if item.why == "author":
         return _("Little is known of its author, or too much: the site wants a look.")

@@ -1,9 +1,10 @@
-"""From scores to an action.
+"""Policy: from signals to a verdict.
 
-A policy holds two thresholds per label: from `review` on a person decides, from `reject` on the
-comment is refused without one. The thresholds come from the operating points of the artefact; a
-site may override each of them. Out of the box nothing is rejected without a person. Everything here
-is pure: same scores, same policy, same draw, same verdict.
+`Signals` is all that a verdict is made of, `Policy` what a site wants, and `Policy.verdict` the one
+place where a verdict is made: same signals, same policy, same verdict. Both hold plain values only.
+
+Two thresholds per label: from `review` on a person decides, from `reject` on the comment is refused
+without one. Out of the box nothing is rejected without a person.
 """
 
 from __future__ import annotations
@@ -11,25 +12,79 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from models.schema import LABELS, Field
 
-if TYPE_CHECKING:
-    from service.sites.sites import Site
-
 Action = Literal["approve", "review", "reject"]
 Reason = Literal[
-    "score", "audit", "clean", "listed", "author", "unsupported_language", "waiting", "decided"
+    "score",
+    "listed",
+    "author",
+    "unsupported_language",
+    "random_sample",
+    "clean",
+    "waiting",
+    "decided",
 ]
+Standing = Literal["waiting", "approve", "reject"]
 
 # One comment in two hundred is shown to a person whatever its score: enough to measure what the
-# thresholds miss, little enough not to be felt at the desk. A site may choose another share.
-AUDIT_SHARE = 0.005
+# thresholds miss, little enough not to be felt by moderators. A site may choose another share.
+RANDOM_SAMPLE_SHARE = 0.005
 
-NO_AUDIT = 1.0  # a draw that no audit share reaches
+NEVER_DRAWN, ALWAYS_DRAWN = 1.0, -1.0  # draws for what is not left to chance
 
 _UMBRELLA = "toxicity"  # true of every abusive comment, so the least telling name for one
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorHistory:
+    """What was decided about an author's comments.
+
+    Attributes
+    ----------
+    n_decided : int
+        Decisions that stand.
+    n_rejected_lately : int
+        Rejections among them of the last thirty days.
+    """
+
+    n_decided: int
+    n_rejected_lately: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What is known of a comment before the verdict.
+
+    Attributes
+    ----------
+    scores, author_scores : mapping of label to float
+        Of the text and of the display name, [0, 1]; None where there is no name.
+    readable : bool
+        False where the text has letters and none of them could be read, so that its scores say
+        nothing.
+    listed : {"text", "author.name"} or None
+        Where a word stands that the site always wants a person to see.
+    author : AuthorHistory, "unknown" or None
+        ``unknown`` while nobody can look it up; None where the policy does not ask, or the comment
+        has no author.
+    draw : float
+        Uniform in [0, 1), from `random_draw`; a draw below the share of the random sample takes the
+        comment into it. `ALWAYS_DRAWN` for a comment with a known answer, which is to look like one
+        of the sample; `NEVER_DRAWN` where nothing may be put before a person.
+    standing : {"waiting", "approve", "reject"} or None
+        Of a comment that came before, unchanged: it waits for a person, or what was decided.
+    """
+
+    scores: Mapping[str, float]
+    author_scores: Mapping[str, float] | None = None
+    readable: bool = True
+    listed: Field | None = None
+    author: AuthorHistory | Literal["unknown"] | None = None
+    draw: float = NEVER_DRAWN
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +98,8 @@ class Verdict:
         The label and the field of the comment that made the verdict; None when nothing did.
     score : float
         The score of that label in that field; else the highest score of the comment. [0, 1].
-    reason : {"score", "audit", "clean", "listed", "author", "unsupported_language", "waiting", \
-            "decided"}
+    reason : {"score", "listed", "author", "unsupported_language", "random_sample", "clean", \
+            "waiting", "decided"}
         The last two of a comment that came before: it waits for a person, or one has decided.
     sampling_probability : float
         Probability with which a comment of these scores reaches a person, (0, 1] for one that did.
@@ -61,144 +116,140 @@ class Verdict:
     sampling_probability: float
     model_version: str
 
+    @property
+    def only_sampled(self) -> bool:
+        """Whether nothing but the random sample puts the comment before a person."""
+        return self.reason == "random_sample" and self.label is None
+
 
 @dataclass(frozen=True)
 class Policy:
-    """Thresholds of one site.
+    """What a site wants.
 
     Attributes
     ----------
     review, reject : mapping of label to float
         A score at or above the threshold counts. A label without a threshold, or with a threshold
         of 1, never does.
-    audit_share : float
-        Share of the remaining comments that goes to review whatever the score, [0, 1].
-    model_version : str
-        Version of the artefact whose operating points these are; thresholds mean nothing for
-        another one.
+    random_sample_share : float
+        Share of the comments that no person would see which goes to review all the same, [0, 1].
     unreadable : {"approve", "review"}
         What becomes of a text of which no letter could be read, where nothing else speaks.
+    review_first_comments : int
+        So many comments of a new author go to review.
+    review_after_rejections : int
+        After so many rejections lately all comments of an author do; 0 is never.
+    model_version : str
+        Version of the artefact for whose scores the thresholds are meant.
     """
 
     review: Mapping[str, float]
     reject: Mapping[str, float] = field(default_factory=dict)
-    audit_share: float = AUDIT_SHARE
-    model_version: str = ""
+    random_sample_share: float = RANDOM_SAMPLE_SHARE
     unreadable: str = "review"
+    review_first_comments: int = 0
+    review_after_rejections: int = 0
+    model_version: str = ""
 
-    @classmethod
-    def from_operating_points(
-        cls,
-        points: Mapping[str, Mapping[str, Mapping[str, float]]],
-        site: Site | None = None,
-        *,
-        model_version: str = "",
-    ) -> Policy:
-        """Take the review thresholds of an artefact, then the site's own thresholds in their place.
+    @property
+    def watches_authors(self) -> bool:
+        """Whether the author's history has a say in a verdict."""
+        return bool(self.review_first_comments or self.review_after_rejections)
 
-        Parameters
-        ----------
-        points : mapping
-            label -> "review" or "reject" -> {"threshold", "precision", "recall"}, as in the
-            manifest. The reject points are offered to sites, and used only where a site asks for
-            them by a threshold.
+    def verdict(self, signals: Signals) -> Verdict:
+        """Decide what happens to a comment.
+
+        The first line that holds decides:
+
+        ====================================== ======= =====================
+        signal                                 action  reason
+        ====================================== ======= =====================
+        a decision on the same comment stands  that    decided
+        a score from its reject threshold on   reject  score
+        the same, and drawn                    review  random_sample
+        a score from its review threshold on   review  score
+        a word of the site's list              review  listed
+        the author is new, or often rejected   review  author
+        no letter could be read                review  unsupported_language
+        drawn                                  review  random_sample
+        the same comment waits for a person    review  waiting
+        none of these                          approve clean
+        ====================================== ======= =====================
+
+        A comment that waits goes to review where it would be rejected too. A site may let texts of
+        which no letter could be read pass: they are drawn like others, and approved for the reason
+        ``unsupported_language``.
+
+        The verdict names the highest score of the thresholds that made it, where any label is more
+        telling than `toxicity`, which is true of all of them; within equal scores the text, then
+        the order of `LABELS`.
         """
-        review = {
-            label: kinds["review"]["threshold"]
-            for label, kinds in points.items()
-            if "review" in kinds
-        }
-        if site is None:
-            return cls(review, model_version=model_version)
-        return cls(
-            review | dict(site.review),
-            dict(site.reject),
-            site.audit_share,
-            model_version,
-            site.unsupported_language,
-        )
+        verdict = self._afresh(signals)
+        if signals.standing == "waiting" and verdict.action != "review":
+            return replace(verdict, action="review", reason="waiting", sampling_probability=1.0)
+        if signals.standing in ("approve", "reject"):
+            return replace(verdict, action=signals.standing, reason="decided")
+        return verdict
+
+    def _afresh(self, signals: Signals) -> Verdict:
+        """Decide about a comment as if it had never come before."""
+        drawn, sampled = signals.draw < self.random_sample_share, self.random_sample_share
+        if found := self._strongest(self.reject, signals):
+            if drawn:
+                return self._say(signals, "review", "random_sample", sampled, found)
+            return self._say(signals, "reject", "score", 1.0, found)
+        if found := self._strongest(self.review, signals):
+            return self._say(signals, "review", "score", 1.0, found)
+        if signals.listed:
+            verdict = self._say(signals, "review", "listed", 1.0)
+            return replace(verdict, label=_UMBRELLA, field=signals.listed)
+        if self._watches(signals.author):
+            return self._say(signals, "review", "author", 1.0)
+        if not signals.readable and self.unreadable == "review":
+            return self._say(signals, "review", "unsupported_language", 1.0)
+        if drawn:
+            return self._say(signals, "review", "random_sample", sampled)
+        reason: Reason = "clean" if signals.readable else "unsupported_language"
+        return self._say(signals, "approve", reason, sampled)
 
     def flagged_label(self, scores: Mapping[str, float]) -> str | None:
         """Label for which a person should look at a field with these scores, or None."""
         crossed = self._crossed(self.review, scores) or self._crossed(self.reject, scores)
         return crossed[0] if crossed else None
 
-    def verdict(
-        self,
-        text_scores: Mapping[str, float],
-        author_scores: Mapping[str, float] | None = None,
-        *,
-        listed: Field | None = None,
-        watched: bool = False,
-        readable: bool = True,
-        draw: float = NO_AUDIT,
-    ) -> Verdict:
-        """Decide what happens to a comment.
+    def flags(self, label: str, scores: Mapping[str, float]) -> bool:
+        """Whether a score is at or above the label's threshold for review."""
+        return _crosses(label, self.review, scores)
 
-        Parameters
-        ----------
-        text_scores, author_scores : mapping of label to float
-            Scores of the text and of the author's display name, [0, 1]; None when there is no name.
-        listed : {"text", "author.name"}, optional
-            Where a word stands that the site always wants a person to see.
-        watched : bool
-            Whether the site wants a person to see all that this author writes at present.
-        readable : bool
-            False where the text has letters and none of them could be read, so that its scores say
-            nothing.
-        draw : float
-            Uniform in [0, 1), from `audit_draw`. A draw below the audit share sends the comment to
-            review.
-
-        Notes
-        -----
-        Scores speak first, then the list, the author, the letters, and last of all the draw: so a
-        comment is called drawn only where nothing else wants a person to see it. What would be
-        rejected without a person is drawn too.
-
-        The verdict names the strongest action; within it the highest score, where any label is more
-        telling than `toxicity`, which is true of all of them; within equal scores the text, then
-        the order of `LABELS`.
-        """
-        by_field: dict[Field, Mapping[str, float]] = {"text": text_scores}
-        if author_scores is not None:
-            by_field["author.name"] = author_scores
-        drawn = draw < self.audit_share
-        if found := self._strongest(self.reject, by_field):
-            if drawn:
-                return self._say("review", found, by_field, "audit", self.audit_share)
-            return self._say("reject", found, by_field, "score", 1.0)
-        if found := self._strongest(self.review, by_field):
-            return self._say("review", found, by_field, "score", 1.0)
-        if listed:
-            verdict = self._say("review", None, by_field, "listed", 1.0)
-            return replace(verdict, label=_UMBRELLA, field=listed)
-        if watched:
-            return self._say("review", None, by_field, "author", 1.0)
-        if not readable and self.unreadable == "review":
-            return self._say("review", None, by_field, "unsupported_language", 1.0)
-        if drawn:
-            return self._say("review", None, by_field, "audit", self.audit_share)
-        reason: Reason = "clean" if readable else "unsupported_language"
-        return self._say("approve", None, by_field, reason, self.audit_share)
+    def _watches(self, author: AuthorHistory | Literal["unknown"] | None) -> bool:
+        if author is None or not self.watches_authors:
+            return False
+        if author == "unknown":
+            return True  # it may be one of those that the site wants to see
+        return (
+            author.n_decided < self.review_first_comments
+            or 0 < self.review_after_rejections <= author.n_rejected_lately
+        )
 
     def _say(
         self,
+        signals: Signals,
         action: Action,
-        found: tuple[Field, str, float] | None,
-        by_field: Mapping[Field, Mapping[str, float]],
         reason: Reason,
         probability: float,
+        found: tuple[Field, str, float] | None = None,
     ) -> Verdict:
-        highest = max(
-            (score for scores in by_field.values() for score in scores.values()), default=0.0
-        )
-        where, label, score = found or (None, None, highest)
+        scores = (*signals.scores.values(), *(signals.author_scores or {}).values())
+        where, label, score = found or (None, None, max(scores, default=0.0))
         return Verdict(action, label, where, score, reason, probability, self.model_version)
 
     def _strongest(
-        self, thresholds: Mapping[str, float], by_field: Mapping[Field, Mapping[str, float]]
+        self, thresholds: Mapping[str, float], signals: Signals
     ) -> tuple[Field, str, float] | None:
+        by_field: Mapping[Field, Mapping[str, float]] = {
+            "text": signals.scores,
+            "author.name": signals.author_scores or {},
+        }
         found = [
             (where, *crossed)
             for where, scores in by_field.items()
@@ -211,25 +262,27 @@ class Policy:
         thresholds: Mapping[str, float], scores: Mapping[str, float]
     ) -> tuple[str, float] | None:
         crossed = [
-            (label, scores[label])
-            for label in LABELS
-            if label in scores and scores[label] >= thresholds.get(label, 1.0) < 1.0
+            (label, scores[label]) for label in LABELS if _crosses(label, thresholds, scores)
         ]
         return max(crossed, key=lambda entry: _telling(*entry), default=None)
+
+
+def _crosses(label: str, thresholds: Mapping[str, float], scores: Mapping[str, float]) -> bool:
+    return scores.get(label, 0.0) >= thresholds.get(label, 1.0) < 1.0
 
 
 def _telling(label: str, score: float) -> tuple[bool, float]:
     return label != _UMBRELLA, score
 
 
-def audit_draw(site_id: str, comment_id: str) -> float:
+def random_draw(site_id: str, comment_id: str) -> float:
     """Uniform number in [0, 1), always the same for the same comment.
 
     So a comment that is sent again gets the same verdict again.
 
     Examples
     --------
-    >>> audit_draw("demo", "c-1") == audit_draw("demo", "c-1") != audit_draw("demo", "c-2")
+    >>> random_draw("demo", "c-1") == random_draw("demo", "c-1") != random_draw("demo", "c-2")
     True
     """
     digest = hashlib.blake2b(

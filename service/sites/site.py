@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, SiteUnreadable
-from service.rules.policy import AUDIT_SHARE
+from service.rules.policy import RANDOM_SAMPLE_SHARE
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 from service.sites.connections import SECRET_FORM, new_webhook_secret
@@ -98,7 +98,9 @@ class Site:
         _("Days for which the texts of decided comments are kept"), 90
     )
     audit_share: _Share = described(
-        _("Share of unflagged comments that a person sees all the same"), AUDIT_SHARE, unit="share"
+        _("Share of unflagged comments that a person sees all the same"),
+        RANDOM_SAMPLE_SHARE,
+        unit="share",
     )
     second_opinion_share: _Share = described(
         _("Share of comments that two people judge without knowing of each other"),
