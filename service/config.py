@@ -1,18 +1,28 @@
-"""The environment, read once.
+"""The environment: which variables there are, and the one settings object that they are read into.
 
-`Settings.from_environ` is the only place of the service that looks at environment variables. It
-reports every problem at once, before a port is bound. Policies, webhooks and keys belong to sites,
-not to the environment. The secret kept here is the spelling and the parsing of the variables.
+`Settings.from_environ` reports every problem at once, before a port is bound. No other module looks
+at the environment. Policies, webhooks and keys belong to sites, not to the environment.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from service.errors import ConfigError
 
@@ -21,20 +31,19 @@ UNBELIEVED_PROXY = (
     "in the log-in limits: set it to the number of proxies"
 )
 
-_ARTIFACTS = Path(__file__).resolve().parent.parent / "models" / "artifacts"
+_PREFIX = "HAKAM_"
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus-client calls it
+_INSTALLATION = Path(__file__).resolve().parent.parent
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
-            raise ValueError
-        return int(value)
-
-    return parse
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,10}", value):
+        raise ValueError
+    return value
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
+def _address(*schemes: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in schemes or not (
             parts.netloc or (parts.scheme == "unix" and parts.path)
@@ -43,172 +52,121 @@ def _url(*schemes: str) -> Callable[[str], str]:
         _ = parts.port  # a port that is no number raises ValueError
         return value.rstrip("/")
 
-    return parse
+    return check
 
 
 def _origin(value: str) -> str:
     """Read a web address that has a host and nothing behind it, in lower case."""
-    parts = urlsplit(_url("http", "https")(value))
+    parts = urlsplit(_address("http", "https")(value))
     bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
     if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
         raise ValueError
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
-def _choice(*options: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value.lower() not in options:
-            raise ValueError
-        return value.lower()
-
-    return parse
-
-
-def _at_least(length: int) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if len(value) < length:
-            raise ValueError
-        return value
-
-    return parse
+def _variable(meaning: str, default: Any, *, form: str = "", **more: Any) -> Any:
+    """Describe a variable; numbers and choices say their form by their type."""
+    secret = more.pop("secret", False)
+    return Field(
+        default=default,
+        description=meaning,
+        json_schema_extra={"form": form, "secret": secret},
+        **more,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One environment variable; the README's table holds these columns."""
-
-    name: str
-    default: str
-    form: str
-    meaning: str
-    parse: Callable[[str], Any]
-    secret: bool = False
-
-    @property
-    def field(self) -> str:
-        """Name of the attribute of `Settings` that holds the value."""
-        return self.name.removeprefix("HAKAM_").lower()
+_Whole = Annotated[int, BeforeValidator(_digits)]
 
 
-VARIABLES = (
-    Variable(
-        "HAKAM_REDIS_URL",
-        "",
-        "redis://, rediss:// or unix:// address",
-        "The Redis that keeps the queue. Unset: `hakam run` starts a private one under HAKAM_VAR.",
-        _url("redis", "rediss", "unix"),
-        secret=True,  # it may carry a password
-    ),
-    Variable(
-        "HAKAM_ARTIFACTS", str(_ARTIFACTS), "folder", "Where the artefacts and CURRENT are.", Path
-    ),
-    Variable(
-        "HAKAM_VAR",
-        "var",
-        "writable folder",
-        "Data of the private Redis, the session key, and which Redis was filled.",
-        Path,
-    ),
-    Variable("HAKAM_HOST", "127.0.0.1", "host name or address", "Where to listen.", _at_least(1)),
-    Variable("HAKAM_PORT", "8000", "1 to 65535", "Port to listen on.", _integer(1, 65535)),
-    Variable("HAKAM_WORKERS", "2", "1 to 256", "Number of web workers.", _integer(1, 256)),
-    Variable(
-        "HAKAM_PUBLIC_URL",
-        "",
-        "http:// or https:// address without a path",
-        "Address under which sites and moderators reach Hakam; the console and what tells "
-        "addresses are refused under other names. Unset: taken from the request.",
-        _origin,
-    ),
-    Variable(
-        "HAKAM_PROXIES",
-        "0",
-        "0 to 9",
-        "Reverse proxies in front of the service; what that many say of the client is believed.",
-        _integer(0, 9),
-    ),
-    Variable(
-        "HAKAM_SECRET_KEY",
-        "",
-        "at least 32 characters",
-        "Signs the console's sessions. Unset: made once and kept in HAKAM_VAR/secret_key.",
-        _at_least(32),
-        secret=True,
-    ),
-    Variable(
-        "HAKAM_MAX_BODY_BYTES",
-        str(32 * 1024 * 1024),
-        "65536 to 1073741824",
-        "Longest request body accepted.",
-        _integer(65_536, 1_073_741_824),
-    ),
-    Variable(
-        "HAKAM_LEASE_SECONDS",
-        "600",
-        "10 to 86400",
-        "How long a moderator holds a review item before it goes back to the queue.",
-        _integer(10, 86_400),
-    ),
-    Variable(
-        "HAKAM_UNDO_SECONDS",
-        "900",
-        "0 to 86400",
-        "How long after a decision it can be taken back.",
-        _integer(0, 86_400),
-    ),
-    Variable(
-        "HAKAM_LOG_LEVEL",
-        "info",
-        "debug, info, warning or error",
-        "Least severe event that is logged.",
-        _choice("debug", "info", "warning", "error"),
-    ),
-    Variable(
-        "PROMETHEUS_MULTIPROC_DIR",
-        "",
-        "writable folder",
-        "Where the workers share their metrics; `hakam run` and `hakam serve` set it.",
-        Path,
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the environment says; see `VARIABLES` for the meaning of each field.
+class Settings(BaseSettings):
+    """What the environment says.
 
     An empty string (or None for a folder) stands for a variable without a value and without a
     default.
     """
 
-    redis_url: str = ""
-    artifacts: Path = _ARTIFACTS
-    var: Path = Path("var")
-    host: str = "127.0.0.1"
-    port: int = 8000
-    workers: int = 2
-    public_url: str = ""
-    proxies: int = 0
-    secret_key: str = ""
-    max_body_bytes: int = 32 * 1024 * 1024
-    lease_seconds: int = 600
-    undo_seconds: int = 900
-    log_level: str = "info"
-    prometheus_multiproc_dir: Path | None = None
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        validate_default=False,
+    )
 
-    @property
-    def epoch_file(self) -> Path:
-        """Where it is kept which Redis this installation has filled."""
-        return self.var / "redis_epoch"
+    redis_url: Annotated[str, AfterValidator(_address("redis", "rediss", "unix"))] = _variable(
+        "The Redis that keeps the queue. Unset: `hakam run` starts a private one under HAKAM_VAR.",
+        "",
+        form="redis://, rediss:// or unix:// address",
+        secret=True,  # it may carry a password
+    )
+    artifacts: Path = _variable(
+        "Where the artefacts and CURRENT are.", _INSTALLATION / "models/artifacts", form="folder"
+    )
+    var: Path = _variable(
+        "Data of the private Redis, the session key, and which Redis was filled.",
+        Path("var"),
+        form="writable folder",
+    )
+    host: str = _variable("Where to listen.", "127.0.0.1", form="host name or address")
+    port: _Whole = _variable("Port to listen on.", 8000, ge=1, le=65_535)
+    workers: _Whole = _variable("Number of web workers.", 2, ge=1, le=256)
+    public_url: Annotated[str, AfterValidator(_origin)] = _variable(
+        "Address under which sites and moderators reach Hakam; the console and what tells "
+        "addresses are refused under other names. Unset: taken from the request.",
+        "",
+        form="http:// or https:// address without a path",
+    )
+    proxies: _Whole = _variable(
+        "Reverse proxies in front of the service; what that many say of the client is believed.",
+        0,
+        ge=0,
+        le=9,
+    )
+    secret_key: str = _variable(
+        "Signs the console's sessions. Unset: made once and kept in HAKAM_VAR/secret_key.",
+        "",
+        form="at least 32 characters",
+        secret=True,
+        min_length=32,
+    )
+    max_body_bytes: _Whole = _variable(
+        "Longest request body accepted.", 32 * 1024 * 1024, ge=65_536, le=1_073_741_824
+    )
+    lease_seconds: _Whole = _variable(
+        "How long a moderator holds a review item before it goes back to the queue.",
+        600,
+        ge=10,
+        le=86_400,
+    )
+    undo_seconds: _Whole = _variable(
+        "How long after a decision it can be taken back.", 900, ge=0, le=86_400
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)
+    ] = _variable("Least severe event that is logged.", "info")
+    prometheus_multiproc_dir: Path | None = _variable(
+        "Where the workers share their metrics; `hakam run` and `hakam serve` set it.",
+        None,
+        form="writable folder",
+        validation_alias=_METRICS,
+    )
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings.
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_more: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the environment into account in `from_environ` alone."""
+        return (init_settings,)
 
-        Parameters
-        ----------
-        environ : mapping of str to str
-            Usually ``os.environ``. A variable set to the empty string counts as unset.
+    @classmethod
+    def from_environ(cls) -> Settings:
+        """Read the environment. A variable set to the empty string counts as unset.
 
         Raises
         ------
@@ -216,26 +174,82 @@ class Settings:
             One or more variables have a value of the wrong form, or a name that is nearly one of
             ours.
         """
-        fields: dict[str, Any] = {}
-        problems = [problem for name in sorted(environ) if (problem := _misspelled(name))]
-        for variable in VARIABLES:
-            value = environ.get(variable.name, "")
-            if not value:
-                continue
-            try:
-                fields[variable.field] = variable.parse(value)
-            except ValueError:
-                shown = "***" if variable.secret else repr(value)
+        problems = [problem for name in sorted(os.environ) if (problem := _misspelled(name))]
+        values = EnvSettingsSource(cls)()
+        try:
+            settings = cls(**values)
+        except ValidationError as wrong:
+            for detail in wrong.errors():
+                field = str(detail["loc"][0])
+                variable = next(one for one in VARIABLES if field in (one.field, one.name))
+                shown = "***" if variable.secret else repr(values[field])
                 problems.append(f"{variable.name}={shown}: expected {variable.form}")
         if problems:
             raise ConfigError(problems)
-        return cls(**fields)
+        return settings
+
+    def to_environ(self) -> Mapping[str, str]:
+        """Return the environment of a child that is to have these settings."""
+        ours = {one.name: getattr(self, one.field) for one in VARIABLES}
+        others = {name: value for name, value in os.environ.items() if name not in ours}
+        return others | {
+            name: str(value) for name, value in ours.items() if value not in ("", None)
+        }
+
+    @property
+    def epoch_file(self) -> Path:
+        """Where it is kept which Redis this installation has filled."""
+        return self.var / "redis_epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable, as it is documented."""
+
+    name: str
+    field: str
+    default: str
+    form: str
+    meaning: str
+    secret: bool
+
+
+def _described(name: str, schema: Mapping[str, Any]) -> Variable:
+    field = name.lower()
+    form = schema["form"]
+    if "minimum" in schema:
+        form = f"{schema['minimum']} to {schema['maximum']}"
+    elif choices := schema.get("enum"):
+        form = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return Variable(
+        name=name if name == _METRICS else f"{_PREFIX}{name.upper()}",
+        field=field,
+        default=str(schema["default"] if schema["default"] is not None else ""),
+        form=form,
+        meaning=schema["description"],
+        secret=schema["secret"],
+    )
+
+
+VARIABLES = tuple(
+    _described(name, schema) for name, schema in Settings.model_json_schema()["properties"].items()
+)
 
 
 def _misspelled(name: str) -> str:
     """Complaint about a variable that was surely meant for us, and would be silently ignored."""
     known = [variable.name for variable in VARIABLES]
-    if not name.startswith("HAKAM_") or name in known:
+    if not name.startswith(_PREFIX) or name in known:
         return ""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
     return f"{name}: no such variable, did you mean {near[0]}?" if near else ""
+
+
+def shared_metrics(prefix: str) -> Path:
+    """Return the folder where the workers add up their metrics; a new one if none was chosen.
+
+    prometheus-client looks for it when it is imported, which must come later.
+    """
+    if _METRICS not in os.environ:
+        os.environ[_METRICS] = tempfile.mkdtemp(prefix=prefix)
+    return Path(os.environ[_METRICS])

@@ -96,7 +96,7 @@ def perspective(texts: Sequence[str], key: str) -> Ask:
 def empty() -> Flask:
     """Return an application whose only view does nothing; gunicorn calls this."""
     app = Flask(__name__)
-    app.extensions["hakam"] = SimpleNamespace(settings=Settings.from_environ(os.environ))
+    app.extensions["hakam"] = SimpleNamespace(settings=Settings.from_environ())
 
     @app.post("/empty")
     def nothing() -> str:

@@ -12,12 +12,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
 import hypothesis
@@ -207,12 +208,18 @@ def environ(
     }
 
 
+def settings_in(environ: Mapping[str, str]) -> Settings:
+    """What a process reads whose environment is this one."""
+    from service.config import Settings
+
+    with patch.dict(os.environ, environ, clear=True):
+        return Settings.from_environ()
+
+
 @pytest.fixture
 def settings(environ: dict[str, str]) -> Settings:
     """The settings that `environ` says."""
-    from service.config import Settings
-
-    return Settings.from_environ(environ)
+    return settings_in(environ)
 
 
 @pytest.fixture

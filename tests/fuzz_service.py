@@ -35,11 +35,10 @@ from redis import Redis
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 
-from conftest import SAMPLE_COMMENTS
+from conftest import SAMPLE_COMMENTS, settings_in
 from models.schema import read_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app
-from service.config import Settings
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
 from service.store.connect import connect
@@ -89,7 +88,7 @@ class Target:
     """An application and what one needs to get past its doors."""
 
     def __init__(self, redis: Redis, environ: Mapping[str, str]) -> None:
-        self.app = create_app(Settings.from_environ(environ), redis=redis)
+        self.app = create_app(settings_in(environ), redis=redis)
         self.app.config["WTF_CSRF_METHODS"] = ()  # the forms themselves are to be reached
         self.sites, self.names = Sites(redis), names_read()
         quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -319,7 +318,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, PrivateRedis() as server:
         environ = {"HAKAM_REDIS_URL": server.start(Path(name)), "HAKAM_VAR": name}
         environ |= {"HAKAM_SECRET_KEY": "0123456789abcdef" * 4}
-        redis = connect(Settings.from_environ(environ).redis_url)
+        redis = connect(environ["HAKAM_REDIS_URL"])
         with redirect_stdout(StringIO()):  # a log line for each request
             for outcome in fuzz(redis, environ, n_requests):
                 n = sum(outcome.statuses.values())

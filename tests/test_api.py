@@ -542,7 +542,9 @@ def test_a_body_of_another_kind_is_refused(post: Post, kind: str | None) -> None
 def test_a_body_over_the_limit_is_refused_before_it_is_read(
     settings: Settings, redis: Redis, artifact: Artifact, api_key: str
 ) -> None:
-    app = create_app(replace(settings, max_body_bytes=65_536), redis=redis, artifact=artifact)
+    app = create_app(
+        settings.model_copy(update={"max_body_bytes": 65_536}), redis=redis, artifact=artifact
+    )
     headers = {"Authorization": f"Bearer {api_key}"}
     for path in ("/v1/score", "/v1/comments", "/v1/queue/lease"):
         answer = app.test_client().post(path, json={"text": "x" * 70_000}, headers=headers)
@@ -570,7 +572,7 @@ def test_no_key_no_service(client: FlaskClient, api_key: str, header: str | None
 def test_a_site_over_its_quota_is_asked_to_come_back(
     settings: Settings, redis: Redis, artifact: Artifact
 ) -> None:
-    app = create_app(replace(settings, workers=1), redis=redis, artifact=artifact)
+    app = create_app(settings.model_copy(update={"workers": 1}), redis=redis, artifact=artifact)
     key = Sites(redis).add(Site("busy", requests_per_minute=3))
     headers = {"Authorization": f"Bearer {key}"}
     answers = [app.test_client().get("/v1/queue/stats", headers=headers) for _ in range(4)]

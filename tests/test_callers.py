@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 import structlog
@@ -72,7 +71,7 @@ FORGED = [
 
 @pytest.fixture
 def public(settings: Settings, redis: Redis, artifact: Artifact) -> Flask:
-    settings = replace(settings, public_url="https://hakam.example")
+    settings = settings.model_copy(update={"public_url": "https://hakam.example"})
     return create_app(settings, redis=redis, artifact=artifact)
 
 

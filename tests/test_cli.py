@@ -274,7 +274,9 @@ def test_check_and_the_log_say_that_a_proxy_in_front_is_not_believed(
     assert "192.0.2" not in str(lines)
     assert "HAKAM_PROXIES" in check()
     assert "HAKAM_PROXIES" not in check(HAKAM_PROXIES="1")
-    believing = create_app(replace(settings, proxies=1), redis=redis, artifact=artifact)
+    believing = create_app(
+        settings.model_copy(update={"proxies": 1}), redis=redis, artifact=artifact
+    )
     with structlog.testing.capture_logs() as lines:
         believing.test_client().get("/healthz", headers=behind)
     assert "unbelieved proxy" not in [line["event"] for line in lines]

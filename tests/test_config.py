@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from conftest import settings_in
 from service.config import VARIABLES, Settings
 from service.errors import ConfigError
 
 
+def read(**environ: str) -> Settings:
+    return settings_in(environ)
+
+
 def problems(**environ: str) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        Settings.from_environ(environ)
+        read(**environ)
     return caught.value.problems
 
 
 def test_an_empty_environment_is_enough() -> None:
-    settings = Settings.from_environ({})
+    settings = read()
     assert settings == Settings()
     assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8000, "")
 
@@ -30,21 +36,19 @@ def test_the_artefact_beside_the_code_is_the_default() -> None:
 
 
 def test_every_variable_is_read() -> None:
-    settings = Settings.from_environ(
-        {
-            "HAKAM_REDIS_URL": "unix:///run/redis.sock?db=0",
-            "HAKAM_ARTIFACTS": "/srv/artifacts",
-            "HAKAM_VAR": "/srv/var",
-            "HAKAM_HOST": "0.0.0.0",
-            "HAKAM_PORT": "80",
-            "HAKAM_WORKERS": "3",
-            "HAKAM_PUBLIC_URL": "https://hakam.example/",
-            "HAKAM_SECRET_KEY": "s" * 32,
-            "HAKAM_MAX_BODY_BYTES": "65536",
-            "HAKAM_LEASE_SECONDS": "60",
-            "HAKAM_LOG_LEVEL": "DEBUG",
-            "PROMETHEUS_MULTIPROC_DIR": "/run/metrics",
-        }
+    settings = read(
+        HAKAM_REDIS_URL="unix:///run/redis.sock?db=0",
+        HAKAM_ARTIFACTS="/srv/artifacts",
+        HAKAM_VAR="/srv/var",
+        HAKAM_HOST="0.0.0.0",
+        HAKAM_PORT="80",
+        HAKAM_WORKERS="3",
+        HAKAM_PUBLIC_URL="https://hakam.example/",
+        HAKAM_SECRET_KEY="s" * 32,
+        HAKAM_MAX_BODY_BYTES="65536",
+        HAKAM_LEASE_SECONDS="60",
+        HAKAM_LOG_LEVEL="DEBUG",
+        PROMETHEUS_MULTIPROC_DIR="/run/metrics",
     )
     assert settings == Settings(
         redis_url="unix:///run/redis.sock?db=0",
@@ -63,12 +67,12 @@ def test_every_variable_is_read() -> None:
 
 
 def test_every_setting_has_its_variable() -> None:
-    assert [variable.field for variable in VARIABLES] == [f.name for f in fields(Settings)]
+    assert [variable.field for variable in VARIABLES] == list(Settings.model_fields)
 
 
 def test_the_defaults_of_the_table_are_the_defaults_of_the_settings() -> None:
     written_out = {variable.name: variable.default for variable in VARIABLES}
-    assert Settings.from_environ(written_out) == Settings()
+    assert read(**written_out) == Settings()
 
 
 def test_all_problems_are_reported_together() -> None:
@@ -122,7 +126,7 @@ def test_a_public_address_has_a_host_and_nothing_behind_it(url: str) -> None:
 
 
 def test_a_public_address_is_kept_as_clients_write_it() -> None:
-    settings = Settings.from_environ({"HAKAM_PUBLIC_URL": "HTTPS://Hakam.Example:8443/"})
+    settings = read(HAKAM_PUBLIC_URL="HTTPS://Hakam.Example:8443/")
     assert settings.public_url == "https://hakam.example:8443"
 
 
@@ -134,8 +138,24 @@ def test_a_number_is_written_in_ascii_digits(number: str) -> None:
 def test_a_misspelled_variable_is_a_problem_and_a_foreign_one_is_not() -> None:
     (problem,) = problems(HAKAM_LEASE_SECOND="60")
     assert "HAKAM_LEASE_SECONDS" in problem
-    assert Settings.from_environ({"HAKAM_DATASETS": "/srv", "PORT": "x"}) == Settings()
+    assert read(HAKAM_DATASETS="/srv", PORT="x") == Settings()
+
+
+def test_a_child_gets_the_settings_and_the_rest_of_the_environment() -> None:
+    environ = {"HAKAM_PORT": "80", "PATH": "/bin", "PROMETHEUS_MULTIPROC_DIR": "/run/metrics"}
+    with patch.dict(os.environ, environ, clear=True):
+        changes = {"redis_url": "unix:///run/redis.sock", "prometheus_multiproc_dir": None}
+        settings = Settings.from_environ().model_copy(update=changes)
+        child = settings.to_environ()
+    assert child["PATH"] == "/bin"
+    assert "PROMETHEUS_MULTIPROC_DIR" not in child
+    assert read(**child) == settings
+
+
+def test_the_settings_are_what_is_given_where_the_environment_is_not_asked() -> None:
+    with patch.dict(os.environ, {"HAKAM_PORT": "80"}):
+        assert Settings().port == 8000
 
 
 def test_an_empty_value_counts_as_unset() -> None:
-    assert Settings.from_environ({"HAKAM_PORT": ""}).port == 8000
+    assert read(HAKAM_PORT="").port == 8000

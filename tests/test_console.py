@@ -1296,7 +1296,7 @@ def test_what_cannot_be_done_with_people_is_told(app: Flask, accounts: Accounts)
 def test_an_invitation_leads_to_the_public_address_whatever_the_host_header_says(
     settings: Settings, redis: Redis, artifact: Artifact, accounts: Accounts
 ) -> None:
-    public = replace(settings, public_url="https://hakam.example")
+    public = settings.model_copy(update={"public_url": "https://hakam.example"})
     app = create_app(public, redis=redis, artifact=artifact)
     cookie = Desk(app, "layla").log_in().last.headers["Set-Cookie"]
     assert "Secure" in cookie, "over https the session cookie must not travel over http"
@@ -1308,7 +1308,7 @@ def test_an_invitation_leads_to_the_public_address_whatever_the_host_header_says
 def test_behind_a_proxy_the_client_s_own_address_is_throttled(
     settings: Settings, redis: Redis, artifact: Artifact, accounts: Accounts
 ) -> None:
-    app = create_app(replace(settings, proxies=1), redis=redis, artifact=artifact)
+    app = create_app(settings.model_copy(update={"proxies": 1}), redis=redis, artifact=artifact)
     here, elsewhere = Desk(app), Desk(app)
     here.client.environ_base["HTTP_X_FORWARDED_FOR"] = "192.0.2.1"
     elsewhere.client.environ_base["HTTP_X_FORWARDED_FOR"] = "192.0.2.2"

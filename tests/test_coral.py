@@ -31,7 +31,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import SAMPLE_COMMENTS, await_condition
+from conftest import SAMPLE_COMMENTS, await_condition, settings_in
 from models.registry import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
@@ -518,9 +518,7 @@ def test_a_redis_that_says_nothing_is_not_waited_for(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
         url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
-        cut = create_app(
-            Settings.from_environ(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact
-        )
+        cut = create_app(settings_in(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact)
         services = cut.extensions["hakam"]
         app.extensions["hakam"].sites.remember()
         services.coral_sites._memory = app.extensions["hakam"].sites._memory

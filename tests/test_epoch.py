@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def own(request: pytest.FixtureRequest) -> Iterator[Own]:
 
 @pytest.fixture
 def own_settings(own: Own, settings: Settings, tmp_path: Path) -> Settings:
-    return replace(settings, redis_url=own.url, var=tmp_path / "var")
+    return settings.model_copy(update={"redis_url": own.url, "var": tmp_path / "var"})
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.test import TestResponse
 
-from conftest import SAMPLE_COMMENTS
+from conftest import SAMPLE_COMMENTS, settings_in
 from models.registry import Artifact
 from models.schema import read_comments
 from service.app import create_app
@@ -477,9 +477,7 @@ def test_a_comment_that_is_not_to_be_stored_leaves_no_word_in_redis_or_on_its_di
         redis.config_set("rdbcompression", "no")  # a dump shows what is in it
         sites = Sites(stack.enter_context(Redis.from_url(url, decode_responses=True)))
         key = sites.add(Site("demo", queue_analyzed=True))
-        settings = Settings.from_environ(
-            environ | {"HAKAM_REDIS_URL": url, "HAKAM_VAR": str(tmp_path)}
-        )
+        settings = settings_in(environ | {"HAKAM_REDIS_URL": url, "HAKAM_VAR": str(tmp_path)})
         client = create_app(settings).test_client()
         for stored in (False, True):  # what is stored shows that the search would have found it
             body = request_of(

@@ -66,7 +66,6 @@ NOT_IMPORTED = {
     "hiredis",
     "import-linter",
     "mypy",
-    "pydantic-settings",
     "pytest-cov",
     "pytest-timeout",
     "pytest-xdist",
@@ -103,12 +102,10 @@ def test_models_import_few_libraries() -> None:
         assert tops - sys.stdlib_module_names - {"models"} <= LIBRARIES_OF_MODELS, path
 
 
-def test_only_the_starters_read_the_environment() -> None:
-    starters = {"main", "launch", "gunicorn.conf"}
+def test_only_the_configuration_reads_the_environment() -> None:
     for path in in_package("models") + in_package("service"):
-        text = path.read_text(encoding="utf-8")
-        if re.search(r"os\.environ|getenv", text.replace("``os.environ``", "")):
-            assert path.stem in starters, f"{path} reads the environment"
+        if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8")):
+            assert path.stem == "config", f"{path} reads the environment"
 
 
 def test_the_libraries_declared_are_those_imported() -> None:

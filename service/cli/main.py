@@ -6,13 +6,11 @@ Every failure that has a sentence is that sentence on standard error and exit st
 from __future__ import annotations
 
 import math
-import os
 import secrets
 import shlex
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -63,7 +61,7 @@ def hakam() -> None:
 
 
 def _settings() -> Settings:
-    return Settings.from_environ(os.environ)
+    return Settings.from_environ()
 
 
 def _redis() -> Redis:
@@ -75,7 +73,7 @@ def _redis() -> Redis:
                 f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "
                 "start one, or name a Redis (redis://, rediss:// or unix:// address)."
             )
-        settings = replace(settings, redis_url=private_redis.socket_url(settings.var))
+        return connect(private_redis.socket_url(settings.var))
     return connect(settings.redis_url)
 
 
@@ -95,11 +93,12 @@ def run() -> None:
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
             private = stack.enter_context(private_redis.PrivateRedis())
-            settings = replace(settings, redis_url=private.start(settings.var))
+            url = private.start(settings.var)
+            settings = settings.model_copy(update={"redis_url": url})
             children.append(private)
         redis = stack.enter_context(connect(settings.redis_url))
         lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
-        environ = os.environ | {"HAKAM_REDIS_URL": settings.redis_url}
+        environ = settings.to_environ()
         web = launch.Child(
             "web server",
             launch.web_command(listener),

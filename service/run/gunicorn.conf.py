@@ -7,22 +7,21 @@ the new artefact, and no request is lost. An artefact that cannot be loaded is n
 import os
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from service.config import Settings, shared_metrics
 
 # prometheus-client chooses at its import where the workers add up their numbers.
 # A reload reads this file again, in the same process, and goes on with the same folder.
 _OURS = f"hakam-metrics-{os.getpid()}-"
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS)
+_shared = shared_metrics(_OURS)
 
 from prometheus_client import multiprocess
 
-from service.config import Settings
 from service.run import launch, parent_death
 
-_settings = Settings.from_environ(os.environ)
+_settings = Settings.from_environ()
 
 wsgi_app = "service.run.launch:application()"
 bind = f"{_settings.host}:{_settings.port}"
@@ -61,6 +60,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove what the workers shared, unless somebody else chose the place."""
-    shared = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    if shared.name.startswith(_OURS):
-        shutil.rmtree(shared, ignore_errors=True)
+    if _shared.name.startswith(_OURS):
+        shutil.rmtree(_shared, ignore_errors=True)

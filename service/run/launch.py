@@ -86,7 +86,7 @@ def application() -> Flask:
     """Return the application that the environment describes; each web worker calls this."""
     from service.app import create_app
 
-    settings = Settings.from_environ(os.environ)
+    settings = Settings.from_environ()
     app = create_app(settings, artifact=_held.artifact, notice=_held.notice)
     # The first look at a memory-mapped artefact takes a tenth of a second; no comment should wait.
     app.extensions["hakam"].artifact.classifier.predict_proba(["\N{ARABIC LETTER MEEM}"])
@@ -114,9 +114,11 @@ def take_up(complain: Callable[[str], object]) -> None:
     any more; `/readyz` and the log say so.
     """
     try:
+        settings = Settings.from_environ()
+        unshared = settings.model_copy(update={"prometheus_multiproc_dir": None})
         rehearsal = subprocess.run(
             parent_death.tied([sys.executable, "-m", "service.run.launch"], signal.SIGKILL),
-            env={k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"},
+            env=unshared.to_environ(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -127,7 +129,6 @@ def take_up(complain: Callable[[str], object]) -> None:
         said = rehearsal.stderr.strip().rpartition("\n")[2].removeprefix("Error: ")
         if rehearsal.returncode != 0 or not version:
             raise LaunchFailed(said or f"loading it ended with status {rehearsal.returncode}")
-        settings = Settings.from_environ(os.environ)
         _held.artifact, _held.notice = Registry(settings.artifacts).load(version), ""
     except (ModerationError, OSError, subprocess.TimeoutExpired) as error:
         in_use = _held.artifact.version if _held.artifact else "none"
