@@ -1,58 +1,169 @@
-"""A classifier's state in a file that cannot run code.
+"""Artefact: one version of the classifier on disk, read without trust.
 
-The module keeps one secret: the form of ``model.joblib``. It is what ``joblib.dump`` writes
-without compression, a pickle between whose frames the bytes of the arrays stand, aligned to 16
-bytes. It is read by an unpickler that knows three names, each standing for an inert record of
-this module: neither NumPy nor joblib is ever called by what stands in the file. It also knows only
-the operations that ``joblib.dump`` uses, and no dict key but a string, so that reading takes time
-in proportion to the file. The arrays come out as views of one read-only memory map, so that all
-workers of a machine share one copy.
+A version is a folder::
 
-Sources: Python's "Restricting Globals" (docs.python.org/3/library/pickle.html) for the allow-list;
-joblib 1.6 ``numpy_pickle.NumpyArrayWrapper`` for the layout.
+    slots.npy, table.npy ...   the arrays of the classifier, one file each, as NumPy writes them
+    manifest.json              version, labels, digests, metrics, operating points
+    MODEL_CARD.md              the same for people
+
+Promise: nothing is read from a file before its SHA-256 equals the manifest's; a file holds finite
+numbers or JSON, so none can run code; nothing is loaded that does not know plain abuse from plain
+kindness (`CANARIES`). Arrays are views of read-only memory maps, so that all workers of a machine
+share one copy.
+
+Sources: ``numpy.lib.format`` for the layout of ``.npy``, whose pickled objects are refused here.
 """
 
 import hashlib
-import math
+import io
+import json
 import mmap
-import pickle
+import os
 import re
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import joblib
 import numpy as np
-from joblib.numpy_pickle import NumpyUnpickler
+from numpy.lib import format as npy
+from numpy.typing import NDArray
 
+from models.classifier import ARRAYS, Classifier
 from models.errors import ArtifactDamaged, ArtifactError
+from models.schema import LABELS, read_comments
+
+FORMAT = 3
+"""Form of the artefact. An artefact of another form is refused."""
 
 LARGEST_NUMBER = 1e4
 """Weights and logits are far below it; an infinite or huge one would decide alone."""
 
-MOST_VALUES = 1_000_000
-"""Keys and values of a state, each array counted once. A pickle can name one list many times, so
-that a few hundred bytes stand for more values than anybody can look at."""
+CANARIES = Path(__file__).with_name("canaries.jsonl")
+"""Comments that any artefact worth using judges right: plain abuse, plain kindness."""
 
-_MOST_DIMENSIONS, _DEEPEST = 4, 10
+CANARY_SHARE = 0.5
+"""So many of each kind must be flagged, or left alone, at the artefact's own review points.
+
+It is no measure of quality, and must not stop an artefact that learned from few comments; it stops
+one that would approve everything, or nothing.
+"""
+
+_MANIFEST, _CARD = "manifest.json", "MODEL_CARD.md"
 
 
-def write_state(state: Mapping[str, Any], path: Path) -> str:
-    """Write a state and return the SHA-256 of the file.
+@dataclass(frozen=True)
+class Artifact:
+    """A loaded artefact: what the service scores with.
+
+    Attributes
+    ----------
+    version : str
+        For example ``2026.11.22-1``: the day it was saved and its number on that day.
+    classifier : Classifier
+        Its arrays are read-only views of the memory-mapped files.
+    manifest : Mapping
+        The content of ``manifest.json``.
+    """
+
+    version: str
+    classifier: Classifier
+    manifest: Mapping[str, Any]
+
+    @property
+    def operating_points(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """Thresholds by label and purpose (``review``, ``reject``), with precision and recall."""
+        points: Mapping[str, Mapping[str, Mapping[str, float]]] = self.manifest["operating_points"]
+        return points
+
+
+def write_classifier(classifier: Classifier, folder: Path) -> dict[str, Any]:
+    """Write the arrays of a classifier and return what the manifest must say of them.
 
     Raises
     ------
     ArtifactError
-        If the state holds anything but builtins and arrays of finite numbers.
+        If an array holds anything but finite numbers.
     """
-    _check_plain(state)
-    joblib.dump(state, path, compress=0, protocol=5)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digests, n_bytes = {}, 0
+    for name, array in classifier.arrays().items():
+        try:
+            _check_kind(array.dtype)
+            _check_finite(array)
+        except ArtifactError as error:
+            raise ArtifactError(f"{name}: {error}") from None
+        content = io.BytesIO()
+        npy.write_array(content, array, version=(1, 0), allow_pickle=False)
+        write_durably(folder / f"{name}.npy", content.getvalue())
+        digests[name] = hashlib.sha256(content.getbuffer()).hexdigest()
+        n_bytes += content.tell()
+    labels = list(classifier.labels)
+    return {"format": FORMAT, "labels": labels, "model": {"bytes": n_bytes, "sha256": digests}}
 
 
-def read_state(path: Path, sha256: str) -> dict[str, Any]:
-    """Read a model file that nobody needs to trust.
+def write_manifest(folder: Path, manifest: Mapping[str, Any], card: str) -> None:
+    """Write the manifest and the model card of a version."""
+    text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
+    write_durably(folder / _MANIFEST, f"{text}\n".encode())
+    write_durably(folder / _CARD, card.encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check the manifest of a version, whatever form its arrays have.
+
+    Raises
+    ------
+    ArtifactDamaged
+        If the manifest is missing, not JSON, of another version or incomplete.
+    """
+    path = folder / _MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        if manifest["version"] != folder.name:
+            raise ArtifactDamaged(f"{path}: names another version, {manifest['version']!r}")
+        if manifest["format"] == FORMAT:
+            digests = manifest["model"]["sha256"]
+            if not all(re.fullmatch("[0-9a-f]{64}", digests[name]) for name in ARRAYS):
+                raise ArtifactDamaged(f"{path}: model.sha256 holds what is not a SHA-256")
+        _check_operating_points(manifest["operating_points"], manifest["labels"])
+    except FileNotFoundError:
+        raise ArtifactDamaged(f"{path}: missing") from None
+    except KeyError as error:
+        raise ArtifactDamaged(f"{path}: field {error} is missing") from None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactDamaged(f"{path}: not a manifest: {error}") from None
+    return manifest
+
+
+def load(folder: Path) -> Artifact:
+    """Load a version.
+
+    Raises
+    ------
+    ArtifactDamaged
+        If a file is missing, a digest differs from the manifest's, the content is not what an
+        artefact may hold, or it judges the comments of `CANARIES` wrong.
+    """
+    manifest = read_manifest(folder)
+    if manifest["format"] != FORMAT:
+        raise ArtifactDamaged(
+            f"{folder}: format {manifest['format']!r}, this program reads {FORMAT}; "
+            "fit a new version"
+        )
+    digests = manifest["model"]["sha256"]
+    arrays = {name: read_array(folder / f"{name}.npy", digests[name]) for name in ARRAYS}
+    try:
+        classifier = Classifier.from_arrays(manifest["labels"], arrays)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ArtifactDamaged(f"{folder}: not a classifier: {error}") from error
+    artifact = Artifact(folder.name, classifier, manifest)
+    _check_canaries(artifact, folder)
+    return artifact
+
+
+def read_array(path: Path, sha256: str) -> NDArray[Any]:
+    """Read an array from a file that nobody needs to trust.
 
     Parameters
     ----------
@@ -62,8 +173,8 @@ def read_state(path: Path, sha256: str) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        Builtins and read-only arrays of finite numbers that are views of the memory-mapped file.
+    ndarray
+        Finite numbers: a read-only view of the memory-mapped file.
 
     Raises
     ------
@@ -77,186 +188,87 @@ def read_state(path: Path, sha256: str) -> dict[str, Any]:
         raise ArtifactDamaged(f"{path}: missing") from None
     except (OSError, ValueError) as error:
         raise ArtifactDamaged(f"{path}: cannot be read: {error}") from None
-    # The digest is taken from the very map the arrays will come from, not from a second reading.
+    # The digest is taken from the very map the array will come from, not from a second reading.
     if hashlib.sha256(mapped).hexdigest() != sha256:
         raise ArtifactDamaged(f"{path}: its SHA-256 is not the one in the manifest")
     try:
-        state: dict[str, Any] = _StateUnpickler(mapped).load()
-        _check_plain(state)
-    except Exception as error:  # a hostile pickle can fail in any way
-        raise ArtifactDamaged(f"{path}: not a model file: {error}") from error
-    if type(state) is not dict:
-        raise ArtifactDamaged(f"{path}: not a model file: it holds no dict")
-    return state
+        array = _view(mapped)
+        _check_finite(array)
+    except Exception as error:  # a hostile file can fail in any way
+        raise ArtifactDamaged(f"{path}: not an array of a model: {error}") from error
+    return array
 
 
-def weights_digest(state: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a state's content, whatever the library versions that wrote it.
-
-    The bytes of a joblib file depend on joblib and on which strings are the same object; this
-    digest depends on keys, values, dtypes and shapes alone.
-    """
-    digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, Mapping):
-            digest.update(f"dict {len(value)}\n".encode())
-            for key in sorted(value):
-                digest.update(f"{key!r}\n".encode())
-                add(value[key])
-        elif isinstance(value, list | tuple):
-            digest.update(f"{type(value).__name__} {len(value)}\n".encode())
-            for item in value:
-                add(item)
-        elif isinstance(value, np.ndarray):
-            digest.update(f"array {value.dtype.str} {value.shape}\n".encode())
-            digest.update(np.ascontiguousarray(value).data)
-        else:
-            digest.update(f"{type(value).__name__} {value!r}\n".encode())
-
-    add(state)
-    return digest.hexdigest()
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file in one step: afterwards it holds the old content or the new one."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+    Path(temporary).replace(path)
+    sync(path.parent)
 
 
-class _StoredArray:
-    """Inert stand-in for joblib's array wrapper: where an array lies in the file."""
-
-    shape: Any
-    order: Any
-    dtype: Any
-    numpy_array_alignment_bytes: Any
-
-
-class _StoredDtype:
-    """Inert stand-in for ``numpy.dtype``: booleans, integers and floats of this machine only."""
-
-    def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
-        if not (isinstance(code, str) and re.fullmatch("b1|[iu][1248]|f[248]", code)):
-            raise ArtifactDamaged("an array that does not hold numbers")
-        self.code = code
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        # Version 3: byte order, sub-dtype, names, fields, item size, alignment, flags.
-        if state != (3, state[1], None, None, None, -1, -1, 0) or state[1] not in ("<", "|"):
-            raise ArtifactDamaged("an array of an unusual data type")
+def sync(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-class _NdarrayName:
-    """Inert stand-in for the name ``numpy.ndarray``."""
-
-    def __new__(cls, *_: object) -> "_NdarrayName":
-        raise ArtifactDamaged("an array that was not written by joblib")
-
-
-class _StateUnpickler(NumpyUnpickler):  # type: ignore[misc]
-    """Reads joblib's format with three known names, none of which can do anything."""
-
-    known: ClassVar = {
-        ("joblib.numpy_pickle", "NumpyArrayWrapper"): _StoredArray,
-        ("numpy", "dtype"): _StoredDtype,
-        ("numpy", "ndarray"): _NdarrayName,
-    }
-    dispatch: ClassVar = {
-        getattr(pickle, name)[0]: NumpyUnpickler.dispatch[getattr(pickle, name)[0]]
-        for name in (
-            *("PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINGET", "LONG_BINGET"),
-            *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
-            *("SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES"),
-            *("EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "EMPTY_LIST", "APPEND"),
-            *("APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "STACK_GLOBAL", "NEWOBJ", "REDUCE"),
-        )
-    }
-
-    def __init__(self, mapped: mmap.mmap) -> None:
-        super().__init__("", mapped, ensure_native_byte_order=False)
-        self.mapped = mapped
-
-    def load_setitem(self) -> None:
-        # To hash a tuple of tuples can take as long as its writer likes.
-        _check_keys(self.stack[-2:-1])
-        pickle._Unpickler.load_setitem(self)  # type: ignore[attr-defined]
-
-    dispatch[pickle.SETITEM[0]] = load_setitem
-
-    def load_setitems(self) -> None:
-        _check_keys(self.stack[::2])
-        pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]
-
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.known:
-            raise ArtifactDamaged(f"it asks for {module}.{name}")
-        return self.known[module, name]
-
-    def load_build(self) -> None:
-        # BUILD sets attributes; on a class instead of an instance it would change the class.
-        if type(self.stack[-2]) not in (_StoredArray, _StoredDtype):
-            raise ArtifactDamaged("it changes an object that is not an array")
-        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
-        if type(self.stack[-1]) is _StoredArray:
-            self.stack[-1] = self._view(self.stack[-1])
-
-    dispatch[pickle.BUILD[0]] = load_build
-
-    def _view(self, stored: _StoredArray) -> np.ndarray[Any, Any]:
-        """Return the array that follows in the file, as a view of the map."""
-        if type(stored.dtype) is not _StoredDtype or stored.numpy_array_alignment_bytes != 16:
-            raise ArtifactDamaged("an array in an unknown layout")
-        shape = stored.shape
-        if (
-            type(shape) is not tuple
-            or len(shape) > _MOST_DIMENSIONS
-            or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
-        ):
-            raise ArtifactDamaged("an array of an impossible shape")
-        dtype = np.dtype(stored.dtype.code)
-        # One byte says how many bytes of padding follow it.
-        start = self.mapped.tell() + 1 + self.mapped.read(1)[0]
-        count = math.prod(shape)
-        end = start + count * dtype.itemsize
-        if end > len(self.mapped):
-            raise ArtifactDamaged("an array that reaches beyond the end of the file")
-        self.mapped.seek(end)
-        flat: np.ndarray[Any, Any] = np.empty(0, dtype)
-        if count:
-            flat = np.frombuffer(self.mapped, dtype, count, start)
-        array = flat.reshape(tuple(shape), order="F" if stored.order == "F" else "C")
-        array.flags.writeable = False
-        return array
+def _view(mapped: mmap.mmap) -> NDArray[Any]:
+    """Return the array of a file in NumPy's format as a view of its map."""
+    if npy.read_magic(mapped) != (1, 0):
+        raise ArtifactError("a version of the format that is not written here")
+    shape, in_columns, dtype = npy.read_array_header_1_0(mapped)
+    _check_kind(dtype)
+    return np.ndarray(shape, dtype, mapped, mapped.tell(), order="F" if in_columns else "C")
 
 
-def _check_keys(keys: list[Any]) -> None:
-    if not all(type(key) is str for key in keys):
-        raise ArtifactDamaged("a key that is not a string")
+def _check_kind(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biuf" or not dtype.isnative:
+        raise ArtifactError(f"an array of {dtype}, not of numbers of this machine")
 
 
-def _check_plain(state: Any) -> None:
-    """Raise ArtifactError unless a state is made of builtins and arrays of finite numbers."""
-    waiting = [("state", state, 0)]
-    n_values = 0
-    while waiting:
-        place, value, depth = waiting.pop()
-        n_values += 1
-        if type(value) is dict:
-            for key, item in value.items():
-                if type(key) is not str:
-                    raise ArtifactError(f"{place}: a key is not a string")
-                inside = place if depth else f"state[{key!r}]"
-                waiting.append((inside, item, depth + 1))
-        elif type(value) in (list, tuple):
-            waiting.extend((place, item, depth + 1) for item in value)
-        elif isinstance(value, np.ndarray):
-            if type(value) not in (np.ndarray, np.memmap) or value.dtype.kind not in "biuf":
-                raise ArtifactError(f"{place}: an array of {value.dtype}, not of numbers")
-            if value.dtype.kind == "f" and not (np.abs(value) <= LARGEST_NUMBER).all():
-                raise ArtifactError(f"{place}: a number that is not finite, or too large")
-        elif type(value) is float:
-            if not abs(value) <= LARGEST_NUMBER:
-                raise ArtifactError(f"{place}: a number that is not finite, or too large")
-        elif value is not None and type(value) not in (str, int, bool, bytes):
-            raise ArtifactError(
-                f"{place}: {type(value).__name__} is neither a builtin nor an array"
+def _check_finite(array: NDArray[Any]) -> None:
+    if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST_NUMBER).all():
+        raise ArtifactError("a number that is not finite, or too large")
+
+
+def _check_operating_points(points: Mapping[str, Any], labels: list[str]) -> None:
+    """Raise ValueError unless every point is a threshold of one of the artefact's labels."""
+    if labels != [label for label in LABELS if label in labels]:
+        raise ValueError("labels are not those of this program, in its order")
+    for label, purposes in points.items():
+        if label not in labels:
+            raise ValueError(f"operating point for {label!r}, which is not a label of the artefact")
+        for purpose, point in purposes.items():
+            threshold = point["threshold"]
+            if purpose not in ("review", "reject") or not 0 <= threshold <= 1:
+                raise ValueError(f"operating point {label}.{purpose}: threshold {threshold!r}")
+
+
+def _check_canaries(artifact: Artifact, folder: Path) -> None:
+    """Raise ArtifactDamaged unless an artefact knows plain abuse from plain kindness."""
+    canaries = list(read_comments(CANARIES))
+    scores = artifact.classifier.predict_proba([comment.text for comment in canaries])
+    points = artifact.operating_points
+    review = [points.get(label, {}).get("review") for label in artifact.classifier.labels]
+    flagged = [
+        any(point and score >= point["threshold"] for score, point in zip(row, review, strict=True))
+        for row in scores
+    ]
+    for kind, should in (("abusive", True), ("harmless", False)):
+        told = [
+            is_flagged == should
+            for comment, is_flagged in zip(canaries, flagged, strict=True)
+            if bool(comment.labels["toxicity"]) == should
+        ]
+        if sum(told) < CANARY_SHARE * len(told):
+            raise ArtifactDamaged(
+                f"{folder}: of {len(told)} plainly {kind} comments it judges {sum(told)} right"
             )
-        if depth > _DEEPEST or n_values + len(waiting) > MOST_VALUES:
-            raise ArtifactError(f"{place}: too deep, or more than {MOST_VALUES:,} values")

@@ -7,10 +7,10 @@
     ├── RecordError         a labelled comment that cannot be read (file, line, field)
     └── ArtifactError       an artefact that cannot be used
         ├── ArtifactMissing     no such version, or none promoted
-        ├── ArtifactDamaged     digest, format or content is not what the manifest says
-        └── PromotionRefused    the candidate is worse than what is in use
+        └── ArtifactDamaged     digest, format or content is not what the manifest says
 
-The service's own errors hang below the same root, in ``service.errors``.
+Below the same root hang the service's own errors, in ``service.errors``, and in ``training.gate``
+the refusal of a candidate that is worse than what is in use.
 """
 
 
@@ -36,7 +36,3 @@ class ArtifactMissing(ArtifactError):
 
 class ArtifactDamaged(ArtifactError):
     """The files of an artefact are not what its manifest says they are."""
-
-
-class PromotionRefused(ArtifactError):
-    """The candidate is worse than the artefact in use; the message says where."""

@@ -15,7 +15,8 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from models.registry import Artifact, Registry
+from models.artifact import Artifact
+from models.registry import Registry
 from service import address, logs, problems
 from service.accounts.accounts import Accounts
 from service.api import bodies

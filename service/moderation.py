@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
+from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import Language, identify_all
 from models.normalize import normalize
-from models.registry import Artifact
 from models.schema import Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
@@ -231,7 +231,7 @@ class Moderation:
         """
         if not texts:
             return []
-        labels = self._artifact.classifier.labels_
+        labels = self._artifact.classifier.labels
         pieces = [list(chain(*map(_pieces, readings(text)))) for text in texts]
         rows = iter(self._artifact.classifier.predict_proba(list(chain(*pieces))).tolist())
         return [

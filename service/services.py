@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import current_app
 
-from models.registry import Artifact
+from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.config import Settings
 from service.delivery.coral import CoralLoop

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from playwright.sync_api import Browser, Page
 
-    from models.registry import Artifact
+    from models.artifact import Artifact
     from service.config import Settings
     from service.queue.decisions import DecisionStream
     from service.sites.sites import Site
@@ -168,17 +168,17 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry's folder with one artefact, fitted on the sample comments and promoted."""
     import numpy as np
 
-    from models.classifier import Classifier
     from models.registry import Registry
     from models.schema import LABELS, read_comments
+    from training.fit import Learner
 
     comments = [c for c in read_comments(SAMPLE_COMMENTS) if c.labels]
     y = np.array([[c.labels.get(label, np.nan) for label in LABELS] for c in comments])
-    classifier = Classifier().fit([c.text for c in comments], y)
+    classifier = Learner().fit([c.text for c in comments], y).for_domain()
     point = {"threshold": 0.5, "precision": 0.9, "recall": 0.9}
     points = {
         label: {"review": point, "reject": point | {"threshold": 0.99}}
-        for label in classifier.labels_
+        for label in classifier.labels
     }
     root = tmp_path_factory.mktemp("artifacts")
     registry = Registry(root)

@@ -23,7 +23,7 @@ from werkzeug.exceptions import default_exceptions
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import LABELS, read_comments
 from service.api import bodies
 from service.api.schemas import MAX_COMMENTS
@@ -62,7 +62,7 @@ def texts(artifact: Artifact) -> list[str]:
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
     scores = artifact.classifier.predict_proba(samples)
     mildest = samples[scores.max(axis=1).argmin()]
-    column = artifact.classifier.labels_.index("toxicity")
+    column = artifact.classifier.labels.index("toxicity")
     return [mildest, *(samples[i] for i in scores[:, column].argsort()[-20:])]
 
 

@@ -2,7 +2,7 @@
 
 from conftest import SAMPLE_COMMENTS
 from models.schema import read_comments
-from training.augmentation import SHARES, disguised_copies
+from training.disguises.augmentation import SHARES, disguised_copies
 
 TEXTS = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
 

@@ -10,7 +10,7 @@ from flask import Flask
 from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
-from models.registry import Artifact
+from models.artifact import Artifact
 from service.api.keys import bearer_key
 from service.app import create_app
 from service.config import Settings

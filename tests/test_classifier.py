@@ -1,23 +1,30 @@
 """The classifier: calibrated, deterministic, additive, exact about its reasons."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import clone
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from conftest import SAMPLE_COMMENTS
 from models.characters import DEFAULT_IGNORABLE
-from models.classifier import LEAST, MARGIN, Classifier
+from models.classifier import ARRAYS, Classifier
 from models.errors import InvalidText
-from models.learning import WordClusters
 from models.normalize import normalize, normalize_batch
+from models.registry import Registry
 from models.schema import LABELS, read_comments
+from models.word_scorer import LEAST, MARGIN
+from training.calibration import calibrated
+from training.fit import Learner, WordClusters
 
 COMMENTS = list(read_comments(SAMPLE_COMMENTS))
 TEXTS = [comment.text for comment in COMMENTS]
@@ -31,16 +38,11 @@ KNOWN = [word for word, count in COUNTS if count > 2]
 CLUSTERS = WordClusters(KNOWN, np.arange(len(KNOWN), dtype=np.int32)[None] // 20)
 
 
-def fitted() -> Classifier:
-    classifier = Classifier(min_df=1, n_epochs=30, word_clusters=CLUSTERS)
-    return classifier.fit(
-        [t for t, learned in zip(TEXTS, LEARNED, strict=True) if learned], Y[LEARNED]
-    )
-
-
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return fitted().calibrate(TEXTS, Y)
+    learner = Learner(min_df=1, n_epochs=30, word_clusters=CLUSTERS)
+    learned = [t for t, is_learned in zip(TEXTS, LEARNED, strict=True) if is_learned]
+    return calibrated(learner.fit(learned, Y[LEARNED]).for_domain(), TEXTS, Y)
 
 
 def test_it_tells_abuse_from_the_rest_on_comments_it_has_not_seen(classifier: Classifier) -> None:
@@ -53,7 +55,7 @@ def test_a_text_has_the_same_score_alone_and_in_any_batch(
     classifier: Classifier, texts: list[str]
 ) -> None:
     together = classifier.predict_proba(texts)
-    assert together.shape == (len(texts), len(classifier.labels_))
+    assert together.shape == (len(texts), len(classifier.labels))
     assert ((together >= 0) & (together <= 1)).all()
     for text, row in zip(texts, together, strict=True):
         assert np.array_equal(classifier.predict_proba([text])[0], row)
@@ -98,20 +100,11 @@ def test_the_passage_that_decides_is_the_one_that_tells(classifier: Classifier) 
     assert told.evidence()[0].weight > 0
 
 
-def test_no_word_speaks_against_a_label_by_more_than_the_least(classifier: Classifier) -> None:
-    state = classifier.get_state()
-    table = state["table_"].copy()
-    table[1 : 1 + len(KNOWN)] = -60.0  # every known word is as harmless as can be
-    tame = Classifier.from_state(state | {"table_": table})
-    (added,) = tame.decision_function([KNOWN[0]]) - tame.intercepts_
-    assert (added * np.sqrt(max(4, 4 * len(KNOWN[0]))) >= LEAST - 1e-9).all()
-
-
 @pytest.mark.parametrize("label", LABELS)
 def test_what_each_letter_adds_sums_to_the_logit(classifier: Classifier, label: str) -> None:
     texts = [*TEXTS, "", " ", "!!", "\u0643 \u0644 \u0628", "\ufdfa", "@a http://b.example \u064e"]
     texts += [" ".join(TEXTS[:30]), " ".join(TEXTS[:9] * 9)]
-    logits = classifier.decision_function(texts)[:, classifier.labels_.index(label)]
+    logits = classifier.decision_function(texts)[:, classifier.labels.index(label)]
     for text, logit, told in zip(texts, logits, classifier.explain(texts, label), strict=True):
         assert told.contributions.shape == (len(text),)
         assert told.contributions.sum() + told.intercept == pytest.approx(logit, abs=1e-4)
@@ -129,37 +122,6 @@ def test_evidence_names_the_original_letters_of_a_disguised_word(classifier: Cla
     assert all(span.weight > 0 for span in spans)
 
 
-def test_a_state_scores_as_the_classifier_it_came_from(classifier: Classifier) -> None:
-    restored = Classifier.from_state(classifier.get_state())
-    assert restored.labels_ == classifier.labels_
-    assert np.array_equal(restored.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "slots_",
-        "word_hashes_",
-        "word_letters_",
-        "word_starts_",
-        "table_",
-        "intercepts_",
-        "calibration_",
-    ],
-)
-def test_a_state_with_a_wrong_array_is_refused(classifier: Classifier, name: str) -> None:
-    state = classifier.get_state()
-    with pytest.raises(ValueError, match="wrong shape"):
-        Classifier.from_state(state | {name: state[name][:1]})
-    with pytest.raises(ValueError, match=name):
-        Classifier.from_state({key: value for key, value in state.items() if key != name})
-
-
-def test_the_same_comments_give_the_same_weights() -> None:
-    first, second = fitted().get_state(), fitted().get_state()
-    assert all(np.array_equal(first[name], second[name]) for name in first if name != "labels")
-
-
 def test_calibrated_scores_mean_what_they_say(classifier: Classifier) -> None:
     scores = classifier.predict_proba(TEXTS)[:, 0]
     assert scores.mean() == pytest.approx(TOXIC.mean(), abs=0.05)
@@ -174,56 +136,6 @@ def test_calibration_never_ties_or_swaps_two_comments(classifier: Classifier) ->
     assert len(np.unique(scores)) == len(np.unique(logits))
 
 
-def test_labels_come_in_the_order_of_the_schema_and_only_where_both_kinds_were_seen() -> None:
-    y = Y[:, [LABELS.index("insult"), LABELS.index("toxicity"), LABELS.index("spam")]].copy()
-    y[:, 2] = np.nan
-    classifier = Classifier(labels=("insult", "toxicity", "spam"), min_df=1, n_epochs=5)
-    assert classifier.fit(TEXTS, y).labels_ == ("toxicity", "insult")
-
-
-def test_a_site_learns_its_own_line_beside_what_all_share() -> None:
-    # One site takes sarcasm down, which no other does.
-    sarcasm = ["\u0628\u0631\u0627\u0641\u0648 " + text for text in TEXTS[:40]]  # bravo
-    texts = [*TEXTS, *sarcasm]
-    y = np.concatenate((TOXIC.astype(float), np.ones(40)))[:, None]
-    domains = ["all"] * len(TEXTS) + ["site"] * 40
-    shared = Classifier(labels=("toxicity",), min_df=1).fit(texts, y, domains=domains)
-    own = shared.for_domain("site")
-    assert own.decision_function(sarcasm).mean() > shared.decision_function(sarcasm).mean()
-    with pytest.raises(KeyError, match="elsewhere"):
-        shared.for_domain("elsewhere")
-
-
-def test_a_known_word_lends_its_weight_to_the_words_of_its_cluster() -> None:
-    insults, others = ["alpha", "beta"], ["gamma", "delta"]
-    clusters = WordClusters([*insults, *others], np.array([[0, 0, 1, 1]], dtype=np.int32))
-    texts = ["you alpha"] * 8 + ["you gamma"] * 8
-    y = np.array([1.0] * 8 + [0.0] * 8)
-    classifier = Classifier(labels=("toxicity",), min_df=1, word_clusters=clusters).fit(texts, y)
-    beta, delta = classifier.decision_function(["you beta", "you delta"])[:, 0]
-    assert beta > delta
-
-
-@pytest.mark.parametrize(
-    ("y", "named"),
-    [
-        (np.ones((2, 1)), "no label has examples of both kinds"),
-        (np.array([[2.0], [0.0]]), r"outside \[0, 1\]"),
-        (np.ones((3, 1)), "shape"),
-    ],
-)
-def test_bad_labels_are_refused_by_name(y: np.ndarray, named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        Classifier(labels=("toxicity",)).fit(["a", "b"], y)
-
-
-def test_comments_without_a_frequent_n_gram_are_refused() -> None:
-    y = np.array([1.0, 0.0])
-    for texts, min_df in ((["ab", "cd"], 4), (["", " "], 1)):
-        with pytest.raises(ValueError, match="no n-gram is in enough"):
-            Classifier(labels=("toxicity",), min_df=min_df).fit(texts, y)
-
-
 def test_a_lone_surrogate_is_refused(classifier: Classifier) -> None:
     with pytest.raises(InvalidText):
         classifier.predict_proba(["\udc00"])
@@ -236,9 +148,7 @@ def test_one_text_is_not_taken_for_many(classifier: Classifier, text: Any) -> No
         classifier.decision_function,
         classifier.explain,
         normalize_batch,
-        lambda given: classifier.calibrate(given, Y[:0]),
-        lambda given: Classifier().fit(given, Y[:0]),
-        lambda given: Classifier().fit(["a"] * len(given), Y[: len(given)], domains=given),
+        lambda given: calibrated(classifier, given, Y[:0]),
     ]
     for call in calls:
         with pytest.raises(TypeError, match="not one text"):
@@ -250,7 +160,51 @@ def test_an_unknown_label_cannot_be_explained(classifier: Classifier) -> None:
         classifier.explain(["x"], "rudeness")
 
 
-def test_it_keeps_the_estimator_contract() -> None:
-    classifier = Classifier(C=3.0, labels=("toxicity",))
-    assert clone(classifier).get_params() == classifier.get_params()
-    assert not hasattr(classifier, "table_")
+def test_no_word_speaks_against_a_label_by_more_than_the_least(classifier: Classifier) -> None:
+    table = classifier.scorer.table.copy()
+    table[1 : 1 + len(KNOWN)] = -60.0  # every known word is as harmless as can be
+    tame = replace(classifier.scorer, table=table)
+    (added,) = tame.logits([KNOWN[0]]) - tame.intercepts
+    assert (added * np.sqrt(max(4, 4 * len(KNOWN[0]))) >= LEAST - 1e-9).all()
+
+
+def test_arrays_score_as_the_classifier_they_came_from(classifier: Classifier) -> None:
+    restored = Classifier.from_arrays(classifier.labels, classifier.arrays())
+    assert np.array_equal(restored.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_wrong_array_is_refused(classifier: Classifier, name: str) -> None:
+    arrays = classifier.arrays()
+    with pytest.raises(ValueError, match="wrong shape"):
+        Classifier.from_arrays(classifier.labels, arrays | {name: arrays[name][:1]})
+    with pytest.raises(KeyError, match=name):
+        Classifier.from_arrays(
+            classifier.labels, {key: array for key, array in arrays.items() if key != name}
+        )
+
+
+WITHOUT_LEARNING = """
+import sys
+for name in ("sklearn", "scipy", "joblib", "threadpoolctl"):
+    sys.modules[name] = None  # to import it raises ImportError
+from pathlib import Path
+import numpy as np
+from models.registry import Registry
+from models.schema import read_comments
+texts = [comment.text for comment in read_comments(sys.argv[1])]
+np.save(sys.argv[2], Registry().load().classifier.predict_proba(texts))
+"""
+
+
+def test_scoring_needs_no_library_of_learning_and_gives_the_probabilities_of_scipys_expit(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "scores.npy"
+    command = [sys.executable, "-c", WITHOUT_LEARNING, str(SAMPLE_COMMENTS), str(path)]
+    subprocess.run(command, check=True, timeout=120)
+    released = Registry().load().classifier
+    logits, maps = released.decision_function(TEXTS), released.calibration
+    columns = [np.interp(logits[:, i], *maps[i]) for i in range(len(maps))]
+    wanted = expit(np.stack(columns, axis=1))
+    np.testing.assert_allclose(np.load(path)[: len(TEXTS)], wanted, rtol=0, atol=1e-12)

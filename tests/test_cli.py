@@ -14,7 +14,7 @@ from flask import Flask
 from redis import Redis
 
 from conftest import RedisServer
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import LabeledComment, write_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from conftest import SAMPLE_COMMENTS
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import read_comments
 
 
@@ -25,7 +25,7 @@ def site_client(server: str, api_key: str) -> Any:
 def abusive(artifact: Artifact) -> list[str]:
     """The five sample comments that the artefact finds most toxic."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
-    column = artifact.classifier.labels_.index("toxicity")
+    column = artifact.classifier.labels.index("toxicity")
     scores = artifact.classifier.predict_proba(samples)[:, column]
     return [samples[i] for i in scores.argsort()[-5:]]
 

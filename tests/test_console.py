@@ -24,7 +24,7 @@ from redis.retry import Retry
 from werkzeug.test import TestResponse
 
 from conftest import let_time_pass
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import Evidence, LabeledComment
 from service.accounts.accounts import Accounts, Preferences
 from service.app import create_app

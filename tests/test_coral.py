@@ -32,7 +32,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import SAMPLE_COMMENTS, await_condition, settings_in
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.compat.coral import MAX_JUDGED_BYTES
@@ -104,7 +104,7 @@ def harmless(artifact: Artifact) -> str:
 def abusive(artifact: Artifact) -> str:
     """A comment that is flagged."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
-    column = artifact.classifier.labels_.index("toxicity")
+    column = artifact.classifier.labels.index("toxicity")
     return samples[artifact.classifier.predict_proba(samples)[:, column].argmax()]
 
 

@@ -18,7 +18,7 @@ from test_console import PASSWORD, Desk
 from test_queue_faults import KINDS, Own, impatient, own_redis, silent
 
 from conftest import await_condition, free_port, hakam
-from models.registry import Artifact
+from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.config import Settings

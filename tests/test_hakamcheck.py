@@ -11,8 +11,16 @@ import pytest
 
 from models.normalize import normalize
 from models.schema import LABELS
-from training.evasion import TRANSFORMS
-from training.hakamcheck import FOLDER, PARTS, Case, abusive_words, functions, load, read_lines
+from training.disguises.transforms import TRANSFORMS
+from training.evaluation.hakamcheck import (
+    FOLDER,
+    PARTS,
+    Case,
+    abusive_words,
+    functions,
+    load,
+    read_lines,
+)
 
 DIALECTS = {"msa", "gulf", "levantine", "egyptian", "maghrebi", "iraqi"}
 OTHER = {"train": "test", "test": "train"}

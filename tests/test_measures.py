@@ -10,7 +10,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from training.measures import auc, mean_of_folds, measure
+from training.evaluation.measures import auc, mean_of_folds, measure
 
 
 def rows(n: int = 500, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

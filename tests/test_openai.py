@@ -12,7 +12,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import read_comments
 from service.compat.openai import CATEGORIES, Category
 from service.rules.policy import Policy
@@ -33,7 +33,7 @@ def post(client: FlaskClient, api_key: str) -> Post:
 def abusive(artifact: Artifact) -> str:
     """The sample comment that the artefact finds most toxic."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
-    column = artifact.classifier.labels_.index("toxicity")
+    column = artifact.classifier.labels.index("toxicity")
     return samples[artifact.classifier.predict_proba(samples)[:, column].argmax()]
 
 

@@ -16,7 +16,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import read_comments
 from service.sites.sites import Site, Sites
 
@@ -94,7 +94,7 @@ def insults(artifact: Artifact) -> list[str]:
     """Comments of the sample that the artefact is sure about, and the word that made it sure."""
     comments = [c.text for c in read_comments(SAMPLE_COMMENTS) if c.labels.get("insult")]
     classifier = artifact.classifier
-    column = classifier.labels_.index("insult")
+    column = classifier.labels.index("insult")
     sure = [comments[i] for i in classifier.predict_proba(comments)[:, column].argsort()[-20:]]
     words = []
     for text, explained in zip(sure, classifier.explain(sure, "insult"), strict=True):

@@ -26,7 +26,7 @@ from redis.retry import Retry
 from werkzeug.test import TestResponse
 
 from conftest import SAMPLE_COMMENTS, settings_in
-from models.registry import Artifact
+from models.artifact import Artifact
 from models.schema import read_comments
 from service.app import create_app
 from service.compat.perspective import ATTRIBUTES, NOT_MEASURED, at_least_two
@@ -72,7 +72,7 @@ def analyze(post: Post) -> Callable[..., dict[str, Any]]:
 def abusive(artifact: Artifact) -> str:
     """The sample comment that the artefact finds most toxic."""
     samples = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
-    column = artifact.classifier.labels_.index("toxicity")
+    column = artifact.classifier.labels.index("toxicity")
     return samples[artifact.classifier.predict_proba(samples)[:, column].argmax()]
 
 

@@ -23,7 +23,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from conftest import await_condition, free_port, hakam, redis_servers
-from models.registry import Artifact
+from models.artifact import Artifact
 from service.app import create_app
 from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable

@@ -1,20 +1,23 @@
-"""Artefacts on disk: saved whole, promoted only when not worse, rolled back."""
+"""Registry: versions are saved whole, promoted and rolled back."""
 
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from conftest import SAMPLE_COMMENTS
-from models.classifier import Classifier
-from models.errors import ArtifactDamaged, ArtifactMissing, PromotionRefused
-from models.registry import Registry, compare
+from models.artifact import write_classifier
+from models.classifier import ARRAYS, Classifier
+from models.errors import ArtifactDamaged, ArtifactMissing
+from models.registry import Registry
 from models.schema import read_comments
-from models.state_file import write_state
+from training.fit import Learner
 
 SALAM = "\u0633\u0644\u0627\u0645"  # salam, "peace"
 HIMAR = "\u064a\u0627 \u062d\u0645\u0627\u0631"  # ya himar, "you donkey"
@@ -27,7 +30,7 @@ def classifier() -> Classifier:
     comments = [comment for comment in read_comments(SAMPLE_COMMENTS) if comment.labels]
     y = np.array([[comment.labels["toxicity"], comment.labels["insult"]] for comment in comments])
     labels = ("toxicity", "insult")
-    return Classifier(labels=labels).fit([comment.text for comment in comments], y)
+    return Learner(labels=labels).fit([comment.text for comment in comments], y).for_domain()
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_a_version_folder_holds_model_manifest_and_card_and_nothing_half_written
 ) -> None:
     version = save()
     files = {path.name for path in (registry.root / version).iterdir()}
-    assert files == {"model.joblib", "manifest.json", "MODEL_CARD.md"}
+    assert files == {f"{name}.npy" for name in ARRAYS} | {"manifest.json", "MODEL_CARD.md"}
     assert [path.name for path in registry.root.iterdir()] == [version]
     card = (registry.root / version / "MODEL_CARD.md").read_text()
     assert card == f"# Model card of {version}\n"
@@ -104,86 +107,6 @@ def test_an_unknown_version_is_refused_naming_the_known_ones(
     known = save()
     with pytest.raises(ArtifactMissing, match=known):
         registry.load(version)
-
-
-@pytest.mark.parametrize(
-    ("metrics", "complaint"),
-    [
-        ({"osact4 test": {"macro_f1": 0.88, "auc": 0.97}}, "macro_f1 on osact4 test: 0.8800, was"),
-        ({"osact4 test": {"macro_f1": 0.9, "auc": 0.96}}, "auc on osact4 test: 0.9600, was 0.9700"),
-        ({"osact4 test": {"macro_f1": 0.9}}, "auc was not measured on osact4 test"),
-        ({"osact5 dev": {"macro_f1": 0.9}}, "it was not measured on osact4 test"),
-        ({"osact4 test": {"macro_f1": 0.9, "auc": float("inf") - float("inf")}}, "auc"),
-    ],
-)
-def test_the_comparison_names_every_place_where_a_candidate_is_worse(
-    metrics: dict[str, Any], complaint: str
-) -> None:
-    current = {"labels": ["toxicity"], "metrics": GOOD}
-    (reason,) = compare(current, current | {"metrics": metrics})
-    assert reason.startswith(complaint)
-
-
-def test_a_worse_candidate_is_not_promoted_and_the_refusal_says_where(
-    registry: Registry, save: Callable[..., str]
-) -> None:
-    current = save()
-    registry.promote(current)
-    worse = save({"osact4 test": {"macro_f1": 0.85, "auc": 0.97}})
-    with pytest.raises(PromotionRefused, match=rf"{worse} is worse than {current}.*\n.*macro_f1"):
-        registry.promote(worse)
-    assert registry.current() == current
-
-
-def test_a_candidate_within_the_tolerance_or_better_is_promoted(
-    registry: Registry, save: Callable[..., str]
-) -> None:
-    registry.promote(save())
-    slightly_worse = save({"osact4 test": {"macro_f1": 0.89, "auc": 0.966}})
-    registry.promote(slightly_worse)
-    assert registry.current() == slightly_worse
-    better = save({"osact4 test": {"macro_f1": 0.95, "auc": 0.99}, "lhsab": {"auc": 0.9}})
-    registry.promote(better)
-    assert registry.current() == better
-
-
-def test_more_flagged_clean_comments_are_worse_not_better() -> None:
-    labels = {"labels": ["toxicity"]}
-    few = labels | {"metrics": {"aoc": {"flagged_share": 0.02}}}
-    many = labels | {"metrics": {"aoc": {"flagged_share": 0.05}}}
-    assert compare(few, many) != []
-    assert compare(many, few) == []
-
-
-def test_a_small_benchmark_allows_its_own_noise() -> None:
-    noisy = {"value": 0.9, "low": 0.8, "high": 1.0}
-    old = {"labels": ["toxicity"], "metrics": {"sample": {"auc": noisy}}}
-    for value, refused in ((0.86, False), (0.84, True)):
-        new = {"labels": ["toxicity"], "metrics": {"sample": {"auc": noisy | {"value": value}}}}
-        assert bool(compare(old, new)) is refused
-
-
-def test_a_lost_label_is_worse() -> None:
-    both = {"labels": ["toxicity", "insult"]}
-    assert compare(both, {"labels": ["toxicity"]}) == ["it does not know the label insult"]
-
-
-def test_benchmarks_of_other_rows_are_not_compared() -> None:
-    labels = {"labels": ["toxicity"]}
-    old = labels | {"metrics": {"sample": {"auc": 0.9, "sha256": "a"}}}
-    new = labels | {"metrics": {"sample": {"auc": 0.5, "sha256": "b"}}}
-    assert compare(old, new) == []
-
-
-def test_a_refused_promotion_can_be_forced_and_the_history_says_so(
-    registry: Registry, save: Callable[..., str]
-) -> None:
-    registry.promote(save())
-    worse = save({"osact4 test": {"macro_f1": 0.5, "auc": 0.5}})
-    registry.promote(worse, force=True)
-    assert registry.current() == worse
-    last = (registry.root / "HISTORY").read_text().splitlines()[-1]
-    assert last.split("\t")[1:] == ["promote --force", worse]
 
 
 def test_rolling_back_walks_back_one_promotion_at_a_time(
@@ -219,7 +142,7 @@ def test_a_damaged_earlier_artefact_is_not_rolled_back_to(
     first, second = save(), save()
     registry.promote(first)
     registry.promote(second)
-    (registry.root / first / "model.joblib").unlink()
+    (registry.root / first / "table.npy").unlink()
     with pytest.raises(ArtifactDamaged):
         registry.rollback()
     assert registry.current() == second
@@ -228,7 +151,7 @@ def test_a_damaged_earlier_artefact_is_not_rolled_back_to(
 def test_a_damaged_candidate_is_not_promoted(registry: Registry, save: Callable[..., str]) -> None:
     first, second = save(), save()
     registry.promote(first)
-    model = registry.root / second / "model.joblib"
+    model = registry.root / second / "table.npy"
     model.write_bytes(model.read_bytes()[:-1])
     with pytest.raises(ArtifactDamaged, match="SHA-256"):
         registry.promote(second)
@@ -239,13 +162,14 @@ def test_a_damaged_candidate_is_not_promoted(registry: Registry, save: Callable[
     ("change", "complaint"),
     [
         (lambda m: m.pop("model"), "field 'model' is missing"),
-        (lambda m: m["model"].update(sha256="short"), "not a SHA-256"),
-        (lambda m: m["model"].update(sha256=None), "not a manifest"),
+        (lambda m: m["model"]["sha256"].update(table="short"), "not a SHA-256"),
+        (lambda m: m["model"]["sha256"].update(table=None), "not a manifest"),
+        (lambda m: m["model"]["sha256"].pop("table"), "field 'table' is missing"),
         (lambda m: m.update(format=99), "format 99"),
         (lambda m: m.update(version="2020.01.01-1"), "another version"),
         (lambda m: m.update(labels=["insult"]), "not a label of the artefact"),
         (lambda m: m.update(labels=["insult", "toxicity"]), "in its order"),
-        (lambda m: m.update(labels=["toxicity", "threat"]), "labels are not those"),
+        (lambda m: m.update(labels=["toxicity"]), "not a classifier"),
         (lambda m: m.update(operating_points=[]), "not a manifest"),
         (
             lambda m: m["operating_points"]["toxicity"]["review"].update(threshold=2),
@@ -281,44 +205,31 @@ def test_a_missing_or_unreadable_manifest_is_refused(
         registry.load(version)
 
 
-def test_a_state_that_is_not_a_classifier_is_refused(
-    registry: Registry, save: Callable[..., str], classifier: Classifier
-) -> None:
-    class Emptied:
-        labels_ = classifier.labels_
-
-        def get_state(self) -> dict[str, Any]:
-            return {"table": np.zeros(3)}
-
-    manifest: dict[str, Any] = {"metrics": {}, "operating_points": {}}
-    version = registry.save(Emptied(), manifest, "")  # type: ignore[arg-type]
-    with pytest.raises(ArtifactDamaged, match="not a classifier's state"):
-        registry.load(version)
-
-
-def overwrite(registry: Registry, version: str, state: dict[str, Any]) -> None:
-    """Put another state into a version, with the digest that belongs to it."""
+def overwrite(registry: Registry, version: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Put other arrays into a version, with the digests that belong to them."""
     folder = registry.root / version
-    sha256 = write_state(state, folder / "model.joblib")
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["model"]["sha256"] = sha256
+    forged = SimpleNamespace(labels=manifest["labels"], arrays=lambda: arrays)
+    manifest |= write_classifier(cast(Classifier, forged), folder)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda s: {"table_": s["table_"] * 0}, "plainly"),
-        (lambda s: {"table_": -s["table_"]}, "plainly"),
-        (lambda s: {"intercepts_": s["intercepts_"] - 100}, "plainly abusive comments"),
-        (lambda s: {"intercepts_": s["intercepts_"] + 100}, "plainly harmless comments"),
-        (lambda s: {"calibration_": s["calibration_"] * [[1], [0]] - 60}, "plainly abusive"),
-        (lambda s: {"calibration_": -s["calibration_"]}, "wrong shape, type or value"),
-        (lambda s: {"slots_": -s["slots_"]}, "wrong shape, type or value"),
-        (lambda s: {"slots_": s["slots_"] + len(s["table_"])}, "wrong shape, type or value"),
-        (lambda s: {"slots_": s["slots_"].astype(float)}, "wrong shape, type or value"),
-        (lambda s: {"table_": s["table_"][:, :1]}, "wrong shape, type or value"),
-        (lambda s: {"labels": ["toxicity"]}, "wrong shape, type or value"),
+        (lambda s: {"table": s["table"] * 0}, "plainly"),
+        (lambda s: {"table": -s["table"]}, "plainly"),
+        (lambda s: {"intercepts": s["intercepts"] - 100}, "plainly abusive comments"),
+        (lambda s: {"intercepts": s["intercepts"] + 100}, "plainly harmless comments"),
+        (lambda s: {"calibration": s["calibration"] * [[1], [0]] - 60}, "plainly abusive"),
+        (lambda s: {"calibration": -s["calibration"]}, "wrong shape, type or value"),
+        (lambda s: {"slots": -s["slots"]}, "wrong shape, type or value"),
+        (lambda s: {"slots": s["slots"] + len(s["table"])}, "wrong shape, type or value"),
+        (lambda s: {"slots": s["slots"].astype(float)}, "wrong shape, type or value"),
+        (lambda s: {"table": s["table"][:, :1]}, "wrong shape, type or value"),
+        (lambda s: {"word_hashes": s["word_hashes"][None]}, "wrong shape, type or value"),
+        (lambda s: {"table": np.array(1.0)}, "not a classifier"),
+        (lambda s: {"slots": s["slots"][:0]}, "wrong shape, type or value"),
     ],
 )
 def test_an_artefact_of_nonsense_is_neither_loaded_nor_promoted(
@@ -330,12 +241,12 @@ def test_an_artefact_of_nonsense_is_neither_loaded_nor_promoted(
 ) -> None:
     good, version = save(), save()
     registry.promote(good)
-    state = classifier.get_state()
-    overwrite(registry, version, state | change(state))
+    arrays = classifier.arrays()
+    overwrite(registry, version, arrays | change(arrays))
     with pytest.raises(ArtifactDamaged, match=complaint):
         registry.load(version)
     with pytest.raises(ArtifactDamaged, match=complaint):
-        registry.promote(version, force=True)
+        registry.promote(version, forced=True)
     assert registry.current() == good
 
 

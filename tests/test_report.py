@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.registry import Artifact, Registry
+from models.artifact import Artifact
+from models.registry import Registry
 from training.datasets import read_corpus, split_corpus
-from training.evaluation import curves
+from training.evaluation.held_out import curves
 from training.release import Settings, release
 from training.report import html_report, model_card, tables, write_report
 
@@ -44,7 +45,7 @@ def test_the_card_names_version_labels_digest_and_what_it_learned_from(
     artifact: Artifact, card: str
 ) -> None:
     assert artifact.version in card
-    assert artifact.manifest["model"]["weights_sha256"] in card
+    assert artifact.manifest["model"]["sha256"]["table"] in card
     for label in artifact.manifest["labels"]:
         assert f"| {label} | review |" in card
     assert "| sample | Apache-2.0 | A | 427 |" in card

@@ -67,9 +67,9 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     return root
 
 
-def weights(root: Path, version: str) -> str:
-    digest: str = Registry(root).manifest(version)["model"]["weights_sha256"]
-    return digest
+def weights(root: Path, version: str) -> dict[str, str]:
+    digests: dict[str, str] = Registry(root).manifest(version)["model"]["sha256"]
+    return digests
 
 
 def test_the_whole_life_of_a_retraining(

@@ -239,7 +239,7 @@ def missing(registry: Registry, version: str) -> None:
 
 
 def half_copied(registry: Registry, version: str) -> None:
-    model = registry.root / version / "model.joblib"
+    model = registry.root / version / "table.npy"
     model.write_bytes(model.read_bytes()[:-1000])
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import SAMPLE_COMMENTS
+from models.artifact import Artifact
 from models.errors import RecordError
-from models.registry import Artifact
 from models.schema import read_comments
 from service.cli.thresholds import suggestions
 from service.reports.thresholds import PastComment, read_export, suggest

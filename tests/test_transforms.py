@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evasion import TRANSFORMS
+from training.disguises.transforms import TRANSFORMS
 
 # "this reader writes calm and useful words": harmless, with joining and non-joining letters
 SENTENCE = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training import vectors
+from training import word_clusters as grouping
 
 DAYS = [f"on {day} we {verb} bread" for day in ("sunday", "monday") for verb in ("eat", "bake")]
 BEASTS = [f"the {beast} runs {way} fast" for beast in ("horse", "camel") for way in ("so", "very")]
@@ -11,16 +11,18 @@ BEASTS = [f"the {beast} runs {way} fast" for beast in ("horse", "camel") for way
 
 def test_few_words_cannot_be_grouped() -> None:
     with pytest.raises(ValueError, match="4000 are needed"):
-        vectors.cluster_words(DAYS * 5)
+        grouping.cluster_words(DAYS * 5)
 
 
 def test_every_frequent_word_is_grouped_at_every_level_the_same_way_every_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vectors, "LEVELS", (2, 5))
+    monkeypatch.setattr(grouping, "LEVELS", (2, 5))
     told: list[str] = []
-    first = vectors.cluster_words((DAYS + BEASTS) * 200, progress=lambda name, _: told.append(name))
-    again = vectors.cluster_words((DAYS + BEASTS) * 200)
+    first = grouping.cluster_words(
+        (DAYS + BEASTS) * 200, progress=lambda name, _: told.append(name)
+    )
+    again = grouping.cluster_words((DAYS + BEASTS) * 200)
     assert first.words == again.words
     assert np.array_equal(first.levels, again.levels)
     assert {"sunday", "monday", "horse", "camel"} <= set(first.words)

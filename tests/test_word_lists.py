@@ -216,7 +216,7 @@ def test_a_blocked_word_brings_a_harmless_comment_before_a_person(app: Flask, si
     services: Services = app.extensions["hakam"]
     text = "\u0635\u0628\u0627\u062d \u0627\u0644\u062e\u064a\u0631"  # "good morning"
     comment = Comment(id="c1", text=text)
-    calm = replace(site, review=dict.fromkeys(services.artifact.classifier.labels_, 1.0))
+    calm = replace(site, review=dict.fromkeys(services.artifact.classifier.labels, 1.0))
     strict = replace(calm, block_words=("\u0635\u0640\u0628\u0627\u062d",))  # "morning", stretched
     (before,) = services.moderation.judge(calm, [comment])
     (after,) = services.moderation.judge(strict, [comment])

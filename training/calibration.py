@@ -1,14 +1,20 @@
-"""Do the probabilities mean what they say, and where should a threshold stand?
+"""Calibration of probabilities, and the choice of thresholds on held-out rows.
 
-The module keeps one secret: how a threshold is chosen from few held-out rows so that it holds on
-others. Curves over thresholds are ragged where rows are few, and their peak is luck; so they are
-smoothed first, and a promised precision must hold for a neighbourhood, not at one point.
+The module keeps one secret: how a map and a threshold are chosen from few held-out rows so that
+they hold on others. Curves over thresholds are ragged where rows are few, and their peak is luck;
+so they are smoothed first, and a promised precision must hold for a neighbourhood, not at one
+point.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn.isotonic import IsotonicRegression
+
+from models.classifier import N_KNOTS, Classifier
 
 N_BINS = 15
 """Bins of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"."""
@@ -16,8 +22,51 @@ N_BINS = 15
 ENOUGH_POSITIVES = 20
 """Held-out positives from which a threshold can be chosen at all."""
 
+SURE = 1.28
+"""Standard errors by which a promise must be kept."""
+
 NEVER = 1.0
 """The threshold of a promise that no held-out threshold keeps."""
+
+
+def calibrated(classifier: Classifier, texts: Sequence[str], y: NDArray[np.float64]) -> Classifier:
+    """Fit the map from logit to probability on comments that the weights were not learned from.
+
+    An increasing step function (isotonic regression; Zadrozny and Elkan 2002) is drawn through
+    at most 16 points and made strictly increasing, so that it never ties two comments.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    texts : sequence of str, length n_comments
+    y : ndarray of float64, shape (n_comments, n_labels)
+        Columns as in the classifier's labels; NaN where a label was not observed.
+
+    Returns
+    -------
+    Classifier
+        With new maps. A label without examples of both kinds keeps its map.
+    """
+    logits = classifier.decision_function(texts)
+    maps = classifier.calibration.copy()
+    for column in range(len(maps)):
+        seen = ~np.isnan(y[:, column])
+        if len(np.unique(y[seen, column] > 0.5)) == 2:
+            maps[column] = _increasing_map(logits[seen, column], y[seen, column])
+    return replace(classifier, calibration=maps)
+
+
+def _increasing_map(logits: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw the isotonic map from logits to calibrated logits through `N_KNOTS` points."""
+    step = IsotonicRegression(y_min=0.0, y_max=1.0).fit(logits, y)
+    knots = np.quantile(logits, np.linspace(0, 1, N_KNOTS - 2))
+    # Half an example of doubt on either side keeps probabilities off 0 and 1.
+    doubt = 0.5 / len(logits)
+    values = logit(np.clip(step.predict(knots), doubt, 1 - doubt))
+    knots = np.concatenate(([knots[0] - 30], knots, [knots[-1] + 30]))
+    values = np.concatenate(([values[0] - 3], values, [values[-1] + 3]))
+    knots += np.arange(N_KNOTS) * 1e-9
+    return np.stack((knots, values + 1e-3 * (knots - knots[0])))
 
 
 @dataclass(frozen=True)
@@ -145,7 +194,7 @@ def operating_points(
     review_at : float, optional
         The threshold of review itself. Without this and `review_recall`, that of the best macro-F1.
     reject_precision : float
-        Share of the rejected that must be positive, in (0, 1]. The point of greatest recall under
+        Share of the rejected that must be positive, in (0, 1). The point of greatest recall under
         this constraint is taken.
 
     Returns
@@ -164,24 +213,16 @@ def operating_points(
         review_at = float(at.threshold[np.argmax(at.recall >= review_recall)])
     elif review_at is None:
         review_at = best_threshold(y, scores)
-    chosen = np.flatnonzero(_lower_bound(at.true, at.true + at.false) >= reject_precision)
+    # A share of rows this high is surely above the promise: a one-sided score test at 10 %
+    # (Wilson 1927). The laxest of many thresholds is chosen, so the share itself would be the
+    # luckiest of many.
+    n, p = at.true + at.false, reject_precision
+    chosen = np.flatnonzero(at.true - p * n >= SURE * np.sqrt(p * (1 - p) * n))
     reject_at = max(review_at, float(at.threshold[chosen[-1]]) if len(chosen) else NEVER)
     return {
         "review": {"threshold": review_at} | _seen(y, scores, review_at),
         "reject": {"threshold": reject_at} | _seen(y, scores, reject_at),
     }
-
-
-def _lower_bound(true: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what a share surely reaches: the lower end of Wilson's 80 % interval (1927).
-
-    The laxest of many thresholds is chosen, so the share itself would be the luckiest of many.
-    """
-    z = 1.28
-    share = true / n
-    middle = share + z**2 / (2 * n)
-    spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.asarray((middle - spread) / (1 + z**2 / n))
 
 
 def _seen(

@@ -1,8 +1,7 @@
-"""The command ``hakam-train``: fit, evaluate, promote, rollback, list.
+"""Command ``hakam-train``: fit, evaluate, promote, rollback, list.
 
-It translates between the shell and `training.release`, `training.evaluation` and
-`models.registry`, and keeps no secret of its own. Results go to standard output, progress to
-standard error; a refusal is one sentence and exit status 2.
+It translates between the shell and the modules of training, and keeps no secret of its own. Results
+go to standard output, progress to standard error; a refusal is one sentence and exit status 2.
 """
 
 import sys
@@ -163,8 +162,9 @@ def evaluate(
     benchmarks: bool,
 ) -> None:
     """Measure an artefact on the held-out rows of PLACES, and on everything of our own."""
-    from training import evaluation
     from training.datasets import read_corpus, split_corpus
+    from training.evaluation.held_out import curves
+    from training.evaluation.held_out import evaluate as measured
     from training.release import Settings, measure_by_fitting
     from training.report import write_report
 
@@ -174,16 +174,14 @@ def evaluate(
         tell("reading", 0.0)
         corpus = read_corpus(places)
         split = split_corpus(corpus)
-        figures = evaluation.evaluate(
-            artifact.classifier, artifact.operating_points, split, progress=tell
-        )
+        figures = measured(artifact.classifier, artifact.operating_points, split, progress=tell)
         # What only a fresh classifier has, its own heads, was measured when it was fitted.
         for name in ("own_heads", "cross_validated", "left_out"):
             figures[name] = artifact.manifest.get("evaluation", {}).get(name, {})
         if benchmarks:
             known = {name: made_with[name] for name in Settings.__annotations__}
             figures |= measure_by_fitting(corpus, Settings(**known), work, tell)
-        drawn = evaluation.curves(artifact.classifier, split.test) if report else {}
+        drawn = curves(artifact.classifier, split.test) if report else {}
     _print_tables(figures)
     if report:
         write_report(report, artifact.manifest, figures, drawn)
@@ -196,7 +194,9 @@ def evaluate(
 @_artifacts
 def promote(version: str, force: bool, root: Path) -> None:
     """Put VERSION in use, unless it is worse than the one in use."""
-    Registry(root).promote(version, force=force)
+    from training import gate
+
+    gate.promote(Registry(root), version, force=force)
     click.echo(f"{version} is in use; running services take it up when they are restarted")
 
 

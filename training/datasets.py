@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.errors import RecordError
 from models.schema import LABELS, LabeledComment, read_comments
-from training import hakamcheck
+from training.evaluation import hakamcheck
 from training.public_sets import (
     PERMISSIVE,
     SUFFIX,

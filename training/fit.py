@@ -1,10 +1,18 @@
-"""How the classifier's weights are learned.
+"""Fitting the word scorer: from labelled comments to the weights of words.
 
 Promise: the same comments and settings give the same weights; time and memory grow linearly with
 the letters of the comments.
 
-Secret: the design matrix, the column scales and the solver, which is liblinear's dual coordinate
-descent for the squared hinge loss (Hsieh et al. 2008). See `models.classifier` for the idea.
+Secret: the design matrix, the column scales and the solver. Weights come from
+
+* a linear support vector machine (liblinear's dual coordinate descent for the squared hinge loss,
+  Hsieh et al. 2008), one domain per source of comments: each domain has a copy of every feature
+  beside the shared one and a bias of its own, so that what is peculiar to a source is learnt apart
+  from what all sources share (Daume III 2007, "Frustratingly easy domain adaptation");
+* column scales: a power of the inverse document frequency times one of the naive-Bayes log-count
+  ratio (Wang and Manning 2012, "Baselines and bigrams");
+* clusters of words: every known word also counts for its clusters, and after fitting the weights
+  of its clusters fold into one number per word.
 """
 
 from __future__ import annotations
@@ -12,13 +20,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
+from sklearn.utils.validation import check_is_fitted
 
+from models.classifier import N_KNOTS, Classifier
 from models.features import (
     N_BUCKETS,
     N_PLAIN_BUCKETS,
@@ -32,13 +44,13 @@ from models.features import (
     words_alone,
     words_of,
 )
-from models.normalize import normalize_batch
+from models.normalize import normalize_batch, refuse_one_text, stretches
+from models.schema import LABELS
+from models.word_scorer import SHORTEST, WordScorer
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done, in [0, 1]."""
 
-SHORTEST = 4
-"""A text with fewer plain n-grams counts as having this many, so that one word cannot shout."""
 _SKELETON_VALUE = 0.5
 _IDF_EXPONENT = 1.25
 _ROW_NORM = 1.13  # root mean square length of a row, so that `C` means the same for every corpus
@@ -113,6 +125,186 @@ class Design:
     buckets: NDArray[np.int64]
     known: sparse.csr_array
     idf: NDArray[np.float32]
+
+
+class Learner(BaseEstimator):  # type: ignore[misc]
+    """Learns a word scorer from labelled comments, as a scikit-learn estimator.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Labels to learn, the columns of `y`; a label without examples of both kinds is left out.
+    C : float
+        Inverse strength of the regularization, per comment.
+    domain_copy : float
+        Value of the copy that each feature has in the domain a comment is from.
+    nb_exponent : float
+        Power of the naive-Bayes log-count ratio in the column scales.
+    min_df : int
+        N-grams in fewer comments are ignored.
+    n_rows : int
+        N-grams kept in the fitted table, heaviest first.
+    n_epochs : int
+        Passes of the solver over the comments, per label.
+    word_clusters : WordClusters, optional
+        Groups of words from a larger corpus.
+
+    Attributes
+    ----------
+    labels_ : tuple of str, length n_labels
+        Learned labels, in the order of `models.schema.LABELS`.
+    heads_ : list of dict of str to Head, length n_labels
+        Weights of each label, by domain.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: Sequence[str] = LABELS,
+        C: float = 0.12,
+        domain_copy: float = 0.7,
+        nb_exponent: float = 0.5,
+        min_df: int = 4,
+        n_rows: int = 300_000,
+        n_epochs: int = 12,
+        word_clusters: WordClusters | None = None,
+    ) -> None:
+        self.labels = labels
+        self.C = C
+        self.domain_copy = domain_copy
+        self.nb_exponent = nb_exponent
+        self.min_df = min_df
+        self.n_rows = n_rows
+        self.n_epochs = n_epochs
+        self.word_clusters = word_clusters
+
+    def fit(
+        self,
+        texts: Sequence[str],
+        y: NDArray[np.float64],
+        *,
+        domains: Sequence[str] | None = None,
+        sample_weight: NDArray[np.float64] | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from labelled comments.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n_comments
+        y : ndarray of float64, shape (n_comments, n_labels) or (n_comments,) for one label
+            In [0, 1]: 0 or 1, or the share of readers who said yes; NaN where a label was not
+            observed.
+        domains : sequence of str, length n_comments, optional
+            Where each comment is from. The empty name (the default) has no copy of its own.
+        sample_weight : ndarray of float64, shape (n_comments,), optional
+        progress : callable, optional
+            Called with what is being done and the share of it that is done.
+
+        Returns
+        -------
+        Learner
+            Itself; `for_domain` gives what was learned.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, `y` is outside [0, 1], no label has examples of both kinds, or no
+            n-gram is in enough of the comments with a label.
+        InvalidText
+            If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
+        """
+        for many in (texts, self.labels, () if domains is None else domains):
+            refuse_one_text(many)
+        y = np.asarray(y, dtype=np.float64)
+        y = y[:, None] if y.ndim == 1 else y
+        if y.shape != (len(texts), len(self.labels)):
+            raise ValueError(f"y has shape {y.shape}, expected {(len(texts), len(self.labels))}")
+        if np.any((y < 0) | (y > 1)):
+            raise ValueError("y holds a value outside [0, 1]")
+        weight = np.ones(len(texts)) if sample_weight is None else np.asarray(sample_weight)
+        domains = [""] * len(texts) if domains is None else domains
+        if not len(texts) == len(domains) == len(weight):
+            raise ValueError("texts, domains and sample_weight differ in length")
+        learnable = [
+            column
+            for column in np.argsort([LABELS.index(label) for label in self.labels])
+            if (y[:, column] > 0.5).any() and (y[:, column] < 0.5).any()
+        ]
+        if not learnable:
+            raise ValueError("no label has examples of both kinds")
+        self.labels_ = tuple(self.labels[column] for column in learnable)
+        matrix = design(texts, domains, self.word_clusters, min_df=self.min_df, progress=progress)
+        heads = []
+        for done, column in enumerate(learnable):
+            if progress:
+                progress("fitting labels", done / len(learnable))
+            heads.append(
+                learn_heads(
+                    matrix,
+                    y[:, column],
+                    weight,
+                    C=self.C,
+                    domain_copy=self.domain_copy,
+                    nb_exponent=self.nb_exponent,
+                    n_epochs=self.n_epochs,
+                )
+            )
+        if progress:
+            progress("fitting labels", 1.0)
+        self.heads_ = heads
+        return self
+
+    def for_domain(self, domain: str = "") -> Classifier:
+        """Give the classifier of one domain: what all share and what is its own.
+
+        Parameters
+        ----------
+        domain : str
+            A name that `fit` was given. Labels never observed there keep the shared head. The
+            empty name gives what all share.
+
+        Returns
+        -------
+        Classifier
+            Not calibrated yet.
+
+        Raises
+        ------
+        KeyError
+            If no label was observed in the domain.
+        """
+        check_is_fitted(self)
+        if not any(domain in heads for heads in self.heads_):
+            raise KeyError(f"not fitted on a domain named {domain!r}")
+        chosen = [heads.get(domain, heads[""]) for heads in self.heads_]
+        identity = np.tile(np.linspace(-60.0, 60.0, N_KNOTS), (len(chosen), 2, 1))
+        return Classifier(self.labels_, self._laid_out(chosen), identity)
+
+    def _laid_out(self, heads: Sequence[Head]) -> WordScorer:
+        """Lay the weights out for look-up: row 0 nothing, then known words, then n-grams."""
+        words = np.stack([head.words for head in heads], axis=1)
+        known = words_alone(self.word_clusters.words if self.word_clusters else [])
+        # Of two words with one hash the more frequent stays.
+        hashes, word = np.unique(known.hashed, return_index=True)
+        start, stop = known.start[word], known.stop[word]
+        buckets = np.stack([head.buckets for head in heads], axis=1)
+        magnitude = np.abs(buckets).max(axis=1)
+        kept = np.argsort(-magnitude, kind="stable")[: self.n_rows]
+        kept = np.sort(kept[magnitude[kept] > 0])
+        slots = np.zeros(N_BUCKETS, dtype=np.int32)
+        slots[kept] = np.arange(len(word) + 1, len(word) + 1 + len(kept), dtype=np.int32)
+        table = np.concatenate((np.zeros((1, len(heads))), words[word], buckets[kept]))
+        return WordScorer(
+            slots=slots,
+            word_hashes=hashes,
+            word_letters=known.codes[stretches(start, stop)],
+            word_starts=np.append(0, (stop - start).cumsum()).astype(np.int32),
+            table=table.astype(np.float16),
+            intercepts=np.array([head.bias for head in heads]),
+        )
 
 
 def design(

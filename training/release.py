@@ -25,22 +25,17 @@ import numpy as np
 
 import models
 import training
+from models.artifact import write_durably
 from models.classifier import Classifier
-from models.learning import Progress, WordClusters
 from models.registry import Registry
 from models.schema import LABELS
-from models.state_file import read_state, write_state
-from training.augmentation import COPY_WEIGHT, disguised_copies
-from training.calibration import operating_points
+from training.calibration import calibrated, operating_points
 from training.datasets import Corpus, Split, site_domain, split_corpus
-from training.evaluation import (
-    BENCHMARKS,
-    cross_validate,
-    evaluate,
-    leave_one_out,
-    own_heads,
-)
-from training.measures import Measures
+from training.disguises.augmentation import COPY_WEIGHT, disguised_copies
+from training.evaluation.folds import cross_validate, leave_one_out, own_heads
+from training.evaluation.held_out import BENCHMARKS, evaluate
+from training.evaluation.measures import Measures
+from training.fit import Learner, Progress, WordClusters
 from training.public_sets import NEWS, POLICIES
 from training.report import model_card
 
@@ -122,8 +117,8 @@ def release(
     """
     split = split_corpus(corpus, license=settings.license)
     with _folder(work) as kept:
-        classifier, heads = fit(split, corpus, settings, kept, progress)
-        points = calibrate(classifier, split)
+        learned, heads = fit(split, corpus, settings, kept, progress)
+        classifier, points = calibrate(learned, split)
         figures = evaluate(classifier, points, split, progress=progress) | {"own_heads": heads}
         if benchmarks:
             figures |= measure_by_fitting(corpus, settings, kept, progress)
@@ -136,7 +131,7 @@ def release(
             "n_validation": len(split.validation),
             "n_test": len(split.test),
             "sets": _sets(corpus, split),
-            "parameters": _parameters(classifier),
+            "parameters": _parameters(split, classifier),
         },
         "libraries": _libraries(),
         "evaluation": figures,
@@ -163,22 +158,21 @@ def fit(
     """
     digests = [source.sha256 for source in corpus.sources]
     made_from = _digest(digests, asdict(settings), _sources_digest())
-    state_path = work / f"classifier-{made_from}.joblib"
+    arrays_path = work / f"classifier-{made_from}.npz"
     heads_path = work / f"classifier-{made_from}.json"
     if heads_path.exists():
         kept = json.loads(heads_path.read_text(encoding="utf-8"))
-        state = read_state(state_path, kept["sha256"])
-        # It is still to be calibrated, so it must not be the read-only map of the file.
-        own = {k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
-        return Classifier.from_state(own), kept["own_heads"]
+        with np.load(arrays_path, allow_pickle=False) as arrays:
+            return Classifier.from_arrays(kept["labels"], dict(arrays)), kept["own_heads"]
     clusters = None
     if settings.word_vectors:
         clusters = word_clusters(texts_for_words(split), settings.seed, work, progress)
-    classifier = build(split, clusters, seed=settings.seed, progress=progress)
-    heads = own_heads(classifier, split)
-    classifier = _for_release(classifier, split, settings.site)
-    sha256 = write_state(classifier.get_state(), state_path)
-    heads_path.write_text(json.dumps({"sha256": sha256, "own_heads": heads}), encoding="utf-8")
+    learner = build(split, clusters, seed=settings.seed, progress=progress)
+    heads = own_heads(learner, split)
+    classifier = _for_release(learner, split, settings.site)
+    np.savez(arrays_path, allow_pickle=False, **classifier.arrays())
+    kept = {"labels": classifier.labels, "own_heads": heads}
+    write_durably(heads_path, json.dumps(kept).encode())
     return classifier, heads
 
 
@@ -189,23 +183,17 @@ def build(
     labels: tuple[str, ...] = LABELS,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Classifier:
-    """Fit a classifier on the train part of a split, for those labels that can be learned."""
+) -> Learner:
+    """Fit the weights on the train part of a split, for those labels that can be learned."""
     train = split.train
-    columns = [LABELS.index(label) for label in labels if _has_both_kinds(train, label)]
-    classifier = Classifier(
-        labels=tuple(LABELS[i] for i in columns),
-        word_clusters=clusters,
-        # Rare n-grams are left out of a large corpus; in a small one all are rare.
-        min_df=4 if len(train) >= ENOUGH_FOR_RARE else 1,
-    )
+    learner = _learner(split, clusters, labels)
     copied, copies = disguised_copies(train.texts, seed)
     rows = [*range(len(train)), *copied]
     weight = train.weight[rows]
     weight[len(train) :] *= COPY_WEIGHT
-    return classifier.fit(
+    return learner.fit(
         [*train.texts, *copies],
-        train.y[rows][:, columns],
+        train.y[rows][:, [LABELS.index(label) for label in learner.labels]],
         domains=[str(domain) for domain in train.domain[rows]],
         sample_weight=weight,
         progress=progress,
@@ -232,10 +220,8 @@ def measure_by_fitting(
         with _folder(work) as kept:
             clusters = word_clusters(texts, settings.seed, kept, progress)
 
-    def refit(split: Split) -> Classifier:
-        classifier = build(split, clusters, labels=("toxicity",), progress=progress)
-        calibrate(classifier, split)
-        return classifier
+    def refit(split: Split) -> Learner:
+        return build(split, clusters, labels=("toxicity",), progress=progress)
 
     return {
         "cross_validated": cross_validate(corpus, refit, progress=progress),
@@ -243,22 +229,25 @@ def measure_by_fitting(
     }
 
 
-def calibrate(classifier: Classifier, split: Split) -> dict[str, dict[str, dict[str, float]]]:
+def calibrate(
+    learned: Classifier, split: Split
+) -> tuple[Classifier, dict[str, dict[str, dict[str, float]]]]:
     """Turn logits into probabilities and choose operating points, on the validation part.
 
     Returns
     -------
+    Classifier
     dict
         Operating points by label and purpose.
     """
     validation = split.validation
-    columns = [LABELS.index(label) for label in classifier.labels_]
+    columns = [LABELS.index(label) for label in learned.labels]
     # Held-out figures are about what the majority says, so calibration is as well.
     y = np.where(np.isnan(validation.y), np.nan, validation.y >= 0.5)[:, columns]
-    classifier.calibrate(validation.texts, y)
+    classifier = calibrated(learned, validation.texts, y)
     scores = classifier.predict_proba(validation.texts)
     points: dict[str, dict[str, dict[str, float]]] = {}
-    for i, label in enumerate(classifier.labels_):
+    for i, label in enumerate(classifier.labels):
         review_at = None
         if "toxicity" in points and label != "spam":
             passed = scores[:, 0] < points["toxicity"]["review"]["threshold"]
@@ -272,11 +261,11 @@ def calibrate(classifier: Classifier, split: Split) -> dict[str, dict[str, dict[
             review_at=review_at,
             reject_precision=REJECT_PRECISION,
         )
-    return points
+    return classifier, points
 
 
 def deciding_metrics(figures: Measures) -> Measures:
-    """Pick the figures that decide on a promotion, by the names of `models.registry.TOLERANCES`."""
+    """Pick the figures that decide on a promotion, by the names of `training.gate.TOLERANCES`."""
     chosen: Measures = {}
     for name, measured in figures["benchmarks"].items():
         wanted = ("auc", "average_precision", "macro_f1", "accuracy", "sha256", "n")
@@ -298,14 +287,14 @@ def word_clusters(
     texts: list[str], seed: int, work: Path, progress: Progress | None = None
 ) -> WordClusters:
     """Group the words of texts by their contexts, or read the groups made before."""
-    from training import vectors
+    from training import word_clusters as grouping
 
-    made_from = _digest(texts, seed, Path(vectors.__file__).read_text(encoding="utf-8"))
+    made_from = _digest(texts, seed, Path(grouping.__file__).read_text(encoding="utf-8"))
     words_path, levels_path = work / f"words-{made_from}.txt", work / f"words-{made_from}.npy"
     if levels_path.exists():
         words = words_path.read_text(encoding="utf-8").split("\n")
         return WordClusters(words, np.load(levels_path))
-    clusters = vectors.cluster_words(texts, seed=seed, progress=progress)
+    clusters = grouping.cluster_words(texts, seed=seed, progress=progress)
     words_path.write_text("\n".join(clusters.words), encoding="utf-8")
     np.save(levels_path, clusters.levels)
     return clusters
@@ -333,16 +322,25 @@ def texts_for_words(split: Split) -> list[str]:
     return [*train.texts, *split.unlabeled]
 
 
-def _for_release(classifier: Classifier, split: Split, site: str) -> Classifier:
+def _for_release(learner: Learner, split: Split, site: str) -> Classifier:
     """Choose the head: the site's own, or the news sites' for all sites, which are news sites."""
     if site:
         try:
-            return classifier.for_domain(site_domain(site))
+            return learner.for_domain(site_domain(site))
         except KeyError:
             raise ValueError(f"there is no decision of the site {site!r} to learn from") from None
-    if NEWS in split.train.domain:
-        return classifier.for_domain(NEWS)
-    return classifier
+    return learner.for_domain(NEWS if NEWS in split.train.domain else "")
+
+
+def _learner(
+    split: Split, clusters: WordClusters | None = None, labels: tuple[str, ...] = LABELS
+) -> Learner:
+    return Learner(
+        labels=tuple(label for label in labels if _has_both_kinds(split.train, label)),
+        word_clusters=clusters,
+        # Rare n-grams are left out of a large corpus; in a small one all are rare.
+        min_df=4 if len(split.train) >= ENOUGH_FOR_RARE else 1,
+    )
 
 
 def _has_both_kinds(corpus: Corpus, label: str) -> bool:
@@ -357,11 +355,11 @@ def _sets(corpus: Corpus, split: Split) -> list[dict[str, Any]]:
     return [asdict(source) | {"n_train": n_train.get(source.id, 0)} for source in corpus.sources]
 
 
-def _parameters(classifier: Classifier) -> dict[str, Any]:
-    parameters: dict[str, Any] = classifier.get_params(deep=False)
+def _parameters(split: Split, classifier: Classifier) -> dict[str, Any]:
+    parameters: dict[str, Any] = _learner(split).get_params(deep=False)
     del parameters["word_clusters"]
-    parameters["labels"] = list(parameters["labels"])
-    return parameters | {"n_known_words": len(classifier.word_hashes_)}
+    n_known_words = len(classifier.scorer.word_hashes)
+    return parameters | {"labels": list(classifier.labels), "n_known_words": n_known_words}
 
 
 def _libraries() -> dict[str, str]:
@@ -378,8 +376,8 @@ def _digest(*parts: Any) -> str:
 def _sources_digest() -> str:
     """Return the digest of the code that a fitted classifier and its figures depend on."""
     folders = [Path(package.__path__[0]) for package in (models, training)]
-    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     return _digest([path.read_text(encoding="utf-8") for path in files if path.stem not in _APART])
 
 
-_APART = ("registry", "schema", "state_file", "errors", "report", "pictures", "cli")
+_APART = ("artifact", "registry", "schema", "errors", "gate", "report", "pictures", "cli")

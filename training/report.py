@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.registry import TOLERANCES
-from training.evaluation import BENCHMARKS, NEWS_RECALL
+from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
+from training.gate import TOLERANCES
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
 """Heads of the columns, and rows."""
@@ -99,7 +99,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         f"{', '.join(manifest['labels'])}; {manifest['model']['bytes'] / 1e6:.1f} MB; learned from "
         f"{training['n_train']:,} comments"
         + (", permissively licensed ones alone" if training["license"] == "permissive" else "")
-        + f"; weights SHA-256 `{manifest['model']['weights_sha256']}`."
+        + f"; SHA-256 of `table.npy` `{manifest['model']['sha256']['table']}`."
     )
     sections = [
         f"# Model card: Hakam {manifest['version']}",

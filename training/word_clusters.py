@@ -1,4 +1,4 @@
-"""Words grouped by the contexts they stand in.
+"""Word clusters: words grouped by the contexts they stand in.
 
 Promise: the same texts and seed give the same groups.
 
@@ -8,17 +8,15 @@ labelled or not, then k-means on their directions at three levels, from coarse t
 that it has seen then holds for its neighbours that it has not.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from gensim.models.callbacks import CallbackAny2Vec
 from gensim.models.word2vec import Word2Vec
 from sklearn.cluster import MiniBatchKMeans
 
-from models.learning import WordClusters
 from models.normalize import normalize_batch
-
-Progress = Callable[[str, float], None]
+from training.fit import Progress, WordClusters
 
 LEVELS = (300, 1000, 4000)
 """Number of groups at each level."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.artifact import Artifact
 from models.errors import RecordError
-from models.registry import Artifact
 from service.reports.thresholds import Suggestion, has_decisions, read_export, suggest
 
 _BATCH = 1_000
@@ -42,11 +42,11 @@ def suggestions(
     RecordError
         The export cannot be used, or the artefact does not know the label.
     """
-    if label not in artifact.classifier.labels_:
+    if label not in artifact.classifier.labels:
         raise RecordError(f"the artefact {artifact.version} has not learned {label}")
     comments = read_export(export)
     texts = [comment.text for comment in comments]
-    column = artifact.classifier.labels_.index(label)
+    column = artifact.classifier.labels.index(label)
     scores = np.concatenate(
         [
             artifact.classifier.predict_proba(texts[start : start + _BATCH])[:, column]

@@ -268,7 +268,7 @@ def _speaks(
 
 def _measured() -> frozenset[str]:
     """Attributes for which the artefact has the label, or what it can be derived from."""
-    labels = set(services().artifact.classifier.labels_) | {"severe_toxicity"}
+    labels = set(services().artifact.classifier.labels) | {"severe_toxicity"}
     return frozenset(name for name, label in ATTRIBUTES.items() if label in labels)
 
 

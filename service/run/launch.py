@@ -23,8 +23,9 @@ from typing import NoReturn, Protocol, Self
 import httpx
 from flask import Flask
 
+from models.artifact import Artifact
 from models.errors import ModerationError
-from models.registry import Artifact, Registry
+from models.registry import Registry
 from service.config import Settings
 from service.errors import LaunchFailed
 from service.run import parent_death

@@ -1,4 +1,4 @@
-"""Disguised copies of training comments.
+"""Augmentation: disguised copies of training comments.
 
 Promise: the same texts and seed give the same copies; held-out texts are never touched.
 
@@ -11,7 +11,7 @@ the abuse that hides in them and that the writing itself is no abuse.
 import random
 from collections.abc import Sequence
 
-from training.evasion import TRANSFORMS
+from training.disguises.transforms import TRANSFORMS
 
 SHARES = {"arabizi": 0.25, "dotless": 0.16, "latin_lookalike": 0.03}
 """Share of the comments that get a copy in each disguise; a comment gets one at most."""

@@ -9,7 +9,7 @@ The suite is four files of JSON Lines, written by hand:
 ``functions.jsonl``
     ``function``, whether its cases are ``abusive``, their ``labels``, what it is ``about``, its
     ``contrast``. An evasion function takes the ``templates`` of another name and writes each in
-    the disguise of its ``transforms`` (`training.evasion`).
+    the disguise of its ``transforms`` (`training.disguises.transforms`).
 ``words.jsonl``
     The abusive words, each with its ``part``, ``kind``, ``forms`` and, where not understood
     everywhere, ``dialects``; and groups of people, which are no insult and serve both parts.
@@ -35,12 +35,12 @@ from typing import Any
 
 from models.normalize import normalize
 from models.schema import LABELS
-from training.evasion import TRANSFORMS
+from training.disguises.transforms import TRANSFORMS
 
 
 def suite_folder(name: str) -> Path:
     """Return where a suite is."""
-    return Path(__file__).parent / "data" / name
+    return Path(__file__).parent.parent / "data" / name
 
 
 FOLDER = suite_folder("hakamcheck")

@@ -1,4 +1,4 @@
-"""Identity-term templates: does the mere name of a group move the score?
+"""Identity terms: templates that show whether the name of a group moves the score.
 
 Every template is filled with every term, so that two cases differ in nothing but the group they
 name. What a classifier scores differently there, it holds against (or in favour of) the group.
@@ -12,7 +12,7 @@ stands after a preposition, ``singular``) and ``templates.jsonl`` (``kind``, ``t
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.hakamcheck import join_particles, read_lines, suite_folder
+from training.evaluation.hakamcheck import join_particles, read_lines, suite_folder
 
 FOLDER = suite_folder("identity_terms")
 KINDS = ("neutral", "positive", "critical", "toxic")

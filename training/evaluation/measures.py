@@ -1,4 +1,4 @@
-"""Figures of one label on one set of rows, each with the interval that its rows deserve.
+"""Measures of one label on one set of rows, each with its bootstrap interval.
 
 The module keeps one secret: the arithmetic of the bootstrap. All draws are counted at once, as
 weights of the rows, so that an interval costs little more than the figure.
@@ -66,6 +66,14 @@ def measure(
         "threshold": float(threshold),
         "confusion": [[int(cell[0]) for cell in row] for row in cells],
     } | {name: _interval(values) for name, values in figures.items()}
+
+
+def observed_rows(
+    y: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Leave out the rows of which a label was not observed."""
+    known = ~np.isnan(y)
+    return y[known], scores[known]
 
 
 def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

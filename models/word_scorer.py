@@ -1,0 +1,274 @@
+"""Word scorer: the sum of the weights of a text's words, exactly explainable.
+
+Promise: deterministic, no input or output; a text has the same logits alone or in any batch, in
+time linear in its length. What is said of each code point sums to the logit.
+
+Secret: the mathematics. Per label the score of a passage is additive in its distinct words, each
+with the pair it makes with the word before it,
+
+    logit = (sum of the weights of the words and pairs) / sqrt(max(4, n)) + bias
+
+with n the number of plain n-grams. The weight of a word is the sum of the weights of the n-grams in
+it (`models.features`), and is kept ready for the words that are known, so scoring is a sum of a few
+table look-ups for each word. No word speaks against a label by more than `LEAST`. A text has the
+highest score of its passages, which are the whole and, in a longer text, every few words in a row,
+less a `MARGIN`: an insult weighs almost what it weighs by itself, whatever stands around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import (
+    N_BUCKETS,
+    Passages,
+    Words,
+    earlier_in_text,
+    gram_buckets,
+    n_plain,
+    pair_buckets,
+    passages_of,
+    words_of,
+)
+from models.normalize import Batch, normalize_batch, refuse_one_text, stretches
+
+# Scored at a time: what it takes stays in the processor's cache, and in bounds.
+_CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
+SHORTEST = 4
+"""A text with fewer plain n-grams counts as having this many, so that one word cannot shout."""
+LEAST = -1.0
+"""The least that a word can weigh, lest kind words be a way to hide an insult."""
+MARGIN = 0.4
+"""How much higher a window must score than its whole text: the highest of many is high by chance.
+Chosen on validation rows, between insults that harmless words hide and long harmless comments."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordScorer:
+    """The weights of words and n-grams, laid out for look-up.
+
+    Attributes
+    ----------
+    slots : ndarray of int32, shape (N_BUCKETS,)
+        Row of each bucket in `table`; row 0 is of no weight.
+    word_hashes : ndarray of uint32, shape (n_known_words,)
+        Hash of each known word, rising; the row of the first is 1.
+    word_letters : ndarray of uint32, shape (n_letters,)
+        Letters of the known words, end to end: a hash finds a word, its letters say whether it is.
+    word_starts : ndarray of int32, shape (n_known_words + 1,)
+        Where the letters of each known word begin, and their number.
+    table : ndarray of float16, shape (n_table_rows, n_labels)
+        Weights: none, those of known words, those of n-grams. Half precision is finer than their
+        noise.
+    intercepts : ndarray of float64, shape (n_labels,)
+
+    Raises
+    ------
+    ValueError
+        If an array has a wrong shape, type or value.
+    """
+
+    slots: NDArray[np.int32]
+    word_hashes: NDArray[np.uint32]
+    word_letters: NDArray[np.uint32]
+    word_starts: NDArray[np.int32]
+    table: NDArray[np.float16]
+    intercepts: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n_words, whole = (
+            len(self.word_hashes),
+            (self.slots, self.word_hashes, self.word_letters, self.word_starts),
+        )
+        if (
+            self.slots.shape != (N_BUCKETS,)
+            or self.word_starts.shape != (n_words + 1,)
+            or self.table.ndim != 2
+            or self.intercepts.shape != self.table.shape[1:]
+            or any(array.dtype.kind not in "iu" for array in whole)
+            or self.table.dtype != np.float16
+            or not 0 <= self.slots.min() <= self.slots.max() < len(self.table)
+            or n_words >= len(self.table)
+            or (self.word_starts[1:] < self.word_starts[:-1]).any()
+            or (self.word_hashes[1:] <= self.word_hashes[:-1]).any()
+            or self.word_starts[0] != 0
+            or self.word_starts[-1] != len(self.word_letters)
+        ):
+            raise ValueError("an array of the word scorer has a wrong shape, type or value")
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Score texts.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n_texts
+
+        Returns
+        -------
+        ndarray of float64, shape (n_texts, n_labels)
+
+        Raises
+        ------
+        InvalidText
+            If a text is not valid Unicode.
+        TypeError
+            If one text is given in place of many.
+        """
+        refuse_one_text(texts)
+        logits = np.empty((len(texts), len(self.intercepts)))
+        for first, last in _chunks(texts):
+            words = words_of(normalize_batch(texts[first:last]))
+            for passages, scores in self._score(words, last - first):
+                if not passages.size:
+                    logits[first:last] = scores
+                    continue
+                rows, begin = np.unique(passages.text, return_index=True)
+                rows += first
+                logits[rows] = np.maximum(logits[rows], np.maximum.reduceat(scores, begin))
+        logits += self.intercepts
+        return logits
+
+    def explain(
+        self, texts: Sequence[str], column: int
+    ) -> Iterator[tuple[NDArray[np.float64], float]]:
+        """Say what each code point adds to the logit of one label.
+
+        The weight of a word is shared by its letters where it first stands; a pair's weight goes
+        to its second word. The passage tells that speaks most for the label.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n_texts
+        column : int
+            Which label.
+
+        Yields
+        ------
+        contributions : ndarray of float64, shape (len(text),)
+        intercept : float
+            What remains of the logit.
+        """
+        refuse_one_text(texts)
+        for first, last in _chunks(texts):
+            batch = normalize_batch(texts[first:last])
+            per_code_point, margins = self._contributions(batch, column)
+            starts = batch.starts.tolist()
+            for start, end, margin in zip(starts, starts[1:], margins.tolist(), strict=False):
+                yield per_code_point[start:end], float(self.intercepts[column] - margin)
+
+    def _score(self, words: Words, n_texts: int) -> list[tuple[Passages, NDArray[np.float64]]]:
+        """Score every passage by every label, without the biases."""
+        values = _with_lengths(self._weights(words), words)
+        earlier = earlier_in_text(words)
+        return [
+            (passages, _scaled(passages.sums(earlier, values)) - MARGIN * (passages.size > 0))
+            for passages in passages_of(words, n_texts)
+        ]
+
+    def _weights(self, words: Words) -> NDArray[np.float64]:
+        """Weigh every word, the pair included that it makes with the word before it.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_words, n_labels)
+        """
+        every = np.arange(len(words.same))
+        distinct = (words.same == every).nonzero()[0]
+        known = self._known(words, distinct)
+        weights = self.table.take(known, axis=0).astype(np.float64)
+        unknown = (known == 0).nonzero()[0]
+        if len(unknown):
+            bucket, word = gram_buckets(words, distinct[unknown])
+            row = self.slots.take(bucket)
+            hit = (row > 0).nonzero()[0]
+            adds = self.table.take(row[hit], axis=0)
+            cells = unknown[word[hit], None] * adds.shape[1] + np.arange(adds.shape[1])
+            weights += np.bincount(cells.ravel(), adds.ravel(), weights.size).reshape(weights.shape)
+        place = np.empty_like(every)
+        place[distinct] = np.arange(len(distinct))
+        weights = weights.take(place[words.same], axis=0)
+        weights += self.table.take(self.slots.take(pair_buckets(words, every)), axis=0)
+        return np.maximum(weights, LEAST, out=weights)
+
+    def _known(self, words: Words, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the row of each chosen word, 0 where it is not known."""
+        if not len(self.word_hashes):
+            return np.zeros_like(chosen)
+        hashed = words.hashed[chosen]
+        at = np.minimum(self.word_hashes.searchsorted(hashed), len(self.word_hashes) - 1)
+        start, stop = words.start[chosen], words.stop[chosen]
+        begin, end = self.word_starts[at].astype(np.int64), self.word_starts[at + 1]
+        alike = (self.word_hashes[at] == hashed) & (stop - start == end - begin)
+        # Whoever wants to can find a word with a given hash, so every letter is compared.
+        likely = alike.nonzero()[0]
+        start, stop, begin = start[likely], stop[likely], begin[likely]
+        ours, theirs = stretches(start, stop), stretches(begin, begin + stop - start)
+        differ = words.codes[ours] != self.word_letters[theirs]
+        alike[likely.repeat(stop - start)[differ]] = False
+        row: NDArray[np.int64] = (at + 1) * alike
+        return row
+
+    def _contributions(
+        self, batch: Batch, column: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Say what each code point of the original texts, end to end, adds to one label.
+
+        With it goes what the passage that tells has to give away, for each text.
+        """
+        words = words_of(batch)
+        values = _with_lengths(self._weights(words)[:, [column]], words)
+        earlier = earlier_in_text(words)
+        every = passages_of(words, len(batch.breaks) - 1)
+        sums = np.concatenate([passages.sums(earlier, values) for passages in every])
+        text, first, stop = (
+            np.concatenate([getattr(passages, name) for passages in every])
+            for name in ("text", "first", "stop")
+        )
+        margins = MARGIN * np.repeat([p.size > 0 for p in every], [len(p.text) for p in every])
+        # Of a text's passages the one that speaks most for the label tells.
+        told = _best(text, _scaled(sums)[:, 0] - margins)
+        first, stop, size = first[told], stop[told], sums[told, 1]
+        word, of = stretches(first, stop), np.arange(len(told)).repeat(stop - first)
+        counts = earlier[word] < first[of]
+        word, of = word[counts], of[counts]
+        adds = values[word, 0] / np.sqrt(np.maximum(SHORTEST, size))[of]
+        start, stop = words.start[word], words.stop[word]
+        per_letter = (adds / (stop - start)).repeat(stop - start)
+        where = batch.origin[stretches(start, stop)]
+        told_by = np.bincount(where, per_letter, minlength=int(batch.starts[-1]))
+        return told_by.astype(np.float64), margins[told]
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Cut texts into runs that are not too long; a text is never cut."""
+    first, n_letters = 0, 0
+    for last, text in enumerate(texts):
+        n_letters += len(text)
+        if last > first and (last - first == _CHUNK_TEXTS or n_letters > _CHUNK_LETTERS):
+            yield first, last
+            first, n_letters = last, len(text)
+    if first < len(texts):
+        yield first, len(texts)
+
+
+def _with_lengths(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+    """Add a column with the number of n-grams that each word brings."""
+    return np.append(weights, n_plain(words)[:, None].astype(np.float64), axis=1)
+
+
+def _scaled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide sums of weights by the root of the last column, the number of n-grams."""
+    scaled: NDArray[np.float64] = sums[:, :-1] / np.sqrt(np.maximum(SHORTEST, sums[:, -1:]))
+    return scaled
+
+
+def _best(text: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the passage of each text that scores highest; of equal ones the first."""
+    order = np.lexsort((-scores, text))
+    first = np.ones(len(order), dtype=bool)
+    np.not_equal(text[order[1:]], text[order[:-1]], out=first[1:])
+    return order[first]

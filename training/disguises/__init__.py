@@ -1,0 +1,1 @@
+"""Disguises of words: what evaders write, and copies to learn from."""

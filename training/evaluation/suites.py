@@ -1,0 +1,158 @@
+"""Suites: disguises, functions of judgement, identity terms.
+
+The module keeps one secret: how a suite's cases become figures. Sources: Roettger et al. 2021,
+"HateCheck", for functional suites; Borkan et al. 2019, "Nuanced metrics for measuring unintended
+bias", for subgroup, BPSN and BNSP AUC.
+"""
+
+import random
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.datasets import Corpus
+from training.disguises.transforms import TRANSFORMS
+from training.evaluation import hakamcheck
+from training.evaluation.hakamcheck import read_lines
+from training.evaluation.identity_terms import FOLDER as TERMS
+from training.evaluation.identity_terms import load_terms
+from training.evaluation.measures import Measures, auc
+from training.evaluation.scorer import Scorer, scores_by_label
+
+SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
+N_SPLIT_WORDS = 2
+
+
+def evasion_retention(
+    classifier: Scorer, test: Corpus, review: Mapping[str, float], *, most: int = 3000
+) -> Measures:
+    """Measure how much of what is caught plainly is still caught in disguise.
+
+    A disguise of letters is worn by every word. Splitting words is work and makes a text hard to
+    read, so those disguises are worn by the `N_SPLIT_WORDS` words that the classifier finds most
+    telling, which is the worst that an evader who knows it can do.
+
+    Parameters
+    ----------
+    classifier : Scorer
+    test : Corpus
+    review : Mapping
+        The review threshold of ``toxicity``.
+    most : int
+        No more than this many rows, evenly taken, are disguised.
+
+    Returns
+    -------
+    dict
+        By transformation: ``retained``, the share of the flagged positives that stays flagged;
+        ``false_share``, the share of the negatives that is flagged when they are disguised alike;
+        ``plain_false_share`` without a disguise; and ``n``, the flagged positives.
+    """
+    y = test.label("toxicity")
+    rows = np.flatnonzero(~np.isnan(y))
+    rows = rows[:: max(1, -(-len(rows) // most))]
+    texts, positive = [test.texts[i] for i in rows], y[rows] >= 0.5
+    if "toxicity" not in review or not positive.any() or positive.all():
+        return {}
+    threshold = review["toxicity"]
+    column = classifier.labels.index("toxicity")
+    flagged = classifier.predict_proba(texts)[:, column] >= threshold
+    telling = [
+        [len(text[: span.start].split()) for span in explained.evidence(N_SPLIT_WORDS)]
+        for text, explained in zip(texts, classifier.explain(texts), strict=True)
+    ]
+    figures: Measures = {}
+    for name, disguise in TRANSFORMS.items():
+        words = telling if name in SPLITTING else [None] * len(texts)
+        disguised = [
+            disguise(text, random.Random(f"{name} {i}"), chosen)
+            for i, (text, chosen) in enumerate(zip(texts, words, strict=True))
+        ]
+        still = classifier.predict_proba(disguised)[:, column] >= threshold
+        caught = positive & flagged
+        figures[name] = {
+            "retained": float(still[caught].mean()) if caught.any() else 1.0,
+            "false_share": float(still[~positive].mean()),
+            "plain_false_share": float(flagged[~positive].mean()),
+            "n": int(caught.sum()),
+        }
+    return figures
+
+
+def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measures:
+    """Run HakamCheck's test part: is each case flagged exactly when it should be?
+
+    A case is flagged if its text or its author's name reaches the review point of any label of
+    abuse, as in the service; spam is none.
+
+    Returns
+    -------
+    dict
+        By function: ``accuracy``, ``n``, and the ``failed`` cases' ids; where harmless cases
+        failed, the text of the first as ``example``; and ``overall``.
+    """
+    if "toxicity" not in review:
+        return {}
+    cases = hakamcheck.load("test")
+    columns = [
+        i for i, label in enumerate(classifier.labels) if label in review and label != "spam"
+    ]
+    points = np.array([review[classifier.labels[i]] for i in columns])
+
+    def flagged(texts: list[str]) -> NDArray[np.bool_]:
+        return np.asarray((classifier.predict_proba(texts)[:, columns] >= points).any(axis=1))
+
+    found = flagged([case.text for case in cases])
+    named = [i for i, case in enumerate(cases) if case.author_name]
+    found[named] |= flagged([cases[i].author_name for i in named])
+    right = found == [bool(case.labels["toxicity"]) for case in cases]
+    figures: Measures = {
+        "overall": {"accuracy": float(right.mean()), "n": len(cases), "failed": []}
+    }
+    for function in dict.fromkeys(case.function for case in cases):
+        mine = [i for i, case in enumerate(cases) if case.function == function]
+        failed = [cases[i] for i in mine if not right[i]]
+        figures[function] = {
+            "accuracy": float(right[mine].mean()),
+            "n": len(mine),
+            "failed": [case.id for case in failed],
+        }
+        # Abuse is named by its id alone and not shown where nobody expects it.
+        if failed and not failed[0].labels["toxicity"]:
+            figures[function]["example"] = failed[0].text
+    return figures
+
+
+def identity_term_bias(classifier: Scorer) -> Measures:
+    """Measure how much a score changes with who is mentioned.
+
+    Template sentences, abusive and not, are filled with terms for peoples, sects, genders and
+    tribes. An AUC of 1 means that no abusive sentence scores below a harmless one.
+
+    Returns
+    -------
+    dict
+        By category, by term: ``subgroup_auc`` among the sentences with the term; ``bpsn_auc``,
+        background positive against subgroup negative: low if harmless mention is flagged;
+        ``bnsp_auc``, background negative against subgroup positive: low if abuse is missed;
+        and the term as it is ``written``.
+    """
+    cases = load_terms()
+    written = {term["term"]: term["plural"] for term in read_lines(TERMS / "terms.jsonl")}
+    scores = scores_by_label(classifier, [case.text for case in cases]).get("toxicity")
+    if scores is None:
+        return {}
+    toxic = np.array([bool(case.toxicity) for case in cases])
+    terms = np.array([case.term for case in cases])
+    figures: Measures = {}
+    for term, category in dict.fromkeys((case.term, case.category) for case in cases):
+        mine = terms == term
+        figures.setdefault(category, {})[term] = {
+            "subgroup_auc": auc(scores[mine & toxic], scores[mine & ~toxic]),
+            "bpsn_auc": auc(scores[~mine & toxic], scores[mine & ~toxic]),
+            "bnsp_auc": auc(scores[mine & toxic], scores[~mine & ~toxic]),
+            "n": int(mine.sum()),
+            "written": written[term],
+        }
+    return figures

@@ -1,0 +1,111 @@
+"""Release gate: what may be promoted.
+
+The module keeps one secret: how much worse than the artefact in use a candidate may be, so that
+noise alone seldom stops a promotion and a real loss does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.errors import ArtifactError
+from models.registry import Registry
+
+TOLERANCES = {
+    "auc": 0.005,
+    "average_precision": 0.015,
+    "macro_f1": 0.015,
+    "accuracy": 0.01,
+    "recall": 0.03,
+    "flagged_share": -0.01,
+    "ece": -0.01,
+}
+"""How much worse than the artefact in use a candidate may be, per metric and benchmark.
+
+Positive: more is better; negative: less is better. The sizes are about twice the standard error
+of a paired difference between two artefacts on one of the public benchmarks (bootstrap of the test
+rows), so that noise alone seldom stops a promotion. On smaller benchmarks the metric's own standard
+error is allowed. A metric not named here does not decide.
+"""
+
+
+class PromotionRefused(ArtifactError):
+    """The candidate is worse than the artefact in use; the message says where."""
+
+
+def promote(registry: Registry, version: str, *, force: bool = False) -> None:
+    """Put a version in use, unless it is worse than the one in use.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    force : bool, default False
+        Promote whatever the comparison says; the history then says so.
+
+    Raises
+    ------
+    PromotionRefused
+        If a metric of `TOLERANCES` is worse than allowed on a benchmark of the artefact in use, is
+        missing there, or a label is lost. The message names every such place.
+    ArtifactMissing, ArtifactDamaged
+        If the version cannot be loaded.
+    """
+    current = registry.current() if registry.has_current() else version
+    if current != version and not force:
+        reasons = compare(registry.manifest(current), registry.manifest(version))
+        if reasons:
+            places = "\n  ".join(reasons)
+            raise PromotionRefused(
+                f"{version} is worse than {current}, which is in use:\n  {places}"
+            )
+    registry.promote(version, forced=force)
+
+
+def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:
+    """Say where a candidate's manifest is worse than the current one's.
+
+    Only benchmarks of the same name, measured on the same rows (their ``sha256``, where both
+    state it), are compared.
+
+    Returns
+    -------
+    list of str
+        One sentence per place; empty if the candidate may replace the current artefact.
+    """
+    reasons = [
+        f"it does not know the label {label}"
+        for label in current["labels"]
+        if label not in candidate["labels"]
+    ]
+    for benchmark, old in current.get("metrics", {}).items():
+        new = candidate.get("metrics", {}).get(benchmark)
+        if new is None:
+            reasons.append(f"it was not measured on {benchmark}")
+            continue
+        if old.get("sha256") != new.get("sha256"):
+            continue
+        for metric, tolerance in TOLERANCES.items():
+            if metric not in old:
+                continue
+            if metric not in new:
+                reasons.append(f"{metric} was not measured on {benchmark}")
+                continue
+            was, now = _value(old[metric]), _value(new[metric])
+            loss = (was - now) if tolerance > 0 else (now - was)
+            allowed = max(abs(tolerance), _noise(old[metric]))
+            if not loss <= allowed:
+                reasons.append(
+                    f"{metric} on {benchmark}: {now:.4f}, was {was:.4f} "
+                    f"(allowed to be worse by {allowed:.3f})"
+                )
+    return reasons
+
+
+def _value(metric: Any) -> float:
+    """Return a metric's value, given alone or with its interval."""
+    return float(metric["value"] if isinstance(metric, Mapping) else metric)
+
+
+def _noise(metric: Any) -> float:
+    """Return the standard error of a metric given with its 95 % interval, else 0."""
+    return (metric["high"] - metric["low"]) / 4 if isinstance(metric, Mapping) else 0.0
