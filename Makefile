@@ -39,15 +39,24 @@ bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000
 
-lint: $(VENV)/.test  ## check rules, formatting, types and spelling
+lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, JavaScript and CSS
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+	$(BIN)/djlint service/console/templates --lint --quiet
+	$(call biome,check --error-on-warnings)
 
 format: $(VENV)/.test  ## format the code, and mend what the linters can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(call biome,check --write)
+
+# Biome comes with the lock where its wheel fits, else from the path.
+biome = @PATH="$(abspath $(BIN)):$$PATH"; command -v biome >/dev/null || { echo "make lint needs Biome: \
+	npm install --global @biomejs/biome, or brew install biome" >&2; exit 1; }; \
+	echo biome $(1); biome $(1) --config-path=.biome.jsonc
 
 # Chromium for the tests: the machine's own, else Debian's package, else Playwright's download.
 browser: $(VENV)/.test  ## find or install Chromium for the tests

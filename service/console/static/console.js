@@ -12,7 +12,7 @@ function pressed(event, key) {
   const typed = event.key.toLowerCase();
   if (key === "?") return typed === "?" || typed === "\u061f"; // ARABIC QUESTION MARK
   const otherScript = /[\p{L}\p{M}]/u.test(typed) && !/\p{Script=Latin}/u.test(typed);
-  return otherScript ? event.code === "Key" + key.toUpperCase() : typed === key;
+  return otherScript ? event.code === `Key${key.toUpperCase()}` : typed === key;
 }
 
 const DIGITS = [0x30, 0x660, 0x6f0].map((zero) => Array.from("0123456789", (_, n) => String.fromCharCode(zero + n)));
@@ -45,7 +45,7 @@ document.addEventListener("keydown", (event) => {
   if (typing(event.target)) return inField(event);
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const form = one("form.verdict");
-  const reason = form && form.querySelectorAll("[name=reason]")[digitOf(event) - 1];
+  const reason = form?.querySelectorAll("[name=reason]")[digitOf(event) - 1];
   if (reason) {
     reason.checked = true;
     return;
@@ -87,7 +87,10 @@ document.addEventListener("submit", async (event) => {
   sending = true;
   form.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new FormData(form, event.submitter) });
+    const answer = await fetch(form.getAttribute("action"), {
+      method: "POST",
+      body: new FormData(form, event.submitter),
+    });
     show(new DOMParser().parseFromString(await answer.text(), "text/html"), answer.url);
   } catch {
     form.removeAttribute("data-swap"); // let the browser try, and say what is wrong in its own words
@@ -102,7 +105,8 @@ function show(next, address) {
   document.title = next.title;
   document.body.className = next.body.className;
   one("meta[name=csrf-token]").content = one("meta[name=csrf-token]", next).content;
-  for (const part of [".top", ".notices", "main"]) one(part).replaceChildren(...document.importNode(one(part, next), true).childNodes);
+  for (const part of [".top", ".notices", "main"])
+    one(part).replaceChildren(...document.importNode(one(part, next), true).childNodes);
   history.replaceState(null, "", one("form.verdict") ? address : location.href);
   scrollTo(0, 0);
   (one("[autofocus]", one("main")) || one("main")).focus({ preventScroll: true });
@@ -126,7 +130,7 @@ function tick() {
   if (!lease || !leaseEnds) return;
   const left = Math.round((leaseEnds - Date.now()) / 1000);
   if (left > 0) {
-    const clock = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+    const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     one(".left", lease).textContent = clock;
   } else if (!lease.classList.contains("ended")) {
     lease.classList.add("ended");
@@ -174,7 +178,7 @@ document.addEventListener("input", (event) => {
   if (!field.dataset.preview || !field.checkValidity()) return;
   clearTimeout(asking);
   asking = setTimeout(async () => {
-    const address = field.dataset.preview + "&threshold=" + (field.value || field.dataset.otherwise);
+    const address = `${field.dataset.preview}&threshold=${field.value || field.dataset.otherwise}`;
     const answer = await fetch(address);
     if (answer.ok) document.getElementById(field.getAttribute("aria-describedby")).textContent = await answer.text();
   }, 150);
