@@ -39,7 +39,7 @@ bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000
 
-lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, JavaScript and CSS
+lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, JavaScript, CSS and Lua
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -47,6 +47,7 @@ lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, Jav
 	$(BIN)/codespell
 	$(BIN)/djlint service/console/templates --lint --quiet
 	$(call biome,check --error-on-warnings)
+	$(BIN)/python tests/lint_lua.py
 
 format: $(VENV)/.test  ## format the code, and mend what the linters can mend
 	$(BIN)/ruff check --fix

@@ -77,7 +77,9 @@ class Newsroom:
         label = fields.pop("label", "insult")
         field = fields.pop("field", "text")
         reason = fields.pop("reason", "score")
-        evidence = fields.pop("evidence", [])
+        evidence = [
+            e if isinstance(e, Evidence) else Evidence(**e) for e in fields.pop("evidence", [])
+        ]
         return self.queue.enqueue(
             "demo",
             Comment(id=comment_id, text=text, **fields),

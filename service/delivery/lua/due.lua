@@ -1,6 +1,6 @@
 -- Count the items whose next delivery is due.
 -- KEYS: outbox endpoint
--- ARGV: 
+-- ARGV:
 -- returns: { how many, 1 where the endpoint took the last one, else 0 }
 -- include: queue/clock
 

@@ -1,6 +1,6 @@
 -- Forget the failures of an endpoint; all that waits is due now.
 -- KEYS: outbox endpoint
--- ARGV: 
+-- ARGV:
 -- returns: {}
 -- include: queue/clock
 

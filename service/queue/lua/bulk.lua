@@ -5,9 +5,9 @@
 -- returns: { 'changed' | 'reserved' | 'barred' }
 -- include: queue/bars queue/request queue/bulk_answer queue/close
 
-local field, at, entries = named('decide', request), now(), {}
+local field, at, taken = named('decide', request), now(), {}
 local known = redis.call('HGET', BULKS, field)
-if known then return bulk_answer(request, cjson.decode(known)) end
+if known then return bulk_answer(cjson.decode(known)) end
 local items = {}
 for place = 1, #chosen, 2 do
   local item = load(chosen[place])
@@ -23,8 +23,8 @@ for place = 1, #chosen, 2 do
   local item = items[id]
   item.token = item.token + 1
   close(id, item, at, field, action, facts, words, { bulk = request })
-  entries[#entries + 1] = item.decision
+  taken[#taken + 1] = item.decision
 end
-redis.call('HSET', BULKS, field, cjson.encode(entries))
+redis.call('HSET', BULKS, field, cjson.encode(taken))
 redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
-return bulk_answer(request, entries)
+return bulk_answer(taken)

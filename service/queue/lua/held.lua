@@ -1,6 +1,6 @@
 -- List the items that people hold, the soonest to expire first.
 -- KEYS: items texts leases
--- ARGV: 
+-- ARGV:
 -- returns: { { 'ok', item id, record, content or false }, ... }
 -- include: queue/clock queue/shown_all
 

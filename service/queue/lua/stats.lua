@@ -1,6 +1,6 @@
 -- Count what is in the queue.
 -- KEYS: items lines leases decisions outbox dead
--- ARGV: 
+-- ARGV:
 -- returns: { pending, leased, age of the oldest (ms), stream entries, outbox, dead, escalated, troubled }
 -- include: queue/clock queue/item queue/walk
 

@@ -7,13 +7,13 @@
 
 local at, field = now(), named('undo', request)
 local known = redis.call('HGET', BULKS, field)
-if known then return bulk_answer(request, cjson.decode(known)) end
+if known then return bulk_answer(cjson.decode(known)) end
 local decided = redis.call('HGET', BULKS, named('decide', bulk))
 if not decided then return { 'missing' } end
-local items, entries = {}, {}
+local items, undone = {}, {}
 for place, entry in ipairs(cjson.decode(decided)) do
-  local facts = facts_in(entry_of(entry))
-  local id = facts and facts.item_id
+  local decision = facts_in(entry_of(entry))
+  local id = decision and decision.item_id
   local item = id and load(id)
   if not item or item.decision ~= entry then return { 'changed' } end
   local kept = why_kept(id, item, moderator, senior, window_ms, at)
@@ -22,8 +22,8 @@ for place, entry in ipairs(cjson.decode(decided)) do
 end
 for place, pair in ipairs(items) do
   reopen(pair[1], pair[2], at, field, facts, withdrawal)
-  entries[place] = pair[2].last
+  undone[place] = pair[2].last
 end
-redis.call('HSET', BULKS, field, cjson.encode(entries))
+redis.call('HSET', BULKS, field, cjson.encode(undone))
 redis.call('ZADD', RETENTION, at, 'bulk:' .. field)
-return bulk_answer(request, entries)
+return bulk_answer(undone)

@@ -8,7 +8,8 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
   end
   more.expected = item.calibration
-  local kind, body = item.calibration and 'calibration' or 'decision', nil
+  local kind = item.calibration and 'calibration' or 'decision'
+  local body
   item.decision, body = tell_stream(kind, id, item, at, facts, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
