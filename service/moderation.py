@@ -109,7 +109,7 @@ class Moderation:
         return Policy(
             review=review | dict(site.review),
             reject=site.reject,
-            random_sample_share=site.audit_share,
+            random_sample_share=site.random_sample_share,
             unreadable=site.unsupported_language,
             review_first_comments=site.review_first_comments,
             review_after_rejections=site.review_after_rejections,

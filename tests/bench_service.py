@@ -45,7 +45,7 @@ from service.sites.sites import Site, Sites
 N_CONNECTIONS = 4
 N_CORAL = 2_000
 N_PERSPECTIVE = 1_000
-SITE = Site("bench", coral_secrets=("empsec_bench",), audit_share=0.0)
+SITE = Site("bench", coral_secrets=("empsec_bench",), random_sample_share=0.0)
 N_TURNS = 7
 N_COMPARED = 2_000  # requests of each contender in a turn
 LEAST_RATIO = 0.5

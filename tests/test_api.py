@@ -79,7 +79,7 @@ def abusive(texts: list[str]) -> str:
 @pytest.fixture
 def site() -> Site:
     """A site without a random sample, so that a harmless comment is never queued by chance."""
-    return Site("demo", audit_share=0.0)
+    return Site("demo", random_sample_share=0.0)
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_a_site_may_have_comments_rejected_without_a_person(
 def test_the_random_sample_shows_a_harmless_comment_to_a_person_and_says_so(
     post: Post, redis: Redis, site: Site, harmless: str
 ) -> None:
-    Sites(redis).update(replace(site, audit_share=0.5))
+    Sites(redis).update(replace(site, random_sample_share=0.5))
     drawn = next(f"c-{n}" for n in range(100) if random_draw(site.id, f"c-{n}") < 0.5)
     answer = post("/v1/comments", {"id": drawn, "text": harmless})
     assert answer.status_code == 202
@@ -347,7 +347,7 @@ def test_a_comment_of_the_random_sample_needs_nobody_while_redis_is_down(
 ) -> None:
     services = without_redis.extensions["hakam"]
     memory = services.sites._memory
-    memory["demo"] = replace(memory["demo"], site=Site("demo", audit_share=1.0))
+    memory["demo"] = replace(memory["demo"], site=Site("demo", random_sample_share=1.0))
     answer = without_redis.test_client().post(
         "/v1/comments",
         json={"id": "c-1", "text": harmless},
@@ -363,7 +363,7 @@ def test_a_rejection_is_never_answered_unrecorded_while_redis_is_down(
 ) -> None:
     """Not even where the random sample was to show it to a person."""
     memory = without_redis.extensions["hakam"].sites._memory
-    site = Site("demo", audit_share=1.0, reject=dict.fromkeys(LABELS, 0.5))
+    site = Site("demo", random_sample_share=1.0, reject=dict.fromkeys(LABELS, 0.5))
     memory["demo"] = replace(memory["demo"], site=site)
     answer = without_redis.test_client().post(
         "/v1/comments",
@@ -383,7 +383,7 @@ def test_what_a_site_always_wants_to_see_is_never_answered_blindly_while_redis_i
 ) -> None:
     """Not even where it is in the random sample too, which needs nobody."""
     memory = without_redis.extensions["hakam"].sites._memory
-    memory["demo"] = replace(memory["demo"], site=Site("demo", audit_share=1.0, **wish))
+    memory["demo"] = replace(memory["demo"], site=Site("demo", random_sample_share=1.0, **wish))
     answer = without_redis.test_client().post(
         "/v1/comments",
         json={"id": "c-1", "text": f"{harmless} word", "author": {"id": "reader-7"}},

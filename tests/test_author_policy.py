@@ -17,7 +17,7 @@ CLEAN = "شكرا على المقال"  # "thanks for the article"
 
 @pytest.fixture
 def site() -> Site:
-    return Site("demo", review={"toxicity": 1.0, "insult": 1.0}, audit_share=0.0)
+    return Site("demo", review={"toxicity": 1.0, "insult": 1.0}, random_sample_share=0.0)
 
 
 def send(client: FlaskClient, key: str, name: str) -> Any:

@@ -48,11 +48,11 @@ def test_a_new_site_gets_a_key_that_opens_it(command: Command, redis: Redis) -> 
 
 
 def test_a_site_may_set_its_policy(command: Command, redis: Redis) -> None:
-    command("sites", "add", "north", "--review", "insult=0.4", "--audit-share", "0")
+    command("sites", "add", "north", "--review", "insult=0.4", "--random-sample-share", "0")
     result = command("sites", "set", "north", "--reject", "insult=0.9", "--reject", "threat=0.8")
     assert (result.exit_code, result.output) == (0, "")
     site = Sites(redis).get("north")
-    assert (site.review, site.audit_share) == ({"insult": 0.4}, 0.0)
+    assert (site.review, site.random_sample_share) == ({"insult": 0.4}, 0.0)
     assert site.reject == {"insult": 0.9, "threat": 0.8}
 
 
@@ -100,19 +100,19 @@ def test_a_comment_without_an_answer_is_named_and_none_is_added(
     answered = LabeledComment("k-0", "مقال جميل", {"spam": 0.0}, "newsroom")  # "a fine article"
     write_comments([answered, replace(answered, id="k-1", labels={})], known)
     environ = {"HAKAM_REDIS_URL": redis_server.url, "HAKAM_ARTIFACTS": str(artifacts)}
-    words = ("calibration", "add", "north", "-")
+    words = ("known-answers", "add", "north", "-")
     result = CliRunner().invoke(hakam, words, env=environ, input=known.getvalue())
     assert (result.exit_code, result.output) == (
         2,
         "Error: labels of k-1: expected a label, or an action\n",
     )
-    assert command("calibration", "clear", "north").output == "0 calibration items taken out\n"
+    assert command("known-answers", "clear", "north").output == "0 known answers taken out\n"
 
 
 def test_comments_with_known_answers_are_mixed_into_the_work(
     command: Command, redis: Redis, artifacts: Path, tmp_path: Path
 ) -> None:
-    command("sites", "add", "north", "--calibration-share", "0.5")
+    command("sites", "add", "north", "--known-answer-share", "0.5")
     known, decided = tmp_path / "known.jsonl", tmp_path / "decided.jsonl"
     write_comments(
         [
@@ -122,15 +122,15 @@ def test_comments_with_known_answers_are_mixed_into_the_work(
         ],
         known,
     )
-    words = ("calibration", "add", "north", str(known))
-    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "3 calibration items added\n"
-    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "0 calibration items added\n"
+    words = ("known-answers", "add", "north", str(known))
+    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "3 known answers added\n"
+    assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "0 known answers added\n"
     queue = ReviewQueue(redis)
     verdict = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
     queue.enqueue("north", Comment(id="c-1", text="تعليق"), verdict, scores={})  # "a comment"
     answers = {}
     for number in range(3):
-        lease = queue.lease("north", "amal", calibration_share=1.0)
+        lease = queue.lease("north", "amal", known_answer_share=1.0)
         assert lease is not None
         assert lease.item.verdict.action == "review"
         assert lease.item.scores
@@ -140,20 +140,20 @@ def test_comments_with_known_answers_are_mixed_into_the_work(
     assert answers == {"k-1": "reject", "k-2": "approve", "k-3": "reject"}
     command("decisions", "export", "north", "--output", str(decided))
     assert decided.read_text() == ""
-    assert command("calibration", "clear", "north").output == "3 calibration items taken out\n"
-    lease = queue.lease("north", "basma", calibration_share=1.0)
+    assert command("known-answers", "clear", "north").output == "3 known answers taken out\n"
+    lease = queue.lease("north", "basma", known_answer_share=1.0)
     assert lease is not None
     assert lease.item.comment.id == "c-1"
     assert len(DecisionStream(redis).read("north")) == 3
 
 
-def test_a_comment_without_an_answer_is_no_calibration_item(
+def test_a_comment_without_labels_is_no_known_answer(
     command: Command, artifacts: Path, tmp_path: Path
 ) -> None:
     command("sites", "add", "north")
     unknown = tmp_path / "unknown.jsonl"
     write_comments([LabeledComment("k-1", "تعليق", {}, "newsroom")], unknown)  # "a comment"
-    result = command("calibration", "add", "north", str(unknown), HAKAM_ARTIFACTS=str(artifacts))
+    result = command("known-answers", "add", "north", str(unknown), HAKAM_ARTIFACTS=str(artifacts))
     assert result.exit_code == 2
     assert "expected a label" in result.output
 

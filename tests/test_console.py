@@ -966,12 +966,12 @@ def test_somebody_may_work_on_one_dialect_only(desk: Desk, flag: Callable[..., s
     assert desk.open()
 
 
-def test_a_calibration_item_is_told_from_no_other_comment(
+def test_a_known_answer_is_told_from_no_other_comment(
     desk: Desk, app: Flask, accounts: Accounts, redis: Redis
 ) -> None:
     services: Services = app.extensions["hakam"]
     accounts.add("basma", PASSWORD, "moderator")
-    site = Site("demo", review={"toxicity": 0.0}, calibration_share=1.0)
+    site = Site("demo", review={"toxicity": 0.0}, known_answer_share=1.0)
     services.sites.update(site)
     real = Comment(id="c-1", text=TEXT, author_id="u-1", author_name=DONKEY, article_title="News")
     known = LabeledComment(
@@ -984,7 +984,7 @@ def test_a_calibration_item_is_told_from_no_other_comment(
         person = Desk(app, name).log_in()
         pages.append(person.get("/demo/work"))
         held.append(services.queue.held("demo")[-1])
-        services.sites.update(replace(site, calibration_share=0.0))
+        services.sites.update(replace(site, known_answer_share=0.0))
         person.press("reject", person.open(), reason="insult")
     assert [item.comment.id for item in held] == ["k-1", "c-1"]
     # What differs from one page to the next whatever is on it: names, ids, times, what else waits.
@@ -1495,8 +1495,8 @@ def test_an_administrator_sets_what_a_site_wants(
         "reject_threat": "0.99",
         "target_minutes": "30",
         "retention_days": "10",
-        "audit_share": "1.5",
-        "calibration_share": "2",
+        "random_sample_share": "1.5",
+        "known_answer_share": "2",
         "block_words": "one\r\n\r\ntwo\r\none",
     }
     admin.post("/demo/settings", action="preview", **form)
@@ -1506,8 +1506,12 @@ def test_an_administrator_sets_what_a_site_wants(
     assert admin.last.status_code == 303
     site = services.sites.get("demo")
     assert (site.review, site.reject) == ({"insult": 0.7}, {"threat": 0.99})
-    assert (site.time_target_seconds, site.retention_days, site.audit_share) == (1800, 10, 0.015)
-    assert site.calibration_share == 0.02
+    assert (site.time_target_seconds, site.retention_days, site.random_sample_share) == (
+        1800,
+        10,
+        0.015,
+    )
+    assert site.known_answer_share == 0.02
     assert site.block_words == ("one", "two")
     assert settings_form(admin.get("/demo/settings"))["review_insult"] == "0.7"
 

@@ -72,7 +72,7 @@ def site(coral: Coral) -> Site:
     """A site whose comments come from Coral."""
     return Site(
         "demo",
-        audit_share=0.0,
+        random_sample_share=0.0,
         coral_secrets=SECRETS,
         coral_url=coral.url,
         coral_token=ADMINISTRATOR,
@@ -205,13 +205,13 @@ def test_a_comment_of_the_random_sample_is_published_and_a_person_asked_later(
 def test_a_comment_that_would_be_rejected_is_withheld_where_the_random_sample_keeps_it(
     coral: Coral, api_key: str, redis: Redis, site: Site, abusive: str
 ) -> None:
-    Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5), audit_share=1.0))
+    Sites(redis).update(replace(site, reject=dict.fromkeys(LABELS, 0.5), random_sample_share=1.0))
     assert coral.write(abusive).status == "SYSTEM_WITHHELD"
 
 
 def drawn(redis: Redis, site: Site, harmless: str) -> str:
     """A comment of the random sample, once the site has been given such a share."""
-    Sites(redis).update(replace(site, audit_share=0.9))
+    Sites(redis).update(replace(site, random_sample_share=0.9))
     texts = (f"{harmless} {n}" for n in range(100))
     return next(
         text for text in texts if random_draw("demo", coral_comment_id(STORY, READER, text)) < 0.9

@@ -86,7 +86,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 @pytest.fixture
 def site() -> Site:
-    return Site("demo", audit_share=0.0, coral_secrets=(SECRET,))
+    return Site("demo", random_sample_share=0.0, coral_secrets=(SECRET,))
 
 
 @pytest.fixture(scope="session")

@@ -70,10 +70,10 @@ def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
         return dialect_of(text)
 
     monkeypatch.setattr("service.moderation.dialect_of", reading)
-    Sites(redis).update(Site("demo", audit_share=0.0, review={"toxicity": 0.0}))
+    Sites(redis).update(Site("demo", random_sample_share=0.0, review={"toxicity": 0.0}))
     text = "انت عايز ايه دلوقتي"  # "what do you want now", Egyptian
     desk.post("/v1/comments", {"id": "c-1", "text": text}, 202)
-    Sites(redis).update(Site("demo", audit_share=0.0, review=dict.fromkeys(LABELS, 1.0)))
+    Sites(redis).update(Site("demo", random_sample_share=0.0, review=dict.fromkeys(LABELS, 1.0)))
     desk.post("/v1/comments", {"id": "c-2", "text": text})
     assert read == [text]
     assert desk.get("/v1/queue/items?dialect=gulf") == []
@@ -114,7 +114,7 @@ def test_no_decision_on_a_harmless_text_is_told_of_the_threat_it_was_edited_to(d
 def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
     client: FlaskClient, redis: Redis
 ) -> None:
-    quiet = Site("quiet", review={"toxicity": 1.0, "insult": 1.0}, audit_share=0.0)
+    quiet = Site("quiet", review={"toxicity": 1.0, "insult": 1.0}, random_sample_share=0.0)
     desk = Desk(client, Sites(redis).add(replace(quiet, review_first_comments=1)))
     desk.send("c-1")
     Sites(redis).update(quiet)

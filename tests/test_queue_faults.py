@@ -235,7 +235,7 @@ def test_a_silent_redis_is_waited_for_once_and_asked_again_by_no_request(
         send(self, *args, **options)  # type: ignore[no-untyped-call]
 
     with connect(own.url) as redis:
-        key = Sites(redis).add(Site("demo", review_first_comments=1, audit_share=0.0))
+        key = Sites(redis).add(Site("demo", review_first_comments=1, random_sample_share=0.0))
         client = create_app(settings, redis=redis, artifact=artifact).test_client()
         headers = {"Authorization": f"Bearer {key}"}
 
@@ -287,7 +287,7 @@ def service(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     url = f"http://127.0.0.1:{port}"
     with own_redis(KINDS[0]) as own, tempfile.TemporaryFile() as log:
         with impatient(own.url, 10.0) as redis:
-            key = Sites(redis).add(Site("demo", review={"toxicity": 0.0}, audit_share=0.0))
+            key = Sites(redis).add(Site("demo", review={"toxicity": 0.0}, random_sample_share=0.0))
         variables = {
             "HAKAM_REDIS_URL": own.url,
             "HAKAM_VAR": str(tmp_path_factory.mktemp("var")),

@@ -195,13 +195,13 @@ def test_the_note_on_an_earlier_version_goes_with_its_text(
     assert stream.read("demo")[0].note == ""
 
 
-def test_answers_to_calibration_items_leave_no_trace_of_the_author(
+def test_judgements_on_known_answers_leave_no_trace_of_the_author(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
     known = Comment(id="known", text=TEXT, author_id="reader-7")
     queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue, author_id="")
-    lease = queue.lease("demo", "amal", calibration_share=1.0)
+    lease = queue.lease("demo", "amal", known_answer_share=1.0)
     assert lease is not None
     draft = Decision("reject", moderator="amal", request_id="r")
     queue.decide("demo", lease.item.id, lease.token, draft)
@@ -292,16 +292,16 @@ def test_a_decision_about_an_erased_text_is_not_taken_back(
     assert queue.stats("demo").pending == 0, "nobody is to judge what nobody can read"
 
 
-def test_an_erasure_removes_calibration_items_and_the_copies_that_people_were_given(
+def test_an_erasure_removes_known_answers_and_the_copies_that_people_were_given(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
     known = Comment(id="known", text=TEXT, author_id="reader-7", author_name="قارئ")
     queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue, author_id="reader-8", author_name="", text="غيره")  # "somebody else's"
-    assert queue.lease("demo", "amal", calibration_share=1.0) is not None
+    assert queue.lease("demo", "amal", known_answer_share=1.0) is not None
     assert retention.erase("demo", "reader-7").n_items == 2
     assert TEXT not in words_in_redis(redis)
-    lease = queue.lease("demo", "basma", calibration_share=1.0)
+    lease = queue.lease("demo", "basma", known_answer_share=1.0)
     assert lease is not None
     assert lease.item.comment.id == "c-1"
 
@@ -312,7 +312,7 @@ def test_an_erased_item_leaves_no_note_of_who_may_not_have_it(
     known = Comment(id="known", text=TEXT, author_id="reader-7")
     queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue)
-    lease = queue.lease("demo", "amal", calibration_share=1.0)
+    lease = queue.lease("demo", "amal", known_answer_share=1.0)
     assert lease is not None
     other = enqueue(queue, 8, author_id="reader-8")
     lease = queue.lease("demo", "basma", author_id="reader-8")

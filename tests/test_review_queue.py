@@ -608,11 +608,11 @@ def test_a_wrong_cursor_is_refused(queue: ReviewQueue, stream: DecisionStream, a
 
 
 def decided(
-    queue: ReviewQueue, *, moderator: str = "amal", calibration_share: float = 0.0, **draft: Any
+    queue: ReviewQueue, *, moderator: str = "amal", known_answer_share: float = 0.0, **draft: Any
 ) -> Decision:
     """Let a moderator decide the most urgent item."""
     senior = moderator == "senior"
-    lease = leased(queue, moderator, senior=senior, calibration_share=calibration_share)
+    lease = leased(queue, moderator, senior=senior, known_answer_share=known_answer_share)
     wanted = {"moderator": moderator, "request_id": f"{lease.item.id}-{lease.token}"} | draft
     return queue.decide("demo", lease.item.id, lease.token, replace(APPROVE, **wanted))
 
@@ -892,30 +892,30 @@ def test_a_moderator_can_leave_an_item_to_the_seniors(queue: ReviewQueue) -> Non
     assert decided(queue, moderator="senior").kind == "decision"
 
 
-def calibrate(queue: ReviewQueue, number: int = 1, known_action: str = "reject") -> None:
+def add_known_answer(queue: ReviewQueue, number: int = 1, known_action: str = "reject") -> None:
     known = comment(id=f"known-{number}", text=f"معلوم {number}")  # "known"
     queue.enqueue("demo", known, VERDICT, scores={"insult": 0.8}, known_action=known_action)
 
 
-def test_a_calibration_item_waits_in_no_line(queue: ReviewQueue) -> None:
-    calibrate(queue)
-    assert queue.lease("demo", "amal", calibration_share=1.0) is None, "there is nothing to mix"
+def test_a_known_answer_waits_in_no_line(queue: ReviewQueue) -> None:
+    add_known_answer(queue)
+    assert queue.lease("demo", "amal", known_answer_share=1.0) is None, "there is nothing to mix"
     assert queue.waiting("demo") == queue.waiting("demo", author_id="reader-7") == []
     assert queue.stats("demo").pending == 0
     enqueue(queue)
     for share, filters in ((0.0, {}), (1.0, {"label": "insult"})):
-        lease = leased(queue, calibration_share=share, **filters)
+        lease = leased(queue, known_answer_share=share, **filters)
         assert lease.item.comment.id == "c-1"
         queue.release("demo", lease.item.id, lease.token)
 
 
-def test_a_calibration_item_looks_like_the_item_it_replaces_and_that_waits_on(
+def test_a_known_answer_looks_like_the_item_it_replaces_and_that_waits_on(
     queue: ReviewQueue,
 ) -> None:
-    calibrate(queue)
+    add_known_answer(queue)
     enqueue(queue)
     (waiting,) = queue.waiting("demo")
-    lease = leased(queue, calibration_share=1.0)
+    lease = leased(queue, known_answer_share=1.0)
     assert lease.item.comment.id == "known-1"
     assert lease.item.comment.text == "معلوم 1"
     held = leased(queue, "basma").item
@@ -925,39 +925,39 @@ def test_a_calibration_item_looks_like_the_item_it_replaces_and_that_waits_on(
     assert len(lease.item.id) == len(held.id)
 
 
-def test_everybody_answers_a_calibration_item_once(queue: ReviewQueue) -> None:
+def test_everybody_answers_a_known_answer_once(queue: ReviewQueue) -> None:
     for number in (1, 2):
-        calibrate(queue, number)
+        add_known_answer(queue, number)
     enqueue(queue)
-    at_once = [leased(queue, name, calibration_share=1.0) for name in ("amal", "basma")]
+    at_once = [leased(queue, name, known_answer_share=1.0) for name in ("amal", "basma")]
     assert at_once[0].item.comment == at_once[1].item.comment
     for lease, name in zip(at_once, ("amal", "basma"), strict=True):
         draft = Decision("reject", ("insult",), "insult", moderator=name, request_id=f"r-{name}")
         made = queue.decide("demo", lease.item.id, lease.token, draft)
         assert queue.decide("demo", lease.item.id, lease.token, draft) == made
     seen = []
-    while (lease := leased(queue, calibration_share=1.0)).item.comment.id != "c-1":
+    while (lease := leased(queue, known_answer_share=1.0)).item.comment.id != "c-1":
         seen.append(lease.item.comment.id)
         queue.skip("demo", lease.item.id, lease.token)
     both = {*seen, at_once[0].item.comment.id}
     assert (len(seen), both) == (1, {"known-1", "known-2"}), "one was answered, the other left"
 
 
-def test_a_calibration_item_whose_text_is_lost_takes_nobodys_turn(
+def test_a_known_answer_whose_text_is_lost_takes_nobodys_turn(
     queue: ReviewQueue, redis: Redis
 ) -> None:
-    calibrate(queue)
+    add_known_answer(queue)
     redis.delete("{hakam:demo}:texts")
     enqueue(queue, 2)
-    assert leased(queue, calibration_share=1.0).item.comment.id == "c-2"
+    assert leased(queue, known_answer_share=1.0).item.comment.id == "c-2"
 
 
-def test_an_answer_to_a_calibration_item_is_told_to_nobody(
+def test_a_judgement_on_a_known_answer_is_told_to_nobody(
     queue: ReviewQueue, stream: DecisionStream
 ) -> None:
-    calibrate(queue)
+    add_known_answer(queue)
     enqueue(queue)
-    made = decided(queue, calibration_share=1.0)
+    made = decided(queue, known_answer_share=1.0)
     assert (made.kind, made.action, made.expected) == ("calibration", "approve", "reject")
     assert made.to_labeled_comment("demo") is None
     assert queue.stats("demo").outbox == 0
@@ -965,27 +965,27 @@ def test_an_answer_to_a_calibration_item_is_told_to_nobody(
     assert list(statements("demo", stream.history("demo"))) == []
 
 
-def test_an_answer_to_a_calibration_item_can_be_taken_back(
+def test_a_judgement_on_a_known_answer_can_be_taken_back(
     queue: ReviewQueue, stream: DecisionStream
 ) -> None:
-    calibrate(queue)
+    add_known_answer(queue)
     enqueue(queue)
-    made = decided(queue, calibration_share=1.0)
+    made = decided(queue, known_answer_share=1.0)
     assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
     assert agreement_with_known_answers(stream.history("demo")) == []
     period = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
     assert period_report("demo", stream.history("demo"), *period).n_undone == 0
     assert queue.stats("demo").outbox == 0
-    assert leased(queue, calibration_share=1.0).item.comment.id == "c-1"
+    assert leased(queue, known_answer_share=1.0).item.comment.id == "c-1"
 
 
 @pytest.mark.parametrize("verb", ["skip", "release", "escalate"])
-def test_a_calibration_item_that_was_left_is_offered_to_nobody_again(
+def test_a_known_answer_that_was_left_is_offered_to_nobody_again(
     queue: ReviewQueue, redis: Redis, verb: str
 ) -> None:
-    calibrate(queue)
+    add_known_answer(queue)
     enqueue(queue)
-    lease = leased(queue, calibration_share=1.0)
+    lease = leased(queue, known_answer_share=1.0)
     getattr(queue, verb)("demo", lease.item.id, lease.token)
     assert [item.comment.id for item in queue.waiting("demo")] == ["c-1"]
     assert queue.waiting("demo", escalated=True) == []
@@ -994,14 +994,14 @@ def test_a_calibration_item_that_was_left_is_offered_to_nobody_again(
     assert redis.zscore("{hakam:demo}:retention", f"item:{lease.item.id}:1")
 
 
-def test_about_the_share_of_leases_are_calibration_items(queue: ReviewQueue) -> None:
+def test_about_the_share_of_leases_are_known_answers(queue: ReviewQueue) -> None:
     for number in range(60):
-        calibrate(queue, number)
+        add_known_answer(queue, number)
     enqueue(queue)
     n_known = 0
     random.seed(7)
     for _ in range(100):
-        lease = leased(queue, calibration_share=0.2)
+        lease = leased(queue, known_answer_share=0.2)
         n_known += lease.item.comment.id != "c-1"
         queue.release("demo", lease.item.id, lease.token)
     assert 10 <= n_known <= 30

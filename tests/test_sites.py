@@ -48,7 +48,7 @@ FULL = Site(
     name="الخبر",  # "The News"
     review={"toxicity": 0.4},
     reject={"threat": 0.9},
-    audit_share=0.02,
+    random_sample_share=0.02,
     webhook_url="https://news.example/hook",
     webhook_secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     retention_days=30,
@@ -223,7 +223,7 @@ def test_every_fault_of_redis_is_translated(sites: Sites) -> None:
         ({"reject": {"threat": 1.5}}, "reject.threat"),
         ({"reject": {"threat": float("nan")}}, "reject.threat"),
         ({"label_weights": {"threat": -1.0}}, "label_weights.threat"),
-        ({"audit_share": 2.0}, "audit_share"),
+        ({"random_sample_share": 2.0}, "random_sample_share"),
         ({"unsupported_language": "reject"}, "unsupported_language"),
         ({"retention_days": 0}, "retention_days"),
         ({"time_target_seconds": 0}, "time_target_seconds"),
@@ -319,6 +319,11 @@ def test_a_site_stored_under_looser_rules_is_read_and_can_be_mended(
     assert sites.get("demo") == renamed
     sites.update(replace(renamed, webhook_secret=GOOD_SECRET))
     assert sites.get("demo").webhook_secret == GOOD_SECRET
+
+
+def test_settings_that_were_renamed_are_read_under_their_old_names() -> None:
+    stored = '{"id": "demo", "audit_share": 0.1, "calibration_share": 0.2}'
+    assert Site.from_json(stored) == Site("demo", random_sample_share=0.1, known_answer_share=0.2)
 
 
 # The model, from which options, form and documents are made

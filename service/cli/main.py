@@ -290,18 +290,18 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
 
 
 @hakam.group()
-def calibration() -> None:
+def known_answers() -> None:
     """Keep comments with known answers, by which moderators are compared."""
 
 
-@calibration.command("add")
+@known_answers.command("add")
 @click.argument("site_id", metavar="SITE")
 @click.argument("known", metavar="COMMENTS", type=click.Path(path_type=Path, allow_dash=True))
-def add_calibration(site_id: str, known: Path) -> None:
+def add_known_answers(site_id: str, known: Path) -> None:
     """Add labelled comments, to be mixed into the work of the site's moderators.
 
-    How often is the site's wish: `hakam sites set ID --calibration-share 0.02`. They stay, whatever
-    the retention period, until they are cleared or their author's words are erased.
+    How often is the site's wish: `hakam sites set ID --known-answer-share 0.02`. They stay,
+    whatever the retention period, until they are cleared or their author's words are erased.
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
@@ -315,17 +315,17 @@ def add_calibration(site_id: str, known: Path) -> None:
         site = Sites(redis).get(site_id)
         moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
         n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
-    click.echo(f"{n_added} calibration items added")
+    click.echo(f"{n_added} known answers added")
 
 
-@calibration.command("clear")
+@known_answers.command("clear")
 @click.argument("site_id", metavar="SITE")
-def clear_calibration(site_id: str) -> None:
-    """Take all calibration items of a site out; what moderators answered stays."""
+def clear_known_answers(site_id: str) -> None:
+    """Take all known answers of a site out; what moderators said of them stays."""
     with _redis() as redis:
         Sites(redis).get(site_id)
-        n_cleared = ReviewQueue(redis).clear_calibration(site_id)
-    click.echo(f"{n_cleared} calibration items taken out")
+        n_cleared = ReviewQueue(redis).clear_known_answers(site_id)
+    click.echo(f"{n_cleared} known answers taken out")
 
 
 # Moving in from another service

@@ -86,11 +86,13 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
             "--second-opinion-share", type=float, help="Share of items that two people judge."
         ),
         click.option(
-            "--calibration-share", type=float, help="Share of comments with a known answer."
+            "--known-answer-share", type=float, help="Share of comments with a known answer."
         ),
         click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),
         click.option("--webhook-url", help="Where decisions are sent."),
-        click.option("--audit-share", type=float, help="Share of clean comments people see too."),
+        click.option(
+            "--random-sample-share", type=float, help="Share of clean comments people see too."
+        ),
         click.option("--reject", **per_label, help="Reject from this score on, without a person."),
         click.option("--review", **per_label, help="Show to a person from this score on."),
         click.option("--name", help="Name for people."),

@@ -52,7 +52,7 @@ def decided_since(site_id: str, since: float) -> Past:
 def decided_lately(site_id: str, name: str, value: str) -> Past:
     """Read the last `SHOWN` decisions of a week on an author, article or comment, the latest first.
 
-    Opinions and answers to calibration items stay blind: they are not among them.
+    Opinions and judgements on known answers stay blind: they are not among them.
 
     Parameters
     ----------

@@ -125,10 +125,12 @@ def _read(site: Site) -> Site:
             "name": form.get("name", site.name).strip()[:200],
             "review": _thresholds("review"),
             "reject": _thresholds("reject"),
-            "audit_share": _number("audit_share", site.audit_share * 100) / 100,
+            "random_sample_share": _number("random_sample_share", site.random_sample_share * 100)
+            / 100,
             "second_opinion_share": _number("second_opinion_share", site.second_opinion_share * 100)
             / 100,
-            "calibration_share": _number("calibration_share", site.calibration_share * 100) / 100,
+            "known_answer_share": _number("known_answer_share", site.known_answer_share * 100)
+            / 100,
             "time_target_seconds": _whole(
                 "target_minutes", site.time_target_seconds / 60, "time_target_seconds", 60
             ),

@@ -316,7 +316,7 @@ def _next(site: Site) -> Lease | None:
             site.id,
             me().name,
             senior=me().at_least("senior"),
-            calibration_share=site.calibration_share,
+            known_answer_share=site.known_answer_share,
             **session.get("only", {}),
         )
         if lease is None or not _severe(lease.item):

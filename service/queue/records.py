@@ -74,7 +74,7 @@ class ReviewItem:
     state : {"pending", "leased", "decided", "withdrawn"}
     why : str
         ``score`` or ``audit`` (the verdict's reason), ``escalated`` (a senior is to decide) or
-        ``appeal``. Second opinions and calibration items are blind: they do not show.
+        ``appeal``. Second opinions and known answers are blind: they do not show.
     scores : mapping of label to float
         Of the text, [0, 1].
     author_scores : mapping of label to float, or None
@@ -199,7 +199,7 @@ class Decision:
     appeal_of : str
         Id of the decision that the author appealed against; `overturned` says with what success.
     expected : str
-        Of an answer to a calibration item, and of its undo, the known action.
+        Of a judgement on a known answer, and of its undo, the known action.
     reply : str
         What the moderator lets the author know; travels in the webhook, erased with the comment.
     version : int
@@ -407,7 +407,7 @@ def short_digest(*parts: str, length: int = 12) -> str:
 
 
 def item_id_of(comment_id: str, kind: str = "comment") -> str:
-    """Id of the item of a comment; an appeal and a calibration item have ids of their own."""
+    """Id of the item of a comment; an appeal and a known answer have ids of their own."""
     return short_digest(kind, comment_id)
 
 

@@ -15,7 +15,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         (the only key that holds what people wrote: retention and erasure empty it)
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
                         article, author and dialect, of the seniors, of the troubled items and the
-                        calibration items. The lines of all labels together are the whole line.
+                        known answers. The lines of all labels together are the whole line.
                         An item in hands stays in the lines of its article, author and dialect.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
@@ -181,8 +181,8 @@ class ReviewQueue:
             Share of the items that need two blind opinions, [0, 1]; which ones is drawn from the
             comment's id.
         known_action : {"approve", "reject", ""}
-            Makes it a calibration item, which waits in no line and is mixed in by `lease`: nobody
-            sees that, the site is not told, and the stream shows the answer given beside this one.
+            Makes it a known answer, which waits in no line and is mixed in by `lease`: nobody sees
+            that, the site is not told, and the stream shows the answer given beside this one.
         store_text : bool
             False keeps every word of the comment off Redis' disk: the moderator sees ids, scores
             and the address of the article.
@@ -312,7 +312,7 @@ class ReviewQueue:
         author_id: str | None = None,
         dialect: str | None = None,
         senior: bool = False,
-        calibration_share: float = 0.0,
+        known_answer_share: float = 0.0,
     ) -> Lease | None:
         """Give `moderator` the most urgent item, or None when nothing waits.
 
@@ -322,8 +322,8 @@ class ReviewQueue:
             Only items of this label (of the verdict), article, author or dialect; one of them.
         senior : bool
             Whether to offer, and first, what only seniors may decide.
-        calibration_share : float
-            How often the moderator gets a calibration item instead, [0, 1]: each only once, looking
+        known_answer_share : float
+            How often the moderator gets a known answer instead, [0, 1]: each only once, looking
             as if it had come when the item did that it replaces, and never among a filter's.
 
         Raises
@@ -334,7 +334,7 @@ class ReviewQueue:
         if not moderator:
             raise InvalidRequest.of("moderator", "expected a name")
         line = _line(label=label, article_id=article_id, author_id=author_id, dialect=dialect)
-        mixing = not line and random.random() < calibration_share  # noqa: S311 - hides no secret
+        mixing = not line and random.random() < known_answer_share  # noqa: S311 - hides no secret
         copy = secrets.token_urlsafe(9) if mixing else ""
         outcome, *found = self._verbs(
             site_id,
@@ -557,10 +557,10 @@ class ReviewQueue:
             "withdrawal": facts_json(draft, "withdraw"),
         }
 
-    def clear_calibration(self, site_id: str) -> int:
-        """Take all calibration items out; return how many there were. The answers stay."""
+    def clear_known_answers(self, site_id: str) -> int:
+        """Take all known answers out; return how many there were. What people said stays."""
         n_cleared = 0
-        while n_more := self._verbs(site_id, "clear_calibration", limit=MAX_BULK)[0]:
+        while n_more := self._verbs(site_id, "clear_known_answers", limit=MAX_BULK)[0]:
             n_cleared += n_more
         return n_cleared
 

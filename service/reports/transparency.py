@@ -109,7 +109,7 @@ class PeriodReport:
     n_appeals, n_overturned : int
         Appeals decided in the period, and those granted.
     n_undone : int
-        Decisions that moderators took back themselves; not answers to calibration items.
+        Decisions that moderators took back themselves; not judgements on known answers.
     overturn_rate : float
         Share of the decisions that were overturned on appeal or taken back, [0, 1].
     n_damaged : int

@@ -286,6 +286,6 @@ def random_draw(site_id: str, comment_id: str) -> float:
     True
     """
     digest = hashlib.blake2b(
-        f"{site_id}\0{comment_id}".encode(), digest_size=8, person=b"hakam-audit"
+        f"{site_id}\0{comment_id}".encode(), digest_size=8, person=b"hakam-sample"
     )
     return int.from_bytes(digest.digest()) / 2**64

@@ -97,7 +97,7 @@ class Site:
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = described(
         _("Days for which the texts of decided comments are kept"), 90
     )
-    audit_share: _Share = described(
+    random_sample_share: _Share = described(
         _("Share of unflagged comments that a person sees all the same"),
         RANDOM_SAMPLE_SHARE,
         unit="share",
@@ -107,7 +107,7 @@ class Site:
         0.0,
         unit="share",
     )
-    calibration_share: _Share = described(
+    known_answer_share: _Share = described(
         _("Share of comments with a known answer, mixed in to compare moderators"),
         0.0,
         unit="share",
@@ -190,6 +190,7 @@ class Site:
         """
         try:
             stored = json.loads(text)
+            stored = {_RENAMED.get(name, name): value for name, value in stored.items()}
             record = {
                 name: SETTINGS[name].nearest(value)
                 for name, value in stored.items()
@@ -206,6 +207,10 @@ class Site:
                 return cls(**record)
         except (InvalidRequest, ValueError, TypeError, KeyError, AttributeError):
             raise SiteUnreadable("what is stored of this site cannot be read") from None
+
+
+# What settings were called when a stored record was written.
+_RENAMED = {"audit_share": "random_sample_share", "calibration_share": "known_answer_share"}
 
 
 def _field_error(detail: ErrorDetails) -> FieldError:

@@ -1,5 +1,5 @@
 -- Give a moderator the most urgent item that waits.
--- With an id for a copy: a calibration item in its place, if there is one.
+-- With an id for a copy: a known answer in its place, if there is one.
 -- KEYS: items texts lines leases barred retention
 -- ARGV: moderator lease_ms facet senior copy
 -- returns: { 'ok', item id, record, content or false }
@@ -39,7 +39,7 @@ local function first_for(moderator, facet, at)
   end
 end
 
--- A calibration item for this moderator alone, in the place of the item that would have come: a
+-- A known answer for this moderator alone, in the place of the item that would have come: a
 -- copy, because everybody is to answer it, each once.
 local function mix_in(model, item, content, moderator, id, replaced, at)
   redis.call('HSET', TEXTS, id .. ':1', content)

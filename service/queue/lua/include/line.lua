@@ -18,7 +18,7 @@ local function line_up(id, item) -- into the line, at the place its due time giv
   if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
   item.state, item.owner, item.expires = item.mixed_in and 'withdrawn' or 'pending', nil, nil
   save(id, item)
-  if item.mixed_in then -- a calibration item that its moderator left: it is offered once
+  if item.mixed_in then -- a known answer that its moderator left: it is offered once
     return redis.call('ZADD', RETENTION, now(), 'item:' .. id .. ':' .. item.version)
   end
   local scored = {}

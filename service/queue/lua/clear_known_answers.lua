@@ -1,4 +1,4 @@
--- Calibration items are taken out again; who had them is still barred, should they come back.
+-- Known answers are taken out again; who had them is still barred, should they come back.
 -- KEYS: items texts lines leases retention
 -- ARGV: limit
 -- returns: { how many }
