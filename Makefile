@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check test coverage train bench fuzz lint format browser lock clean
+.PHONY: help run check test coverage train bench fuzz lint format docs browser lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,6 +58,9 @@ format: $(VENV)/.test  ## format the code, and mend what the linters can mend
 biome = @PATH="$(abspath $(BIN)):$$PATH"; command -v biome >/dev/null || { echo "make lint needs Biome: \
 	npm install --global @biomejs/biome, or brew install biome" >&2; exit 1; }; \
 	echo biome $(1); biome $(1) --config-path=.biome.jsonc
+
+docs: $(VENV)/.test  ## write the tables of docs/operations.md that come from models
+	$(BIN)/python tests/reference.py
 
 # Chromium for the tests: the machine's own, else Debian's package, else Playwright's download.
 browser: $(VENV)/.test  ## find or install Chromium for the tests

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyotp
 import pytest
@@ -23,9 +24,11 @@ from service.config import Settings
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
+from service.sites.site import SETTINGS
 from service.sites.sites import Site, Sites
 
 Command = Callable[..., Result]
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
@@ -70,6 +73,64 @@ def test_a_webhook_gets_a_secret_that_is_shown_once(command: Command, redis: Red
     assert secret == Sites(redis).get("north").webhook_secret
     assert secret.startswith("whsec_")
     assert command("sites", "set", "north", "--name", "N").output == ""
+
+
+# One value of each setting in the words of the command, and what the site holds then.
+WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
+    "name": (("--name", "The North"), "The North"),
+    "review": (("--review", "insult=0.4", "--review", "threat=0"), {"insult": 0.4, "threat": 0}),
+    "reject": (("--reject", "threat=0.99"), {"threat": 0.99}),
+    "unsupported_language": (("--unsupported-language", "approve"), "approve"),
+    "block_words": (("--block-word", "one", "--block-word", "two words"), ("one", "two words")),
+    "allow_words": (("--allow-word", "three"), ("three",)),
+    "review_first_comments": (("--review-first-comments", "2"), 2),
+    "review_after_rejections": (("--review-after-rejections", "3"), 3),
+    "label_weights": (("--label-weight", "threat=2.5"), {"threat": 2.5}),
+    "time_target_seconds": (("--time-target-seconds", "600"), 600),
+    "retention_days": (("--retention-days", "30"), 30),
+    "random_sample_share": (("--random-sample-share", "0"), 0.0),
+    "second_opinion_share": (("--second-opinion-share", "0.1"), 0.1),
+    "known_answer_share": (("--known-answer-share", "0.02"), 0.02),
+    "webhook_url": (("--webhook-url", "https://news.example/"), "https://news.example/"),
+    "webhook_secret": (("--webhook-secret", SECRET), SECRET),
+    "webhook_private": (("--webhook-private",), True),
+    "requests_per_minute": (("--requests-per-minute", "600"), 600),
+    "queue_analyzed": (("--queue-analyzed",), True),
+    "coral_secrets": (("--coral-secret", "empsec_a"), ("empsec_a",)),
+    "coral_url": (("--coral-url", "https://coral.example/"), "https://coral.example/"),
+    "coral_token": (("--coral-token", "t"), "t"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_of_a_site_is_set_and_set_back_by_an_option(
+    command: Command, redis: Redis, name: str
+) -> None:
+    words, value = WISHES[name]
+    command("sites", "add", "north")
+    assert command("sites", "set", "north", *words).exit_code == 0
+    assert getattr(Sites(redis).get("north"), name) == value
+    back = command("sites", "set", "north", "--default", name.replace("_", "-"))
+    assert back.exit_code == 0
+    assert getattr(Sites(redis).get("north"), name) == getattr(Site("north"), name)
+    if name == "webhook_url":
+        assert Sites(redis).get("north").webhook_secret
+
+
+def test_words_are_read_from_a_file_and_an_empty_file_takes_them_all_away(
+    command: Command, redis: Redis, tmp_path: Path
+) -> None:
+    command("sites", "add", "north")
+    words = tmp_path / "words.txt"
+    words.write_text("one\n\n two \none\n", encoding="utf-8")
+    command("sites", "set", "north", "--block-word", "zero", "--block-words", str(words))
+    assert Sites(redis).get("north").block_words == ("zero", "one", "two")
+    words.write_text("")
+    assert command("sites", "set", "north", "--block-words", str(words)).exit_code == 0
+    assert Sites(redis).get("north").block_words == ()
+    words.write_bytes(b"\xff\n")
+    result = command("sites", "set", "north", "--block-words", str(words))
+    assert (result.exit_code, "block_words: expected" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from typing import Any
 
 import click
 import pytest
+import reference
 from flask import Flask
 from flask.testing import FlaskClient
 
 from models.schema import read_comments
 from service.cli.main import hakam
-from service.config import VARIABLES
 from service.queue.records import Comment, content_digest
 from training.cli import main as hakam_train
 
@@ -259,17 +259,9 @@ def found(pattern: str) -> str:
     return match[1]
 
 
-def test_one_table_names_every_variable_with_its_default_and_form() -> None:
-    rows = dict(
-        re.findall(
-            r"(?m)^\| `(HAKAM_\w+|PROMETHEUS_\w+)` \| (.*) \|$", DOCUMENTS["docs/operations.md"]
-        )
-    )
-    assert set(rows) == {variable.name for variable in VARIABLES}
-    for variable in VARIABLES:
-        assert variable.form in rows[variable.name], variable.name
-        if not Path(variable.default).is_absolute():
-            assert variable.default in rows[variable.name], variable.name
+def test_the_tables_of_variables_and_settings_are_those_of_the_models() -> None:
+    document = DOCUMENTS["docs/operations.md"]
+    assert reference.written(document) == document, "make docs writes them"
 
 
 def test_one_table_names_every_route_of_the_api(app: Flask) -> None:

@@ -5,18 +5,17 @@ Each takes the context's object, a function that connects to Redis, from the gro
 
 from __future__ import annotations
 
-import base64
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import click
 
-from models.schema import LABELS
 from service.accounts.accounts import ROLES, Accounts
 from service.cli.decisions import Connect
-from service.sites.sites import Site, Sites
+from service.sites.settings import Setting, lines_of
+from service.sites.site import SETTINGS, Site
+from service.sites.sites import Sites
 
 # Sites
 
@@ -26,77 +25,62 @@ def sites() -> None:
     """Keep sites and their API keys."""
 
 
-def _thresholds(
+def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
+    """Yield the options that set one setting; what is repeated is named in the singular."""
+    name = setting.option
+    help_ = f"{setting.meaning.rstrip('.')} ({setting.form})."
+    match setting.kind:
+        case "number":
+            yield click.option(f"--{name}", type=int if setting.whole else float, help=help_)
+        case "choice":
+            yield click.option(
+                f"--{name}", type=click.Choice(setting.choices), help=f"{setting.meaning}."
+            )
+        case "switch":
+            yield click.option(f"--{name}/--no-{name}", default=None, help=f"{setting.meaning}.")
+        case "by_label":
+            yield click.option(
+                f"--{name.removesuffix('s')}",
+                setting.name,
+                multiple=True,
+                metavar="LABEL=NUMBER",
+                callback=_numbers,
+                help=f"{help_} May be repeated.",
+            )
+        case "lines":
+            yield click.option(
+                f"--{name.removesuffix('s')}",
+                setting.name,
+                multiple=True,
+                help=f"{help_} May be repeated.",
+            )
+            yield click.option(
+                f"--{name}",
+                f"{setting.name}_file",
+                type=click.File(encoding="utf-8", errors="surrogateescape"),
+                callback=lambda _context, _option, file: file and lines_of(file.read()),
+                help="The same from a file, one on each line; - is standard input.",
+            )
+        case _:
+            yield click.option(f"--{name}", help=help_)
+
+
+def _numbers(
     _context: click.Context, _option: click.Parameter, words: tuple[str, ...]
 ) -> dict[str, float]:
-    thresholds = {}
+    numbers = {}
     for word in words:
         label, _equals, number = word.partition("=")
         try:
-            thresholds[label] = float(number)
+            numbers[label] = float(number)
         except ValueError:
-            raise click.BadParameter(f"{word!r}: expected LABEL=NUMBER") from None
-        if label not in LABELS:
-            raise click.BadParameter(f"{label!r}: expected one of {', '.join(LABELS)}")
-    return thresholds
+            raise click.BadParameter("expected LABEL=NUMBER") from None
+    return numbers
 
 
 def _site_options(command: Callable[..., None]) -> Callable[..., None]:
-    per_label: dict[str, Any] = {
-        "multiple": True,
-        "metavar": "LABEL=NUMBER",
-        "callback": _thresholds,
-    }
-    for option in (
-        click.option("--coral-token", help="Access token of an administrator of Coral."),
-        click.option("--coral-url", help="Address of Coral's GraphQL, .../api/graphql."),
-        click.option(
-            "--coral-secret",
-            "coral_secrets",
-            multiple=True,
-            help="Signing secret of Coral; may be repeated.",
-        ),
-        click.option(
-            "--queue-analyzed/--no-queue-analyzed",
-            default=None,
-            help="Whether flagged comments of the Perspective interface are queued.",
-        ),
-        click.option(
-            "--unsupported-language",
-            type=click.Choice(["approve", "review"]),
-            help="What becomes of a text without any Arabic or Latin letter.",
-        ),
-        click.option("--requests-per-minute", type=int, help="Quota of the site; 0 for none."),
-        click.option("--time-target-seconds", type=int, help="Wanted time to a decision."),
-        click.option("--retention-days", type=int, help="How long decided items are kept."),
-        click.option(
-            "--webhook-private/--webhook-public",
-            default=None,
-            help="Whether the webhook may be in a private network.",
-        ),
-        click.option(
-            "--review-first-comments", type=int, help="Review so many comments of a new author."
-        ),
-        click.option(
-            "--review-after-rejections",
-            type=int,
-            help="Review all of an author with so many rejections in thirty days.",
-        ),
-        click.option(
-            "--second-opinion-share", type=float, help="Share of items that two people judge."
-        ),
-        click.option(
-            "--known-answer-share", type=float, help="Share of comments with a known answer."
-        ),
-        click.option("--webhook-secret", help="Key that deliveries are signed with, whsec_..."),
-        click.option("--webhook-url", help="Where decisions are sent."),
-        click.option(
-            "--random-sample-share", type=float, help="Share of clean comments people see too."
-        ),
-        click.option("--reject", **per_label, help="Reject from this score on, without a person."),
-        click.option("--review", **per_label, help="Show to a person from this score on."),
-        click.option("--name", help="Name for people."),
-    ):
+    options = [option for setting in SETTINGS.values() for option in _options(setting)]
+    for option in reversed(options):
         command = option(command)
     return command
 
@@ -107,41 +91,51 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def add_site(connect: Connect, /, site_id: str, **wishes: Any) -> None:
     """Add a site and print its API key, once; on a second line the webhook's secret, if new."""
-    site = _with_secret(Site(id=site_id, **_given(wishes)))
+    given = _given(wishes)
+    site = Site(site_id).changed(given)
     with connect() as redis:
         click.echo(Sites(redis).add(site))
-    _show_new_secret(site, wishes)
+    _show_new_secret(site, {"", given.get("webhook_secret")})
 
 
 @sites.command("set")
 @click.argument("site_id", metavar="ID")
 @_site_options
+@click.option(
+    "--default",
+    "defaults",
+    multiple=True,
+    metavar="SETTING",
+    type=click.Choice([setting.option for setting in SETTINGS.values()]),
+    help="Set this back to its default, as in --default block-words. May be repeated.",
+)
 @click.pass_obj
-def set_site(connect: Connect, /, site_id: str, **wishes: Any) -> None:
+def set_site(connect: Connect, /, site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
     """Change what a site wants; prints the webhook's secret, if new."""
+    given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
+    given |= _given(wishes)
     with connect() as redis:
         before = Sites(redis).get(site_id)
-        site = _with_secret(replace(before, **_given(wishes)))
+        site = before.changed(given)
         Sites(redis).update(site)
-    if site.webhook_secret != before.webhook_secret:
-        _show_new_secret(site, wishes)
-
-
-def _with_secret(site: Site) -> Site:
-    """Return the site with a webhook secret, where it has a webhook and needs one."""
-    if not site.webhook_url or site.webhook_secret:
-        return site
-    secret = base64.b64encode(secrets.token_bytes(32)).decode()
-    return replace(site, webhook_secret=f"whsec_{secret}")
-
-
-def _show_new_secret(site: Site, wishes: Mapping[str, Any]) -> None:
-    if site.webhook_secret and not wishes["webhook_secret"]:
-        click.echo(site.webhook_secret)
+    _show_new_secret(site, {"", before.webhook_secret, given.get("webhook_secret")})
 
 
 def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wishes.items() if value not in (None, {}, ())}
+    """Return the settings that were given; what is repeated and what is in a file add up."""
+    given = {}
+    for name in SETTINGS:
+        value, in_file = wishes[name], wishes.get(f"{name}_file")
+        if in_file is not None:
+            value = (*value, *in_file)
+        if in_file is not None or value not in (None, {}, ()):
+            given[name] = value
+    return given
+
+
+def _show_new_secret(site: Site, known: Container[str | None]) -> None:
+    if site.webhook_secret not in known:
+        click.echo(site.webhook_secret)
 
 
 @sites.command("list")

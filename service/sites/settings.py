@@ -65,6 +65,11 @@ class Setting:
     unit: str
     secret: bool
 
+    @property
+    def option(self) -> str:
+        """Its name as people write it, in options and documents."""
+        return self.name.replace("_", "-")
+
     def nearest(self, value: Any) -> Any:
         """Return a stored value, or the nearest that it can be where it is a number."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -72,6 +77,12 @@ class Setting:
             return value
         value = max(self.low, min(value, self.high))
         return round(value) if self.whole else value
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Read what somebody wrote one on each line: without blanks around, each once."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if line))
 
 
 def described(meaning: str, default: Any, **more: Any) -> Any:

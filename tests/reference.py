@@ -1,0 +1,56 @@
+"""Write the tables of docs/operations.md that say what can be set, from the models that hold it.
+
+``make docs`` runs this; a test finds tables that are not what this would write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from service.config import VARIABLES
+from service.sites.site import SETTINGS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "operations.md"
+
+
+def variables() -> Sequence[str]:
+    """One row for each variable of the environment."""
+    rows = []
+    for one in VARIABLES:
+        default = one.default.replace(f"{ROOT}/", "")
+        installed = " of the installation" if default != one.default else ""
+        shown = f"`{default}`{installed}; " if default else ""
+        rows.append(f"| `{one.name}` | {shown}{one.form}. {one.meaning} |")
+    return rows
+
+
+def settings() -> Sequence[str]:
+    """One row for each setting of a site."""
+    rows = []
+    for one in SETTINGS.values():
+        default = str(one.default).lower() if one.default not in ("", (), {}) else "none"
+        rows.append(f"| `{one.option}` | {default}; {one.form}. {one.meaning.rstrip('.')}. |")
+    return rows
+
+
+TABLES: Mapping[str, Sequence[str]] = {
+    "| variable | default, form, meaning |": variables(),
+    "| setting | default, form, meaning |": settings(),
+}
+
+
+def written(document: str) -> str:
+    """Return the document with these tables in the place of those that it has."""
+    for head, rows in TABLES.items():
+        table = "\n".join([head, "|---|---|", *rows, ""])
+        pattern = re.escape(head) + r"\n(?:\|.*\n)*"
+        document, n_found = re.subn(pattern, table.replace("\\", r"\\"), document)
+        assert n_found == 1, head
+    return document
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
