@@ -1,4 +1,4 @@
-r"""Which dialect of Arabic a text is in, where its small words say so.
+r"""Dialect of a text, where its small words say so.
 
 Promise: a dialect is named only where the text has words of it that standard Arabic does not have,
 and more of them than of any other dialect. Standard Arabic, Arabizi and what could be two dialects
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+
+from models.orthography import folding
 
 # One word can be of several dialects. Written as `_words` leaves them: ALEF without hamza, YEH for
 # ALEF MAKSURA, HEH for TEH MARBUTA.
@@ -63,10 +65,9 @@ DIALECTS = tuple(_WORDS)
 _ARABIC_WORD = re.compile("[\u0621-\u064a\u0686\u06af]+")
 _MARK = re.compile("[\u0640\u064b-\u065f\u0670]")  # TATWEEL, tashkeel
 _ELONGATED = re.compile(r"(.)\1\1+")
-_FOLD = str.maketrans(
-    "\u0622\u0623\u0625\u0671\u0649\u06cc\u0629\u06a9",
-    "\u0627\u0627\u0627\u0627\u064a\u064a\u0647\u0643",
-)
+# ALEF with madda, hamza above, below, wasla; ALEF MAKSURA, FARSI YEH, TEH MARBUTA, KEHEH. To
+# normalize the text would fold the letters by which Iraqi words are told.
+_FOLD = folding("\u0622\u0623\u0625\u0671\u0649\u06cc\u0629\u06a9")
 _AND = "\u0648"  # WAW, "and", written as one with the next word
 # A word of one dialect decides; one that several share only helps a word that decides.
 _OWN, _SHARED = 2, 1
@@ -112,7 +113,6 @@ def dialect_of(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    # `models.normalize` would fold the letters by which Iraqi words are told.
     text = _ELONGATED.sub(r"\1", _MARK.sub("", text)).translate(_FOLD)
     return _ARABIC_WORD.findall(text)
 

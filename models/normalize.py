@@ -3,16 +3,16 @@
 Promise: total on valid Unicode, idempotent, linear in the length of the text, and every code point
 of the result knows the code point of the original it came from.
 
-Secret: Unicode and Arabic orthography, that is, which of the many ways to write a word are the
-same word. Whoever wants to slip an insult past a filter uses exactly these ways, so this module is
-also the first line against evasion.
+Secret: the rules by which the many ways to write a word become one; which letters are one letter
+stands in `models.orthography`. Whoever wants to slip an insult past a filter uses exactly these
+ways, so this module is also the first line against evasion.
 
 The rules, in the order they are applied:
 
 1. *Letters.* Compatibility decomposition (presentation forms, ligatures, full-width, mathematical
    letters), lower case, any script's decimal digits to ASCII; marks (tashkeel, accents), tatweel
    and what shows nothing (zero-width, bidi, tags, fillers) are dropped; look-alikes of the Persian,
-   Urdu, Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (``_FOLD``).
+   Urdu, Kurdish and Maghrebi alphabets fold to the Arabic letter a reader sees (`FOLD`).
 2. *Links and mentions.* ``https://...`` becomes one link sign, ``@name`` becomes ``@``; an Arabic
    letter ends either, so that no word hides there.
 3. *Runs of signs.* White space runs become one space, three or more equal signs two.
@@ -21,7 +21,7 @@ The rules, in the order they are applied:
    other foreign letter between two Arabic ones, also repeated, is dropped, but not a Latin one:
    people write those for their sound.
 5. *Split words.* Three or more single letters with short separators between them are joined, and a
-   sign inside a word goes, unless it is one that ends words (``_PARTING_SIGNS``), when the part on
+   sign inside a word goes, unless it is one that ends words (`PARTING_SIGNS`), when the part on
    one side of it has at most two letters. Arabic letters are joined to Arabic ones, parts without
    any to such parts. The length of a part counts equal neighbours once, so that joining never
    depends on elongation.
@@ -33,16 +33,14 @@ over all texts at once, and rules that need a rare character look for it first. 
 kind in bits above the code point, ordered so that one comparison asks for a kind. A rule notes
 where codes went or came, and the way back is made of these notes only for who asks.
 
-Sources: Unicode Standard Annex 15 (normalization forms) and chapter 9 (Arabic); the folding follows
-what Arabic search engines do (Larkey, Ballesteros and Connell 2002, "light" normalization), widened
-by the look-alikes seen in evasion.
+Source: Unicode Standard Annex 15 (normalization forms).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -56,9 +54,9 @@ from models.characters import (
     NEW_NUMBERS,
     NEW_SPELLINGS,
     UNSEEN,
-    code_points,
 )
 from models.errors import InvalidText
+from models.orthography import FOLD, HANGING, LOOK_ALIKES, PARTING_SIGNS
 
 BREAK = 10
 """Code between two texts of a batch: it ends a word as a space does."""
@@ -67,81 +65,7 @@ LINK = 0x1F517
 """LINK SYMBOL stands for a web address."""
 _SEPARATOR = "\0"
 
-# Letters a reader takes for one another. The dotless BEH (U+066E) is not among them: it is written
-# for five letters, so it stays a letter of its own. Target first, then what folds into it.
-_FOLD = (
-    "\u0627\u0671\u0672\u0673\u0675\u0622\u0623\u0625",  # ALEF: wasla, wavy hamza
-    "\u0628\u067b\u067e\u0680\u0750\u0751\u0752\u0753\u0754\u0755\u0756\u08a0",  # BEH: peh
-    "\u062a\u0679\u067a\u067c\u067d\u067f",  # TEH: tteh, tteheh, ring, three dots, teheh
-    "\u062c\u0683\u0684\u0686\u0687\u06bf",  # JEEM: nyeh, dyeh, tcheh, tcheheh
-    "\u062d\u0681\u0682\u0685\u0757\u0758\u076e\u076f\u0772",  # HAH with foreign dots
-    "\u062f\u0688\u0689\u068a\u068b\u068c\u068d\u068f\u0690\u06ee\u0759\u075a",  # DAL: ddal ...
-    "\u0630\u068e",  # THAL: dul
-    "\u0631\u0691\u0692\u0693\u0694\u0695\u0696\u06ef\u075b",  # REH: rreh ...
-    "\u0632\u0697\u0698\u0699",  # ZAIN: jeh
-    "\u0633\u069a\u069b\u069c\u075c\u076d",  # SEEN
-    "\u0634\u06fa",  # SHEEN
-    "\u0635\u069d\u069e",  # SAD
-    "\u0636\u06fb",  # DAD
-    "\u0637\u069f",  # TAH
-    "\u0639\u06a0\u075d\u075e\u075f",  # AIN
-    "\u063a\u06fc",  # GHAIN
-    "\u0641\u06a1\u06a2\u06a3\u06a4\u06a5\u06a6\u0760\u0761",  # FEH: dotless, veh, peheh
-    "\u0642\u06a7\u06a8\u066f",  # QAF: dotless, three dots (g in the Maghreb)
-    "\u0643\u063b\u063c\u06a9\u06aa\u06ab\u06ac\u06ad\u06ae\u06af\u06b0\u06b1\u06b2",  # KAF: gaf
-    "\u0644\u06b5\u06b6\u06b7\u06b8\u076a",  # LAM
-    "\u0645\u0765\u0766\u08a7",  # MEEM
-    "\u0646\u06b9\u06ba\u06bb\u06bc\u06bd\u0767\u0768\u0769",  # NOON: ghunna, rnoon
-    "\u0647\u0629\u06be\u06c0\u06c1\u06c2\u06c3\u06d5\u06ff",  # HEH: teh marbuta, goal, ae ...
-    "\u0648\u0676\u0677\u06c4\u06c5\u06c6\u06c7\u06c8\u06c9\u06ca\u06cb\u06cf\u0778\u0779",  # WAW
-    "\u064a\u0649\u0678\u063d\u063e\u063f\u06cc\u06cd\u06ce\u06d0\u06d1\u06d2\u06d3\u0620\u0777",
-)  # the last: YEH: alef maksura, farsi yeh, e, yeh barree
-# The rest of Unicode's Arabic letters, of Asian and African languages, by the letter that each is a
-# form of: other dots, strokes, small letters and digits above and below.
-_FOREIGN = {
-    "\u0627": "773-774 870-882 8AD",  # ALEF
-    "\u0628": "8A1 8B6-8B7 8BE",  # BEH
-    "\u062a": "8B8 8BF-8C0",  # TEH
-    "\u062c": "8A2 8C1 8C5-8C6",  # JEEM
-    "\u062d": "77C 88A",  # HAH
-    "\u062f": "8AE 10EC2",  # DAL
-    "\u0631": "76B-76C 771 8AA 8B9",  # REH
-    "\u0632": "8B2",  # ZAIN
-    "\u0633": "770 77D-77E",  # SEEN
-    "\u0635": "8AF",  # SAD
-    "\u0637": "88B-88C 8A3 10EC3",  # TAH
-    "\u0639": "8B3",  # AIN
-    "\u063a": "8C3",  # GHAIN
-    "\u0641": "8A4 8BB",  # FEH
-    "\u0642": "8A5 8B5 8BC 8C4",  # QAF
-    "\u0643": "6B3-6B4 762-764 77F 88D 8B0 8B4 8C2 8C8 10EC4",  # KAF
-    "\u0644": "8A6 8C7",  # LAM
-    "\u0646": "889 88F 8BD 10EC6",  # NOON
-    "\u0648": "8AB 8B1",  # WAW
-    "\u064a": "775-776 77A-77B 886 8A8-8A9 8AC 8BA 10EC5 10EC7",  # YEH
-}
-
-# In a word with Arabic letters: foreign ones, and the Arabic letter that they are drawn for. Of
-# digits a single one, because longer ones are numbers: by its shape or by its sound in Arabizi.
-_LOOK_ALIKES = {
-    "li|\u0131\u03b9\u0456\u04cf1": "\u0627",  # ALEF: strokes
-    "o\u03bf\u043e\u03c30": "\u0647",  # HEH: rings
-    "j": "\u0644",  # LAM
-    "m\u043c": "\u0645",  # MEEM: also CYRILLIC SMALL LETTER EM
-    "w\u0448": "\u0633",  # SEEN: three teeth, also CYRILLIC SMALL LETTER SHA
-    "2": "\u0621", "3": "\u0639", "5": "\u062e", "6": "\u0637", "7": "\u062d", "9": "\u0648",
-}  # fmt: skip
-
-# Signs that end a word without a blank. Any other may be put between letters to hide a word: stars,
-# pictures, signs without a shape or a meaning.
-_PARTING_SIGNS = (
-    ',;:!?()[]{}<>"#&%\u00a1\u00ab\u00bb\u00bf\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a'
-    "\u060c\u061b\u061f\u06d4"  # Arabic COMMA, SEMICOLON, QUESTION MARK, FULL STOP
-)
 _DROPPED_CATEGORIES = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
-# What only lengthens a letter or hangs on it: TATWEEL, HIGH HAMZA, SMALL WAW, SMALL YEH, tatweels
-# with signs, BASELINE ROUND DOT, VERTICAL TAIL, SMALL FARSI YEH, TAIL FRAGMENT.
-_HANGING = code_points("640 674 6E5-6E6 883-885 887 88E 8C9 FE73")
 # Below are the planes that hold letters and emoji, from there on rare ideographs, then signs.
 _SHARED_PLANES, _LAST_PLANES = 0x20000, 0x40000
 
@@ -326,33 +250,31 @@ class _Alphabet:
 @lru_cache(maxsize=1)
 def _alphabet() -> _Alphabet:
     """Build the tables from Python's Unicode database and what was added to Unicode since, once."""
-    fold = {ord(letter): row[0] for row in _FOLD for letter in row[1:]}
-    fold |= {code: letter for letter, codes in _FOREIGN.items() for code in code_points(codes)}
     letters = np.arange(0x110000, dtype=np.int32)
     kinds = np.full(0x110000, _SIGN, dtype=np.int32)
     kinds[0xAC00:0xD7A4] = kinds[_SHARED_PLANES:_LAST_PLANES] = _LETTER
     spellings: list[str] = []
     # Hangul syllables stay whole: their decomposition says nothing about Arabic.
-    for code in (*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)):
-        character = chr(code)
-        becomes = _canonical(character, fold)
+    known = [*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)]
+    for code, becomes in zip(known, _canonical(map(chr, known)), strict=True):
         if len(becomes) == 1:
             letters[code] = ord(becomes)
         else:
             letters[code] = _EXPANDS | len(spellings) if becomes else _DROPPED
             spellings += [becomes] * bool(becomes)
-        if becomes == character and character.isalpha() and unicodedata.category(character) != "Lm":
-            kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
-        elif becomes == character and character.isnumeric():
-            kinds[code] = _DIGIT
-    for codes, kind in ((NEW_LETTERS - fold.keys(), _LETTER), (NEW_NUMBERS, _DIGIT)):
+        if becomes == chr(code):
+            if becomes.isalpha() and unicodedata.category(becomes) != "Lm":
+                kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
+            elif becomes.isnumeric():
+                kinds[code] = _DIGIT
+    for codes, kind in ((NEW_LETTERS - FOLD.keys(), _LETTER), (NEW_NUMBERS, _DIGIT)):
         letters[list(codes)] = list(codes)
         kinds[list(codes)] = kind
     letters[list(NEW_SPELLINGS)] = [ord(letter) for letter in NEW_SPELLINGS.values()]
-    letters[list(UNSEEN | NEW_MARKS | _HANGING)] = _DROPPED
+    letters[list(UNSEEN | NEW_MARKS | HANGING)] = _DROPPED
     kinds[ord("|")] = _LETTER  # drawn for an alef
     kinds[list(EMPTY)] = _SIGN
-    parting = [ord(sign) for sign in _PARTING_SIGNS]
+    parting = [ord(sign) for sign in PARTING_SIGNS]
     kinds[kinds == _SIGN] = _JOINING
     kinds[parting] = _SIGN
     # Emoji and other pictures hide inside words as easily as a dot, be they numbers or not.
@@ -361,7 +283,7 @@ def _alphabet() -> _Alphabet:
     kinds[[ord("@"), ord(":")]] |= _OPENS
     kinds[[SPACE, BREAK]] = 0
     look_alikes = np.zeros(0x500, dtype=np.int32)
-    for drawn, letter in _LOOK_ALIKES.items():
+    for drawn, letter in LOOK_ALIKES.items():
         for code in map(ord, drawn):
             look_alikes[code] = (_ARABIC | ord(letter)) - (kinds[code] | code)
     plain = letters <= _CODE_POINT
@@ -372,18 +294,17 @@ def _alphabet() -> _Alphabet:
     return _Alphabet(letters, spelled | kinds[spelled], starts, look_alikes)
 
 
-def _canonical(character: str, fold: dict[int, str]) -> str:
-    """Say what rule 1 makes of one character: nothing, a letter, or a few."""
-    if character.isspace():
-        return " "
-    decomposed = unicodedata.normalize("NFKD", character).lower()
+def _canonical(characters: Iterable[str]) -> list[str]:
+    """Say what rule 1 makes of each character: nothing, a letter, or a few."""
+    apart = chr(_SHARED_PLANES)  # an ideograph, with which no other character is read together
+    text = apart.join(" " if character.isspace() else character for character in characters)
+    text = unicodedata.normalize("NFKD", text).lower()
     # Lower case can bring composed letters back, so decompose what it gave.
-    decomposed = unicodedata.normalize("NFKD", decomposed).translate(fold)
-    return "".join(
-        str(unicodedata.decimal(c, c))
-        for c in decomposed
-        if ord(c) not in UNSEEN | _HANGING and unicodedata.category(c) not in _DROPPED_CATEGORIES
-    )
+    text = unicodedata.normalize("NFKD", text).translate(FOLD)
+    written = {ord(c): str(unicodedata.decimal(c, c)) for c in set(text)}
+    unread = {ord(c) for c in set(text) if unicodedata.category(c) in _DROPPED_CATEGORIES}
+    written |= dict.fromkeys(unread | UNSEEN | HANGING, "")
+    return text.translate(written).split(apart)
 
 
 def _is_arabic(code: int) -> bool:

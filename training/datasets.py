@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import RecordError
+from models.orthography import folding
 from models.schema import LABELS, LabeledComment, read_comments
 from training.evaluation import hakamcheck
 from training.public_sets import (
@@ -226,14 +227,9 @@ def key(text: str) -> int:
 
 
 _LINK_OR_HANDLE = re.compile(r"@\S+|https?://\S+|www\.\S+|\bURL\b")
-# ARABIC LETTER ALEF WASLA, ALEF MAKSURA, TEH MARBUTA and TATWEEL; hamza above or below and
-# madda are combining marks once the text is decomposed, and marks are no letters.
-_FOLD = str.maketrans(
-    {"\N{ARABIC LETTER ALEF WASLA}": "\N{ARABIC LETTER ALEF}"}
-    | {"\N{ARABIC LETTER ALEF MAKSURA}": "\N{ARABIC LETTER YEH}"}
-    | {"\N{ARABIC LETTER TEH MARBUTA}": "\N{ARABIC LETTER HEH}"}
-    | {"\N{ARABIC TATWEEL}": None}
-)
+# ALEF WASLA, ALEF MAKSURA, TEH MARBUTA; TATWEEL goes. Hamza above or below and madda are combining
+# marks once the text is decomposed, and marks are no letters.
+_FOLD = folding("\u0671\u0649\u0629") | {0x640: ""}
 _ARRAYS = ("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive")
 _TRAIN, _VALIDATION, _TEST, _PROBE, _NOWHERE = range(5)
 
