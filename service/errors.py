@@ -44,6 +44,7 @@ from typing import ClassVar
 from models.errors import InvalidText, ModerationError
 
 RETRY_AFTER_SECONDS = 2
+EXIT_REFUSED = 2  # the status of a process that ends by an error of ours
 
 
 @dataclass(frozen=True, slots=True)

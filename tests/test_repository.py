@@ -197,12 +197,17 @@ def test_templates_hold_no_script_style_or_unescaped_text() -> None:
             assert found is None, f"{path}: {found and found[0]}"
 
 
-def commands(group: click.Command, words: str) -> Iterator[str]:
+def commands(group: click.Command | None, words: str) -> Iterator[str]:
     if not isinstance(group, click.Group) or group.invoke_without_command:
         yield words
     if isinstance(group, click.Group):
-        for name, command in group.commands.items():
+        for name, command in subcommands(group).items():
             yield from commands(command, f"{words} {name}")
+
+
+def subcommands(group: click.Group) -> dict[str, click.Command | None]:
+    context = click.Context(group)
+    return {name: group.get_command(context, name) for name in group.list_commands(context)}
 
 
 def test_the_readme_fits_on_a_screen_or_two() -> None:
@@ -226,8 +231,9 @@ def test_every_command_in_a_document_exists_with_its_options(document: str) -> N
         command: click.Command = roots[words[0]]
         for word in words[1:]:
             if isinstance(command, click.Group) and re.fullmatch("[a-z-]+", word):
-                assert word in command.commands, f"{document}: {line}"
-                command = command.commands[word]
+                found = subcommands(command).get(word)
+                assert found, f"{document}: {line}"
+                command = found
         known = {option for parameter in command.params for option in parameter.opts}
         known |= {option for parameter in command.params for option in parameter.secondary_opts}
         for option in re.findall(r"(?<!\S)--[a-z-]+", line):

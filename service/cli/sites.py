@@ -5,19 +5,15 @@ Each takes the context's object, a function that connects to Redis, from the gro
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import click
 
-from service.accounts.accounts import ROLES, Accounts
-from service.cli.decisions import Connect
+from service.cli.environment import Connect
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
-
-# Sites
 
 
 @click.group()
@@ -155,64 +151,3 @@ def rotate_key(connect: Connect, site_id: str, grace_seconds: float) -> None:
     """Give a site a new API key and print it, once."""
     with connect() as redis:
         click.echo(Sites(redis).rotate_key(site_id, grace_seconds=grace_seconds))
-
-
-# Moderators
-
-
-@click.group()
-def moderators() -> None:
-    """Keep the people of the console."""
-
-
-@moderators.command("add")
-@click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="moderator", show_default=True)
-@click.option("--site", "site_ids", multiple=True, help="Only for this site; may be repeated.")
-@click.pass_obj
-def add_moderator(connect: Connect, name: str, role: str, site_ids: tuple[str, ...]) -> None:
-    """Add a moderator and print a random password, once."""
-    password = secrets.token_urlsafe(12)
-    with connect() as redis:
-        for site_id in site_ids:
-            Sites(redis).get(site_id)
-        Accounts(redis).add(name, password, role, sites=site_ids or None)
-    click.echo(password)
-
-
-@moderators.command("list")
-@click.pass_obj
-def list_moderators(connect: Connect) -> None:
-    """List the moderators: name, role, sites, state."""
-    with connect() as redis:
-        for account in Accounts(redis).list():
-            where = "all sites" if account.sites is None else ",".join(account.sites)
-            state = "disabled" if account.disabled else "active"
-            click.echo("\t".join([account.name, account.role, where, state]))
-
-
-@moderators.command("disable")
-@click.argument("name")
-@click.pass_obj
-def disable_moderator(connect: Connect, name: str) -> None:
-    """Close an account and its sessions; what it decided stays."""
-    with connect() as redis:
-        Accounts(redis).disable(name)
-
-
-@moderators.command("reset")
-@click.argument("name")
-@click.option(
-    "--drop-second-factor", is_flag=True, help="Turn the second factor off too; else it stays."
-)
-@click.pass_obj
-def reset_moderator(connect: Connect, name: str, drop_second_factor: bool) -> None:
-    """Give a moderator a new random password and print it, once; sessions and links end."""
-    password = secrets.token_urlsafe(12)
-    with connect() as redis:
-        accounts = Accounts(redis)
-        accounts.set_password(name, password, drops_second_factor=drop_second_factor)
-        account = accounts.get(name)
-    click.echo(password)
-    if account and account.has_totp:
-        click.echo("The second factor stays; --drop-second-factor turns it off.", err=True)

@@ -1,14 +1,20 @@
-"""What ``hakam thresholds suggest`` says, in lines for people."""
+"""Commands of thresholds."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 
 from models.artifact import Artifact
 from models.errors import RecordError
+from models.registry import Registry
+from models.schema import LABELS
+from service.cli.environment import read_settings
 from service.reports.thresholds import Suggestion, has_decisions, read_export, suggest
 
 _BATCH = 1_000
@@ -75,3 +81,45 @@ def _line(one: Suggestion) -> str:
         f"{one.threshold:9.3f}  {interval:>20}  {one.recall:6.2f}  {one.share * 1000:9.0f}  "
         f"{one.purpose}: {_PURPOSES[one.purpose]}"
     )
+
+
+class _Share(click.FloatRange):
+    """A number from 0 to 1; click takes "nan" for one that lies between all bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        share = super().convert(value, param, ctx)
+        if math.isnan(share):
+            self.fail("expected a number from 0 to 1", param, ctx)
+        return share
+
+
+@click.group()
+def thresholds() -> None:
+    """Choose the thresholds of a site."""
+
+
+@thresholds.command("suggest")
+@click.option(
+    "--from", "export", type=click.Path(path_type=Path), required=True, help="CSV of comments."
+)
+@click.option("--label", type=click.Choice(LABELS), default="toxicity", show_default=True)
+@click.option("--recall", type=_Share(0, 1), default=0.9, show_default=True)
+@click.option("--precision", type=_Share(0, 1), default=0.95, show_default=True)
+@click.option("--old-threshold", type=_Share(0, 1), help="Where the old scores flagged.")
+def suggest_thresholds(
+    export: Path, label: str, recall: float, precision: float, old_threshold: float | None
+) -> None:
+    """Propose thresholds from past decisions or another service's scores.
+
+    The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
+    action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
+    """
+    for line in suggestions(
+        Registry(read_settings().artifacts).load(),
+        export,
+        label,
+        recall=recall,
+        precision=precision,
+        old_threshold=old_threshold,
+    ):
+        click.echo(line)

@@ -9,6 +9,17 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 EXPECTED = "a time with its zone, ISO 8601, from 1970 to 2199"
 
 
+def iso_time(seconds: float) -> str:
+    """Write a moment, in seconds since 1970, to the second.
+
+    Examples
+    --------
+    >>> iso_time(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
 def read_time(text: str) -> datetime | None:
     """Return the moment of an ISO 8601 text with a zone; None for all that is no such moment.
 

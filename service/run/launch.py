@@ -27,10 +27,9 @@ from models.artifact import Artifact
 from models.errors import ModerationError
 from models.registry import Registry
 from service.config import Settings
-from service.errors import LaunchFailed
+from service.errors import EXIT_REFUSED, LaunchFailed
 from service.run import parent_death
 
-EXIT_REFUSED = 2
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
 # gunicorn lets workers finish for 20 seconds (gunicorn.conf.py); then it has a little to go itself.

@@ -17,7 +17,6 @@ import contextlib
 import os
 import secrets
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,6 +26,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from service.errors import ServiceError, StoreLost, StoreMisconfigured
+from service.rules.times import iso_time
 from service.store.errors import translating_redis_errors
 
 log = structlog.get_logger()
@@ -206,18 +206,14 @@ def rewrite_file(redis: Any) -> bool:
 
 
 def _loss(is_older: bool, mark: int, known_mark: int) -> str:
-    until = f"{_time(mark)} and {_time(known_mark)}"
+    until = f"{iso_time(mark / 1000)} and {iso_time(known_mark / 1000)}"
     what = (
         f"Redis has lost what it was given between {until}"
         if is_older and mark
         else "Redis has lost what it held, or is another one than before"
-        + (f" (all was there at {_time(known_mark)})" if known_mark else "")
+        + (f" (all was there at {iso_time(known_mark / 1000)})" if known_mark else "")
     )
     return (
         f"{what}: start it on its own files again, or accept the loss with "
         "`hakam check --accept-loss` and take decisions over with `hakam queue rebuild`."
     )
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,53 @@
+"""Commands of known answers, by which moderators are compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from models.registry import Registry
+from models.schema import read_comments
+from service.cli.environment import connect, read_settings
+from service.queue.records import known_action
+from service.queue.review_queue import ReviewQueue
+from service.sites.sites import Sites
+
+
+@click.group()
+def known_answers() -> None:
+    """Keep comments with known answers, by which moderators are compared."""
+
+
+@known_answers.command("add")
+@click.argument("site_id", metavar="SITE")
+@click.argument("known", metavar="COMMENTS", type=click.Path(path_type=Path, allow_dash=True))
+def add_known_answers(site_id: str, known: Path) -> None:
+    """Add labelled comments, to be mixed into the work of the site's moderators.
+
+    How often is the site's wish: `hakam sites set ID --known-answer-share 0.02`. They stay,
+    whatever the retention period, until they are cleared or their author's words are erased.
+    """
+    from service.metrics import Metrics
+    from service.moderation import Moderation
+    from service.reports.verdict_counts import Tallies
+
+    comments = list(read_comments(known))
+    for comment in comments:
+        known_action(comment)  # before anything is added
+    artifact = Registry(read_settings().artifacts).load()
+    with connect() as redis:
+        site = Sites(redis).get(site_id)
+        moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
+        n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
+    click.echo(f"{n_added} known answers added")
+
+
+@known_answers.command("clear")
+@click.argument("site_id", metavar="SITE")
+def clear_known_answers(site_id: str) -> None:
+    """Take all known answers of a site out; what moderators said of them stays."""
+    with connect() as redis:
+        Sites(redis).get(site_id)
+        n_cleared = ReviewQueue(redis).clear_known_answers(site_id)
+    click.echo(f"{n_cleared} known answers taken out")

@@ -1,0 +1,49 @@
+"""Commands that forget: what is too old, or all that an author wrote."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from service.cli.environment import connect
+from service.errors import StoreUnavailable
+from service.queue.retention import Retention
+from service.rules.times import iso_time
+from service.sites.sites import Sites
+
+
+@click.command()
+@click.option("--site", "site_id", required=True, help="The site the author wrote on.")
+@click.option("--author", "author_id", required=True, help="The site's id of the author.")
+def erase(site_id: str, author_id: str) -> None:
+    """Remove all that an author wrote; the facts of decisions stay.
+
+    It says when the words have left Redis' own disk. Copies of its files made before, as in
+    backups, still hold them.
+    """
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        erased = Retention(redis, sites).erase(site_id, author_id)
+    click.echo(f"{erased.n_items} items erased, and {erased.n_answers} quotations in answers")
+    if not erased.left_disk:
+        raise StoreUnavailable(
+            "the words are erased, but Redis has not said that it wrote its file anew, so they may "
+            "still be on its disk: run BGREWRITEAOF, or this command again"
+        )
+    click.echo(f"gone from Redis' disk; copies made before {iso_time(time.time())} still hold them")
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="However much of what a site keeps that is.")
+def forget(*, force: bool) -> None:
+    """Remove the texts that the sites' retention periods no longer allow.
+
+    `hakam webhooks` does this by itself, once an hour. More than a quarter of what a site keeps is
+    not removed at once when the last time was longer than two hours ago, because then the clock of
+    Redis may have jumped.
+    """
+    with connect() as redis:
+        n_forgotten = Retention(redis, Sites(redis)).sweep(force=force)
+    click.echo(f"{n_forgotten} forgotten")

@@ -1,0 +1,159 @@
+"""Commands that start the service, or check that it could be started."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import signal
+import sys
+from contextlib import ExitStack
+
+import click
+
+from models.registry import Registry
+from service.accounts.accounts import Accounts
+from service.cli.environment import connect, read_settings
+from service.config import UNBELIEVED_PROXY
+from service.errors import LaunchFailed, StoreLost
+from service.queue.review_queue import ReviewQueue
+from service.run import launch, private_redis
+from service.sites.sites import Site, Sites
+from service.store.connect import Redis
+from service.store.connect import connect as connect_to
+
+# "You are stupid and understand nothing": rude enough for a person to look at it.
+EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
+
+
+@click.command()
+def run() -> None:
+    """Start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one.
+
+    The first start creates a demo site and a moderator and shows their secrets, once.
+    """
+    settings = read_settings()
+    launch.check_writable(settings.var)
+    with launch.stopped_by_signals() as hang_up, ExitStack() as stack:
+        children: list[launch.Watched] = []
+        listener = stack.enter_context(launch.listen(settings.host, settings.port))
+        if not settings.redis_url:
+            private = stack.enter_context(private_redis.PrivateRedis())
+            url = private.start(settings.var)
+            settings = settings.model_copy(update={"redis_url": url})
+            children.append(private)
+        redis = stack.enter_context(connect_to(settings.redis_url))
+        lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
+        environ = settings.to_environ()
+        web = launch.Child(
+            "web server",
+            launch.web_command(listener),
+            environ,
+            listener=listener,  # which stays open here, so that a web server can be started again
+            orphaned=signal.SIGKILL,  # gunicorn may lose others while its workers start
+        )
+        stack.enter_context(web)
+        address = _address(settings.host, settings.port)
+        launch.await_answer(f"{address}/healthz", web)
+        told = [sys.executable, "-m", "service.cli.main", "webhooks"]
+        deliveries = stack.enter_context(launch.Child("delivery of webhooks", told, environ))
+        children += [web, deliveries]
+        # Last of all, so that no secret is made that nobody gets to see.
+        secrets_shown = None if lost else _first_start(redis)
+        click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)
+        launch.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
+
+
+def _lost(queue: ReviewQueue) -> str:
+    """Return what there is to say about a loss of data; empty where nothing is lost."""
+    try:
+        queue.check_durability()
+    except StoreLost as loss:
+        until = "Until then /readyz says so, and every request of a site that Redis does not know"
+        return f"\nWarning: {loss}\n{until}.\n"
+    return ""
+
+
+def _address(host: str, port: int) -> str:
+    # What means "every interface" to a server means nothing to a client.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _first_start(redis: Redis) -> tuple[str, str] | None:
+    """Create the demo site and a moderator in an empty store; return API key and password."""
+    sites, accounts = Sites(redis), Accounts(redis)
+    if sites.list():
+        return None
+    password = secrets.token_urlsafe(12)
+    key = sites.add(Site(id="demo", name="Demo"))
+    if accounts.get("demo") is None:
+        accounts.add("demo", password, "admin")
+    return key, password
+
+
+def _welcome(address: str, secrets_shown: tuple[str, str] | None) -> str:
+    lines = ["", f"Hakam is ready at {address} (Ctrl-C stops it and keeps its data)."]
+    if secrets_shown is None:
+        lines += [
+            f"Moderators log in at {address}/console/. The key and the password were shown at the",
+            "first start; `hakam sites rotate-key demo` makes a new key.",
+        ]
+        return "\n".join([*lines, ""])
+    key, password = secrets_shown
+    words = ["curl", f"{address}/v1/comments", "-H", f"Authorization: Bearer {key}"]
+    words += ["-H", "Content-Type: application/json", "-d", EXAMPLE]
+    return "\n".join(
+        [
+            *lines,
+            "Shown once, stored only as hashes:",
+            "",
+            f"  API key of the site demo   {key}",
+            f"  moderator                  demo, password {password}, at {address}/console/",
+            "",
+            "Send a comment:",
+            "",
+            f"  {shlex.join(words)}",
+            "",
+        ]
+    )
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API and the console with the Redis of HAKAM_REDIS_URL."""
+    settings = read_settings()
+    if not settings.redis_url:
+        raise LaunchFailed(
+            "HAKAM_REDIS_URL is not set: name a Redis (redis://, rediss:// or unix:// address), or "
+            "let `hakam run` start a private one."
+        )
+    if not settings.secret_key:
+        launch.check_writable(settings.var)
+    launch.become_web_server(launch.listen(settings.host, settings.port))
+
+
+@click.command()
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Go on with a Redis that was emptied, exchanged or set back, and has lost something.",
+)
+def check(accept_loss: bool) -> None:
+    """Check the environment, the artefact and Redis, without starting anything."""
+    settings = read_settings()
+    click.echo("environment: good")
+    click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
+    with connect() as redis:
+        queue = ReviewQueue(redis, epoch_file=settings.epoch_file)
+        if accept_loss:
+            queue.accept_loss()
+        queue.check_durability()
+        behind_proxy = Accounts(redis).behind_unbelieved_proxy()
+        unreadable = Sites(redis).unreadable()
+    click.echo("redis: keeps what it is given")
+    if not settings.proxies and (behind_proxy or settings.public_url.startswith("https:")):
+        click.echo(f"proxies: {UNBELIEVED_PROXY}")
+    for site_id in unreadable:
+        click.echo(f"site {site_id}: what is stored of it cannot be read")
+    if not settings.public_url:
+        click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")

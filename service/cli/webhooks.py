@@ -1,0 +1,65 @@
+"""Commands of the delivery of decisions: run it, list what was given up, deliver it again."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import click
+
+from service import logs
+from service.cli.environment import connect, read_settings, site_argument
+from service.delivery.webhooks import Deliveries
+from service.queue.clock import ClockWatch
+from service.queue.retention import Retention
+from service.rules.times import iso_time
+from service.run import launch
+from service.sites.sites import Sites
+from service.store.durability import Epoch
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def webhooks(context: click.Context) -> None:
+    """Tell sites what was decided, and forget what is too old, until stopped."""
+    if context.invoked_subcommand is not None:
+        return
+    logs.configure(read_settings().log_level)
+    stop = Event()
+    with launch.stopped_by_signals(), connect() as redis:
+        epoch = Epoch(redis, read_settings().epoch_file)
+        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), epoch):
+            Thread(target=one.run, args=(stop,), daemon=True).start()
+        Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
+
+
+@webhooks.command("dead")
+@site_argument
+def dead_letters(site_id: str) -> None:
+    """List deliveries that were given up: decision, comment, action, when, why."""
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        deliveries = Deliveries(redis, sites)
+        letters, endpoint = deliveries.dead_letters(site_id, 1_000), deliveries.endpoint(site_id)
+    for letter in letters:
+        words = [letter.decision_id, letter.comment_id, letter.action, iso_time(letter.died_at)]
+        click.echo("\t".join([*words, letter.failure]))
+    if endpoint.failing_since:
+        since = f"every delivery has failed since {iso_time(endpoint.failing_since)}"
+        out = f"; out of use since {iso_time(endpoint.disabled_at)}" if endpoint.disabled_at else ""
+        click.echo(f"{since}{out}: {endpoint.failure}", err=True)
+
+
+@webhooks.command()
+@site_argument
+def replay(site_id: str) -> None:
+    """Deliver what was given up, and use the webhook again if it was disabled."""
+    with connect() as redis:
+        sites = Sites(redis)
+        sites.get(site_id)
+        deliveries = Deliveries(redis, sites)
+        deliveries.enable(site_id)
+        n_replayed = 0
+        while n_more := deliveries.replay(site_id):
+            n_replayed += n_more
+    click.echo(f"{n_replayed} deliveries are due again")
