@@ -12,7 +12,7 @@ import pytest
 from models.normalize import normalize
 from models.schema import LABELS
 from training.disguises.transforms import TRANSFORMS
-from training.evaluation.hakamcheck import (
+from training.hakamcheck import (
     FOLDER,
     PARTS,
     Case,

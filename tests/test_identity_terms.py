@@ -2,8 +2,8 @@
 
 from collections import Counter, defaultdict
 
-from training.evaluation.hakamcheck import abusive_words
 from training.evaluation.identity_terms import KINDS, load_terms
+from training.hakamcheck import abusive_words
 
 CASES = load_terms()
 

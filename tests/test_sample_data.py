@@ -7,7 +7,7 @@ import pytest
 
 from models.normalize import normalize
 from models.schema import LABELS, LabeledComment, read_comments
-from training.evaluation.hakamcheck import abusive_words, load
+from training.hakamcheck import abusive_words, load
 
 DATA = Path(__file__).parent.parent / "training" / "data"
 SAMPLE = list(read_comments(DATA / "samples.jsonl"))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.errors import RecordError
 from models.orthography import folding
 from models.schema import LABELS, LabeledComment, read_comments
-from training.evaluation import hakamcheck
+from training import hakamcheck
 from training.public_sets import (
     PERMISSIVE,
     SUFFIX,

@@ -12,7 +12,7 @@ stands after a preposition, ``singular``) and ``templates.jsonl`` (``kind``, ``t
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.evaluation.hakamcheck import join_particles, read_lines, suite_folder
+from training.hakamcheck import join_particles, read_lines, suite_folder
 
 FOLDER = suite_folder("identity_terms")
 KINDS = ("neutral", "positive", "critical", "toxic")

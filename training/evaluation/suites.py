@@ -11,14 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from training import hakamcheck
 from training.datasets import Corpus
 from training.disguises.transforms import TRANSFORMS
-from training.evaluation import hakamcheck
-from training.evaluation.hakamcheck import read_lines
 from training.evaluation.identity_terms import FOLDER as TERMS
 from training.evaluation.identity_terms import load_terms
 from training.evaluation.measures import Measures, auc
 from training.evaluation.scorer import Scorer, scores_by_label
+from training.hakamcheck import read_lines
 
 SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
 N_SPLIT_WORDS = 2

@@ -40,7 +40,7 @@ from training.disguises.transforms import TRANSFORMS
 
 def suite_folder(name: str) -> Path:
     """Return where a suite is."""
-    return Path(__file__).parent.parent / "data" / name
+    return Path(__file__).parent / "data" / name
 
 
 FOLDER = suite_folder("hakamcheck")
