@@ -31,8 +31,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from models.classifier import ARRAYS, Classifier
-from models.errors import ArtifactDamaged, ArtifactError
+from models.errors import ArtifactDamaged, ArtifactError, NotJson
 from models.schema import LABELS, read_comments
+from models.strict_json import read_json
 
 FORMAT = 3
 """Form of the artefact. An artefact of another form is refused."""
@@ -119,7 +120,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / _MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        manifest: dict[str, Any] = read_json(path.read_bytes())
         if manifest["version"] != folder.name:
             raise ArtifactDamaged(f"{path}: names another version, {manifest['version']!r}")
         if manifest["format"] == FORMAT:
@@ -131,7 +132,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtifactDamaged(f"{path}: missing") from None
     except KeyError as error:
         raise ArtifactDamaged(f"{path}: field {error} is missing") from None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except NotJson as error:
+        raise ArtifactDamaged(f"{path}: {error}") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ArtifactDamaged(f"{path}: not a manifest: {error}") from None
     return manifest
 

@@ -4,6 +4,7 @@
 
     ModerationError
     ├── InvalidText         a text that is not valid Unicode
+    ├── NotJson             what was read is not one JSON value
     ├── RecordError         a labelled comment that cannot be read (file, line, field)
     └── ArtifactError       an artefact that cannot be used
         ├── ArtifactMissing     no such version, or none promoted
@@ -20,6 +21,10 @@ class ModerationError(Exception):
 
 class InvalidText(ModerationError):
     """A text holds a lone surrogate, so it is not valid Unicode."""
+
+
+class NotJson(ModerationError):
+    """What was read is not one JSON value; the message is the rest of a sentence about it."""
 
 
 class RecordError(ModerationError):

@@ -24,7 +24,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from models.errors import RecordError
+from models.errors import NotJson, RecordError
+from models.strict_json import read_json
 
 LABELS = (
     "toxicity",
@@ -170,8 +171,8 @@ def read_comments(source: str | os.PathLike[str] | IO[Any]) -> Iterator[LabeledC
         while True:
             try:
                 number, line = next(lines)
-                if number == 1:
-                    line = line.removeprefix("\ufeff" if isinstance(line, str) else b"\xef\xbb\xbf")
+                if number == 1 and isinstance(line, str):
+                    line = line.removeprefix("\ufeff")
                 comment = _parse(line) if line.strip() else None
             except StopIteration:
                 return
@@ -220,13 +221,9 @@ def write_comments(
 def _parse(line: bytes | str) -> LabeledComment:
     """One line to one labelled comment."""
     try:
-        record = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except UnicodeDecodeError:
-        raise RecordError("not valid UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise RecordError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise RecordError("not a labelled comment: nested too deeply") from None
+        record = read_json(line.strip())
+    except NotJson as error:
+        raise RecordError(f"the line {error}") from None
     if not isinstance(record, dict):
         raise RecordError(f"expected an object, got {_kind(record)}")
     for name in record:
@@ -258,20 +255,6 @@ def _check_string(name: str, value: object) -> None:
 
 def _kind(value: object) -> str:
     return _JSON_KINDS.get(type(value), type(value).__name__)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object whose keys differ: JSON leaves open which of two equal keys counts."""
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise RecordError(f"field {repeated!r} is given twice")
-    return record
-
-
-def _refuse_constant(constant: str) -> float:
-    raise RecordError(f"not JSON: {constant} is not a JSON number")
 
 
 @contextmanager

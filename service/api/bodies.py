@@ -6,14 +6,15 @@ affair.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from flask import current_app, request
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, core_schema
 
+from models import strict_json
+from models.errors import NotJson
 from service.errors import FieldError, InvalidRequest, MalformedJson, UnsupportedMedia
 
 MAX_VALUES = 40_000  # in one body; a thousand comments with all their context have half as many
@@ -61,23 +62,12 @@ def read_json(raw: bytes) -> Any:
     Raises
     ------
     MalformedJson
-        The bytes are not UTF-8 or not JSON (RFC 8259), an object names a key twice, a number is
-        NaN, infinite or longer than 4,300 digits, values are nested too deep, or there are more
-        than `MAX_VALUES`. A byte order mark before the value is passed over.
+        `models.strict_json` refuses it, or there are more than `MAX_VALUES` in it.
     """
     try:
-        value = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_not_json
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedJson(f"the body is not JSON from {place} on") from None
-    except UnicodeDecodeError as error:
-        raise MalformedJson(f"the body is not UTF-8 at byte {error.start}") from None
-    except RecursionError:
-        raise MalformedJson("the body is nested too deep") from None
-    except ValueError:  # int() of too many digits
-        raise MalformedJson("the body has a number with too many digits") from None
+        value = strict_json.read_json(raw)
+    except NotJson as error:
+        raise MalformedJson(f"the body {error}") from None
     if len(raw) > MAX_VALUES:  # else it cannot have more
         _check_number_of_values(value)
     return value
@@ -93,17 +83,6 @@ def _check_number_of_values(value: Any) -> None:
         open_ones += [deeper for deeper in inner if isinstance(deeper, dict | list)]
     if n_values > MAX_VALUES:
         raise MalformedJson(f"the body has more than {MAX_VALUES:,} values")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) != len(pairs):  # whoever published the other one would publish it unscored
-        raise MalformedJson("an object of the body names a key twice")
-    return names
-
-
-def _not_json(_constant: str) -> NoReturn:
-    raise MalformedJson("the body has a number that is not finite")
 
 
 def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True) -> T:
