@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 
 from service.config import Settings
@@ -11,8 +9,6 @@ from service.errors import LaunchFailed
 from service.run import private_redis
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
-
-Connect = Callable[[], Redis]
 
 site_argument = click.argument("site_id", metavar="SITE")
 

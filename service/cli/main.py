@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from models.errors import ModerationError
-from service.cli import environment
 from service.errors import EXIT_REFUSED
 
 # command -> the module of this package that has it, under the same name
@@ -60,7 +59,7 @@ class _Commands(click.Group):
             raise _Failure(str(error)) from error
 
 
-@click.group(cls=_Commands, context_settings={"obj": environment.connect})
+@click.group(cls=_Commands)
 @click.version_option(package_name="hakam")
 def hakam() -> None:
     """Moderation of Arabic comments for news sites, run by the newsroom itself."""

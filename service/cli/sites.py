@@ -1,7 +1,4 @@
-"""Commands that keep the newsroom's sites and moderators.
-
-Each takes the context's object, a function that connects to Redis, from the group `hakam`.
-"""
+"""Commands of sites: their settings and API keys."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 
 import click
 
-from service.cli.environment import Connect
+from service.cli.environment import connect
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
@@ -84,8 +81,7 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
 @sites.command("add")
 @click.argument("site_id", metavar="ID")
 @_site_options
-@click.pass_obj
-def add_site(connect: Connect, /, site_id: str, **wishes: Any) -> None:
+def add_site(site_id: str, **wishes: Any) -> None:
     """Add a site and print its API key, once; on a second line the webhook's secret, if new."""
     given = _given(wishes)
     site = Site(site_id).changed(given)
@@ -105,8 +101,7 @@ def add_site(connect: Connect, /, site_id: str, **wishes: Any) -> None:
     type=click.Choice([setting.option for setting in SETTINGS.values()]),
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
-@click.pass_obj
-def set_site(connect: Connect, /, site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
+def set_site(site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
     """Change what a site wants; prints the webhook's secret, if new."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
     given |= _given(wishes)
@@ -135,8 +130,7 @@ def _show_new_secret(site: Site, known: Container[str | None]) -> None:
 
 
 @sites.command("list")
-@click.pass_obj
-def list_sites(connect: Connect) -> None:
+def list_sites() -> None:
     """List the sites: id, name, webhook."""
     with connect() as redis:
         for site in Sites(redis).list():
@@ -146,8 +140,7 @@ def list_sites(connect: Connect) -> None:
 @sites.command("rotate-key")
 @click.argument("site_id", metavar="ID")
 @click.option("--grace-seconds", default=0.0, help="How long the old key goes on working.")
-@click.pass_obj
-def rotate_key(connect: Connect, site_id: str, grace_seconds: float) -> None:
+def rotate_key(site_id: str, grace_seconds: float) -> None:
     """Give a site a new API key and print it, once."""
     with connect() as redis:
         click.echo(Sites(redis).rotate_key(site_id, grace_seconds=grace_seconds))
