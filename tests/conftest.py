@@ -23,6 +23,7 @@ from unittest.mock import patch
 import httpx
 import hypothesis
 import pytest
+from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 
 from service.run.private_redis import PrivateRedis, embedded_server
@@ -65,6 +66,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.get_closest_marker("every_redis") is None:
             kinds = kinds[:1]
         metafunc.parametrize("redis_server", kinds, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what asks for a real server or a real browser; other slow tests say so."""
+    for item in items:
+        if not {"server", "browser", "page"}.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -222,12 +230,33 @@ def settings(environ: dict[str, str]) -> Settings:
     return settings_in(environ)
 
 
+class CompiledTemplates(BytecodeCache):
+    """Templates compiled once for the applications of all tests, because each would do it anew."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, tuple[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill a bucket if the same source was compiled before."""
+        checksum, code = self._compiled.get(bucket.key, ("", b""))
+        if checksum == bucket.checksum:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._compiled[bucket.key] = bucket.checksum, bucket.bytecode_to_string()
+
+
+COMPILED_TEMPLATES = CompiledTemplates()
+
+
 @pytest.fixture
 def app(settings: Settings, redis: Redis, artifact: Artifact) -> Flask:
     """The application on an emptied Redis."""
     from service.app import create_app
 
     app = create_app(settings, redis=redis, artifact=artifact)
+    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
     app.testing = True
     return app
 

@@ -37,6 +37,8 @@ from service.services import Services
 from service.sites.site import SETTINGS
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["accounts", "desk", "flag", "queue"]  # fixtures
 
 NUMBERS = (-1, -1e308, 1e308, math.inf, -math.inf, math.nan, 10**18, 10**400, "7", True, None)

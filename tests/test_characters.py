@@ -91,6 +91,7 @@ def test_spaces_controls_and_what_is_ignorable_are_not_visible() -> None:
         assert not is_visible(empty * 3)
 
 
+@pytest.mark.slow
 def test_whatever_is_not_assigned_is_visible_unless_it_is_ignorable() -> None:
     unassigned = having(r"\p{Cn}\p{Co}") - having(r"\p{Default_Ignorable_Code_Point}")
     assert {code for code in unassigned if not is_visible(chr(code))} == set()

@@ -197,6 +197,7 @@ np.save(sys.argv[2], Registry().load().classifier.predict_proba(texts))
 """
 
 
+@pytest.mark.slow
 def test_scoring_needs_no_library_of_learning_and_gives_the_probabilities_of_scipys_expit(
     tmp_path: Path,
 ) -> None:

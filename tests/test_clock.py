@@ -216,6 +216,7 @@ def test_a_site_whose_data_are_damaged_keeps_no_other_from_being_moved(
     assert 0 < left(clock, LEASES) <= 600
 
 
+@pytest.mark.slow
 def test_the_process_that_tells_sites_notices_that_the_clock_was_set(
     clock: Clock, queue: ReviewQueue, tmp_path: Path
 ) -> None:

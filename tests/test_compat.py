@@ -133,6 +133,7 @@ def check(path: str, answer: TestResponse) -> None:
 
 
 @pytest.mark.parametrize("path", requests)
+@pytest.mark.slow
 def test_no_request_that_looks_right_breaks_anything(path: str, send: Send) -> None:
     @fuzzed
     @given(requests[path])

@@ -20,6 +20,8 @@ from conftest import await_condition, free_port, redis_servers
 from service.config import VARIABLES
 from service.queue.review_queue import ReviewQueue
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()
 

@@ -27,6 +27,8 @@ from service.reports.verdict_counts import Tallies
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data"
 SCREENSHOTS = DATA.parent.parent / "docs" / "images"
 PICTURED = ("work", "overview", "search", "insight", "settings")  # delete a picture to renew it

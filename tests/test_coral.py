@@ -913,6 +913,7 @@ def test_events_that_say_nothing_of_a_decision_are_accepted(
     assert not redis.exists("{hakam:demo}:coral")
 
 
+@pytest.mark.slow
 def test_as_many_events_are_kept_as_fit(coral: Coral, api_key: str, redis: Redis) -> None:
     for n in range(MAX_HEARD + 10):
         CoralLoop(redis).note("demo", f"comment-{n}")

@@ -28,6 +28,8 @@ from service.sites.sites import Site, Sites
 from service.store.connect import connect
 from service.store.durability import KEY, MARK, Epoch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=KINDS)
 def own(request: pytest.FixtureRequest) -> Iterator[Own]:

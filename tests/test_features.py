@@ -64,6 +64,7 @@ def test_equal_words_have_equal_hashes_and_are_the_same(texts: list[str]) -> Non
     assert words_alone(names).hashed.tolist() == words.hashed.tolist()
 
 
+@pytest.mark.slow
 def test_two_words_with_one_hash_stay_two_words() -> None:
     letters = "".join(map(chr, range(0x628, 0x64B)))
     rng = np.random.default_rng(0)

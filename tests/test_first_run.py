@@ -22,6 +22,8 @@ from service.accounts.accounts import Accounts
 from service.run.private_redis import socket_url
 from service.sites.sites import Sites
 
+pytestmark = pytest.mark.slow
+
 
 def found(pattern: str, text: str) -> str:
     """The first match of `pattern`, which must be there."""

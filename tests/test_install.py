@@ -13,6 +13,8 @@ import pytest
 
 from models.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "training" / "data" / "samples.jsonl"
 BUILD = "import setuptools.build_meta as b, sys; b.build_wheel(sys.argv[1])"

@@ -20,6 +20,8 @@ from models.artifact import Artifact
 from models.schema import read_comments
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 SECRET = "empsec_1"
 CORAL = "Coral Perspective/9.11.8"
 

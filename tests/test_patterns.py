@@ -24,6 +24,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SIZES = (5_000, 10_000, 20_000, 100_000)
 BOUND_SECONDS = 2.0

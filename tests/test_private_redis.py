@@ -23,7 +23,7 @@ from service.run.private_redis import (
     socket_url,
 )
 
-pytestmark = pytest.mark.every_redis
+pytestmark = [pytest.mark.every_redis, pytest.mark.slow]
 
 ORPHAN = """
 import sys

@@ -25,6 +25,8 @@ from service.accounts.accounts import Accounts
 from service.compat.perspective import ATTRIBUTES, NOT_MEASURED
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 N_CLIENTS = 50
 MEGABYTE = 1024 * 1024

@@ -21,6 +21,8 @@ from service.queue.decisions import DecisionStream
 from service.queue.review_queue import ReviewQueue
 from service.store.scripts import site_keys
 
+pytestmark = pytest.mark.slow
+
 N_NODES, N_SLOTS = 3, 16_384
 HIGHEST_PORT = 65_535 - 10_000  # the nodes talk to each other on a port that is 10,000 higher
 

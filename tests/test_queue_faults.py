@@ -35,6 +35,8 @@ from service.sites.sites import Site, Sites
 from service.store.connect import connect
 from service.store.scripts import site_keys
 
+pytestmark = pytest.mark.slow
+
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 KINDS = sorted(redis_servers())
 

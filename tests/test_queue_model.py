@@ -30,6 +30,8 @@ from service.queue.review_queue import Comment, Decision, Enqueued, ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 
+pytestmark = pytest.mark.slow
+
 LEASE_SECONDS, SKIP_SECONDS, UNDO_SECONDS = 600, 1800, 900
 MODERATORS = st.sampled_from(["amal", "basma", "carim"])
 COMMENTS = st.sampled_from([f"c-{number}" for number in range(6)])

@@ -17,6 +17,8 @@ from models.normalize import normalize
 from models.registry import Registry
 from models.schema import LABELS, LabeledComment, read_comments
 
+pytestmark = pytest.mark.slow
+
 LINE = list(read_comments(Path(__file__).parent / "data" / "line.jsonl"))
 WRITTEN = sorted(
     {

@@ -113,6 +113,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_the_report_is_one_well_formed_page_with_its_pictures_inside(
     artifact: Artifact, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from models.registry import Registry
 from models.schema import LabeledComment, read_comments, write_comments
 from training.cli import main
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 
 

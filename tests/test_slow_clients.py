@@ -13,6 +13,8 @@ import pytest
 from conftest import await_condition
 from service.run import web_worker
 
+pytestmark = pytest.mark.slow
+
 N_CLIENTS = 50
 HALF_HEAD = b"POST /v1/score HTTP/1.1\r\nHost: hakam\r\nContent-Ty"
 HEAD = b"POST /v1/score HTTP/1.1\r\nHost: hakam\r\nContent-Type: application/json\r\n"

@@ -23,6 +23,8 @@ from conftest import await_condition, free_port
 from models.registry import Registry
 from service.run import launch, parent_death
 
+pytestmark = pytest.mark.slow
+
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 
 

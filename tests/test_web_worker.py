@@ -22,6 +22,8 @@ from conftest import await_condition, free_port, hakam, served
 from service.run import web_worker
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 MOST = web_worker.MAX_HEADER_BYTES
 GET = b"GET /healthz HTTP/1.1\r\nHost: hakam\r\n"
 

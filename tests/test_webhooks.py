@@ -818,6 +818,7 @@ def test_a_site_is_told_while_the_server_of_another_drips(
         assert (drip.n_open, drip.n_over) == (n_slow, 0)
 
 
+@pytest.mark.slow
 def test_a_slow_server_has_one_request_at_a_time_until_it_has_answered_well(
     queue: ReviewQueue, deliveries: Deliveries, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
