@@ -31,6 +31,7 @@ from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
+from service.queue.read_models import ReadModels
 from service.queue.review_queue import QueueStats, ReviewQueue
 from service.reports.verdict_counts import Tallies
 from service.services import EXTENSION, Services
@@ -117,6 +118,7 @@ def create_app(
         accounts=accounts,
         queue=queue,
         decisions=DecisionStream(redis),
+        read_models=ReadModels(redis),
         moderation=Moderation(artifact, queue, metrics, tallies),
         deliveries=deliveries,
         tallies=tallies,

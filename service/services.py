@@ -16,6 +16,7 @@ from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
+from service.queue.read_models import ReadModels
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import Tallies
 from service.sites.quota import Quota
@@ -35,6 +36,7 @@ class Services:
     accounts: Accounts
     queue: ReviewQueue
     decisions: DecisionStream
+    read_models: ReadModels
     moderation: Moderation
     deliveries: Deliveries
     tallies: Tallies

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -26,16 +24,8 @@ NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
 
 
-def decision(action: str = "reject", *, ago: float = 0.0, **fields: Any) -> Decision:
-    """A decision taken some time before noon on a comment that had waited a minute."""
-    at = NOON - ago
-    facts: dict[str, Any] = {
-        "decided_at": at,
-        "enqueued_at": at - 60.0,
-        "verdict": VERDICT,
-        "moderator": "samira",
-    }
-    return replace(Decision(action), **facts | fields)
+DAY = "2026-01-01"
+Days = dict[str, dict[str, int]]
 
 
 def values(figure: Figure, code: str) -> list[float | None]:
@@ -43,8 +33,11 @@ def values(figure: Figure, code: str) -> list[float | None]:
 
 
 def test_decisions_are_counted_in_the_hour_they_were_taken() -> None:
-    taken = [decision(), decision(ago=3600), decision("approve", ago=3600), decision(ago=86_400)]
-    figure = insight.decisions_per_hour(taken, until=NOON, n_hours=3)
+    days = {
+        "2025-12-31": {"hour:12:reject": 9},
+        DAY: {"hour:12:reject": 1, "hour:11:reject": 1, "hour:11:approve": 1},
+    }
+    figure = insight.decisions_per_hour(days, until=NOON, n_hours=3)
     assert figure.rows == [
         "2026-01-01T10:00+00:00",
         "2026-01-01T11:00+00:00",
@@ -54,68 +47,48 @@ def test_decisions_are_counted_in_the_hour_they_were_taken() -> None:
     assert values(figure, "approve") == [0.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"kind": "opinion"}, {"kind": "undo"}, {"stands": False}, {"source": "policy"}],
-)
-def test_only_decisions_of_people_that_stand_are_counted(fields: dict[str, Any]) -> None:
-    figure = insight.decisions_per_hour([decision(**fields)], until=NOON)
-    assert values(figure, "reject") == [0.0] * 24
-
-
 def test_the_time_to_decision_is_told_by_day_beside_the_target() -> None:
-    taken = [decision(enqueued_at=NOON - waited) for waited in range(10, 110, 10)]
-    figure = insight.time_to_decision(taken, until=NOON, target_seconds=3600, n_days=2)
-    assert values(figure, "median") == [None, 55.0]
-    assert values(figure, "p90") == [None, 91.0]
+    days = {"2025-12-31": {}, DAY: {"wait:64": 1, "wait:80": 2, "wait:96": 8}}
+    figure = insight.time_to_decision(days, target_seconds=3600)
+    assert figure.rows == ["2025-12-31T00:00+00:00", "2026-01-01T00:00+00:00"]
+    assert values(figure, "median") == [None, 64.0]
+    assert insight.time_to_decision({DAY: {"wait:64": 1, "wait:80": 1}}, target_seconds=1).series[
+        0
+    ].values == [24.0]
     assert figure.target == 3600
 
 
-def test_precision_counts_what_was_flagged_by_score_only() -> None:
-    sampled = replace(VERDICT, reason="random_sample")
-    taken = [decision(), decision("approve"), decision(verdict=sampled)]
-    figure = insight.precision_by_label(taken)
+def test_precision_says_which_share_of_the_flagged_was_rejected() -> None:
+    days = {"2025-12-31": {"flagged:insult:reject": 1}, DAY: {"flagged:insult:approve": 1}}
+    figure = insight.precision_by_label(days)
     assert (list(figure.rows), values(figure, "rejected")) == (["insult"], [0.5])
     assert values(figure, "n") == [2.0]
 
 
-def test_agreement_compares_people_on_the_same_version_of_a_comment() -> None:
-    taken = []
-    for n in range(insight.MIN_PAIRS):
-        action = "reject" if n % 2 else "approve"
-        taken.append(decision(action, kind="opinion", item_id=str(n), version=1))
-        taken.append(decision(action, item_id=str(n), version=1, moderator="omar"))
-        taken.append(decision(action, item_id=str(n), version=2, moderator="layla"))
-    figure = insight.agreement(taken)
+def agreed(**said: int) -> Days:
+    """How often two people said what of the same comments."""
+    return {DAY: {f'pair:{one}:["omar","samira"]': n for one, n in said.items()}}
+
+
+def test_agreement_compares_people_on_the_same_comments() -> None:
+    figure = insight.agreement(agreed(aa=3, rr=2))
     assert list(figure.rows) == ["omar \N{EN DASH} samira"]
     assert values(figure, "kappa") == [1.0]
-    assert insight.agreement(taken[:6]).empty, "two comments are no measure of agreement"
-
-
-def test_an_answer_to_a_known_comment_that_was_taken_back_is_no_agreement() -> None:
-    taken = [
-        decision("approve", kind="calibration", comment_id=str(n), moderator=name, stands=n > 0)
-        for n in range(insight.MIN_PAIRS)
-        for name in ("omar", "samira")
-    ]
-    assert insight.agreement(taken).empty
+    assert insight.agreement(agreed(aa=1, rr=1)).empty, "two comments are no measure of agreement"
 
 
 def test_people_who_could_only_agree_have_no_kappa_and_no_bar() -> None:
-    taken = []
-    for n in range(insight.MIN_PAIRS):
-        taken.append(decision(kind="opinion", item_id=str(n), version=1))
-        taken.append(decision(item_id=str(n), version=1, moderator="omar"))
-    figure = insight.agreement(taken)
+    figure = insight.agreement(agreed(rr=insight.MIN_PAIRS))
     assert (values(figure, "kappa"), values(figure, "n")) == ([None], [5.0])
     assert draw(figure, from_right=False).bars == []
 
 
 def test_known_answers_say_how_often_each_person_decided_as_known() -> None:
-    taken = [decision(a, kind="calibration", expected="reject") for a in ("reject", "approve")]
-    taken += [decision("approve", kind="calibration", expected="approve", moderator="omar")]
-    taken += [decision("approve", kind="calibration", expected="reject", stands=False), decision()]
-    figure = insight.known_answers(taken)
+    days = {
+        "2025-12-31": {"known:right:samira": 1, "known:wrong:gone": 0},
+        DAY: {"known:wrong:samira": 1, "known:right:omar": 1},
+    }
+    figure = insight.known_answers(days)
     assert list(figure.rows) == ["omar", "samira"]
     assert (values(figure, "right"), values(figure, "n")) == ([1.0, 0.5], [1.0, 2.0])
 
@@ -138,12 +111,18 @@ def test_a_shift_of_the_scores_is_seen_and_steady_scores_are_not() -> None:
 
 
 def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_thought() -> None:
-    tallies = {"2026-01-01": {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
-    taken = [decision(), decision("approve"), decision(verdict=replace(VERDICT, score=0.5))]
-    found = insight.preview(tallies, taken, "insult", 0.9)
+    tallies = {DAY: {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
+    days = {
+        DAY: {
+            "score:insult:18:reject": 1,
+            "score:insult:19:approve": 1,
+            "score:insult:10:reject": 1,
+        }
+    }
+    found = insight.preview(tallies, days, "insult", 0.9)
     assert (found.n_comments, found.n_flagged) == (10, 2)
     assert (found.rejected, found.n_decided) == (0.5, 2)
-    assert insight.preview({}, [], "insult", 0.5).rejected is None
+    assert insight.preview({}, {}, "insult", 0.5).rejected is None
 
 
 @pytest.mark.parametrize("from_right", [True, False])

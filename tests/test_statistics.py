@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from collections import Counter
 from subprocess import run
 
 import pytest
 
 from service.queue.records import Decision, Kind
-from service.reports import insight
 from service.reports.statistics import (
     agreement,
     agreement_with_known_answers,
     kappa,
     quantile,
+    quantile_of_counts,
     share_interval,
 )
-from service.reports.transparency import period_report
 
 
 def entry(
@@ -116,37 +115,12 @@ def test_the_interval_of_a_share_is_wilsons(n_true: int, n: int, low: float, hig
     assert share_interval(n_true, n) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_console_and_command_line_say_the_same_of_the_same_decisions() -> None:
-    entries = []
-    for item in range(12):
-        entries.append(entry(item, "amal", "reject" if item % 3 else "approve", "opinion"))
-        entries.append(entry(item, "basma", "reject" if item % 2 else "approve", "decision"))
-        entries.append(entry(item, "senior", "reject", "decision"))
-        entries.append(entry(item, "carim", "reject", "opinion"))
-    entries += [entry(100 + n, name, "reject", "opinion") for n in range(6) for name in ("x", "y")]
-    told = [pair for pair in agreement(entries) if pair.about == "action"]
-    assert [pair.moderators for pair in told] == [("amal", "basma"), ("x", "y")]
-    shown = insight.agreement(entries)
-    assert list(shown.rows) == [" \N{EN DASH} ".join(pair.moderators) for pair in told]
-    assert [list(series.values) for series in shown.series] == [
-        [pair.kappa for pair in told],
-        [pair.n_items for pair in told],
-    ]
-
-
-def test_console_and_dsa_output_say_the_same_of_the_same_waiting_times() -> None:
-    noon = 1_767_268_800.0
-    entries = [
-        Decision("reject", enqueued_at=noon - wait, decided_at=noon) for wait in (10.0, 100.0)
-    ]
-    day = datetime.fromtimestamp(noon, UTC)
-    report = period_report("demo", entries, day - timedelta(days=1), day + timedelta(days=1))
-    shown = insight.time_to_decision(entries, until=noon, target_seconds=60, n_days=1)
-    assert [list(series.values) for series in shown.series] == [
-        [report.median_seconds],
-        [report.p90_seconds],
-    ]
-    assert report.median_seconds == 55
+def test_a_quantile_of_counts_is_that_of_the_values() -> None:
+    for values in ([1.0], [1.0, 1.0, 3.0], [5.0, 2.0, 2.0, 9.0], [4.0] * 7 + [1.0]):
+        for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+            counts = Counter(values)
+            assert quantile_of_counts(counts, share) == pytest.approx(quantile(values, share))
+    assert quantile_of_counts({1.0: 0}, 0.5) is None
 
 
 def test_a_worker_that_shows_no_statistics_loads_neither_scipy_nor_scikit_learn() -> None:

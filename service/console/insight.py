@@ -7,7 +7,6 @@ from flask_babel import get_locale
 
 from models.schema import LABELS
 from service.console.charts import draw
-from service.console.past import Past, decided_since
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
@@ -27,13 +26,12 @@ DAYS = 14
 def pictures(site_id: str) -> str:
     """Show all figures of a site."""
     site = site_for(site_id)
-    past = _past(site)
-    figures = _figures(site, past)
+    figures, whole = _figures(site)
     from_right = str(get_locale()) in RIGHT_TO_LEFT
     return render_template(
         "insight.html",
         site=site,
-        past=past,
+        whole=whole,
         charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],
         moved={f.code: insight.stability(f) for f in figures if f.kind == "bin"},
     )
@@ -44,7 +42,7 @@ def pictures(site_id: str) -> str:
 def table(site_id: str, code: str) -> Response:
     """Give one figure as CSV."""
     site = site_for(site_id)
-    found = [figure for figure in _figures(site, _past(site)) if figure.code == code]
+    found = [figure for figure in _figures(site)[0] if figure.code == code]
     if not found:
         raise NotFound("there is no such figure")
     # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
@@ -67,26 +65,19 @@ def figure_csv(figure: Figure) -> str:
     return as_csv([head, *rows])
 
 
-def _past(site: Site) -> Past:
-    return decided_since(site.id, time.time() - DAYS * 86400)
-
-
-def _figures(site: Site, past: Past) -> list[Figure]:
-    now, decisions, whole_since = time.time(), past.decisions, past.whole_since
+def _figures(site: Site) -> tuple[list[Figure], bool]:
+    """Return all figures of a site, and whether nothing is missing in them."""
     tallies = services().tallies.days(site.id, DAYS)
+    days, whole = services().read_models.days(site.id, DAYS)
     counted = {counter.rpartition(":")[0] for day in tallies.values() for counter in day}
     seen = [label for label in LABELS if f"score:{label}" in counted]
-    return [
-        insight.decisions_per_hour(decisions, until=now, whole_since=whole_since),
-        insight.time_to_decision(
-            decisions,
-            until=now,
-            target_seconds=site.time_target_seconds,
-            whole_since=whole_since,
-        ),
-        insight.precision_by_label(decisions),
-        insight.agreement(decisions),
-        insight.known_answers(decisions),
+    figures = [
+        insight.decisions_per_hour(days, until=time.time()),
+        insight.time_to_decision(days, target_seconds=site.time_target_seconds),
+        insight.precision_by_label(days),
+        insight.agreement(days),
+        insight.known_answers(days),
         insight.decided_by_machine(tallies),
         *(insight.drift(tallies, label) for label in seen),
     ]
+    return figures, whole

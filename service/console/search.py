@@ -6,7 +6,6 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.past import decided_lately
 from service.console.permissions import me, needs, site_for
 from service.console.vocabulary import LABELS_OF_REASONS, REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
@@ -39,7 +38,7 @@ def find(site_id: str) -> str:
         items=waiting,
         n_waiting=sum(item.state in ("pending", "leased") for item in waiting),
         limit=MAX_BULK,
-        decided=decided_lately(site.id, name, value) if value else None,
+        decided=services().read_models.find(site.id, name, value) if value else None,
         record=services().queue.author(site.id, value) if name == "author_id" else None,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),

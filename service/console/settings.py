@@ -3,14 +3,12 @@
 import base64
 import math
 import secrets
-import time
 from dataclasses import replace
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
-from service.console.past import decided_since
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import failure_name, label_name
 from service.console.vocabulary import gettext as _
@@ -101,12 +99,9 @@ def _page(site: Site, **words: object) -> str:
 
 def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
     tallies = services().tallies.days(site.id, WEEK_DAYS)
-    past = decided_since(site.id, time.time() - WEEK_DAYS * 86400)
+    days, _whole = services().read_models.days(site.id, WEEK_DAYS)
     return {
-        label: replace(
-            insight.preview(tallies, past.decisions, label, threshold),
-            whole_since=past.whole_since,
-        )
+        label: insight.preview(tallies, days, label, threshold)
         for label, threshold in thresholds.items()
     }
 

@@ -20,7 +20,6 @@ from models.dialect import DIALECTS
 from models.errors import ModerationError
 from models.schema import LABELS
 from service.console.highlight import Segment, marked
-from service.console.past import decided_lately
 from service.console.permissions import me, site_for
 from service.console.unsent_forms import Unsent
 from service.console.vocabulary import (
@@ -386,7 +385,7 @@ def _shown(site: Site, lease: Lease) -> dict[str, Any]:
         "severe": _severe(item),
         "last": _last(site.id),
         "tired": _tired(),
-        "earlier": decided_lately(site.id, "comment_id", item.comment.id)
+        "earlier": services().read_models.find(site.id, "comment_id", item.comment.id)
         if _seen_before(item)
         else None,
         "only": session.get("only"),

@@ -22,6 +22,7 @@ from service.errors import (
 )
 from service.logs import places
 from service.queue.feedback import Feedback
+from service.queue.read_models import ReadModels
 from service.queue.records import Decision, facet, facts_json
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
@@ -75,7 +76,7 @@ class Retention:
         self._redis: Any = redis
         self._sites = sites
         self._verbs = Verbs(redis, "queue")
-        self._feedback = Feedback(redis)
+        self._feedback, self._read_models = Feedback(redis), ReadModels(redis)
 
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
@@ -138,6 +139,7 @@ class Retention:
 
     def _sweep_site(self, site: Site, before_ms: int, *, force: bool) -> tuple[int, list[str]]:
         """Return how much was forgotten, and what is not because it is too much."""
+        self._read_models.index(site)  # of a store that is older than the read models
         if not site.listens:
             while self._verbs(site.id, "tell_nobody", limit=PAGE)[0]:
                 pass

@@ -2,25 +2,28 @@
 
 Secret: how each figure is counted. Every figure is a :class:`Figure`, a table of a first column and
 one or more series, from which the page draws its picture and writes its CSV. Everything here is
-pure: decisions and tallies in, figures out.
+pure: counts of days in, figures out.
 
-What is counted on decisions holds for what people saw, the flagged comments; what holds for all
-comments is counted by :mod:`service.reports.verdict_counts`.
+What people decided holds for what they saw, the flagged comments, and is counted by the scripts
+that decide (`service.queue.read_models.ReadModels.days` says how its counters are named); what
+holds for all comments is counted by :mod:`service.reports.verdict_counts`.
 """
 
+import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import fmean as mean
 from typing import Literal
 
 from models.schema import LABELS
-from service.queue.records import Decision
 from service.reports import statistics
 
 Unit = Literal["count", "share", "seconds", "kappa"]
+
+#: Day (``2026-01-31``) -> counter -> count; the oldest day first.
+Days = Mapping[str, Mapping[str, int]]
 
 MIN_PAIRS = 5  # fewer comments that two people judged say nothing about their agreement
 
@@ -63,127 +66,132 @@ class Figure:
         return not any(v is not None for series in self.series for v in series.values)
 
 
-def judged(decisions: Iterable[Decision]) -> list[Decision]:
-    """Keep what people finally decided and what stands."""
-    return [d for d in decisions if d.kind == "decision" and d.stands and d.source == "moderator"]
-
-
-def decisions_per_hour(
-    decisions: Iterable[Decision], *, until: float, n_hours: int = 24, whole_since: float = 0.0
-) -> Figure:
+def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure:
     """Count approvals and rejections in each of the last hours.
 
     Parameters
     ----------
     until : float
         Seconds since the epoch; the last hour is the one that holds it.
-    whole_since : float
-        From when on no decision is missing; an hour that began before has no count.
     """
     last = int(until // 3600)
     hours = range(last - n_hours + 1, last + 1)
-    counts = Counter((d.action, int(d.decided_at // 3600)) for d in judged(decisions))
+
+    def count(action: str, hour: int) -> float:
+        return float(days.get(_day(hour * 3600), {}).get(f"hour:{hour % 24}:{action}", 0))
+
     return Figure(
         "decisions_per_hour",
         "hour",
         "count",
         [_iso(hour * 3600) for hour in hours],
-        [
-            Series(
-                action,
-                [float(counts[action, h]) if h * 3600 >= whole_since else None for h in hours],
-            )
-            for action in ("approve", "reject")
-        ],
+        [Series(action, [count(action, h) for h in hours]) for action in _DECIDED],
     )
 
 
-def time_to_decision(
-    decisions: Iterable[Decision],
-    *,
-    until: float,
-    target_seconds: float,
-    n_days: int = 14,
-    whole_since: float = 0.0,
-) -> Figure:
+def time_to_decision(days: Days, *, target_seconds: float) -> Figure:
     """Give the median and the 90th percentile of the time to decision, day by day.
 
-    A day that began before `whole_since` has neither, because decisions of it may be missing.
+    Times are kept in bins that are 4 % wide (see `service.queue.read_models`).
     """
-    last = int(until // 86400)
-    days = range(last - n_days + 1, last + 1)
-    waited: dict[int, list[float]] = defaultdict(list)
-    for d in judged(decisions):
-        day = int(d.decided_at // 86400)
-        if day * 86400 >= whole_since:
-            waited[day].append(d.decided_at - d.enqueued_at)
+    waited = [
+        {2 ** (int(bin_) / 16): n for (bin_,), n in _counts(day, "wait").items()}
+        for day in days.values()
+    ]
     return Figure(
         "time_to_decision",
         "day",
         "seconds",
-        [_iso(day * 86400) for day in days],
+        [f"{day}T00:00+00:00" for day in days],
         [
-            Series("median", [statistics.quantile(waited[d], 0.5) for d in days]),
-            Series("p90", [statistics.quantile(waited[d], 0.9) for d in days]),
+            Series(code, [statistics.quantile_of_counts(counts, share) for counts in waited])
+            for code, share in (("median", 0.5), ("p90", 0.9))
         ],
         target=target_seconds,
     )
 
 
-def agreement(decisions: Iterable[Decision]) -> Figure:
+def agreement(days: Days) -> Figure:
     """Give Cohen's kappa of every two people who judged the same comments.
 
     Which comments count is said in :mod:`service.reports.statistics`.
     """
-    found = statistics.agreement(decisions, about=["action"])
-    enough = [pair for pair in found if pair.n_items >= MIN_PAIRS]
+    pairs: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for (said, people), n in _counts(_sum(days), "pair", parts=2).items():
+        one, other = json.loads(people)
+        pairs[one, other][said[0], said[1]] += n
+    enough = {people: n for people, n in sorted(pairs.items()) if n.total() >= MIN_PAIRS}
     return Figure(
         "agreement",
         "people",
         "kappa",
-        [" \N{EN DASH} ".join(pair.moderators) for pair in enough],
+        [" \N{EN DASH} ".join(people) for people in enough],
         [
-            Series("kappa", [pair.kappa for pair in enough]),
-            Series("n", [float(pair.n_items) for pair in enough]),
+            Series("kappa", [statistics.kappa(answers) for answers in enough.values()]),
+            Series("n", [float(answers.total()) for answers in enough.values()]),
         ],
     )
 
 
-def known_answers(decisions: Iterable[Decision]) -> Figure:
+def known_answers(days: Days) -> Figure:
     """Give the share of the known answers that each person gave too, and of how many."""
-    found = statistics.agreement_with_known_answers(decisions)
-    return Figure(
-        "known_answers",
-        "people",
-        "share",
-        [one.moderators[0] for one in found],
-        [
-            Series("right", [one.share for one in found]),
-            Series("n", [float(one.n_items) for one in found]),
-        ],
-    )
+    counts = _counts(_sum(days), "known", parts=2)
+    people = sorted({moderator for (_, moderator), n in counts.items() if n})
+    right = {one: counts.get(("right", one), 0) for one in people}
+    n_answers = {one: right[one] + counts.get(("wrong", one), 0) for one in people}
+    return _shares_of("known_answers", "people", "right", right, n_answers)
 
 
-def precision_by_label(decisions: Iterable[Decision]) -> Figure:
+def precision_by_label(days: Days) -> Figure:
     """Give the share of the comments flagged with each label that people rejected, and how many."""
-    flagged: dict[str, list[bool]] = defaultdict(list)
-    for d in judged(decisions):
-        if d.verdict is not None and d.verdict.reason == "score" and d.verdict.label:
-            flagged[d.verdict.label].append(d.action == "reject")
-    by_label = {label: flagged[label] for label in LABELS if flagged[label]}
+    counts = _counts(_sum(days), "flagged", parts=2)
+    flagged = {
+        label: n
+        for label in LABELS
+        if (n := sum(counts.get((label, action), 0) for action in _DECIDED))
+    }
+    rejected = {label: counts.get((label, "reject"), 0) for label in flagged}
+    return _shares_of("precision_by_label", "label", "rejected", rejected, flagged)
+
+
+def _shares_of(
+    code: str,
+    kind: Literal["people", "label"],
+    series: str,
+    part: Mapping[str, int],
+    whole: Mapping[str, int],
+) -> Figure:
     return Figure(
-        "precision_by_label",
-        "label",
+        code,
+        kind,
         "share",
-        list(by_label),
+        list(whole),
         [
-            Series("rejected", [mean(rejected) for rejected in by_label.values()]),
-            Series("n", [float(len(rejected)) for rejected in by_label.values()]),
+            Series(series, [part[row] / n for row, n in whole.items()]),
+            Series("n", [float(n) for n in whole.values()]),
         ],
     )
 
 
-def decided_by_machine(tallies: Mapping[str, Mapping[str, int]]) -> Figure:
+def _sum(days: Days) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for counters in days.values():
+        total.update(counters)
+    return total
+
+
+def _counts(
+    counters: Mapping[str, int], name: str, *, parts: int = 1
+) -> dict[tuple[str, ...], int]:
+    """Return the counters of one name by what follows it."""
+    return {
+        tuple(rest.split(":", parts - 1)): n
+        for counter, n in counters.items()
+        if (rest := counter.removeprefix(f"{name}:")) != counter
+    }
+
+
+def decided_by_machine(tallies: Days) -> Figure:
     """Give the share of each day's comments that no person had to look at.
 
     Parameters
@@ -208,7 +216,7 @@ def decided_by_machine(tallies: Mapping[str, Mapping[str, int]]) -> Figure:
     )
 
 
-def drift(tallies: Mapping[str, Mapping[str, int]], label: str) -> Figure:
+def drift(tallies: Days, label: str) -> Figure:
     """Compare how one label's scores lie this week and the week before.
 
     Parameters
@@ -230,11 +238,10 @@ def drift(tallies: Mapping[str, Mapping[str, int]], label: str) -> Figure:
 
 N_BINS = 20
 _ACTIONS = ("approve", "review", "reject")
+_DECIDED = ("approve", "reject")
 
 
-def _shares(
-    tallies: Mapping[str, Mapping[str, int]], days: Sequence[str], label: str
-) -> list[float | None]:
+def _shares(tallies: Days, days: Sequence[str], label: str) -> list[float | None]:
     counts = [sum(tallies[d].get(f"score:{label}:{n}", 0) for d in days) for n in range(N_BINS)]
     total = sum(counts)
     return [count / total if total else None for count in counts]
@@ -267,38 +274,40 @@ class Preview:
     rejected : float or None
         Of those that people decided, the share that they rejected; ``None`` if they saw none.
     n_decided : int
-    whole_since : float
-        Of the decisions only those since this moment were looked at; 0.0 when at all of the week.
     """
 
     n_comments: int
     n_flagged: int
     rejected: float | None
     n_decided: int
-    whole_since: float = 0.0
 
 
-def preview(
-    tallies: Mapping[str, Mapping[str, int]],
-    decisions: Iterable[Decision],
-    label: str,
-    threshold: float,
-) -> Preview:
+def preview(tallies: Days, days: Days, label: str, threshold: float) -> Preview:
     """Say what a review threshold would have meant for the days of the tallies.
 
     A threshold is read to the bin it lies in, 1/`N_BINS` wide.
+
+    Parameters
+    ----------
+    tallies : mapping
+        What the machine saw, as for `decided_by_machine`.
+    days : mapping
+        What people decided.
     """
     n_comments = sum(day.get(f"action:{a}", 0) for day in tallies.values() for a in _ACTIONS)
-    first = min(N_BINS, round(threshold * N_BINS))
-    n_flagged = sum(
-        day.get(f"score:{label}:{n}", 0) for day in tallies.values() for n in range(first, N_BINS)
-    )
-    seen = [
-        d.action == "reject"
-        for d in judged(decisions)
-        if d.verdict is not None and d.verdict.label == label and d.verdict.score >= threshold
-    ]
-    return Preview(n_comments, n_flagged, mean(seen) if seen else None, len(seen))
+    bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)
+    n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in tallies.values() for n in bins)
+    decided = {
+        action: sum(d.get(f"score:{label}:{n}:{action}", 0) for d in days.values() for n in bins)
+        for action in _DECIDED
+    }
+    n_decided = sum(decided.values())
+    rejected = decided["reject"] / n_decided if n_decided else None
+    return Preview(n_comments, n_flagged, rejected, n_decided)
+
+
+def _day(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).date().isoformat()
 
 
 def _iso(epoch: float) -> str:

@@ -13,7 +13,7 @@ comments count that both judged without knowing what the other said.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -36,6 +36,24 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     (55.0, None)
     """
     return float(np.quantile(values, share)) if len(values) else None
+
+
+def quantile_of_counts(counts: Mapping[float, int], share: float) -> float | None:
+    """Return the quantile of values of which only is known how often each occurs.
+
+    Examples
+    --------
+    >>> quantile_of_counts({10.0: 3, 100.0: 1}, 0.5), quantile_of_counts({10.0: 1, 100.0: 1}, 0.5)
+    (10.0, 55.0)
+    """
+    known = sorted((value, n) for value, n in counts.items() if n > 0)
+    if not known:
+        return None
+    values, ns = np.array(known).T
+    after = np.cumsum(ns)  # places in the line of all values, of which `share` names one
+    place = share * (after[-1] - 1)
+    around = values[np.searchsorted(after, [np.floor(place), np.ceil(place)], side="right")]
+    return float(np.interp(place % 1, [0.0, 1.0], around))
 
 
 def share_interval(n_true: int, n: int) -> tuple[float, float]:

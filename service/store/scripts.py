@@ -37,6 +37,8 @@ SITE_KEYS = (
     "leases",
     "barred",
     "decisions",
+    "decided",
+    "figures",
     "outbox",
     "dead",
     "endpoint",

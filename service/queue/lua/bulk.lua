@@ -1,5 +1,5 @@
 -- Decide many pending items alike, all or none. `chosen` are ids, each with its version.
--- KEYS: items texts lines leases barred decisions outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
 -- ARGV: request moderator senior action facts words chosen...
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'changed' | 'reserved' | 'barred' }

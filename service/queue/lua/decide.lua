@@ -1,5 +1,5 @@
 -- Record what a moderator decided about the item that they hold.
--- KEYS: items texts lines leases barred decisions outbox authors retention site
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
 -- ARGV: id token moderator request action facts words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
@@ -11,6 +11,7 @@ local function give_opinion(id, item, at, moderator, request, action, facts, wor
   item.request = request
   keep_words(id, item, words)
   take_out(id, item)
+  compare_opinion(item, at, moderator, action)
   item.escalated = item.opinions and true or nil -- the second opinion differs: a senior decides
   item.opinions = item.opinions or {}
   table.insert(item.opinions, { moderator = moderator, action = action })

@@ -1,9 +1,9 @@
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
--- KEYS: items texts lines leases barred decisions authors retention
+-- KEYS: items texts lines leases barred decisions authors retention decided figures
 -- ARGV: cursor author author_id facts
 -- returns: { next cursor, comment id, ... }
--- include: queue/id_length queue/content queue/texts queue/line queue/stream
+-- include: queue/id_length queue/content queue/texts queue/line queue/stream queue/decided
 
 local AUTHOR_ID = 2 -- places in the row of a comment (service/queue/records.py)
 
@@ -31,6 +31,7 @@ local function erase_item(id, item, at, facts)
     redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
   end
   for version = 1, item.version do forget_version(id, version, item.token) end
+  unlist(id, item)
   item.facets = item.facets:match('l%S+') -- tells nothing of the author
   item.digest = NO_DIGEST
   save(id, item)
@@ -51,9 +52,11 @@ for place = 1, #page[2], 2 do
       local version, token = page[2][place + 1]:match('^%l+ (%d%d?%d?) (%d%d?%d?) ')
       for one = 1, tonumber(version or 1) do forget_version(id, one, tonumber(token or 0)) end
       redis.call('HDEL', ITEMS, id)
+      redis.call('HDEL', DECIDED, 'i' .. id)
     end
   end
 end
 if next(erased) then forget_bars(erased) end
 redis.call('HDEL', AUTHORS, author)
+redis.call('HDEL', DECIDED, author)
 return answer

@@ -44,6 +44,7 @@ end
 local function mix_in(model, item, content, moderator, id, replaced, at)
   redis.call('HSET', TEXTS, id .. ':1', content)
   bar(model, moderator, at, '+inf')
+  item.model, item.answers = model, nil
   item.mixed_in, item.version, item.since, item.due = true, 1, replaced.since, replaced.due
   return item
 end

@@ -1,11 +1,11 @@
 -- Forget what was decided before a time: texts always, records once nothing points at them. Refuses
 -- to forget more than a share of all at once, unless it was told to or the last sweep was just now:
 -- then what is due has become so since, and no clock has jumped.
--- KEYS: items texts barred authors bulks retention site
+-- KEYS: items texts barred authors bulks retention site decided
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
--- include: queue/clock queue/item queue/texts
+-- include: queue/clock queue/item queue/texts queue/decided
 
 local DAY_MS = 86400000
 
@@ -27,6 +27,7 @@ for _, member in ipairs(due) do
     redis.call('HDEL', BULKS, name)
   elseif kind == 'author' then
     redis.call('HDEL', AUTHORS, name)
+    redis.call('HDEL', DECIDED, name)
   elseif kind and name:find('^.+:%d+$') then
     local id, version = name:match('^(.+):(%d+)$')
     local item = load(id)
@@ -36,6 +37,7 @@ for _, member in ipairs(due) do
     if later then
       redis.call('ZADD', RETENTION, before + DAY_MS, member)
     elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
+      unlist(id, item)
       redis.call('HDEL', ITEMS, id)
       if item.appeal then redis.call('ZREM', BARRED, id .. item.appeal.moderator) end
     end

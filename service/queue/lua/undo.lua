@@ -1,5 +1,5 @@
 -- Take a decision back: the item waits again.
--- KEYS: items texts lines leases barred decisions outbox authors retention site
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
 -- ARGV: id decision moderator senior request window_ms facts withdrawal
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'undecided' | 'replaced' }

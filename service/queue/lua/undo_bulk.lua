@@ -1,5 +1,5 @@
 -- Take a bulk decision back as one.
--- KEYS: items texts lines leases barred decisions outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
 -- ARGV: bulk moderator senior request window_ms facts withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }

@@ -1,6 +1,6 @@
 -- Taking a decision.
 -- KEYS: retention
--- include: queue/stream queue/texts queue/line queue/opinions queue/consequences
+-- include: queue/stream queue/texts queue/line queue/opinions queue/consequences queue/read_models
 
 local function close(id, item, at, request, action, facts, words, more, told_already)
   more = more or {}
@@ -13,6 +13,7 @@ local function close(id, item, at, request, action, facts, words, more, told_alr
   item.decision, body = tell_stream(kind, id, item, at, facts, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
+  keep_decision(id, item, item.decision, facts_in({ item.decision, { 'body', body } }))
   take_out(id, item)
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil

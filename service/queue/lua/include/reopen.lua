@@ -1,6 +1,6 @@
 -- Taking a decision back.
 -- KEYS: retention
--- include: queue/entry queue/drop queue/consequences
+-- include: queue/entry queue/drop queue/consequences queue/read_models
 
 -- Why this moderator may not take the decision on an item back; nil where nothing is against it.
 local function why_kept(id, item, moderator, senior, window_ms, at)
@@ -18,6 +18,7 @@ local function reopen(id, item, at, request, facts, withdrawal)
   if appeal and waits(appeal) then drop(item.appealed, appeal, at, withdrawal) end
   local more = { undoes = item.decision, expected = item.calibration }
   item.last = tell_stream('undo', id, item, at, facts, more)
+  keep_undo(id, item, item.last)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(id, item, -1)

@@ -1,10 +1,11 @@
 -- Writing to the decision stream.
--- KEYS: decisions
+-- KEYS: decisions figures
 
 -- An entry is a JSON body and the SHA-1 of the digest before it and this body. `facts` comes as
 -- JSON from Python and is not parsed here, because Lua cannot tell [] from {}.
 local function append(context, facts)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
+  if not last then redis.call('HSETNX', FIGURES, 'unread', '') end -- nothing is older than the figures
   local body = context .. ',' .. facts:sub(2)
   local digest = redis.sha1hex((last and last[2][4] or '') .. body)
   return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body

@@ -1,0 +1,50 @@
+-- Read model: the last decisions on each comment, of each author and under each article.
+-- KEYS: decided
+-- include: queue/item
+
+local LISTED = 51 -- decisions in a list, the newest first: those that a page shows, and one
+local ALL_BUT_ONE = '^' .. ('%S+ '):rep(LISTED - 1)
+
+local function lists_of(id, item) -- by comment, author and article
+  local about = item
+  while about and about.appeal do -- against a decision on this item, which may be an appeal too
+    id = about.appeal.item_id
+    about = load(id)
+  end
+  local lists = { 'i' .. id }
+  for facet in item.facets:gmatch(' ([ua]%S+)') do lists[#lists + 1] = facet end
+  return lists
+end
+
+local function list_newest(id, item, entry)
+  for _, list in ipairs(lists_of(id, item)) do
+    local known = redis.call('HGET', DECIDED, list) or ''
+    redis.call('HSET', DECIDED, list, entry .. ' ' .. (known:match(ALL_BUT_ONE) or known))
+  end
+end
+
+local function list_oldest(id, item, entry)
+  for _, list in ipairs(lists_of(id, item)) do
+    local known = redis.call('HGET', DECIDED, list) or ''
+    local full = known:match(ALL_BUT_ONE .. '%S+ ')
+    if not full then redis.call('HSET', DECIDED, list, known .. entry .. ' ') end
+  end
+end
+
+-- All decisions on a comment leave the lists of its author and article.
+local function unlist(id, item)
+  local own = redis.call('HGET', DECIDED, 'i' .. id)
+  if not own then return end
+  redis.call('HDEL', DECIDED, 'i' .. id)
+  for facet in item.facets:gmatch(' ([ua]%S+)') do
+    local left = {}
+    for entry in (redis.call('HGET', DECIDED, facet) or ''):gmatch('%S+ ') do
+      if not (' ' .. own):find(' ' .. entry, 1, true) then left[#left + 1] = entry end
+    end
+    if #left > 0 then
+      redis.call('HSET', DECIDED, facet, table.concat(left))
+    else
+      redis.call('HDEL', DECIDED, facet)
+    end
+  end
+end

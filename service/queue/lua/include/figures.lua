@@ -1,0 +1,66 @@
+-- Read model: daily figures of a site, for Insight and the previews of thresholds.
+-- KEYS: figures
+-- include: queue/clock
+
+local FIGURES_DAY_MS = 86400000
+local FIGURES_DAYS = 15 -- that are kept, today included
+local SCORE_BINS = 20
+local BINS_PER_DOUBLING = 16 -- of the time to decision: each bin is 4 % longer than the one before
+
+-- Begin a day where it has begun. The first time in a stream that is older than the figures, note
+-- which entries are not yet read in: those before `unread`, which is empty once `index` has read all.
+local function open_figures(entry)
+  local today = math.floor(now() / FIGURES_DAY_MS)
+  local known, unread = unpack(redis.call('HMGET', FIGURES, 'today', 'unread'))
+  if not unread then redis.call('HSET', FIGURES, 'unread', entry) end
+  if known ~= tostring(today) then
+    redis.call('HSET', FIGURES, 'today', today)
+    for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
+      local day = tonumber(field:match('^(%d+):'))
+      if day and (day <= today - FIGURES_DAYS or day > today) then redis.call('HDEL', FIGURES, field) end
+    end
+  end
+end
+
+local function add_figure(at, name, step)
+  local day, today = math.floor(at / FIGURES_DAY_MS), math.floor(now() / FIGURES_DAY_MS)
+  if day > today - FIGURES_DAYS and day <= today then
+    redis.call('HINCRBY', FIGURES, day .. ':' .. name, step)
+  end
+end
+
+local function countable(facts) -- what a person said, if it can be read
+  return facts and facts.source == 'moderator' and type(facts.moderator) == 'string'
+    and type(facts.action) == 'string' and type(facts.verdict) == 'table'
+    and type(facts.decided_at) == 'number' and type(facts.enqueued_at) == 'number'
+end
+
+-- Count what a person decided, or with step -1 no longer count it, because it was taken back.
+local function count_decision(facts, step)
+  if not countable(facts) then return end
+  local at = facts.decided_at
+  if facts.kind == 'calibration' then
+    local answer = facts.action == facts.expected and 'right' or 'wrong'
+    add_figure(at, 'known:' .. answer .. ':' .. facts.moderator, step)
+  elseif facts.kind == 'decision' then
+    local hour = math.floor(at % FIGURES_DAY_MS / 3600000)
+    add_figure(at, 'hour:' .. hour .. ':' .. facts.action, step)
+    local seconds = math.max(1, (at - facts.enqueued_at) / 1000)
+    local doublings = math.log(seconds) / math.log(2)
+    add_figure(at, 'wait:' .. math.floor(BINS_PER_DOUBLING * doublings + 0.5), step)
+    local _, label, _, score, reason = unpack(facts.verdict)
+    if type(label) == 'string' and type(score) == 'number' then
+      local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
+      add_figure(at, 'score:' .. label .. ':' .. bin .. ':' .. facts.action, step)
+      if reason == 'score' then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
+    end
+  end
+end
+
+-- Count two judgements of which neither moderator knew the other's.
+local function count_pair(at, one, other, step)
+  if one.moderator == other.moderator then return end
+  if one.moderator > other.moderator then one, other = other, one end
+  local said = one.action:sub(1, 1) .. other.action:sub(1, 1)
+  add_figure(at, 'pair:' .. said .. ':' .. cjson.encode({ one.moderator, other.moderator }), step)
+end

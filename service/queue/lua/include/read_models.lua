@@ -1,0 +1,55 @@
+-- What the scripts that decide keep for pages, so that no page reads the decision stream.
+-- include: queue/item queue/entry queue/decided queue/figures
+
+-- The moderator and action of an answer to a comment with a known answer are kept with that comment,
+-- to be compared with the answers of others; an answer that is taken back is compared no longer.
+local function count_answer(item, answer, step)
+  local known = item.model and load(item.model)
+  if not known then return end
+  local others = {}
+  for _, other in ipairs(known.answers or {}) do
+    if other.moderator ~= answer.moderator then
+      others[#others + 1] = other
+      count_pair(math.max(answer.at, other.at), answer, other, step)
+    end
+  end
+  if step > 0 then others[#others + 1] = answer end
+  known.answers = #others > 0 and others or nil
+  save(item.model, known)
+end
+
+-- An appeal that is granted reverses the decision it is about.
+local function count_consequences(item, facts, step)
+  count_decision(facts, step)
+  local appeal = item.appeal
+  if appeal and appeal.action ~= facts.action then
+    count_decision(facts_in(entry_of(appeal.decision)), -step)
+  end
+  if item.calibration then
+    local answer = { moderator = facts.moderator, action = facts.action, at = facts.decided_at }
+    count_answer(item, answer, step)
+  end
+end
+
+-- A second judgement, by somebody who did not know the first: once for each version of a comment.
+local function compare_opinion(item, at, moderator, action)
+  local first = item.opinions and #item.opinions == 1 and item.opinions[1]
+  if not first or item.compared then return end
+  item.compared = true
+  count_pair(at, first, { moderator = moderator, action = action }, 1)
+end
+
+local function keep_decision(id, item, entry, facts)
+  open_figures(entry)
+  if not item.calibration then list_newest(id, item, entry) end
+  if not facts then return end
+  compare_opinion(item, facts.decided_at, facts.moderator, facts.action)
+  count_consequences(item, facts, 1)
+end
+
+local function keep_undo(id, item, entry) -- of the decision that the item still has
+  open_figures(entry)
+  if not item.calibration then list_newest(id, item, entry) end
+  local facts = facts_in(entry_of(item.decision))
+  if facts then count_consequences(item, facts, -1) end
+end

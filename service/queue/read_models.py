@@ -1,0 +1,143 @@
+"""Read models: what pages show of past decisions, kept by the scripts that decide.
+
+Promises: a page costs the same after a thousand decisions and after a million, because none reads
+the decision stream. What the models hold is what the stream says: the last decisions on each
+comment, of each author and under each article, and figures for each of the last days.
+Secret: how they are kept. Two keys of a site::
+
+    :decided  hash  i<item id>, or the facet of an author or article -> ids of the last `LISTED`
+                    entries of the stream about it, the newest first
+    :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
+                    `ReadModels.days`)
+                    today -> the last day that something was counted on
+                    unread -> the entry before which nothing has been read in yet; empty if all has
+
+No words and no authors' ids are in them. A comment that is erased, or forgotten after the site's
+retention period, leaves the lists; an erased author's list goes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.queue.records import Decision, facet, item_id_of, read_decision
+from service.sites.site import Site
+from service.store.connect import Redis
+from service.store.scripts import Verbs
+
+FIGURES_DAYS = 15  # as in figures.lua
+SHOWN = 50
+PAGE = 200  # entries that are read in by one script; Redis serves nobody else meanwhile
+
+#: Day (``2026-01-31``) -> counter -> count.
+Days = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The last decisions on a comment, of an author or under an article.
+
+    Attributes
+    ----------
+    decisions : sequence of Decision
+        The latest first, at most `SHOWN`.
+    more : bool
+        Whether there are older ones.
+    whole : bool
+        False while what was decided before there were read models has not been read in.
+    n_damaged : int
+        How many cannot be read, as a whole or in the words kept beside them.
+    """
+
+    decisions: Sequence[Decision]
+    more: bool
+    whole: bool
+    n_damaged: int
+
+
+class ReadModels:
+    """The read models of all sites.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+
+    Raises
+    ------
+    StoreUnavailable
+        From every method, when Redis cannot be reached.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._verbs = Verbs(redis, "queue")
+
+    def find(self, site_id: str, name: str, value: str) -> Found:
+        """Return the last decisions of an author, under an article or on a comment.
+
+        Opinions and answers to comments with known answers stay blind: they are not among them.
+        What has no text any more is not either.
+
+        Parameters
+        ----------
+        name : {"author_id", "article_id", "comment_id"}
+        """
+        by_comment = name == "comment_id"
+        wanted = f"i{item_id_of(value)}" if by_comment else facet(name, value)
+        whole, *entries = self._verbs(site_id, "last_decisions", list=wanted)
+        decisions = [read_decision(*entry) for entry in entries]
+        found = [
+            decision
+            for decision in decisions
+            if decision.comment is not None
+            and (decision.comment_id if by_comment else getattr(decision.comment, name)) == value
+        ]
+        n_damaged = sum(decision.damaged for decision in decisions)
+        return Found(found[:SHOWN], len(found) > SHOWN, bool(whole), n_damaged)
+
+    def days(self, site_id: str, n_days: int) -> tuple[Days, bool]:
+        """Return the figures of the last days, today included, and whether they are whole.
+
+        The counters of a day, of what people decided and what stands::
+
+            hour:<0 to 23>:<action>
+            wait:<bin>                       from arrival to decision, 2^(bin/16) seconds
+            score:<label>:<bin>:<action>     of the verdict, [bin/20, (bin+1)/20)
+            flagged:<label>:<action>         of the verdicts that the score made
+            known:<right|wrong>:<moderator>  answers to comments with known answers
+            pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
+
+        Parameters
+        ----------
+        n_days : int
+            1 to `FIGURES_DAYS`.
+        """
+        whole, *stored = self._verbs(site_id, "figures")
+        figures = dict(zip(stored[::2], stored[1::2], strict=True))
+        today = int(time.time() // 86_400)
+        found: dict[int, dict[str, int]] = {day: {} for day in range(today - n_days + 1, today + 1)}
+        for name, count in figures.items():
+            day, _, counter = name.partition(":")
+            if day.isdecimal() and int(day) in found and count.isdecimal() and len(count) < 19:
+                found[int(day)][counter] = int(count)
+        days = {
+            datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(): counters
+            for day, counters in found.items()
+        }
+        return days, bool(whole)
+
+    def index(self, site: Site) -> int:
+        """Read in what was decided before there were read models; return how many entries.
+
+        It goes back as far as the site keeps texts and figures. What was read in stays so when it
+        is interrupted; the next time goes on from there. Where two people judged the same comment
+        is counted from the first start of this version on.
+        """
+        since = time.time() - 86_400 * max(site.retention_days, FIGURES_DAYS)
+        n_read = 0
+        while n_more := self._verbs(site.id, "index", since=int(since * 1000), limit=PAGE)[0]:
+            n_read += n_more
+        return n_read

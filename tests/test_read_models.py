@@ -1,0 +1,421 @@
+"""Read models: pages show of past decisions what the stream says, and never scan it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+from flask import Flask
+from redis import Redis
+from test_console import Desk
+from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
+
+from conftest import let_time_pass
+from models.schema import LABELS
+from service.accounts.accounts import Accounts
+from service.errors import Conflict, Forbidden, ItemNotFound
+from service.queue.decisions import DecisionStream
+from service.queue.read_models import FIGURES_DAYS, SHOWN, ReadModels
+from service.queue.records import item_id_of
+from service.queue.retention import Retention
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.reports import insight, statistics
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
+
+VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+FIGURES, DECIDED = "{hakam:demo}:figures", "{hakam:demo}:decided"
+
+
+@pytest.fixture
+def queue(redis: Redis) -> ReviewQueue:
+    return ReviewQueue(redis, lease_seconds=600)
+
+
+@pytest.fixture
+def models(redis: Redis) -> ReadModels:
+    return ReadModels(redis)
+
+
+def comment(number: int, **fields: Any) -> Comment:
+    named: dict[str, Any] = {"author_id": f"u{number % 3}", "article_id": f"a{number % 2}"}
+    return Comment(id=f"c{number}", **{"text": f"words of c{number}"} | named | fields)
+
+
+def decide(
+    queue: ReviewQueue, number: int, action: str = "reject", moderator: str = "amal", **fields: Any
+) -> Decision:
+    queue.enqueue("demo", comment(number, **fields), VERDICT, scores={})
+    lease = queue.lease("demo", moderator)
+    assert lease
+    draft = Decision(action, ("insult",), moderator=moderator, request_id=f"r{number}")
+    return queue.decide("demo", lease.item.id, lease.token, draft)
+
+
+# What the stream says
+
+
+def listed(entries: Iterable[Decision], name: str, value: str) -> list[str]:
+    """The decisions that a page of an author, article or comment shows."""
+    found = [
+        entry.id
+        for entry in entries
+        if entry.kind != "opinion" and not entry.expected and entry.comment is not None
+        if (entry.comment_id if name == "comment_id" else getattr(entry.comment, name)) == value
+    ]
+    return found[::-1][:SHOWN]
+
+
+def counted(entries: Iterable[Decision]) -> Counter[str]:
+    """The counters of all days, but for waits, pairs and known answers."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        if entry.kind == "decision" and entry.stands and entry.source == "moderator":
+            counts[f"hour:{datetime.fromtimestamp(entry.decided_at, UTC).hour}:{entry.action}"] += 1
+            if entry.verdict and entry.verdict.label:
+                bin_ = min(19, int(entry.verdict.score * 20))
+                counts[f"score:{entry.verdict.label}:{bin_}:{entry.action}"] += 1
+                if entry.verdict.reason == "score":
+                    counts[f"flagged:{entry.verdict.label}:{entry.action}"] += 1
+    return counts
+
+
+def compare(models: ReadModels, stream: DecisionStream, *, pairs: bool = True) -> None:
+    """Hold the read models against the stream."""
+    entries = list(stream.history("demo"))
+    values = {("comment_id", entry.comment_id) for entry in entries if entry.kind != "damaged"} | {
+        (name, getattr(entry.comment, name))
+        for entry in entries
+        if entry.comment is not None
+        for name in ("author_id", "article_id")
+    }
+    for name, value in values:
+        found = models.find("demo", name, value)
+        assert [decision.id for decision in found.decisions] == listed(entries, name, value)
+        assert found.whole
+    days, whole = models.days("demo", FIGURES_DAYS)
+    assert whole
+    total: Counter[str] = Counter()
+    for counters in days.values():
+        total.update(counters)
+    own = {name: n for name, n in total.items() if n and name[:4] not in ("wait", "pair", "know")}
+    assert own == dict(counted(entries))
+    judged = sum(n for name, n in own.items() if name.startswith("hour"))
+    assert sum(n for name, n in total.items() if name.startswith("wait")) == judged
+    known = {
+        one.moderators[0]: (one.share, one.n_items)
+        for one in statistics.agreement_with_known_answers(entries)
+    }
+    answers = insight.known_answers(days)
+    assert known == {
+        row: tuple(series.values[place] for series in answers.series)
+        for place, row in enumerate(answers.rows)
+    }
+    if not pairs:
+        return
+    theirs = {
+        " \N{EN DASH} ".join(pair.moderators): (_rounded(pair.kappa), pair.n_items)
+        for pair in statistics.agreement(entries, about=["action"])
+        if pair.n_items >= insight.MIN_PAIRS
+    }
+    agreement = insight.agreement(days)
+    kappas, ns = (series.values for series in agreement.series)
+    assert theirs == {
+        people: (_rounded(kappa), n)
+        for people, kappa, n in zip(agreement.rows, kappas, ns, strict=True)
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 9)
+
+
+class Newsroom:
+    """People who do what they can at random."""
+
+    def __init__(self, queue: ReviewQueue, seed: int) -> None:
+        self.queue, self.random = queue, random.Random(seed)
+        self.n_requests = 0
+        self.decided: list[Decision] = []
+
+    def step(self) -> None:
+        verbs = (self.enqueue, self.enqueue, self.judge, self.judge, self.judge, self.other)
+        self.random.choice(verbs)()
+
+    def enqueue(self) -> None:
+        number = self.random.randrange(12)
+        label = self.random.choice((*LABELS, None))
+        score = self.random.choice((0.05, 0.5, 0.93, 1.0))
+        reason: Literal["score", "random_sample"] = self.random.choice(("score", "random_sample"))
+        text = self.random.choice(("one", "two"))
+        verdict = Verdict("review", label, "text" if label else None, score, reason, 1.0, "v1")
+        self.queue.enqueue(
+            "demo", comment(number, text=text), verdict, scores={}, second_opinion_share=0.5
+        )
+
+    def request(self) -> str:
+        self.n_requests += 1
+        return f"request-{self.n_requests}"
+
+    def judge(self) -> None:
+        moderator = self.random.choice(("amal", "basma", "carim"))
+        lease = self.queue.lease("demo", moderator, senior=True, known_answer_share=0.3)
+        if lease:
+            action = self.random.choice(("approve", "reject"))
+            draft = Decision(action, moderator=moderator, request_id=self.request())
+            made = self.queue.decide("demo", lease.item.id, lease.token, draft)
+            self.decided.append(made)
+
+    def other(self) -> None:
+        self.random.choice((self.undo, self.undo, self.appeal, self.withdraw, self.bulk))()
+
+    def undo(self) -> None:
+        made = self.random.choice(self.decided) if self.decided else None
+        if made:
+            try:
+                self.queue.undo("demo", made.item_id, "amal", self.request(), senior=True)
+            except (Conflict, Forbidden):
+                return
+
+    def appeal(self) -> None:
+        made = [one for one in self.decided if one.kind == "decision"]
+        if made:
+            try:
+                self.queue.appeal("demo", self.random.choice(made).id, "why")
+            except (Conflict, ItemNotFound):
+                return
+
+    def withdraw(self) -> None:
+        waiting = self.queue.waiting("demo")
+        if waiting:
+            self.queue.withdraw("demo", self.random.choice(waiting).comment.id)
+
+    def bulk(self) -> None:
+        found = {item.id: item.version for item in self.queue.waiting("demo", author_id="u1")}
+        if found:
+            request = self.request()
+            draft = Decision("reject", moderator="omar", request_id=request)
+            try:
+                self.queue.decide_bulk("demo", found, draft, senior=True)
+            except (Conflict, Forbidden):
+                return
+            if self.random.random() < 0.5:
+                self.queue.undo_bulk("demo", request, "omar", self.request(), senior=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
+    queue: ReviewQueue, stream: DecisionStream, models: ReadModels, seed: int
+) -> None:
+    for number in range(3):
+        queue.enqueue("demo", comment(100 + number), VERDICT, scores={}, known_action="reject")
+    newsroom = Newsroom(queue, seed)
+    for step in range(250):
+        newsroom.step()
+        if step % 25 == 0:
+            compare(models, stream)
+    compare(models, stream)
+    kinds = {entry.kind for entry in stream.history("demo")}
+    assert {"decision", "opinion", "undo", "calibration", "withdrawal"} <= kinds
+    assert not insight.agreement(models.days("demo", FIGURES_DAYS)[0]).empty
+
+
+def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
+    queue: ReviewQueue, stream: DecisionStream, models: ReadModels, redis: Redis
+) -> None:
+    for number, waited in enumerate((10, 100, 700, 5_000, 40_000)):
+        queue.enqueue("demo", comment(number), VERDICT, scores={})
+        let_time_pass(redis, waited * 1000, only=item_id_of(f"c{number}"))
+        decide(queue, number)
+    exact = [entry.decided_at - entry.enqueued_at for entry in stream.history("demo")]
+    figure = insight.time_to_decision(models.days("demo", 1)[0], target_seconds=60)
+    for series, share in zip(figure.series, (0.5, 0.9), strict=True):
+        assert series.values[0] == pytest.approx(statistics.quantile(exact, share), rel=0.03)
+
+
+# Forgetting
+
+
+def test_an_erased_author_leaves_no_trace(
+    queue: ReviewQueue, models: ReadModels, redis: Redis
+) -> None:
+    made = [decide(queue, number, author_id="u1", article_id="a1") for number in range(3)]
+    other = decide(queue, 3, author_id="u2", article_id="a1")
+    queue.appeal("demo", made[0].id, "why")
+    Sites(redis).add(Site("demo"))
+    Retention(redis, Sites(redis)).erase("demo", "u1")
+    kept: Any = redis.hgetall(DECIDED)
+    assert set(" ".join(kept.values()).split()) == {other.id}
+    assert len(kept) == 3, "the comment, the author and the article of the other"
+    assert models.find("demo", "author_id", "u1").decisions == []
+    assert [d.id for d in models.find("demo", "article_id", "a1").decisions] == [other.id]
+
+
+def test_after_the_retention_period_no_list_is_left(queue: ReviewQueue, redis: Redis) -> None:
+    sites = Sites(redis)
+    sites.add(Site("demo", retention_days=30))
+    for number in range(4):
+        decide(queue, number)
+    let_time_pass(redis, 31 * 86_400_000)
+    Retention(redis, sites).sweep(force=True)
+    assert redis.hlen(DECIDED) == 0
+
+
+def test_what_was_decided_within_the_retention_period_stays_listed(
+    queue: ReviewQueue, models: ReadModels, redis: Redis
+) -> None:
+    sites = Sites(redis)
+    sites.add(Site("demo", retention_days=30))
+    decide(queue, 0, author_id="u1")
+    let_time_pass(redis, 31 * 86_400_000)
+    kept = decide(queue, 1, author_id="u1")
+    Retention(redis, sites).sweep(force=True)
+    assert [d.id for d in models.find("demo", "author_id", "u1").decisions] == [kept.id]
+    assert redis.hget(DECIDED, "i" + item_id_of("c0")) is None
+
+
+def test_figures_are_kept_for_some_days_and_no_longer(
+    queue: ReviewQueue, models: ReadModels, redis: Redis
+) -> None:
+    today = int(datetime.now(UTC).timestamp() // 86_400)
+    old = f"{today - FIGURES_DAYS}:hour:1:reject"
+    kept = f"{today - FIGURES_DAYS + 1}:hour:1:reject"
+    client: Any = redis
+    client.hset(FIGURES, mapping={"today": today - 1, "unread": "", old: 3, kept: 4})
+    decide(queue, 0)
+    assert redis.hget(FIGURES, old) is None
+    days, _whole = models.days("demo", FIGURES_DAYS)
+    assert next(iter(days.values())) == {"hour:1:reject": 4}
+
+
+# A store that is older than the read models
+
+
+@pytest.fixture
+def old_store(queue: ReviewQueue, redis: Redis) -> Newsroom:
+    """A site on which much was decided before there were read models."""
+    newsroom = Newsroom(queue, seed=1)
+    for _step in range(150):
+        newsroom.step()
+    redis.delete(FIGURES, DECIDED)
+    return newsroom
+
+
+def test_an_older_store_is_read_in_page_by_page_while_people_decide(
+    old_store: Newsroom, stream: DecisionStream, models: ReadModels
+) -> None:
+    n_read, n_older = 0, len(list(stream.history("demo")))
+    while n_page := models._verbs("demo", "index", since=0, limit=7)[0]:
+        n_read += n_page
+        old_store.step()
+    assert n_read == n_older
+    assert models.index(Site("demo")) == 0, "once is enough"
+    compare(models, stream, pairs=False)
+
+
+def test_while_an_older_store_is_read_in_pages_say_so(
+    old_store: Newsroom, models: ReadModels
+) -> None:
+    old_store.judge()
+    assert not models.find("demo", "author_id", "u1").whole
+    assert not models.days("demo", 1)[1]
+    models.index(Site("demo"))
+    assert models.find("demo", "author_id", "u1").whole
+    assert models.days("demo", 1)[1]
+
+
+def test_the_hourly_sweep_reads_an_older_store_in(
+    old_store: Newsroom, stream: DecisionStream, models: ReadModels, redis: Redis
+) -> None:
+    sites = Sites(redis)
+    sites.add(Site("demo"))
+    Retention(redis, sites).sweep()
+    compare(models, stream, pairs=False)
+
+
+def test_a_new_site_has_nothing_to_be_read_in(queue: ReviewQueue, models: ReadModels) -> None:
+    queue.enqueue("demo", comment(0), VERDICT, scores={})
+    queue.withdraw("demo", "c0")
+    decide(queue, 1)
+    assert models.find("demo", "author_id", "u1").whole
+    assert models.days("demo", 1)[1]
+
+
+# What a page costs
+
+
+def cost(redis: Redis, desk: Desk, page: str) -> dict[str, int]:
+    """How often each command of Redis was run for a page, also by scripts."""
+    desk.get(page)  # so that no script is sent again
+    redis.config_resetstat()
+    desk.get(page)
+    stats: Any = redis.info("commandstats")
+    return {name: value["calls"] for name, value in stats.items()}
+
+
+@pytest.fixture
+def fill(queue: ReviewQueue, redis: Redis) -> Callable[[int], None]:
+    """Decide so many comments more, a thousand at once."""
+    from bench_queue import Batch
+
+    n_made = 0
+
+    def fill(n: int) -> None:
+        nonlocal n_made
+        while n:
+            n_page = min(n, 1_000)
+            batch, verbs = Batch(redis), queue._verbs
+            queue._verbs = batch
+            numbers = range(n_made, n_made + n_page)
+            for number in numbers:
+                queue.enqueue("demo", comment(number), VERDICT, scores={})
+            batch.flush()
+            queue._verbs = verbs
+            found = {item_id_of(f"c{number}"): 1 for number in numbers}
+            draft = Decision("reject", moderator="omar", request_id=f"bulk-{n_made}")
+            queue.decide_bulk("demo", found, draft)
+            n_made, n = n_made + n_page, n - n_page
+
+    return fill
+
+
+@pytest.fixture
+def admin(app: Flask, accounts: Accounts, api_key: str) -> Desk:
+    desk = Desk(app, "layla").log_in()
+    desk.post("/language", language="en")
+    return desk
+
+
+def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
+    admin: Desk, queue: ReviewQueue, redis: Redis, fill: Callable[[int], None]
+) -> None:
+    pages = (
+        "/demo/search?author_id=u1",
+        "/demo/search?article_id=a1",
+        "/demo/search?comment_id=c1",
+        "/demo/insight",
+        "/demo/insight/precision_by_label.csv",
+        "/demo/settings",
+        "/demo/settings/preview?label=insult&threshold=0.5",
+    )
+    fill(200)
+    few = [cost(redis, admin, page) for page in pages]
+    fill(20_301)
+    many = [cost(redis, admin, page) for page in pages]
+    assert many == few
+    page = admin.get("/demo/search?author_id=u1")
+    assert re.findall(r"words of (c\d+)", page)[:2] == ["c20500", "c20497"]
+    assert "Only the last 50 are shown." in page
+    assert "insult,1,20501" in admin.get("/demo/insight/precision_by_label.csv")
+    assert "words of c1<" in admin.get("/demo/search?comment_id=c1"), (
+        "the oldest is found by its id"
+    )
+    compared = replace(comment(1), text="edited")
+    queue.enqueue("demo", compared, VERDICT, scores={})
+    assert "Decided before" in admin.get("/demo/work")
