@@ -104,7 +104,7 @@ def read_script(owner: str, verb: str) -> Script:
     rest = arguments.pop().removesuffix("...") if arguments[-1:] and "..." in arguments[-1] else ""
     included = dict(_included(declared(body, "include")))
     parts = [
-        f"local {', '.join(keys).upper()} = unpack(KEYS)" if keys else "",
+        f"local {', '.join(keys).upper()}\n  = unpack(KEYS)" if keys else "",
         *included.values(),
         f"local {', '.join(arguments)} = unpack(ARGV, 1, {len(arguments)})" if arguments else "",
         f"local {rest} = {{ unpack(ARGV, {len(arguments) + 1}) }}" if rest else "",
