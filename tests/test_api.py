@@ -797,7 +797,7 @@ def test_everything_in_the_description_has_words_for_its_readers(client: FlaskCl
 def test_the_description_tells_where_the_service_is(app: Flask) -> None:
     assert app.test_client().get("/openapi.json").get_json()["servers"] == [{"url": "/"}]
     services = app.extensions["hakam"]
-    settings = replace(services.settings, public_url="https://hakam.example")
+    settings = services.settings.model_copy(update={"public_url": "https://hakam.example"})
     app.extensions["hakam"] = replace(services, settings=settings)
     described = app.test_client().get("/openapi.json").get_json()
     assert described["servers"] == [{"url": "https://hakam.example"}]

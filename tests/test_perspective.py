@@ -164,7 +164,7 @@ def test_the_description_names_what_the_methods_take(client: FlaskClient) -> Non
 
 def test_the_description_gives_the_public_address_where_there_is_one(app: Flask) -> None:
     services = app.extensions["hakam"]
-    settings = replace(services.settings, public_url="https://hakam.example")
+    settings = services.settings.model_copy(update={"public_url": "https://hakam.example"})
     app.extensions["hakam"] = replace(services, settings=settings)
     described = app.test_client().get("/$discovery/rest").json
     assert described is not None

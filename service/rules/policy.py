@@ -268,7 +268,7 @@ class Policy:
 
 
 def _crosses(label: str, thresholds: Mapping[str, float], scores: Mapping[str, float]) -> bool:
-    return scores.get(label, 0.0) >= thresholds.get(label, 1.0) < 1.0
+    return label in scores and scores[label] >= thresholds.get(label, 1.0) < 1.0
 
 
 def _telling(label: str, score: float) -> tuple[bool, float]:
