@@ -35,6 +35,7 @@ from service.queue.read_models import ReadModels
 from service.queue.review_queue import QueueStats, ReviewQueue
 from service.reports.verdict_counts import Tallies
 from service.services import EXTENSION, Services
+from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
 from service.store.connect import Redis, connect
@@ -84,8 +85,9 @@ def create_app(
         )
         for client in (redis, hasty_redis)
     )
-    sites = Sites(redis, expect=queue.expect_same_store)
-    coral_sites = Sites(hasty_redis, expect=coral_queue.expect_same_store)
+    sites = Sites(redis)
+    known_sites = KnownSites(sites, expect=queue.expect_same_store)
+    coral_sites = KnownSites(Sites(hasty_redis), expect=coral_queue.expect_same_store)
     deliveries = Deliveries(redis, sites)
     metrics = Metrics(
         settings.prometheus_multiproc_dir,
@@ -94,7 +96,7 @@ def create_app(
     )
     tallies, accounts = Tallies(redis), Accounts(redis)
     with contextlib.suppress(StoreUnavailable):
-        sites.remember()
+        known_sites.remember()
         coral_sites.remember()
     try:
         queue.check_durability()  # from the start on it is known which Redis this is
@@ -115,6 +117,7 @@ def create_app(
         artifact=artifact,
         notice=notice,
         sites=sites,
+        known_sites=known_sites,
         accounts=accounts,
         queue=queue,
         decisions=DecisionStream(redis),

@@ -19,6 +19,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import Tallies
+from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
 
@@ -33,6 +34,7 @@ class Services:
     artifact: Artifact
     notice: str
     sites: Sites
+    known_sites: KnownSites
     accounts: Accounts
     queue: ReviewQueue
     decisions: DecisionStream
@@ -44,7 +46,7 @@ class Services:
     quota: Quota
     feedback: Feedback
     coral: CoralLoop
-    coral_sites: Sites
+    coral_sites: KnownSites
     coral_moderation: Moderation
 
 

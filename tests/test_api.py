@@ -87,8 +87,8 @@ def without_redis(settings: Settings, artifact: Artifact, app: Flask, api_key: s
     """The application after Redis has gone away."""
     nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     cut = create_app(settings, redis=nowhere, artifact=artifact)
-    app.extensions["hakam"].sites.remember()
-    cut.extensions["hakam"].sites._memory = app.extensions["hakam"].sites._memory
+    app.extensions["hakam"].known_sites.remember()
+    cut.extensions["hakam"].known_sites._memory = app.extensions["hakam"].known_sites._memory
     return cut
 
 
@@ -275,11 +275,12 @@ def test_a_comment_sent_again_after_its_decision_is_answered_with_it(
 
 
 def test_a_comment_that_waits_goes_on_waiting_when_it_would_be_approved_by_now(
-    post: Post, redis: Redis, site: Site, abusive: str
+    app: Flask, post: Post, redis: Redis, site: Site, abusive: str
 ) -> None:
     sent = {"id": "c-1", "text": abusive}
     post("/v1/comments", sent)
     Sites(redis).update(replace(site, review=dict.fromkeys(LABELS, 1.0)))
+    app.extensions["hakam"].known_sites.remember()  # else the new settings hold in a second
     answer = post("/v1/comments", sent)
     assert answer.status_code == 202
     assert answer.json is not None
@@ -342,12 +343,17 @@ def test_a_flagged_comment_is_never_accepted_while_redis_is_down(
     assert answer.content_type == "application/problem+json"
 
 
+def remember(app: Flask, site: Site) -> None:
+    """Let an application remember other settings of a site than it does."""
+    memory = app.extensions["hakam"].known_sites._memory
+    known = memory[site.id]
+    memory[site.id] = replace(known, record=replace(known.record, site=site))
+
+
 def test_a_comment_of_the_random_sample_needs_nobody_while_redis_is_down(
     without_redis: Flask, api_key: str, harmless: str
 ) -> None:
-    services = without_redis.extensions["hakam"]
-    memory = services.sites._memory
-    memory["demo"] = replace(memory["demo"], site=Site("demo", random_sample_share=1.0))
+    remember(without_redis, Site("demo", random_sample_share=1.0))
     answer = without_redis.test_client().post(
         "/v1/comments",
         json={"id": "c-1", "text": harmless},
@@ -362,9 +368,8 @@ def test_a_rejection_is_never_answered_unrecorded_while_redis_is_down(
     without_redis: Flask, api_key: str, abusive: str
 ) -> None:
     """Not even where the random sample was to show it to a person."""
-    memory = without_redis.extensions["hakam"].sites._memory
-    site = Site("demo", random_sample_share=1.0, reject=dict.fromkeys(LABELS, 0.5))
-    memory["demo"] = replace(memory["demo"], site=site)
+    reject = dict.fromkeys(LABELS, 0.5)
+    remember(without_redis, Site("demo", random_sample_share=1.0, reject=reject))
     answer = without_redis.test_client().post(
         "/v1/comments",
         json={"id": "c-1", "text": abusive},
@@ -382,8 +387,7 @@ def test_what_a_site_always_wants_to_see_is_never_answered_blindly_while_redis_i
     without_redis: Flask, api_key: str, harmless: str, wish: dict[str, Any]
 ) -> None:
     """Not even where it is in the random sample too, which needs nobody."""
-    memory = without_redis.extensions["hakam"].sites._memory
-    memory["demo"] = replace(memory["demo"], site=Site("demo", random_sample_share=1.0, **wish))
+    remember(without_redis, Site("demo", random_sample_share=1.0, **wish))
     answer = without_redis.test_client().post(
         "/v1/comments",
         json={"id": "c-1", "text": f"{harmless} word", "author": {"id": "reader-7"}},

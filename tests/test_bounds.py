@@ -34,6 +34,7 @@ from service.queue.review_queue import Comment, ReviewQueue
 from service.rules.policy import Verdict
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.services import Services
+from service.sites.known_sites import KnownSites
 from service.sites.site import SETTINGS
 from service.sites.sites import Site, Sites
 
@@ -95,7 +96,7 @@ def test_an_old_key_works_on_for_a_time_that_there_is(redis: Redis, seconds: flo
     key = sites.add(Site("demo"))
     with pytest.raises(InvalidRequest, match="grace_seconds"):
         sites.rotate_key("demo", grace_seconds=seconds)
-    assert sites.authenticate(key)
+    assert KnownSites(sites).authenticate(key)
 
 
 def store(redis: Redis, site_id: str, record: str) -> None:
@@ -139,8 +140,8 @@ def test_a_site_that_cannot_be_read_is_told_as_such_and_bars_no_other(
     redis.hset("{hakam:broken}:site", "record", record)
     assert sites.list() == [Site("demo")]
     assert sites.unreadable() == ["broken"]
-    assert sites.authenticate(key) == Site("demo")
-    for ask in (partial(sites.get, "broken"), partial(sites.authenticate, broken_key)):
+    assert KnownSites(sites).authenticate(key) == Site("demo")
+    for ask in (partial(sites.get, "broken"), partial(KnownSites(sites).authenticate, broken_key)):
         with pytest.raises(SiteUnreadable):
             ask()
 
@@ -151,7 +152,7 @@ def test_a_site_whose_keys_cannot_be_read_is_not_called_unknown(redis: Redis, ke
     key = sites.add(Site("demo"))
     redis.hset("{hakam:demo}:site", "keys", keys)
     with pytest.raises(SiteUnreadable):
-        sites.authenticate(key)
+        KnownSites(sites).authenticate(key)
 
 
 def test_a_site_whose_record_is_of_another_kind_bars_no_other(redis: Redis) -> None:

@@ -24,6 +24,7 @@ from service.config import Settings
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
+from service.sites.known_sites import KnownSites
 from service.sites.site import SETTINGS
 from service.sites.sites import Site, Sites
 
@@ -45,7 +46,7 @@ def command(redis_server: RedisServer, redis: Redis) -> Command:
 def test_a_new_site_gets_a_key_that_opens_it(command: Command, redis: Redis) -> None:
     result = command("sites", "add", "north", "--name", "The North")
     assert result.exit_code == 0, result.output
-    site = Sites(redis).authenticate(result.output.strip())
+    site = KnownSites(Sites(redis)).authenticate(result.output.strip())
     assert site is not None
     assert (site.id, site.name) == ("north", "The North")
 
@@ -222,8 +223,8 @@ def test_a_comment_without_labels_is_no_known_answer(
 def test_a_rotated_key_replaces_the_old_one(command: Command, redis: Redis) -> None:
     old = command("sites", "add", "north").output.strip()
     new = command("sites", "rotate-key", "north").output.strip()
-    assert Sites(redis).authenticate(old) is None
-    assert Sites(redis).authenticate(new) is not None
+    assert KnownSites(Sites(redis)).authenticate(old) is None
+    assert KnownSites(Sites(redis)).authenticate(new) is not None
 
 
 def test_sites_are_listed_without_their_secrets(command: Command) -> None:

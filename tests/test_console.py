@@ -1561,8 +1561,8 @@ def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_k
     key = re.search(r"hk_demo_[\w-]{43}", page)
     assert key
     services: Services = app.extensions["hakam"]
-    assert services.sites.authenticate(key[0])
-    assert services.sites.authenticate(api_key), "the old key stopped at once"
+    assert services.known_sites.authenticate(key[0])
+    assert services.known_sites.authenticate(api_key), "the old key stopped at once"
     assert key[0] not in admin.get("/demo/settings")
 
 

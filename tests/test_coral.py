@@ -475,8 +475,8 @@ def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
 ) -> None:
     nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     cut = create_app(settings, redis=nowhere, artifact=artifact)
-    app.extensions["hakam"].sites.remember()
-    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
+    app.extensions["hakam"].known_sites.remember()
+    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].known_sites._memory
     coral = Coral(cut.test_client())
     assert coral.write(abusive).status == "SYSTEM_WITHHELD"
     assert withheld(cut.test_client(), "StoreUnavailable")
@@ -500,8 +500,8 @@ def test_who_cannot_be_looked_up_is_withheld_where_some_authors_are_watched(
     Sites(redis).update(replace(site, **wish))  # type: ignore[arg-type]
     nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     cut = create_app(settings, redis=nowhere, artifact=artifact)
-    app.extensions["hakam"].sites.remember()
-    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].sites._memory
+    app.extensions["hakam"].known_sites.remember()
+    cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].known_sites._memory
     assert Coral(cut.test_client()).write(harmless).status == "SYSTEM_WITHHELD"
 
 
@@ -520,8 +520,8 @@ def test_a_redis_that_says_nothing_is_not_waited_for(
         url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
         cut = create_app(settings_in(environ | {"HAKAM_REDIS_URL": url}), artifact=artifact)
         services = cut.extensions["hakam"]
-        app.extensions["hakam"].sites.remember()
-        services.coral_sites._memory = app.extensions["hakam"].sites._memory
+        app.extensions["hakam"].known_sites.remember()
+        services.coral_sites._memory = app.extensions["hakam"].known_sites._memory
         assert Coral(cut.test_client()).write(abusive).status == "SYSTEM_WITHHELD"
     assert 2 * CORAL_REDIS_TIMEOUT_SECONDS < 0.2  # once for the site, once for the queue
 
@@ -722,6 +722,7 @@ def test_a_decision_before_coral_has_stored_the_comment_waits(
 
 
 def test_a_decision_about_words_that_were_edited_away_is_given_up_and_says_why(
+    app: Flask,
     coral: Coral,
     queue: ReviewQueue,
     deliveries: Deliveries,
@@ -733,6 +734,7 @@ def test_a_decision_about_words_that_were_edited_away_is_given_up_and_says_why(
     monkeypatch.setattr("service.delivery.coral.LATE_SECONDS", -1.0)  # time passes
     comment = coral.write(drawn(redis, site, harmless))
     Sites(redis).update(site)
+    app.extensions["hakam"].coral_sites.remember()  # else the new settings hold in a second
     coral.edit(comment, HELLO)
     decide(queue, "reject")
     deliveries.deliver_once()

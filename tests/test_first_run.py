@@ -20,6 +20,7 @@ from redis import Redis
 from conftest import RedisServer, await_condition, free_port, hakam
 from service.accounts.accounts import Accounts
 from service.run.private_redis import socket_url
+from service.sites.known_sites import KnownSites
 from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
@@ -161,7 +162,7 @@ def test_ctrl_c_and_sigterm_stop_it_all_and_the_next_start_keeps_the_data(
                 assert not re.search(r"password \S+,", run.output)
             key = key or run.key
             with Redis.from_url(socket_url(var), decode_responses=True) as redis:
-                assert Sites(redis).authenticate(key) is not None
+                assert KnownSites(Sites(redis)).authenticate(key) is not None
             everything = [psutil.Process(run.command.pid)]
             everything += everything[0].children(recursive=True)
             assert len(everything) >= 5, "itself, Redis, gunicorn and its workers, the deliveries"
@@ -177,7 +178,7 @@ def test_a_named_redis_is_used_instead_of_a_private_one(
     redis_server: RedisServer, redis: Redis, tmp_path: Path
 ) -> None:
     with first_run(tmp_path / "var", HAKAM_REDIS_URL=redis_server.url) as run:
-        assert Sites(redis).authenticate(run.key) is not None
+        assert KnownSites(Sites(redis)).authenticate(run.key) is not None
         assert not (tmp_path / "var" / "redis").exists()
 
 

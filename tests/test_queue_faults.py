@@ -246,7 +246,7 @@ def test_a_silent_redis_is_waited_for_once_and_asked_again_by_no_request(
 
         assert post("/v1/score", text=INSULT) == 200
         with silent(own):
-            assert post("/v1/score", text=INSULT) == 200
+            assert post("/v1/comments", id="c-1", text=INSULT) == 503
             monkeypatch.setattr(AbstractConnection, "send_packed_command", noting)
             for _ in range(3):
                 n_asked = len(asking)

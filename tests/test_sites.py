@@ -1,4 +1,4 @@
-"""Sites, their keys, and who gets in while Redis is down."""
+"""Sites and their keys."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from redis.retry import Retry
 
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
 from service.sites.connections import signing_key
+from service.sites.known_sites import KnownSites
 from service.sites.site import SETTINGS
-from service.sites.sites import MAX_REMEMBERED, REMEMBERED_SECONDS, Site, Sites
+from service.sites.sites import Site, Sites
 
 pytestmark = pytest.mark.every_redis
 
@@ -36,6 +37,11 @@ def clock() -> Clock:
 @pytest.fixture
 def sites(redis: Redis, clock: Clock) -> Sites:
     return Sites(redis, clock=clock)
+
+
+@pytest.fixture
+def known(sites: Sites, clock: Clock) -> KnownSites:
+    return KnownSites(sites, clock=clock)
 
 
 def cut_off(sites: Sites) -> None:
@@ -67,26 +73,26 @@ def test_a_site_comes_back_as_it_was_stored(sites: Sites) -> None:
     assert sites.list() == [FULL]
 
 
-def test_the_key_of_a_site_opens_it(sites: Sites) -> None:
+def test_the_key_of_a_site_opens_it(sites: Sites, known: KnownSites) -> None:
     key = sites.add(Site("demo"))
     assert key.startswith("hk_demo_")
     assert len(key) == len("hk_demo_") + 43
-    assert sites.authenticate(key) == Site("demo")
+    assert known.authenticate(key) == Site("demo")
 
 
 @pytest.mark.parametrize(
     "key",
     ["", "hk_demo_", "hk_demo_" + "A" * 43, "hk_other_" + "A" * 43, "hk__" + "A" * 43, "\ud800"],
 )
-def test_no_other_key_opens_it(sites: Sites, key: str) -> None:
+def test_no_other_key_opens_it(sites: Sites, known: KnownSites, key: str) -> None:
     sites.add(Site("demo"))
-    assert sites.authenticate(key) is None
+    assert known.authenticate(key) is None
 
 
-def test_the_key_of_one_site_does_not_open_another(sites: Sites) -> None:
+def test_the_key_of_one_site_does_not_open_another(sites: Sites, known: KnownSites) -> None:
     key = sites.add(Site("one"))
     sites.add(Site("two"))
-    assert sites.authenticate(key.replace("hk_one_", "hk_two_")) is None
+    assert known.authenticate(key.replace("hk_one_", "hk_two_")) is None
 
 
 def test_redis_holds_no_key_and_the_site_shows_no_secret(sites: Sites, redis: Redis) -> None:
@@ -97,17 +103,17 @@ def test_redis_holds_no_key_and_the_site_shows_no_secret(sites: Sites, redis: Re
     assert "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in repr(FULL)
 
 
-def test_a_site_is_added_once(sites: Sites) -> None:
+def test_a_site_is_added_once(sites: Sites, known: KnownSites) -> None:
     key = sites.add(Site("demo"))
     with pytest.raises(SiteExists):
         sites.add(Site("demo", name="again"))
-    assert sites.authenticate(key) == Site("demo")
+    assert known.authenticate(key) == Site("demo")
 
 
-def test_an_update_replaces_the_wishes_and_keeps_the_key(sites: Sites) -> None:
+def test_an_update_replaces_the_wishes_and_keeps_the_key(sites: Sites, known: KnownSites) -> None:
     key = sites.add(Site("demo"))
     sites.update(Site("demo", reject={"threat": 0.9}))
-    site = sites.authenticate(key)
+    site = known.authenticate(key)
     assert site is not None
     assert site.reject == {"threat": 0.9}
 
@@ -121,88 +127,39 @@ def test_an_unknown_site_is_named_as_such(sites: Sites) -> None:
         sites.rotate_key("nobody")
 
 
-def test_a_rotated_key_stops_at_once(sites: Sites) -> None:
+def test_a_rotated_key_stops_at_once(sites: Sites, known: KnownSites) -> None:
     old = sites.add(Site("demo"))
     new = sites.rotate_key("demo")
-    assert sites.authenticate(old) is None
-    assert sites.authenticate(new) == Site("demo")
+    assert known.authenticate(old) is None
+    assert known.authenticate(new) == Site("demo")
 
 
-def test_a_rotated_key_may_be_given_time(sites: Sites, clock: Clock) -> None:
+def test_a_rotated_key_may_be_given_time(sites: Sites, known: KnownSites, clock: Clock) -> None:
     old = sites.add(Site("demo"))
     new = sites.rotate_key("demo", grace_seconds=60)
-    assert sites.authenticate(old) == Site("demo")
+    assert known.authenticate(old) == Site("demo")
     clock.now += 60
-    assert sites.authenticate(old) is None
-    assert sites.authenticate(new) == Site("demo")
+    assert known.authenticate(old) is None
+    assert known.authenticate(new) == Site("demo")
 
 
 def test_a_second_rotation_does_not_lengthen_the_grace_of_the_first(
-    sites: Sites, clock: Clock
+    sites: Sites, known: KnownSites, clock: Clock
 ) -> None:
     first = sites.add(Site("demo"))
     sites.rotate_key("demo", grace_seconds=60)
     sites.rotate_key("demo", grace_seconds=1_000)
     clock.now += 60
-    assert sites.authenticate(first) is None
-
-
-def test_a_site_seen_before_gets_in_while_redis_is_down(sites: Sites) -> None:
-    key = sites.add(Site("demo"))
-    sites.authenticate(key)
-    cut_off(sites)
-    assert sites.authenticate(key) == Site("demo")
-    assert sites.authenticate("hk_demo_" + "A" * 43) is None
-
-
-def test_a_site_not_seen_yet_is_known_from_the_start_of_the_worker(
-    sites: Sites, redis: Redis, clock: Clock
-) -> None:
-    key = sites.add(Site("demo"))
-    worker = Sites(redis, clock=clock)
-    worker.remember()
-    cut_off(worker)
-    assert worker.authenticate(key) == Site("demo")
-
-
-def test_an_unknown_site_is_not_turned_away_but_told_to_come_back(sites: Sites) -> None:
-    cut_off(sites)
-    with pytest.raises(StoreUnavailable):
-        sites.authenticate("hk_demo_" + "A" * 43)
-
-
-def test_the_memory_ends(sites: Sites, clock: Clock) -> None:
-    key = sites.add(Site("demo"))
-    sites.authenticate(key)
-    cut_off(sites)
-    clock.now += REMEMBERED_SECONDS + 1
-    with pytest.raises(StoreUnavailable):
-        sites.authenticate(key)
-
-
-def test_redis_is_asked_again_as_soon_as_it_is_back(sites: Sites, redis: Redis) -> None:
-    key = sites.add(Site("demo"))
-    sites.authenticate(key)
-    cut_off(sites)
-    sites.authenticate(key)
-    sites._redis = redis
-    sites.update(Site("demo", name="new"))
-    assert sites.authenticate(key) == Site("demo", name="new")
-
-
-def test_the_memory_is_bounded(sites: Sites) -> None:
-    key = sites.add(Site("demo"))
-    sites._memory = dict.fromkeys(map(str, range(MAX_REMEMBERED)), sites._existing("demo"))
-    sites._memory_at = sites._clock()
-    sites.authenticate(key)
-    assert len(sites._memory) == MAX_REMEMBERED
+    assert known.authenticate(first) is None
 
 
 def test_every_fault_of_redis_is_translated(sites: Sites) -> None:
     cut_off(sites)
     for call in (
         sites.list,
-        sites.remember,
+        sites.version,
+        sites.records,
+        lambda: sites.record("demo"),
         lambda: sites.add(FULL),
         lambda: sites.get("demo"),
         lambda: sites.update(FULL),

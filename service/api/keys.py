@@ -21,7 +21,7 @@ def site_of(key: str) -> Site:
     StoreUnavailable
         The key cannot be checked.
     """
-    site = services().sites.authenticate(key)
+    site = services().known_sites.authenticate(key)
     if site is None:
         raise Unauthorized("expected the API key of a site")
     g.site_id = site.id

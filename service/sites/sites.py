@@ -1,25 +1,23 @@
-"""Sites: the tenants of the service, in Redis and, while Redis is down, in memory.
+"""Sites: the tenants of the service, in Redis.
 
-Secret: where sites are stored, and how long they are remembered.
+Secret: where sites are stored.
 
 Key schema::
 
     hakam:sites             set of site ids
+    hakam:sites:version     a random word, another one after each change of any site, by which the
+                            workers know what they still know (see `service.sites.known_sites`)
     {hakam:<site>}:site     hash  record (JSON of the site, see `service.sites.site`),
                                   keys (JSON list of [SHA-256 of a key, epoch it ends at or null]),
                                   listens ("1" or "0", for the scripts of the queue),
                                   swept (see `service.queue.retention`)
-
-While Redis is down the sites known before still get in: once a minute each worker reads all sites
-into memory (at most `MAX_REMEMBERED`) and, when Redis does not answer, checks keys against that
-memory for up to `REMEMBERED_SECONDS`. The price: a key taken away in the minute before the outage
-works until it ends, 15 minutes at most. With Redis up, a key taken away stops at once.
 """
 
 from __future__ import annotations
 
 import builtins
-import re
+import contextlib
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,27 +29,24 @@ from service.errors import (
     StoreUnavailable,
     UnknownSite,
 )
-from service.sites.api_keys import ApiKeys, new_key, site_id_of
+from service.sites.api_keys import ApiKeys, new_key
 from service.sites.connections import check_connections
-from service.sites.site import ID_PATTERN, Site
+from service.sites.site import Site
 from service.store.errors import is_wrong_kind, translating_redis_errors
 
 __all__ = ["Site", "Sites"]
 
 
-REMEMBERED_SECONDS = 15 * 60.0
-REMEMBER_EVERY_SECONDS = 60.0
-MAX_REMEMBERED = 1_000
-
 _INDEX = "hakam:sites"
-_ID = re.compile(ID_PATTERN)
+_VERSION = "hakam:sites:version"
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class SiteRecord:
+    """A site and its keys, as they are stored."""
+
     site: Site
     keys: ApiKeys
-    read_at: float
 
 
 class Sites:
@@ -63,22 +58,11 @@ class Sites:
         A client with ``decode_responses=True``; used, never closed.
     clock : callable
         Seconds since the epoch.
-    expect : callable
-        Raises StoreLost where Redis has lost what it held; asked before a site is called unknown.
     """
 
-    def __init__(
-        self,
-        redis: Any,
-        *,
-        clock: Callable[[], float] = time.time,
-        expect: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
         self._clock = clock
-        self._expect = expect
-        self._memory: dict[str, _Record] = {}
-        self._memory_at = float("-inf")
 
     @translating_redis_errors()
     def add(self, site: Site) -> str:
@@ -100,6 +84,7 @@ class Sites:
             raise SiteExists(f"the site {site.id} exists already")
         more = {"keys": ApiKeys.of(key).to_json(), "listens": int(site.listens)}
         self._redis.hset(_record_key(site.id), mapping=more)
+        self._note_change()
         return key
 
     def get(self, site_id: str) -> Site:
@@ -117,7 +102,7 @@ class Sites:
     @translating_redis_errors()
     def list(self) -> builtins.list[Site]:
         """Return all sites in the order of their ids, but for those that cannot be read."""
-        return [record.site for record in self._read_all()]
+        return [record.site for record in self.records()]
 
     @translating_redis_errors()
     def unreadable(self) -> builtins.list[str]:
@@ -140,6 +125,7 @@ class Sites:
         with translating_redis_errors():
             stored = {"record": site.to_json(), "listens": int(site.listens)}
             self._redis.hset(_record_key(site.id), mapping=stored)
+            self._note_change()
 
     def rotate_key(self, site_id: str, *, grace_seconds: float = 0.0) -> str:
         """Give a site a new API key.
@@ -162,81 +148,54 @@ class Sites:
         keys = self._existing(site_id).keys.replaced(key, self._clock(), grace_seconds)
         with translating_redis_errors():
             self._redis.hset(_record_key(site_id), "keys", keys.to_json())
+            self._note_change()
         return key
 
-    def authenticate(self, key: str) -> Site | None:
-        """Return the site that this API key belongs to, or None.
+    @translating_redis_errors()
+    def record(self, site_id: str) -> SiteRecord | None:
+        """Return what is stored of a site, or None.
 
         Raises
         ------
+        SiteUnreadable
         StoreUnavailable
-            Redis cannot be reached, and the site is not among those remembered.
-        StoreLost
-            The site is unknown because Redis has lost what it held.
+            Redis cannot be reached.
         """
-        site_id = site_id_of(key)
-        record = self._current(site_id) if site_id else None
-        if record is None or not record.keys.opens(key, self._clock()):
-            return None
-        return record.site
-
-    def known(self, site_id: str) -> Site | None:
-        """Return the site with this id, or None; as with keys, memory serves while Redis is down.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached, and the site is not among those remembered.
-        StoreLost
-            The site is unknown because Redis has lost what it held.
-        """
-        record = self._current(site_id) if _ID.fullmatch(site_id) else None
-        return record.site if record else None
+        return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
 
     @translating_redis_errors()
-    def remember(self) -> None:
-        """Read all sites into memory, for the time when Redis cannot be asked."""
-        self._memory = {r.site.id: r for r in self._read_all()[:MAX_REMEMBERED]}
-        self._memory_at = self._clock()
+    def records(self) -> builtins.list[SiteRecord]:
+        """Return what is stored of all sites, but for those that cannot be read."""
+        return [record for record in self._all().values() if record]
 
-    def _current(self, site_id: str) -> _Record | None:
-        now = self._clock()
-        try:
-            if now - self._memory_at >= REMEMBER_EVERY_SECONDS:
-                self.remember()
-            record = self._read(site_id)
-        except StoreUnavailable:
-            remembered = self._memory.get(site_id)
-            if remembered is None or now - remembered.read_at > REMEMBERED_SECONDS:
-                raise
-            return remembered
-        if record is None:
-            self._expect()
-        self._keep(site_id, record)
-        return record
+    @translating_redis_errors()
+    def version(self) -> str:
+        """Return a word that is another one after each change of any site; empty for none.
 
-    def _keep(self, site_id: str, record: _Record | None) -> None:
-        if record is None:
-            self._memory.pop(site_id, None)
-        elif site_id in self._memory or len(self._memory) < MAX_REMEMBERED:
-            self._memory[site_id] = record
+        Raises
+        ------
+        StoreUnavailable
+            Redis cannot be reached.
+        """
+        version: str | None = self._redis.get(_VERSION)
+        if version is None:  # no site was changed yet by those who note it
+            with contextlib.suppress(StoreUnavailable), translating_redis_errors():
+                self._redis.set(_VERSION, secrets.token_hex(8), nx=True)
+        return version or ""
 
-    def _existing(self, site_id: str) -> _Record:
-        record = self._read(site_id)
+    def _note_change(self) -> None:
+        """Make all workers read the sites again; after the change, or they read what was before."""
+        self._redis.set(_VERSION, secrets.token_hex(8))
+
+    def _existing(self, site_id: str) -> SiteRecord:
+        record = self.record(site_id)
         if record is None:
             raise UnknownSite("no site has this id")
         return record
 
-    @translating_redis_errors()
-    def _read(self, site_id: str) -> _Record | None:
-        return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
-
-    def _read_all(self) -> builtins.list[_Record]:
-        return [record for record in self._all().values() if record]
-
-    def _all(self) -> dict[str, _Record | None]:
+    def _all(self) -> dict[str, SiteRecord | None]:
         """Read all sites; None for one that cannot be read, which is nothing to the others."""
-        found: dict[str, _Record | None] = {}
+        found: dict[str, SiteRecord | None] = {}
         site_ids = sorted(self._redis.smembers(_INDEX))
         pipe = self._redis.pipeline(transaction=False)
         for site_id in site_ids:
@@ -252,10 +211,10 @@ class Sites:
                 found[site_id] = record
         return found
 
-    def _parse(self, record: str | None, keys: str | None) -> _Record | None:
+    def _parse(self, record: str | None, keys: str | None) -> SiteRecord | None:
         if record is None:
             return None
-        return _Record(Site.from_json(record), ApiKeys.from_json(keys), self._clock())
+        return SiteRecord(Site.from_json(record), ApiKeys.from_json(keys))
 
 
 def _record_key(site_id: str) -> str:
