@@ -1,4 +1,4 @@
-r"""Labels, evidence, and the labelled comment, which service and training exchange.
+r"""Labels, reasons, evidence, and the labelled comment, which service and training exchange.
 
 The service writes what moderators decided, training reads it beside the public sets, and both
 meet only here. The module keeps one secret: the form of a labelled comment on disk, JSON Lines
@@ -18,7 +18,7 @@ import json
 import lzma
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -37,6 +37,40 @@ LABELS = (
     "spam",
 )
 """Every label, in the order of score columns. Their meaning is in the model card."""
+
+UMBRELLA = "toxicity"
+"""The label that is true of every abusive comment, whatever else is; spam alone is no abuse."""
+
+REASONS: Mapping[str, tuple[str, ...]] = {
+    "insult": ("insult",),
+    "profanity": ("profanity",),
+    "identity_attack": ("identity_attack",),
+    "threat": ("threat",),
+    "severe_toxicity": ("severe_toxicity",),
+    "spam": ("spam",),
+    "toxicity": ("toxicity",),
+    "off_topic": (),
+    "private_information": (),
+}
+"""Every reason for which people reject, in the order in which they choose, and the labels that it
+names. A site may have reasons of its own, which name none."""
+
+
+def observed_labels(action: str, labels: Collection[str]) -> dict[str, float]:
+    """Return what a decision that names labels teaches; a label that is missing stays unknown.
+
+    An approval observes the absence of every label that it does not name. A rejection observes the
+    labels it names, and with any of them but spam `UMBRELLA`; of the others it says nothing.
+
+    Examples
+    --------
+    >>> observed_labels("reject", ["insult"]), observed_labels("reject", REASONS["off_topic"])
+    ({'insult': 1.0, 'toxicity': 1.0}, {})
+    """
+    named = dict.fromkeys(labels, 1.0)
+    if action == "approve":
+        return dict.fromkeys(LABELS, 0.0) | named
+    return named | ({UMBRELLA: 1.0} if set(named) - {"spam"} else {})
 
 
 Field = Literal["text", "author.name"]

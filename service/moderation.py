@@ -22,7 +22,7 @@ from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import Language, identify_all
 from models.normalize import normalize
-from models.schema import Evidence, Field, LabeledComment
+from models.schema import UMBRELLA, Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
@@ -384,7 +384,7 @@ def _listed(site: Site, comment: Comment) -> list[Evidence]:
         ("author.name", comment.author_name),
     )
     return [
-        Evidence(field, "toxicity", found.start, found.end, LISTED_WEIGHT)
+        Evidence(field, UMBRELLA, found.start, found.end, LISTED_WEIGHT)
         for field, text in fields
         for found in islice(blocked.find(text), MAX_LISTED)
     ]

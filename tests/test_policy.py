@@ -77,6 +77,8 @@ VERDICTS = [
     Row(sig({"profanity": 1.0}), {}, "approve", "clean", score=1.0, p=0.01),
     Row(sig(ABUSE), SWITCHED_OFF, "approve", "clean", score=0.9, p=0.01),
     Row(sig({"toxicity": 1.0}), SWITCHED_OFF, "approve", "clean", score=1.0, p=0.01),
+    Row(sig(CLEAN), {"review": {"spam": 0.0}}, "approve", "clean", p=0.01),  # not scored
+    Row(sig(CLEAN), {"review": {"toxicity": 0.0}}, "review", "score", "toxicity", "text"),
     # The most telling label: any before toxicity, then the highest, then the text
     Row(sig({"toxicity": 0.99, "threat": 0.31}), {}, "review", "score", "threat", "text", 0.31),
     Row(sig({"insult": 0.7, "threat": 0.6}), {}, "review", "score", "insult", "text", 0.7),

@@ -136,6 +136,28 @@ def test_an_appeal_goes_to_somebody_else(desk: Desk) -> None:
     desk.post("/v1/decisions/appeal", {"decision_id": "first"}, 422)
 
 
+@pytest.mark.parametrize(
+    ("action", "said", "labels"),
+    [
+        ("reject", {"reason": "insult"}, ["insult"]),
+        ("reject", {"reason": "insult", "labels": ["threat"]}, ["threat"]),
+        ("reject", {"reason": "off_topic"}, []),
+        ("reject", {"reason": "one of our own"}, []),
+        ("approve", {"reason": "insult"}, []),
+    ],
+)
+def test_a_rejection_without_labels_has_those_that_its_reason_names(
+    desk: Desk, action: str, said: dict[str, Any], labels: list[str]
+) -> None:
+    item = desk.send("c-1")
+    lease = desk.post("/v1/queue/lease", {"moderator": "amal"})
+    who = {"moderator": "amal", "request_id": "r-1"}
+    body = {"token": lease["token"], "action": action} | who | said
+    assert desk.post(f"/v1/queue/items/{item}/decide", body)["labels"] == labels
+    thread = {"action": action, "versions": {desk.send("c-2"): 1}} | who | said
+    assert desk.post("/v1/queue/bulk", thread)[0]["labels"] == labels
+
+
 def test_a_decision_is_taken_back_once(desk: Desk) -> None:
     item_id = desk.send("c-1")
     made = desk.decide()

@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import RecordError
-from models.schema import LABELS, LabeledComment, read_comments, write_comments
+from models.schema import (
+    LABELS,
+    REASONS,
+    LabeledComment,
+    observed_labels,
+    read_comments,
+    write_comments,
+)
 
 SALAM = "\u0633\u0644\u0627\u0645"  # salam, "peace"
 COMMENTS = [
@@ -179,3 +186,24 @@ def test_a_truncated_or_wrong_archive_is_refused(
 def test_an_impossible_comment_cannot_be_made() -> None:
     with pytest.raises(RecordError, match="unknown label"):
         LabeledComment("1", "a", {"rude": 1.0}, "sample")
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "observed"),
+    [
+        ("approve", "", dict.fromkeys(LABELS, 0.0)),
+        ("reject", "insult", {"insult": 1.0, "toxicity": 1.0}),
+        ("reject", "toxicity", {"toxicity": 1.0}),
+        ("reject", "spam", {"spam": 1.0}),
+        ("reject", "off_topic", {}),
+        ("reject", "private_information", {}),
+    ],
+)
+def test_a_decision_teaches_what_its_reason_names_and_nothing_about_the_rest(
+    action: str, reason: str, observed: dict[str, float]
+) -> None:
+    assert observed_labels(action, REASONS.get(reason, ())) == observed
+
+
+def test_every_label_is_a_reason_that_names_it() -> None:
+    assert {label: REASONS[label] for label in LABELS} == {label: (label,) for label in LABELS}

@@ -11,7 +11,9 @@ from flask import Flask
 from flask_babel import force_locale
 from test_console import phrases
 
+from models.schema import REASONS
 from service.console import blueprint, vocabulary
+from service.delivery.coral import REJECTION_CODES
 
 TRANSLATIONS = Path(blueprint.__file__).parent / "translations"
 ARABIC_LETTER = re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]")
@@ -196,3 +198,8 @@ def test_what_is_not_all_or_nothing_never_reads_as_if_it_were(
 def test_nearly_full_agreement_does_not_read_as_full(app: Flask, kappa: float, said: str) -> None:
     with app.test_request_context(), force_locale("en"):
         assert vocabulary.figure_value("kappa", kappa) == said
+
+
+def test_every_reason_has_a_name_and_a_code_of_coral() -> None:
+    assert list(vocabulary.REASON_NAMES) == list(REASONS)
+    assert set(REJECTION_CODES) == set(REASONS)

@@ -6,13 +6,21 @@ in bulk. Views translate, nothing more, as in `service.api.routes`, whose bluepr
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.schema import LABELS
 from service.api.routes import api, operation
-from service.api.schemas import Body, Count, Dialect, Id, Label, Line, TokenRequest, Unicode
+from service.api.schemas import (
+    Body,
+    Count,
+    Decided,
+    Dialect,
+    Id,
+    Label,
+    TokenRequest,
+    Unicode,
+)
 from service.queue.records import AuthorRecord, Decision, Enqueued, ReviewItem
 from service.queue.review_queue import MAX_BULK
 from service.services import services
@@ -57,15 +65,10 @@ class Undo(_TakenBack):
     )
 
 
-class BulkDecision(Body):
+class BulkDecision(Decided):
     """One decision on many items, as they were listed: item id to version."""
 
     versions: Annotated[dict[Id, Count], Field(min_length=1, max_length=MAX_BULK)]
-    action: Literal["approve", "reject"]
-    moderator: Id
-    request_id: Id
-    labels: list[Label] = Field(default_factory=list, max_length=len(LABELS))
-    reason: Line = ""
     senior: bool = Field(False, description="Whether this person may decide what waits for seniors")
 
 
@@ -156,13 +159,7 @@ def undo(site: Site, item_id: str, body: Undo) -> Decision:
 )
 def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
     """Decide many waiting items alike, all or none; 409 when one has changed since."""
-    draft = Decision(
-        body.action,
-        tuple(body.labels),
-        body.reason,
-        moderator=body.moderator,
-        request_id=body.request_id,
-    )
+    draft = body.to_draft()
     return services().queue.decide_bulk(site.id, body.versions, draft, senior=body.senior)
 
 

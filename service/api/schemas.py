@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from models.characters import is_visible
 from models.dialect import DIALECTS
-from models.schema import LABELS, Evidence
+from models.schema import LABELS, REASONS, Evidence
 from service.api.bodies import MANY, ONE
 from service.moderation import MAX_TEXT_BYTES
 from service.queue.review_queue import Comment, Decision
@@ -212,21 +212,31 @@ class TokenRequest(Body):
     token: Count
 
 
-class DecisionRequest(Body):
-    """The last word on a review item."""
+class Decided(Body):
+    """What a decision says, on one item or on many."""
 
-    token: Count
     action: Literal["approve", "reject"]
     moderator: Id
     request_id: Id = Field(description="Chosen by the client; the same again: the same answer.")
     labels: Annotated[list[Label], Field(max_length=len(LABELS))] = []
-    reason: Line = ""
-    note: Annotated[Unicode, Field(max_length=4_000), AfterValidator(_printable)] = ""
+    reason: Line = Field(
+        "",
+        description=f"{', '.join(REASONS)}, or a code of the site's own. A rejection for which no "
+        "label is given has the labels that its reason names.",
+    )
 
     def to_draft(self) -> Decision:
         """Return the same decision in the words of the queue."""
-        fields = self.model_dump(exclude={"token", "labels"})
-        return Decision(**fields, labels=tuple(self.labels))
+        named = REASONS.get(self.reason, ()) if self.action == "reject" else ()
+        facts = self.model_dump(include={*Decided.model_fields, "note"})
+        return Decision(**facts | {"labels": tuple(self.labels) or named})
+
+
+class DecisionRequest(Decided):
+    """The last word on a review item."""
+
+    token: Count
+    note: Annotated[Unicode, Field(max_length=4_000), AfterValidator(_printable)] = ""
 
 
 class DecisionsQuery(Body):

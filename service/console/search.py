@@ -6,8 +6,9 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from models.schema import REASONS
 from service.console.permissions import me, needs, site_for
-from service.console.vocabulary import LABELS_OF_REASONS, REASON_NAMES, ngettext
+from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REQUEST_ID_LENGTH
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
@@ -133,12 +134,12 @@ def _bulk_of(site_id: str) -> bool:
 
 def _draft() -> Decision:
     action, reason = request.form.get("action", ""), request.form.get("reason", "")
-    if action not in ("approve", "reject") or (action == "reject" and reason not in REASON_NAMES):
+    if action not in ("approve", "reject") or (action == "reject" and reason not in REASONS):
         raise InvalidRequest.of("action", "expected approve, or reject with a reason of the list")
     reason = reason if action == "reject" else ""
     return Decision(
         action=action,
-        labels=LABELS_OF_REASONS.get(reason, ()),
+        labels=REASONS.get(reason, ()),
         reason=reason,
         moderator=me().name,
         request_id=request.form.get("request_id", "")[:MAX_REQUEST_ID_LENGTH],

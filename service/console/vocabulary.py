@@ -12,6 +12,8 @@ import flask_babel
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+from models.schema import REASONS
+
 #: The catalogues, each named in its own words ("Arabic" is written in Arabic letters).
 LANGUAGES: Mapping[str, str] = {
     "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
@@ -38,24 +40,14 @@ DIALECT_NAMES: Mapping[str, LazyString] = {
     "maghrebi": _("Maghrebi"),
 }
 
-#: Reason codes of a rejection, in the order in which the keys 1 to 9 choose them. The first seven
-#: are labels, so that a rejection also says what the classifier should have seen.
-REASON_NAMES: Mapping[str, LazyString] = {
-    "insult": LABEL_NAMES["insult"],
-    "profanity": LABEL_NAMES["profanity"],
-    "identity_attack": LABEL_NAMES["identity_attack"],
-    "threat": LABEL_NAMES["threat"],
-    "severe_toxicity": LABEL_NAMES["severe_toxicity"],
-    "spam": LABEL_NAMES["spam"],
+_REASON_NAMES = {
+    **LABEL_NAMES,
     "toxicity": _("Other abuse"),
     "off_topic": _("Off topic"),
     "private_information": _("Private information"),
 }
-
-#: What a rejection for a reason says about the labels; off topic says nothing.
-LABELS_OF_REASONS: Mapping[str, tuple[str, ...]] = {
-    reason: (reason,) for reason in REASON_NAMES if reason in LABEL_NAMES
-}
+#: Reasons of a rejection, in the order in which the keys 1 to 9 choose them.
+REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
 
 #: Why a site could not be told, in the words of the modules that tell.
 FAILURE_NAMES: Mapping[str, LazyString] = {

@@ -18,12 +18,11 @@ from werkzeug.wrappers import Response
 
 from models.dialect import DIALECTS
 from models.errors import ModerationError
-from models.schema import LABELS
+from models.schema import LABELS, REASONS, UMBRELLA
 from service.console.highlight import Segment, marked
 from service.console.permissions import me, site_for
 from service.console.unsent_forms import Unsent
 from service.console.vocabulary import (
-    LABELS_OF_REASONS,
     REASON_NAMES,
     action_name,
     label_name,
@@ -218,7 +217,7 @@ def _approve(site_id: str, item_id: str, token: int) -> None:
 
 def _reject(site_id: str, item_id: str, token: int) -> None:
     reason = request.form.get("reason", "")
-    if reason not in REASON_NAMES:
+    if reason not in REASONS:
         raise InvalidRequest.of("reason", "expected a reason of the list")
     _decide(site_id, item_id, token, "reject", reason)
 
@@ -239,7 +238,7 @@ VERBS = {"approve": _approve, "reject": _reject, "skip": _skip, "escalate": _esc
 def _decide(site_id: str, item_id: str, token: int, action: str, reason: str) -> None:
     draft = Decision(
         action=action,
-        labels=LABELS_OF_REASONS.get(reason, ()),
+        labels=REASONS.get(reason, ()),
         reason=reason,
         note=_note(),
         reply=request.form.get("reply", "").strip()[:MAX_REPLY_LENGTH],
@@ -425,7 +424,7 @@ def _about(item: ReviewItem) -> dict[str, Any]:
         "far_mark": _is_far(text),
         "pen_name": list(marked(item.comment.author_name, "author.name", item.evidence)),
         "chips": _chips(item),
-        "suggested": label if label in REASON_NAMES else "toxicity",
+        "suggested": label if label in REASONS else UMBRELLA,
         "why": _why(item),
     }
 

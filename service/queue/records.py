@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, Literal, cast, get_args
 
-from models.schema import LABELS, Evidence, LabeledComment
+from models.schema import LABELS, Evidence, LabeledComment, observed_labels
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 from service.rules.times import LATEST
@@ -253,9 +253,7 @@ class Decision:
     def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
         """Return what training can learn from the decision.
 
-        An approval observes the absence of every label that it does not name. A rejection observes
-        the labels it names, and with any of them but spam `toxicity`; of the others it says
-        nothing, and for a reason that is no label it observes none. Where the display name was
+        Which labels that are, says `models.schema.observed_labels`. Where the display name was
         judged, it is the text.
 
         Returns
@@ -266,11 +264,6 @@ class Decision:
         by_person = self.kind == "decision" and self.source == "moderator"
         if not by_person or not self.stands or self.comment is None:
             return None
-        named = dict.fromkeys(self.labels, 1.0)
-        if self.action == "approve":
-            labels = dict.fromkeys(LABELS, 0.0) | named
-        else:
-            labels = named | ({"toxicity": 1.0} if set(named) - {"spam"} else {})
         by_name = self.verdict is not None and self.verdict.field == "author.name"
         judged_name = self.action == "reject" and by_name
         text = self.comment.author_name if judged_name else self.comment.text
@@ -279,7 +272,7 @@ class Decision:
         return LabeledComment(
             id=self.comment_id + NAME_JUDGED if judged_name else self.comment_id,
             text=text,
-            labels=labels,
+            labels=observed_labels(self.action, self.labels),
             source=self.source,
             author_name=self.comment.author_name,
             article_title=self.comment.article_title,

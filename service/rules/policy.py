@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from models.schema import LABELS, Field
+from models.schema import LABELS, UMBRELLA, Field
 
 Action = Literal["approve", "review", "reject"]
 Reason = Literal[
@@ -34,8 +34,6 @@ Standing = Literal["waiting", "approve", "reject"]
 RANDOM_SAMPLE_SHARE = 0.005
 
 NEVER_DRAWN, ALWAYS_DRAWN = 1.0, -1.0  # draws for what is not left to chance
-
-_UMBRELLA = "toxicity"  # true of every abusive comment, so the least telling name for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ class Policy:
             return self._say(signals, "review", "score", 1.0, found)
         if signals.listed:
             verdict = self._say(signals, "review", "listed", 1.0)
-            return replace(verdict, label=_UMBRELLA, field=signals.listed)
+            return replace(verdict, label=UMBRELLA, field=signals.listed)
         if self._watches(signals.author):
             return self._say(signals, "review", "author", 1.0)
         if not signals.readable and self.unreadable == "review":
@@ -272,7 +270,7 @@ def _crosses(label: str, thresholds: Mapping[str, float], scores: Mapping[str, f
 
 
 def _telling(label: str, score: float) -> tuple[bool, float]:
-    return label != _UMBRELLA, score
+    return label != UMBRELLA, score  # which is the least telling name for abuse
 
 
 def random_draw(site_id: str, comment_id: str) -> float:
