@@ -12,12 +12,15 @@ import textwrap
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import click
+import jsonschema
 import pytest
 import reference
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -372,3 +375,45 @@ def test_the_documented_digest_of_a_content_is_the_one_that_we_tell() -> None:
     known: dict[str, Any] = {"text": comment.text, "name": comment.author_name}
     exec(textwrap.dedent(block), {"hashlib": hashlib, "base64": base64}, known)
     assert known["content_digest"] == content_digest(comment)
+
+
+def test_the_changelog_ends_its_newest_version_with_the_one_that_is_declared() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"(?m)^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", changelog)
+    assert versions
+    assert versions[0] == PROJECT["version"]
+
+
+FORMS = {
+    ".github/workflows/ci.yml": "github-workflows",
+    ".github/ISSUE_TEMPLATE/bug.yml": "github-issue-forms",
+    ".github/ISSUE_TEMPLATE/false_verdict.yml": "github-issue-forms",
+    ".github/ISSUE_TEMPLATE/config.yml": "github-issue-config",
+}
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_what_github_reads_has_the_form_that_it_wants(path: str) -> None:
+    folder = files("check_jsonschema") / "builtin_schemas" / "vendor"
+    schema = json.loads((folder / f"{FORMS[path]}.json").read_text(encoding="utf-8"))
+    loaded = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    loaded.update({"on": loaded.pop(True)} if True in loaded else {})  # YAML 1.1 reads "on" so
+    jsonschema.validate(loaded, schema)
+
+
+def test_ci_runs_what_everyone_runs_on_every_python_that_is_supported() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    job = yaml.safe_load(workflow)["jobs"]["test"]
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert job["strategy"]["matrix"]["python"] == [oldest, "3.12", "3.13"]
+    assert ".ci/run" in job["steps"][-1]["run"]
+    assert (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1] == "CI=true make test"
+
+
+def test_the_linters_of_a_commit_are_those_of_make_lint() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"(?m)^lint:.*\n((?:\t.*\n)+)", makefile)
+    for hook in hooks["repos"][0]["hooks"]:
+        tool = re.sub(r"^(env \S+ |\.venv/bin/)", "", hook["entry"]).split()
+        assert tool[1 if tool[0] == "python" else 0] in recipe, hook["id"]
