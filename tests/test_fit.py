@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -86,6 +87,15 @@ def test_the_same_comments_give_the_same_weights() -> None:
     first, second = (Learner(labels=("toxicity",)).fit(texts, y).for_domain() for _ in range(2))
     arrays = second.arrays()
     assert all(np.array_equal(array, arrays[name]) for name, array in first.arrays().items())
+
+
+def test_labels_fitted_at_once_have_the_weights_of_labels_fitted_one_by_one() -> None:
+    y = np.stack((Y, 1 - Y, Y * Y[::-1]), axis=1)
+    learner = Learner(labels=("toxicity", "insult", "spam"), min_df=1)
+    one_by_one = learner.fit(TEXTS, y, domains=DOMAINS).for_domain("news").arrays()
+    with parallel_config(n_jobs=2):
+        at_once = learner.fit(TEXTS, y, domains=DOMAINS).for_domain("news").arrays()
+    assert all(np.array_equal(array, at_once[name]) for name, array in one_by_one.items())
 
 
 def test_labels_come_in_the_order_of_the_schema_and_only_where_both_kinds_were_seen() -> None:

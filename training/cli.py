@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from joblib import parallel_config
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -49,7 +50,9 @@ _site = click.option(
     "--site", default="", help="Learn this site's decisions alone, and make the artefact its own."
 )
 _threads = click.option(
-    "--threads", type=click.IntRange(min=1), help="Processor cores to use; by default all."
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Processor cores to use. So many labels are fitted at once, each in memory of its own.",
 )
 _benchmarks = click.option(
     "--benchmarks",
@@ -121,7 +124,7 @@ def fit(
     from training.datasets import read_corpus
     from training.release import ENOUGH_FOR_WORDS, Settings, release
 
-    with threadpool_limits(threads), _told() as tell:
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), _told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places, decisions, site=settings["site"])
         if word_vectors is None:
@@ -170,7 +173,7 @@ def evaluate(
 
     artifact = Registry(root).load(version)
     made_with = artifact.manifest.get("training", {})
-    with threadpool_limits(threads), _told() as tell:
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), _told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places)
         split = split_corpus(corpus)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -237,24 +238,26 @@ class Learner(BaseEstimator):  # type: ignore[misc]
             raise ValueError("no label has examples of both kinds")
         self.labels_ = tuple(self.labels[column] for column in learnable)
         matrix = design(texts, domains, self.word_clusters, min_df=self.min_df, progress=progress)
-        heads = []
-        for done, column in enumerate(learnable):
-            if progress:
-                progress("fitting labels", done / len(learnable))
-            heads.append(
-                learn_heads(
-                    matrix,
-                    y[:, column],
-                    weight,
-                    C=self.C,
-                    domain_copy=self.domain_copy,
-                    nb_exponent=self.nb_exponent,
-                    n_epochs=self.n_epochs,
-                )
+        # One label after the other, or as many at once as `joblib.parallel_config` says: processes,
+        # because liblinear's random numbers are one state for all threads.
+        fitting = Parallel(return_as="generator")(
+            delayed(learn_heads)(
+                matrix,
+                y[:, column],
+                weight,
+                C=self.C,
+                domain_copy=self.domain_copy,
+                nb_exponent=self.nb_exponent,
+                n_epochs=self.n_epochs,
             )
-        if progress:
-            progress("fitting labels", 1.0)
-        self.heads_ = heads
+            for column in learnable
+        )
+        tell = progress or (lambda phrase, share: None)
+        tell("fitting labels", 0.0)
+        self.heads_ = []
+        for heads in fitting:
+            self.heads_.append(heads)
+            tell("fitting labels", len(self.heads_) / len(learnable))
         return self
 
     def for_domain(self, domain: str = "") -> Classifier:
