@@ -1,14 +1,15 @@
-"""Figures for people: the model card and the HTML report.
+"""Report: the model card and the HTML page of an evaluation.
 
 The module keeps one secret: how figures become words and tables. It computes none; whatever it
 shows stands in the manifest or came from `training.evaluation`, so card, report and terminal never
 disagree. Public comments are never quoted, for they are not ours and some are abusive.
 """
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
 from training.gate import TOLERANCES
@@ -24,43 +25,6 @@ PUBLISHED = {
     "mpold 5-fold": "macro-F1 0.83 (SVM, with two further sets)",
 }
 """The best results that others published on the same benchmark."""
-
-_INTENDED = """\
-It helps moderators of Arabic news sites to find abusive comments: what it flags goes to a person,
-who decides. It reads the text and, by itself, the author's display name."""
-
-_POINTS = """\
-Chosen on validation rows; precision and recall as seen there. Out of the box nothing is rejected
-without a person: `reject` says where a site could let it happen."""
-
-_LICENSES = """\
-No comment of a public set is part of the artefact or of this repository. The sets' licences are as
-found beside the data; where none is stated, ask the authors before passing on a model learned from
-it, or fit with `--license permissive`."""
-
-_NOT_FOR = (
-    "deciding about people: punishing, reporting or profiling the author of a comment",
-    "rejecting without a person, unless the site chose a threshold and watches what it rejects",
-    "finding out what somebody believes, or moderating political opinion",
-    "Persian, Urdu, Kurdish or other languages in Arabic script",
-    "private messages, and texts much longer than a comment",
-)
-
-_LIMITS = (
-    (
-        "It sees words and their parts, not the conversation: sarcasm, quotation to condemn, and "
-        "abuse that only the context makes abusive are often judged wrongly."
-    ),
-    (
-        "The public sets it learned from are mostly tweets and video comments of 2012-2022; new "
-        "words, names and nicknames are unknown to it until moderators' decisions are learned."
-    ),
-    (
-        "Labels differ between sets and between readers; near the threshold it is as divided as "
-        "they are."
-    ),
-    "Threat, severe toxicity and spam were observed in few sets; their scores are the least sure.",
-)
 
 
 def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
@@ -86,63 +50,26 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
 
 def model_card(manifest: Mapping[str, Any]) -> str:
     """Write the model card of a manifest, in Markdown."""
-    training = manifest["training"]
-    points = _points_table(manifest["operating_points"])
-    learned: list[Sequence[str]] = [
+    training, evaluation = manifest["training"], manifest["evaluation"]
+    settings = {name: training[name] for name in ("license", "site", "seed", "word_vectors")}
+    settings |= {**training["parameters"], **manifest["libraries"]}
+    learned = [
         (s["id"], s["license"], s["quality"], str(s["n_comments"]), str(s["n_train"]))
         for s in training["sets"]
         if s["n_train"]
     ]
-    others = [f"{s['id']} ({s['license']})" for s in training["sets"] if not s["n_train"]]
-    made = (
-        f"Version {manifest['version']}, saved {manifest['created_at']}; labels "
-        f"{', '.join(manifest['labels'])}; {manifest['model']['bytes'] / 1e6:.1f} MB; learned from "
-        f"{training['n_train']:,} comments"
-        + (", permissively licensed ones alone" if training["license"] == "permissive" else "")
-        + f"; SHA-256 of `table.npy` `{manifest['model']['sha256']['table']}`."
+    return _TEMPLATES.get_template("model_card.md").render(
+        manifest=manifest,
+        training=training,
+        points=_points_table(manifest["operating_points"]),
+        tables=tables(evaluation),
+        explanations=_EXPLANATIONS,
+        comparison=_comparison_table(manifest) if "beside" in manifest else None,
+        weakest=_weakest(evaluation),
+        learned=(("set", "licence", "quality", "comments", "learned from"), learned),
+        others=[f"{s['id']} ({s['license']})" for s in training["sets"] if not s["n_train"]],
+        made=(("setting", "value"), [(name, str(value)) for name, value in settings.items()]),
     )
-    sections = [
-        f"# Model card: Hakam {manifest['version']}",
-        made,
-        "## What it is for",
-        _INTENDED,
-        "## What it must not be used for",
-        *_bullets(_NOT_FOR),
-        "## Operating points",
-        _POINTS,
-        _markdown(points),
-    ]
-    for title, table in tables(manifest["evaluation"]).items():
-        sections += [f"## {title}", *_explained(title), _markdown(table)]
-    if "beside" in manifest:
-        used = manifest["beside"]
-        sections += [
-            f"## Beside {used['version']}, in use when this was fitted",
-            _markdown(_comparison_table(manifest["metrics"], used["metrics"])),
-        ]
-    sections += [
-        "## What it gets wrong",
-        *_bullets((*_weakest(manifest["evaluation"]), *_LIMITS)),
-        "## What it learned from",
-        _markdown((("set", "licence", "quality", "comments", "learned from"), learned)),
-        "Read without labels, or for measuring only: " + (", ".join(others) or "nothing") + ".",
-        _LICENSES,
-        "## How it was made",
-        _markdown(
-            (
-                ("setting", "value"),
-                [
-                    (name, str(value))
-                    for name, value in {
-                        **{k: training[k] for k in ("license", "site", "seed", "word_vectors")},
-                        **training["parameters"],
-                        **manifest["libraries"],
-                    }.items()
-                ],
-            )
-        ),
-    ]
-    return "\n\n".join(sections) + "\n"
 
 
 def html_report(
@@ -154,36 +81,17 @@ def html_report(
     ----------
     manifest : Mapping
         Of the artefact.
-    figures : Mapping
-        From `training.evaluation.evaluate`.
-    drawn : Mapping
-        From `training.evaluation.curves`.
+    figures, drawn : Mapping
+        From `training.evaluation.held_out`: of `evaluate`, of `curves`.
     """
     from training.pictures import pictures
 
-    body = [f"<h1>Hakam {html.escape(manifest['version'])}</h1>"]
-    body += [
-        f"<h2>{html.escape(title)}</h2><img alt='{html.escape(title)}' src='{address}'>"
-        for title, address in pictures(figures, drawn, manifest["operating_points"]).items()
-    ]
-    body += [
-        f"<h2>{html.escape(title)}</h2>"
-        + "".join(f"<p>{html.escape(line)}</p>" for line in _explained(title))
-        + _html_table(table)
-        for title, table in {
-            "Operating points": _points_table(manifest["operating_points"]),
-            **tables(figures),
-        }.items()
-    ]
-    style = (
-        "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
-        "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;"
-        "text-align:start}img{max-width:100%}"
-    )
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        f"<title>Hakam {html.escape(manifest['version'])}</title><style>{style}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
+    points = manifest["operating_points"]
+    return _TEMPLATES.get_template("report.html").render(
+        version=manifest["version"],
+        pictures=pictures(figures, drawn, points),
+        tables={"Operating points": _points_table(points)} | tables(figures),
+        explanations=_EXPLANATIONS,
     )
 
 
@@ -291,8 +199,9 @@ def _identity_table(groups: Mapping[str, Any]) -> Table:
     ]
 
 
-def _comparison_table(new: Mapping[str, Any], old: Mapping[str, Any]) -> Table:
-    """Show what changed on the rows that both were measured on."""
+def _comparison_table(manifest: Mapping[str, Any]) -> Table:
+    """Show what changed on the rows that the version in use was measured on as well."""
+    new, old = manifest["metrics"], manifest["beside"]["metrics"]
     rows: list[Sequence[str]] = []
     for benchmark in new:
         before = old.get(benchmark, {})
@@ -343,10 +252,6 @@ _EXPLANATIONS = {
 }
 
 
-def _explained(title: str) -> list[str]:
-    return [_EXPLANATIONS[title]] if title in _EXPLANATIONS else []
-
-
 def _weakest(figures: Mapping[str, Any]) -> Iterable[str]:
     """Name the functions, disguises, dialects and terms that fare worst, with their figures."""
     functions = {k: v for k, v in figures["functions"].items() if k != "overall"}
@@ -381,21 +286,11 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
 
 
-def _bullets(lines: Iterable[str]) -> list[str]:
-    return ["\n".join(f"- {line}" for line in lines)]
-
-
-def _markdown(table: Table) -> str:
-    heads, rows = table
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-
-
-def _html_table(table: Table) -> str:
-    heads, rows = table
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td dir='auto'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
+_TEMPLATES = Environment(
+    loader=PackageLoader("training"),
+    autoescape=select_autoescape(),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=StrictUndefined,
+)
