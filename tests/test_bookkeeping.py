@@ -93,19 +93,19 @@ def test_the_audit_prints_the_digest_to_note_and_takes_it_again(
     assert "broken at" in broken.output
 
 
-def test_the_dsa_report_comes_as_json_csv_and_statements(command: Command) -> None:
+def test_the_transparency_output_comes_as_json_csv_and_statements(command: Command) -> None:
     today = datetime.now(UTC).date()
     period = ("--from", str(today - timedelta(1)), "--to", str(today + timedelta(2)))
-    report = json.loads(command("report", "dsa", "demo", *period).output)
-    assert report["by_action"] == {"approve": 1, "reject": 1}
-    table = command("report", "dsa", "demo", *period, "--format", "csv").output
+    numbers = json.loads(command("transparency", "demo", *period).output)
+    assert numbers["by_action"] == {"approve": 1, "reject": 1}
+    table = command("transparency", "demo", *period, "--format", "csv").output
     assert "by_action,reject,1" in table.splitlines()
-    lines = command("report", "dsa", "demo", *period, "--format", "statements").output.splitlines()
+    lines = command("transparency", "demo", *period, "--format", "statements").output.splitlines()
     assert [json.loads(line)["category"] for line in lines] == ["STATEMENT_CATEGORY_CYBER_VIOLENCE"]
 
 
 def test_agreement_is_reported_where_two_people_judged(command: Command, redis: Redis) -> None:
-    assert command("report", "agreement", "demo").output == ""
+    assert command("agreement", "demo").output == ""
     queue = ReviewQueue(redis)
     comment = Comment(id="c-9", text="تعليق")  # "a comment"
     queue.enqueue("demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
@@ -114,7 +114,7 @@ def test_agreement_is_reported_where_two_people_judged(command: Command, redis: 
         assert lease is not None
         draft = Decision("approve", moderator=moderator, request_id=moderator)
         queue.decide("demo", lease.item.id, lease.token, draft)
-    lines = command("report", "agreement", "demo").output.splitlines()
+    lines = command("agreement", "demo").output.splitlines()
     assert json.loads(lines[0]) == {
         "about": "action",
         "moderators": ["amal", "basma"],
@@ -165,8 +165,8 @@ def test_dead_letters_are_listed_and_replayed(command: Command, redis: Redis) ->
     [
         ("erase", "--site", "north", "--author", "reader-7"),
         ("audit", "verify", "north"),
-        ("report", "dsa", "north", "--from", "2026-01-01", "--to", "2026-02-01"),
-        ("report", "agreement", "north"),
+        ("transparency", "north", "--from", "2026-01-01", "--to", "2026-02-01"),
+        ("agreement", "north"),
         ("queue", "rebuild", "north", "-"),
         ("webhooks", "dead", "north"),
         ("webhooks", "replay", "north"),

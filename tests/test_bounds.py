@@ -271,11 +271,8 @@ def test_a_command_refuses_by_name_what_a_site_cannot_want(
             ("sites", "rotate-key", "demo", "--grace-seconds", n)
             for n in ("-1", "nan", "inf", "1e99")
         ),
-        *(
-            ("report", "dsa", "demo", "--from", day, "--to", "2026-01-01")
-            for day in ("0001-01-01",)
-        ),
-        ("report", "dsa", "demo", "--from", "2026-01-01", "--to", "9999-12-31"),
+        *(("transparency", "demo", "--from", day, "--to", "2026-01-01") for day in ("0001-01-01",)),
+        ("transparency", "demo", "--from", "2026-01-01", "--to", "9999-12-31"),
         *(("thresholds", "suggest", "--from", "x", "--recall", n) for n in ("nan", "-1", "inf")),
         ("decisions", "export", "demo", "--after", DIGITS),
         ("moderators", "add", "x" * 65),

@@ -34,7 +34,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.records import LastWord, content_digest
 from service.queue.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
 from service.reports.statistics import agreement_with_known_answers
-from service.reports.transparency import period_report, statements
+from service.reports.transparency import period_statistics, statements
 from service.rules.policy import Verdict
 from service.rules.priority import head_start
 from service.store.durability import KEY as EPOCH
@@ -974,7 +974,7 @@ def test_a_judgement_on_a_known_answer_can_be_taken_back(
     assert queue.undo("demo", made.item_id, "amal", "undo").undoes == made.id
     assert agreement_with_known_answers(stream.history("demo")) == []
     period = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
-    assert period_report("demo", stream.history("demo"), *period).n_undone == 0
+    assert period_statistics("demo", stream.history("demo"), *period).n_undone == 0
     assert queue.stats("demo").outbox == 0
     assert leased(queue, known_answer_share=1.0).item.comment.id == "c-1"
 

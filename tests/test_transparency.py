@@ -1,4 +1,4 @@
-"""Reports count what the stream holds, in the words of the DSA Transparency Database."""
+"""The transparency output counts what the stream holds, in the words of the DSA's database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.queue.records import Comment, Decision
-from service.reports.transparency import period_report, statements
+from service.reports.transparency import period_statistics, statements
 from service.rules.policy import Verdict
 
 SCORED = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -100,7 +100,7 @@ def test_every_statement_has_an_id_that_the_database_takes() -> None:
     assert re.fullmatch(r"[a-zA-Z0-9-_]{1,500}", str(statement["puid"]))
 
 
-def test_the_period_report_counts_decisions_times_and_reversals() -> None:
+def test_the_statistics_of_a_period_count_decisions_times_and_reversals() -> None:
     slow = replace(APPROVAL, enqueued_at=NOON - 600)
     entries = [
         REJECTION,
@@ -112,24 +112,24 @@ def test_the_period_report_counts_decisions_times_and_reversals() -> None:
         replace(REJECTION, decided_at=END.timestamp()),
         replace(REJECTION, kind="calibration"),
     ]
-    report = period_report("demo", entries, START, END)
-    assert report.n_decisions == 4
-    assert report.by_action == {"approve": 2, "reject": 2}
-    assert report.by_label == report.by_reason == {"insult": 2}
-    assert (report.n_automated, report.n_by_people) == (1, 3)
-    assert (report.median_seconds, report.p90_seconds) == (60, 492)
-    assert (report.n_appeals, report.n_overturned, report.n_undone) == (1, 1, 1)
-    assert report.overturn_rate == pytest.approx(0.5)
+    numbers = period_statistics("demo", entries, START, END)
+    assert numbers.n_decisions == 4
+    assert numbers.by_action == {"approve": 2, "reject": 2}
+    assert numbers.by_label == numbers.by_reason == {"insult": 2}
+    assert (numbers.n_automated, numbers.n_by_people) == (1, 3)
+    assert (numbers.median_seconds, numbers.p90_seconds) == (60, 492)
+    assert (numbers.n_appeals, numbers.n_overturned, numbers.n_undone) == (1, 1, 1)
+    assert numbers.overturn_rate == pytest.approx(0.5)
 
 
-def test_an_empty_period_has_a_report_too() -> None:
-    report = period_report("demo", [], START, END)
-    assert (report.n_decisions, report.median_seconds, report.overturn_rate) == (0, None, 0)
-    json.dumps(report.to_dict())
+def test_an_empty_period_has_statistics_too() -> None:
+    numbers = period_statistics("demo", [], START, END)
+    assert (numbers.n_decisions, numbers.median_seconds, numbers.overturn_rate) == (0, None, 0)
+    json.dumps(numbers.to_dict())
 
 
-def test_the_report_as_csv_has_a_line_per_number() -> None:
-    lines = period_report("demo", [REJECTION], START, END).to_csv().splitlines()
+def test_the_statistics_as_csv_have_a_line_per_number() -> None:
+    lines = period_statistics("demo", [REJECTION], START, END).to_csv().splitlines()
     assert lines[0] == "measure,about,value"
     assert "by_label,insult,1" in lines
     assert "n_decisions,,1" in lines
@@ -137,4 +137,4 @@ def test_the_report_as_csv_has_a_line_per_number() -> None:
 
 def test_a_reason_that_somebody_chose_is_no_formula_in_the_csv() -> None:
     rejection = replace(REJECTION, reason="=1+1")
-    assert "by_reason,'=1+1,1" in period_report("demo", [rejection], START, END).to_csv()
+    assert "by_reason,'=1+1,1" in period_statistics("demo", [rejection], START, END).to_csv()

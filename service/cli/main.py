@@ -16,6 +16,7 @@ from service.errors import EXIT_REFUSED
 
 # command -> the module of this package that has it, under the same name
 MODULES = {
+    "agreement": "agreement",
     "audit": "audit",
     "check": "start",
     "decisions": "decisions",
@@ -25,11 +26,11 @@ MODULES = {
     "known-answers": "known_answers",
     "moderators": "moderators",
     "queue": "queue",
-    "report": "report",
     "run": "start",
     "serve": "start",
     "sites": "sites",
     "thresholds": "thresholds",
+    "transparency": "transparency",
     "webhooks": "webhooks",
 }
 

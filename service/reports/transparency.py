@@ -1,10 +1,9 @@
-"""What the public and the authorities are told about moderation; pure, from the decision stream.
+"""Transparency: what the Digital Services Act asks a site to publish; pure.
 
 `statements` writes statements of reasons (Digital Services Act, Art. 17) in the field names of the
 EU's DSA Transparency Database (https://transparency.dsa.ec.europa.eu/page/api-documentation), ready
-for its endpoint ``statements``, which takes a hundred at a time. `period_report` counts what a
-transparency report (Art. 15 and 24) asks for. Neither holds personal data: no text, no author, no
-moderator.
+for its endpoint ``statements``. `period_statistics` counts what a transparency report (Art. 15 and
+24) asks for. Neither holds personal data: no text, no author, no moderator.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def _day(time: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodReport:
+class PeriodStatistics:
     """Numbers of one site over a period.
 
     Attributes
@@ -134,7 +133,7 @@ class PeriodReport:
     n_damaged: int
 
     def to_dict(self) -> dict[str, object]:
-        """Return the report for JSON."""
+        """Return the numbers for JSON."""
         return asdict(self)
 
     def to_csv(self) -> str:
@@ -148,9 +147,9 @@ class PeriodReport:
         return as_csv(rows)
 
 
-def period_report(
+def period_statistics(
     site_id: str, entries: Iterable[Decision], start: datetime, end: datetime
-) -> PeriodReport:
+) -> PeriodStatistics:
     """Count the decisions from `start` (included) to `end` (excluded).
 
     Parameters
@@ -166,7 +165,7 @@ def period_report(
     waits = [round(entry.decided_at - entry.enqueued_at, 3) for entry in by_people]
     n_undone = sum(entry.kind == "undo" and not entry.expected for entry in within)
     n_overturned = sum(entry.overturned for entry in decisions)
-    return PeriodReport(
+    return PeriodStatistics(
         site=site_id,
         start=start.isoformat(),
         end=end.isoformat(),

@@ -1,0 +1,28 @@
+"""Command that tells how far moderators agree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from service.cli.decisions import told_damage
+from service.cli.environment import connect, site_argument
+from service.queue.decisions import DecisionStream
+from service.reports import statistics
+from service.sites.sites import Sites
+
+
+@click.command()
+@site_argument
+def agreement(site_id: str) -> None:
+    """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
+    with connect() as redis:
+        Sites(redis).get(site_id)
+        entries = list(told_damage(DecisionStream(redis).history(site_id)))
+    for found in (
+        *statistics.agreement(entries),
+        *statistics.agreement_with_known_answers(entries),
+    ):
+        click.echo(json.dumps(asdict(found), ensure_ascii=False))
