@@ -295,7 +295,7 @@ def test_a_command_with_an_extreme_value_is_one_sentence(
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("target_minutes", ("0", "-1", "9999999999", "1e308", "inf", "nan", DIGITS)),
+        ("time_target_minutes", ("0", "-1", "9999999999", "1e308", "inf", "nan", DIGITS)),
         ("retention_days", ("0", "-1", "9999999999", "1e308", "-1e308", DIGITS)),
         ("random_sample_share", ("-1", "101", "1e308", "nan")),
         ("second_opinion_share", ("-1", "101", "1e308", "nan")),

@@ -36,6 +36,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.services import Services
+from service.sites.site import SETTINGS
 from service.sites.sites import Site, Sites
 
 PASSWORD = "correct horse battery"
@@ -393,10 +394,12 @@ def test_another_form_of_a_session_that_ended_can_be_sent_again(
 ) -> None:
     admin = Desk(app, "layla").log_in()
     form = settings_form(admin.get("/demo/settings")) | {"block_words": "one\ntwo", "name": "New"}
+    form |= {"coral_token": "a secret", "webhook_secret": "a secret", "coral_secrets": "a secret"}
     forget_session(accounts, "layla")
     door = admin.post("/demo/settings", action="save", **form)
     services: Services = app.extensions["hakam"]
     page = log_in_again(admin, door)
+    assert "a secret" not in page
     assert services.sites.get("demo").name == "Demo"
     (path,) = re.findall(r'action="/console(/demo/settings)"', page)
     log_in_again(admin, page, path, action="save")
@@ -1493,7 +1496,7 @@ def test_an_administrator_sets_what_a_site_wants(
     form |= {
         "review_insult": "0\N{ARABIC DECIMAL SEPARATOR}7",
         "reject_threat": "0.99",
-        "target_minutes": "30",
+        "time_target_minutes": "30",
         "retention_days": "10",
         "random_sample_share": "1.5",
         "known_answer_share": "2",
@@ -1535,6 +1538,99 @@ def test_what_a_site_cannot_want_is_refused(
     page = admin.post("/demo/settings", action="save", **{field: value})
     assert admin.last.status_code == 422
     assert "complaint" in page
+
+
+def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    sent = {
+        "name": ("The North", "The North"),
+        "review": ("0.4", {"insult": 0.4}),
+        "unsupported_language": ("approve", "approve"),
+        "review_first_comments": ("2", 2),
+        "review_after_rejections": ("3", 3),
+        "random_sample_share": ("1.5", 0.015),
+        "reject": ("0.99", {"insult": 0.99}),
+        "block_words": ("one\ntwo", ("one", "two")),
+        "allow_words": ("three", ("three",)),
+        "time_target_seconds": ("30", 1800),
+        "label_weights": ("2.5", {"insult": 2.5}),
+        "second_opinion_share": ("10", 0.1),
+        "known_answer_share": ("2", 0.02),
+        "webhook_url": ("https://news.example/", "https://news.example/"),
+        "webhook_secret": (secret, secret),
+        "webhook_private": ("yes", True),
+        "requests_per_minute": ("1000000", 1_000_000),
+        "queue_analyzed": ("yes", True),
+        "retention_days": ("30", 30),
+        "coral_secrets": ("a\nb", ("a", "b")),
+        "coral_url": ("https://coral.example/", "https://coral.example/"),
+        "coral_token": ("token", "token"),
+    }
+    names = {"review": "review_insult", "reject": "reject_insult"}
+    names |= {"label_weights": "label_weights_insult"}
+    names |= {"time_target_seconds": "time_target_minutes"}
+    admin = Desk(app, "layla").log_in()
+    page = admin.get("/demo/settings")
+    fields = {names.get(name, name): written for name, (written, _) in sent.items()}
+    assert fields.keys() <= set(re.findall(r' name="(\w+)"', page))
+    admin.post("/demo/settings", action="save", **fields)
+    assert admin.last.status_code == 303
+    site = app.extensions["hakam"].sites.get("demo")
+    assert {name: getattr(site, name) for name in SETTINGS} == {
+        name: value for name, (_, value) in sent.items()
+    }
+    page = admin.get("/demo/settings")
+    shown = settings_form(page)
+    for name, written in fields.items():
+        setting = SETTINGS.get(name)
+        if setting and setting.secret:
+            assert shown[name] == ""
+        elif setting and setting.kind in ("choice", "switch"):
+            assert f'<option value="{written}" selected>' in page
+        else:
+            assert shown[name] == written
+    assert secret not in page
+    admin.post("/demo/settings", action="save", **shown)
+    assert app.extensions["hakam"].sites.get("demo") == site, "what was not typed did not stay"
+    admin.post("/demo/settings", action="save", remove="coral_token", review_insult="")
+    site = app.extensions["hakam"].sites.get("demo")
+    assert (site.coral_token, site.coral_secrets, site.review) == ("", ("a", "b"), {})
+
+
+def test_a_first_webhook_gets_a_secret_that_is_shown_once(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Desk(app, "layla").log_in()
+    page = admin.post("/demo/settings", action="save", webhook_url="https://news.example/hook")
+    site = app.extensions["hakam"].sites.get("demo")
+    assert site.listens
+    assert site.webhook_secret in page
+    assert site.webhook_secret not in admin.get("/demo/settings")
+    admin.post("/demo/settings", action="save", webhook_url="https://news.example/other")
+    assert app.extensions["hakam"].sites.get("demo").webhook_secret == site.webhook_secret
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_what_cannot_be_is_named_with_its_bounds_in_the_reader_s_language(
+    app: Flask, accounts: Accounts, api_key: str, language: str
+) -> None:
+    accounts.save_preferences("layla", Preferences(language=language))
+    admin = Desk(app, "layla").log_in()
+    page = admin.post(
+        "/demo/settings",
+        time_target_minutes="0",
+        random_sample_share="101",
+        label_weights_insult="101",
+        coral_token="a\0b",
+    )
+    (said,) = re.findall(r'role="alert">([^<]*)<', page)
+    assert admin.last.status_code == 422
+    for bounds in (("1", "525600"), ("0", "100"), ("0", "100")):
+        assert re.search(rf"{bounds[0]} \S+ {bounds[1]}\.", said), said
+    assert len(re.findall(": ", said)) == 4
+    assert bool(re.search("[\u0600-\u06ff]", said)) == (language == "ar")
 
 
 def test_a_threshold_is_previewed_on_last_week(
@@ -1583,7 +1679,7 @@ def test_an_administrator_says_what_becomes_of_texts_that_cannot_be_read(
 ) -> None:
     admin = Desk(app, "layla").log_in()
     sites = app.extensions["hakam"].sites
-    assert '<option value="review">' in admin.get("/demo/settings")
+    assert '<option value="review" selected>' in admin.get("/demo/settings")
     admin.post("/demo/settings", unsupported_language="approve")
     assert sites.get("demo").unsupported_language == "approve"
     assert '<option value="approve" selected>' in admin.get("/demo/settings")
@@ -1655,8 +1751,8 @@ def test_every_phrase_is_translated_and_the_compiled_catalogue_is_up_to_date(
 
 def phrases() -> Iterator[str]:
     """Every phrase that the code and the templates of the service say, in its English form."""
-    folder = TRANSLATIONS.parent
-    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    folder = TRANSLATIONS.parent.parent
+    methods = [("**.py", "python"), ("console/templates/**.html", "jinja2")]
     keywords = DEFAULT_KEYWORDS | {"_": None}
     for *_place, message, _comments, _context in extract_from_dir(
         folder, methods, keywords=keywords

@@ -1,22 +1,19 @@
 """What a site wants, for administrators: thresholds, lists, times, webhook and keys."""
 
-import base64
-import math
-import secrets
-from dataclasses import replace
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
 from service.console.permissions import needs, site_for
-from service.console.vocabulary import failure_name, label_name
+from service.console.settings_form import complaint, form_of, read
+from service.console.vocabulary import failure_name
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
 from service.reports import insight
 from service.reports.insight import Preview
 from service.services import services
-from service.sites.site import SETTINGS, Site
+from service.sites.connections import new_webhook_secret
+from service.sites.site import Site
 
 bp = Blueprint("site_settings", __name__)
 
@@ -32,12 +29,14 @@ def settings(site_id: str) -> ResponseReturnValue:
     if request.method != "POST":
         return _page(site)
     try:
-        wanted = _read(site)
+        wanted = read(site)
         if request.form.get("action") == "preview":
             return _page(wanted)
         services().sites.update(wanted)
     except InvalidRequest as refusal:
-        return _page(site, complaint=_complaint(refusal)), 422
+        return _page(site, complaint=" ".join(map(complaint, refusal.errors))), 422
+    if wanted.webhook_secret not in (site.webhook_secret, request.form.get("webhook_secret")):
+        return _page(wanted, new_secret=wanted.webhook_secret)
     flash(_("Saved."))
     return redirect(url_for(".settings", site_id=site.id), 303)
 
@@ -60,9 +59,9 @@ def webhook(site_id: str) -> ResponseReturnValue:
     """Send the site's webhook a signed test message, or give it a new secret."""
     site = site_for(site_id)
     if request.form.get("action") == "secret":
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        services().sites.update(replace(site, webhook_secret=secret))
-        return _page(site_for(site_id), new_secret=secret)
+        site = site.changed({"webhook_secret": new_webhook_secret()})
+        services().sites.update(site)
+        return _page(site, new_secret=site.webhook_secret)
     failure = services().deliveries.probe(site) if site.webhook_url else _("There is no address.")
     if failure:
         flash(_("The webhook did not take the test: %(why)s", why=failure_name(failure)), "reject")
@@ -91,7 +90,7 @@ def _page(site: Site, **words: object) -> str:
         "settings.html",
         site=site,
         thresholds=thresholds,
-        own=site.review,
+        groups=form_of(site),
         previews=_previews(site, thresholds),
         **words,
     )
@@ -104,77 +103,3 @@ def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
         label: insight.preview(tallies, days, label, threshold)
         for label, threshold in thresholds.items()
     }
-
-
-def _read(site: Site) -> Site:
-    """Read the form; what it leaves empty is the artefact's or stays as it was.
-
-    Raises
-    ------
-    InvalidRequest
-        Names the first wrong field.
-    """
-    form = request.form
-    return site.changed(
-        {
-            "name": form.get("name", site.name).strip()[:200],
-            "review": _thresholds("review"),
-            "reject": _thresholds("reject"),
-            "random_sample_share": _number("random_sample_share", site.random_sample_share * 100)
-            / 100,
-            "second_opinion_share": _number("second_opinion_share", site.second_opinion_share * 100)
-            / 100,
-            "known_answer_share": _number("known_answer_share", site.known_answer_share * 100)
-            / 100,
-            "time_target_seconds": _whole(
-                "target_minutes", site.time_target_seconds / 60, "time_target_seconds", 60
-            ),
-            "retention_days": _whole("retention_days", site.retention_days, "retention_days"),
-            "block_words": _lines("block_words"),
-            "allow_words": _lines("allow_words"),
-            "unsupported_language": form.get("unsupported_language", site.unsupported_language),
-            "webhook_url": form.get("webhook_url", "").strip(),
-        }
-    )
-
-
-def _thresholds(kind: str) -> dict[str, float]:
-    written = {label: request.form.get(f"{kind}_{label}", "").strip() for label in LABELS}
-    return {label: _number(f"{kind}_{label}", 1.0) for label, text in written.items() if text}
-
-
-def _number(field: str, otherwise: float) -> float:
-    text = request.form.get(field, "").strip().replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
-    try:
-        number = float(text) if text else otherwise  # float() also reads ARABIC-INDIC DIGITS
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InvalidRequest.of(field, "expected a number")
-    return number
-
-
-def _whole(field: str, otherwise: float, name: str, factor: int = 1) -> int:
-    """Read a number that is stored in whole units; one far out of its bounds has none."""
-    number = factor * _number(field, otherwise)
-    low, high = SETTINGS[name].low, SETTINGS[name].high
-    if not low - 1 < number < high + 1:
-        raise InvalidRequest.of(name, f"expected {low} to {high}")
-    return round(number)
-
-
-def _lines(field: str) -> tuple[str, ...]:
-    lines = (line.strip() for line in request.form.get(field, "").splitlines())
-    return tuple(dict.fromkeys(line for line in lines if line))
-
-
-def _complaint(refusal: InvalidRequest) -> str:
-    field = refusal.errors[0].field
-    _kind, _dot, label = field.replace(".", "_").partition("_")
-    if label in LABELS:
-        return _("%(label)s: a threshold is a number from 0 to 1.", label=label_name(label))
-    return {
-        "webhook_url": _("The webhook is an address with http or https."),
-        "block_words": _("A list has at most 1000 words of 100 characters."),
-        "allow_words": _("A list has at most 1000 words of 100 characters."),
-    }.get(field, _("A number is missing or out of its range."))

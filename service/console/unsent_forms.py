@@ -15,6 +15,8 @@ from flask import current_app, request, session
 from flask_wtf.csrf import ValidationError, validate_csrf
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from service.sites.site import SETTINGS
+
 MAX_CHARACTERS = 220_000  # two lists of a thousand words of a site's settings are the longest
 MAX_SECONDS = 3600  # to log in again
 
@@ -32,6 +34,8 @@ _NEVER = {
     "console.person.totp",
     "console.site_settings.rotate_key",
 }
+
+_SECRETS = {"csrf_token", *(one.name for one in SETTINGS.values() if one.secret)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Unsent:
 
 def unsent() -> Unsent | None:
     """Return the form of this request, if there is one worth keeping and this console sent it."""
-    fields = [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]
+    fields = [(n, v) for n, v in request.form.items(multi=True) if n not in _SECRETS]
     size = sum(len(name) + len(value) for name, value in fields)
     known = request.method == "POST" and request.endpoint and request.endpoint not in _NEVER
     if not last_name() and request.endpoint != "console.desk.act":

@@ -1,0 +1,227 @@
+"""The form of a site's settings: made from the model, and read back.
+
+Secret: how a setting is asked for. Every setting of `SETTINGS` stands in one of `GROUPS`. Shares
+are asked for in percent and times in minutes. What is stored of a secret is never shown: an empty
+field leaves it as it is.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+from models.schema import LABELS
+from service.console.vocabulary import gettext, label_name
+from service.errors import FieldError, InvalidRequest
+from service.sites.settings import Setting, lines_of
+from service.sites.site import SETTINGS, Site
+
+GROUPS: Sequence[tuple[LazyString, Sequence[str]]] = (
+    (_("The site"), ("name",)),
+    (
+        _("When a person looks"),
+        (
+            "review",
+            "unsupported_language",
+            "review_first_comments",
+            "review_after_rejections",
+            "random_sample_share",
+        ),
+    ),
+    (_("When the machine rejects by itself"), ("reject",)),
+    (_("Lists"), ("block_words", "allow_words")),
+    (_("Urgency"), ("time_target_seconds", "label_weights")),
+    (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),
+    (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_private")),
+    (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
+    (
+        _("Interfaces and retention"),
+        ("requests_per_minute", "queue_analyzed", "retention_days"),
+    ),
+)
+_CHOICES: Mapping[str, LazyString] = {
+    "review": _("waits for a person"),
+    "approve": _("is approved"),
+    "yes": _("yes"),
+    "no": _("no"),
+}
+_FACTORS: Mapping[str, float] = {"share": 0.01, "seconds": 60}
+_UNITS: Mapping[str, LazyString] = {
+    "share": _("%(name)s, in percent"),
+    "seconds": _("%(name)s, in minutes"),
+}
+_COMPLAINTS: Mapping[str, LazyString] = {
+    "number": _("%(name)s: expected a number from %(low)s to %(high)s."),
+    "by_label": _("%(name)s: expected a number from %(low)s to %(high)s."),
+    "address": _("%(name)s: expected an address with http or https."),
+    "line": _("%(name)s: expected one line of at most %(length)s characters."),
+    "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
+    "choice": _("%(name)s: this cannot be chosen."),
+    "switch": _("%(name)s: this cannot be chosen."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting as the form asks for it.
+
+    Attributes
+    ----------
+    id : str
+        Name of the field in the form.
+    name : str
+        What people call it, in the reader's language.
+    value : str or mapping of label to str
+        What stands in it at first.
+    choices : mapping of str to LazyString
+        What can be chosen, with its name.
+    low, high : int
+        Least and most of a number, in the unit of the form.
+    stored : bool
+        Whether there is a secret that is not shown.
+    """
+
+    id: str
+    name: str
+    kind: str
+    secret: bool
+    value: str | Mapping[str, str]
+    choices: Mapping[str, LazyString]
+    low: int
+    high: int
+    length: int
+    stored: bool
+
+
+def form_of(site: Site) -> Sequence[tuple[LazyString, Sequence[Field]]]:
+    """Return the fields of the form under their headings, with what the site holds."""
+    return [
+        (heading, [_field(SETTINGS[name], getattr(site, name)) for name in names])
+        for heading, names in GROUPS
+    ]
+
+
+def read(site: Site) -> Site:
+    """Return the site with what was sent; what is not in the form, or left empty, stays.
+
+    Empty words and addresses, and thresholds of a label, are taken away.
+
+    Raises
+    ------
+    InvalidRequest
+        Names each wrong field.
+    """
+    removed = request.form.getlist("remove")
+    return site.changed(
+        {
+            name: setting.default
+            if setting.secret and name in removed
+            else _read(setting, getattr(site, name))
+            for name, setting in SETTINGS.items()
+        }
+    )
+
+
+def complaint(error: FieldError) -> str:
+    """Say in the reader's language what is wrong with a field."""
+    name, _dot, label = error.field.partition(".")
+    setting = SETTINGS[name]
+    low, high = _bounds(setting)
+    values = {
+        "name": label_name(label) if label in LABELS else _name_of(setting),
+        "low": low,
+        "high": high,
+        "length": setting.length,
+        "n_lines": setting.n_lines,
+    }
+    if setting.secret:
+        return gettext("%(name)s: this cannot be used.", **values)
+    return str(_COMPLAINTS[setting.kind]) % values
+
+
+def _field(setting: Setting, value: Any) -> Field:
+    low, high = _bounds(setting)
+    choices = ("no", "yes") if setting.kind == "switch" else setting.choices
+    return Field(
+        id=_id_of(setting),
+        name=_name_of(setting),
+        kind=setting.kind,
+        secret=setting.secret,
+        value="" if setting.secret else _written(setting, value),
+        choices={choice: _CHOICES[choice] for choice in choices},
+        low=low,
+        high=high,
+        length=setting.length,
+        stored=setting.secret and bool(value),
+    )
+
+
+def _written(setting: Setting, value: Any) -> str | Mapping[str, str]:
+    match setting.kind:
+        case "number":
+            return f"{value / _FACTORS.get(setting.unit, 1):.10g}"
+        case "by_label":
+            return {label: f"{number:.10g}" for label, number in value.items()}
+        case "lines":
+            return "\n".join(value)
+        case "switch":
+            return "yes" if value else "no"
+        case _:
+            return str(value)
+
+
+def _read(setting: Setting, now: Any) -> Any:
+    if setting.kind == "by_label":
+        return _read_by_label(setting, now)
+    text = request.form.get(_id_of(setting))
+    if text is None or (not text.strip() and (setting.secret or setting.kind == "number")):
+        return now
+    match setting.kind:
+        case "number":
+            number = _number(setting.name, text) * _FACTORS.get(setting.unit, 1)
+            return round(number) if setting.whole and math.isfinite(number) else number
+        case "lines":
+            return lines_of(text)
+        case "switch":
+            return text == "yes"
+        case _:
+            return text.strip()
+
+
+def _read_by_label(setting: Setting, now: Mapping[str, float]) -> Mapping[str, float]:
+    numbers = dict(now)
+    for label in LABELS:
+        text = request.form.get(f"{setting.name}_{label}")
+        if text is not None:
+            numbers.pop(label, None)
+        if text and text.strip():
+            numbers[label] = _number(f"{setting.name}.{label}", text)
+    return numbers
+
+
+def _number(field: str, text: str) -> float:
+    """Read a number in any digits, which `float` knows, and with an Arabic decimal separator."""
+    try:
+        return float(text.strip().replace("\N{ARABIC DECIMAL SEPARATOR}", "."))
+    except ValueError:
+        raise InvalidRequest.of(field, "expected a number") from None
+
+
+def _id_of(setting: Setting) -> str:
+    return re.sub("seconds$", "minutes", setting.name)
+
+
+def _name_of(setting: Setting) -> str:
+    name = gettext(setting.meaning).rstrip(".")
+    return str(_UNITS[setting.unit]) % {"name": name} if setting.unit else name
+
+
+def _bounds(setting: Setting) -> tuple[int, int]:
+    """Return the least and the most of a number in the unit of the form."""
+    factor = _FACTORS.get(setting.unit, 1)
+    return math.ceil(setting.low / factor), math.floor(setting.high / factor)
