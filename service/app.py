@@ -39,6 +39,7 @@ from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
 from service.store.connect import Redis, connect
+from service.store.durability import Durability
 
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
@@ -81,17 +82,19 @@ def create_app(
             client,
             lease_seconds=settings.lease_seconds,
             undo_seconds=settings.undo_seconds,
-            epoch_file=settings.epoch_file,
         )
         for client in (redis, hasty_redis)
     )
+    durability, coral_durability = (
+        Durability(client, settings.store_file) for client in (redis, hasty_redis)
+    )
     sites = Sites(redis)
-    known_sites = KnownSites(sites, expect=queue.expect_same_store)
-    coral_sites = KnownSites(Sites(hasty_redis), expect=coral_queue.expect_same_store)
+    known_sites = KnownSites(sites, expect=durability.expect)
+    coral_sites = KnownSites(Sites(hasty_redis), expect=coral_durability.expect)
     deliveries = Deliveries(redis, sites)
     metrics = Metrics(
         settings.prometheus_multiproc_dir,
-        lambda: _queue_stats(sites, queue),
+        lambda: _queue_stats(sites, queue, durability),
         deliveries=deliveries.counts,
     )
     tallies, accounts = Tallies(redis), Accounts(redis)
@@ -99,7 +102,7 @@ def create_app(
         known_sites.remember()
         coral_sites.remember()
     try:
-        queue.check_durability()  # from the start on it is known which Redis this is
+        durability.check()  # from the start on it is known which Redis this is
     except (StoreUnavailable, StoreMisconfigured) as problem:
         structlog.get_logger().warning("store", problem=str(problem))
 
@@ -116,6 +119,7 @@ def create_app(
         settings=settings,
         artifact=artifact,
         notice=notice,
+        durability=durability,
         sites=sites,
         known_sites=known_sites,
         accounts=accounts,
@@ -183,7 +187,9 @@ def _no_sniffing(response: Response) -> Response:
     return response
 
 
-def _queue_stats(sites: Sites, queue: ReviewQueue) -> Sequence[QueueStats | None] | None:
+def _queue_stats(
+    sites: Sites, queue: ReviewQueue, durability: Durability
+) -> Sequence[QueueStats | None] | None:
     def stats(site_id: str) -> QueueStats | None:
         try:
             return queue.stats(site_id)
@@ -191,7 +197,7 @@ def _queue_stats(sites: Sites, queue: ReviewQueue) -> Sequence[QueueStats | None
             return None
 
     try:
-        queue.expect_same_store()
+        durability.expect()
         return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]
     except StoreUnavailable:
         return None

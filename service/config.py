@@ -197,9 +197,9 @@ class Settings(BaseSettings):
         }
 
     @property
-    def epoch_file(self) -> Path:
+    def store_file(self) -> Path:
         """Where it is kept which Redis this installation has filled."""
-        return self.var / "redis_epoch"
+        return self.var / "store"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from service.reports.verdict_counts import Tallies
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
+from service.store.durability import Durability
 
 EXTENSION = "hakam"  # the key of the parts in `Flask.extensions`
 
@@ -33,6 +34,7 @@ class Services:
     settings: Settings
     artifact: Artifact
     notice: str
+    durability: Durability
     sites: Sites
     known_sites: KnownSites
     accounts: Accounts

@@ -28,7 +28,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 
 from service.run.private_redis import PrivateRedis, embedded_server
-from service.store.durability import KEY as EPOCH
+from service.store.durability import KEY as STORE
 from service.store.durability import MARK
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def redis_server(
     with PrivateRedis(executable) as server:
         url = server.start(tmp_path_factory.mktemp("redis"))
         with Redis.from_url(url) as client:
-            client.set(EPOCH, "tests")
+            client.set(STORE, "tests")
         yield RedisServer(url, executable)
 
 
@@ -158,9 +158,9 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """
     with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
         client.flushall()
-        client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
+        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1})
         yield client
-        client.mset({EPOCH: "tests", MARK: int(time() * 1000) + 1})
+        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1})
 
 
 @pytest.fixture

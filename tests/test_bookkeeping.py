@@ -20,6 +20,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
+from service.store.durability import Durability
 
 Command = Callable[..., Result]
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -129,14 +130,14 @@ def test_a_lost_queue_is_rebuilt_from_its_export(
 ) -> None:
     export = tmp_path / "decisions.jsonl"
     assert command("decisions", "export", "demo", "--output", str(export)).exit_code == 0
-    service = ReviewQueue(redis, epoch_file=Settings(var=tmp_path).epoch_file)
-    service.check_durability()
+    durability = Durability(redis, Settings(var=tmp_path).store_file)
+    durability.check()
     site = Sites(redis).get("demo")
     redis.flushall()
     Sites(redis).add(site)
     assert command("queue", "rebuild", "demo", str(export)).output == "2 decisions restored\n"
     assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
-    service.check_durability()  # the loss is accepted
+    durability.check()  # the loss is accepted
     queue = ReviewQueue(redis)
     assert [entry.moderator for entry in DecisionStream(redis).read("demo")] == ["amal", "amal"]
     author = queue.author("demo", "reader-7")

@@ -18,7 +18,7 @@ from redis import Redis
 
 from conftest import await_condition, free_port, redis_servers
 from service.config import VARIABLES
-from service.queue.review_queue import ReviewQueue
+from service.store.durability import Durability
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_the_commands_of_the_files_make_a_working_service(
             hakam_check = compose["services"]["webhooks"]["healthcheck"]["test"][1:]
             subprocess.run([installed(hakam_check[0]), *hakam_check[1:]], env=environ, check=True)
             with Redis(unix_socket_path=str(socket), decode_responses=True) as client:
-                ReviewQueue(client).check_durability()
+                Durability(client).check()
                 client.config_resetstat()
                 running.append(start(webhooks_command, environ, log))
                 await_condition(

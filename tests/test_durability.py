@@ -22,11 +22,11 @@ from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.config import Settings
-from service.errors import StoreLost
+from service.errors import StoreLost, StoreMisconfigured
 from service.run.private_redis import PrivateRedis, socket_url
 from service.sites.sites import Site, Sites
 from service.store.connect import connect
-from service.store.durability import KEY, MARK, Epoch
+from service.store.durability import KEY, MARK, Durability
 
 pytestmark = pytest.mark.slow
 
@@ -61,51 +61,51 @@ def cut_off(own: Own, n_bytes: int) -> None:
 def test_a_file_whose_end_was_cut_off_is_noticed_and_the_times_are_said(
     own: Own, tmp_path: Path
 ) -> None:
-    file = tmp_path / "redis_epoch"
+    file = tmp_path / "store"
     with impatient(own.url, 10.0) as redis:
-        Epoch(redis, file).check()
+        Durability(redis, file).check()
         redis.set("lost", "x" * 100_000)
-        Epoch(redis, file).check()
-        Epoch(redis, file).check()
+        Durability(redis, file).check()
+        Durability(redis, file).check()
     cut_off(own, 50_000)
     with impatient(own.url, 10.0) as redis:
         assert redis.get("lost") is None, "something acknowledged is gone"
-        for epoch in (Epoch(redis, file), Epoch(redis, file)):
+        for durability in (Durability(redis, file), Durability(redis, file)):
             with pytest.raises(StoreLost, match=r"given between \d{4}.*Z? and \d{4}"):
-                epoch.check()
-        Epoch(redis, file).accept()
-        Epoch(redis, file).check()
+                durability.check()
+        Durability(redis, file).accept()
+        Durability(redis, file).check()
 
 
 def test_a_file_cut_off_behind_the_last_check_or_not_at_all_is_the_same_store(
     own: Own, tmp_path: Path
 ) -> None:
-    file = tmp_path / "redis_epoch"
+    file = tmp_path / "store"
     with impatient(own.url, 10.0) as redis:
-        Epoch(redis, file).check()
+        Durability(redis, file).check()
     own.kill()
     own.start()
     with impatient(own.url, 10.0) as redis:
-        Epoch(redis, file).check()
+        Durability(redis, file).check()
 
 
 def test_every_check_moves_the_mark_on_whatever_the_clock_says(own: Own, tmp_path: Path) -> None:
-    epoch = Epoch(impatient(own.url, 10.0), tmp_path / "redis_epoch")
+    durability = Durability(impatient(own.url, 10.0), tmp_path / "store")
     with impatient(own.url, 10.0) as redis:
-        epoch.check()
+        durability.check()
         ahead = int(str(redis.get(MARK))) + 10_000_000
         redis.set(MARK, ahead)  # the clock was ahead once
         for number in (1, 2):
-            epoch.check()
+            durability.check()
             assert int(str(redis.get(MARK))) == ahead + number
 
 
 def test_what_an_earlier_version_kept_is_known(own: Own, tmp_path: Path) -> None:
-    file = tmp_path / "redis_epoch"
+    file = tmp_path / "store"
     file.write_text("0123456789abcdef")
     with impatient(own.url, 10.0) as redis:
         redis.set(KEY, "0123456789abcdef")
-        Epoch(redis, file).check()
+        Durability(redis, file).check()
         assert re.fullmatch(r"0123456789abcdef \d{13}", file.read_text())
 
 
@@ -113,7 +113,7 @@ def test_which_redis_it_is_is_known_from_the_start_on(
     own_client: FlaskClient, own_settings: Settings, own: Own
 ) -> None:
     with impatient(own.url, 10.0) as redis:
-        assert own_settings.epoch_file.read_text().split(" ") == [redis.get(KEY), redis.get(MARK)]
+        assert own_settings.store_file.read_text().split(" ") == [redis.get(KEY), redis.get(MARK)]
 
 
 def full(redis: Any) -> None:
@@ -186,7 +186,7 @@ def test_an_emptied_store_is_no_wrong_key(
 
 
 def set_back(redis: Redis, settings: Settings) -> None:
-    word, _, mark = settings.epoch_file.read_text().partition(" ")
+    word, _, mark = settings.store_file.read_text().partition(" ")
     redis.flushall()
     redis.mset({KEY: word, MARK: int(mark) - 1})
 
@@ -232,7 +232,7 @@ def test_the_mark_moves_on_while_nobody_asks(own: Own, own_settings: Settings) -
     environ = {"HAKAM_VAR": str(own_settings.var), "HAKAM_REDIS_URL": own.url}
 
     def mark() -> int:
-        file = own_settings.epoch_file
+        file = own_settings.store_file
         return int(file.read_text().partition(" ")[2]) if file.exists() else 0
 
     running = hakam("webhooks", environ=environ)
@@ -268,7 +268,7 @@ def test_hakam_run_says_that_data_were_lost_and_makes_no_new_demo_site(tmp_path:
     environ = {"HAKAM_VAR": str(var), "HAKAM_PORT": str(port)}
     with PrivateRedis() as server, impatient(server.start(var), 10.0) as redis:
         key = Sites(redis).add(Site("mine"))
-        Epoch(redis, Settings(var=var).epoch_file).check()
+        Durability(redis, Settings(var=var).store_file).check()
     for file in [*var.glob("redis/appendonlydir/*"), *var.glob("redis/appendonly.aof")]:
         file.unlink()
     log = tmp_path / "log"
@@ -301,3 +301,53 @@ def test_hakam_run_says_that_data_were_lost_and_makes_no_new_demo_site(tmp_path:
     finally:
         command.send_signal(signal.SIGINT)
         command.wait(timeout=60.0)
+
+
+def rewritten(redis: Redis) -> bool:
+    state: Any = redis.info("persistence")
+    return not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
+
+
+def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
+    redis: Redis, tmp_path: Path
+) -> None:
+    redis.delete(KEY)
+    file = tmp_path / "store"
+    Durability(redis, file).check()
+    redis.flushall()
+    for durability in (Durability(redis, file), Durability(redis, file)):
+        with pytest.raises(StoreLost, match="rebuild"):
+            durability.check()
+    Durability(redis, file).accept()
+    durability.check()
+
+
+def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redis) -> None:
+    durability = Durability(redis)
+    durability.check()
+    redis.flushall()
+    with pytest.raises(StoreLost, match="lost"):
+        durability.check()
+    Durability(redis).check()
+
+
+def test_durable_settings_pass_the_check(redis: Redis) -> None:
+    Durability(redis).check()
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "right"),
+    [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ],
+)
+def test_a_forgetful_redis_is_named(redis: Redis, setting: str, wrong: str, right: str) -> None:
+    redis.config_set(setting, wrong)
+    try:
+        with pytest.raises(StoreMisconfigured, match=f"{setting} is {wrong}, must be {right}"):
+            Durability(redis).check()
+    finally:
+        redis.config_set(setting, right)
+        await_condition(lambda: rewritten(redis), what="the rewrite that switching the AOF starts")

@@ -13,7 +13,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from conftest import RedisServer, redis_servers
 from service.errors import PrivateRedisFailed
-from service.queue.review_queue import ReviewQueue
 from service.run.private_redis import (
     LONGEST_SOCKET_PATH_BYTES,
     PrivateRedis,
@@ -22,6 +21,7 @@ from service.run.private_redis import (
     socket_path,
     socket_url,
 )
+from service.store.durability import Durability
 
 pytestmark = [pytest.mark.every_redis, pytest.mark.slow]
 
@@ -80,8 +80,8 @@ def test_it_keeps_what_it_acknowledged_when_it_is_killed(
         assert client.get("kept") == b"yes"
 
 
-def test_it_satisfies_the_queue(redis: Redis) -> None:
-    ReviewQueue(redis).check_durability()
+def test_it_keeps_what_it_acknowledges(redis: Redis) -> None:
+    Durability(redis).check()
 
 
 def test_only_its_user_can_reach_it(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from conftest import await_condition, free_port, redis_servers
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import ReviewQueue
+from service.store.durability import Durability
 from service.store.scripts import site_keys
 
 pytestmark = pytest.mark.slow
@@ -116,8 +117,8 @@ def test_the_sites_live_on_different_nodes_and_each_on_one(cluster: Any) -> None
     assert len(set.union(*nodes.values())) > 1
 
 
-def test_the_nodes_keep_what_they_acknowledge(queue: ReviewQueue) -> None:
-    queue.check_durability()
+def test_the_nodes_keep_what_they_acknowledge(cluster: Any) -> None:
+    Durability(cluster).check()
 
 
 for name, test in vars(suite).items():

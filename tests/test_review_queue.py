@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import await_condition, let_time_pass
-from models.errors import ModerationError
 from models.schema import LABELS, Evidence
 from service.errors import (
     AlreadyDecided,
@@ -26,8 +24,6 @@ from service.errors import (
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
-    StoreLost,
-    StoreMisconfigured,
     StoreUnavailable,
 )
 from service.queue.decisions import DecisionStream
@@ -37,7 +33,6 @@ from service.reports.statistics import agreement_with_known_answers
 from service.reports.transparency import period_statistics, statements
 from service.rules.policy import Verdict
 from service.rules.priority import head_start
-from service.store.durability import KEY as EPOCH
 from service.store.scripts import read_script, site_keys
 
 pytestmark = pytest.mark.every_redis
@@ -1266,8 +1261,6 @@ def test_an_unreachable_redis_is_an_unavailable_store() -> None:
     )
     with pytest.raises(StoreUnavailable):
         nowhere.stats("demo")
-    with pytest.raises(ModerationError):
-        nowhere.check_durability()
 
 
 def test_redis_out_of_memory_refuses_a_comment_and_writes_nothing(
@@ -1283,34 +1276,6 @@ def test_redis_out_of_memory_refuses_a_comment_and_writes_nothing(
     assert queue.stats("demo").pending == 1
     assert enqueue(queue, 2)
     assert queue.stats("demo").pending == 2
-
-
-def rewritten(redis: Redis) -> bool:
-    state: Any = redis.info("persistence")
-    return not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
-
-
-def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
-    redis: Redis, tmp_path: Path
-) -> None:
-    redis.delete(EPOCH)
-    file = tmp_path / "epoch"
-    ReviewQueue(redis, epoch_file=file).check_durability()
-    redis.flushall()
-    for queue in (ReviewQueue(redis, epoch_file=file), ReviewQueue(redis, epoch_file=file)):
-        with pytest.raises(StoreLost, match="rebuild"):
-            queue.check_durability()
-    ReviewQueue(redis, epoch_file=file).accept_loss()
-    queue.check_durability()
-
-
-def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redis) -> None:
-    queue = ReviewQueue(redis)
-    queue.check_durability()
-    redis.flushall()
-    with pytest.raises(StoreLost, match="lost"):
-        queue.check_durability()
-    ReviewQueue(redis).check_durability()
 
 
 def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
@@ -1345,30 +1310,6 @@ def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
     counted = queue.author("demo", "reader-7")
     assert (counted.n_approved, counted.n_rejected) == (author.n_approved, author.n_rejected)
     assert counted.rejected_at == pytest.approx(author.rejected_at)
-
-
-def test_durable_settings_pass_the_check(queue: ReviewQueue) -> None:
-    queue.check_durability()
-
-
-@pytest.mark.parametrize(
-    ("setting", "wrong", "right"),
-    [
-        ("appendonly", "no", "yes"),
-        ("appendfsync", "everysec", "always"),
-        ("maxmemory-policy", "allkeys-lru", "noeviction"),
-    ],
-)
-def test_a_forgetful_redis_is_named(
-    queue: ReviewQueue, redis: Redis, setting: str, wrong: str, right: str
-) -> None:
-    redis.config_set(setting, wrong)
-    try:
-        with pytest.raises(StoreMisconfigured, match=f"{setting} is {wrong}, must be {right}"):
-            queue.check_durability()
-    finally:
-        redis.config_set(setting, right)
-        await_condition(lambda: rewritten(redis), what="the rewrite that switching the AOF starts")
 
 
 def test_a_comment_that_must_not_be_stored_leaves_no_word_in_redis(

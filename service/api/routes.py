@@ -352,7 +352,7 @@ def readyz() -> Health:
     need no person are answered even then, so take a worker out of service by this only when another
     one is better off.
     """
-    services().queue.check_durability()
+    services().durability.check()
     return Health(
         status="ready",
         model_version=services().artifact.version,

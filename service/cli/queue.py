@@ -11,6 +11,7 @@ from service.cli.environment import connect, read_settings
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import ReviewQueue
 from service.sites.sites import Sites
+from service.store.durability import Durability
 
 
 @click.group()
@@ -40,6 +41,6 @@ def rebuild_queue(site_id: str, export: Path) -> None:
     """
     with connect() as redis:
         Sites(redis).get(site_id)
-        ReviewQueue(redis, epoch_file=read_settings().epoch_file).accept_loss()
+        Durability(redis, read_settings().store_file).accept()
         n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")

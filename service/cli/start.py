@@ -15,11 +15,11 @@ from service.accounts.accounts import Accounts
 from service.cli.environment import connect, read_settings
 from service.config import UNBELIEVED_PROXY
 from service.errors import LaunchFailed, StoreLost
-from service.queue.review_queue import ReviewQueue
 from service.run import launch, private_redis
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
+from service.store.durability import Durability
 
 # "You are stupid and understand nothing": rude enough for a person to look at it.
 EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
@@ -42,7 +42,7 @@ def run() -> None:
             settings = settings.model_copy(update={"redis_url": url})
             children.append(private)
         redis = stack.enter_context(connect_to(settings.redis_url))
-        lost = _lost(ReviewQueue(redis, epoch_file=settings.epoch_file))
+        lost = _lost(Durability(redis, settings.store_file))
         environ = settings.to_environ()
         web = launch.Child(
             "web server",
@@ -63,10 +63,10 @@ def run() -> None:
         launch.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
 
 
-def _lost(queue: ReviewQueue) -> str:
+def _lost(durability: Durability) -> str:
     """Return what there is to say about a loss of data; empty where nothing is lost."""
     try:
-        queue.check_durability()
+        durability.check()
     except StoreLost as loss:
         until = "Until then /readyz says so, and every request of a site that Redis does not know"
         return f"\nWarning: {loss}\n{until}.\n"
@@ -144,10 +144,10 @@ def check(accept_loss: bool) -> None:
     click.echo("environment: good")
     click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
     with connect() as redis:
-        queue = ReviewQueue(redis, epoch_file=settings.epoch_file)
+        durability = Durability(redis, settings.store_file)
         if accept_loss:
-            queue.accept_loss()
-        queue.check_durability()
+            durability.accept()
+        durability.check()
         behind_proxy = Accounts(redis).behind_unbelieved_proxy()
         unreadable = Sites(redis).unreadable()
     click.echo("redis: keeps what it is given")

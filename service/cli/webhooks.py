@@ -14,7 +14,7 @@ from service.queue.retention import Retention
 from service.rules.times import iso_time
 from service.run import launch
 from service.sites.sites import Sites
-from service.store.durability import Epoch
+from service.store.durability import Durability
 
 
 @click.group(invoke_without_command=True)
@@ -26,8 +26,8 @@ def webhooks(context: click.Context) -> None:
     logs.configure(read_settings().log_level)
     stop = Event()
     with launch.stopped_by_signals(), connect() as redis:
-        epoch = Epoch(redis, read_settings().epoch_file)
-        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), epoch):
+        durability = Durability(redis, read_settings().store_file)
+        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), durability):
             Thread(target=one.run, args=(stop,), daemon=True).start()
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
 

@@ -64,7 +64,7 @@ def ask_to_log_in() -> Response:
         The session has ended because Redis has lost what it held.
     """
     if "_user_id" in session:
-        services().queue.expect_same_store()
+        services().durability.expect()
     kept = unsent()
     if kept is not None:
         complaint = _(
@@ -91,7 +91,7 @@ def log_in() -> Response | tuple[str, int]:
     except LoginThrottled as wait:
         return _page("login.html", 429, complaint=too_often(wait))
     if account is None:
-        services().queue.expect_same_store()  # else it is the store that is wrong
+        services().durability.expect()  # else it is the store that is wrong
         return _page("login.html", 401, complaint=_("The name or the password is wrong."))
     return _let_in_or_ask(account)
 
@@ -102,7 +102,7 @@ def second_factor() -> Response | tuple[str, int]:
     name, since, mark = [*session.get("awaits_code", []), "", 0.0, ""][:3]
     account = services().accounts.get(name)
     if name and account is None:
-        services().queue.expect_same_store()
+        services().durability.expect()
     if account is None or account.password_mark != mark or time.time() - since > CODE_SECONDS:
         return redirect(url_for(".log_in"))
     if request.method != "POST":
@@ -133,7 +133,7 @@ def invitation(token: str) -> Response | tuple[str, int]:
     """Let somebody with an invitation choose a password."""
     name = services().accounts.invited(token)
     if name is None:
-        services().queue.expect_same_store()
+        services().durability.expect()
         return _page("login.html", 404, complaint=_("This link was used or has expired."))
     if request.method != "POST":
         return _page("invitation.html", 200, name=name)

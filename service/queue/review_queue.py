@@ -58,7 +58,6 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from models.schema import LABELS, Evidence
@@ -96,7 +95,6 @@ from service.queue.records import (
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
 from service.store.connect import Redis
-from service.store.durability import Epoch
 from service.store.scripts import Argument, Verbs
 
 __all__ = [
@@ -126,8 +124,6 @@ class ReviewQueue:
         How long somebody who skipped an item is not offered it.
     undo_seconds : float, default=900
         How long after a decision it can be taken back.
-    epoch_file : Path, optional
-        Where it is kept which Redis this installation has filled.
 
     Raises
     ------
@@ -142,9 +138,7 @@ class ReviewQueue:
         lease_seconds: float = 600,
         skip_seconds: float = 1_800,
         undo_seconds: float = 900,
-        epoch_file: Path | None = None,
     ) -> None:
-        self._epoch = Epoch(redis, epoch_file)
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
         self._undo_ms = int(undo_seconds * 1000)
@@ -633,31 +627,6 @@ class ReviewQueue:
         return QueueStats(pending, leased, oldest_ms / 1000, *rest)
 
     # Keeping what was acknowledged
-
-    def check_durability(self) -> None:
-        """Check that Redis takes writes, keeps what it acknowledges, and still has it.
-
-        Raises
-        ------
-        StoreMisconfigured
-            Names each setting that is not what it must be.
-        StoreLost
-            Says since when something is missing.
-        """
-        self._epoch.check()
-
-    def expect_same_store(self) -> None:
-        """Check that Redis was not emptied, exchanged or set back; costs one read.
-
-        Raises
-        ------
-        StoreLost
-        """
-        self._epoch.expect()
-
-    def accept_loss(self) -> None:
-        """Go on with the Redis that there is, whatever it has lost."""
-        self._epoch.accept()
 
     def _done(
         self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument

@@ -1,14 +1,13 @@
-"""Noticing that Redis could forget what it acknowledged, or has forgotten it.
+"""Durability: noticing that Redis could forget what it acknowledged, or has forgotten it.
 
 A Redis that was restarted on other files, emptied, or restarted on a file whose end was cut off,
 looks as good as new: it would say that comments which people should see are already dealt with, or
-were never sent. So two things are in Redis and beside it in a file. A random word, the epoch, is
-put there once; where the two differ, the store is not the one that this installation filled. The
-mark is the time of the last check, which every check moves on; where the store's is behind the
-file's, the store has lost what came after. The check is a write, so that a Redis that takes none is
-noticed too.
+were never sent. So two things are in Redis and beside it in a file. A random id is put there once;
+where the two differ, the store is not the one that this installation filled. The mark is the time
+of the last check, which every check moves on; where the store's is behind the file's, the store has
+lost what came after. The check is a write, so that a Redis that takes none is noticed too.
 
-On disk: ``<word> <mark>``, milliseconds by Redis' clock, and never less than one more than before.
+On disk: ``<id> <mark>``, milliseconds by Redis' clock, and never less than one more than before.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ log = structlog.get_logger()
 CHECK_EVERY_SECONDS = 5.0
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
-KEY = "hakam:epoch"
+KEY = "hakam:store"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY
 SETTINGS = {
     "appendonly": "yes",
@@ -45,18 +44,18 @@ SETTINGS = {
 
 _CHECK = """
 local known, new, known_mark = unpack(ARGV)
-local word, mark = redis.call('GET', KEYS[1]) or '', tonumber(redis.call('GET', KEYS[2]) or 0)
-if (known ~= '' and word ~= known) or mark < tonumber(known_mark) then
-  return {word, string.format('%.0f', mark), ''}
+local store_id, mark = redis.call('GET', KEYS[1]) or '', tonumber(redis.call('GET', KEYS[2]) or 0)
+if (known ~= '' and store_id ~= known) or mark < tonumber(known_mark) then
+  return {store_id, string.format('%.0f', mark), ''}
 end
-if word == '' then
-  word = new
-  redis.call('SET', KEYS[1], word)
+if store_id == '' then
+  store_id = new
+  redis.call('SET', KEYS[1], store_id)
 end
 local time = redis.call('TIME')
 local now = string.format('%.0f', math.max(mark + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('SET', KEYS[2], now)
-return {word, now, 'same'}
+return {store_id, now, 'same'}
 """
 
 _ACCEPT = """
@@ -68,8 +67,8 @@ return {}
 """
 
 
-class Epoch:
-    """What Redis and this installation both know.
+class Durability:
+    """Compares Redis with what this installation knows of it.
 
     Parameters
     ----------
@@ -81,12 +80,12 @@ class Epoch:
     def __init__(self, redis: Redis, file: Path | None = None) -> None:
         self._redis: Any = redis
         self._file = file
-        self._word, self._mark = "", 0
+        self._id, self._mark = "", 0
 
     def check(self) -> None:
         """Check that Redis loses nothing, takes writes and has lost nothing since the last check.
 
-        The first time the two agree on a word.
+        The first time the two agree on an id.
 
         Raises
         ------
@@ -99,12 +98,12 @@ class Epoch:
         self._check_settings()
         known, known_mark = self._known()
         with translating_redis_errors():
-            word, mark, same = self._redis.eval(
+            store_id, mark, same = self._redis.eval(
                 _CHECK, 2, KEY, MARK, known, secrets.token_hex(8), known_mark
             )
         if not same:
-            raise StoreLost(_loss(word == known, int(mark), known_mark))
-        self._keep(word, int(mark))
+            raise StoreLost(_loss(store_id == known, int(mark), known_mark))
+        self._keep(store_id, int(mark))
 
     def run(self, stop: Event) -> None:
         """Check every few seconds until `stop` is set, so that the mark is never much behind.
@@ -134,9 +133,9 @@ class Epoch:
         if not known:
             return
         with translating_redis_errors():
-            word, mark = self._redis.mget(KEY, MARK)
-        if word != known or int(mark or 0) < known_mark:
-            raise StoreLost(_loss(word == known, int(mark or 0), known_mark))
+            store_id, mark = self._redis.mget(KEY, MARK)
+        if store_id != known or int(mark or 0) < known_mark:
+            raise StoreLost(_loss(store_id == known, int(mark or 0), known_mark))
 
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""
@@ -159,21 +158,21 @@ class Epoch:
     def _known(self) -> tuple[str, int]:
         if self._file is not None:
             with contextlib.suppress(OSError, ValueError):
-                word, _, mark = self._file.read_text(encoding="ascii").partition(" ")
-                if not self._word:
-                    self._word = word
-                if word == self._word:
+                store_id, _, mark = self._file.read_text(encoding="ascii").partition(" ")
+                if not self._id:
+                    self._id = store_id
+                if store_id == self._id:
                     self._mark = max(self._mark, int(mark or 0))
-        return self._word, self._mark
+        return self._id, self._mark
 
-    def _keep(self, word: str, mark: int) -> None:
-        self._word, self._mark = word, mark
+    def _keep(self, store_id: str, mark: int) -> None:
+        self._id, self._mark = store_id, mark
         if self._file is None:
             return
         with contextlib.suppress(OSError):  # then it is known to this process only
             self._file.parent.mkdir(parents=True, exist_ok=True)
             new = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-            new.write_text(f"{word} {mark}", encoding="ascii")
+            new.write_text(f"{store_id} {mark}", encoding="ascii")
             new.replace(self._file)
 
 
