@@ -1,4 +1,4 @@
-"""Normalized texts to words, and words to hashed n-grams.
+"""Features: the words of normalized texts, and the hashed n-grams of words.
 
 Promise: the same text gives the same words and buckets whatever stands beside it in a batch, on
 every machine, in time linear in its length. Words are equal when their letters are: a hash is never

@@ -1,4 +1,4 @@
-r"""Which script a text is in, and whether it is a language the classifier knows.
+r"""Language of a text: its script, and whether the classifier knows the language.
 
 Promise: what is said here is a remark about a text and never a reason not to score it. A comment in
 Arabic, in Arabizi or in French or English mixed with them is supported; one in Persian or Urdu,
@@ -57,6 +57,8 @@ _OTHER_LETTERS = (
 _ARABIC_ALONE = re.compile(
     f"[^\u0600-\u065f{_OTHER_LETTERS}]*[\u0621-\u063a\u0641-\u064a][^\u0620{_OTHER_LETTERS}]*"
 )
+TAGS = {"Arab": "ar", "Hebr": "he", "Hira": "ja", "Kana": "ja", "Hang": "ko", "Zzzz": "und"}
+"""Language tags (BCP 47) of the scripts that one language is known for."""
 NO_SCRIPT = "Zyyy"
 """What ISO 15924 calls a text without letters."""
 

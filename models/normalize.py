@@ -1,4 +1,4 @@
-"""Text to normalized text, with the way back to every original letter.
+"""Normalization: text to normalized text, with the way back to every original letter.
 
 Promise: total on valid Unicode, idempotent, linear in the length of the text, and every code point
 of the result knows the code point of the original it came from.

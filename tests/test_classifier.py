@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from models.errors import InvalidText
 from models.normalize import normalize, normalize_batch
 from models.registry import Registry
 from models.schema import LABELS, read_comments
-from models.word_scorer import LEAST, MARGIN
 from training.calibration import calibrated
 from training.fit import Learner, WordClusters
 
@@ -71,33 +69,6 @@ def test_what_shows_nothing_changes_no_score_wherever_it_stands(
     for place, code in sorted(zip(places, nothing, strict=True), reverse=True):
         padded = padded[:place] + chr(code) + padded[place:]
     assert np.array_equal(classifier.predict_proba([padded]), classifier.predict_proba([text]))
-
-
-def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(classifier: Classifier) -> None:
-    scores = classifier.predict_proba(TEXTS)
-    for between in ("", "word " * 20_000):  # many texts, and many letters
-        many = [between, *TEXTS, *TEXTS, between, *TEXTS]
-        assert np.array_equal(classifier.predict_proba(many)[-len(TEXTS) :], scores)
-        assert np.array_equal(classifier.predict_proba(many)[1 : len(TEXTS) + 1], scores)
-
-
-def test_repeating_a_text_never_lowers_its_score(classifier: Classifier) -> None:
-    once = classifier.decision_function(TEXTS)
-    for times in (2, 3, 40):
-        again = classifier.decision_function([" ".join([text] * times) for text in TEXTS])
-        assert (again >= once).all()
-
-
-def test_the_passage_that_decides_is_the_one_that_tells(classifier: Classifier) -> None:
-    logits = classifier.decision_function(TEXTS)[:, 0]
-    worst = TEXTS[logits.argmax()]
-    filler = [f"{a}o{b}" for a in "bdfgklmnprst" for b in "bdfgklmnprst"]
-    among = " ".join([*filler, worst, *filler])
-    assert classifier.decision_function([among])[0, 0] > logits.max() - MARGIN - 0.2
-    told = classifier.explain([among])[0]
-    outside = np.r_[0 : among.index(worst) - 60, among.index(worst) + len(worst) + 80 : len(among)]
-    assert not told.contributions[outside].any()
-    assert told.evidence()[0].weight > 0
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -158,14 +129,6 @@ def test_one_text_is_not_taken_for_many(classifier: Classifier, text: Any) -> No
 def test_an_unknown_label_cannot_be_explained(classifier: Classifier) -> None:
     with pytest.raises(ValueError, match="rudeness"):
         classifier.explain(["x"], "rudeness")
-
-
-def test_no_word_speaks_against_a_label_by_more_than_the_least(classifier: Classifier) -> None:
-    table = classifier.scorer.table.copy()
-    table[1 : 1 + len(KNOWN)] = -60.0  # every known word is as harmless as can be
-    tame = replace(classifier.scorer, table=table)
-    (added,) = tame.logits([KNOWN[0]]) - tame.intercepts
-    assert (added * np.sqrt(max(4, 4 * len(KNOWN[0]))) >= LEAST - 1e-9).all()
 
 
 def test_arrays_score_as_the_classifier_they_came_from(classifier: Classifier) -> None:

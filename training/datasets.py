@@ -1,4 +1,4 @@
-"""Labelled comments from many sources, as one corpus that cannot leak.
+"""Corpus: labelled comments from many sources, in parts that share no text.
 
 Public sets repeat one another, and a text that was learned measures nothing. The module keeps one
 secret: when two texts are the same, and which part a text belongs to. Two texts are the same when

@@ -1,4 +1,4 @@
-"""The pictures of the report.
+"""Pictures of the report, drawn by matplotlib.
 
 The module keeps one secret: how matplotlib is spoken to. It joins Arabic letters and orders them
 from the right by itself, since version 3.11.

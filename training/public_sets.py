@@ -1,4 +1,4 @@
-r"""The public sets: what each is worth, and what its labels mean in ours.
+r"""Public data sets: what each is worth, and what its labels mean in ours.
 
 Public sets draw the line at different places and under different licences. The module keeps one
 secret, that knowledge, as the table `POLICIES`; the rest reads a set's file and applies it.

@@ -1,4 +1,4 @@
-"""From labelled comments to a release folder, in stages that can be resumed.
+"""Release: from labelled comments to a new version, in stages that can be resumed.
 
 The module keeps one secret: the order of the stages and what each may see. Words are grouped over
 all texts but the held-out ones; the classifier learns from the train part; the validation part

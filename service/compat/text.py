@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from models.language import identify, scripts
+from models.language import TAGS, identify, scripts
 from models.normalize import normalize
 
-ARABIC = "ar"
+ARABIC = TAGS["Arab"]
 ARABIZI = "ar-Latn"
 LATIN = "und-Latn"  # some language in Latin script, BCP 47
-
-#: Tags of scripts that one language is known for; others are named as a script.
-_TAGS = {"Arab": ARABIC, "Hebr": "he", "Hira": "ja", "Kana": "ja", "Hang": "ko", "Zzzz": "und"}
 
 # Digits that stand for Arabic letters, inside a Latin word: 2 hamza, 3 ain, 5 kha, 7 hah, 8 qaf or
 # ghain, 9 sad or qaf. Source: Yaghan, "Arabizi: a contemporary style of Arabic slang", 2008.
@@ -41,7 +38,7 @@ def detect(text: str) -> list[str]:
     (['ar'], ['ar-Latn'], ['und-Latn'], [])
     """
     normalized = normalize(text).text
-    tags = [_TAGS.get(script, f"und-{script}") for script, _ in scripts(normalized).most_common()]
+    tags = [TAGS.get(script, f"und-{script}") for script, _ in scripts(normalized).most_common()]
     if ARABIC in tags:
         language = identify(text)
         if language.script == "Arab" and language.unsupported:

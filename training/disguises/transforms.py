@@ -1,4 +1,4 @@
-r"""How people disguise a word so that a filter does not see it and a reader does.
+r"""Transforms: disguises of words that a reader sees through and a filter may not.
 
 Each transformation takes a text and a source of chance and writes the text as somebody would who
 wants to slip through: disguised, and still legible. Training augments with them, evaluation

@@ -1,0 +1,61 @@
+"""Word scorer: what it adds up, of which passage, and the least that a word can add."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conftest import SAMPLE_COMMENTS
+from models.normalize import normalize
+from models.schema import read_comments
+from models.word_scorer import LEAST, MARGIN, WordScorer
+from training.fit import Learner, WordClusters
+
+COMMENTS = list(read_comments(SAMPLE_COMMENTS))
+TEXTS = [comment.text for comment in COMMENTS]
+COUNTS = Counter(" ".join(normalize(text).text for text in TEXTS).split()).most_common()
+KNOWN = [word for word, count in COUNTS if count > 2]
+
+
+@pytest.fixture(scope="module")
+def scorer() -> WordScorer:
+    clusters = WordClusters(KNOWN, np.arange(len(KNOWN), dtype=np.int32)[None] // 20)
+    y = np.array([comment.labels["toxicity"] for comment in COMMENTS])
+    learner = Learner(labels=("toxicity",), min_df=1, n_epochs=30, word_clusters=clusters)
+    return learner.fit(TEXTS, y).for_domain().scorer
+
+
+def test_scores_do_not_depend_on_the_chunk_a_text_falls_into(scorer: WordScorer) -> None:
+    scores = scorer.logits(TEXTS)
+    for between in ("", "word " * 20_000):  # many texts, and many letters
+        many = [between, *TEXTS, *TEXTS, between, *TEXTS]
+        assert np.array_equal(scorer.logits(many)[-len(TEXTS) :], scores)
+        assert np.array_equal(scorer.logits(many)[1 : len(TEXTS) + 1], scores)
+
+
+def test_repeating_a_text_never_lowers_its_score(scorer: WordScorer) -> None:
+    once = scorer.logits(TEXTS)
+    for times in (2, 3, 40):
+        again = scorer.logits([" ".join([text] * times) for text in TEXTS])
+        assert (again >= once).all()
+
+
+def test_the_passage_that_decides_is_the_one_that_tells(scorer: WordScorer) -> None:
+    logits = scorer.logits(TEXTS)[:, 0]
+    worst = TEXTS[logits.argmax()]
+    filler = [f"{a}o{b}" for a in "bdfgklmnprst" for b in "bdfgklmnprst"]
+    among = " ".join([*filler, worst, *filler])
+    assert scorer.logits([among])[0, 0] > logits.max() - MARGIN - 0.2
+    ((contributions, _),) = scorer.explain([among], 0)
+    outside = np.r_[0 : among.index(worst) - 60, among.index(worst) + len(worst) + 80 : len(among)]
+    assert not contributions[outside].any()
+    assert contributions.max() > 0
+
+
+def test_no_word_speaks_against_a_label_by_more_than_the_least(scorer: WordScorer) -> None:
+    table = scorer.table.copy()
+    table[1 : 1 + len(KNOWN)] = -60.0  # every known word is as harmless as can be
+    tame = replace(scorer, table=table)
+    (added,) = tame.logits([KNOWN[0]]) - tame.intercepts
+    assert (added * np.sqrt(max(4, 4 * len(KNOWN[0]))) >= LEAST - 1e-9).all()
