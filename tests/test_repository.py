@@ -200,6 +200,12 @@ def test_templates_hold_no_script_style_or_unescaped_text() -> None:
             assert found is None, f"{path}: {found and found[0]}"
 
 
+def test_a_line_of_a_template_is_read_without_scrolling() -> None:
+    for path in (ROOT / "service/console/templates").iterdir():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            assert len(line) <= 120, f"{path}:{number}"
+
+
 def commands(group: click.Command | None, words: str) -> Iterator[str]:
     if not isinstance(group, click.Group) or group.invoke_without_command:
         yield words
