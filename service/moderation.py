@@ -26,6 +26,7 @@ from models.schema import UMBRELLA, Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
+from service.rules.disguises import readings
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -36,7 +37,6 @@ from service.rules.policy import (
     Verdict,
     random_draw,
 )
-from service.rules.readings import readings
 from service.rules.word_lists import word_list
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
-from service.compat import openai, perspective_messages
+from service.compat import openai
+from service.compat.perspective import messages
 from service.sites.sites import Site
 
 MODERATE = "/integrations/coral/moderate"
@@ -26,7 +27,7 @@ HOSTILE = "<script>alert('x')</script>&\ud800\0\N{RIGHT-TO-LEFT OVERRIDE}"
 NAMES = sorted(
     {
         field.alias or name
-        for module in (perspective_messages, openai)
+        for module in (messages, openai)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, BaseModel)
         for name, field in model.model_fields.items()

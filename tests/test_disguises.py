@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.rules.readings import readings
+from service.rules.disguises import readings
 
 LATIN = "kalb"
 DRAWN = {

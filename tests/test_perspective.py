@@ -29,7 +29,7 @@ from conftest import SAMPLE_COMMENTS, settings_in
 from models.artifact import Artifact
 from models.schema import read_comments
 from service.app import create_app
-from service.compat.perspective import ATTRIBUTES, NOT_MEASURED, at_least_two
+from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED, at_least_two
 from service.config import Settings
 from service.queue.feedback import Feedback
 from service.run.private_redis import PrivateRedis

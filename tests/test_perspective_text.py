@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.compat.text import detect, in_utf16, sentences
+from service.compat.perspective.text import detect, in_utf16, sentences
 
 
 @pytest.mark.parametrize(

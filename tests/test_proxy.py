@@ -22,7 +22,7 @@ from redis import Redis
 
 from conftest import await_condition, free_port, served
 from service.accounts.accounts import Accounts
-from service.compat.perspective import ATTRIBUTES, NOT_MEASURED
+from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.sites.sites import Site, Sites
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Figures as pictures: where every bar, point and word of a chart stands.
+"""Charts: where every bar, point and word of a figure stands.
 
 Secret: the geometry. The template writes the SVG elements; the words are text that the browser
 shapes, so that Arabic letters join as they must, and the colours come from the style sheet, so that

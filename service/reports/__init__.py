@@ -1,1 +1,1 @@
-"""Figures about moderation, for the newsroom, the public and the authorities."""
+"""Statistics about moderation: for the people of a site, the public and the authorities."""

@@ -1,4 +1,4 @@
-"""What the decisions say about the desk and the machine: figures, and nothing else.
+"""Insight: the figures of a site's verdicts and decisions.
 
 Secret: how each figure is counted. Every figure is a :class:`Figure`, a table of a first column and
 one or more series, from which the page draws its picture and writes its CSV. Everything here is

@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet shows and does not run."""
+"""CSV tables that a spreadsheet shows and does not run."""
 
 from __future__ import annotations
 

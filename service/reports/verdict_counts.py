@@ -1,4 +1,4 @@
-"""What the machine saw: counts of verdicts and scores per site and day, and no text.
+"""Daily counts of verdicts and scores, per site, and no text.
 
 The decision stream knows only what people looked at. To say what share they did not have to look
 at, how scores move, or what another threshold would have meant, somebody must count the rest.

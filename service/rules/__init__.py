@@ -1,1 +1,1 @@
-"""Pure rules: what a score, a word list or a moment means; no Flask, no Redis."""
+"""Rules: what scores, words, disguises and moments mean. Pure: no Flask, no Redis."""

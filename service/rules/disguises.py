@@ -1,4 +1,4 @@
-r"""What a reader may see of a text beside what its characters spell.
+r"""Disguises: what a reader may see of a text beside what its characters spell.
 
 Promise: whatever is hidden from one who reads the characters, and shown to one who looks at a page,
 is in one of the readings; a text is scored by the worst of them. Linear in its length.

@@ -1,4 +1,4 @@
-"""The text of a comment that may be HTML.
+"""HTML to text: the words of a comment that may be HTML or plain.
 
 Coral sends HTML of few tags or, if its administrator chose so, plain text; nothing says which. So
 only tags as Coral's own editor leaves them are taken away. All else stays as it stands: what is a

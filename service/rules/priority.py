@@ -1,4 +1,4 @@
-"""Who goes first: how long before its time target an item is due.
+"""Priority of review items: how long before its time target each is due.
 
 An item is due ``time target * (1 - head start)`` after it arrived, and whoever asks gets the item
 with the earliest due time. The head start lies between 0 and 1, so an item that has waited for one

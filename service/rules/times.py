@@ -1,4 +1,4 @@
-"""Which moments the service takes: those of a calendar that every part of it can write and show."""
+"""Timestamps: those that every part of the service can write and show."""
 
 from __future__ import annotations
 

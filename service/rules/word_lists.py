@@ -1,4 +1,4 @@
-"""Words, handles and addresses that a site always wants to see, and those that it never minds.
+"""Word lists: what a site always wants to see, and what it never minds.
 
 What a list may hold, and what is found of it:
 

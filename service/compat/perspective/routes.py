@@ -1,4 +1,4 @@
-"""Google's Perspective API (``commentanalyzer`` v1alpha1), so that a site moves by one address.
+"""Routes of Google's Perspective API (``commentanalyzer`` v1alpha1): a site moves by one address.
 
 Secret: Google's wire format, and which of our scores stands for which attribute. Differences that a
 client may notice are listed in docs/perspective.md; the important one is on purpose: the language
@@ -28,10 +28,10 @@ from service.address import base_url
 from service.api.bodies import raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
-from service.compat import discovery, google_errors
 from service.compat.answers import as_json
-from service.compat.google_errors import MAX_BODY_BYTES, AnalyzerError
-from service.compat.perspective_messages import (
+from service.compat.perspective import discovery, errors
+from service.compat.perspective.errors import MAX_BODY_BYTES, AnalyzerError
+from service.compat.perspective.messages import (
     AnalyzeCommentRequest,
     AnalyzeCommentResponse,
     AttributeParameters,
@@ -42,7 +42,7 @@ from service.compat.perspective_messages import (
     SuggestCommentScoreResponse,
     TextEntry,
 )
-from service.compat.text import detect, in_utf16, sentences
+from service.compat.perspective.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
 from service.moderation import MAX_TEXT_BYTES
 from service.queue.feedback import SOURCE
@@ -94,7 +94,7 @@ M = TypeVar("M", bound=Message)
 
 GOOGLE: dict[str, Any] = {
     "security": ("google_key", "google_header", "site_key"),
-    "errors": dict.fromkeys((400, 403, 415, 429, 503), google_errors.SCHEMA),
+    "errors": dict.fromkeys((400, 403, 415, 429, 503), errors.SCHEMA),
 }
 
 
@@ -160,9 +160,7 @@ def suggestscore() -> Response:
 
 
 @blueprint.get("/$discovery/rest")
-@describes(
-    Operation({200: "application/json"}, needs_key=False, errors={421: google_errors.SCHEMA})
-)
+@describes(Operation({200: "application/json"}, needs_key=False, errors={421: errors.SCHEMA}))
 def describe() -> Response:
     """Describe the methods to Google's client libraries, which ask before their first call."""
     methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
@@ -376,7 +374,7 @@ def _refuse(error: Exception) -> Response:
     asks = request.path.rstrip("/").endswith(":analyze")
     if asks and _is_coral() and not isinstance(error, Unauthorized):
         return _withheld(error)
-    return google_errors.answer(error)
+    return errors.answer(error)
 
 
 def _withheld(error: Exception) -> Response:

@@ -1,8 +1,8 @@
-"""Which script a text is in, where its sentences are, and how UTF-16 counts them.
+"""Texts as Perspective describes them: languages, sentences, and places counted in UTF-16.
 
-Going by script, not by a language detector, is on purpose: a detector takes short and mixed texts
-for any language. What is found here is a remark in the answer; a text is scored whatever it says.
-Everything takes linear time.
+Languages go by script, not by a language detector, on purpose: a detector takes short and mixed
+texts for any language. What is found here is a remark in the answer; a text is scored whatever it
+says. Everything takes linear time.
 """
 
 from __future__ import annotations
