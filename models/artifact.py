@@ -18,9 +18,7 @@ import hashlib
 import io
 import json
 import mmap
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from numpy.typing import NDArray
 
 from models.classifier import ARRAYS, Classifier
 from models.errors import ArtifactDamaged, ArtifactError, NotJson
+from models.files import write_durably
 from models.schema import LABELS, read_comments
 from models.strict_json import read_json
 
@@ -200,27 +199,6 @@ def read_array(path: Path, sha256: str) -> NDArray[Any]:
     except Exception as error:  # a hostile file can fail in any way
         raise ArtifactDamaged(f"{path}: not an array of a model: {error}") from error
     return array
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file in one step: afterwards it holds the old content or the new one."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    Path(temporary).replace(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _view(mapped: mmap.mmap) -> NDArray[Any]:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from models import artifact
-from models.artifact import Artifact, write_durably
+from models.artifact import Artifact
 from models.classifier import Classifier
 from models.errors import ArtifactMissing
+from models.files import sync, write_durably
 
 _VERSION = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})-(\d+)")
 
@@ -90,7 +91,7 @@ class Registry:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        artifact.sync(self.root)
+        sync(self.root)
         return version
 
     def load(self, version: str | None = None) -> Artifact:

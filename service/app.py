@@ -6,7 +6,6 @@ Nothing is created at import. Requests find what `create_app` makes through `ser
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.artifact import Artifact
+from models.files import write_durably
 from models.registry import Registry
 from service import address, logs, problems
 from service.accounts.accounts import Accounts
@@ -209,12 +209,7 @@ def _session_key(var: Path) -> str:
     try:
         var.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            new = var / f".secret_key.{os.getpid()}"
-            new.touch(mode=0o600)
-            new.write_text(secrets.token_hex(32), encoding="ascii")
-            with contextlib.suppress(FileExistsError):
-                os.link(new, path)  # whole or not at all, and only if there is none
-            new.unlink()
+            write_durably(path, secrets.token_hex(32).encode("ascii"), mode=0o600, keep=True)
         return path.read_text(encoding="ascii")
     except OSError as error:
         reason = error.strerror

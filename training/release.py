@@ -25,8 +25,8 @@ import numpy as np
 
 import models
 import training
-from models.artifact import write_durably
 from models.classifier import Classifier
+from models.files import write_durably
 from models.registry import Registry
 from models.schema import LABELS
 from training.calibration import calibrated, operating_points

@@ -1,4 +1,4 @@
-"""Waiting for a silent Redis once, not once in every request.
+"""Circuit breaker for Redis: a silent server is waited for once, not once in every request.
 
 A server that is stopped or cut off still takes connections and never answers, so whoever asks it
 waits a whole timeout. Four such requests fill the threads of a worker, and then those that need no
@@ -25,7 +25,7 @@ from redis.retry import Retry
 T = TypeVar("T")
 
 
-class Silence(Retry):
+class CircuitBreaker(Retry):
     """One for all connections of a client.
 
     A command is tried twice where its connection had died since its last use, and never where the
@@ -43,7 +43,7 @@ class Silence(Retry):
         self._silent = Event()
         self._noticing = Lock()
 
-    def __deepcopy__(self, _memo: object) -> Silence:
+    def __deepcopy__(self, _memo: object) -> CircuitBreaker:
         return self  # redis-py gives each connection a copy, and all must know of the silence
 
     def call_with_retry(self, do: Callable[[], T], *args: Any, **options: Any) -> T:

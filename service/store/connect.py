@@ -11,7 +11,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from service.errors import ConfigError
-from service.store.circuit_breaker import Silence
+from service.store.circuit_breaker import CircuitBreaker
 
 __all__ = ["TIMEOUT_SECONDS", "Redis", "await_answer", "connect"]
 
@@ -43,7 +43,7 @@ def connect(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Redis:
             retry=retry,
         )
 
-    return client(Silence(lambda: client(Retry(NoBackoff(), 0))))
+    return client(CircuitBreaker(lambda: client(Retry(NoBackoff(), 0))))
 
 
 def await_answer(url: str, is_running: Callable[[], bool], silence_seconds: float) -> bool:

@@ -13,7 +13,6 @@ On disk: ``<id> <mark>``, milliseconds by Redis' clock, and never less than one 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from models.files import write_durably
 from service.errors import ServiceError, StoreLost, StoreMisconfigured
 from service.rules.times import iso_time
 from service.store.errors import translating_redis_errors
@@ -171,9 +171,7 @@ class Durability:
             return
         with contextlib.suppress(OSError):  # then it is known to this process only
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            new = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-            new.write_text(f"{store_id} {mark}", encoding="ascii")
-            new.replace(self._file)
+            write_durably(self._file, f"{store_id} {mark}".encode("ascii"))
 
 
 def rewrite_file(redis: Any) -> bool:
