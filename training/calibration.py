@@ -33,19 +33,8 @@ def calibrated(classifier: Classifier, texts: Sequence[str], y: NDArray[np.float
     """Fit the map from logit to probability on comments that the weights were not learned from.
 
     An increasing step function (isotonic regression; Zadrozny and Elkan 2002) is drawn through
-    at most 16 points and made strictly increasing, so that it never ties two comments.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    texts : sequence of str, length n_comments
-    y : ndarray of float64, shape (n_comments, n_labels)
-        Columns as in the classifier's labels; NaN where a label was not observed.
-
-    Returns
-    -------
-    Classifier
-        With new maps. A label without examples of both kinds keeps its map.
+    at most 16 points and made strictly increasing, so that it never ties two comments. In `y`, NaN
+    stands where a label was not observed; a label without examples of both kinds keeps its map.
     """
     logits = classifier.decision_function(texts)
     maps = classifier.calibration.copy()
@@ -90,15 +79,7 @@ class Reliability:
 
 
 def reliability(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Reliability:
-    """Compare probabilities with what came true.
-
-    Parameters
-    ----------
-    y : ndarray (n_rows,)
-        0 or 1, or shares in [0, 1].
-    scores : ndarray (n_rows,)
-        Probabilities in [0, 1].
-    """
+    """Compare probabilities with what came true: 0 or 1, or shares in [0, 1]."""
     bins = np.minimum((scores * N_BINS).astype(np.int64), N_BINS - 1)
     n = np.bincount(bins, minlength=N_BINS)
     some = n > 0
@@ -184,25 +165,13 @@ def operating_points(
 ) -> dict[str, dict[str, float]]:
     """Choose where a label's comments go to review, and where they could be rejected.
 
-    Parameters
-    ----------
-    y, scores : ndarray (n_rows,)
-        Held-out labels and probabilities. From fewer than `ENOUGH_POSITIVES` positives nothing
-        can be chosen: review then stands at an even chance or above, reject at `NEVER`.
-    review_recall : float, optional
-        Share of the positives that review must see, in (0, 1].
-    review_at : float, optional
-        The threshold of review itself. Without this and `review_recall`, that of the best macro-F1.
-    reject_precision : float
-        Share of the rejected that must be positive, in (0, 1). The point of greatest recall under
-        this constraint is taken.
+    Review stands where the share `review_recall` of the positives is seen, else at `review_at`,
+    else at the best macro-F1. Reject stands where most is rejected of which the share
+    `reject_precision`, in (0, 1), surely is positive, else at `NEVER` with recall 0. Each point has
+    its ``threshold``, and the ``precision`` and ``recall`` seen there.
 
-    Returns
-    -------
-    dict
-        ``review`` and ``reject``, each with ``threshold``, and the ``precision`` and ``recall``
-        seen there. Where the promised precision is never reached, ``reject`` stands at `NEVER`
-        with recall 0.
+    From fewer than `ENOUGH_POSITIVES` nothing can be chosen: review then stands at an even chance
+    or above, reject at `NEVER`.
     """
     if (y >= 0.5).sum() < ENOUGH_POSITIVES:
         even = max(0.5, review_at or 0.0)

@@ -129,24 +129,13 @@ class Split:
 def read_corpus(
     places: Iterable[Path | str], decisions: Iterable[Path | str] = (), *, site: str = ""
 ) -> Corpus:
-    """Read sets and labelled comments.
+    """Read sets and labelled comments; texts of equal letters within one set are one row.
 
-    Parameters
-    ----------
-    places : iterable of path
-        Folders with ``.tsv.xz`` sets and ``.jsonl`` files (also ``.gz``, ``.xz``), or such files;
-        HakamCheck's folder, of which the training part is read.
-    decisions : iterable of path
-        Labelled comments that a site's moderators decided. They form the site's own domain and
-        weigh `MODERATOR_WEIGHT`. What the policy decided alone (source ``policy``) is left out: a
-        classifier must not learn from its own verdicts.
-    site : str
-        Take only this site's decisions; empty takes all.
-
-    Returns
-    -------
-    Corpus
-        Texts of equal letters within one set are one row, whose labels are the mean.
+    Places are folders with ``.tsv.xz`` sets and ``.jsonl`` files (also ``.gz``, ``.xz``), or such
+    files, and HakamCheck's folder, of which the training part is read. Decisions are labelled
+    comments of a site's moderators (of all sites if none is named): they form the site's own
+    domain and weigh `MODERATOR_WEIGHT`. What the policy decided alone (source ``policy``) is left
+    out: a classifier must not learn from its own verdicts.
 
     Raises
     ------
@@ -185,15 +174,10 @@ def read_corpus(
 def split_corpus(corpus: Corpus, *, fold: int = 0, license: str = "any") -> Split:  # noqa: A002
     """Cut a corpus into parts that share no text.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    fold : int
-        Which fifth of the sets without a fixed test part is their test part. A released model
-        uses fold 0; a benchmark that is reported by cross-validation uses all five.
-    license : {"any", "permissive"}
-        ``permissive`` trains, calibrates and chooses thresholds on permissively licensed text and
-        our own alone; the figures are measured on the same rows as ever.
+    The fifth named `fold` of the sets without a fixed test part is their test part. A released
+    model uses fold 0; a benchmark that is reported by cross-validation uses all five. With the
+    license ``permissive``, only permissively licensed text and our own is learned from; the figures
+    are measured on the same rows as with ``any``.
     """
     part = _parts(corpus, fold)
     return _cut(corpus, part, license)

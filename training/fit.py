@@ -200,12 +200,6 @@ class Learner(BaseEstimator):  # type: ignore[misc]
             Where each comment is from. The empty name (the default) has no copy of its own.
         sample_weight : ndarray of float64, shape (n_comments,), optional
         progress : callable, optional
-            Called with what is being done and the share of it that is done.
-
-        Returns
-        -------
-        Learner
-            Itself; `for_domain` gives what was learned.
 
         Raises
         ------
@@ -261,18 +255,9 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         return self
 
     def for_domain(self, domain: str = "") -> Classifier:
-        """Give the classifier of one domain: what all share and what is its own.
+        """Give the classifier of one domain, not calibrated: what all share and what is its own.
 
-        Parameters
-        ----------
-        domain : str
-            A name that `fit` was given. Labels never observed there keep the shared head. The
-            empty name gives what all share.
-
-        Returns
-        -------
-        Classifier
-            Not calibrated yet.
+        Labels never observed in it keep the shared head, which the empty name gives for all.
 
         Raises
         ------
@@ -318,22 +303,7 @@ def design(
     min_df: int = 4,
     progress: Progress | None = None,
 ) -> Design:
-    """Build the design matrix.
-
-    Parameters
-    ----------
-    texts : sequence of str, length n_texts
-    domains : sequence of str, length n_texts
-        Where each text is from; the empty name has no copies and no bias of its own.
-    clusters : WordClusters, optional
-    min_df : int
-        N-grams in fewer texts are left out.
-    progress : callable, optional
-
-    Returns
-    -------
-    Design
-    """
+    """Build the design matrix, without the n-grams that are in fewer than `min_df` texts."""
     known = words_alone(clusters.words if clusters else [])
     members = _membership(clusters)
     ngrams, counts, lengths = _count(texts, clusters, members, progress)
@@ -375,27 +345,10 @@ def learn_heads(
     nb_exponent: float,
     n_epochs: int,
 ) -> dict[str, Head]:
-    """Fit one label.
+    """Fit one label: the shared head under the empty name, and one for each domain.
 
-    Parameters
-    ----------
-    design : Design
-    y : ndarray of float64, shape (n_texts,)
-        The share of readers who would say yes, in [0, 1]; NaN where it was not observed.
-    weight : ndarray of float64, shape (n_texts,)
-    C : float
-        Inverse strength of the regularization, per text.
-    domain_copy : float
-        Value of a feature's copy in its domain.
-    nb_exponent : float
-        Power of the log-count ratio.
-    n_epochs : int
-        Passes over the texts.
-
-    Returns
-    -------
-    dict of str to Head
-        The shared head under the empty name, and one for each domain.
+    In `y` is the share of readers who would say yes, NaN where it was not observed; the settings
+    are those of `Learner`.
 
     Raises
     ------
@@ -488,14 +441,7 @@ def _ones(
 def _copies(
     X: sparse.csr_array, domains: NDArray[np.object_]
 ) -> tuple[sparse.csr_array, NDArray[np.int64], dict[str, int]]:
-    """Copy the features of each domain that has a name to columns of its own.
-
-    Returns
-    -------
-    copies : csr_array, shape (n_texts, n_copies)
-    source : ndarray of int64, shape (n_shared + n_copies,)
-    first_copy : dict of str to int
-    """
+    """Copy the features of each domain that has a name to columns of its own."""
     n_shared = X.shape[1]
     named = np.repeat(domains != "", np.diff(X.indptr))
     indices = np.zeros(X.nnz, dtype=np.int32)

@@ -35,13 +35,6 @@ class PromotionRefused(ArtifactError):
 def promote(registry: Registry, version: str, *, force: bool = False) -> None:
     """Put a version in use, unless it is worse than the one in use.
 
-    Parameters
-    ----------
-    registry : Registry
-    version : str
-    force : bool, default False
-        Promote whatever the comparison says; the history then says so.
-
     Raises
     ------
     PromotionRefused
@@ -66,11 +59,6 @@ def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[st
 
     Only benchmarks of the same name, measured on the same rows (their ``sha256``, where both
     state it), are compared.
-
-    Returns
-    -------
-    list of str
-        One sentence per place; empty if the candidate may replace the current artefact.
     """
     reasons = [
         f"it does not know the label {label}"

@@ -103,19 +103,7 @@ class Case:
 
 
 def load(part: str, folder: Path = FOLDER) -> list[Case]:
-    """Expand one part of the suite.
-
-    Parameters
-    ----------
-    part : str
-        ``train`` or ``test``.
-    folder : Path
-        Where the four files are.
-
-    Returns
-    -------
-    list of Case
-        In the order of ``functions.jsonl``; always the same. No two have the same text and name.
+    """Expand one part of the suite; no two cases have the same text and name.
 
     Raises
     ------
@@ -158,23 +146,10 @@ def load(part: str, folder: Path = FOLDER) -> list[Case]:
 
 
 def abusive_words(text: str, part: str, folder: Path = FOLDER) -> list[str]:
-    """Find the abusive words of a part that a text has, in any of their forms.
+    """Find the lemmas of the abusive words of a part that a text has, in any of their forms.
 
     Forms are compared after `models.normalize`, with and without the particles, the article and
     the pronouns that Arabic writes together with a word.
-
-    Parameters
-    ----------
-    text : str
-    part : str
-        ``train`` or ``test``.
-    folder : Path
-        Where ``words.jsonl`` is.
-
-    Returns
-    -------
-    list of str
-        Lemmas, in the order of the text.
     """
     lemmas = _lemmas(part, folder)
     found = []

@@ -17,21 +17,7 @@ _IDENTITY_FIGURES = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
 def pictures(
     figures: Mapping[str, Any], drawn: Mapping[str, Any], points: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Draw an evaluation.
-
-    Parameters
-    ----------
-    figures, drawn : Mapping
-        From `training.evaluation.evaluate` and `curves`.
-    points : Mapping
-        The operating points.
-
-    Returns
-    -------
-    dict of str to str
-        By title, the address (``data:image/png;base64,``) that carries the picture itself. What
-        there are no figures for is left out.
-    """
+    """Draw an evaluation: by title, ``data:`` addresses that carry the pictures themselves."""
     every = {
         "Precision and recall": _draw_precision_recall(drawn, points),
         "Reliability": _draw_reliability(drawn, figures["labels"]),

@@ -93,22 +93,7 @@ def release(
 ) -> str:
     """Fit, calibrate, measure and save a new version, which is not in use before it is promoted.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    settings : Settings
-    registry : Registry
-    work : Path, optional
-        Where stages are kept; without it, nothing can be resumed.
-    benchmarks : bool, default False
-        Whether to add the figures of `measure_by_fitting`.
-    progress : callable, optional
-        Called with a phrase and the share of the present stage that is done.
-
-    Returns
-    -------
-    str
-        The version.
+    Stages are kept in the folder `work`; without it, nothing can be resumed.
 
     Raises
     ------
@@ -147,14 +132,8 @@ def fit(
 ) -> tuple[Classifier, Measures]:
     """Group words and learn weights, or read both from the work folder.
 
-    Returns
-    -------
-    Classifier
-        Not calibrated. With the head for news sites, or that of the site in the settings: what all
-        share and what its moderators decided.
-    dict
-        The benchmarks as the heads of their own domains reach them, which a stored classifier
-        no longer has.
+    With the classifier, which is not calibrated yet, come the figures of the benchmarks by the
+    heads of their own domains, which only a learner has.
     """
     digests = [source.sha256 for source in corpus.sources]
     made_from = _digest(digests, asdict(settings), _sources_digest())
@@ -206,11 +185,6 @@ def measure_by_fitting(
     """Measure what one fitted classifier cannot show: all folds, and sets never seen.
 
     The words are grouped over texts of no benchmark, once for all fits.
-
-    Returns
-    -------
-    dict
-        ``cross_validated`` and ``left_out``, from `training.evaluation`.
     """
     clusters = None
     if settings.word_vectors:
@@ -232,14 +206,7 @@ def measure_by_fitting(
 def calibrate(
     learned: Classifier, split: Split
 ) -> tuple[Classifier, dict[str, dict[str, dict[str, float]]]]:
-    """Turn logits into probabilities and choose operating points, on the validation part.
-
-    Returns
-    -------
-    Classifier
-    dict
-        Operating points by label and purpose.
-    """
+    """Turn logits into probabilities and choose operating points, on the validation part."""
     validation = split.validation
     columns = [LABELS.index(label) for label in learned.labels]
     # Held-out figures are about what the majority says, so calibration is as well.

@@ -75,15 +75,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
 def html_report(
     manifest: Mapping[str, Any], figures: Mapping[str, Any], drawn: Mapping[str, Any]
 ) -> str:
-    """Write the report as one HTML page with its pictures inside.
-
-    Parameters
-    ----------
-    manifest : Mapping
-        Of the artefact.
-    figures, drawn : Mapping
-        From `training.evaluation.held_out`: of `evaluate`, of `curves`.
-    """
+    """Write the report as one HTML page with its pictures inside."""
     from training.pictures import pictures
 
     points = manifest["operating_points"]

@@ -29,20 +29,9 @@ _CHUNK = 4096
 def cluster_words(
     texts: Sequence[str], *, seed: int = 0, progress: Progress | None = None
 ) -> WordClusters:
-    """Group the words of texts.
+    """Group the words that occur at least `MIN_COUNT` times, most frequent first.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        Original texts; they are normalized here. Some hundred thousand are needed for sense.
-    seed : int
-    progress : callable, optional
-        Called with what is being done and the share of it that is done.
-
-    Returns
-    -------
-    WordClusters
-        Words that occur at least `MIN_COUNT` times, most frequent first.
+    The texts are normalized here; some hundred thousand are needed for sense.
 
     Raises
     ------

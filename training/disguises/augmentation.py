@@ -21,20 +21,7 @@ _WHOLE = 0.7  # share of the copies in which every word is disguised
 
 
 def disguised_copies(texts: Sequence[str], seed: int) -> tuple[list[int], list[str]]:
-    """Disguise some of the texts.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    seed : int
-
-    Returns
-    -------
-    rows : list of int
-        Which texts have a copy.
-    copies : list of str
-        The copies, all different from their texts.
-    """
+    """Disguise some of the texts; return which, and copies that differ from them."""
     rng = random.Random(seed)
     names, shares = list(SHARES), list(SHARES.values())
     rows, copies = [], []

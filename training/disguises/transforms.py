@@ -160,20 +160,7 @@ class Transform(Protocol):
     """A disguise."""
 
     def __call__(self, text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
-        """Disguise a text.
-
-        Parameters
-        ----------
-        text : str
-        rng : random.Random
-            Source of every choice.
-        words : collection of int, optional
-            Which words to change: positions in ``text.split()``. All, if left out.
-
-        Returns
-        -------
-        str
-        """
+        """Disguise the words at these positions of ``text.split()``, or all."""
 
 
 def tashkeel(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:

@@ -44,12 +44,7 @@ def cross_validate(
 
     One learner per fold serves all sets: a fifth of every set is left out of it together. Texts of
     equal letters are in one fold. Each fold's threshold comes from rows of the training folds that
-    were held out of the fit.
-
-    Returns
-    -------
-    dict
-        By set, as from `measure`; AUC and average precision are means over the folds.
+    were held out of the fit. AUC and average precision are means over the folds.
     """
     folds: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64], float]]] = {}
     for fold in range(N_FOLDS):

@@ -43,22 +43,8 @@ def evaluate(
 ) -> Measures:
     """Measure a classifier on everything that its training did not see.
 
-    Parameters
-    ----------
-    classifier : Scorer
-    operating_points : Mapping
-        As in the manifest; the ``review`` threshold of each label is what flags.
-    split : Split
-        Its test part and probes are measured; its validation part chooses the threshold of each
-        benchmark.
-    progress : callable, optional
-        Called with a phrase and the share that is done.
-
-    Returns
-    -------
-    dict
-        ``benchmarks``, ``labels``, ``dialects``, ``sets``, ``probes``, ``evasion``,
-        ``functions``, ``identity_terms``; sections without rows are empty.
+    The ``review`` thresholds of the operating points flag; each benchmark has a threshold of its
+    own, chosen on its validation rows. Sections without rows are empty.
     """
     tell = progress or (lambda phrase, share: None)
     review = {label: points["review"]["threshold"] for label, points in operating_points.items()}

@@ -49,18 +49,7 @@ class TermCase:
 
 
 def load_terms(folder: Path = FOLDER) -> list[TermCase]:
-    """Fill every template with every term.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the two files are.
-
-    Returns
-    -------
-    list of TermCase
-        Term by term, in the order of the files.
-    """
+    """Fill every template with every term."""
     templates = list(read_lines(folder / "templates.jsonl"))
     return [
         TermCase(

@@ -26,24 +26,11 @@ def measure(
     n_draws: int = N_DRAWS,
     seed: int = 0,
 ) -> Measures:
-    """Measure one label on one set of rows.
+    """Measure one label on the rows where it was observed, positive where `y` is at least 0.5.
 
-    Parameters
-    ----------
-    y : ndarray (n_rows,)
-        Positive where at least 0.5. NaN rows are left out.
-    scores : ndarray (n_rows,)
-        Greater is more likely positive.
-    threshold : float
-        A row is flagged if its score is not below it.
-
-    Returns
-    -------
-    dict
-        ``n``, ``n_positive``, ``threshold``, ``confusion`` (rows: truth no, yes; columns: flagged
-        no, yes) and, each with ``value``, ``low`` and ``high``: ``auc``, ``average_precision``,
-        ``macro_f1``, ``accuracy``, ``precision``, ``recall``. With rows of one kind only, AUC and
-        average precision are left out.
+    ``confusion`` has the truth (no, yes) in rows and what was flagged in columns; every other
+    figure has its ``value``, ``low`` and ``high``. With rows of one kind only, AUC and average
+    precision are left out.
     """
     observed = ~np.isnan(y)
     positive, scores = y[observed] >= 0.5, scores[observed]

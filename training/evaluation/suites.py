@@ -31,23 +31,9 @@ def evasion_retention(
 
     A disguise of letters is worn by every word. Splitting words is work and makes a text hard to
     read, so those disguises are worn by the `N_SPLIT_WORDS` words that the classifier finds most
-    telling, which is the worst that an evader who knows it can do.
-
-    Parameters
-    ----------
-    classifier : Scorer
-    test : Corpus
-    review : Mapping
-        The review threshold of ``toxicity``.
-    most : int
-        No more than this many rows, evenly taken, are disguised.
-
-    Returns
-    -------
-    dict
-        By transformation: ``retained``, the share of the flagged positives that stays flagged;
-        ``false_share``, the share of the negatives that is flagged when they are disguised alike;
-        ``plain_false_share`` without a disguise; and ``n``, the flagged positives.
+    telling, which is the worst that an evader who knows it can do. ``retained`` is the share of the
+    `n` flagged positives that stays flagged, ``false_share`` that of the negatives flagged when
+    they are disguised alike. At most so many rows, evenly taken, are disguised.
     """
     y = test.label("toxicity")
     rows = np.flatnonzero(~np.isnan(y))
@@ -84,13 +70,8 @@ def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measure
     """Run HakamCheck's test part: is each case flagged exactly when it should be?
 
     A case is flagged if its text or its author's name reaches the review point of any label of
-    abuse, as in the service; spam is none.
-
-    Returns
-    -------
-    dict
-        By function: ``accuracy``, ``n``, and the ``failed`` cases' ids; where harmless cases
-        failed, the text of the first as ``example``; and ``overall``.
+    abuse, as in the service; spam is none. Where harmless cases failed, the text of the first is
+    the ``example``.
     """
     if "toxicity" not in review:
         return {}
@@ -128,15 +109,9 @@ def identity_term_bias(classifier: Scorer) -> Measures:
     """Measure how much a score changes with who is mentioned.
 
     Template sentences, abusive and not, are filled with terms for peoples, sects, genders and
-    tribes. An AUC of 1 means that no abusive sentence scores below a harmless one.
-
-    Returns
-    -------
-    dict
-        By category, by term: ``subgroup_auc`` among the sentences with the term; ``bpsn_auc``,
-        background positive against subgroup negative: low if harmless mention is flagged;
-        ``bnsp_auc``, background negative against subgroup positive: low if abuse is missed;
-        and the term as it is ``written``.
+    tribes. An AUC of 1 means that no abusive sentence scores below a harmless one. ``subgroup_auc``
+    is that among the sentences with a term; a low ``bpsn_auc`` (background positive, subgroup
+    negative) says that harmless mention is flagged, a low ``bnsp_auc`` that abuse is missed.
     """
     cases = load_terms()
     written = {term["term"]: term["plural"] for term in read_lines(TERMS / "terms.jsonl")}
