@@ -14,7 +14,7 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
     {hakam:accounts}:recovery:<name>   set   SHA-256 of each recovery code that is left
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself
-    {hakam:accounts}:failures:<what>   string count, expires by itself
+    {hakam:accounts}:failures:...      string count, expires by itself (see `login_limits`)
     {hakam:accounts}:unbelieved_proxy  string, while clients come through an unknown proxy
 
 A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person.
@@ -53,7 +53,7 @@ from service.accounts.account import (
     check_password,
     check_role,
 )
-from service.accounts.login_limits import Throttle
+from service.accounts.login_limits import LoginLimits
 from service.errors import (
     AccountExists,
     LoginThrottled,
@@ -155,7 +155,7 @@ class Accounts:
         self._redis: Any = redis  # redis-py types each answer as "awaitable or not"
         self._hasher = hasher or PasswordHasher()
         self._clock = clock
-        self._throttle = Throttle(redis, _PREFIX + "failures:")
+        self._limits = LoginLimits(redis, _PREFIX + "failures")
 
     # -- people ---------------------------------------------------------------------------------
 
@@ -303,13 +303,13 @@ class Accounts:
             name = canonical_name(name)
         except AccountError:
             name = ""
-        attempt = self._throttle.attempt(name, address, device)
+        attempt = self._limits.attempt(name, address, device)
         record = self._redis.hgetall(self._key("account", name)) if name else {}
         right = self._verify(record.get("password", ""), password) and not record.get("disabled")
         if not right:
             return None
         record["password"] = self._rehash(name, record["password"], password)
-        self._throttle.was_right(attempt, forgive=not record.get("totp"))
+        self._limits.was_right(attempt, forgive=not record.get("totp"))
         return self._account(name, record)
 
     def _verify(self, password_hash: str, password: str) -> bool:
@@ -473,11 +473,11 @@ class Accounts:
         """
         name = canonical_name(name)
         with translating_redis_errors():
-            attempt = self._throttle.attempt(name, address, device)
+            attempt = self._limits.attempt(name, address, device)
         right = self._use_step(name, code) or self._use_recovery_code(name, code)
         if right:
             with translating_redis_errors():
-                self._throttle.was_right(attempt, forgive=True)
+                self._limits.was_right(attempt, forgive=True)
         return right
 
     def _use_step(self, name: str, code: str) -> bool:

@@ -1,8 +1,8 @@
-"""Log-in limits: how often somebody may be wrong at the door.
+"""Login rate limiting: how often a name or an address may be wrong.
 
 Secret: what is counted, and for how long. Attempts are counted by name and address together, by
-address, and by name, each in a key that expires by itself; what was right is taken off again. Names
-and addresses stand in the keys only as digests.
+address, and by name; what was right is taken off again. Names and addresses stand in the keys only
+as digests. Whoever has IPv6 has a whole network of 64 bits, which counts as one address.
 
 A browser in which a person has logged in before is counted by itself and by nothing else. So a
 stranger who uses up the attempts of a name, or of an address that all share behind a proxy, keeps
@@ -10,67 +10,50 @@ nobody out who works here already. Source: OWASP, "Slow Down Online Guessing Att
 Cookies".
 """
 
+from __future__ import annotations
+
 import hashlib
+import math
+import time
 from collections.abc import Sequence
-from typing import Any
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.strategies import FixedWindowRateLimiter
 
 from service.errors import LoginThrottled
+from service.store.connect import Redis
+from service.store.counts import Counts
 
-__all__ = ["LIMITS", "WINDOW_SECONDS", "LoginThrottled", "Throttle"]
+WINDOW_MINUTES = 15
+#: Failures allowed per window: from one address for one name, from one address, for one name, and
+#: to a known browser of a person. That for a name is generous, so that a stranger cannot lock
+#: somebody out with a handful of requests.
+LIMITS = {"pair": 5, "address": 30, "name": 100, "device": 5}
 
-WINDOW_SECONDS = 15 * 60
-#: Failures allowed per window: from one address for one name, from one address, for one name.
-#: The last is generous, so that a stranger cannot lock somebody out with a handful of requests.
-LIMITS = {"pair": 5, "address": 30, "name": 100}
-#: Failures allowed per window to a known browser of a person, whatever others do meanwhile.
-DEVICE_LIMIT = 5
-
-# Counts one attempt in every key, unless one of them is full: then nothing is counted, and the
-# answer is how long to wait. One script, so that many attempts at once are not one too many.
-_ATTEMPT = """
-local wait = 0
-for i, key in ipairs(KEYS) do
-  if (tonumber(redis.call('GET', key)) or 0) >= tonumber(ARGV[i + 1]) then
-    local left = redis.call('TTL', key)
-    if left < 0 then redis.call('EXPIRE', key, ARGV[1]) end
-    wait = math.max(wait, left, 1)
-  end
-end
-if wait > 0 then return wait end
-for _, key in ipairs(KEYS) do
-  if not tonumber(redis.call('GET', key)) then redis.call('SET', key, 0, 'EX', ARGV[1]) end
-  redis.call('INCR', key)
-end
-return 0
-"""
-
-# Takes one attempt off every key, because it was right; with '1' all of the first.
-_WAS_RIGHT = """
-for _, key in ipairs(KEYS) do
-  if (tonumber(redis.call('GET', key)) or 0) > 1 then redis.call('DECR', key)
-  else redis.call('DEL', key) end
-end
-if ARGV[1] == '1' then redis.call('DEL', KEYS[1]) end
-"""
+_ITEMS = {
+    kind: RateLimitItemPerMinute(limit, WINDOW_MINUTES, namespace=kind)
+    for kind, limit in LIMITS.items()
+}
+_Count = tuple[RateLimitItem, str]  # a limit, and the digest of what is counted under it
 
 
-class Throttle:
+class LoginLimits:
     """Counts of failures in Redis, whose errors are the caller's to translate.
 
     Parameters
     ----------
     redis : redis.Redis
-        With ``decode_responses=True``.
+        A client; used, never closed.
     prefix : str
         Of the keys; holds a hash tag.
     """
 
-    def __init__(self, redis: Any, prefix: str) -> None:
-        self._redis = redis
-        self._prefix = prefix
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._limiter = FixedWindowRateLimiter(Counts(redis, prefix))
 
-    def attempt(self, name: str, address: str, device: str = "") -> Sequence[str]:
-        """Count one attempt, before anything is looked at.
+    def attempt(self, name: str, address: str, device: str = "") -> Sequence[_Count]:
+        """Count one attempt, before anything is looked at, so that many at once are not too many.
 
         Parameters
         ----------
@@ -79,7 +62,7 @@ class Throttle:
 
         Returns
         -------
-        sequence of str
+        sequence of counts
             What it was counted under, for :meth:`was_right`.
 
         Raises
@@ -87,21 +70,41 @@ class Throttle:
         LoginThrottled
             There were too many; this one is not counted.
         """
-        counted = {"pair": f"{name}\n{address}", "address": address, "name": name}
-        limits = dict(LIMITS)
+        place = _network(address)
+        counted = {"pair": f"{name}\n{place}", "address": place, "name": name}
         if device:
-            counted, limits = {"device": f"{name}\n{device}"}, {"device": DEVICE_LIMIT}
-        keys = [self._key(kind, what) for kind, what in counted.items()]
-        chosen = [limits[kind] for kind in counted]
-        wait = self._redis.eval(_ATTEMPT, len(keys), *keys, WINDOW_SECONDS, *chosen)
-        if wait:
-            raise LoginThrottled(wait)
-        return keys
+            counted = {"device": f"{name}\n{device}"}
+        counts = [(_ITEMS[kind], _digest(what)) for kind, what in counted.items()]
+        for n, count in enumerate(counts, start=1):
+            if not self._limiter.hit(*count):
+                wait = math.ceil(self._limiter.get_window_stats(*count).reset_time - time.time())
+                self._take_off(counts[:n])
+                if wait <= 0:  # it has just ended; or it has no end, and somebody spoilt it
+                    self._limiter.clear(*count)
+                raise LoginThrottled(max(1, wait))
+        return counts
 
-    def was_right(self, attempt: Sequence[str], *, forgive: bool) -> None:
+    def was_right(self, attempt: Sequence[_Count], *, forgive: bool) -> None:
         """Take an attempt off again; ``forgive`` the failures of this name at this place too."""
-        self._redis.eval(_WAS_RIGHT, len(attempt), *attempt, int(forgive))
+        self._take_off(attempt)
+        if forgive:
+            self._limiter.clear(*attempt[0])
 
-    def _key(self, kind: str, what: str) -> str:
-        digest = hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()
-        return f"{self._prefix}{kind}:{digest[:32]}"
+    def _take_off(self, counts: Sequence[_Count]) -> None:
+        for count in counts:
+            self._limiter.hit(*count, cost=-1)
+
+
+def _network(address: str) -> str:
+    """Return what counts as one address: of IPv6 a network of 64 bits."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or IPv6Network((found, 64), strict=False))
+    return str(found)
+
+
+def _digest(what: str) -> str:
+    return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()[:32]

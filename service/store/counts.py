@@ -1,0 +1,33 @@
+"""Counts of attempts in Redis, for the limits of the library `limits`."""
+
+from __future__ import annotations
+
+from limits.storage import RedisStorage
+from redis.exceptions import ResponseError
+
+from service.store.connect import Redis
+
+__all__ = ["Counts"]
+
+
+class Counts(RedisStorage):
+    """Counts on the connections of a client, and so behind its circuit breaker.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        A client; used, never closed.
+    prefix : str
+        Of the keys; holds a hash tag.
+    """
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        super().__init__("redis://", redis.connection_pool, key_prefix=prefix)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a count; one that somebody spoilt begins anew."""
+        try:
+            return super().incr(key, expiry, amount)
+        except ResponseError:  # what is stored is no number
+            self.clear(key)
+            return super().incr(key, expiry, amount)
