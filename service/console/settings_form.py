@@ -21,8 +21,8 @@ from service.errors import FieldError, InvalidRequest
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 
-GROUPS: Sequence[tuple[LazyString, Sequence[str]]] = (
-    (_("The site"), ("name",)),
+GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
+    (None, ("name",)),
     (
         _("When a person looks"),
         (
@@ -98,7 +98,7 @@ class Field:
     stored: bool
 
 
-def form_of(site: Site) -> Sequence[tuple[LazyString, Sequence[Field]]]:
+def form_of(site: Site) -> Sequence[tuple[LazyString | None, Sequence[Field]]]:
     """Return the fields of the form under their headings, with what the site holds."""
     return [
         (heading, [_field(SETTINGS[name], getattr(site, name)) for name in names])
