@@ -1,33 +1,19 @@
 """The repository as a whole: what imports what, what is declared, and what the documents say."""
 
 import ast
-import base64
-import hashlib
-import io
 import json
 import re
 import subprocess
 import sys
-import textwrap
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import click
 import jsonschema
 import pytest
-import reference
 import yaml
-from flask import Flask
-from flask.testing import FlaskClient
-
-from models.schema import read_comments
-from service.cli.main import hakam
-from service.queue.records import Comment, content_digest
-from training.cli import main as hakam_train
 
 ROOT = Path(__file__).parent.parent
 TRACKED = [
@@ -38,22 +24,7 @@ TRACKED = [
     if name and (ROOT / name).is_file()
 ]
 SOURCES = [path for path in TRACKED if path.suffix == ".py"]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-DOCUMENTS = {
-    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-    )
-}
-MODEL_CARD = (
-    ROOT
-    / "models/artifacts"
-    / (ROOT / "models/artifacts/CURRENT").read_text().strip()
-    / "MODEL_CARD.md"
-)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE = PROJECT["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -82,7 +53,6 @@ NOT_IMPORTED = {
     "types-regex",
     "uv",
 }
-PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 FORBIDDEN_NAMES = re.compile(r"Manager|Handler|Helper|Util|Process$")
 
 
@@ -204,183 +174,6 @@ def test_a_line_of_a_template_is_read_without_scrolling() -> None:
     for path in (ROOT / "service/console/templates").iterdir():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             assert len(line) <= 120, f"{path}:{number}"
-
-
-def commands(group: click.Command | None, words: str) -> Iterator[str]:
-    if not isinstance(group, click.Group) or group.invoke_without_command:
-        yield words
-    if isinstance(group, click.Group):
-        for name, command in subcommands(group).items():
-            yield from commands(command, f"{words} {name}")
-
-
-def subcommands(group: click.Group) -> dict[str, click.Command | None]:
-    context = click.Context(group)
-    return {name: group.get_command(context, name) for name in group.list_commands(context)}
-
-
-def test_the_readme_fits_on_a_screen_or_two() -> None:
-    assert len(README.splitlines()) <= 150
-
-
-def test_one_table_names_every_command() -> None:
-    live = set(commands(hakam, "hakam")) | set(commands(hakam_train, "hakam-train"))
-    table = re.findall(r"(?m)^\| `(hakam(?:-train)?(?: [a-z-]+)+)", DOCUMENTS["docs/operations.md"])
-    assert sorted(table) == sorted(live)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_command_in_a_document_exists_with_its_options(document: str) -> None:
-    roots = {"hakam": hakam, "hakam-train": hakam_train}
-    code = re.findall(r"`([^`\n]+)`|^((?:\S*/)?hakam.*)$", fenced(document), re.MULTILINE)
-    for line in filter(None, (inline or block for inline, block in code)):
-        words = line.removeprefix("docker compose run --rm web ").removeprefix(".venv/bin/").split()
-        if words[0] not in roots:
-            continue
-        command: click.Command = roots[words[0]]
-        for word in words[1:]:
-            if isinstance(command, click.Group) and re.fullmatch("[a-z-]+", word):
-                found = subcommands(command).get(word)
-                assert found, f"{document}: {line}"
-                command = found
-        known = {option for parameter in command.params for option in parameter.opts}
-        known |= {option for parameter in command.params for option in parameter.secondary_opts}
-        for option in re.findall(r"(?<!\S)--[a-z-]+", line):
-            assert option in known | {"--help"}, f"{document}: {line}"
-
-
-def fenced(document: str) -> str:
-    """Return a document in which the lines of its code blocks stand without their prompts."""
-    return re.sub(r"(?m)^(\$ |    +)", "", DOCUMENTS[document])
-
-
-def test_the_readme_shows_the_answer_that_its_curl_gets(client: FlaskClient, api_key: str) -> None:
-    body = found(r"(?s)-d '(\{.*?\})'")
-    shown = json.loads(found(r"(?s)```json\n(.*?)```"))
-    headers = {"Authorization": f"Bearer {api_key}"}
-    answer = client.post("/v1/comments", json=json.loads(body), headers=headers)
-    live = answer.get_json()
-    assert answer.status_code == 202
-    assert set(live) == set(shown)
-    assert set(live["review"]) == set(shown["review"])
-    assert set(live["evidence"][0]) == set(shown["evidence"][0])
-    for part in ("id", "action", "field", "reason"):
-        assert live[part] == shown[part]
-
-
-def found(pattern: str) -> str:
-    match = re.search(pattern, README)
-    assert match is not None, pattern
-    return match[1]
-
-
-def test_the_tables_of_variables_and_settings_are_those_of_the_models() -> None:
-    document = DOCUMENTS["docs/operations.md"]
-    assert reference.written(document) == document, "make docs writes them"
-
-
-def test_one_table_names_every_route_of_the_api(app: Flask) -> None:
-    live = {
-        f"{method} {PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule.rule)}"
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if not rule.rule.startswith("/console") and rule.endpoint != "static"
-    }
-    api = re.findall(r"(?m)^\| `((?:GET|POST|PUT|PATCH|DELETE) \S+)` \|", DOCUMENTS["docs/api.md"])
-    assert sorted(api) == sorted(live)
-
-
-def test_the_documents_name_every_target_of_make_and_no_other() -> None:
-    targets = set(
-        re.findall(r"(?m)^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    )
-    named = re.findall(r"(?m)(?:`|^)make ([a-z]+)", "\n".join(DOCUMENTS.values()))
-    assert set(named) == targets
-
-
-def test_contributing_has_a_line_for_every_folder_of_code() -> None:
-    folders = {
-        path.parent.relative_to(ROOT).as_posix().removesuffix("/include")
-        for path in TRACKED
-        if path.suffix in {".py", ".lua"}
-    }
-    (layout,) = re.findall(r"(?s)\n## Layout\n(.*?)\n## ", CONTRIBUTING)
-    rows = set(re.findall(r"(?m)^\| `([a-z_/]+)` \|", layout))
-    assert folders <= rows
-    assert all((ROOT / row).is_dir() for row in rows)
-
-
-def anchors(text: str) -> set[str]:
-    """Fragments by which the headings of a document are linked to."""
-    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?s)```.*?```", "", text))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_links_between_documents_lead_somewhere() -> None:
-    for path in TRACKED:
-        if path.suffix == ".md":
-            text = path.read_text(encoding="utf-8")
-            for target, fragment in re.findall(
-                r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text
-            ):
-                linked = path.parent / target if target else path
-                assert linked.exists(), f"{path}: {target}"
-                if fragment:
-                    assert fragment in anchors(linked.read_text(encoding="utf-8")), (
-                        f"{path}: {target}#{fragment}"
-                    )
-
-
-def test_paths_in_documents_exist() -> None:
-    packages = "models|service|training|tests|docs"
-    for name, text in DOCUMENTS.items():
-        for found in re.findall(rf"`((?:{packages})/[\w./-]+)`", text):
-            assert (ROOT / found).exists(), f"{name}: {found}"
-
-
-def test_figures_of_the_model_stand_in_its_card() -> None:
-    card: dict[str, dict[str, list[str]]] = {}
-    for section in MODEL_CARD.read_text(encoding="utf-8").split("\n## ")[1:]:
-        title, _, body = section.partition("\n")
-        rows = [row.strip("| ").split(" | ") for row in body.splitlines() if row.startswith("| ")]
-        card[title] = {row[0]: [cell.split(" [")[0].strip() for cell in row] for row in rows}
-    for name in ("README.md", "docs/model.md"):
-        _, head, table = DOCUMENTS[name].partition("| what | figure | in the model card |\n")
-        assert head, name
-        for row in table.split("\n\n")[0].splitlines()[1:]:
-            _, figure, place = row.strip("| ").split(" | ")
-            title, _, first = place.partition(": ")
-            assert figure in card[title][first], f"{name}: {row}"
-
-
-def test_the_glossary_says_in_arabic_what_the_console_says() -> None:
-    catalogue = (ROOT / "service/console/translations/ar/LC_MESSAGES/messages.po").read_text(
-        encoding="utf-8"
-    )
-    rows = re.findall(r"(?m)^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", DOCUMENTS["docs/glossary.md"])
-    terms = [(word, arabic) for word, arabic in rows if word not in {"word", "---"}]
-    assert len(terms) == len({word for word, _ in terms}) > 40
-    for word, arabic in terms:
-        assert arabic == "\N{EM DASH}" or arabic in catalogue, word
-
-
-def test_the_labelled_comments_of_the_documents_are_read() -> None:
-    (block,) = re.findall(
-        r"(?s)Labelled comments are .*?```json\n(.*?)```", DOCUMENTS["docs/model.md"]
-    )
-    comments = list(read_comments(io.StringIO(block)))
-    assert [comment.labels for comment in comments] == [
-        {"toxicity": 0, "insult": 0},
-        {"insult": 0.8},
-    ]
-
-
-def test_the_documented_digest_of_a_content_is_the_one_that_we_tell() -> None:
-    (block,) = re.findall(r"(?s)```python\n(\s+digest = hashlib.*?)```", DOCUMENTS["docs/api.md"])
-    comment = Comment(id="1", text="مرحبا", author_name="قارئ")  # "hello", "reader"
-    known: dict[str, Any] = {"text": comment.text, "name": comment.author_name}
-    exec(textwrap.dedent(block), {"hashlib": hashlib, "base64": base64}, known)
-    assert known["content_digest"] == content_digest(comment)
 
 
 def test_the_changelog_ends_its_newest_version_with_the_one_that_is_declared() -> None:
