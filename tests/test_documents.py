@@ -25,7 +25,7 @@ from googleapiclient import discovery  # type: ignore[import-untyped]
 from models.schema import read_comments
 from service.cli.main import hakam
 from service.compat.openai import CATEGORIES
-from service.compat.perspective import ATTRIBUTES, NOT_MEASURED
+from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.queue.records import Comment, content_digest
 from training.cli import main as hakam_train
 
