@@ -10,7 +10,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from training.evaluation.measures import auc, mean_of_folds, measure
+from training.evaluation.measures import mean_of_folds, measure
 
 
 def rows(n: int = 500, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -60,12 +60,6 @@ def test_few_positives_have_wide_intervals_but_never_impossible_ones() -> None:
     y = np.append(1.0, np.zeros(60))
     measured = measure(y, np.linspace(1, 0, 61), 0.99)
     assert measured["auc"]["low"] == measured["auc"]["high"] == 1.0
-
-
-def test_auc_counts_ordered_pairs_and_ties_half() -> None:
-    y, scores = rows()
-    positive, negative = scores[y == 1], scores[y == 0]
-    assert auc(positive, negative) == pytest.approx(roc_auc_score(y, scores))
 
 
 def test_the_interval_of_a_mean_of_folds_is_narrower_than_theirs() -> None:

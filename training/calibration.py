@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import confusion_matrix_at_thresholds
 
 from models.classifier import N_KNOTS, Classifier
 
@@ -98,16 +99,15 @@ class Cuts:
     ----------
     threshold : ndarray (n_cuts,)
         Half way between neighbouring scores; a row is flagged if its score is not below it.
-    true, false : ndarray (n_cuts,)
-        Number of flagged positives and negatives.
-    n_positive, n_negative : float
+    true, false, missed, passed : ndarray (n_cuts,)
+        Number of flagged positives and negatives, and of those that are not flagged.
     """
 
     threshold: NDArray[np.float64]
     true: NDArray[np.float64]
     false: NDArray[np.float64]
-    n_positive: float
-    n_negative: float
+    missed: NDArray[np.float64]
+    passed: NDArray[np.float64]
 
     @property
     def precision(self) -> NDArray[np.float64]:
@@ -117,32 +117,21 @@ class Cuts:
     @property
     def recall(self) -> NDArray[np.float64]:
         """Share of the positives that are flagged."""
-        return np.asarray(self.true / max(self.n_positive, 1e-12))
+        return np.asarray(self.true / np.maximum(self.true + self.missed, 1e-12))
 
     @property
     def macro_f1(self) -> NDArray[np.float64]:
         """Mean of the F1 of the positives and of the negatives."""
-        missed, passed = self.n_positive - self.true, self.n_negative - self.false
-        positive = 2 * self.true / np.maximum(2 * self.true + self.false + missed, 1e-12)
-        negative = 2 * passed / np.maximum(2 * passed + self.false + missed, 1e-12)
+        wrong = self.false + self.missed
+        positive = 2 * self.true / np.maximum(2 * self.true + wrong, 1e-12)
+        negative = 2 * self.passed / np.maximum(2 * self.passed + wrong, 1e-12)
         return np.asarray((positive + negative) / 2)
 
 
 def cuts(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Cuts:
     """List the thresholds between the scores of rows that are positive (``y`` >= 0.5) or not."""
-    order = np.argsort(-scores, kind="stable")
-    positive, ordered = y[order] >= 0.5, scores[order]
-    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    following = np.append(ordered[last[:-1] + 1], 0.0)
-    true = np.cumsum(positive)[last].astype(np.float64)
-    n_positive = float(positive.sum())
-    return Cuts(
-        threshold=(ordered[last] + following) / 2,
-        true=true,
-        false=last + 1.0 - true,
-        n_positive=n_positive,
-        n_negative=len(y) - n_positive,
-    )
+    passed, false, missed, true, at = confusion_matrix_at_thresholds(y >= 0.5, scores)
+    return Cuts((at + np.append(at[1:], 0.0)) / 2, true, false, missed, passed)
 
 
 def best_threshold(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

@@ -258,12 +258,12 @@ def word_clusters(
 
     made_from = _digest(texts, seed, Path(grouping.__file__).read_text(encoding="utf-8"))
     words_path, levels_path = work / f"words-{made_from}.txt", work / f"words-{made_from}.npy"
-    if levels_path.exists():
+    if words_path.exists():
         words = words_path.read_text(encoding="utf-8").split("\n")
         return WordClusters(words, np.load(levels_path))
     clusters = grouping.cluster_words(texts, seed=seed, progress=progress)
-    words_path.write_text("\n".join(clusters.words), encoding="utf-8")
     np.save(levels_path, clusters.levels)
+    write_durably(words_path, "\n".join(clusters.words).encode())  # last: both are whole
     return clusters
 
 

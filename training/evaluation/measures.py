@@ -63,14 +63,6 @@ def observed_rows(
     return y[known], scores[known]
 
 
-def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Return the share of pairs in which the positive scores higher, ties counting half."""
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, "left")
-    not_above = np.searchsorted(ordered, positive, "right")
-    return float((below + not_above).mean() / (2 * max(len(negative), 1)))
-
-
 def mean_of_folds(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Average independent figures; their intervals shrink as errors of a mean do."""
     value = float(np.mean([fold["value"] for fold in folds]))

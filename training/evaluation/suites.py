@@ -10,13 +10,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from training import hakamcheck
 from training.datasets import Corpus
 from training.disguises.transforms import TRANSFORMS
 from training.evaluation.identity_terms import FOLDER as TERMS
 from training.evaluation.identity_terms import load_terms
-from training.evaluation.measures import Measures, auc
+from training.evaluation.measures import Measures
 from training.evaluation.scorer import Scorer, scores_by_label
 from training.hakamcheck import read_lines
 
@@ -119,14 +120,18 @@ def identity_term_bias(classifier: Scorer) -> Measures:
     if scores is None:
         return {}
     toxic = np.array([bool(case.toxicity) for case in cases])
+
+    def auc(rows: NDArray[np.bool_]) -> float:
+        return float(roc_auc_score(toxic[rows], scores[rows]))
+
     terms = np.array([case.term for case in cases])
     figures: Measures = {}
     for term, category in dict.fromkeys((case.term, case.category) for case in cases):
         mine = terms == term
         figures.setdefault(category, {})[term] = {
-            "subgroup_auc": auc(scores[mine & toxic], scores[mine & ~toxic]),
-            "bpsn_auc": auc(scores[~mine & toxic], scores[mine & ~toxic]),
-            "bnsp_auc": auc(scores[mine & toxic], scores[~mine & ~toxic]),
+            "subgroup_auc": auc(mine),
+            "bpsn_auc": auc(mine ^ toxic),
+            "bnsp_auc": auc(mine == toxic),
             "n": int(mine.sum()),
             "written": written[term],
         }
