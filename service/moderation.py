@@ -12,21 +12,18 @@ for the random sample is answered as if it had not been drawn, because it needs 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import Language, identify_all
-from models.normalize import normalize
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.records import known_action
 from service.queue.review_queue import Comment, Enqueued, ReviewQueue
-from service.rules.disguises import readings
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -38,23 +35,17 @@ from service.rules.policy import (
     random_draw,
 )
 from service.rules.word_lists import word_list
+from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.reports.verdict_counts import Tallies
     from service.sites.sites import Site
 
-MAX_TEXT_BYTES = 20_480  # in UTF-8; what an interface of ours takes
-MAX_SPANS = 5  # per field
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
-# Finding evidence costs three times what scoring does. A thousand comments of the usual length stay
-# below this; of a thousand very long ones the later get their verdict without evidence.
-MAX_EVIDENCE_CHARACTERS = 250_000  # per request
 RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count
 LISTED_WEIGHT = 0.0  # a listed word is evidence by the site's wish, not by the classifier
-# Some interfaces take texts that are longer than `MAX_TEXT_BYTES`. Such a text is scored in pieces
-# of so many letters, each of which shares some with the next; a person gets to see one part of it.
-PIECE_LETTERS, SHARED_LETTERS = MAX_TEXT_BYTES, 512
+# Of a text that is longer than `MAX_TEXT_BYTES` a person gets to see one part of so many letters.
 PART_LETTERS = MAX_TEXT_BYTES // 4  # no letter has more than four bytes
 CUT = " [\N{HORIZONTAL ELLIPSIS}]"
 
@@ -86,6 +77,11 @@ class Moderation:
         What scores, and the operating points of its scores.
     queue : ReviewQueue
         Where comments go that a person must see.
+
+    Attributes
+    ----------
+    scorer : Scorer
+        For interfaces that give scores and no verdict.
     """
 
     def __init__(
@@ -95,6 +91,7 @@ class Moderation:
         metrics: Metrics,
         tallies: Tallies,
     ) -> None:
+        self.scorer = Scorer(artifact)
         self._artifact = artifact
         self._queue = queue
         self._metrics = metrics
@@ -127,7 +124,7 @@ class Moderation:
         Notes
         -----
         Evidence is looked for only in flagged fields, once in each, so that a request of harmless
-        comments costs one call of the classifier, and in at most `MAX_EVIDENCE_CHARACTERS`.
+        comments costs one call of the classifier.
         """
         policy = self.policy(site)
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
@@ -135,9 +132,18 @@ class Moderation:
         comments = _without_allowed(site, comments)
         texts = [comment.text for comment in comments]
         languages = identify_all(texts)
-        scores = self.scores([*texts, *(comments[i].author_name for i in named)])
+        scores = self.scorer.scores([*texts, *(comments[i].author_name for i in named)])
         authors = dict(zip(named, scores[len(texts) :], strict=True))
-        evidence = self._evidence(policy, comments, scores, authors)
+        evidence = self.scorer.evidence(
+            [
+                Flagged(i, field, text, label)
+                for i, comment in enumerate(comments)
+                for (field, text), found in zip(
+                    _fields(comment), (scores[i], authors.get(i, {})), strict=True
+                )
+                if (label := policy.flagged_label(found))
+            ]
+        )
         judgements = []
         for i, language in enumerate(languages):
             signals = Signals(
@@ -150,18 +156,11 @@ class Moderation:
             judgements.append(Judgement(signals, policy.verdict(signals), language, parts))
         return judgements
 
-    def submit(
-        self, site: Site, comment: Comment, *, edited: bool = False
-    ) -> tuple[Judgement, Enqueued | None]:
+    def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
         """Judge a comment, and queue it when a person should see it.
 
         An earlier text of the comment leaves the queue. The same text again stands where it stood:
         the verdict says that it waits, or what was decided.
-
-        Parameters
-        ----------
-        edited : bool
-            Ignored: a comment with another text or display name than before is an edit.
 
         Returns
         -------
@@ -222,22 +221,6 @@ class Moderation:
         (judgement,) = self.judge(site, [comment])
         judgement = _knowing(self.policy(site), judgement, draw=ALWAYS_DRAWN)
         return self._enqueue(site, comment, judgement, known_action(known)).created
-
-    def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Score texts: for each the probability, in [0, 1], of each label the artefact knows.
-
-        A text of any length is scored, in linear time and bounded memory: the score of a very long
-        one is the highest of its pieces, and that of a disguised one the highest of its readings.
-        """
-        if not texts:
-            return []
-        labels = self._artifact.classifier.labels
-        pieces = [list(chain(*map(_pieces, readings(text)))) for text in texts]
-        rows = iter(self._artifact.classifier.predict_proba(list(chain(*pieces))).tolist())
-        return [
-            dict(zip(labels, map(max, zip(*islice(rows, len(of_text)), strict=True)), strict=True))
-            for of_text in pieces
-        ]
 
     def _author_history(
         self, policy: Policy, site: Site, author_id: str
@@ -302,44 +285,6 @@ class Moderation:
             known_action=known_action,
         )
 
-    def _evidence(
-        self,
-        policy: Policy,
-        comments: Sequence[Comment],
-        scores: Sequence[Mapping[str, float]],
-        authors: Mapping[int, Mapping[str, float]],
-    ) -> dict[int, list[Evidence]]:
-        wanted: dict[str, list[tuple[int, Field, str]]] = defaultdict(list)
-        n_characters = 0
-        for i, comment in enumerate(comments):
-            if n_characters >= MAX_EVIDENCE_CHARACTERS:
-                break
-            short = len(comment.text) <= MAX_TEXT_BYTES
-            if short and (label := policy.flagged_label(scores[i])):
-                wanted[label].append((i, "text", comment.text))
-                n_characters += len(comment.text)
-            if i in authors and (label := policy.flagged_label(authors[i])):
-                wanted[label].append((i, "author.name", comment.author_name))
-                n_characters += len(comment.author_name)
-        found: dict[int, list[Evidence]] = defaultdict(list)
-        for label, fields in wanted.items():
-            texts = [text for _, _, text in fields]
-            explanations = self._artifact.classifier.explain(texts, label)
-            for (i, field, _), explanation in zip(fields, explanations, strict=True):
-                found[i] += [
-                    replace(part, weight=round(part.weight, 4))
-                    for part in explanation.evidence(MAX_SPANS, field)
-                ]
-        return found
-
-
-def _pieces(text: str) -> list[str]:
-    if len(text) <= PIECE_LETTERS:
-        return [text]
-    text = normalize(text).text  # so that nothing invisible fills a piece
-    starts = range(0, max(1, len(text) - SHARED_LETTERS), PIECE_LETTERS - SHARED_LETTERS)
-    return [text[at : at + PIECE_LETTERS] for at in starts]
-
 
 def _knowing(policy: Policy, judgement: Judgement, **more: Any) -> Judgement:
     """Return the judgement once more is known of the comment."""
@@ -353,6 +298,10 @@ def _standing(found: Enqueued | None) -> Standing | None:
     if found.waits:
         return "waiting"
     return found.decision.action if found.decision else None
+
+
+def _fields(comment: Comment) -> tuple[tuple[Field, str], tuple[Field, str]]:
+    return ("text", comment.text), ("author.name", comment.author_name)
 
 
 def _with_dialect(comment: Comment) -> Comment:
@@ -379,12 +328,8 @@ def _listed(site: Site, comment: Comment) -> list[Evidence]:
     if not site.block_words:
         return []
     blocked = word_list(site.block_words)
-    fields: tuple[tuple[Field, str], ...] = (
-        ("text", comment.text),
-        ("author.name", comment.author_name),
-    )
     return [
         Evidence(field, UMBRELLA, found.start, found.end, LISTED_WEIGHT)
-        for field, text in fields
+        for field, text in _fields(comment)
         for found in islice(blocked.find(text), MAX_LISTED)
     ]

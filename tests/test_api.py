@@ -31,8 +31,8 @@ from service.app import create_app
 from service.compat import openai
 from service.compat.perspective import messages
 from service.config import Settings
-from service.moderation import MAX_EVIDENCE_CHARACTERS, MAX_TEXT_BYTES
 from service.rules.policy import random_draw
+from service.scoring import MAX_EVIDENCE_CHARACTERS, MAX_TEXT_BYTES
 from service.sites.sites import Site, Sites
 
 Post = Callable[..., TestResponse]

@@ -48,11 +48,12 @@ from service.delivery.coral import (
     rejection_code,
 )
 from service.delivery.webhooks import Deliveries
-from service.moderation import CUT, MAX_TEXT_BYTES
+from service.moderation import CUT
 from service.queue.decisions import DecisionStream
 from service.queue.records import item_id_of
 from service.queue.review_queue import Decision, ReviewQueue
 from service.rules.policy import random_draw
+from service.scoring import MAX_TEXT_BYTES
 from service.sites.sites import Site, Sites
 
 HELLO = "\u0645\u0631\u062d\u0628\u0627"  # "hello"

@@ -24,10 +24,10 @@ from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS, REASONS, Evidence
 from service.api.bodies import MANY, ONE
-from service.moderation import MAX_TEXT_BYTES
 from service.queue.review_queue import Comment, Decision
 from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
+from service.scoring import MAX_TEXT_BYTES
 
 MAX_COMMENTS = 1_000
 

@@ -177,7 +177,7 @@ def moderations() -> Response:
     g.n_comments = len(comments)
     policy = services().moderation.policy(site)
     texts = [text for parts in comments for text in parts]
-    scores = services().moderation.scores(texts)
+    scores = services().moderation.scorer.scores(texts)
     read = iter(zip(scores, identify_all(texts), strict=True))
     results = [_result(list(islice(read, len(parts))), policy) for parts in comments]
     return as_json(

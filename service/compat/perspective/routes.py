@@ -44,9 +44,9 @@ from service.compat.perspective.messages import (
 )
 from service.compat.perspective.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
-from service.moderation import MAX_TEXT_BYTES
 from service.queue.feedback import SOURCE
 from service.queue.review_queue import Comment
+from service.scoring import MAX_TEXT_BYTES
 from service.services import services
 from service.sites.sites import Site
 
@@ -282,7 +282,7 @@ def _attribute_scores(
 ) -> dict[str, object]:
     by_sentence = by_sentence and len(text) <= MAX_TEXT_BYTES  # else they are too many
     spans = sentences(text) if by_sentence else []
-    whole, *parts = services().moderation.scores([text, *(text[a:b] for a, b in spans)])
+    whole, *parts = services().moderation.scorer.scores([text, *(text[a:b] for a, b in spans)])
     begun = list(in_utf16(text, spans or [(0, len(text))]))
     answer: dict[str, object] = {}
     for name, parameters in wanted.items():
