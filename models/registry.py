@@ -25,7 +25,10 @@ from models.classifier import Classifier
 from models.errors import ArtifactMissing
 from models.files import sync, write_durably
 
-_VERSION = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})-(\d+)")
+_VERSION = re.compile(r"\d{4}\.\d{2}\.\d{2}-\d+")
+_PROMOTION = re.compile(
+    rf"[^\t]*\t(?P<verb>promote|promote --force|rollback)\t(?P<version>{_VERSION.pattern})"
+)
 
 
 class Registry:
@@ -203,12 +206,11 @@ class Registry:
             lines = (self.root / "HISTORY").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             lines = []
-        for line in lines:
-            _, verb, version = line.split("\t")
-            if verb == "rollback":
-                stack.pop()
-            elif stack[-1:] != [version]:
-                stack.append(version)
+        for told in filter(None, map(_PROMOTION.fullmatch, lines)):  # a crash can cut a line off
+            if told["verb"] == "rollback":
+                del stack[-1:]
+            elif stack[-1:] != [told["version"]]:
+                stack.append(told["version"])
         if self.has_current() and stack[-1:] != [self.current()]:
             stack.append(self.current())
         return stack

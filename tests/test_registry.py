@@ -136,6 +136,17 @@ def test_a_promotion_cut_off_before_its_history_line_can_still_be_rolled_back(
     assert registry.rollback() == first
 
 
+def test_a_history_whose_last_line_was_cut_off_can_still_be_rolled_back(
+    registry: Registry, save: Callable[..., str]
+) -> None:
+    first, second = save(), save()
+    registry.promote(first)
+    registry.promote(second)
+    history = registry.root / "HISTORY"
+    history.write_text(history.read_text()[:-20])
+    assert registry.rollback() == first
+
+
 def test_a_damaged_earlier_artefact_is_not_rolled_back_to(
     registry: Registry, save: Callable[..., str]
 ) -> None:

@@ -222,3 +222,13 @@ def test_commands_on_an_empty_folder_say_what_is_missing(
     result = run(*arguments, "--artifacts", tmp_path)
     assert result.exit_code == 2
     assert "artefact" in result.stderr
+
+
+def test_a_damaged_version_is_listed_as_such_beside_the_others(tmp_path: Path, base: Path) -> None:
+    root = tmp_path / "artifacts"
+    good, damaged = fit(root, base), fit(root, base)
+    (root / damaged / "manifest.json").write_text("{")
+    listed = run("list", "--artifacts", root)
+    assert listed.exit_code == 0
+    assert good in listed.output
+    assert "is not JSON" in listed.output

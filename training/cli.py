@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from models.errors import ModerationError
+from models.errors import ArtifactDamaged, ModerationError
 from models.registry import Registry
 
 DEFAULT_ROOT = Path(__file__).parent.parent / "models" / "artifacts"
@@ -223,16 +223,21 @@ def list_versions(root: Path) -> None:
     shown = ("osact4 test", "osact5 dev", "lhsab fold", "mpold fold", "alakrot_youtube fold")
     rows = []
     for version in versions:
-        manifest = registry.manifest(version)
+        star = "*" if version == current else ""
+        try:
+            manifest = registry.manifest(version)
+        except ArtifactDamaged as error:
+            rows.append((star, version, str(error), "", "", ""))
+            continue
         metrics = manifest.get("metrics", {})
         names = [name for name in shown if name in metrics] or list(metrics)[:1]
         figures = ", ".join(f"{name} {_figure(metrics[name], 'macro_f1')}" for name in names)
         made = manifest.get("training", {})
         rows.append(
             (
-                "*" if version == current else "",
+                star,
                 version,
-                manifest["created_at"],
+                manifest.get("created_at", ""),
                 f"{made.get('n_train', 0):,}",
                 made.get("license", ""),
                 figures,
