@@ -109,6 +109,9 @@ class RedisServer:
     executable: Path
 
 
+_ITEM_TIMES = ("since", "due", "expires", "decided")
+
+
 def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
     """Set back all times that the site `demo` keeps, or those of one waiting item."""
     client: Any = redis
@@ -121,13 +124,10 @@ def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
     for item_id, record in client.hgetall("{hakam:demo}:items").items():
         if only not in item_id:
             continue
-        head, comment_id, verdict, rest = record.split("\n")
-        *before, since, due, digest_and_facets = head.split(" ", 6)
-        head = " ".join((*before, str(int(since) - ms), str(int(due) - ms), digest_and_facets))
-        more = json.loads(rest or "{}")
-        more |= {name: more[name] - ms for name in ("expires", "decided") if name in more}
-        rest = json.dumps(more) if more else ""
-        client.hset("{hakam:demo}:items", item_id, "\n".join((head, comment_id, verdict, rest)))
+        item = json.loads(record)
+        due = str(item["due"])
+        item |= {name: at - ms for name, at in item.items() if name in _ITEM_TIMES}
+        client.hset("{hakam:demo}:items", item_id, json.dumps(item))
         for member in members:
             if member.endswith(item_id):
                 facet = member.removesuffix(due + item_id)

@@ -370,7 +370,7 @@ def test_an_erasure_takes_nothing_of_others_whose_digest_is_the_same(
     def same(kind: str, value: str) -> str:
         return "u12345678" if kind == "author_id" else facet(kind, value)
 
-    monkeypatch.setattr("service.queue.records.facet", same)
+    monkeypatch.setattr("service.queue.encoding.facet", same)
     monkeypatch.setattr("service.queue.retention.facet", same)
     enqueue(queue, 1)
     enqueue(queue, 2, author_id="reader-8")

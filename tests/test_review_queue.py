@@ -82,7 +82,7 @@ def test_an_item_carries_all_that_the_moderator_needs(queue: ReviewQueue) -> Non
     sent = comment(
         author_name="قارئ", article_title="خبر", reach=1200, dialect="gulf"
     )  # reader, news
-    evidence = [Evidence("text", "insult", 0, 5, 1.5)]
+    evidence = (Evidence("text", "insult", 0, 5, 1.5),)
     made = queue.enqueue(
         "demo",
         sent,
@@ -202,36 +202,6 @@ def test_two_names_or_texts_are_two_contents() -> None:
     digests = {content_digest(comment(text=t, author_name=n)) for t, n in contents}
     assert len(digests) == len(contents)
     assert all(6 * len(digest) >= 160 for digest in digests), "nobody finds two texts with one"
-
-
-def test_the_shorter_digest_of_an_older_version_knows_its_comment_again(
-    queue: ReviewQueue, redis: Redis
-) -> None:
-    item_id = enqueue(queue)
-    record: Any = redis.hget("{hakam:demo}:items", item_id)
-    digest = content_digest(comment())
-    redis.hset("{hakam:demo}:items", item_id, record.replace(digest, digest[:12]))
-    assert not queue.enqueue("demo", comment(), VERDICT, scores={}).created
-    assert queue.approve("demo", comment(), VERDICT).waits
-    assert queue.enqueue("demo", comment(text="غيره"), VERDICT, scores={}).version == 2  # "another"
-
-
-def test_an_appeal_of_an_older_version_is_decided_and_told(
-    queue: ReviewQueue, stream: DecisionStream, redis: Redis
-) -> None:
-    enqueue(queue)
-    enqueue(queue, text="تعليق معدل")  # "an edited comment"
-    appeal = queue.appeal("demo", decided(queue, action="reject").id, "").item_id
-    record: Any = redis.hget("{hakam:demo}:items", appeal)
-    text: Any = redis.hget("{hakam:demo}:texts", f"{appeal}:2")
-    *lines, rest = record.split("\n")
-    kept = json.loads(rest)
-    del kept["appeal"]["version"]
-    lines[0] = lines[0].replace("pending 2", "pending 1", 1)
-    redis.hset("{hakam:demo}:items", appeal, "\n".join((*lines, json.dumps(kept))))
-    redis.hset("{hakam:demo}:texts", f"{appeal}:1", text)
-    made = decided(queue, moderator="basma")
-    assert (made.overturned, stream.read("demo")[-1].superseded) == (True, False)
 
 
 def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: ReviewQueue) -> None:

@@ -315,7 +315,7 @@ def decisions(site: Site, query: DecisionsQuery) -> Response:
 def _line(site: Site, entry: Decision) -> str:
     if not entry.is_news:
         return ""
-    told = news(entry.id, asdict(entry), entry.content_digest, entry.reply)
+    told = news(entry)
     told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
     if learned := entry.to_labeled_comment(site.id):
         told |= {name: value for name, value in asdict(learned).items() if value}

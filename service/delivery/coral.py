@@ -33,7 +33,7 @@ import httpx
 from service.delivery import http
 from service.errors import ItemNotFound, ServiceError
 from service.queue.feedback import Feedback
-from service.queue.records import item_id_of
+from service.queue.records import Decision, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.html_text import plain_text
 from service.sites.sites import Site
@@ -180,13 +180,13 @@ class CoralLoop:
 
     # From us to Coral
 
-    def concerns(self, site: Site, facts: Mapping[str, Any]) -> bool:
+    def concerns(self, site: Site, decision: Decision) -> bool:
         """Say whether a decision is about a comment of Coral, and Coral wants to know."""
-        ours = str(facts["comment_id"]).startswith(_PREFIX)
-        final = facts["action"] in _STATUSES
+        ours = decision.comment_id.startswith(_PREFIX)
+        final = decision.action in _STATUSES
         return ours and final and bool(site.coral_url and site.coral_token)
 
-    def tell(self, site: Site, facts: Mapping[str, Any]) -> Told:
+    def tell(self, site: Site, decision: Decision) -> Told:
         """Have Coral approve or reject a comment; telling it twice changes nothing.
 
         Raises
@@ -195,15 +195,15 @@ class CoralLoop:
             Redis cannot be reached.
         """
         try:
-            self._tell(site, facts)
+            self._tell(site, decision)
         except _FAULTS as error:
             return _told(error)
         return Told()
 
-    def _tell(self, site: Site, facts: Mapping[str, Any]) -> None:
-        comment_id, wanted = str(facts["comment_id"]), _STATUSES[facts["action"]]
+    def _tell(self, site: Site, decision: Decision) -> None:
+        comment_id, wanted = decision.comment_id, _STATUSES[decision.action]
         n_done = n_decided_there = 0
-        for known in self._with_our_id(site, comment_id, *_times(facts)):
+        for known in self._with_our_id(site, comment_id, *_times(decision)):
             if known["status"] != wanted:
                 viewer, still_there = self._look_up(site, [known["id"]])
                 if not still_there:
@@ -213,12 +213,12 @@ class CoralLoop:
                     n_decided_there += 1
                     continue
                 if found["status"] != wanted:
-                    self._decide(site, found, facts)
+                    self._decide(site, found, decision)
             n_done += 1
         if n_decided_there and not n_done:
             raise CoralFault("a moderator there decided otherwise, and that stands", final=True)
         if not n_done:
-            late = time.time() - facts["decided_at"] / 1000 > LATE_SECONDS
+            late = time.time() - decision.decided_at > LATE_SECONDS
             raise CoralFault("no comment has these words, author and story", final=late)
 
     def _with_our_id(
@@ -256,21 +256,21 @@ class CoralLoop:
             if not page["pageInfo"]["hasNextPage"] or not after or after < _cursor(since):
                 return
 
-    def _decide(self, site: Site, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def _decide(self, site: Site, found: Mapping[str, Any], decision: Decision) -> None:
         wanted: dict[str, Any] = {
             "commentID": found["id"],
             "commentRevisionID": found["revision"]["id"],
             "clientMutationId": "hakam",
         }
-        rejected = facts["action"] == "reject"
+        rejected = decision.action == "reject"
         self._feedback.expect(site.id, f"comment:{found['id']}", rejected=rejected)
         if rejected:
-            code = rejection_code(facts.get("reason", ""), facts.get("labels", ()))
+            code = rejection_code(decision.reason, decision.labels)
             said = self._ask(site, _REJECT, {"input": wanted | {"reason": {"code": code}}})
             comment = said["rejectComment"]["comment"]
         else:
             comment = self._ask(site, _APPROVE, {"input": wanted})["approveComment"]["comment"]
-        if comment["status"] != _STATUSES[facts["action"]]:
+        if comment["status"] != _STATUSES[decision.action]:
             raise CoralFault("the comment was edited meanwhile")
 
     # From Coral to us
@@ -430,11 +430,11 @@ def _decided_by_another(viewer: str, comment: Mapping[str, Any]) -> bool:
     return False
 
 
-def _times(facts: Mapping[str, Any]) -> tuple[float, float]:
+def _times(decision: Decision) -> tuple[float, float]:
     """Return since when a comment may exist, and a time at which it did, seconds of the epoch."""
-    if appealed := facts.get("appeal_of"):
+    if appealed := decision.appeal_of:
         return 0.0, int(appealed.partition("-")[0]) / 1000  # its first decision
-    return facts["enqueued_at"] / 1000 - MARGIN_SECONDS, facts["enqueued_at"] / 1000
+    return decision.enqueued_at - MARGIN_SECONDS, decision.enqueued_at
 
 
 def _cursor(at: float) -> str:

@@ -47,7 +47,8 @@ from service.delivery.http import Answer
 from service.delivery.scheduling import Turns
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
-from service.queue.records import news, read_words, type_of_news
+from service.queue.encoding import read_decision
+from service.queue.records import Decision, news, type_of_news
 from service.sites.connections import signing_key
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
@@ -75,29 +76,6 @@ log = structlog.get_logger()
 Result = Literal["delivered", "failed", "dead"]
 RESULTS: tuple[Result, ...] = ("delivered", "failed", "dead")
 _COUNTS = "hakam:deliveries"  # hash: result -> number of attempts, of all sites and processes
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One decision on its way to a site.
-
-    Attributes
-    ----------
-    decision_id : str
-        Its place in the site's decision stream.
-    facts : mapping
-        Body of the stream entry.
-    reply : str
-        What the moderator lets the author know, unless it was erased.
-    digest : str
-        Of the text and display name that were judged.
-    """
-
-    item_id: str
-    decision_id: str
-    facts: Mapping[str, Any]
-    reply: str = ""
-    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +250,8 @@ class Deliveries:
         answer, failure, final, unexpected = None, "", False, []
         try:
             with http.within(DELIVERY_SECONDS):
-                delivery = _read(item_id, decision_id, body, digest, words)
-                answer, failure, final = self._send(site, delivery)
+                decision = read_decision(decision_id, body, None, words, 1, 0, digest)
+                answer, failure, final = self._send(site, decision)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
@@ -297,8 +275,8 @@ class Deliveries:
             )
         return final or not failure
 
-    def _send(self, site: Site, delivery: Delivery) -> tuple[Answer | None, str, bool]:
-        """Send a delivery.
+    def _send(self, site: Site, decision: Decision) -> tuple[Answer | None, str, bool]:
+        """Tell the site's Coral of a decision, and its webhook.
 
         Returns
         -------
@@ -308,15 +286,17 @@ class Deliveries:
         final : bool
             Whether the site is well, but trying again is of no use.
         """
+        if decision.damaged:
+            return None, "what is stored of the decision cannot be read", False
         told = Told()
-        if self._coral.concerns(site, delivery.facts):
-            told = self._coral.tell(site, delivery.facts)
+        if self._coral.concerns(site, decision):
+            told = self._coral.tell(site, decision)
             if told.failure and not told.final:
                 return None, told.failure, False
         if not (site.webhook_url and site.webhook_secret):
             return None, told.failure, told.final  # it only wants its comments in Coral dealt with
-        body, now = payload(delivery), datetime.now(UTC)
-        answer, failure = self._post(site, delivery.decision_id, body, now)
+        body, now = payload(decision), datetime.now(UTC)
+        answer, failure = self._post(site, decision.id, body, now)
         return answer, failure or told.failure, told.final and not failure
 
     def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> tuple[Answer, str]:
@@ -367,21 +347,14 @@ class Deliveries:
             raise
 
 
-def _read(item_id: str, decision_id: str, body: str, digest: str, words: str | None) -> Delivery:
-    facts = json.loads(body)
-    reply = read_words(facts["kind"], words).get("reply", "")
-    return Delivery(item_id, decision_id, facts, reply, digest)
-
-
-def payload(delivery: Delivery) -> str:
+def payload(decision: Decision) -> str:
     """Write the body that the site gets: facts and the reply, no comment text, no moderator."""
-    decided_at = datetime.fromtimestamp(delivery.facts["decided_at"] / 1000, UTC)
-    facts = delivery.facts
+    decided_at = datetime.fromtimestamp(decision.decided_at, UTC)
     return json.dumps(
         {
-            "type": type_of_news(facts["kind"]),
+            "type": type_of_news(decision.kind),
             "timestamp": decided_at.isoformat("T", "milliseconds"),
-            "data": news(delivery.decision_id, facts, delivery.digest, delivery.reply),
+            "data": news(decision),
         },
         ensure_ascii=False,
         separators=(",", ":"),

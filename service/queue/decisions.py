@@ -19,18 +19,8 @@ from typing import Any
 
 from models.schema import LabeledComment, write_comments
 from service.errors import ChainBroken, InvalidRequest
-from service.queue.records import (
-    NAME_JUDGED,
-    Comment,
-    Decision,
-    content_digest,
-    content_json,
-    facts_json,
-    facts_of,
-    item_id_of,
-    known_action,
-    read_decision,
-)
+from service.queue.encoding import content_json, draft_json, item_json, read_decision
+from service.queue.records import NAME_JUDGED, Comment, Decision, item_id_of, known_action
 from service.rules.policy import Verdict
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
@@ -190,10 +180,10 @@ class DecisionStream:
                 site_id,
                 "restore",
                 id=item_id_of(comment.id),
-                facts=facts_of(comment, _UNKNOWN_VERDICT, content_digest(comment)),
+                record=item_json(comment, _UNKNOWN_VERDICT),
                 content=content_json(comment, {}, None, ()),
                 action=draft.action,
-                decision=facts_json(draft),
+                decision=draft_json(draft),
                 decided=int(decided_at.timestamp() * 1000),
             )[0]
         )

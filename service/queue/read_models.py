@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.queue.records import Decision, facet, item_id_of, read_decision
+from service.queue.encoding import read_decision
+from service.queue.records import Decision, facet, item_id_of
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.scripts import Verbs

@@ -21,9 +21,10 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.logs import places
+from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
-from service.queue.records import Decision, facet, facts_json
+from service.queue.records import Decision, facet
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.durability import rewrite_file
@@ -164,7 +165,7 @@ class Retention:
         end the append-only file is written anew, and the answer says whether that is done.
         """
         author = facet("author_id", author_id)
-        tombstone = facts_json(Decision("erase", source="site"))
+        tombstone = draft_json(Decision("erase", source="site"))
         comment_ids: list[str] = []
         cursor = "0"
         while True:
@@ -174,7 +175,7 @@ class Retention:
                 cursor=cursor,
                 author=author,
                 author_id=author_id,
-                facts=tombstone,
+                draft=tombstone,
             )
             comment_ids += erased
             if cursor == "0":

@@ -53,7 +53,6 @@ An edit that needs nobody leaves a record as well, ``withdrawn``: the count of i
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import secrets
 from collections.abc import Mapping, Sequence
@@ -71,6 +70,17 @@ from service.errors import (
     ServiceError,
 )
 from service.queue.decisions import check_decision_id
+from service.queue.encoding import (
+    content_json,
+    draft_json,
+    item_json,
+    read_author,
+    read_decision,
+    read_item,
+    read_lease,
+    read_standing,
+    words_json,
+)
 from service.queue.records import (
     AuthorRecord,
     Comment,
@@ -79,18 +89,8 @@ from service.queue.records import (
     Lease,
     QueueStats,
     ReviewItem,
-    content_digest,
-    content_json,
     facet,
-    facts_json,
-    facts_of,
     item_id_of,
-    read_author,
-    read_decision,
-    read_item,
-    read_lease,
-    read_standing,
-    words_json,
 )
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
@@ -190,7 +190,7 @@ class ReviewQueue:
             more["calibration"] = known_action
         elif second_opinion_share and _draw(site_id, comment.id) < second_opinion_share:
             more["blind"] = True
-        facts = facts_of(comment, verdict, content_digest(comment), **more)
+        record = item_json(comment, verdict, **more)
         if not store_text:
             comment = replace(comment, text="", author_name="", article_title="", parent_text="")
         found = self._verbs(
@@ -198,7 +198,7 @@ class ReviewQueue:
             "enqueue",
             id=item_id,
             slack=slack_ms(time_target_seconds, start),
-            facts=facts,
+            record=record,
             content=content_json(comment, scores, author_scores, evidence),
         )
         return read_standing(item_id, *found)
@@ -211,9 +211,9 @@ class ReviewQueue:
         same text again stands where it stood: it waits on, or is decided.
         """
         item_id = item_id_of(comment.id)
-        facts = facts_of(comment, verdict, content_digest(comment))
-        withdrawal = facts_json(Decision("withdraw", source="site"))
-        found = self._verbs(site_id, "approve", id=item_id, facts=facts, withdrawal=withdrawal)
+        record = item_json(comment, verdict)
+        withdrawal = draft_json(Decision("withdraw", source="site"))
+        found = self._verbs(site_id, "approve", id=item_id, record=record, withdrawal=withdrawal)
         return read_standing(item_id, *found)
 
     def reject(
@@ -238,10 +238,10 @@ class ReviewQueue:
             site_id,
             "reject",
             id=item_id,
-            facts=facts_of(comment, verdict, content_digest(comment)),
+            record=item_json(comment, verdict),
             content=content_json(comment, scores, author_scores, evidence),
             request="",
-            decision=facts_json(draft),
+            decision=draft_json(draft),
         )
         return read_standing(item_id, *found)
 
@@ -259,8 +259,8 @@ class ReviewQueue:
         ------
         ItemNotFound
         """
-        facts = facts_json(Decision("withdraw", source="site"))
-        return bool(self._done(site_id, "withdraw", id=item_id_of(comment_id), facts=facts)[0])
+        draft = draft_json(Decision("withdraw", source="site"))
+        return bool(self._done(site_id, "withdraw", id=item_id_of(comment_id), draft=draft)[0])
 
     def appeal(
         self, site_id: str, decision_id: str, statement: str, *, time_target_seconds: float = 3600
@@ -292,7 +292,7 @@ class ReviewQueue:
             id=item_id,
             decision=decision_id,
             slack=slack_ms(time_target_seconds, APPEAL_HEAD_START),
-            statement=json.dumps(statement, ensure_ascii=False),
+            statement=statement,
         )
         return Enqueued(item_id, bool(created), state, version)
 
@@ -412,7 +412,7 @@ class ReviewQueue:
             moderator=draft.moderator,
             request=draft.request_id,
             action=draft.action,
-            facts=facts_json(draft),
+            draft=draft_json(draft),
             words=words_json(draft),
         )
         return read_decision(*answer[0])
@@ -510,7 +510,7 @@ class ReviewQueue:
             moderator=draft.moderator,
             senior=int(senior),
             action=draft.action,
-            facts=facts_json(draft),
+            draft=draft_json(draft),
             words=words_json(draft),
         )
         return [read_decision(*entry) for entry in entries]
@@ -549,8 +549,8 @@ class ReviewQueue:
             "senior": int(senior),
             "request": request_id,
             "window_ms": self._undo_ms,
-            "facts": facts_json(draft, "undo"),
-            "withdrawal": facts_json(draft, "withdraw"),
+            "draft": draft_json(draft, "undo"),
+            "withdrawal": draft_json(draft, "withdraw"),
         }
 
     def clear_known_answers(self, site_id: str) -> int:

@@ -17,7 +17,7 @@ import secrets
 import time
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from redis import Redis
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 CHECK_EVERY_SECONDS = 5.0
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
+
+FORMAT: Final = 1  # of the records that are stored, as in service/queue/lua/include/record.lua
 
 KEY = "hakam:store"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY

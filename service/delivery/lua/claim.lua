@@ -25,4 +25,4 @@ item.attempts = (item.attempts or 0) + 1
 save(id, item)
 if not facts then return { id, item.undelivered[1], '', item.attempts, '', '' } end
 local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
-return { id, entry[1], entry[2][2], item.attempts, item.digest, words }
+return { id, entry.id, entry.body, item.attempts, item.digest or '', words }

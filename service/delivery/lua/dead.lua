@@ -8,7 +8,7 @@ local answer = {}
 local letters = redis.call('ZRANGE', DEAD, 0, limit - 1, 'WITHSCORES')
 for at = 1, #letters, 2 do
   local entry, why = entry_of(letters[at]), redis.call('HGET', ENDPOINT, letters[at])
-  local body = facts_in(entry) and entry[2][2] or ''
+  local body = facts_in(entry) and entry.body or ''
   answer[#answer + 1] = { letters[at], body, letters[at + 1], why or '' }
 end
 return answer

@@ -10,14 +10,16 @@ if known then return { 'ok', 0, known.version, known.state } end
 local item = facts and facts.kind == 'decision' and load(facts.item_id)
 if not item then return { 'missing' } end
 if not stands(item, decision) then return { 'overruled' } end
-local content = redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version)
+local content = decoded(redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version))
 if not content then return { 'gone' } end
-local field = id .. ':' .. facts.version
-redis.call('HSET', TEXTS, field, content:sub(1, -2) .. ',{"appeal":' .. statement .. '}]')
-bar(id, facts.moderator, at, '+inf')
-local digest = item.version == facts.version and item.digest or NO_DIGEST
-local fresh = parsed('new ' .. facts.version .. ' 0 0 ' .. at .. ' ' .. at + slack .. ' ' .. digest
-  .. ' ' .. item.facets .. '\n' .. item.comment_id .. '\n' .. cjson.encode(facts.verdict) .. '\n')
+content.appeal = statement
+redis.call('HSET', TEXTS, id .. ':' .. facts.version, cjson.encode(content))
+if facts.moderator then bar(id, facts.moderator, at, '+inf') end
+local fresh = usually({
+  format = FORMAT, state = 'new', version = facts.version, since = at, due = at + slack,
+  digest = digest_of(item, facts), facets = item.facets, comment_id = item.comment_id,
+  verdict = facts.verdict,
+})
 fresh.appeal = {
   decision = decision, item_id = facts.item_id, action = facts.action,
   decided = facts.decided_at, moderator = facts.moderator, version = facts.version,

@@ -1,17 +1,17 @@
 -- A comment that needs nobody. Nothing is kept of it, unless an earlier text of it was: that is
 -- replaced, and leaves the queue.
 -- KEYS: items texts lines leases barred decisions figures retention
--- ARGV: id facts withdrawal
+-- ARGV: id record withdrawal
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
 -- include: queue/version queue/standing queue/drop
 
 local item = load(id)
 if not item then return { 0, 1, 'unseen' } end
-if same(item.digest, facts:match('%S+')) then return standing(item) end
+if item.digest == cjson.decode(record).digest then return standing(item) end
 local at = now()
 if waits(item) then drop(id, item, at, withdrawal) end
-local fresh = next_version(item, facts, at)
+local fresh = next_version(item, record, at)
 fresh.state = 'withdrawn'
 redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. fresh.version)
 save(id, fresh)

@@ -1,6 +1,6 @@
 -- Decide many pending items alike, all or none. `chosen` are ids, each with its version.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
--- ARGV: request moderator senior action facts words chosen...
+-- ARGV: request moderator senior action draft words chosen...
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'changed' | 'reserved' | 'barred' }
 -- include: queue/bars queue/request queue/bulk_answer queue/close
@@ -22,7 +22,7 @@ for place = 1, #chosen, 2 do
   local id = chosen[place]
   local item = items[id]
   item.token = item.token + 1
-  close(id, item, at, field, action, facts, words, { bulk = request })
+  close(id, item, at, field, action, draft, words, { bulk = request })
   taken[#taken + 1] = item.decision
 end
 redis.call('HSET', BULKS, field, cjson.encode(taken))

@@ -1,13 +1,13 @@
 -- Record what a moderator decided about the item that they hold.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
--- ARGV: id token moderator request action facts words
+-- ARGV: id token moderator request action draft words
 -- returns: { 'ok', entry (see queue/view) }
--- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
+-- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/token queue/bars queue/request queue/view queue/close
 
-local function give_opinion(id, item, at, moderator, request, action, facts, words)
+local function give_opinion(id, item, at, moderator, request, action, draft, words)
   local body
-  item.last, body = tell_stream('opinion', id, item, at, facts)
+  item.last, body = tell_stream('opinion', id, item, at, draft)
   item.request = request
   keep_words(id, item, words)
   take_out(id, item)
@@ -23,13 +23,13 @@ end
 local at, item = now(), load(id)
 request = named('decide', request)
 if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
-local lost = why_lost(item, token, at) or (item.owner ~= moderator and 'expired')
+local lost = why_lost(id, item, token, at) or (item.owner ~= moderator and 'expired')
 if lost then return { lost } end
 local first = item.opinions and item.opinions[1]
 local body
 if item.blind and not item.escalated and not (first and first.action == action) then
-  body = give_opinion(id, item, at, moderator, request, action, facts, words)
+  body = give_opinion(id, item, at, moderator, request, action, draft, words)
 else
-  body = close(id, item, at, request, action, facts, words)
+  body = close(id, item, at, request, action, draft, words)
 end
-return { 'ok', { item.last, body, text_of(id, item), words, 1, 0, item.digest } }
+return { 'ok', { item.last, body, text_of(id, item), words, 1, 0, item.digest or '' } }

@@ -1,11 +1,11 @@
 -- Put a comment before people, once.
 -- KEYS: items texts lines leases barred retention
--- ARGV: id slack facts content
+-- ARGV: id slack record content
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
 -- include: queue/admit queue/standing
 
-local fresh, known = admit(id, slack, facts, content, now())
+local fresh, known = admit(id, slack, record, content, now())
 if not fresh then return standing(known) end
 line_up(id, fresh)
 return { 1, fresh.version, 'pending' }

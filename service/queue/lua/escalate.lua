@@ -2,16 +2,16 @@
 -- KEYS: items texts lines leases retention
 -- ARGV: id token note
 -- returns: { 'ok' }
--- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
+-- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/token queue/texts queue/line
 
 local item = load(id)
-local lost = why_lost(item, token, now())
+local lost = why_lost(id, item, token, now())
 if lost then return { lost } end
-local content = note ~= '' and text_of(id, item)
+local content = note ~= '' and decoded(text_of(id, item))
 if content then -- the note lies with the comment, and goes when it goes
-  content = content:sub(1, -2) .. ',' .. cjson.encode({ note = note }) .. ']'
-  redis.call('HSET', TEXTS, id .. ':' .. item.version, content)
+  content.note = note
+  redis.call('HSET', TEXTS, id .. ':' .. item.version, cjson.encode(content))
 end
 take_out(id, item)
 item.escalated = true

@@ -3,19 +3,15 @@
 -- ARGV: cursor comment_ids...
 -- returns: { next cursor, how many }
 
-local PARENT_ID = 7
-
-local PARENT_TEXT = 8
-
 local erased, n_forgotten = {}, 0
 for _, comment_id in ipairs(comment_ids) do erased[comment_id] = true end
 local page = redis.call('HSCAN', TEXTS, cursor, 'COUNT', 200)
 for place = 1, #page[2], 2 do
   if page[2][place]:find('^[^:]+:%d+$') then -- a text, not a note
     local content = cjson.decode(page[2][place + 1])
-    local comment = content[1]
-    if erased[comment[PARENT_ID]] and (comment[PARENT_TEXT] or '') ~= '' then
-      comment[PARENT_TEXT] = ''
+    local comment = content.comment
+    if erased[comment.parent_id] and comment.parent_text then
+      comment.parent_text = nil
       redis.call('HSET', TEXTS, page[2][place], cjson.encode(content))
       n_forgotten = n_forgotten + 1
     end

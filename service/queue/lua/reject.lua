@@ -1,12 +1,12 @@
 -- Record that the policy rejected a comment, without a person.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
--- ARGV: id facts content request decision
+-- ARGV: id record content request decision
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
 -- include: queue/admit queue/standing queue/close
 
 local at = now()
-local item, known = admit(id, 0, facts, content, at)
+local item, known = admit(id, 0, record, content, at)
 if not item then return standing(known) end
 close(id, item, at, request, 'reject', decision, '', nil, true)
 return { 1, item.version, 'decided', item.decision, item.action, item.decided }

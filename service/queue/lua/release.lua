@@ -2,11 +2,11 @@
 -- KEYS: items lines leases barred retention
 -- ARGV: id token skip_ms
 -- returns: { 'ok' }
--- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
+-- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/token queue/bars queue/line
 
 local at, item = now(), load(id)
-local lost = why_lost(item, token, at)
+local lost = why_lost(id, item, token, at)
 if lost then return { lost } end
 if tonumber(skip_ms) > 0 then bar(id, item.owner, at, at + skip_ms) end
 line_up(id, item)

@@ -2,11 +2,11 @@
 -- KEYS: items texts leases
 -- ARGV: id token lease_ms
 -- returns: { 'ok', item id, record, content or false }
--- returns: { 'missing' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
+-- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/clock queue/token queue/shown
 
 local at, item = now(), load(id)
-local lost = why_lost(item, token, at)
+local lost = why_lost(id, item, token, at)
 if lost then return { lost } end
 item.expires = at + lease_ms
 local record = save(id, item)

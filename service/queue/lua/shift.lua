@@ -8,11 +8,11 @@
 local SAME_JUMP_MS = 10000 -- two processes see one jump within this
 
 local at, by = now(), tonumber(jump_ms)
-local last_at, last_by = (redis.call('HGET', SITE, 'jumped') or ''):match('^(%S+) (%S+)$')
+local last_at, last_by = unpack(redis.call('HMGET', SITE, 'jumped_at', 'jumped_by'))
 if last_at and math.abs(at - last_at) < SAME_JUMP_MS and math.abs(by - last_by) < SAME_JUMP_MS then
   return { 0 }
 end
-redis.call('HSET', SITE, 'jumped', string.format('%.0f %.0f', at, by))
+redis.call('HSET', SITE, 'jumped_at', at, 'jumped_by', by)
 for _, id in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
   local item = load(id)
   if item and item.expires then

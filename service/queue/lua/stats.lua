@@ -20,7 +20,8 @@ for _, line in ipairs({ '', 'e' }) do
   end
 end
 return {
-  redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest, redis.call('XLEN', DECISIONS),
+  redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest,
+  redis.call('XLEN', DECISIONS),
   redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
   redis.call('ZLEXCOUNT', LINES, '[t', '(u'),
 }

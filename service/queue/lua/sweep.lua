@@ -39,7 +39,7 @@ for _, member in ipairs(due) do
     elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
       unlist(id, item)
       redis.call('HDEL', ITEMS, id)
-      if item.appeal then redis.call('ZREM', BARRED, id .. item.appeal.moderator) end
+      if item.appeal then redis.call('ZREM', BARRED, id .. (item.appeal.moderator or '')) end
     end
   end
   if not later then redis.call('ZREM', RETENTION, member) end -- last, should anything fail before

@@ -1,18 +1,19 @@
 -- Take a decision back: the item waits again.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
--- ARGV: id decision moderator senior request window_ms facts withdrawal
+-- ARGV: id decision moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view) }
--- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'undecided' | 'replaced' }
+-- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' }
+-- returns: { 'late' | 'gone' | 'appealed' | 'foreign' }
 -- include: queue/request queue/view queue/reopen
 
 local at, item = now(), load(id)
-if not item then return { 'missing' } end
+if not item then return { why_absent(id) } end
 request = named('undo', request)
 if item.request ~= request then
   if item.state ~= 'decided' then return { 'undecided' } end
   if decision ~= '' and item.decision ~= decision then return { 'replaced' } end
   local kept = why_kept(id, item, moderator, senior, window_ms, at)
   if kept then return { kept } end
-  reopen(id, item, at, request, facts, withdrawal)
+  reopen(id, item, at, request, draft, withdrawal)
 end
 return { 'ok', view(entry_of(item.last)) }

@@ -1,6 +1,6 @@
 -- Take a bulk decision back as one.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
--- ARGV: bulk moderator senior request window_ms facts withdrawal
+-- ARGV: bulk moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }
 -- include: queue/request queue/bulk_answer queue/reopen
@@ -21,7 +21,7 @@ for place, entry in ipairs(cjson.decode(decided)) do
   items[place] = { id, item }
 end
 for place, pair in ipairs(items) do
-  reopen(pair[1], pair[2], at, field, facts, withdrawal)
+  reopen(pair[1], pair[2], at, field, draft, withdrawal)
   undone[place] = pair[2].last
 end
 redis.call('HSET', BULKS, field, cjson.encode(undone))

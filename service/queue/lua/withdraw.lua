@@ -1,12 +1,12 @@
 -- Take a comment back that the site has removed.
 -- KEYS: items texts lines leases barred decisions figures retention
--- ARGV: id facts
+-- ARGV: id draft
 -- returns: { 'ok', 1 where it was waiting, else 0 }
--- returns: { 'missing' }
+-- returns: { 'missing' | 'unreadable' }
 -- include: queue/drop
 
 local at, item = now(), load(id)
-if not item then return { 'missing' } end
+if not item then return { why_absent(id) } end
 if not waits(item) then return { 'ok', 0 } end
-drop(id, item, at, facts)
+drop(id, item, at, draft)
 return { 'ok', 1 }

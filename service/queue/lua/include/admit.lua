@@ -4,10 +4,10 @@
 
 -- The same with its text, or false when nothing is new. The version before gives up its place in
 -- the line.
-local function admit(id, slack, facts, content, at)
+local function admit(id, slack, record, content, at)
   local item = load(id)
-  local fresh = next_version(item, facts, at)
-  if item and same(item.digest, fresh.digest) and item.state ~= 'withdrawn' then
+  local fresh = next_version(item, record, at)
+  if item and item.digest == fresh.digest and item.state ~= 'withdrawn' then
     return false, item
   end
   local open = item and waits(item)

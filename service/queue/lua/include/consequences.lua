@@ -11,25 +11,28 @@ local function tell(id, item, entry, at) -- the site is to hear of this entry, i
   if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
 end
 
-local function author_of(item) -- the facet of its author, if any; that of its label comes first
-  return item.facets:match(' (u%S+)')
-end
-
 local function count_author(item, action, decided, step)
-  local author = author_of(item)
+  local author = facet_of(item, 'u')
   if not author then return end
-  local known = redis.call('HGET', AUTHORS, author) or '0 0 ' .. item.since .. ' '
-  local approved, rejected, first_seen, times = known:match('^(%-?%d+) (%-?%d+) (%d+) ([%d ]*)$')
-  if not approved then approved, rejected, first_seen, times = 0, 0, item.since, '' end
-  if action == 'approve' then
-    approved = approved + step
-  else -- the times of the last rejections are kept, each 13 digits and a blank
-    local time = decided .. ' '
-    rejected = rejected + step
-    times = step > 0 and (time .. times):sub(1, 14 * MAX_REJECTIONS) or times:gsub(time, '', 1)
+  local counts = decoded(redis.call('HGET', AUTHORS, author)) or { format = FORMAT, first_seen = item.since }
+  local name = action == 'approve' and 'n_approved' or 'n_rejected'
+  counts[name] = (tonumber(counts[name]) or 0) + step
+  if action == 'reject' then -- the times of the last ones are kept, newest first
+    local times = type(counts.rejected_at) == 'table' and counts.rejected_at or {}
+    if step > 0 then
+      table.insert(times, 1, decided)
+      times[MAX_REJECTIONS + 1] = nil
+    else
+      for place, time in ipairs(times) do
+        if time == decided then
+          table.remove(times, place)
+          break
+        end
+      end
+    end
+    counts.rejected_at = #times > 0 and times or nil
   end
-  local counts = approved .. ' ' .. rejected .. ' ' .. first_seen .. ' ' .. times
-  redis.call('HSET', AUTHORS, author, counts)
+  redis.call('HSET', AUTHORS, author, cjson.encode(counts))
 end
 
 -- The consequences of a decision for its author; with step -1 they are taken back. An appeal that

@@ -5,15 +5,21 @@
 local LISTED = 51 -- decisions in a list, the newest first: those that a page shows, and one
 local ALL_BUT_ONE = '^' .. ('%S+ '):rep(LISTED - 1)
 
+local function own_lists(item) -- of its author and article
+  local lists = {}
+  for _, facet in ipairs(item.facets) do
+    if facet:find('^[ua]') then lists[#lists + 1] = facet end
+  end
+  return lists
+end
+
 local function lists_of(id, item) -- by comment, author and article
   local about = item
   while about and about.appeal do -- against a decision on this item, which may be an appeal too
     id = about.appeal.item_id
     about = load(id)
   end
-  local lists = { 'i' .. id }
-  for facet in item.facets:gmatch(' ([ua]%S+)') do lists[#lists + 1] = facet end
-  return lists
+  return { 'i' .. id, unpack(own_lists(item)) }
 end
 
 local function list_newest(id, item, entry)
@@ -36,7 +42,7 @@ local function unlist(id, item)
   local own = redis.call('HGET', DECIDED, 'i' .. id)
   if not own then return end
   redis.call('HDEL', DECIDED, 'i' .. id)
-  for facet in item.facets:gmatch(' ([ua]%S+)') do
+  for _, facet in ipairs(own_lists(item)) do
     local left = {}
     for entry in (redis.call('HGET', DECIDED, facet) or ''):gmatch('%S+ ') do
       if not (' ' .. own):find(' ' .. entry, 1, true) then left[#left + 1] = entry end

@@ -3,8 +3,8 @@
 -- include: queue/stream queue/texts queue/line queue/opinions
 
 -- Takes a waiting item out of the queue without a decision; its text goes at once.
-local function drop(id, item, at, facts)
-  tell_stream('withdrawal', id, item, at, facts)
+local function drop(id, item, at, draft)
+  tell_stream('withdrawal', id, item, at, draft)
   take_out(id, item)
   forget_opinions(id, item)
   forget_version(id, item.version, item.token)

@@ -48,11 +48,11 @@ local function count_decision(facts, step)
     local seconds = math.max(1, (at - facts.enqueued_at) / 1000)
     local doublings = math.log(seconds) / math.log(2)
     add_figure(at, 'wait:' .. math.floor(BINS_PER_DOUBLING * doublings + 0.5), step)
-    local _, label, _, score, reason = unpack(facts.verdict)
+    local label, score = facts.verdict.label, facts.verdict.score or 0
     if type(label) == 'string' and type(score) == 'number' then
       local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
       add_figure(at, 'score:' .. label .. ':' .. bin .. ':' .. facts.action, step)
-      if reason == 'score' then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
+      if (facts.verdict.reason or 'score') == 'score' then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
     end
   end
 end

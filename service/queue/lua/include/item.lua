@@ -1,45 +1,48 @@
--- The record of an item.
+-- The record of an item. Its fields are described in service/queue/encoding.py.
 -- KEYS: items
+-- include: queue/record
 
--- An item's record is four lines: what scripts work with, divided by blanks; the comment's id and
--- the verdict, in JSON, which go into the stream as they are; and the rest as a JSON object, or
--- nothing while there is no rest. In a script all of it reads as one table.
-local RECORD = '^(%l+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) ?([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
+local USUAL = { state = 'pending', version = 1, token = 0, abandoned = 0 } -- not written
 
 local KINDS = {
-  owner = 'string', expires = 'number', decided = 'number', opinions = 'table',
-  undone = 'table', undelivered = 'table',
+  state = 'string', version = 'number', token = 'number', abandoned = 'number', since = 'number',
+  due = 'number', comment_id = 'string', verdict = 'table', facets = 'table',
 }
 
--- The item that a record is about; false for a record that nobody can work with, so that it is as
--- if it were not there, and what waits behind it does not wait for it.
+local KINDS_WHERE_GIVEN = {
+  digest = 'string', owner = 'string', expires = 'number', decided = 'number', opinions = 'table',
+  undone = 'table', undelivered = 'table', appeal = 'table',
+}
+
+local function usually(item) -- where the item does not say, what is usual
+  return setmetatable(item, { __index = USUAL })
+end
+
+-- The item that a record is about; nil for a record that nobody can work with, so that it is as if
+-- it were not there, and what waits behind it does not wait for it.
 local function parsed(record)
-  local state, version, token, abandoned, since, due, digest, facets, comment_id, verdict, rest =
-    record:match(RECORD)
-  if not state then return false end
-  local known, more = true, {}
-  if rest ~= '' then known, more = pcall(cjson.decode, rest) end
-  if not known or type(more) ~= 'table' then return false end
+  local item = decoded(record)
+  if not item then return nil end
+  usually(item)
   for name, kind in pairs(KINDS) do
-    if more[name] ~= nil and type(more[name]) ~= kind then return false end
+    if type(item[name]) ~= kind then return nil end
   end
-  return setmetatable({
-    state = state, version = tonumber(version), token = tonumber(token),
-    abandoned = tonumber(abandoned), since = since, due = due, digest = digest, facets = facets,
-    comment_id = comment_id, verdict = verdict,
-  }, { __index = more, __newindex = more })
+  for name, kind in pairs(KINDS_WHERE_GIVEN) do
+    if item[name] ~= nil and type(item[name]) ~= kind then return nil end
+  end
+  return item
 end
 
 local function written(item)
-  local more = getmetatable(item).__index
-  return item.state .. ' ' .. item.version .. ' ' .. item.token .. ' ' .. item.abandoned .. ' '
-    .. item.since .. ' ' .. item.due .. ' ' .. item.digest .. ' ' .. item.facets .. '\n'
-    .. item.comment_id .. '\n' .. item.verdict .. '\n' .. (next(more) and cjson.encode(more) or '')
+  for name, usual in pairs(USUAL) do
+    if item[name] == usual then item[name] = nil end -- and still reads as it did
+  end
+  return cjson.encode(item)
 end
 
-local function load(id) -- the item, or false
+local function load(id) -- the item, or nil
   local record = redis.call('HGET', ITEMS, id)
-  return record and parsed(record)
+  return record and parsed(record) or nil
 end
 
 local function save(id, item) -- returns the record as it is stored
@@ -48,6 +51,16 @@ local function save(id, item) -- returns the record as it is stored
   return record
 end
 
+local function why_absent(id) -- of an item that could not be loaded
+  return redis.call('HEXISTS', ITEMS, id) == 1 and 'unreadable' or 'missing'
+end
+
 local function waits(item) -- for a decision, in the line or in somebody's hands
   return item.state == 'pending' or item.state == 'leased'
+end
+
+local function facet_of(item, kind) -- its facet of a kind, if any: l, a, u or d
+  for _, facet in ipairs(item.facets) do
+    if facet:sub(1, 1) == kind then return facet end
+  end
 end

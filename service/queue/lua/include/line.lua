@@ -9,7 +9,7 @@ local function entries(id, item) -- of a waiting item in the lines
   if item.calibration then return { 'c' .. place } end -- in no line, only ever mixed in
   if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
   local found = {}
-  for facet in item.facets:gmatch('%S+') do found[#found + 1] = facet .. place end
+  for _, facet in ipairs(item.facets) do found[#found + 1] = facet .. place end
   if item.abandoned >= TROUBLED_AFTER then found[#found + 1] = 't' .. place end
   return found
 end

@@ -13,11 +13,11 @@ local function why_kept(id, item, moderator, senior, window_ms, at)
 end
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
-local function reopen(id, item, at, request, facts, withdrawal)
+local function reopen(id, item, at, request, draft, withdrawal)
   local appeal = item.appealed and load(item.appealed)
   if appeal and waits(appeal) then drop(item.appealed, appeal, at, withdrawal) end
   local more = { undoes = item.decision, expected = item.calibration }
-  item.last = tell_stream('undo', id, item, at, facts, more)
+  item.last = tell_stream('undo', id, item, at, draft, more)
   keep_undo(id, item, item.last)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)

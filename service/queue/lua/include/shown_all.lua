@@ -5,8 +5,13 @@
 local function shown_all(ids)
   local answer = {}
   for _, id in ipairs(ids) do
-    local item, record = load(id), redis.call('HGET', ITEMS, id)
-    if record then answer[#answer + 1] = item and shown(id, item, record) or { 'ok', id, record, false } end
+    local record = redis.call('HGET', ITEMS, id)
+    local item = record and parsed(record)
+    if item then
+      answer[#answer + 1] = shown(id, item, record)
+    elseif record then -- people are told that it cannot be read
+      answer[#answer + 1] = { 'ok', id, record, false }
+    end
   end
   return answer
 end

@@ -5,6 +5,6 @@
 local function standing(item)
   local last = item.state == 'decided' and item
   while last and last.overturned_by do last = load(last.overturned_by) end
-  if not last then return { 0, item.version, item.state, '', '', 0 } end
+  if not last then return { 0, item.version, item.state } end
   return { 0, item.version, item.state, last.decision, last.action, last.decided }
 end

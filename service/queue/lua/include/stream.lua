@@ -1,21 +1,22 @@
 -- Writing to the decision stream.
 -- KEYS: decisions figures
+-- include: queue/record queue/stream_entry
 
--- An entry is a JSON body and the SHA-1 of the digest before it and this body. `facts` comes as
--- JSON from Python and is not parsed here, because Lua cannot tell [] from {}.
-local function append(context, facts)
+-- An entry is a JSON body and the SHA-1 of the digest before it and this body.
+local function append(body)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
   if not last then redis.call('HSETNX', FIGURES, 'unread', '') end -- nothing is older than the figures
-  local body = context .. ',' .. facts:sub(2)
-  local digest = redis.sha1hex((last and last[2][4] or '') .. body)
-  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body
+  local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
+  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
 end
 
--- An entry about an item; returns its id and its body.
-local function tell_stream(kind, id, item, at, facts, more)
-  local context = '{"kind":"' .. kind .. '","item_id":"' .. id .. '","version":' .. item.version
-    .. ',"token":' .. item.token .. ',"comment_id":' .. item.comment_id .. ',"verdict":'
-    .. item.verdict .. ',"enqueued_at":' .. item.since .. ',"decided_at":' .. at
-  if more and next(more) then context = context .. ',' .. cjson.encode(more):sub(2, -2) end
-  return append(context, facts)
+-- An entry about an item; returns its id, its body and what it says.
+local function tell_stream(kind, id, item, at, draft, more)
+  local entry = cjson.decode(draft)
+  for name, value in pairs(more or {}) do entry[name] = value end
+  entry.format, entry.kind, entry.item_id, entry.version = FORMAT, kind, id, item.version
+  entry.token, entry.comment_id, entry.verdict = item.token, item.comment_id, item.verdict
+  entry.enqueued_at, entry.decided_at = item.since, at
+  local body = cjson.encode(entry)
+  return append(body), body, entry
 end

@@ -1,7 +1,8 @@
 -- The fencing token of a lease.
+-- include: queue/item
 
-local function why_lost(item, token, at) -- false while the token gives the right to decide
-  if not item then return 'missing' end
+local function why_lost(id, item, token, at) -- false while the token gives the right to decide
+  if not item then return why_absent(id) end
   if item.token ~= tonumber(token) or item.state ~= 'leased' then
     return (item.state == 'decided' and 'decided') or item.void or 'expired'
   end

@@ -10,14 +10,14 @@ local function stands(item, entry) -- until it is undone or overturned
 end
 
 -- An entry, what may be erased beside it, whether it stands, whether its text was replaced, and the
--- digest of that text unless it was.
+-- digest of that text unless it was: { stream id, body, content, words, stands (1 or 0), superseded
+-- (1 or 0), digest }.
 local function view(entry)
   local facts = facts_in(entry)
-  if not facts then return { entry and entry[1] or '0-0', '', false, false, 0, 0, NO_DIGEST } end
+  if not facts then return { entry and entry.id or '0-0', '', false, false, 0, 0, '' } end
   local field, item = facts.item_id .. ':' .. facts.version, load(facts.item_id)
   local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
-  local standing = (not item or stands(item, entry[1])) and 1 or 0
+  local standing = (not item or stands(item, entry.id)) and 1 or 0
   local replaced = item and superseded(item, facts) and 1 or 0
-  local digest = item and item.version == facts.version and item.digest or NO_DIGEST
-  return { entry[1], entry[2][2], texts[1], texts[2], standing, replaced, digest }
+  return { entry.id, entry.body, texts[1], texts[2], standing, replaced, digest_of(item, facts) }
 end

@@ -1,0 +1,383 @@
+"""Encoding of stored records: the JSON in which items, texts and decisions lie in Redis.
+
+Each record is an object of named fields with the number of its format, which the scripts check as
+well (``lua/include/record.lua``). A field that has its usual value, the default here, is left out:
+a record is kept for every comment, and Lua cannot tell an empty list from an empty object.
+
+A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.schema import LABELS, Evidence
+from models.schema import Field as CommentField
+from service.queue.records import (
+    AuthorRecord,
+    Comment,
+    Decision,
+    Enqueued,
+    Kind,
+    LastWord,
+    Lease,
+    ReviewItem,
+    State,
+    content_digest,
+    facet,
+)
+from service.rules.policy import Action, Reason, Verdict
+from service.rules.times import LATEST
+from service.store.durability import FORMAT
+
+_JUDGED = ("decision", "opinion", "calibration")  # the kinds that say approve or reject
+_ACTIONS = {"undo": ("undo",), "withdrawal": ("withdraw",), "erasure": ("erase",)}
+
+Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
+
+
+class _Record(BaseModel):
+    """What is stored as one JSON object."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, frozen=True, protected_namespaces=()
+    )
+
+    def to_json(self) -> str:
+        """Write the record without the fields that have their usual value."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+class _Formatted(_Record):
+    format: Literal[1]  # FORMAT
+
+
+class VerdictRecord(_Record):
+    """A `Verdict`, part of an item and of the entries about it."""
+
+    action: Action = "review"
+    label: str | None = None
+    field: CommentField | None = "text"
+    score: float = 0.0
+    reason: Reason = "score"
+    sampling_probability: float = 1.0
+    model_version: str = ""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> VerdictRecord:
+        """Take a verdict over; four digits of its score are enough."""
+        facts = {name: getattr(verdict, name) for name in cls.model_fields}
+        return cls(**facts | {"score": round(verdict.score, 4)})
+
+    def to_verdict(self) -> Verdict:
+        """Give the verdict back."""
+        return Verdict(**dict(self))
+
+
+class Opinion(_Record):
+    """One of two blind opinions on an item."""
+
+    moderator: str
+    action: Literal["approve", "reject"]
+
+
+class Answer(Opinion):
+    """What somebody answered to a comment with a known answer."""
+
+    at: Milliseconds
+
+
+class Appeal(_Record):
+    """What an appeal is made against."""
+
+    decision: str
+    item_id: str
+    action: Literal["approve", "reject"]
+    decided: Milliseconds
+    moderator: str = ""
+    version: int
+
+
+class ItemRecord(_Formatted):
+    """An item. The first half comes with the comment, the second is the scripts' alone."""
+
+    comment_id: str
+    verdict: VerdictRecord
+    digest: str = ""  # of text and display name; empty where they are not known or erased
+    facets: tuple[str, ...]  # of the lines it stands in; each says its kind in its first letter
+    calibration: Literal["", "approve", "reject"] = ""  # the known answer
+    blind: bool = False  # two opinions are needed
+
+    state: State = "pending"
+    version: int = 1
+    token: int = 0  # of the last lease
+    abandoned: int = 0  # leases that ran out
+    since: Milliseconds = 0
+    due: Milliseconds = 0
+    owner: str | None = None  # who holds it, until `expires`
+    expires: Milliseconds = 0
+    void: Literal["", "edited", "withdrawn"] = ""  # why the last lease does not count any more
+    escalated: bool = False
+    mixed_in: bool = False  # a moderator's own copy of a calibration item
+    opinions: tuple[Opinion, ...] = ()
+    appeal: Appeal | None = None
+    decision: str = ""  # the entry that stands
+    action: str = ""
+    decided: Milliseconds = 0
+    appealed: str = ""  # item of an appeal against the decision
+    overturned_by: str = ""  # item of the appeal that reversed it
+    undone: tuple[str, ...] = ()  # entries that do not stand any more
+    last: str = ""  # the last entry, and the request that it answers
+    request: str = ""
+    compared: bool = False  # whether the second opinion on this version was counted
+    model: str = ""  # of a copy, the item with the known answer
+    answers: tuple[Answer, ...] = ()  # of that item, what people answered
+    undelivered: tuple[str, ...] = ()  # entries that the site is still to be told
+    attempts: int = 0  # to tell the first of them
+    dead: int = 0  # deliveries given up
+
+
+class ContentRecord(_Formatted):
+    """What people wrote, and what is only of use beside it."""
+
+    comment: Comment
+    scores: dict[str, float] = {}
+    author_scores: dict[str, float] = {}
+    evidence: tuple[Evidence, ...] = ()
+    appeal: str = ""
+    note: str = ""
+
+
+class WordsRecord(_Formatted):
+    """What a moderator wrote with a decision."""
+
+    note: str = ""
+    reply: str = ""
+
+
+class DraftRecord(_Record):
+    """What an entry of the decision stream takes from the draft of a decision."""
+
+    action: str
+    labels: tuple[str, ...] = ()
+    reason: str = ""
+    moderator: str = ""
+    source: str
+    request_id: str = ""
+
+
+class EntryRecord(DraftRecord, _Formatted):
+    """An entry of the decision stream."""
+
+    kind: Kind
+    item_id: str
+    comment_id: str
+    version: int
+    token: int
+    verdict: VerdictRecord
+    enqueued_at: Milliseconds
+    decided_at: Milliseconds
+    undoes: str = ""
+    bulk: str = ""
+    appeal_of: str = ""
+    overturned: bool = False
+    expected: str = ""
+    restored: bool = False  # taken over from an export
+
+    @model_validator(mode="after")
+    def _check(self) -> EntryRecord:
+        if self.action not in _ACTIONS.get(self.kind, ("approve", "reject")):
+            raise ValueError("expected an action of this kind of entry")
+        if not set(self.labels) <= set(LABELS):
+            raise ValueError("expected known labels")
+        return self
+
+
+class CountsRecord(_Formatted):
+    """What was decided about an author."""
+
+    n_approved: int = 0
+    n_rejected: int = 0
+    first_seen: Milliseconds = 0
+    rejected_at: tuple[Milliseconds, ...] = ()
+
+
+# What is written
+
+
+def item_json(comment: Comment, verdict: Verdict, **more: Any) -> str:
+    """Write the part of an item's record that comes with the comment."""
+    kinds = ("article_id", "author_id", "dialect")
+    named = [(kind, value) for kind in kinds if (value := getattr(comment, kind))]
+    return ItemRecord(
+        format=FORMAT,
+        comment_id=comment.id,
+        verdict=VerdictRecord.of(verdict),
+        digest=content_digest(comment),
+        facets=tuple(facet(*one) for one in [("label", verdict.label or ""), *named]),
+        **more,
+    ).to_json()
+
+
+def content_json(
+    comment: Comment,
+    scores: Mapping[str, float],
+    author_scores: Mapping[str, float] | None,
+    evidence: Sequence[Evidence],
+) -> str:
+    """Write what people wrote, and what is only of use beside it."""
+    return ContentRecord(
+        format=FORMAT,
+        comment=comment,
+        scores=_rounded(scores),
+        author_scores=_rounded(author_scores or {}),
+        evidence=tuple(evidence),
+    ).to_json()
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(score, 4) for label, score in scores.items()}
+
+
+def draft_json(draft: Decision, action: str = "") -> str:
+    """Write the part of a stream entry that the draft gives."""
+    return DraftRecord(
+        action=action or draft.action,
+        labels=tuple(label for label in LABELS if label in draft.labels),
+        reason=draft.reason,
+        moderator=draft.moderator,
+        source=draft.source,
+        request_id=draft.request_id,
+    ).to_json()
+
+
+def words_json(draft: Decision) -> str:
+    """Write what the moderator wrote with a decision; empty where that is nothing."""
+    if not (draft.note or draft.reply):
+        return ""
+    return WordsRecord(format=FORMAT, note=draft.note, reply=draft.reply).to_json()
+
+
+# What is read
+
+
+def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:
+    """Read an item's record and its text; what cannot be read is an item that says so."""
+    try:
+        return _read_item(site_id, item_id, ItemRecord.model_validate_json(record), content)
+    except ValidationError:
+        return _damaged(site_id, item_id, record)
+
+
+def _read_item(site_id: str, item_id: str, item: ItemRecord, content: str | None) -> ReviewItem:
+    wrote = ContentRecord.model_validate_json(content) if content else None
+    why: str = "escalated" if item.escalated else "appeal" if item.appeal else item.verdict.reason
+    return ReviewItem(
+        id=item_id,
+        site_id=site_id,
+        comment=wrote.comment if wrote else Comment(item.comment_id),
+        verdict=item.verdict.to_verdict(),
+        scores=wrote.scores if wrote else {},
+        author_scores=(wrote.author_scores if wrote else None) or None,
+        evidence=wrote.evidence if wrote else (),
+        state=item.state,
+        version=item.version,
+        enqueued_at=item.since / 1000,
+        due_at=item.due / 1000,
+        moderator=item.owner,
+        n_abandoned=item.abandoned,
+        why=why,
+        appeal=wrote.appeal if wrote else "",
+        decision_id=item.decision,
+        note=wrote.note if wrote else "",
+    )
+
+
+def _damaged(site_id: str, item_id: str, record: str) -> ReviewItem:
+    """Return an item of which only that it is there can be said."""
+    return ReviewItem(
+        id=item_id,
+        site_id=site_id,
+        comment=Comment(""),
+        verdict=Verdict("review", None, None, 0.0, "score", 1.0, ""),
+        scores={},
+        author_scores=None,
+        evidence=(),
+        state=next((state for state in get_args(State) if f'"{state}"' in record), "pending"),
+        version=0,
+        enqueued_at=0.0,
+        due_at=0.0,
+        damaged=True,
+    )
+
+
+def read_lease(site_id: str, item_id: str, record: str, content: str | None) -> Lease:
+    """Read the record of a leased item; a damaged one can still be skipped by its token."""
+    item = read_item(site_id, item_id, record, content)
+    lease = json.loads(record)  # Lua wrote it for this lease
+    return Lease(item, lease["token"], lease["expires"] / 1000)
+
+
+def read_standing(item_id: str, created: int, version: int, state: Any, *last: Any) -> Enqueued:
+    """Read where a comment stands."""
+    word = LastWord(last[0], last[1], last[2] / 1000) if last else None
+    return Enqueued(item_id, bool(created), state, version, word)
+
+
+def read_decision(
+    entry_id: str,
+    body: str,
+    content: str | None,
+    words: str | None,
+    stands: int,
+    superseded: int,
+    digest: str,
+) -> Decision:
+    """Read a stream entry, and what was kept beside it; what cannot be read says so."""
+    try:
+        entry = EntryRecord.model_validate_json(body)
+    except ValidationError:
+        decided_at = int(entry_id.partition("-")[0]) / 1000
+        return Decision(
+            "", kind="damaged", id=entry_id, decided_at=decided_at, stands=False, damaged=True
+        )
+    facts = {name: value for name, value in entry if name not in ("format", "token", "restored")}
+    decision = Decision(
+        **facts
+        | {
+            "id": entry_id,
+            "verdict": entry.verdict.to_verdict(),
+            "enqueued_at": entry.enqueued_at / 1000,
+            "decided_at": entry.decided_at / 1000,
+            "stands": bool(stands),
+            "superseded": bool(superseded),
+            "content_digest": digest,
+        }
+    )
+    try:
+        comment = ContentRecord.model_validate_json(content).comment if content else None
+        if words and entry.kind in _JUDGED:  # an undo stands beside the words of another
+            wrote = WordsRecord.model_validate_json(words)
+            decision = replace(decision, note=wrote.note, reply=wrote.reply)
+        return replace(decision, comment=comment)
+    except ValidationError:
+        return replace(decision, damaged=True)
+
+
+def read_author(record: str | None) -> AuthorRecord:
+    """Read the counts of an author; of whom nothing can be read, nothing is known."""
+    try:
+        counts = CountsRecord.model_validate_json(record or "")
+    except ValidationError:
+        return AuthorRecord()
+    return AuthorRecord(
+        n_approved=counts.n_approved,
+        n_rejected=counts.n_rejected,
+        rejected_at=tuple(time / 1000 for time in counts.rejected_at),
+        first_seen=counts.first_seen / 1000,
+    )

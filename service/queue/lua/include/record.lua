@@ -1,0 +1,9 @@
+-- A stored record: a JSON object of named fields, with the number of its format.
+
+local FORMAT = 1 -- as in service/store/durability.py
+
+-- The object that is stored; nil for what cannot be read, or is of another format.
+local function decoded(text)
+  local known, object = pcall(cjson.decode, text)
+  return known and type(object) == 'table' and object.format == FORMAT and object or nil
+end
