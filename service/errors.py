@@ -30,7 +30,8 @@
             ├── SiteExists
             ├── AccountExists
             ├── LeaseLost           the token is stale: the lease ran out or went to someone else
-            └── AlreadyDecided
+            ├── AlreadyDecided
+            └── ItemUnreadable      what is stored of one item cannot be read
 
 `service.problems` makes the answers. A message never repeats what the client wrote.
 """
@@ -255,6 +256,12 @@ class Conflict(ServiceError):
     """What the request wants contradicts what is stored; nothing was changed."""
 
     problem = ProblemType(409, "conflict", "Conflict with what is stored")
+
+
+class ItemUnreadable(Conflict):
+    """What is stored of one item is damaged, or of a format that this version does not know."""
+
+    problem = ProblemType(409, "item-unreadable", "The review item cannot be read")
 
 
 class SiteExists(Conflict):

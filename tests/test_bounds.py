@@ -364,25 +364,32 @@ def skip(desk: Desk, page: str) -> None:
     assert desk.last.status_code == 303
 
 
+def _with(**fields: Any) -> Callable[[str], str]:
+    return lambda record: json.dumps(json.loads(record) | fields)
+
+
 DAMAGE: dict[str, Callable[[str], str]] = {
     "empty": lambda _record: "",
     "nonsense": lambda _record: "nonsense",
-    "no verdict": lambda record: record.replace("[", "<", 1),
-    "short verdict": lambda record: "\n".join([*record.split("\n")[:2], '["review"]', ""]),
+    "number": lambda _record: "7",
+    "list": lambda _record: "[]",
+    "of an older format": lambda _record: 'pending 1 0 0 1 1 x\n"bad"\n[]\n',
+    "of a newer format": _with(format=2),
+    "of no format": _with(format=None),
+    "no verdict": _with(verdict=None),
+    "verdict as a row": _with(verdict=["review"]),
     "verdict of numbers": lambda record: record.replace('"insult"', "[7]"),
     "infinite score": lambda record: record.replace("0.97", "1e999"),
     "score of letters": lambda record: record.replace("0.97", '"high"'),
     "rest": lambda record: record + "{",
-    "due in powers of ten": lambda record: _with_due(record, "6.0000017695932e+14"),
-    "due of letters": lambda record: _with_due(record, "soon"),
-    "version": lambda record: record.replace(" 1 ", " one ", 1),
-    "expiry of letters": lambda record: record + '{"expires":"soon"}',
+    "due in powers of ten": _with(due=6.0000017695932e14),
+    "due of letters": _with(due="soon"),
+    "version": _with(version="one"),
+    "broken version": _with(version=1.5),
+    "facets of letters": _with(facets="l1234"),
+    "expiry of letters": _with(expires="soon"),
+    "unknown field": _with(mood="good"),
 }
-
-
-def _with_due(record: str, due: str) -> str:
-    words = record.split(" ")
-    return " ".join([*words[:5], due, *words[6:]])
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -447,10 +454,10 @@ ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no time": lambda facts: facts | {"decided_at": None},
     "time without end": lambda facts: facts | {"decided_at": 10**300},
     "time of letters": lambda facts: facts | {"enqueued_at": "soon"},
-    "short verdict": lambda facts: facts | {"verdict": ["review"]},
-    "score of letters": lambda facts: (
-        facts | {"verdict": [*facts["verdict"][:3], "high", "", 1, ""]}
-    ),
+    "verdict as a row": lambda facts: facts | {"verdict": ["review"]},
+    "score of letters": lambda facts: facts | {"verdict": facts["verdict"] | {"score": "high"}},
+    "newer format": lambda facts: facts | {"format": 2},
+    "no format": lambda facts: {name: facts[name] for name in facts if name != "format"},
 }
 
 
@@ -496,8 +503,10 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     assert bad.id in verified.stderr
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "7", "[[7]]", '[["x",7]]'])
-@pytest.mark.parametrize("words", ["{", "7", '{"note":7}', '{"mood":"good"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "7", '{"format":1}', '{"format":2,"comment":{"id":"c1"}}']
+)
+@pytest.mark.parametrize("words", ["{", "7", '{"format":1,"note":7}', '{"format":2,"note":"n"}'])
 def test_damaged_words_of_a_decision_leave_its_facts(
     app: Flask,
     desk: Desk,
@@ -539,15 +548,18 @@ def _rewrite(redis: Redis, entry_id: str, changed: Callable[[dict[str, Any]], An
         "{",
         "[]",
         "7",
-        '[["text"]]',
-        "[[7],[0.97],0,0]",
-        '[["x"],["high"],0,0]',
-        '[["x"],[1e999],0,0]',
-        '[["x"],[0.97],0,[["text","insult",0]]]',
-        '[["x"],[0.97],0,[["text","insult","a","b",1]]]',
-        '[["x"],[0.97],0,[["text","insult",0,1,1e999]]]',
-        '[["x","","","","","","","",7],[0.97],0,0]',
-        '[["x"],[0.97],0,0,{"note":7}]',
+        '[["x"],[0.97],0,0]',
+        '{"format":2,"comment":{"id":"bad","text":"x"}}',
+        '{"comment":{"id":"bad","text":"x"}}',
+        '{"format":1,"comment":{"text":"x"}}',
+        '{"format":1,"comment":{"id":"bad","text":7}}',
+        '{"format":1,"comment":{"id":"bad","reach":"7"}}',
+        '{"format":1,"comment":{"id":"bad"},"scores":{"insult":"high"}}',
+        '{"format":1,"comment":{"id":"bad"},"scores":{"insult":1e999}}',
+        '{"format":1,"comment":{"id":"bad"},"evidence":[["text","insult",0,1,1]]}',
+        '{"format":1,"comment":{"id":"bad"},"evidence":[{"field":"text","label":"insult"}]}',
+        '{"format":1,"comment":{"id":"bad"},"note":7}',
+        '{"format":1,"comment":{"id":"bad"},"mood":"good"}',
     ],
 )
 def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
@@ -574,7 +586,8 @@ def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
 
 
 @pytest.mark.parametrize(
-    "counts", ["", "x", "1", "1 2", "a b c ", "1 2 3 x", "1e9 0 0 ", "nan nan nan ", "9" * 5_000]
+    "counts",
+    ["", "x", "1", "1 2 3 ", "{}", '{"format":2,"n_rejected":5}', "[" * 5_000, "9" * 5_000],
 )
 def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
     desk: Desk,

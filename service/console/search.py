@@ -11,7 +11,7 @@ from service.console.permissions import me, needs, site_for
 from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REQUEST_ID_LENGTH
-from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
+from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, ItemUnreadable
 from service.queue.records import item_id_of
 from service.queue.review_queue import MAX_BULK, Decision, ReviewItem
 from service.services import services
@@ -119,7 +119,7 @@ def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
         return queue.waiting(site_id, article_id=value, limit=MAX_BULK)
     try:
         return [queue.item(site_id, item_id_of(value))]
-    except ItemNotFound:
+    except (ItemNotFound, ItemUnreadable):
         return []
 
 

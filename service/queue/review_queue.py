@@ -66,6 +66,7 @@ from service.errors import (
     Forbidden,
     InvalidRequest,
     ItemNotFound,
+    ItemUnreadable,
     LeaseLost,
     ServiceError,
 )
@@ -636,11 +637,15 @@ class ReviewQueue:
         if outcome == "ok":
             return answer
         error, sentence = _REFUSED[outcome]
-        raise error(sentence)
+        raise error(sentence.format(site=site_id))
 
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "missing": (ItemNotFound, "No review item or decision has this id."),
+    "unreadable": (
+        ItemUnreadable,
+        "What is stored of this item of {site} is damaged, or of a format not known here.",
+    ),
     "decided": (AlreadyDecided, "The item has been decided."),
     "expired": (LeaseLost, "The lease has run out or belongs to somebody else."),
     "edited": (LeaseLost, "The comment was edited; its new version waits in the queue."),
