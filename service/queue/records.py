@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from models.schema import LABELS, Evidence, LabeledComment, observed_labels
+from models.schema import Evidence, LabeledComment, observed_labels
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 
