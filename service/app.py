@@ -33,7 +33,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.review_queue import QueueStats, ReviewQueue
-from service.reports.verdict_counts import Tallies
+from service.reports.verdict_counts import VerdictCounts
 from service.services import EXTENSION, Services
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
@@ -97,7 +97,7 @@ def create_app(
         lambda: _queue_stats(sites, queue, durability),
         deliveries=deliveries.counts,
     )
-    tallies, accounts = Tallies(redis), Accounts(redis)
+    verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -126,18 +126,18 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
-        moderation=Moderation(artifact, queue, metrics, tallies),
+        moderation=Moderation(artifact, queue, metrics, verdict_counts),
         deliveries=deliveries,
-        tallies=tallies,
+        verdict_counts=verdict_counts,
         metrics=metrics,
         quota=Quota(settings.workers),
         feedback=Feedback(redis),
         coral=CoralLoop(redis),
         coral_sites=coral_sites,
-        coral_moderation=Moderation(artifact, coral_queue, metrics, tallies),
+        coral_moderation=Moderation(artifact, coral_queue, metrics, verdict_counts),
     )
     app.after_request(_no_sniffing)
-    app.after_request(_counting(tallies))
+    app.after_request(_counting(verdict_counts))
     problems.install(app, FORMS)
     metrics.install(app)
     logs.install(app)
@@ -171,11 +171,11 @@ def _noticing_proxies(accounts: Accounts) -> Callable[[Response], Response]:
     return notice
 
 
-def _counting(tallies: Tallies) -> Callable[[Response], Response]:
-    """Write the tallies once an answer has gone out, so that no answer waits for them."""
+def _counting(verdict_counts: VerdictCounts) -> Callable[[Response], Response]:
+    """Write the counts once an answer has gone out, so that no answer waits for them."""
 
     def count(answer: Response) -> Response:
-        answer.call_on_close(tallies.flush_if_due)
+        answer.call_on_close(verdict_counts.flush_if_due)
         return answer
 
     return count

@@ -39,7 +39,7 @@ from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
-    from service.reports.verdict_counts import Tallies
+    from service.reports.verdict_counts import VerdictCounts
     from service.sites.sites import Site
 
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
@@ -89,13 +89,13 @@ class Moderation:
         artifact: Artifact,
         queue: ReviewQueue,
         metrics: Metrics,
-        tallies: Tallies,
+        verdict_counts: VerdictCounts,
     ) -> None:
         self.scorer = Scorer(artifact)
         self._artifact = artifact
         self._queue = queue
         self._metrics = metrics
-        self._tallies = tallies
+        self._verdict_counts = verdict_counts
 
     def policy(self, site: Site) -> Policy:
         """Return what a site wants, with the artefact's review thresholds where it names none."""
@@ -189,7 +189,7 @@ class Moderation:
                 raise
         signals = judgement.signals
         self._metrics.count(judgement.verdict)
-        self._tallies.count(
+        self._verdict_counts.count(
             site.id, judgement.verdict.action, signals.scores, signals.author_scores
         )
         return _knowing(policy, judgement, standing=_standing(standing)), standing

@@ -18,7 +18,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.review_queue import ReviewQueue
-from service.reports.verdict_counts import Tallies
+from service.reports.verdict_counts import VerdictCounts
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
@@ -43,7 +43,7 @@ class Services:
     read_models: ReadModels
     moderation: Moderation
     deliveries: Deliveries
-    tallies: Tallies
+    verdict_counts: VerdictCounts
     metrics: Metrics
     quota: Quota
     feedback: Feedback

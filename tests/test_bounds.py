@@ -614,10 +614,10 @@ def test_a_count_that_is_damaged_bars_no_page(
     app: Flask, accounts: Accounts, api_key: str, redis: Redis, count: str
 ) -> None:
     services: Services = app.extensions["hakam"]
-    services.tallies.count("demo", "approve", {"insult": 0.5})
-    services.tallies.flush()
+    services.verdict_counts.count("demo", "approve", {"insult": 0.5})
+    services.verdict_counts.flush()
     client: Any = redis
-    for key in client.scan_iter("{hakam:demo}:tally:*"):
+    for key in client.scan_iter("{hakam:demo}:verdicts:*"):
         for counter in client.hkeys(key):
             redis.hset(key, counter, count)
     admin = Desk(app, "layla").log_in()

@@ -1639,8 +1639,10 @@ def test_a_threshold_is_previewed_on_last_week(
     accounts.save_preferences("layla", Preferences(language="en"))
     services: Services = app.extensions["hakam"]
     for score in (0.1, 0.1, 0.97):
-        services.tallies.count("demo", "review" if score > 0.5 else "approve", {"insult": score})
-    services.tallies.flush()
+        services.verdict_counts.count(
+            "demo", "review" if score > 0.5 else "approve", {"insult": score}
+        )
+    services.verdict_counts.flush()
     flag()
     admin = Desk(app, "layla").log_in()
     admin.press("reject", admin.open(), reason="insult")

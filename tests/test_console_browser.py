@@ -23,7 +23,7 @@ from models.schema import Evidence
 from service.accounts.accounts import Accounts, Preferences
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
-from service.reports.verdict_counts import Tallies
+from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
 
@@ -117,7 +117,7 @@ class Newsroom:
             self.flag(**fields)
 
     def history(self) -> None:
-        """A day of decisions and two weeks of tallies, for the pictures of insight."""
+        """A day of decisions and two weeks of verdict counts, for the pictures of insight."""
         now = time.time()
         for n in range(36):
             label = ("insult", "threat", "spam")[n % 3]
@@ -130,11 +130,13 @@ class Newsroom:
             draft = replace(draft, request_id=f"r{n}")
             self.queue.decide("demo", lease.item.id, lease.token, draft)
         for back in range(14):
-            tallies = Tallies(self.redis, clock=partial(now.__sub__, back * 86_400.0))
+            verdict_counts = VerdictCounts(self.redis, clock=partial(now.__sub__, back * 86_400.0))
             for n in range(40):
                 action = "review" if n % 10 == 0 else "approve"
-                tallies.count("demo", action, {"insult": (n * n % 97) / 140, "threat": n / 80})
-            tallies.flush()
+                verdict_counts.count(
+                    "demo", action, {"insult": (n * n % 97) / 140, "threat": n / 80}
+                )
+            verdict_counts.flush()
 
     @property
     def actions(self) -> list[str]:

@@ -21,7 +21,7 @@ from service.errors import NotForgotten
 from service.queue.decisions import DecisionStream
 from service.queue.retention import Retention
 from service.queue.review_queue import Comment, Decision, ReviewQueue
-from service.reports.verdict_counts import Tallies
+from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
 from service.sites.sites import Site, Sites
 from service.store.scripts import SITE_KEYS, site_keys
@@ -165,10 +165,10 @@ def test_the_chains_of_all_sites_are_checked_before_one_that_is_broken_is_named(
 
 def test_a_day_that_cannot_be_counted_on_counts_no_other_twice(redis: Redis) -> None:
     now = 86_400.0
-    tallies = Tallies(redis, clock=lambda: now)
-    redis.set(f"{{hakam:{DAMAGED}}}:tally:1970-01-02", "no")
+    verdict_counts = VerdictCounts(redis, clock=lambda: now)
+    redis.set(f"{{hakam:{DAMAGED}}}:verdicts:1970-01-02", "no")
     for site_id in (DAMAGED, WHOLE):
-        tallies.count(site_id, "approve", {}, None)
+        verdict_counts.count(site_id, "approve", {}, None)
     for _ in range(3):
-        tallies.flush()
-    assert tallies.days(WHOLE, 1) == {"1970-01-02": {"action:approve": 1}}
+        verdict_counts.flush()
+    assert verdict_counts.days(WHOLE, 1) == {"1970-01-02": {"action:approve": 1}}

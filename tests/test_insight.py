@@ -1,4 +1,4 @@
-"""Insight: each figure says what the decisions and tallies say, and its picture says the same."""
+"""Insight: each figure says what the decisions and verdicts say, and its picture says the same."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_known_answers_say_how_often_each_person_decided_as_known() -> None:
 
 
 def test_the_share_of_the_machine_is_what_nobody_had_to_look_at() -> None:
-    tallies = {"2026-01-01": {"action:approve": 90, "action:review": 10}, "2026-01-02": {}}
-    assert values(insight.decided_by_machine(tallies), "machine") == [0.9, None]
+    verdict_counts = {"2026-01-01": {"action:approve": 90, "action:review": 10}, "2026-01-02": {}}
+    assert values(insight.decided_by_machine(verdict_counts), "machine") == [0.9, None]
 
 
 def test_a_shift_of_the_scores_is_seen_and_steady_scores_are_not() -> None:
@@ -111,7 +111,7 @@ def test_a_shift_of_the_scores_is_seen_and_steady_scores_are_not() -> None:
 
 
 def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_thought() -> None:
-    tallies = {DAY: {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
+    verdict_counts = {DAY: {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
     days = {
         DAY: {
             "score:insult:18:reject": 1,
@@ -119,7 +119,7 @@ def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_th
             "score:insult:10:reject": 1,
         }
     }
-    found = insight.preview(tallies, days, "insult", 0.9)
+    found = insight.preview(verdict_counts, days, "insult", 0.9)
     assert (found.n_comments, found.n_flagged) == (10, 2)
     assert (found.rejected, found.n_decided) == (0.5, 2)
     assert insight.preview({}, {}, "insult", 0.5).rejected is None
@@ -167,8 +167,8 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
         assert lease
         draft = Decision("reject", reason="insult", moderator="samira", request_id=str(n))
         queue.decide("demo", lease.item.id, lease.token, draft)
-        services.tallies.count("demo", "review", {"insult": 0.9})
-    services.tallies.flush()
+        services.verdict_counts.count("demo", "review", {"insult": 0.9})
+    services.verdict_counts.flush()
     senior = Desk(app, "omar").log_in()
     page = senior.get("/demo/insight")
     assert page.count('class="chart"') == page.count("<table>") == 5

@@ -1,4 +1,4 @@
-"""Tallies: counts of what the machine saw, which never cost a comment its answer."""
+"""Daily counts of verdicts, which never cost a comment its answer."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import await_condition
-from service.reports.verdict_counts import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, Tallies
+from service.reports.verdict_counts import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, VerdictCounts
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
 
 def test_comments_are_counted_by_day_action_and_the_higher_score(redis: Redis) -> None:
-    tallies = Tallies(redis, clock=lambda: NOON)
-    tallies.count("demo", "approve", {"insult": 0.12})
-    tallies.count("demo", "review", {"insult": 0.12}, {"insult": 1.0})
-    tallies.flush()
-    assert tallies.days("demo", 2) == {
+    verdict_counts = VerdictCounts(redis, clock=lambda: NOON)
+    verdict_counts.count("demo", "approve", {"insult": 0.12})
+    verdict_counts.count("demo", "review", {"insult": 0.12}, {"insult": 1.0})
+    verdict_counts.flush()
+    assert verdict_counts.days("demo", 2) == {
         "2025-12-31": {},
         "2026-01-01": {
             "action:approve": 1,
@@ -27,36 +27,41 @@ def test_comments_are_counted_by_day_action_and_the_higher_score(redis: Redis) -
             "score:insult:19": 1,
         },
     }
-    assert 0 < redis.ttl("{hakam:demo}:tally:2026-01-01") <= KEPT_DAYS * 86400
+    assert 0 < redis.ttl("{hakam:demo}:verdicts:2026-01-01") <= KEPT_DAYS * 86400
 
 
 def test_counts_gather_and_are_written_together(redis: Redis) -> None:
     now = NOON
-    tallies = Tallies(redis, clock=lambda: now)
-    tallies.count("demo", "approve", {})
-    tallies.flush_if_due()
+    verdict_counts = VerdictCounts(redis, clock=lambda: now)
+    verdict_counts.count("demo", "approve", {})
+    verdict_counts.flush_if_due()
     for _ in range(3):
-        tallies.count("demo", "approve", {})
-        tallies.flush_if_due()
-    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1}
+        verdict_counts.count("demo", "approve", {})
+        verdict_counts.flush_if_due()
+    assert verdict_counts.days("demo", 1)["2026-01-01"] == {"action:approve": 1}
     now += FLUSH_SECONDS
-    tallies.flush_if_due()
-    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 4}
+    verdict_counts.flush_if_due()
+    assert verdict_counts.days("demo", 1)["2026-01-01"] == {"action:approve": 4}
 
 
 def test_without_redis_counting_goes_on_and_is_written_later(redis: Redis) -> None:
     now = NOON
     nowhere = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
     with nowhere:
-        tallies = Tallies(nowhere, clock=lambda: now)
-        tallies.count("demo", "approve", {"insult": 0.5})
-        tallies.flush()
-        tallies._redis = redis
-        tallies.flush_if_due()
-        assert tallies.days("demo", 1)["2026-01-01"] == {}, "a lost Redis was asked again at once"
+        verdict_counts = VerdictCounts(nowhere, clock=lambda: now)
+        verdict_counts.count("demo", "approve", {"insult": 0.5})
+        verdict_counts.flush()
+        verdict_counts._redis = redis
+        verdict_counts.flush_if_due()
+        assert verdict_counts.days("demo", 1)["2026-01-01"] == {}, (
+            "a lost Redis was asked again at once"
+        )
         now += RETRY_SECONDS
-        tallies.flush_if_due()
-    assert tallies.days("demo", 1)["2026-01-01"] == {"action:approve": 1, "score:insult:10": 1}
+        verdict_counts.flush_if_due()
+    assert verdict_counts.days("demo", 1)["2026-01-01"] == {
+        "action:approve": 1,
+        "score:insult:10": 1,
+    }
 
 
 def test_a_submitted_comment_is_counted_after_it_was_answered(
@@ -73,6 +78,6 @@ def test_a_submitted_comment_is_counted_after_it_was_answered(
     action = answer.json()["action"]
 
     def counted() -> bool:
-        return Tallies(redis).days("demo", 2).popitem()[1].get(f"action:{action}") == 1
+        return VerdictCounts(redis).days("demo", 2).popitem()[1].get(f"action:{action}") == 1
 
-    await_condition(counted, what="the tally")
+    await_condition(counted, what="the count")

@@ -30,7 +30,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
-    from service.reports.verdict_counts import Tallies
+    from service.reports.verdict_counts import VerdictCounts
 
     comments = list(read_comments(known))
     for comment in comments:
@@ -38,7 +38,9 @@ def add_known_answers(site_id: str, known: Path) -> None:
     artifact = Registry(read_settings().artifacts).load()
     with connect() as redis:
         site = Sites(redis).get(site_id)
-        moderation = Moderation(artifact, ReviewQueue(redis), Metrics(None, list), Tallies(redis))
+        moderation = Moderation(
+            artifact, ReviewQueue(redis), Metrics(None, list), VerdictCounts(redis)
+        )
         n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
     click.echo(f"{n_added} known answers added")
 

@@ -67,9 +67,9 @@ def figure_csv(figure: Figure) -> str:
 
 def _figures(site: Site) -> tuple[list[Figure], bool]:
     """Return all figures of a site, and whether nothing is missing in them."""
-    tallies = services().tallies.days(site.id, DAYS)
+    verdict_counts = services().verdict_counts.days(site.id, DAYS)
     days, whole = services().read_models.days(site.id, DAYS)
-    counted = {counter.rpartition(":")[0] for day in tallies.values() for counter in day}
+    counted = {counter.rpartition(":")[0] for day in verdict_counts.values() for counter in day}
     seen = [label for label in LABELS if f"score:{label}" in counted]
     figures = [
         insight.decisions_per_hour(days, until=time.time()),
@@ -77,7 +77,7 @@ def _figures(site: Site) -> tuple[list[Figure], bool]:
         insight.precision_by_label(days),
         insight.agreement(days),
         insight.known_answers(days),
-        insight.decided_by_machine(tallies),
-        *(insight.drift(tallies, label) for label in seen),
+        insight.decided_by_machine(verdict_counts),
+        *(insight.drift(verdict_counts, label) for label in seen),
     ]
     return figures, whole

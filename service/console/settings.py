@@ -97,9 +97,9 @@ def _page(site: Site, **words: object) -> str:
 
 
 def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
-    tallies = services().tallies.days(site.id, WEEK_DAYS)
+    verdict_counts = services().verdict_counts.days(site.id, WEEK_DAYS)
     days, _whole = services().read_models.days(site.id, WEEK_DAYS)
     return {
-        label: insight.preview(tallies, days, label, threshold)
+        label: insight.preview(verdict_counts, days, label, threshold)
         for label, threshold in thresholds.items()
     }

@@ -191,16 +191,16 @@ def _counts(
     }
 
 
-def decided_by_machine(tallies: Days) -> Figure:
+def decided_by_machine(verdicts: Days) -> Figure:
     """Give the share of each day's comments that no person had to look at.
 
     Parameters
     ----------
-    tallies : mapping
+    verdicts : mapping
         Day (``2026-01-31``) -> what happened (``action:approve`` ...) -> count.
     """
-    days = sorted(tallies)
-    counts = [{a: tallies[d].get(f"action:{a}", 0) for a in _ACTIONS} for d in days]
+    days = sorted(verdicts)
+    counts = [{a: verdicts[d].get(f"action:{a}", 0) for a in _ACTIONS} for d in days]
     return Figure(
         "decided_by_machine",
         "day",
@@ -216,17 +216,20 @@ def decided_by_machine(tallies: Days) -> Figure:
     )
 
 
-def drift(tallies: Days, label: str) -> Figure:
+def drift(verdicts: Days, label: str) -> Figure:
     """Compare how one label's scores lie this week and the week before.
 
     Parameters
     ----------
-    tallies : mapping
+    verdicts : mapping
         The last fourteen days, as for `decided_by_machine`; ``score:<label>:<bin>`` counts the
         scores from bin/`N_BINS` on.
     """
-    days = sorted(tallies)
-    weeks = [_shares(tallies, days[-7:], label), _shares(tallies, days[-14:-7], label)]
+    days = sorted(verdicts)
+    weeks = [
+        _shares(verdicts, days[-7:], label),
+        _shares(verdicts, days[-14:-7], label),
+    ]
     return Figure(
         f"drift:{label}",
         "bin",
@@ -241,8 +244,8 @@ _ACTIONS = ("approve", "review", "reject")
 _DECIDED = ("approve", "reject")
 
 
-def _shares(tallies: Days, days: Sequence[str], label: str) -> list[float | None]:
-    counts = [sum(tallies[d].get(f"score:{label}:{n}", 0) for d in days) for n in range(N_BINS)]
+def _shares(verdicts: Days, days: Sequence[str], label: str) -> list[float | None]:
+    counts = [sum(verdicts[d].get(f"score:{label}:{n}", 0) for d in days) for n in range(N_BINS)]
     total = sum(counts)
     return [count / total if total else None for count in counts]
 
@@ -282,21 +285,21 @@ class Preview:
     n_decided: int
 
 
-def preview(tallies: Days, days: Days, label: str, threshold: float) -> Preview:
-    """Say what a review threshold would have meant for the days of the tallies.
+def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview:
+    """Say what a review threshold would have meant for the days of the counts.
 
     A threshold is read to the bin it lies in, 1/`N_BINS` wide.
 
     Parameters
     ----------
-    tallies : mapping
+    verdicts : mapping
         What the machine saw, as for `decided_by_machine`.
     days : mapping
         What people decided.
     """
-    n_comments = sum(day.get(f"action:{a}", 0) for day in tallies.values() for a in _ACTIONS)
+    n_comments = sum(day.get(f"action:{a}", 0) for day in verdicts.values() for a in _ACTIONS)
     bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)
-    n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in tallies.values() for n in bins)
+    n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in verdicts.values() for n in bins)
     decided = {
         action: sum(d.get(f"score:{label}:{n}:{action}", 0) for d in days.values() for n in bins)
         for action in _DECIDED

@@ -3,7 +3,7 @@
 The decision stream knows only what people looked at. To say what share they did not have to look
 at, how scores move, or what another threshold would have meant, somebody must count the rest.
 
-Secret: a hash per site and day, ``{hakam:<site>}:tally:<YYYY-MM-DD>``, kept `KEPT_DAYS`::
+Secret: a hash per site and day, ``{hakam:<site>}:verdicts:<YYYY-MM-DD>``, kept `KEPT_DAYS`::
 
     action:<approve|review|reject>   comments
     score:<label>:<bin>              comments whose score lies in [bin/20, (bin+1)/20); of the text
@@ -35,7 +35,7 @@ MAX_GATHERED = 100_000  # distinct counters kept while Redis is away
 Counted = tuple[str, str, str]  # site, day, counter
 
 
-class Tallies:
+class VerdictCounts:
     """The counts of all sites.
 
     Parameters
@@ -132,7 +132,7 @@ class Tallies:
 
 
 def _key(site_id: str, day: str) -> str:
-    return f"{{hakam:{site_id}}}:tally:{day}"
+    return f"{{hakam:{site_id}}}:verdicts:{day}"
 
 
 def _day(epoch: float) -> str:
