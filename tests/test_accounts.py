@@ -20,17 +20,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from service.accounts.accounts import (
-    SESSION_SECONDS,
-    AccountError,
-    Accounts,
-    LoginThrottled,
-    Preferences,
-    canonical_name,
-    session_digest,
-)
+from service.accounts.account import AccountError, Preferences, canonical_name
+from service.accounts.accounts import Accounts
 from service.accounts.login_limits import LIMITS, WINDOW_MINUTES, LoginLimits
-from service.errors import AccountExists, StoreUnavailable, UnknownAccount
+from service.accounts.sessions import SESSION_SECONDS, session_digest
+from service.errors import AccountExists, LoginThrottled, StoreUnavailable, UnknownAccount
 from service.store.connect import connect
 
 PASSWORD = "correct horse battery"
@@ -96,7 +90,7 @@ def test_the_store_holds_no_password_session_or_invitation_that_could_be_used(
     accounts: Accounts, redis: Redis
 ) -> None:
     accounts.add("samira", PASSWORD)
-    session_id = accounts.open_session("samira")
+    session_id = accounts.sessions.open("samira")
     token = accounts.invite("omar", "moderator")
     stolen = everything_in(redis)
     assert "$argon2id$" in stolen
@@ -144,16 +138,16 @@ def test_a_name_belongs_to_one_person_in_every_spelling(accounts: Accounts) -> N
 def test_a_session_lasts_a_shift_and_ends_when_revoked(accounts: Accounts, clock: Clock) -> None:
     accounts.add("samira", PASSWORD)
     first, second = (
-        accounts.open_session("samira", agent="Firefox"),
-        accounts.open_session("samira"),
+        accounts.sessions.open("samira", agent="Firefox"),
+        accounts.sessions.open("samira"),
     )
-    assert accounts.resume("samira", first)
-    accounts.close_session("samira", session_digest(first))
-    assert accounts.resume("samira", first) is None
-    assert accounts.resume("samira", second)
+    assert accounts.sessions.resume("samira", first)
+    accounts.sessions.close("samira", session_digest(first))
+    assert accounts.sessions.resume("samira", first) is None
+    assert accounts.sessions.resume("samira", second)
     clock.now += SESSION_SECONDS + 1
-    assert accounts.resume("samira", second) is None
-    assert list(accounts.sessions("samira")) == []
+    assert accounts.sessions.resume("samira", second) is None
+    assert list(accounts.sessions.of("samira")) == []
 
 
 def test_sessions_that_ended_unnoticed_are_not_kept(
@@ -161,11 +155,11 @@ def test_sessions_that_ended_unnoticed_are_not_kept(
 ) -> None:
     accounts.add("samira", PASSWORD)
     for _ in range(20):  # shifts, after each of which nobody logs out
-        opened = accounts.open_session("samira")
+        opened = accounts.sessions.open("samira")
         clock.now += SESSION_SECONDS - 1
     clock.now += 2
-    assert accounts.resume("samira", opened) is None
-    accounts.open_session("samira")
+    assert accounts.sessions.resume("samira", opened) is None
+    accounts.sessions.open("samira")
     assert redis.hlen("{hakam:accounts}:sessions:samira") == 1
 
 
@@ -173,16 +167,16 @@ def test_the_list_of_sessions_tells_them_apart_without_opening_them(
     accounts: Accounts, clock: Clock
 ) -> None:
     accounts.add("samira", PASSWORD)
-    accounts.open_session("samira", agent="Firefox", address="192.0.2.1")
+    accounts.sessions.open("samira", agent="Firefox", address="192.0.2.1")
     clock.now += 100
-    later = accounts.open_session("samira", agent="Chromium", address="192.0.2.2")
-    listed = accounts.sessions("samira")
+    later = accounts.sessions.open("samira", agent="Chromium", address="192.0.2.2")
+    listed = accounts.sessions.of("samira")
     assert [(s.agent, s.address) for s in listed] == [
         ("Chromium", "192.0.2.2"),
         ("Firefox", "192.0.2.1"),
     ]
     assert listed[0].digest == session_digest(later)
-    assert accounts.resume("samira", listed[0].digest) is None
+    assert accounts.sessions.resume("samira", listed[0].digest) is None
 
 
 @pytest.mark.parametrize(
@@ -198,9 +192,9 @@ def test_disabling_and_changing_the_password_end_every_session(
     accounts: Accounts, close: Callable[[Accounts], None]
 ) -> None:
     accounts.add("samira", PASSWORD)
-    session_id = accounts.open_session("samira")
+    session_id = accounts.sessions.open("samira")
     close(accounts)
-    assert accounts.resume("samira", session_id) is None
+    assert accounts.sessions.resume("samira", session_id) is None
     assert accounts.authenticate("samira", PASSWORD) is None
 
 
@@ -386,8 +380,8 @@ def test_a_login_while_redis_is_silent_waits_for_it_once() -> None:
 
 def second_factor(accounts: Accounts, clock: Clock, name: str = "samira") -> pyotp.TOTP:
     """Turn on a second factor for somebody; its present code is used up."""
-    totp = pyotp.TOTP(accounts.propose_totp(name))
-    assert accounts.confirm_totp(name, totp.at(int(clock.now)))
+    totp = pyotp.TOTP(accounts.second_factor.propose(name))
+    assert accounts.second_factor.confirm(name, totp.at(int(clock.now)))
     clock.now += 30
     return totp
 
@@ -399,7 +393,7 @@ def test_a_reset_and_a_new_password_keep_the_second_factor_unless_told_otherwise
     totp = second_factor(accounts, clock)
     accounts.set_password("samira", "another password")
     assert accounts.accept(accounts.reset("samira"), PASSWORD).has_totp
-    assert accounts.check_totp("samira", totp.at(int(clock.now)))
+    assert accounts.second_factor.check("samira", totp.at(int(clock.now)))
     assert not accounts.accept(
         accounts.reset("samira", drops_second_factor=True), PASSWORD
     ).has_totp
@@ -410,11 +404,11 @@ def test_a_reset_and_a_new_password_keep_the_second_factor_unless_told_otherwise
 
 def test_nobody_replaces_a_second_factor_that_is_on(accounts: Accounts, clock: Clock) -> None:
     accounts.add("samira", PASSWORD)
-    pending = pyotp.TOTP(accounts.propose_totp("samira"))
-    accounts.confirm_totp("samira", pending.at(int(clock.now)))
+    pending = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    accounts.second_factor.confirm("samira", pending.at(int(clock.now)))
     with pytest.raises(AccountError):
-        accounts.propose_totp("samira")
-    assert not accounts.confirm_totp("samira", pending.at(int(clock.now)))
+        accounts.second_factor.propose("samira")
+    assert not accounts.second_factor.confirm("samira", pending.at(int(clock.now)))
 
 
 def test_one_code_opens_one_of_many_log_ins_at_once(accounts: Accounts, clock: Clock) -> None:
@@ -423,7 +417,9 @@ def test_one_code_opens_one_of_many_log_ins_at_once(accounts: Accounts, clock: C
     for round_ in range(10):
         code = totp.at(int(clock.now))
         addresses = [f"192.0.2.{4 * round_ + n}" for n in range(4)]
-        checks = [partial(accounts.check_totp, "samira", code, address=a) for a in addresses]
+        checks = [
+            partial(accounts.second_factor.check, "samira", code, address=a) for a in addresses
+        ]
         assert sorted(map(str, at_once(*checks))) == ["False", "False", "False", "True"]
         clock.now += 30
 
@@ -435,62 +431,66 @@ def test_a_right_password_buys_no_more_guesses_at_the_code(
     totp = second_factor(accounts, clock)
     for n in range(LIMITS["pair"]):
         assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1"), n
-        assert not accounts.check_totp("samira", "000000", address="192.0.2.1")
+        assert not accounts.second_factor.check("samira", "000000", address="192.0.2.1")
     with pytest.raises(LoginThrottled):
         accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
     with pytest.raises(LoginThrottled):
-        accounts.check_totp("samira", totp.at(int(clock.now)), address="192.0.2.1")
+        accounts.second_factor.check("samira", totp.at(int(clock.now)), address="192.0.2.1")
 
 
 def test_a_recovery_code_opens_the_account_once_however_it_is_typed(
     accounts: Accounts, clock: Clock, redis: Redis
 ) -> None:
     accounts.add("samira", PASSWORD)
-    totp = pyotp.TOTP(accounts.propose_totp("samira"))
-    first, second, *others = accounts.confirm_totp("samira", totp.at(int(clock.now)))
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    first, second, *others = accounts.second_factor.confirm("samira", totp.at(int(clock.now)))
     assert len({first, second, *others}) == 10
     assert not [code for code in (first, second, *others) if code in everything_in(redis)]
-    assert not accounts.check_totp("samira", "aaaa-aaaa-aaaa-aaaa")
+    assert not accounts.second_factor.check("samira", "aaaa-aaaa-aaaa-aaaa")
     typed = f" {first.upper().replace('-', ' ')} "
-    assert sorted(map(str, at_once(*[lambda: accounts.check_totp("samira", typed)] * 3))) == [
+    assert sorted(
+        map(str, at_once(*[lambda: accounts.second_factor.check("samira", typed)] * 3))
+    ) == [
         "False",
         "False",
         "True",
     ]
-    assert accounts.n_recovery_codes("samira") == 9
-    new, *_rest = accounts.new_recovery_codes("samira")
-    assert not accounts.check_totp("samira", second), "an old code outlived the new ones"
-    assert accounts.check_totp("samira", new)
-    accounts.remove_totp("samira")
-    assert accounts.n_recovery_codes("samira") == 0
+    assert accounts.second_factor.n_recovery_codes("samira") == 9
+    new, *_rest = accounts.second_factor.new_recovery_codes("samira")
+    assert not accounts.second_factor.check("samira", second), "an old code outlived the new ones"
+    assert accounts.second_factor.check("samira", new)
+    accounts.second_factor.remove("samira")
+    assert accounts.second_factor.n_recovery_codes("samira") == 0
     with pytest.raises(AccountError):
-        accounts.new_recovery_codes("samira")
+        accounts.second_factor.new_recovery_codes("samira")
 
 
 def test_the_second_factor_takes_each_code_once_in_any_digits(
     accounts: Accounts, clock: Clock
 ) -> None:
     accounts.add("samira", PASSWORD)
-    totp = pyotp.TOTP(accounts.propose_totp("samira"))
-    assert not accounts.confirm_totp("samira", "000000")
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    assert not accounts.second_factor.confirm("samira", "000000")
     assert not accounts.list()[0].has_totp
-    assert accounts.confirm_totp("samira", totp.at(int(clock.now)))
+    assert accounts.second_factor.confirm("samira", totp.at(int(clock.now)))
     assert accounts.list()[0].has_totp
-    assert not accounts.check_totp("samira", totp.at(int(clock.now))), "a code was used twice"
+    assert not accounts.second_factor.check("samira", totp.at(int(clock.now))), (
+        "a code was used twice"
+    )
     clock.now += 30
     arabic_indic = {ord("0") + n: 0x0660 + n for n in range(10)}  # U+0660 ARABIC-INDIC DIGIT ZERO
-    assert accounts.check_totp("samira", totp.at(int(clock.now)).translate(arabic_indic))
+    assert accounts.second_factor.check("samira", totp.at(int(clock.now)).translate(arabic_indic))
     clock.now += 600
-    assert not accounts.check_totp("samira", totp.at(int(clock.now) - 300))
+    assert not accounts.second_factor.check("samira", totp.at(int(clock.now) - 300))
 
 
 def test_wrong_codes_are_throttled_like_wrong_passwords(accounts: Accounts) -> None:
     accounts.add("samira", PASSWORD)
-    accounts.propose_totp("samira")
+    accounts.second_factor.propose("samira")
     for _ in range(LIMITS["pair"]):
-        accounts.check_totp("samira", "123456")
+        accounts.second_factor.check("samira", "123456")
     with pytest.raises(LoginThrottled):
-        accounts.check_totp("samira", "123456")
+        accounts.second_factor.check("samira", "123456")
 
 
 def test_the_last_admin_can_neither_be_disabled_nor_demoted(accounts: Accounts) -> None:
@@ -575,7 +575,7 @@ def test_a_record_that_cannot_be_read_gives_no_right_and_locks_no_list(
     assert field != "role" or (samira.role, samira.sites) == ("moderator", ())
     assert field != "sites" or samira.sites == ()
     assert field != "preferences" or samira.preferences == Preferences()
-    assert accounts.sessions("samira") == []
+    assert accounts.sessions.of("samira") == []
 
 
 def test_only_admins_and_the_unlimited_see_sites_they_are_not_assigned(accounts: Accounts) -> None:

@@ -25,7 +25,8 @@ from werkzeug.test import TestResponse
 
 from conftest import RedisServer
 from models.schema import LABELS, LabeledComment
-from service.accounts.accounts import Accounts, Preferences
+from service.accounts.account import Preferences
+from service.accounts.accounts import Accounts
 from service.cli.main import hakam
 from service.errors import InvalidRequest, SiteUnreadable
 from service.queue.decisions import DecisionStream

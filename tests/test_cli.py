@@ -358,15 +358,15 @@ def test_a_moderator_s_password_is_reset_and_the_second_factor_kept_unless_told_
 ) -> None:
     command("moderators", "add", "samira", "--role", "admin")
     accounts = Accounts(redis)
-    totp = pyotp.TOTP(accounts.propose_totp("samira"))
-    assert accounts.confirm_totp("samira", totp.now())
-    session = accounts.open_session("samira")
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    assert accounts.second_factor.confirm("samira", totp.now())
+    session = accounts.sessions.open("samira")
     for option, kept in (((), True), (("--drop-second-factor",), False)):
         password, *rest = command("moderators", "reset", "samira", *option).output.splitlines()
         account = accounts.authenticate("samira", password)
         assert account
         assert account.has_totp == kept == bool(rest)
-        assert accounts.resume("samira", session) is None
+        assert accounts.sessions.resume("samira", session) is None
     assert command("moderators", "reset", "nobody").exit_code == 2
 
 

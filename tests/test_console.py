@@ -26,7 +26,8 @@ from werkzeug.test import TestResponse
 from conftest import let_time_pass
 from models.artifact import Artifact
 from models.schema import Evidence, LabeledComment
-from service.accounts.accounts import Accounts, Preferences
+from service.accounts.account import Preferences
+from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.config import Settings
 from service.console import blueprint
@@ -190,11 +191,11 @@ def test_logging_out_ends_the_session_in_the_store_too(desk: Desk, accounts: Acc
     desk.client.set_cookie("hakam_session", cookie.value, path="/console")
     desk.get("/demo/work")
     assert desk.last.status_code == 302, "a stolen cookie outlived the logout"
-    assert list(accounts.sessions("samira")) == []
+    assert list(accounts.sessions.of("samira")) == []
 
 
 def test_a_revoked_session_is_out_at_its_next_request(desk: Desk, accounts: Accounts) -> None:
-    accounts.close_session("samira", accounts.sessions("samira")[0].digest)
+    accounts.sessions.close("samira", accounts.sessions.of("samira")[0].digest)
     desk.get("/demo/work")
     assert desk.last.status_code == 302
 
@@ -250,8 +251,8 @@ def test_an_invitation_opens_the_desk_with_a_password_chosen_by_its_owner(
 
 
 def forget_session(accounts: Accounts, name: str = "samira") -> None:
-    for session in accounts.sessions(name):
-        accounts.close_session(name, session.digest)
+    for session in accounts.sessions.of(name):
+        accounts.sessions.close(name, session.digest)
 
 
 def log_in_again(desk: Desk, door: str, path: str = "/login", **fields: str) -> str:
@@ -300,8 +301,8 @@ def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
 def test_a_decision_that_was_kept_goes_through_the_second_factor_too(
     desk: Desk, accounts: Accounts, flag: Callable[..., str]
 ) -> None:
-    totp = pyotp.TOTP(accounts.propose_totp("samira"))
-    code, *_others = accounts.confirm_totp("samira", totp.now())
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    code, *_others = accounts.second_factor.confirm("samira", totp.now())
     flag()
     form = desk.open()
     forget_session(accounts)
@@ -1188,8 +1189,8 @@ def test_a_link_never_takes_the_place_of_the_second_factor(
 def test_a_new_password_ends_a_log_in_that_waits_for_its_code(
     app: Flask, accounts: Accounts
 ) -> None:
-    totp = pyotp.TOTP(accounts.propose_totp("samira"))
-    codes = list(accounts.confirm_totp("samira", totp.now()))
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    codes = list(accounts.second_factor.confirm("samira", totp.now()))
     renewals: list[Callable[[], object]] = [
         lambda: accounts.set_password("samira", "another password"),
         lambda: accounts.accept(accounts.reset("samira"), PASSWORD),

@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
 from models.schema import Evidence
-from service.accounts.accounts import Accounts, Preferences
+from service.accounts.account import Preferences
+from service.accounts.accounts import Accounts
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
@@ -200,8 +201,8 @@ def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed
     page.locator("#note").press_sequentially("third time")
     page.locator("h1").focus()
     page.locator("input[value=threat]").check(force=True)
-    for session in newsroom.accounts.sessions("samira"):
-        newsroom.accounts.close_session("samira", session.digest)
+    for session in newsroom.accounts.sessions.of("samira"):
+        newsroom.accounts.sessions.close("samira", session.digest)
     page.locator("button.reject").click()
     expect(page.locator("#password")).to_be_visible()
     expect(page.locator("header.top .who")).to_have_count(0)

@@ -10,7 +10,7 @@ from test_console_browser import Newsroom
 from test_console_browser import newsroom as newsroom  # noqa: PLC0414 - a fixture
 
 from models.schema import Evidence
-from service.accounts.accounts import Preferences
+from service.accounts.account import Preferences
 
 
 def press(page: Page, key: str, code: str) -> None:

@@ -211,7 +211,9 @@ def test_the_console_tells_who_is_no_more_in_the_store_that_the_store_lost_somet
         link = accounts.invite("nura", "moderator")
         browser = Desk(app, "samira")
         if place == "code":
-            assert accounts.confirm_totp("samira", TOTP(accounts.propose_totp("samira")).now())
+            assert accounts.second_factor.confirm(
+                "samira", TOTP(accounts.second_factor.propose("samira")).now()
+            )
         if place in {"session", "form", "code"}:
             browser.log_in()
         lose(redis, own_settings)

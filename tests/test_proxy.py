@@ -271,4 +271,4 @@ def test_a_log_in_counts_for_the_address_that_the_proxy_saw(
         (token,) = re.findall(r'name="csrf-token" content="([^"]+)"', page)
         said = {"name": "samira", "password": PASSWORD, "csrf_token": token}
         assert browser.post("/console/login", data=said).status_code == 302
-    assert [one.address for one in Accounts(redis).sessions("samira")] == ["127.0.0.1"]
+    assert [one.address for one in Accounts(redis).sessions.of("samira")] == ["127.0.0.1"]

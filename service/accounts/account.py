@@ -3,7 +3,9 @@
 Pure: the frozen records that `service.accounts.accounts` stores and hands out.
 """
 
+import hashlib
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -126,6 +128,22 @@ class Account:
     has_totp: bool = False
     preferences: Preferences = field(default_factory=Preferences)
 
+    @classmethod
+    def from_record(cls, name: str, record: Mapping[str, str]) -> "Account":
+        """Read a stored account; what cannot be read of it gives no right to anything."""
+        role, password = record.get("role", ""), record.get("password", "")
+        return cls(
+            name=name,
+            role=role if role in ROLES else ROLES[0],
+            sites=_assigned(record.get("sites")) if role in ROLES else (),
+            disabled=bool(record.get("disabled")),
+            created_at=_moment(record.get("created_at")),
+            has_password=bool(password),
+            password_mark=hashlib.sha256(password.encode()).hexdigest()[:16],
+            has_totp=bool(record.get("totp")),
+            preferences=Preferences.from_json(record.get("preferences")),
+        )
+
     def may_see(self, site_id: str) -> bool:
         """Whether this person works for the site; admins work for all."""
         return self.role == "admin" or self.sites is None or site_id in self.sites
@@ -133,17 +151,6 @@ class Account:
     def at_least(self, role: str) -> bool:
         """Whether this person has ``role`` or one above it."""
         return ROLES.index(self.role) >= ROLES.index(role)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One login of one person. ``digest`` names it without opening it."""
-
-    digest: str
-    agent: str
-    address: str
-    created_at: float
-    seen_at: float
 
 
 def canonical_name(name: str) -> str:
@@ -196,3 +203,21 @@ def check_password(password: str) -> str:
             "bad_password", "password", f"has {MIN_PASSWORD_LENGTH} characters or more"
         )
     return password
+
+
+def _assigned(sites: str | None) -> tuple[str, ...] | None:
+    try:
+        read = json.loads(sites or "null")
+    except ValueError:
+        return ()
+    if read is None:
+        return None
+    return tuple(one for one in read if isinstance(one, str)) if isinstance(read, list) else ()
+
+
+def _moment(stored: str | None) -> float:
+    try:
+        moment = float(stored or 0)
+    except ValueError:
+        return 0.0
+    return moment if math.isfinite(moment) else 0.0

@@ -6,7 +6,8 @@ import secrets
 
 import click
 
-from service.accounts.accounts import ROLES, Accounts
+from service.accounts.account import ROLES
+from service.accounts.accounts import Accounts
 from service.cli.environment import connect
 from service.sites.sites import Sites
 

@@ -10,14 +10,19 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
-from service.accounts.account import MAX_BREAK_MINUTES, MAX_SEVERE_PER_HOUR
-from service.accounts.accounts import AccountError, LoginThrottled, Preferences, session_digest
+from service.accounts.account import (
+    MAX_BREAK_MINUTES,
+    MAX_SEVERE_PER_HOUR,
+    AccountError,
+    Preferences,
+)
+from service.accounts.sessions import session_digest
 from service.console.login import too_often
 from service.console.permissions import me
 from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, LoginThrottled
 from service.services import services
 
 bp = Blueprint("person", __name__)
@@ -64,17 +69,17 @@ def totp() -> ResponseReturnValue:
     try:
         match step:
             case "propose":
-                return _proposed(accounts.propose_totp(name))
+                return _proposed(accounts.second_factor.propose(name))
             case "confirm":
-                codes = accounts.confirm_totp(name, request.form.get("code", ""))
+                codes = accounts.second_factor.confirm(name, request.form.get("code", ""))
                 if not codes:
                     return _page(complaint=_("The code is wrong. Start again.")), 422
                 flash(_("From now on the log-in also asks for a code."))
                 return _codes(codes)
             case "codes":
-                return _codes(accounts.new_recovery_codes(name))
+                return _codes(accounts.second_factor.new_recovery_codes(name))
             case "remove":
-                accounts.remove_totp(name)
+                accounts.second_factor.remove(name)
                 flash(_("The log-in asks for the password only."))
     except AccountError:  # another window was quicker
         flash(_("That has changed meanwhile. Look again."), "reject")
@@ -118,7 +123,7 @@ def _codes(codes: Sequence[str]) -> str:
 @bp.post("/me/sessions")
 def close_session() -> ResponseReturnValue:
     """End one of this person's sessions."""
-    services().accounts.close_session(me().name, request.form.get("digest", ""))
+    services().accounts.sessions.close(me().name, request.form.get("digest", ""))
     flash(_("That session has ended."))
     return redirect(url_for(".mine"), 303)
 
@@ -176,8 +181,10 @@ def _page(**words: object) -> str:
         keys=keys,
         commands=COMMAND_NAMES,
         themes=THEME_NAMES,
-        sessions=services().accounts.sessions(me().name),
+        sessions=services().accounts.sessions.of(me().name),
         this_session=session_digest(current_user.session_id),
-        n_codes=services().accounts.n_recovery_codes(me().name) if me().has_totp else 0,
+        n_codes=services().accounts.second_factor.n_recovery_codes(me().name)
+        if me().has_totp
+        else 0,
         **words,
     )

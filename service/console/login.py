@@ -24,18 +24,14 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from service.accounts.accounts import (
-    Account,
-    AccountError,
-    LoginThrottled,
-    canonical_name,
-    session_digest,
-)
+from service.accounts.account import Account, AccountError, canonical_name
+from service.accounts.sessions import session_digest
 from service.console import work
 from service.console.permissions import Moderator, me
 from service.console.unsent_forms import Unsent, last_name, opened, unsent
 from service.console.vocabulary import duration_after, ngettext
 from service.console.vocabulary import gettext as _
+from service.errors import LoginThrottled
 from service.services import services
 
 bp = Blueprint("entrance", __name__)
@@ -109,7 +105,7 @@ def second_factor() -> Response | tuple[str, int]:
         return _page("code.html", 200)
     code = request.form.get("code", "")
     try:
-        right = services().accounts.check_totp(
+        right = services().accounts.second_factor.check(
             name, code, address=_address(), device=_device_of(name)
         )
     except LoginThrottled as wait:
@@ -117,7 +113,7 @@ def second_factor() -> Response | tuple[str, int]:
     if not right or account.disabled:
         return _page("code.html", 401, complaint=_("The code is wrong or was used before."))
     if any(map(str.isalpha, code)):
-        left = services().accounts.n_recovery_codes(name)
+        left = services().accounts.second_factor.n_recovery_codes(name)
         flash(
             ngettext(
                 "That was a recovery code. %(num)s is left.",
@@ -155,7 +151,7 @@ def log_out() -> Response:
     """End the session here and in the store, and give back what was being read."""
     work.give_back_all()
     if current_user.is_authenticated:
-        services().accounts.close_session(me().name, session_digest(current_user.session_id))
+        services().accounts.sessions.close(me().name, session_digest(current_user.session_id))
         logout_user()
     session.clear()
     flash(_("You are logged out."))
@@ -195,7 +191,7 @@ def _let_in(account: Account) -> Response:
         leases = {}
     session.clear()  # nothing planted before the login survives it
     session["language"] = account.preferences.language  # for the door, when the session ends
-    session_id = services().accounts.open_session(
+    session_id = services().accounts.sessions.open(
         account.name, agent=request.user_agent.string, address=_address()
     )
     login_user(Moderator(account, session_id))

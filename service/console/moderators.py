@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.accounts.accounts import AccountError
+from service.accounts.account import AccountError
 from service.address import base_url
 from service.console.permissions import needs
 from service.console.vocabulary import ROLE_NAMES
@@ -53,8 +53,8 @@ def act(name: str) -> ResponseReturnValue:
                 link = _link(accounts.reset(name, drops_second_factor=drops))
                 return _page(link=link, invited=name, dropped=drops)
             case "log_out":
-                for session in accounts.sessions(name):
-                    accounts.close_session(name, session.digest)
+                for session in accounts.sessions.of(name):
+                    accounts.sessions.close(name, session.digest)
     except AccountError as refusal:
         return _page(complaint=_complaint(refusal)), 422
     flash(_("Saved."))
@@ -86,7 +86,7 @@ def _page(**words: object) -> str:
     return render_template(
         "people.html",
         people=everybody,
-        sessions={person.name: accounts.sessions(person.name) for person in everybody},
+        sessions={person.name: accounts.sessions.of(person.name) for person in everybody},
         roles=ROLE_NAMES,
         sites=services().sites.list(),
         **words,

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask_login import UserMixin, current_user
 
-from service.accounts.accounts import Account
+from service.accounts.account import Account
 from service.errors import Forbidden, UnknownSite
 from service.services import services
 from service.sites.sites import Site
@@ -36,7 +36,7 @@ class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
     def from_id(cls, user_id: str) -> Moderator | None:
         """Return the person whose cookie this is, if the session is still open."""
         name, _, session_id = user_id.partition(" ")
-        account = services().accounts.resume(name, session_id)
+        account = services().accounts.sessions.resume(name, session_id)
         return cls(account, session_id) if account else None
 
 

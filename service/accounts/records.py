@@ -1,0 +1,158 @@
+"""Account records in Redis: one hash for each account, changed all or nothing.
+
+Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
+
+    {hakam:accounts}:names             set of account names
+    {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at,
+                                             preferences, totp (base32 secret), totp_pending,
+                                             totp_step (the last one used), invite (SHA-256 of the
+                                             only link that is good)
+    {hakam:accounts}:recovery:<name>   set   SHA-256 of each recovery code that is left
+    {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
+    {hakam:accounts}:invite:<sha256>   string name, expires by itself
+    {hakam:accounts}:failures:...      string count, expires by itself (see `login_limits`)
+    {hakam:accounts}:unbelieved_proxy  string, while clients come through an unknown proxy
+
+A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person. Session ids,
+links and recovery codes are random, and only their SHA-256 is stored, so that a copy of the
+database opens nothing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from service.accounts.account import Account, AccountError, canonical_name
+from service.errors import AccountExists, UnknownAccount
+from service.store.connect import Redis
+from service.store.errors import translating_redis_errors
+
+PREFIX = "{hakam:accounts}:"
+_NAMES = PREFIX + "names"
+
+#: Collects changes: it gets a pipeline, the stored name, and the record as read.
+Change = Callable[[Any, str, Mapping[str, str]], None]
+
+
+def key_of(kind: str, name: str) -> str:
+    """Return the key of what is kept of a name."""
+    return f"{PREFIX}{kind}:{name}"
+
+
+def digest(secret: str) -> str:
+    """Return what is stored of a random secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+class AccountRecords:
+    """All account records.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        A client with ``decode_responses=True``; it is used, never closed.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis: Any = redis  # redis-py types each answer as "awaitable or not"
+
+    @translating_redis_errors()
+    def create(self, name: str, record: Mapping[str, str], also: Change) -> Account:
+        """Store a new record, and what belongs to it.
+
+        Raises
+        ------
+        AccountExists
+            The name is taken.
+        """
+        key = key_of("account", name)
+
+        def store(pipe: Any) -> None:
+            if pipe.exists(key):
+                raise AccountExists(f"the name {name} is taken")
+            pipe.multi()
+            pipe.hset(key, mapping=record)
+            pipe.sadd(_NAMES, name)
+            also(pipe, name, record)
+
+        self.redis.transaction(store, key)
+        return Account.from_record(name, record)
+
+    @translating_redis_errors()
+    def get(self, name: str) -> Account | None:
+        """Return the account of that name, or ``None``."""
+        try:
+            name = canonical_name(name)
+        except AccountError:
+            return None
+        record = self.redis.hgetall(key_of("account", name))
+        return Account.from_record(name, record) if record else None
+
+    def must_get(self, name: str) -> Account:
+        """Return the account of that name.
+
+        Raises
+        ------
+        UnknownAccount
+        """
+        account = self.get(name)
+        if account is None:
+            raise UnknownAccount(f"there is no account {name}")
+        return account
+
+    @translating_redis_errors()
+    def list(self) -> builtins.list[Account]:
+        """Every account, by name."""
+        names = sorted(self.redis.smembers(_NAMES))
+        with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(key_of("account", name))
+            records = pipe.execute()
+        found = zip(names, records, strict=True)
+        return [Account.from_record(name, record) for name, record in found if record]
+
+    @translating_redis_errors()
+    def set(self, name: str, field: str, value: str) -> None:
+        """Set one field of an account, whatever it was."""
+        self.redis.hset(key_of("account", self.must_get(name).name), field, value)
+
+    @translating_redis_errors()
+    def change(self, name: str, work: Change, *, keeps_an_admin: bool = False) -> None:
+        """Change an account, all or nothing, as it was when it was read.
+
+        It is one transaction that watches the records it has read: somebody else's change in
+        between makes it start anew.
+
+        Parameters
+        ----------
+        keeps_an_admin : bool
+            Refuse where the account is the last administrator who can log in.
+
+        Raises
+        ------
+        UnknownAccount, AccountError
+        """
+        name = self.must_get(name).name
+        everybody = [key_of("account", one) for one in self.redis.smembers(_NAMES)]
+        key = key_of("account", name)
+
+        def attempt(pipe: Any) -> None:
+            record = pipe.hgetall(key)
+            if keeps_an_admin and _can_administer(record):
+                others = (pipe.hgetall(other) for other in everybody if other != key)
+                if not any(map(_can_administer, others)):
+                    raise AccountError(
+                        "last_admin", "role", "the last admin can be neither disabled nor demoted"
+                    )
+            pipe.multi()
+            work(pipe, name, record)
+
+        self.redis.transaction(attempt, key, *(everybody if keeps_an_admin else ()))
+
+
+def _can_administer(record: Mapping[str, str]) -> bool:
+    has_password = bool(record.get("password"))  # somebody only invited may never come
+    return record.get("role") == "admin" and has_password and not record.get("disabled")

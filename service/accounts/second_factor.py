@@ -1,0 +1,182 @@
+"""Second factor: codes of an authenticator (TOTP, RFC 6238) and recovery codes, each good once."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyotp
+
+from service.accounts.account import AccountError, canonical_name
+from service.accounts.login_limits import LoginLimits
+from service.accounts.records import AccountRecords, digest, key_of
+from service.store.errors import translating_redis_errors
+
+N_RECOVERY_CODES = 10
+_MAX_CODE_LENGTH = 64
+
+
+class SecondFactor:
+    """The second factors of all accounts.
+
+    Parameters
+    ----------
+    limits : LoginLimits
+        Wrong codes count like wrong passwords.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self, records: AccountRecords, limits: LoginLimits, clock: Callable[[], float]
+    ) -> None:
+        self._records = records
+        self._limits = limits
+        self._clock = clock
+
+    def propose(self, name: str) -> str:
+        """Return a new secret for an authenticator; :meth:`confirm` turns it on.
+
+        Raises
+        ------
+        AccountError
+            There is a second factor already; it must be turned off first.
+        """
+        secret = pyotp.random_base32()
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if record.get("totp"):
+                raise AccountError("totp_on", "step", "there is a second factor already")
+            pipe.hset(key_of("account", name), "totp_pending", secret)
+
+        self._records.change(name, store)
+        return secret
+
+    def confirm(self, name: str, code: str) -> Sequence[str]:
+        """Turn the proposed second factor on if ``code`` is right.
+
+        Returns
+        -------
+        sequence of str
+            The recovery codes, which cannot be read again; none if ``code`` is wrong.
+        """
+        codes = _new_codes()
+        turned_on = False
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            nonlocal turned_on
+            secret = record.get("totp_pending", "")
+            step = self._matching_step(secret, code)
+            turned_on = step is not None and not record.get("totp")
+            if turned_on:
+                key = key_of("account", name)
+                pipe.hset(key, mapping={"totp": secret, "totp_step": step})
+                pipe.hdel(key, "totp_pending")
+                _store_codes(pipe, name, codes)
+
+        self._records.change(name, store)
+        return codes if turned_on else ()
+
+    def check(self, name: str, code: str, *, address: str = "", device: str = "") -> bool:
+        """Whether ``code``, of the authenticator or for recovery, opens the account; once each.
+
+        Raises
+        ------
+        LoginThrottled
+            Too many wrong codes or passwords.
+        """
+        name = canonical_name(name)
+        with translating_redis_errors():
+            attempt = self._limits.attempt(name, address, device)
+        right = self._use_step(name, code) or self._use_recovery_code(name, code)
+        if right:
+            with translating_redis_errors():
+                self._limits.was_right(attempt, forgive=True)
+        return right
+
+    def new_recovery_codes(self, name: str) -> Sequence[str]:
+        """Replace the recovery codes of somebody with a second factor, and return the new ones.
+
+        Raises
+        ------
+        AccountError
+            There is no second factor.
+        """
+        codes = _new_codes()
+
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if not record.get("totp"):
+                raise AccountError("totp_off", "step", "there is no second factor")
+            _store_codes(pipe, name, codes)
+
+        self._records.change(name, store)
+        return codes
+
+    @translating_redis_errors()
+    def n_recovery_codes(self, name: str) -> int:
+        """Count the recovery codes that are left."""
+        return int(self._records.redis.scard(key_of("recovery", canonical_name(name))))
+
+    def remove(self, name: str) -> None:
+        """Turn the second factor off; its recovery codes end with it."""
+        self._records.change(name, lambda pipe, name, _record: drop(pipe, name))
+
+    def _use_step(self, name: str, code: str) -> bool:
+        fresh = False
+
+        def use(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            nonlocal fresh
+            step = self._matching_step(record.get("totp", ""), code)
+            fresh = step is not None and step > int(record.get("totp_step") or 0)
+            if fresh:
+                pipe.hset(key_of("account", name), "totp_step", step)
+
+        self._records.change(name, use)
+        return fresh
+
+    @translating_redis_errors()
+    def _use_recovery_code(self, name: str, code: str) -> bool:
+        used = self._records.redis.srem(key_of("recovery", name), _code_digest(code))
+        return bool(used)
+
+    def _matching_step(self, secret: str, code: str) -> int | None:
+        """Return the 30-second step whose code was given: the present one or a neighbour."""
+        if not secret or len(code) > _MAX_CODE_LENGTH:
+            return None
+        totp = pyotp.TOTP(secret)
+        # Arabic keyboards type ARABIC-INDIC DIGITS; int() and \d know them, the codes do not.
+        digits = "".join(str(unicodedata.digit(c, "")) for c in code if not c.isspace())
+        now = int(self._clock() // totp.interval)
+        for step in (now, now - 1, now + 1):
+            if hmac.compare_digest(totp.generate_otp(step), digits):
+                return step
+        return None
+
+
+def drop(pipe: Any, name: str) -> None:
+    """Take everything of a second factor away, as part of a change."""
+    pipe.hdel(key_of("account", name), "totp", "totp_pending", "totp_step")
+    pipe.delete(key_of("recovery", name))
+
+
+def _new_codes() -> Sequence[str]:
+    """Make codes of 80 random bits, in four groups; a slow hash would protect nothing more."""
+    drawn = (base64.b32encode(secrets.token_bytes(10)).decode() for _ in range(N_RECOVERY_CODES))
+    return ["-".join(re.findall("....", code.lower())) for code in drawn]
+
+
+def _store_codes(pipe: Any, name: str, codes: Sequence[str]) -> None:
+    key = key_of("recovery", name)
+    pipe.delete(key)
+    pipe.sadd(key, *map(_code_digest, codes))
+
+
+def _code_digest(code: str) -> str:
+    """Return what is kept of a recovery code, however it was typed."""
+    typed = unicodedata.normalize("NFKC", code[:_MAX_CODE_LENGTH]).lower()
+    return digest("".join(filter(str.isalnum, typed)))

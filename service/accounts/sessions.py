@@ -1,0 +1,113 @@
+"""Sessions of moderators: opened by a login, listed, ended."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from service.accounts.account import Account, canonical_name
+from service.accounts.records import AccountRecords, digest, key_of
+from service.store.errors import translating_redis_errors
+
+SESSION_SECONDS = 12 * 3600
+_SEEN_EVERY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login of one person. ``digest`` names it without opening it."""
+
+    digest: str
+    agent: str
+    address: str
+    created_at: float
+    seen_at: float
+
+    def is_open(self, now: float) -> bool:
+        """Whether it has not ended by itself."""
+        return now - self.created_at <= SESSION_SECONDS
+
+
+def session_digest(session_id: str) -> str:
+    """Return the name under which a session is listed: it does not open the session."""
+    return digest(session_id)
+
+
+class Sessions:
+    """The sessions of all accounts.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(self, records: AccountRecords, clock: Callable[[], float]) -> None:
+        self._redis = records.redis
+        self._clock = clock
+
+    @translating_redis_errors()
+    def open(self, name: str, *, agent: str = "", address: str = "") -> str:
+        """Start a session and return its id, the only copy of it."""
+        session_id = secrets.token_urlsafe(32)
+        now, name = self._clock(), canonical_name(name)
+        key = key_of("sessions", name)
+        stored = {one: _read(text) for one, text in self._redis.hgetall(key).items()}
+        ended = [one for one, session in stored.items() if not (session and session.is_open(now))]
+        if ended:
+            self._redis.hdel(key, *ended)
+        self._store(name, Session(digest(session_id), agent[:200], address, now, now))
+        return session_id
+
+    @translating_redis_errors()
+    def resume(self, name: str, session_id: str) -> Account | None:
+        """Return the account of an open session; ``None`` if it ended or was revoked."""
+        named = digest(session_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(key_of("account", name))
+            pipe.hget(key_of("sessions", name), named)
+            record, stored = pipe.execute()
+        if not record or not stored or record.get("disabled"):
+            return None
+        session = _read(stored)
+        now = self._clock()
+        if session is None or not session.is_open(now):
+            self._redis.hdel(key_of("sessions", name), named)
+            return None
+        if now - session.seen_at > _SEEN_EVERY_SECONDS:
+            self._store(name, replace(session, seen_at=now))
+        return Account.from_record(name, record)
+
+    @translating_redis_errors()
+    def of(self, name: str) -> Sequence[Session]:
+        """Return the open sessions of a person, the latest seen first."""
+        stored = map(_read, self._redis.hvals(key_of("sessions", canonical_name(name))))
+        now = self._clock()
+        opened = [session for session in stored if session and session.is_open(now)]
+        return sorted(opened, key=lambda session: session.seen_at, reverse=True)
+
+    @translating_redis_errors()
+    def close(self, name: str, named: str) -> None:
+        """End one session by its digest; closing it twice is no error."""
+        self._redis.hdel(key_of("sessions", canonical_name(name)), named)
+
+    def _store(self, name: str, session: Session) -> None:
+        key = key_of("sessions", name)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(key, session.digest, json.dumps(asdict(session)))
+            pipe.expire(key, SESSION_SECONDS)
+            pipe.execute()
+
+
+def _read(stored: str) -> Session | None:
+    """Read a session; one that cannot be read is not open."""
+    try:
+        session = Session(**json.loads(stored))
+        known = all(map(math.isfinite, (session.created_at, session.seen_at)))
+    except (TypeError, ValueError):
+        return None
+    texts = (session.digest, session.agent, session.address)
+    return session if known and all(isinstance(text, str) for text in texts) else None
