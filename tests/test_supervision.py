@@ -21,7 +21,7 @@ from test_first_run import Run, first_run, found
 
 from conftest import await_condition, free_port
 from models.registry import Registry
-from service.run import launch, parent_death
+from service.run import application, parent_death
 
 pytestmark = pytest.mark.slow
 
@@ -297,12 +297,12 @@ def test_a_broken_artefact_is_not_taken_up_whoever_dies_meanwhile(
 def test_an_artefact_that_hangs_its_loader_is_not_taken_up(
     monkeypatch: pytest.MonkeyPatch, artifacts: Path, artifact: Any
 ) -> None:
-    monkeypatch.setattr(launch, "REHEARSAL_SECONDS", 0.01)
-    monkeypatch.setattr(launch._held, "artifact", artifact)
-    monkeypatch.setattr(launch._held, "notice", "")
+    monkeypatch.setattr(application, "REHEARSAL_SECONDS", 0.01)
+    monkeypatch.setattr(application._held, "artifact", artifact)
+    monkeypatch.setattr(application._held, "notice", "")
     monkeypatch.setenv("HAKAM_ARTIFACTS", str(artifacts))
     complaints: list[str] = []
-    launch.take_up(complaints.append)
-    assert launch._held.artifact is artifact
-    assert complaints == [launch._held.notice]
-    assert found("took more than 0.01 seconds", launch._held.notice)
+    application.take_up(complaints.append)
+    assert application._held.artifact is artifact
+    assert complaints == [application._held.notice]
+    assert found("took more than 0.01 seconds", application._held.notice)

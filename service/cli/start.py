@@ -15,7 +15,7 @@ from service.accounts.accounts import Accounts
 from service.cli.environment import connect, read_settings
 from service.config import UNBELIEVED_PROXY
 from service.errors import LaunchFailed, StoreLost
-from service.run import launch, private_redis
+from service.run import launch, private_redis, supervision
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
@@ -33,8 +33,8 @@ def run() -> None:
     """
     settings = read_settings()
     launch.check_writable(settings.var)
-    with launch.stopped_by_signals() as hang_up, ExitStack() as stack:
-        children: list[launch.Watched] = []
+    with supervision.stopped_by_signals() as hang_up, ExitStack() as stack:
+        children: list[supervision.Watched] = []
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
             private = stack.enter_context(private_redis.PrivateRedis())
@@ -44,7 +44,7 @@ def run() -> None:
         redis = stack.enter_context(connect_to(settings.redis_url))
         lost = _lost(Durability(redis, settings.store_file))
         environ = settings.to_environ()
-        web = launch.Child(
+        web = supervision.Child(
             "web server",
             launch.web_command(listener),
             environ,
@@ -55,12 +55,12 @@ def run() -> None:
         address = _address(settings.host, settings.port)
         launch.await_answer(f"{address}/healthz", web)
         told = [sys.executable, "-m", "service.cli.main", "webhooks"]
-        deliveries = stack.enter_context(launch.Child("delivery of webhooks", told, environ))
+        deliveries = stack.enter_context(supervision.Child("delivery of webhooks", told, environ))
         children += [web, deliveries]
         # Last of all, so that no secret is made that nobody gets to see.
         secrets_shown = None if lost else _first_start(redis)
         click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)
-        launch.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
+        supervision.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
 
 
 def _lost(durability: Durability) -> str:

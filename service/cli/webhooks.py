@@ -12,7 +12,7 @@ from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
 from service.queue.retention import Retention
 from service.rules.times import iso_time
-from service.run import launch
+from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
 from service.store.durability import Durability
 
@@ -25,7 +25,7 @@ def webhooks(context: click.Context) -> None:
         return
     logs.configure(read_settings().log_level)
     stop = Event()
-    with launch.stopped_by_signals(), connect() as redis:
+    with stopped_by_signals(), connect() as redis:
         durability = Durability(redis, read_settings().store_file)
         for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), durability):
             Thread(target=one.run, args=(stop,), daemon=True).start()

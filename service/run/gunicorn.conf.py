@@ -19,11 +19,11 @@ _shared = shared_metrics(_OURS)
 
 from prometheus_client import multiprocess
 
-from service.run import launch, parent_death
+from service.run import application, parent_death
 
 _settings = Settings.from_environ()
 
-wsgi_app = "service.run.launch:application()"
+wsgi_app = "service.run.application:application()"
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 worker_class = "service.run.web_worker.WebWorker"
@@ -40,12 +40,12 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     """Fail in one sentence, and import once what all workers need."""
-    launch.rehearse()
+    application.rehearse()
 
 
 def on_reload(server: Any) -> None:
     """Take up the artefact that is promoted now, before the new workers are made."""
-    launch.take_up(server.log.error)
+    application.take_up(server.log.error)
 
 
 def post_fork(server: Any, worker: Any) -> None:
