@@ -7,13 +7,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_score, recall_score
 
+from conftest import SAMPLE_COMMENTS
 from training.calibration import (
+    ADDED_SHARE,
+    ADDED_SHARE_OF_OTHERS,
     NEVER,
     best_threshold,
+    calibrate,
     cuts,
     operating_points,
     reliability,
 )
+from training.datasets import read_corpus, split_corpus
+from training.release import build
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -111,3 +117,26 @@ def test_review_stands_where_it_is_told_to_and_too_few_positives_only_raise_it()
     few = np.array([1.0] * 5 + [0.0] * 500)
     assert operating_points(few, few, review_at=0.7)["review"]["threshold"] == 0.7
     assert operating_points(few, few, review_at=0.2)["review"]["threshold"] == 0.5
+
+
+def test_calibrated_scores_flag_the_stated_share_of_the_validation_rows() -> None:
+    split = split_corpus(read_corpus([SAMPLE_COMMENTS]))
+    fitted, points = calibrate(build(split).for_domain(), split)
+    review = points["toxicity"]["review"]
+    positive = split.validation.label("toxicity") >= 0.5
+    flagged = fitted.predict_proba(split.validation.texts)[:, 0] >= review["threshold"]
+    assert review["recall"] == pytest.approx(flagged[positive].mean())
+    assert review["precision"] == pytest.approx(positive[flagged].mean())
+
+
+def test_each_other_label_adds_its_stated_share_to_review() -> None:
+    split = split_corpus(read_corpus([SAMPLE_COMMENTS]))
+    fitted, points = calibrate(build(split).for_domain(), split)
+    assert fitted.labels[0] == "toxicity"
+    scores = fitted.predict_proba(split.validation.texts)
+    passed = scores[:, 0] < points["toxicity"]["review"]["threshold"]
+    for i, label in enumerate(fitted.labels[1:], start=1):
+        if label != "spam":
+            added = scores[passed, i] >= points[label]["review"]["threshold"]
+            share = ADDED_SHARE.get(label, ADDED_SHARE_OF_OTHERS)
+            assert added.sum() <= 1 + share * passed.sum()

@@ -22,7 +22,8 @@ from models.normalize import normalize, normalize_batch
 from models.registry import Registry
 from models.schema import LABELS, read_comments
 from training.calibration import calibrated
-from training.fit import Learner, WordClusters
+from training.design_matrix import WordClusters
+from training.fit import Learner
 
 COMMENTS = list(read_comments(SAMPLE_COMMENTS))
 TEXTS = [comment.text for comment in COMMENTS]

@@ -8,10 +8,11 @@ from keyword_scorer import POLITE, RUDE, Keyword
 
 from models.classifier import Classifier
 from models.schema import LABELS
+from training.calibration import calibrate
 from training.datasets import Split, read_corpus, split_corpus
 from training.disguises.transforms import TRANSFORMS
 from training.evaluation.held_out import curves, evaluate
-from training.release import build, calibrate
+from training.release import build
 
 SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 REVIEW = {"review": {"threshold": 0.5}}

@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 
 from models.schema import read_comments, write_comments
+from training.calibration import calibrate
 from training.datasets import Corpus, read_corpus, split_corpus
-from training.release import (
-    ADDED_SHARE,
-    ADDED_SHARE_OF_OTHERS,
-    Settings,
-    build,
-    calibrate,
-    fit,
-    texts_for_words,
-)
+from training.release import Settings, build, fit, texts_for_words
 
 SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 SETTINGS = Settings(word_vectors=False)
@@ -78,29 +71,3 @@ def test_a_sites_decisions_do_not_change_how_words_are_grouped(
     together = split_corpus(read_corpus([base], [decisions]))
     assert len(together.train) > len(split_corpus(corpus).train)
     assert texts_for_words(together) == texts_for_words(split_corpus(corpus))
-
-
-def test_calibrated_scores_flag_the_stated_share_of_the_validation_rows(
-    corpus: Corpus, tmp_path: Path
-) -> None:
-    split = split_corpus(corpus)
-    fitted, _ = fit(split, corpus, SETTINGS, tmp_path)
-    fitted, points = calibrate(fitted, split)
-    review = points["toxicity"]["review"]
-    positive = split.validation.label("toxicity") >= 0.5
-    flagged = fitted.predict_proba(split.validation.texts)[:, 0] >= review["threshold"]
-    assert review["recall"] == pytest.approx(flagged[positive].mean())
-    assert review["precision"] == pytest.approx(positive[flagged].mean())
-
-
-def test_each_other_label_adds_its_stated_share_to_review() -> None:
-    split = split_corpus(read_corpus([SAMPLE]))
-    fitted, points = calibrate(build(split).for_domain(), split)
-    assert fitted.labels[0] == "toxicity"
-    scores = fitted.predict_proba(split.validation.texts)
-    passed = scores[:, 0] < points["toxicity"]["review"]["threshold"]
-    for i, label in enumerate(fitted.labels[1:], start=1):
-        if label != "spam":
-            added = scores[passed, i] >= points[label]["review"]["threshold"]
-            share = ADDED_SHARE.get(label, ADDED_SHARE_OF_OTHERS)
-            assert added.sum() <= 1 + share * passed.sum()

@@ -10,7 +10,8 @@ from conftest import SAMPLE_COMMENTS
 from models.normalize import normalize
 from models.schema import read_comments
 from models.word_scorer import LEAST, MARGIN, WordScorer
-from training.fit import Learner, WordClusters
+from training.design_matrix import WordClusters
+from training.fit import Learner
 
 COMMENTS = list(read_comments(SAMPLE_COMMENTS))
 TEXTS = [comment.text for comment in COMMENTS]

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import ArtifactError
 from models.registry import Registry
+from training.evaluation.measures import Measures
 
 TOLERANCES = {
     "auc": 0.005,
@@ -52,6 +53,25 @@ def promote(registry: Registry, version: str, *, force: bool = False) -> None:
                 f"{version} is worse than {current}, which is in use:\n  {places}"
             )
     registry.promote(version, forced=force)
+
+
+def deciding_metrics(figures: Measures) -> Measures:
+    """Pick the figures that decide on a promotion, by the names of `TOLERANCES`."""
+    chosen: Measures = {}
+    for name, measured in figures["benchmarks"].items():
+        wanted = ("auc", "average_precision", "macro_f1", "accuracy", "sha256", "n")
+        chosen[name] = {key: measured[key] for key in wanted if key in measured}
+    for label, measured in figures["labels"].items():
+        keys = ("auc", "average_precision", "ece", "sha256", "n")
+        chosen[f"label {label}"] = {key: measured[key] for key in keys if key in measured}
+    for name, measured in figures["probes"].items():
+        share = measured.get("flagged_share_at_news_recall")
+        if share is not None:
+            chosen[name] = {"flagged_share": share, "n": measured["n"]}
+    if figures["functions"]:
+        overall = figures["functions"]["overall"]
+        chosen["HakamCheck"] = {"accuracy": overall["accuracy"], "n": overall["n"]}
+    return chosen
 
 
 def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:

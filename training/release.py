@@ -29,30 +29,17 @@ from models.classifier import Classifier
 from models.files import write_durably
 from models.registry import Registry
 from models.schema import LABELS
-from training.calibration import calibrated, operating_points
+from training.calibration import calibrate
 from training.datasets import Corpus, Split, site_domain, split_corpus
+from training.design_matrix import Progress, WordClusters
 from training.disguises.augmentation import COPY_WEIGHT, disguised_copies
 from training.evaluation.folds import cross_validate, leave_one_out, own_heads
 from training.evaluation.held_out import BENCHMARKS, evaluate
 from training.evaluation.measures import Measures
-from training.fit import Learner, Progress, WordClusters
+from training.fit import Learner
+from training.gate import deciding_metrics
 from training.public_sets import NEWS, POLICIES
 from training.report import model_card
-
-REVIEW_RECALL = 0.75
-"""Share of the toxic comments that review must see, over all validation rows; it is higher for
-comments under news, whose head is released."""
-
-ADDED_SHARE = {"threat": 0.008, "identity_attack": 0.01}
-ADDED_SHARE_OF_OTHERS = 0.001
-"""Share of the comments below the review point of toxicity that a label adds to review.
-
-Insults and obscenities are toxic too, so those labels say why a comment is in review and need not
-bring it there. Threats and calls to shut people out often use no bad word, weigh most, and are
-seldom called toxic in the public sets. Spam is no abuse and has a point of its own.
-"""
-
-REJECT_PRECISION = 0.95
 
 ENOUGH_FOR_RARE, ENOUGH_FOR_WORDS = 5000, 50_000
 """Texts from which rare n-grams can be spared, and from which words meet often enough to be
@@ -201,53 +188,6 @@ def measure_by_fitting(
         "cross_validated": cross_validate(corpus, refit, progress=progress),
         "left_out": leave_one_out(corpus, refit, progress=progress),
     }
-
-
-def calibrate(
-    learned: Classifier, split: Split
-) -> tuple[Classifier, dict[str, dict[str, dict[str, float]]]]:
-    """Turn logits into probabilities and choose operating points, on the validation part."""
-    validation = split.validation
-    columns = [LABELS.index(label) for label in learned.labels]
-    # Held-out figures are about what the majority says, so calibration is as well.
-    y = np.where(np.isnan(validation.y), np.nan, validation.y >= 0.5)[:, columns]
-    classifier = calibrated(learned, validation.texts, y)
-    scores = classifier.predict_proba(validation.texts)
-    points: dict[str, dict[str, dict[str, float]]] = {}
-    for i, label in enumerate(classifier.labels):
-        review_at = None
-        if "toxicity" in points and label != "spam":
-            passed = scores[:, 0] < points["toxicity"]["review"]["threshold"]
-            share = ADDED_SHARE.get(label, ADDED_SHARE_OF_OTHERS)
-            review_at = float(np.quantile(scores[passed, i], 1 - share)) if passed.any() else None
-        seen = ~np.isnan(y[:, i])
-        points[label] = operating_points(
-            y[seen, i],
-            scores[seen, i],
-            review_recall=REVIEW_RECALL if label == "toxicity" else None,
-            review_at=review_at,
-            reject_precision=REJECT_PRECISION,
-        )
-    return classifier, points
-
-
-def deciding_metrics(figures: Measures) -> Measures:
-    """Pick the figures that decide on a promotion, by the names of `training.gate.TOLERANCES`."""
-    chosen: Measures = {}
-    for name, measured in figures["benchmarks"].items():
-        wanted = ("auc", "average_precision", "macro_f1", "accuracy", "sha256", "n")
-        chosen[name] = {key: measured[key] for key in wanted if key in measured}
-    for label, measured in figures["labels"].items():
-        keys = ("auc", "average_precision", "ece", "sha256", "n")
-        chosen[f"label {label}"] = {key: measured[key] for key in keys if key in measured}
-    for name, measured in figures["probes"].items():
-        share = measured.get("flagged_share_at_news_recall")
-        if share is not None:
-            chosen[name] = {"flagged_share": share, "n": measured["n"]}
-    if figures["functions"]:
-        overall = figures["functions"]["overall"]
-        chosen["HakamCheck"] = {"accuracy": overall["accuracy"], "n": overall["n"]}
-    return chosen
 
 
 def word_clusters(

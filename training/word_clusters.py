@@ -16,7 +16,7 @@ from gensim.models.word2vec import Word2Vec
 from sklearn.cluster import MiniBatchKMeans
 
 from models.normalize import normalize_batch
-from training.fit import Progress, WordClusters
+from training.design_matrix import Progress, WordClusters
 
 LEVELS = (300, 1000, 4000)
 """Number of groups at each level."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from models.classifier import Classifier
 from training.calibration import best_threshold
 from training.datasets import N_FOLDS, Corpus, Split, leave_out, split_corpus
+from training.design_matrix import Progress
 from training.evaluation.held_out import BENCHMARKS
 from training.evaluation.measures import Measures, mean_of_folds, measure, observed_rows
-from training.fit import Learner, Progress
+from training.fit import Learner
 from training.public_sets import domain_of
 
 CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from training.calibration import best_threshold, cuts, reliability
 from training.datasets import Corpus, Split
+from training.design_matrix import Progress
 from training.evaluation import suites
 from training.evaluation.measures import Measures, measure, observed_rows
 from training.evaluation.scorer import Scorer, scores_by_label
-from training.fit import Progress
 
 NEWS_SET, NEWS_RECALL = "mpold", 0.75
 """Comments under news posts, and the recall at which false alarms are compared."""
