@@ -32,10 +32,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from models.classifier import N_KNOTS, Classifier
-from models.features import (
-    N_BUCKETS,
-    words_alone,
-)
+from models.features import N_BUCKETS, words_alone
 from models.normalize import refuse_one_text, stretches
 from models.schema import LABELS
 from models.word_scorer import WordScorer

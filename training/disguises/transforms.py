@@ -163,137 +163,105 @@ class Transform(Protocol):
         """Disguise the words at these positions of ``text.split()``, or all."""
 
 
-def tashkeel(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def tashkeel(word: str, rng: random.Random) -> str:
     """Write vowel marks on about two letters in three, at least on one."""
-
-    def mark(word: str) -> str:
-        certain = rng.choice(_letters(word))
-        return _per_letter(
-            word,
-            lambda i: (
-                word[i]
-                + (_SHADDA if rng.random() < 0.1 else "")
-                + (rng.choice(_MARKS) if i == certain or rng.random() < 0.65 else "")
-            ),
-        )
-
-    return _each_word(text, words, mark)
-
-
-def tatweel(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
-    """Draw the word out where its letters join; a word that never joins stays as it is."""
-
-    def draw(word: str) -> str:
-        joints = [i for i in range(len(word) - 1) if _joins(word[i], word[i + 1])]
-        chosen = set(rng.sample(joints, min(len(joints), rng.randint(1, 3))))
-        return "".join(
-            char + (_TATWEEL * rng.randint(1, 6) if i in chosen else "")
-            for i, char in enumerate(word)
-        )
-
-    return _each_word(text, words, draw)
-
-
-def presentation(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
-    """Replace each letter by its compatibility form for its place in the word, now and then not."""
-
-    def shape(word: str) -> str:
-        certain = rng.choice(_letters(word))
-
-        def form(i: int) -> str:
-            before = i > 0 and _joins(word[i - 1], word[i])
-            after = i + 1 < len(word) and _joins(word[i], word[i + 1])
-            place = ("isolated", "initial", "final", "medial")[after + 2 * before]
-            shaped = _FORMS.get((word[i], place), word[i])
-            return shaped if i == certain or rng.random() < 0.9 else word[i]
-
-        return _per_letter(word, form)
-
-    return _each_word(text, words, shape)
-
-
-def zero_width(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
-    """Put characters without width between letters."""
-    return _each_word(
-        text, words, lambda word: _between(word, rng, lambda: rng.choice(_ZERO_WIDTH), 0.6)
+    certain = rng.choice(_letters(word))
+    return _per_letter(
+        word,
+        lambda i: (
+            word[i]
+            + (_SHADDA if rng.random() < 0.1 else "")
+            + (rng.choice(_MARKS) if i == certain or rng.random() < 0.65 else "")
+        ),
     )
 
 
-def bidi(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def tatweel(word: str, rng: random.Random) -> str:
+    """Draw the word out where its letters join; a word that never joins stays as it is."""
+    joints = [i for i in range(len(word) - 1) if _joins(word[i], word[i + 1])]
+    chosen = set(rng.sample(joints, min(len(joints), rng.randint(1, 3))))
+    return "".join(
+        char + (_TATWEEL * rng.randint(1, 6) if i in chosen else "") for i, char in enumerate(word)
+    )
+
+
+def presentation(word: str, rng: random.Random) -> str:
+    """Replace each letter by its compatibility form for its place in the word, now and then not."""
+    certain = rng.choice(_letters(word))
+
+    def form(i: int) -> str:
+        before = i > 0 and _joins(word[i - 1], word[i])
+        after = i + 1 < len(word) and _joins(word[i], word[i + 1])
+        place = ("isolated", "initial", "final", "medial")[after + 2 * before]
+        shaped = _FORMS.get((word[i], place), word[i])
+        return shaped if i == certain or rng.random() < 0.9 else word[i]
+
+    return _per_letter(word, form)
+
+
+def zero_width(word: str, rng: random.Random) -> str:
+    """Put characters without width between letters."""
+    return _between(word, rng, lambda: rng.choice(_ZERO_WIDTH), 0.6)
+
+
+def bidi(word: str, rng: random.Random) -> str:
     """Put directional marks between letters, or wrap the word in directional controls."""
-
-    def turn(word: str) -> str:
-        if rng.random() < 0.5:
-            pair = rng.choice(_BIDI_PAIRS)
-            return pair[0] + word + pair[1]
-        return _between(word, rng, lambda: rng.choice(_BIDI_MARKS), 0.5)
-
-    return _each_word(text, words, turn)
+    if rng.random() < 0.5:
+        pair = rng.choice(_BIDI_PAIRS)
+        return pair[0] + word + pair[1]
+    return _between(word, rng, lambda: rng.choice(_BIDI_MARKS), 0.5)
 
 
-def persian_lookalike(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def persian_lookalike(word: str, rng: random.Random) -> str:
     """Take letters from the keyboards of Persian, Urdu, Kurdish and Sindhi."""
-    return _each_word(text, words, lambda word: _swapped(word, rng, _PERSIAN, 0.6))
+    return _swapped(word, rng, _PERSIAN, 0.6)
 
 
-def latin_lookalike(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def latin_lookalike(word: str, rng: random.Random) -> str:
     """Put Latin and Cyrillic letters and digits that look alike inside the Arabic word."""
-    return _each_word(text, words, lambda word: _swapped(word, rng, _LATIN, 0.4))
+    return _swapped(word, rng, _LATIN, 0.4)
 
 
-def split_space(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def split_space(word: str, _: random.Random) -> str:
     """Split the word into single letters by spaces."""
-    return _each_word(text, words, lambda word: " ".join(_pieces(word)))
+    return " ".join(_pieces(word))
 
 
-def split_dot(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def split_dot(word: str, rng: random.Random) -> str:
     """Split the word by dots, into letters or in one or two places."""
-    dots = (".", ".", "..", "_.")
-    return _each_word(text, words, lambda word: _split(word, rng, rng.choice(dots)))
+    return _split(word, rng, rng.choice((".", ".", "..", "_.")))
 
 
-def split_star(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def split_star(word: str, rng: random.Random) -> str:
     """Split the word by asterisks, into letters or in one or two places."""
-    return _each_word(text, words, lambda word: _split(word, rng, "*"))
+    return _split(word, rng, "*")
 
 
-def elongation(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def elongation(word: str, rng: random.Random) -> str:
     """Repeat a long vowel, else the last letter, three to nine times."""
-
-    def stretch(word: str) -> str:
-        letters = _letters(word)
-        long = [i for i in letters[1:] if word[i] in "\u0627\u0648\u064a"]  # ALEF, WAW, YEH
-        where = rng.choice(long) if long else letters[-1]
-        return word[:where] + word[where] * rng.randint(3, 9) + word[where + 1 :]
-
-    return _each_word(text, words, stretch)
+    letters = _letters(word)
+    long = [i for i in letters[1:] if word[i] in "\u0627\u0648\u064a"]  # ALEF, WAW, YEH
+    where = rng.choice(long) if long else letters[-1]
+    return word[:where] + word[where] * rng.randint(3, 9) + word[where + 1 :]
 
 
-def dotless(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def dotless(word: str, _: random.Random) -> str:
     """Leave out the dots, as the first scribes did; the skeleton is read from context."""
-
-    def strip(word: str) -> str:
-        letters = _letters(word)
-        return "".join(
-            _DOTLESS_AT_END.get(char, char)
-            if i == letters[-1]
-            else _DOTLESS_BEH
-            if char in _DOTLESS_AT_END
-            else char
-            for i, char in enumerate(word)
-        ).translate(_DOTLESS)
-
-    return _each_word(text, words, strip)
+    last = _letters(word)[-1]
+    return "".join(
+        _DOTLESS_AT_END.get(char, char)
+        if i == last
+        else _DOTLESS_BEH
+        if char in _DOTLESS_AT_END
+        else char
+        for i, char in enumerate(word)
+    ).translate(_DOTLESS)
 
 
-def emoji_inside(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+def emoji_inside(word: str, rng: random.Random) -> str:
     """Put an emoji, at times two, between letters."""
-
-    def decorate(word: str) -> str:
-        emoji = rng.choice(_EMOJI)
-        return _between(word, rng, lambda: emoji, 0.0 if rng.random() < 0.7 else 0.3)
-
-    return _each_word(text, words, decorate)
+    emoji = rng.choice(_EMOJI)
+    return _between(word, rng, lambda: emoji, 0.0 if rng.random() < 0.7 else 0.3)
 
 
 def arabizi(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
@@ -313,22 +281,21 @@ def arabizi(text: str, rng: random.Random, words: Collection[int] | None = None)
     return _each_word(text, words, spell)
 
 
-TRANSFORMS: dict[str, Transform] = {
-    "tashkeel": tashkeel,
-    "tatweel": tatweel,
-    "presentation": presentation,
-    "zero_width": zero_width,
-    "bidi": bidi,
-    "persian_lookalike": persian_lookalike,
-    "latin_lookalike": latin_lookalike,
-    "split_space": split_space,
-    "split_dot": split_dot,
-    "split_star": split_star,
-    "elongation": elongation,
-    "dotless": dotless,
-    "emoji_inside": emoji_inside,
-    "arabizi": arabizi,
-}
+def _of_words(change: Callable[[str, random.Random], str]) -> Transform:
+    """Make a disguise of words a disguise of texts."""
+
+    def transform(text: str, rng: random.Random, words: Collection[int] | None = None) -> str:
+        return _each_word(text, words, lambda word: change(word, rng))
+
+    return transform
+
+
+_CHANGES = (
+    *(tashkeel, tatweel, presentation, zero_width, bidi, persian_lookalike, latin_lookalike),
+    *(split_space, split_dot, split_star, elongation, dotless, emoji_inside),
+)
+TRANSFORMS: dict[str, Transform] = {change.__name__: _of_words(change) for change in _CHANGES}
+TRANSFORMS["arabizi"] = arabizi
 """Every disguise by its name."""
 
 
