@@ -1005,7 +1005,7 @@ def test_a_known_answer_is_told_from_no_other_comment(
     one, other = (re.sub("|".join([anew, times, *ours]), "", page) for page in pages)
     assert one == other
     kinds = [entry.kind for entry in services.decisions.read("demo")]
-    assert kinds == ["calibration", "decision"]
+    assert kinds == ["known_answer", "decision"]
 
 
 def test_a_blind_opinion_is_shown_to_nobody(

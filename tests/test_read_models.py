@@ -222,7 +222,7 @@ def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
             compare(models, stream)
     compare(models, stream)
     kinds = {entry.kind for entry in stream.history("demo")}
-    assert {"decision", "opinion", "undo", "calibration", "withdrawal"} <= kinds
+    assert {"decision", "opinion", "undo", "known_answer", "withdrawal"} <= kinds
     assert not insight.agreement(models.days("demo", FIGURES_DAYS)[0]).empty
 
 

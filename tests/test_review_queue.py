@@ -923,7 +923,7 @@ def test_a_judgement_on_a_known_answer_is_told_to_nobody(
     add_known_answer(queue)
     enqueue(queue)
     made = decided(queue, known_answer_share=1.0)
-    assert (made.kind, made.action, made.expected) == ("calibration", "approve", "reject")
+    assert (made.kind, made.action, made.expected) == ("known_answer", "approve", "reject")
     assert made.to_labeled_comment("demo") is None
     assert queue.stats("demo").outbox == 0
     assert queue.author("demo", "reader-7").n_approved == 0

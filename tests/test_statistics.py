@@ -129,8 +129,8 @@ def test_a_worker_that_shows_no_statistics_loads_neither_scipy_nor_scikit_learn(
 
 
 def test_an_answer_is_compared_with_the_known_one() -> None:
-    right = Decision("reject", moderator="amal", kind="calibration", expected="reject")
-    wrong = Decision("approve", moderator="amal", kind="calibration", expected="reject")
+    right = Decision("reject", moderator="amal", kind="known_answer", expected="reject")
+    wrong = Decision("approve", moderator="amal", kind="known_answer", expected="reject")
     [found] = agreement_with_known_answers([right, right, wrong])
     assert found.moderators == ("amal", "(known)")
     assert found.share == pytest.approx(2 / 3)

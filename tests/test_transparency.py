@@ -110,7 +110,7 @@ def test_the_statistics_of_a_period_count_decisions_times_and_reversals() -> Non
         replace(APPROVAL, appeal_of=REJECTION.id, overturned=True),
         replace(REJECTION, decided_at=START.timestamp() - 1),
         replace(REJECTION, decided_at=END.timestamp()),
-        replace(REJECTION, kind="calibration"),
+        replace(REJECTION, kind="known_answer"),
     ]
     numbers = period_statistics("demo", entries, START, END)
     assert numbers.n_decisions == 4

@@ -248,7 +248,7 @@ def test_who_polls_learns_what_the_webhook_tells(
         scores={},
         second_opinion_share=1.0,
     )
-    assert act("carim", known_answer_share=1.0).kind == "calibration"
+    assert act("carim", known_answer_share=1.0).kind == "known_answer"
     assert act(action="reject").kind == "opinion"
     assert act("basma", action="reject").kind == "decision"
 

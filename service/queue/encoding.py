@@ -35,7 +35,7 @@ from service.rules.policy import Action, Reason, Verdict
 from service.rules.times import LATEST
 from service.store.durability import FORMAT
 
-_JUDGED = ("decision", "opinion", "calibration")  # the kinds that say approve or reject
+_JUDGED = ("decision", "opinion", "known_answer")  # the kinds that say approve or reject
 _ACTIONS = {"undo": ("undo",), "withdrawal": ("withdraw",), "erasure": ("erase",)}
 
 Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
@@ -110,7 +110,7 @@ class ItemRecord(_Formatted):
     verdict: VerdictRecord
     digest: str = ""  # of text and display name; empty where they are not known or erased
     facets: tuple[str, ...]  # of the lines it stands in; each says its kind in its first letter
-    calibration: Literal["", "approve", "reject"] = ""  # the known answer
+    known_answer: Literal["", "approve", "reject"] = ""  # the known answer
     blind: bool = False  # two opinions are needed
 
     state: State = "pending"
@@ -123,7 +123,7 @@ class ItemRecord(_Formatted):
     expires: Milliseconds = 0
     void: Literal["", "edited", "withdrawn"] = ""  # why the last lease does not count any more
     escalated: bool = False
-    mixed_in: bool = False  # a moderator's own copy of a calibration item
+    mixed_in: bool = False  # a moderator's own copy of a known answer
     opinions: tuple[Opinion, ...] = ()
     appeal: Appeal | None = None
     decision: str = ""  # the entry that stands

@@ -15,7 +15,7 @@ from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
-Kind = Literal["decision", "opinion", "undo", "withdrawal", "calibration", "erasure", "damaged"]
+Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "erasure", "damaged"]
 
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
@@ -62,8 +62,8 @@ class ReviewItem:
         1, and one more after each edit.
     state : {"pending", "leased", "decided", "withdrawn"}
     why : str
-        ``score`` or ``audit`` (the verdict's reason), ``escalated`` (a senior is to decide) or
-        ``appeal``. Second opinions and known answers are blind: they do not show.
+        The reason of the verdict (``score``, ``random_sample`` ...), ``escalated`` (a senior is to
+        decide) or ``appeal``. Second opinions and known answers are blind: they do not show.
     scores : mapping of label to float
         Of the text, [0, 1].
     author_scores : mapping of label to float, or None
@@ -175,7 +175,7 @@ class Decision:
     source : {"moderator", "policy"}
     kind : str
         ``decision`` (final), ``opinion`` (one of two blind ones), ``undo``, ``withdrawal`` (by the
-        site), ``calibration`` (a judgement on an item whose answer is known), ``erasure``, or
+        site), ``known_answer`` (a judgement on an item whose answer is known), ``erasure``, or
         ``damaged`` (what is stored cannot be read, so that only its place is known).
     id : str
         Position in the site's decision stream; the cursor of `ReviewQueue.decisions`.

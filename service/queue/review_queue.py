@@ -185,10 +185,10 @@ class ReviewQueue:
             and the address of the article.
         """
         start = head_start(severity(verdict, scores, label_weights or {}), comment.reach)
-        item_id = item_id_of(comment.id, "calibration" if known_action else "comment")
+        item_id = item_id_of(comment.id, "known_answer" if known_action else "comment")
         more: dict[str, Any] = {}
         if known_action:
-            more["calibration"] = known_action
+            more["known_answer"] = known_action
         elif second_opinion_share and _draw(site_id, comment.id) < second_opinion_share:
             more["blind"] = True
         record = item_json(comment, verdict, **more)
@@ -678,7 +678,7 @@ def _line(**filters: str | bool | None) -> str:
 
 
 def _draw(site_id: str, comment_id: str) -> float:
-    """Draw a number in [0, 1), always the same for a comment, apart from the audit's draw."""
+    """Draw a number in [0, 1), always the same for a comment, and not that of the random sample."""
     digest = hashlib.sha256(f"second opinion\0{site_id}\0{comment_id}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
 

@@ -154,7 +154,7 @@ def agreement_with_known_answers(entries: Iterable[Decision]) -> list[Agreement]
     """Compare each moderator's answers with the known ones; what was taken back does not count."""
     answers: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for entry in entries:
-        if entry.kind == "calibration" and entry.stands:
+        if entry.kind == "known_answer" and entry.stands:
             answers[entry.moderator].append((entry.action == "reject", entry.expected == "reject"))
     return [
         _compared("action", (moderator, KNOWN_ANSWER), pairs)
@@ -169,7 +169,7 @@ def _blind_judgements(entries: Iterable[Decision]) -> Iterable[Sequence[Decision
     for entry in entries:
         if entry.source != "moderator":
             continue
-        if entry.kind == "calibration" and entry.stands:  # everybody's is an item of its own
+        if entry.kind == "known_answer" and entry.stands:  # everybody's is an item of its own
             answers[entry.comment_id, entry.version].append(entry)
         blind_pair = opinions[entry.item_id, entry.version]
         starts = entry.kind == "opinion" and not blind_pair

@@ -7,8 +7,8 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   if item.appeal then
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
   end
-  more.expected = item.calibration
-  local kind, body, entry = item.calibration and 'calibration' or 'decision', nil, nil
+  more.expected = item.known_answer
+  local kind, body, entry = item.known_answer and 'known_answer' or 'decision', nil, nil
   item.decision, body, entry = tell_stream(kind, id, item, at, draft, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
@@ -17,8 +17,8 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil
   weigh(id, item, 1)
-  if not item.calibration and not told_already then tell(id, item, item.decision, at) end
-  local author = not item.calibration and facet_of(item, 'u')
+  if not item.known_answer and not told_already then tell(id, item, item.decision, at) end
+  local author = not item.known_answer and facet_of(item, 'u')
   local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
   if author then old_one_day[3], old_one_day[4] = at, 'author:' .. author end
   redis.call('ZADD', RETENTION, 'GT', unpack(old_one_day)) -- a restored decision is not the last

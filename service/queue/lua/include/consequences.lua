@@ -39,7 +39,7 @@ end
 -- is upheld changes nothing; one that is granted reverses the decision it is about.
 local function weigh(id, item, step)
   local appeal = item.appeal
-  if item.calibration or (appeal and appeal.action == item.action) then return end
+  if item.known_answer or (appeal and appeal.action == item.action) then return end
   count_author(item, item.action, item.decided, step)
   if not appeal then return end
   count_author(item, appeal.action, appeal.decided, -step)

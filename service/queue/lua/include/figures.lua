@@ -39,7 +39,7 @@ end
 local function count_decision(facts, step)
   if not countable(facts) then return end
   local at = facts.decided_at
-  if facts.kind == 'calibration' then
+  if facts.kind == 'known_answer' then
     local answer = facts.action == facts.expected and 'right' or 'wrong'
     add_figure(at, 'known:' .. answer .. ':' .. facts.moderator, step)
   elseif facts.kind == 'decision' then

@@ -6,7 +6,7 @@ local TROUBLED_AFTER = 3 -- leases that ran out; then people are told that an it
 
 local function entries(id, item) -- of a waiting item in the lines
   local place = item.due .. id -- until the year 2286 all times have 13 digits
-  if item.calibration then return { 'c' .. place } end -- in no line, only ever mixed in
+  if item.known_answer then return { 'c' .. place } end -- in no line, only ever mixed in
   if item.escalated then return { 'e' .. place } end -- for seniors, whatever they look for
   local found = {}
   for _, facet in ipairs(item.facets) do found[#found + 1] = facet .. place end

@@ -25,7 +25,7 @@ local function count_consequences(item, facts, step)
   if appeal and appeal.action ~= facts.action then
     count_decision(facts_in(entry_of(appeal.decision)), -step)
   end
-  if item.calibration then
+  if item.known_answer then
     local answer = { moderator = facts.moderator, action = facts.action, at = facts.decided_at }
     count_answer(item, answer, step)
   end
@@ -41,7 +41,7 @@ end
 
 local function keep_decision(id, item, entry, facts)
   open_figures(entry)
-  if not item.calibration then list_newest(id, item, entry) end
+  if not item.known_answer then list_newest(id, item, entry) end
   if not facts then return end
   compare_opinion(item, facts.decided_at, facts.moderator, facts.action)
   count_consequences(item, facts, 1)
@@ -49,7 +49,7 @@ end
 
 local function keep_undo(id, item, entry) -- of the decision that the item still has
   open_figures(entry)
-  if not item.calibration then list_newest(id, item, entry) end
+  if not item.known_answer then list_newest(id, item, entry) end
   local facts = facts_in(entry_of(item.decision))
   if facts then count_consequences(item, facts, -1) end
 end

@@ -16,13 +16,13 @@ end
 local function reopen(id, item, at, request, draft, withdrawal)
   local appeal = item.appealed and load(item.appealed)
   if appeal and waits(appeal) then drop(item.appealed, appeal, at, withdrawal) end
-  local more = { undoes = item.decision, expected = item.calibration }
+  local more = { undoes = item.decision, expected = item.known_answer }
   item.last = tell_stream('undo', id, item, at, draft, more)
   keep_undo(id, item, item.last)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(id, item, -1)
-  if not item.calibration then tell(id, item, item.last, at) end
+  if not item.known_answer then tell(id, item, item.last, at) end
   redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
   item.decision, item.decided, item.action, item.appealed = nil, nil, nil, nil
   item.request = request
