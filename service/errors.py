@@ -9,13 +9,15 @@
         │   ├── LaunchFailed        a process cannot be started
         │   │   └── PrivateRedisFailed
         │   ├── NotForgotten        not all that is due could be forgotten
-        │   └── ChainBroken         the hash chain of the decisions is not whole
+        │   ├── ChainBroken         the hash chain of the decisions is not whole
+        │   └── ArchiveDamaged      an archive of decisions is not what was written
         ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
         │   ├── StoreLost           Redis has lost what it was given
         │   └── SiteUnreadable      what is stored of one site cannot be worked with
         ├── StoreMisconfigured      Redis could lose what it is given
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
+        ├── Archived                what is asked for is in an archive and no longer in the store
         ├── UnsupportedMedia        the body is of a kind, or packed in a way, that is not read
         ├── RateLimited             too many requests in this minute
         ├── UnknownHost             the request names a host that is not ours
@@ -114,6 +116,10 @@ class ChainBroken(OperatorError):
     """An entry of the decision stream is not what was written; the message names the first."""
 
 
+class ArchiveDamaged(OperatorError):
+    """A file of an archive of decisions is missing, or not what was written."""
+
+
 class StoreUnavailable(ServiceError):
     """Redis is unreachable, did not answer in time, is loading, read-only or out of memory."""
 
@@ -179,6 +185,22 @@ class InvalidRequest(ServiceError):
     def of(cls, field: str, message: str) -> InvalidRequest:
         """Name a single wrong field."""
         return cls([FieldError(field, message)])
+
+
+class Archived(ServiceError):
+    """Decisions after the one that is named are no longer in the store, but in an archive.
+
+    Parameters
+    ----------
+    last : str
+        Id of the last decision that was archived.
+    """
+
+    problem = ProblemType(410, "archived", "The decisions have been archived")
+
+    def __init__(self, last: str) -> None:
+        super().__init__(f"all decisions up to {last} have been archived: read on after {last}")
+        self.last = last
 
 
 class UnsupportedMedia(ServiceError):

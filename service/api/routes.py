@@ -284,6 +284,7 @@ def stats(site: Site) -> QueueStats:
     "/v1/decisions",
     query=DecisionsQuery,
     answers={200: Lines(DecisionLine)},
+    problems=(410,),
     headers={
         "Hakam-Cursor": "The position to read on from, as `after`",
         "Hakam-Damaged": "Number of entries that cannot be read and have no line",
@@ -297,7 +298,8 @@ def decisions(site: Site, query: DecisionsQuery) -> Response:
     in order, but none about a text that has been replaced since. A line that training can learn
     from has the text. The header `Hakam-Cursor` holds the position after the last entry read: the
     `after` of the next request. While there are more, `Link` names that request (rel="next").
-    What has no line takes a position all the same. Who decided is not said.
+    What has no line takes a position all the same. Who decided is not said. Decisions that were
+    archived cannot be read any more: 410 says after which one to read on.
     """
     found = services().decisions.read(site.id, query.after, query.limit)
     lines = (line for entry in found if (line := _line(site, entry)))

@@ -20,7 +20,10 @@ def agreement(site_id: str) -> None:
     """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
     with connect() as redis:
         Sites(redis).get(site_id)
-        entries = list(told_damage(DecisionStream(redis).history(site_id)))
+        stream = DecisionStream(redis)
+        if n_archived := stream.anchor(site_id).n_entries:
+            click.echo(f"{n_archived} archived decisions are not counted", err=True)
+        entries = list(told_damage(stream.history(site_id)))
     for found in (
         *statistics.agreement(entries),
         *statistics.agreement_with_known_answers(entries),

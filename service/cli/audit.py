@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from service.cli.environment import connect
-from service.errors import ChainBroken, SiteUnreadable
+from service.cli.environment import archive_option, connect
+from service.errors import ArchiveDamaged, ChainBroken, SiteUnreadable
+from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.sites.sites import Sites
 
@@ -18,15 +21,19 @@ def audit() -> None:
 @audit.command("verify")
 @click.argument("site_ids", metavar="[SITE]...", nargs=-1)
 @click.option("--digest", default="", help="A digest noted earlier, which must be in the chain.")
-def verify_audit(site_ids: tuple[str, ...], digest: str) -> None:
+@archive_option
+def verify_audit(site_ids: tuple[str, ...], digest: str, archive: Path | None) -> None:
     """Check the chain of the decisions; prints site, number of entries and last digest."""
     with connect() as redis:
         failures = [] if site_ids else [_unreadable(one) for one in Sites(redis).unreadable()]
         for site_id in site_ids or [site.id for site in Sites(redis).list()]:
             try:
                 Sites(redis).get(site_id)
-                verified = DecisionStream(redis).verify(site_id, known_digest=digest)
-            except ChainBroken as broken:
+                archived = Archive(redis, archive).entries(site_id) if archive else None
+                verified = DecisionStream(redis).verify(
+                    site_id, known_digest=digest, archived=archived
+                )
+            except (ChainBroken, ArchiveDamaged) as broken:
                 failures.append(str(broken))
             except SiteUnreadable:
                 failures.append(_unreadable(site_id))

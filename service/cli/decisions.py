@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from service.cli.environment import connect
+from service.cli.environment import connect, day, site_argument
+from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
+from service.queue.read_models import ReadModels
 from service.queue.records import Decision
 from service.sites.sites import Sites
 
@@ -19,7 +22,7 @@ def decisions() -> None:
 
 
 @decisions.command("export")
-@click.argument("site_id", metavar="SITE")
+@site_argument
 @click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
 @click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
 def export_decisions(site_id: str, after: str, output: Path) -> None:
@@ -32,6 +35,44 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
         f"{exported.n_comments} labelled comments; the next export: --after {exported.cursor}",
         err=True,
     )
+
+
+@decisions.command("index")
+@site_argument
+def index_decisions(site_id: str) -> None:
+    """Read decisions of an older version in, so that pages show them; once is enough.
+
+    `hakam webhooks` does this by itself when it starts.
+    """
+    with connect() as redis:
+        n_read = ReadModels(redis).index(Sites(redis).get(site_id))
+    click.echo(f"{n_read} decisions read in")
+
+
+@decisions.command("archive")
+@site_argument
+@click.option("--before", type=day, help="Those from before this day, UTC.")
+@click.option("--days", type=click.IntRange(min=1), help="Those that are older.")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the site's archive; always the same.",
+)
+def archive_decisions(
+    site_id: str, before: datetime | None, days: int | None, folder: Path
+) -> None:
+    """Move old decisions out of the store, into compressed files.
+
+    What is younger than the site's retention period stays, and what the site is still to be told.
+    """
+    if (before is None) == (days is None):
+        raise click.UsageError("one of --before and --days is needed")
+    limit = before.replace(tzinfo=UTC) if before else datetime.now(UTC) - timedelta(days or 0)
+    with connect() as redis:
+        n_moved = Archive(redis, folder).write(Sites(redis).get(site_id), limit)
+    click.echo(f"{n_moved} decisions archived")
 
 
 def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
 import click
 
 from service.cli.decisions import told_damage
-from service.cli.environment import connect, site_argument
+from service.cli.environment import archive_option, connect, day, site_argument
+from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.reports.transparency import period_statistics, statements
-from service.rules.times import EARLIEST, LATEST
 from service.sites.sites import Sites
-
-
-class _Day(click.DateTime):
-    """A day of the calendar that the decision stream has."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        day = super().convert(value, param, ctx)
-        if not EARLIEST.year <= day.year < LATEST.year:
-            self.fail(f"expected a day from {EARLIEST.year} to {LATEST.year - 1}", param, ctx)
-        return day
-
-
-_day = _Day(["%Y-%m-%d"])
 
 
 @click.command()
 @site_argument
-@click.option("--from", "start", type=_day, required=True, help="First day, UTC.")
-@click.option("--to", "end", type=_day, required=True, help="Day after the last, UTC.")
+@click.option("--from", "start", type=day, required=True, help="First day, UTC.")
+@click.option("--to", "end", type=day, required=True, help="Day after the last, UTC.")
 @click.option(
     "--format",
     "form",
@@ -43,14 +28,20 @@ _day = _Day(["%Y-%m-%d"])
     show_default=True,
     help="Numbers of the period, or one statement of reasons a line.",
 )
-def transparency(site_id: str, start: datetime, end: datetime, form: str) -> None:
+@archive_option
+def transparency(
+    site_id: str, start: datetime, end: datetime, form: str, archive: Path | None
+) -> None:
     """Write the numbers of a period, or the statements of reasons, for the DSA's database."""
     start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     with connect() as redis:
         Sites(redis).get(site_id)
-        entries = told_damage(
-            DecisionStream(redis).history(site_id, str(int(start.timestamp() * 1000)))
-        )
+        stream, after = DecisionStream(redis), str(int(start.timestamp() * 1000))
+        if archive:
+            entries = told_damage(Archive(redis, archive).history(site_id, after))
+        else:
+            stream.expect_whole(site_id, after)
+            entries = told_damage(stream.history(site_id, after))
         if form == "statements":
             for statement in statements(site_id, entries):
                 if str(statement["application_date"]) < end.date().isoformat():

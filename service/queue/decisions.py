@@ -15,17 +15,18 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 from models.schema import LabeledComment, write_comments
-from service.errors import ChainBroken, InvalidRequest
+from service.errors import Archived, ChainBroken, InvalidRequest
 from service.queue.encoding import content_json, draft_json, item_json, read_decision
 from service.queue.records import NAME_JUDGED, Comment, Decision, item_id_of, known_action
 from service.rules.policy import Verdict
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
-from service.store.scripts import SITE_KEYS, Verbs, site_keys
+from service.store.scripts import Verbs, site_keys
 
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 
@@ -34,9 +35,34 @@ _DECISION_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
 _UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
 
+class Entry(NamedTuple):
+    """An entry of the stream as it is stored."""
+
+    id: str
+    body: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The last entry that was archived, which the first of the stream is chained to.
+
+    Attributes
+    ----------
+    id : str
+        ``0-0`` where nothing was archived.
+    n_entries : int
+        How many were archived.
+    """
+
+    id: str
+    digest: str
+    n_entries: int
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A whole chain: how many entries it has, and the digest of the last."""
+    """A whole chain: how many entries of it were checked, and the digest of the last."""
 
     n_entries: int
     digest: str
@@ -83,41 +109,20 @@ class DecisionStream:
         ------
         InvalidRequest
             `after` is not an id of the stream, or `limit` is out of range.
+        Archived
+            What follows `after` is in an archive and no longer in the stream.
         """
-        _check_limit(limit)
+        if not 1 <= limit <= MAX_DECISIONS:
+            raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
         check_decision_id("after", after)
-        found = self._verbs(site_id, "decisions", after=f"({after}", limit=limit)
-        return [read_decision(*entry) for entry in found]
-
-    def latest(
-        self, site_id: str, *, before: str = "", since: str = "0", limit: int = 100
-    ) -> list[Decision]:
-        """Read entries of the stream, newest first.
-
-        Parameters
-        ----------
-        before : str
-            `Decision.id` of the last one read; empty for the end of the stream.
-        since : str
-            Id that the oldest one may have.
-        limit : int
-            At most this many, 1 to `MAX_DECISIONS`.
-
-        Raises
-        ------
-        InvalidRequest
-            `before` or `since` is not an id of the stream, or `limit` is out of range.
-        """
-        _check_limit(limit)
-        for name, value in (("before", before or "0"), ("since", since)):
-            check_decision_id(name, value)
-        found = self._verbs(
-            site_id, "latest", before=f"({before}" if before else "+", since=since, limit=limit
-        )
+        outcome, *found = self._verbs(site_id, "decisions", after=after, limit=limit)
+        if outcome == "archived":
+            raise Archived(found[0])
         return [read_decision(*entry) for entry in found]
 
     def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
-        """Read the whole stream after a position, page by page."""
+        """Read the whole stream after a position, page by page, but not what is archived."""
+        after = max(after, self.anchor(site_id).id, key=place)
         while page := self.read(site_id, after, MAX_DECISIONS):
             yield from page
             after = page[-1].id
@@ -188,48 +193,109 @@ class DecisionStream:
             )[0]
         )
 
-    def verify(self, site_id: str, *, known_digest: str = "") -> Verified:
+    def anchor(self, site_id: str) -> Anchor:
+        """Return where the stream begins: at the last entry that was archived, if there is one."""
+        with naming_the_site():
+            stored = self._redis.hget(_key(site_id, "site"), "archived")
+        entry_id, digest, n_entries = stored.split(" ") if stored else ("0-0", "", "0")
+        return Anchor(entry_id, digest, int(n_entries))
+
+    def expect_whole(self, site_id: str, after: str) -> None:
+        """Check that nothing after a position has been archived.
+
+        Raises
+        ------
+        Archived
+        """
+        last = self.anchor(site_id).id
+        if place(after) < place(last):
+            raise Archived(last)
+
+    def verify(
+        self, site_id: str, *, known_digest: str = "", archived: Iterable[Entry] | None = None
+    ) -> Verified:
         """Check the hash chain of a site from its first entry on.
 
         Parameters
         ----------
         known_digest : str, optional
             Digest of an entry noted earlier, which must still be part of the chain.
+        archived : iterable of Entry, optional
+            All entries that were archived, to be checked too. Without them the chain is checked
+            from the last of them on.
 
         Raises
         ------
         ChainBroken
             Names the first entry that does not follow from the one before, or says that the noted
-            digest is not in the chain.
+            digest is not in the chain, or that other entries were archived than those given.
         """
-        digest, n_entries, seen = "", 0, not known_digest
-        for entry_id, body, written in self._entries(site_id):
-            digest = hashlib.sha1((digest + body).encode(), usedforsecurity=False).hexdigest()
-            if not hmac.compare_digest(digest, written):
-                raise ChainBroken(f"The decision stream of {site_id} is broken at {entry_id}.")
-            n_entries += 1
+        anchor = self.anchor(site_id)
+        digest, n_entries, seen = anchor.digest, 0, known_digest in ("", anchor.digest)
+        older: Iterable[Entry] = ()
+        if archived is not None:
+            older, digest = up_to(archived, anchor.id), ""
+        for entry in chained(older, digest, site_id):
+            digest, n_entries = entry.digest, n_entries + 1
+            seen = seen or digest == known_digest
+        if digest != anchor.digest:
+            raise ChainBroken(f"The archive is not what was before the decisions of {site_id}.")
+        for entry in chained(self._entries(site_id), digest, site_id):
+            digest, n_entries = entry.digest, n_entries + 1
             seen = seen or digest == known_digest
         if not seen:
             raise ChainBroken(f"The noted digest is not in the decision stream of {site_id}.")
         return Verified(n_entries, digest)
 
-    def _entries(self, site_id: str) -> Iterator[tuple[str, str, str]]:
-        """Yield id, body and digest of every entry as they are stored."""
-        key, start = site_keys(site_id)[SITE_KEYS.index("decisions")], "-"
+    def _entries(self, site_id: str) -> Iterator[Entry]:
+        """Yield all entries of the stream as they are stored."""
+        start = "-"
         while start:
             with naming_the_site():
-                page = self._redis.xrange(key, start, "+", count=MAX_DECISIONS)
+                page = self._redis.xrange(
+                    _key(site_id, "decisions"), start, "+", count=MAX_DECISIONS
+                )
             for entry_id, fields in page:
-                yield entry_id, fields.get("body", ""), fields.get("digest", "")
+                yield Entry(entry_id, fields.get("body", ""), fields.get("digest", ""))
             start = f"({page[-1][0]}" if page else ""
+
+
+def link(digest: str, body: str) -> str:
+    """Digest of an entry that follows on one with this digest."""
+    return hashlib.sha1((digest + body).encode(), usedforsecurity=False).hexdigest()
+
+
+def chained(entries: Iterable[Entry], digest: str, site_id: str) -> Iterator[Entry]:
+    """Yield entries, each of which follows from the one before; the first from `digest`.
+
+    Raises
+    ------
+    ChainBroken
+        Names the first that does not.
+    """
+    for entry in entries:
+        digest = link(digest, entry.body)
+        if not hmac.compare_digest(digest, entry.digest):
+            raise ChainBroken(f"The decision stream of {site_id} is broken at {entry.id}.")
+        yield entry
+
+
+def up_to(entries: Iterable[Entry], last: str) -> Iterator[Entry]:
+    """Yield the entries until the one with this id, which is among them."""
+    return takewhile(lambda entry: place(entry.id) <= place(last), entries)
+
+
+def place(entry_id: str) -> tuple[int, int]:
+    """Place of an entry in the stream, by which ids can be compared."""
+    time, _, number = entry_id.partition("-")
+    return int(time), int(number or 0)
+
+
+def _key(site_id: str, name: str) -> str:
+    return site_keys(site_id, (name,))[0]
 
 
 def check_decision_id(name: str, value: str) -> None:
     """Raise InvalidRequest, naming the field, where a value is the id of no stream entry."""
     if not _DECISION_ID.fullmatch(value):
         raise InvalidRequest.of(name, "expected the id of a decision")
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_DECISIONS:
-        raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")

@@ -1,5 +1,5 @@
 -- Count what is in the queue.
--- KEYS: items lines leases decisions outbox dead
+-- KEYS: items lines leases decisions outbox dead site
 -- ARGV:
 -- returns: { pending, leased, age of the oldest (ms), stream entries, outbox, dead, escalated, troubled }
 -- include: queue/clock queue/item queue/walk
@@ -19,9 +19,10 @@ for _, line in ipairs({ '', 'e' }) do
     if n_seen == N_OLDEST then break end
   end
 end
+local n_archived = tonumber((redis.call('HGET', SITE, 'archived') or '0'):match('%d+$'))
 return {
   redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest,
-  redis.call('XLEN', DECISIONS),
+  redis.call('XLEN', DECISIONS) + n_archived,
   redis.call('ZCARD', OUTBOX), redis.call('ZCARD', DEAD), escalated,
   redis.call('ZLEXCOUNT', LINES, '[t', '(u'),
 }

@@ -1,0 +1,270 @@
+"""Archive of the decision stream: its oldest entries, in files of compressed JSON Lines.
+
+Promises: what leaves the stream is in a file that is whole and on the disk before. Doing it twice,
+or again after a crash, loses nothing and puts nothing into two files. The hash chain goes on: the
+stream keeps the digest of the last entry that left it, so the stream can be verified alone, and
+together with the files. What a site is still to be told stays in the stream, and so does whatever
+is younger than the site's retention period: its text may still be shown, exported, taken to
+training or appealed about.
+
+An entry never held a text, a display name or an author's id. So the files hold nothing that an
+erasure of an author would remove: what is in them, the ids of comments, the names of moderators and
+what was decided, the stream keeps after an erasure as well.
+
+A file ``decisions-<site>-<first id>-<last id>.ndjson.gz`` has one JSON object a line::
+
+    {"format": "hakam-decisions-1", "site": ..., "after": <id>, "digest": <of the entry before>}
+    {"id": ..., "body": <JSON of the entry, as text>, "digest": <SHA-1 of digest before and body>}
+    ...
+    {"last": <id>, "digest": <head of the chain>, "n_entries": ...}
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from models.artifact import sync
+from service.errors import ArchiveDamaged, Conflict, InvalidRequest
+from service.queue.decisions import (
+    MAX_DECISIONS,
+    Anchor,
+    DecisionStream,
+    Entry,
+    chained,
+    link,
+    place,
+    up_to,
+)
+from service.queue.read_models import FIGURES_DAYS
+from service.queue.records import Decision, read_decision
+from service.sites.site import Site
+from service.store.connect import Redis
+from service.store.scripts import Verbs
+
+FORMAT = "hakam-decisions-1"
+NO_DIGEST = "."  # stands where the digest of a text is not known
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """A file of the archive.
+
+    Attributes
+    ----------
+    after, last : str
+        Ids of the entry before the first, and of the last.
+    """
+
+    path: Path
+    after: str
+    last: str
+
+
+class Archive:
+    """The archives of all sites in one folder.
+
+    Parameters
+    ----------
+    redis : redis.Redis
+        With ``decode_responses=True``.
+    folder : Path
+        Made where it does not exist.
+
+    Raises
+    ------
+    ArchiveDamaged
+        From every method, when a file is not what was written.
+    StoreUnavailable
+        From every method, when Redis cannot be reached.
+    """
+
+    def __init__(self, redis: Redis, folder: Path) -> None:
+        self._stream = DecisionStream(redis)
+        self._verbs = Verbs(redis, "queue")
+        self._folder = folder
+
+    def write(self, site: Site, before: datetime) -> int:
+        """Move the entries from before a moment out of the stream; return how many that were.
+
+        Raises
+        ------
+        InvalidRequest
+            Entries from before `before` may still be needed.
+        Conflict
+            Another archive of the site is being written, or was, to another folder.
+        ChainBroken
+            The stream is not whole.
+        """
+        n_days = max(site.retention_days, FIGURES_DAYS)
+        if before.timestamp() > time.time() - n_days * 86_400:
+            raise InvalidRequest.of(
+                "before", f"expected {n_days} days ago or more, because until then texts are kept"
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        n_moved = 0
+        for file in self.files(site.id):  # which an earlier run may not have come to trim
+            n_moved += self._trim(site.id, file)
+        anchor = self._stream.anchor(site.id)
+        entries = self._archivable(site.id, anchor.id, before)
+        written = self._write_file(site.id, anchor, chained(entries, anchor.digest, site.id))
+        return n_moved + (self._trim(site.id, written) if written else 0)
+
+    def files(self, site_id: str) -> list[ArchiveFile]:
+        """List the files of a site, the oldest first."""
+        found = []
+        for path in self._folder.glob("decisions-*.ndjson.gz"):
+            head = next(_lines(path), {})
+            if head.get("format") != FORMAT:
+                raise ArchiveDamaged(f"{path}: not an archive of decisions")
+            if head.get("site") == site_id:
+                last = "-".join(path.name.removesuffix(".ndjson.gz").rsplit("-", 2)[1:])
+                found.append(ArchiveFile(path, str(head.get("after")), last))
+        return sorted(found, key=lambda file: place(file.last))
+
+    def entries(self, site_id: str) -> Iterator[Entry]:
+        """Read all archived entries of a site, the oldest first."""
+        for file in self.files(site_id):
+            yield from _entries(file)
+
+    def history(self, site_id: str, after: str) -> Iterator[Decision]:
+        """Read the archived decisions after a position, and then those of the stream.
+
+        Of the archived ones it is not known which were taken back or overturned, but by the entries
+        that say so.
+
+        Raises
+        ------
+        ArchiveDamaged
+            The files do not go from `after` to where the stream begins.
+        """
+        anchor = self._stream.anchor(site_id)
+        files = [file for file in self.files(site_id) if place(file.last) > place(after)]
+        wanted = after
+        for file in files:
+            if place(file.after) > place(wanted):
+                raise ArchiveDamaged(f"{self._folder}: the file before {file.path.name} is missing")
+            wanted = file.last
+        if place(wanted) < place(anchor.id):
+            raise ArchiveDamaged(f"{self._folder}: the files end before the stream begins")
+        archived = (entry for file in files for entry in _entries(file))
+        for entry in up_to(archived, anchor.id):
+            if place(entry.id) > place(after):
+                yield read_decision(entry.id, entry.body, None, None, 1, 0, NO_DIGEST)
+        yield from self._stream.history(site_id, after)
+
+    def _archivable(self, site_id: str, after: str, before: datetime) -> Iterator[Entry]:
+        last = int(before.timestamp() * 1000) - 1
+        while page := self._verbs(
+            site_id, "archivable", after=after, last=last, limit=MAX_DECISIONS
+        ):
+            yield from (Entry(*entry) for entry in page)
+            after = page[-1][0]
+
+    def _write_file(
+        self, site_id: str, anchor: Anchor, entries: Iterator[Entry]
+    ) -> ArchiveFile | None:
+        """Write a file, durably and as a whole, or none where there are no entries."""
+        first = next(entries, None)
+        if first is None:
+            return None
+        last, n_entries = first, 0
+        descriptor, temporary = tempfile.mkstemp(prefix=".decisions-", dir=self._folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+
+                    def write(line: dict[str, Any]) -> None:
+                        packed.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
+
+                    head = {"format": FORMAT, "site": site_id}
+                    write(head | {"after": anchor.id, "digest": anchor.digest})
+                    for entry in chain([first], entries):
+                        write(entry._asdict())
+                        last, n_entries = entry, n_entries + 1
+                    write({"last": last.id, "digest": last.digest, "n_entries": n_entries})
+                file.flush()
+                os.fsync(file.fileno())
+            path = self._folder / f"decisions-{site_id}-{first.id}-{last.id}.ndjson.gz"
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync(self._folder)
+        return ArchiveFile(path, anchor.id, last.id)
+
+    def _trim(self, site_id: str, file: ArchiveFile) -> int:
+        """Remove from the stream what a file holds of it; return how many entries that were."""
+        after = self._stream.anchor(site_id).id
+        if place(file.last) <= place(after):
+            return 0
+        if place(file.after) > place(after):
+            raise ArchiveDamaged(f"{self._folder}: the file before {file.path.name} is missing")
+        for _entry in _entries(file):  # nothing is removed before all of it was found to be whole
+            pass
+        n_trimmed = 0
+        for number, entry in enumerate(_entries(file), start=1):
+            at_end_of_page = number % MAX_DECISIONS == 0 or entry.id == file.last
+            if place(entry.id) > place(after) and at_end_of_page:
+                n_trimmed += self._trim_to(site_id, after, entry)
+                after = entry.id
+        return n_trimmed
+
+    def _trim_to(self, site_id: str, after: str, entry: Entry) -> int:
+        n_trimmed: int = self._verbs(
+            site_id, "trim", after=after, last=entry.id, digest=entry.digest
+        )[0]
+        if not n_trimmed:
+            raise Conflict(
+                f"the decisions of {site_id} are being archived by somebody else, or the files in "
+                f"{self._folder} are not those of this store"
+            )
+        return n_trimmed
+
+
+def _entries(file: ArchiveFile) -> Iterator[Entry]:
+    """Read the entries of a file; in the end it is known whether they are all that were written.
+
+    Raises
+    ------
+    ArchiveDamaged
+    """
+    lines = _lines(file.path)
+    digest, n_entries, entry, end = next(lines).get("digest", ""), 0, None, {}
+    for line in lines:
+        if "last" in line:
+            end = line
+            continue
+        entry = Entry(line.get("id", ""), line.get("body", ""), line.get("digest", ""))
+        digest, n_entries = link(digest, entry.body), n_entries + 1
+        if end or digest != entry.digest:
+            raise ArchiveDamaged(f"{file.path}: an entry is not what was written")
+        yield entry
+    if entry is None or end != {"last": entry.id, "digest": digest, "n_entries": n_entries}:
+        raise ArchiveDamaged(f"{file.path}: the end is missing")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for text in file:
+                yield _read_line(text)
+    except (OSError, EOFError, ValueError, AttributeError, zlib.error) as error:
+        raise ArchiveDamaged(f"{path}: cannot be read") from error
+
+
+def _read_line(text: str) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(text)
+    if not all(isinstance(value, str) for name, value in line.items() if name != "n_entries"):
+        raise ValueError("expected text")
+    return line

@@ -1,0 +1,14 @@
+-- Remove the oldest entries of the decision stream, up to one with this digest, and remember that
+-- one, so that the hash chain goes on from it. Only from where the last trim ended.
+-- KEYS: decisions site
+-- ARGV: after last digest
+-- returns: { how many were removed }; 0 where the stream does not begin after `after`, or `last` differs
+-- include: queue/entry
+
+local known, _, n_known = (redis.call('HGET', SITE, 'archived') or '0-0 - 0'):match('^(%S+) (%S+) (%d+)$')
+local entry = entry_of(last)
+if known ~= after or not entry or entry[2][4] ~= digest then return { 0 } end
+local time, number = last:match('^(%d+)-(%d+)$')
+local n_removed = redis.call('XTRIM', DECISIONS, 'MINID', '=', time .. '-' .. string.format('%.0f', number + 1))
+redis.call('HSET', SITE, 'archived', last .. ' ' .. digest .. ' ' .. string.format('%.0f', n_known + n_removed))
+return { n_removed }

@@ -1,0 +1,401 @@
+"""Archive of the decision stream: old entries move to files, and the chain stays whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+from redis import Redis
+
+from conftest import RedisServer
+from service.cli.main import hakam
+from service.delivery.webhooks import Deliveries
+from service.errors import Archived, ArchiveDamaged, ChainBroken, Conflict, InvalidRequest
+from service.queue import archive as archives
+from service.queue.archive import Archive
+from service.queue.decisions import DecisionStream
+from service.queue.read_models import ReadModels
+from service.queue.retention import Retention
+from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.rules.policy import Verdict
+from service.sites.sites import Site, Sites
+
+STREAM, SITE = "{hakam:demo}:decisions", "{hakam:demo}:site"
+VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+N_OLD, N_NEW = 7, 3
+OLD = timedelta(days=100)
+
+
+@pytest.fixture
+def site(redis: Redis) -> Site:
+    site = Site("demo", retention_days=90)
+    Sites(redis).add(site)
+    return site
+
+
+@pytest.fixture
+def before() -> datetime:
+    return datetime.now(UTC) - timedelta(days=91)
+
+
+@pytest.fixture
+def entries(redis: Redis, site: Site) -> list[str]:
+    """Seven decisions of a hundred days ago, and three of today; nobody is to be told."""
+    return decide(redis)
+
+
+def decide(redis: Redis) -> list[str]:
+    queue = ReviewQueue(redis)
+    for number in range(N_OLD + N_NEW):
+        comment = Comment(f"c{number}", "words", author_id=f"u{number % 2}", article_id="a")
+        queue.enqueue("demo", comment, VERDICT, scores={})
+        lease = queue.lease("demo", "amal")
+        assert lease
+        draft = Decision("reject", ("insult",), "insult", moderator="amal", request_id=str(number))
+        queue.decide("demo", lease.item.id, lease.token, draft)
+    return make_old(redis, N_OLD)
+
+
+def make_old(redis: Redis, n: int) -> list[str]:
+    """Give the first entries of the stream, and all that names them, ids of a hundred days ago."""
+    client: Any = redis
+    entries = client.xrange(STREAM)
+    renamed = {
+        entry_id: f"{int(entry_id.partition('-')[0]) - int(OLD.total_seconds()) * 1000}-0"
+        for entry_id, _fields in entries[:n]
+    }
+    client.delete(STREAM)
+    for entry_id, fields in entries:
+        client.xadd(STREAM, fields, id=renamed.get(entry_id, entry_id))
+    for key in ("items", "decided"):
+        for name, value in client.hgetall(f"{{hakam:demo}}:{key}").items():
+            pattern = "|".join(map(re.escape, renamed))
+            renewed = re.sub(pattern, lambda match: renamed[match[0]], value)
+            client.hset(f"{{hakam:demo}}:{key}", name, renewed)
+    return [renamed.get(entry_id, entry_id) for entry_id, _fields in entries]
+
+
+def kept(redis: Redis) -> list[str]:
+    client: Any = redis
+    return [entry_id for entry_id, _fields in client.xrange(STREAM)]
+
+
+def test_old_entries_move_to_a_file_and_the_chain_goes_on(
+    redis: Redis,
+    site: Site,
+    stream: DecisionStream,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+) -> None:
+    whole = stream.verify("demo")
+    archive = Archive(redis, tmp_path)
+    assert archive.write(site, before) == N_OLD
+    assert kept(redis) == entries[N_OLD:]
+    assert [entry.id for entry in archive.entries("demo")] == entries[:N_OLD]
+    alone = stream.verify("demo")
+    assert (alone.n_entries, alone.digest) == (N_NEW, whole.digest)
+    together = stream.verify("demo", archived=archive.entries("demo"))
+    assert together == whole
+    assert stream.verify("demo", known_digest=stream.anchor("demo").digest) == alone
+    assert ReviewQueue(redis).stats("demo").decided == N_OLD + N_NEW
+    (file,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    assert lines[-1] == {
+        "last": entries[N_OLD - 1],
+        "digest": stream.anchor("demo").digest,
+        "n_entries": N_OLD,
+    }
+    assert json.loads(lines[1]["body"])["comment_id"] == "c0"
+
+
+def test_twice_loses_and_doubles_nothing(
+    redis: Redis,
+    site: Site,
+    stream: DecisionStream,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+) -> None:
+    archive = Archive(redis, tmp_path)
+    archive.write(site, before)
+    assert archive.write(site, before) == 0
+    make_old(redis, 2)
+    assert archive.write(site, before) == 2
+    assert len(list(tmp_path.iterdir())) == 2
+    assert stream.verify("demo", archived=archive.entries("demo")).n_entries == N_OLD + N_NEW
+
+
+@pytest.mark.parametrize("n_trims", [0, 1, 2])
+def test_a_crash_between_file_and_trim_is_made_good_by_the_next_run(
+    redis: Redis,
+    site: Site,
+    stream: DecisionStream,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n_trims: int,
+) -> None:
+    monkeypatch.setattr(archives, "MAX_DECISIONS", 3)
+    whole, archive, left = stream.verify("demo"), Archive(redis, tmp_path), [n_trims]
+    trim_to = Archive._trim_to
+
+    def crash(*arguments: Any) -> int:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return trim_to(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_trim_to", crash)
+        with pytest.raises(KeyboardInterrupt):
+            archive.write(site, before)
+    assert len(kept(redis)) == N_OLD + N_NEW - 3 * n_trims
+    assert stream.verify("demo", archived=archive.entries("demo")) == whole
+    assert archive.write(site, before) == N_OLD - 3 * n_trims
+    assert kept(redis) == entries[N_OLD:]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert stream.verify("demo", archived=archive.entries("demo")) == whole
+
+
+def test_a_crash_while_the_file_is_written_leaves_stream_and_folder_as_they_were(
+    redis: Redis,
+    site: Site,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError("no space left on the device")
+
+    monkeypatch.setattr("service.queue.archive.os.fsync", full)
+    with pytest.raises(OSError, match="space"):
+        Archive(redis, tmp_path).write(site, before)
+    assert kept(redis) == entries
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_site_is_still_to_be_told_stays(
+    redis: Redis, before: datetime, tmp_path: Path
+) -> None:
+    site = Site(
+        "demo",
+        retention_days=90,
+        webhook_url="http://127.0.0.1:9/",
+        webhook_secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    )
+    Sites(redis).add(site)
+    entries = decide(redis)
+    assert Archive(redis, tmp_path).write(site, before) == 0
+    deliveries = Deliveries(redis, Sites(redis))
+    verbs = deliveries._verbs
+    for _told in range(2):
+        item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
+        verbs("demo", "delivered", id=item_id, delivery=delivery)
+    assert Archive(redis, tmp_path).write(site, before) == 2
+    item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
+    verbs("demo", "give_up", id=item_id, delivery=delivery, failure="status 500", patience_ms="")
+    assert Archive(redis, tmp_path).write(site, before) == 0, "it can be replayed"
+    assert kept(redis) == entries[2:]
+
+
+def test_the_newest_entry_stays_so_that_the_next_follows_it(
+    redis: Redis, site: Site, stream: DecisionStream, before: datetime, tmp_path: Path
+) -> None:
+    decide(redis)
+    make_old(redis, N_OLD + N_NEW)
+    assert Archive(redis, tmp_path).write(site, before) == N_OLD + N_NEW - 1
+    queue = ReviewQueue(redis)
+    queue.enqueue("demo", Comment("later", "words"), VERDICT, scores={})
+    queue.withdraw("demo", "later")
+    assert stream.verify("demo").n_entries == 2
+
+
+def test_what_texts_may_still_be_kept_of_is_not_archived(
+    redis: Redis, site: Site, entries: list[str], tmp_path: Path
+) -> None:
+    too_late = datetime.now(UTC) - timedelta(days=89)
+    with pytest.raises(InvalidRequest, match="90 days"):
+        Archive(redis, tmp_path).write(site, too_late)
+    assert kept(redis) == entries
+
+
+def test_a_tampered_archive_or_anchor_is_found(
+    redis: Redis,
+    site: Site,
+    stream: DecisionStream,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+) -> None:
+    archive = Archive(redis, tmp_path)
+    archive.write(site, before)
+    (file,) = tmp_path.iterdir()
+    content = gzip.decompress(file.read_bytes())
+    for damage in (
+        content.replace(b"c3", b"c9"),
+        b"\n".join(content.splitlines()[:-1]),
+        b"\n".join([*content.splitlines()[:3], *content.splitlines()[4:]]),
+        content[:-20],
+        b"{}",
+        b"",
+    ):
+        file.write_bytes(gzip.compress(damage))
+        with pytest.raises((ArchiveDamaged, ChainBroken)):
+            stream.verify("demo", archived=archive.entries("demo"))
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(ArchiveDamaged):
+        stream.verify("demo", archived=archive.entries("demo"))
+    file.unlink()
+    with pytest.raises(ChainBroken, match="archive"):
+        stream.verify("demo", archived=archive.entries("demo"))
+    redis.hset(SITE, "archived", f"{entries[N_OLD - 1]} {'0' * 40} 7")
+    with pytest.raises(ChainBroken, match=entries[N_OLD]):
+        stream.verify("demo")
+    redis.hdel(SITE, "archived")
+    with pytest.raises(ChainBroken, match=entries[N_OLD]):
+        stream.verify("demo")
+
+
+def test_a_damaged_file_removes_nothing_from_the_stream(
+    redis: Redis,
+    site: Site,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_trim", lambda *_arguments: 0)
+        Archive(redis, tmp_path).write(site, before)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ArchiveDamaged):
+        Archive(redis, tmp_path).write(site, before)
+    assert kept(redis) == entries
+
+
+def test_a_broken_stream_is_not_archived(
+    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+) -> None:
+    redis.xdel(STREAM, entries[2])
+    with pytest.raises(ChainBroken, match=entries[3]):
+        Archive(redis, tmp_path).write(site, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_of_another_store_trim_nothing(
+    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+) -> None:
+    Archive(redis, tmp_path).write(site, before)
+    redis.delete(STREAM, SITE)
+    other = ReviewQueue(redis)
+    other.enqueue("demo", Comment("x", "words"), VERDICT, scores={})
+    other.withdraw("demo", "x")
+    with pytest.raises(Conflict):
+        Archive(redis, tmp_path).write(site, before)
+    assert len(kept(redis)) == 1
+
+
+def test_a_cursor_from_before_the_archive_gets_a_clear_answer(
+    client: FlaskClient,
+    redis: Redis,
+    site: Site,
+    entries: list[str],
+    stream: DecisionStream,
+    before: datetime,
+    tmp_path: Path,
+) -> None:
+    Archive(redis, tmp_path).write(site, before)
+    key = {"Authorization": f"Bearer {Sites(redis).rotate_key('demo')}"}
+    for after in ("0", entries[0], entries[N_OLD - 2]):
+        refused = client.get(f"/v1/decisions?after={after}", headers=key)
+        assert refused.status_code == 410
+        assert refused.mimetype == "application/problem+json"
+        assert entries[N_OLD - 1] in json.loads(refused.text)["detail"]
+        with pytest.raises(Archived):
+            stream.read("demo", after)
+    told = client.get(f"/v1/decisions?after={entries[N_OLD - 1]}", headers=key)
+    assert [json.loads(line)["id"] for line in told.text.splitlines()] == ["c7", "c8", "c9"]
+
+
+def test_pages_show_after_an_archive_what_they_showed_before(
+    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+) -> None:
+    models = ReadModels(redis)
+    days = models.days("demo", 14)
+    Archive(redis, tmp_path).write(site, before)
+    found = models.find("demo", "author_id", "u1")
+    assert [one.comment_id for one in found.decisions] == ["c9", "c7"]
+    assert found.n_damaged == 0
+    assert models.days("demo", 14) == days
+
+
+def test_an_archive_holds_nothing_of_an_author(
+    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+) -> None:
+    Archive(redis, tmp_path).write(site, before)
+    Retention(redis, Sites(redis)).erase("demo", "u0")
+    for file in tmp_path.iterdir():
+        content = gzip.decompress(file.read_bytes()).decode()
+        assert "words" not in content
+        assert '"u0"' not in content
+    assert DecisionStream(redis).verify("demo").n_entries > N_NEW, "tombstones"
+
+
+# By command
+
+
+@pytest.fixture
+def command(redis_server: RedisServer, entries: list[str], tmp_path: Path) -> Callable[..., Result]:
+    def run(*words: str) -> Result:
+        environ = {"HAKAM_REDIS_URL": redis_server.url, "HAKAM_VAR": str(tmp_path / "var")}
+        return CliRunner().invoke(hakam, words, env=environ)
+
+    return run
+
+
+def test_decisions_are_archived_verified_and_reported_by_command(
+    command: Callable[..., Result], tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "archive")
+    start, end = datetime.now(UTC) - timedelta(days=120), datetime.now(UTC) + timedelta(days=1)
+    period = ("--from", f"{start:%Y-%m-%d}", "--to", f"{end:%Y-%m-%d}")
+    told = command("transparency", "demo", *period).output
+    whole = command("audit", "verify", "demo").output
+    assert command("decisions", "archive", "demo", "--output", folder).exit_code == 2
+    soon = command("decisions", "archive", "demo", "--days", "30", "--output", folder)
+    assert (soon.exit_code, "90 days" in soon.output) == (2, True)
+    done = command("decisions", "archive", "demo", "--days", "91", "--output", folder)
+    assert done.output == f"{N_OLD} decisions archived\n"
+    day = f"{datetime.now(UTC) - timedelta(days=95):%Y-%m-%d}"
+    again = command("decisions", "archive", "demo", "--before", day, "--output", folder)
+    assert again.output == "0 decisions archived\n"
+    alone = command("audit", "verify", "demo").output.split()
+    assert (alone[1], alone[2]) == (str(N_NEW), whole.split()[2])
+    assert command("audit", "verify", "demo", "--archive", folder).output == whole
+    refused = command("transparency", "demo", *period)
+    assert (refused.exit_code, "archived" in refused.output) == (2, True)
+    assert command("transparency", "demo", *period, "--archive", folder).output == told
+    assert f"{N_OLD} archived" in command("agreement", "demo").output
+    exported = command("decisions", "export", "demo")
+    assert len(exported.stdout.splitlines()) == N_NEW
+
+
+def test_an_older_store_is_read_in_by_command(
+    command: Callable[..., Result], redis: Redis, site: Site
+) -> None:
+    redis.delete("{hakam:demo}:figures", "{hakam:demo}:decided")
+    assert command("decisions", "index", "demo").output == f"{N_NEW} decisions read in\n"
+    assert command("decisions", "index", "demo").output == "0 decisions read in\n"
+    assert ReadModels(redis).find("demo", "article_id", "a").whole
