@@ -134,6 +134,27 @@ def test_twice_loses_and_doubles_nothing(
     assert stream.verify("demo", archived=archive.entries("demo")).n_entries == N_OLD + N_NEW
 
 
+def test_much_goes_into_several_files(
+    redis: Redis,
+    site: Site,
+    stream: DecisionStream,
+    entries: list[str],
+    before: datetime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(archives, "MAX_IN_FILE", 3)
+    archive = Archive(redis, tmp_path)
+    assert archive.write(site, before) == N_OLD
+    assert len(list(tmp_path.iterdir())) == 3
+    assert [entry.id for entry in archive.entries("demo")] == entries[:N_OLD]
+    archive.files("demo")[1].path.unlink()
+    with pytest.raises(ChainBroken):
+        stream.verify("demo", archived=archive.entries("demo"))
+    with pytest.raises(ArchiveDamaged, match="missing"):
+        list(archive.history("demo", "0"))
+
+
 @pytest.mark.parametrize("n_trims", [0, 1, 2])
 def test_a_crash_between_file_and_trim_is_made_good_by_the_next_run(
     redis: Redis,
@@ -178,7 +199,7 @@ def test_a_crash_while_the_file_is_written_leaves_stream_and_folder_as_they_were
     def full(*_arguments: Any) -> None:
         raise OSError("no space left on the device")
 
-    monkeypatch.setattr("service.queue.archive.os.fsync", full)
+    monkeypatch.setattr("models.files.os.fsync", full)
     with pytest.raises(OSError, match="space"):
         Archive(redis, tmp_path).write(site, before)
     assert kept(redis) == entries
@@ -275,9 +296,13 @@ def test_a_damaged_file_removes_nothing_from_the_stream(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def crash(*_arguments: Any) -> int:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(Archive, "_trim", lambda *_arguments: 0)
-        Archive(redis, tmp_path).write(site, before)
+        patch.setattr(Archive, "_trim", crash)
+        with pytest.raises(KeyboardInterrupt):
+            Archive(redis, tmp_path).write(site, before)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(ArchiveDamaged):

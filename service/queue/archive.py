@@ -11,7 +11,8 @@ An entry never held a text, a display name or an author's id. So the files hold 
 erasure of an author would remove: what is in them, the ids of comments, the names of moderators and
 what was decided, the stream keeps after an erasure as well.
 
-A file ``decisions-<site>-<first id>-<last id>.ndjson.gz`` has one JSON object a line::
+A file ``decisions-<site>-<first id>-<last id>.ndjson.gz`` has one JSON object a line, for at most
+`MAX_IN_FILE` entries::
 
     {"format": "hakam-decisions-1", "site": ..., "after": <id>, "digest": <of the entry before>}
     {"id": ..., "body": <JSON of the entry, as text>, "digest": <SHA-1 of digest before and body>}
@@ -23,22 +24,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from models.artifact import sync
+from models.files import write_durably
 from service.errors import ArchiveDamaged, Conflict, InvalidRequest
 from service.queue.decisions import (
     MAX_DECISIONS,
-    Anchor,
     DecisionStream,
     Entry,
     chained,
@@ -53,6 +51,7 @@ from service.store.connect import Redis
 from service.store.scripts import Verbs
 
 FORMAT = "hakam-decisions-1"
+MAX_IN_FILE = 100_000  # entries, some 10 MB
 NO_DIGEST = "."  # stands where the digest of a text is not known
 
 
@@ -115,10 +114,9 @@ class Archive:
         n_moved = 0
         for file in self.files(site.id):  # which an earlier run may not have come to trim
             n_moved += self._trim(site.id, file)
-        anchor = self._stream.anchor(site.id)
-        entries = self._archivable(site.id, anchor.id, before)
-        written = self._write_file(site.id, anchor, chained(entries, anchor.digest, site.id))
-        return n_moved + (self._trim(site.id, written) if written else 0)
+        while written := self._write_file(site.id, before):
+            n_moved += self._trim(site.id, written)
+        return n_moved
 
     def files(self, site_id: str) -> list[ArchiveFile]:
         """List the files of a site, the oldest first."""
@@ -171,36 +169,22 @@ class Archive:
             yield from (Entry(*entry) for entry in page)
             after = page[-1][0]
 
-    def _write_file(
-        self, site_id: str, anchor: Anchor, entries: Iterator[Entry]
-    ) -> ArchiveFile | None:
-        """Write a file, durably and as a whole, or none where there are no entries."""
-        first = next(entries, None)
-        if first is None:
+    def _write_file(self, site_id: str, before: datetime) -> ArchiveFile | None:
+        """Write what is next, durably and as a whole; None where there is nothing more."""
+        anchor = self._stream.anchor(site_id)
+        entries = self._archivable(site_id, anchor.id, before)
+        kept = list(islice(chained(entries, anchor.digest, site_id), MAX_IN_FILE))
+        if not kept:
             return None
-        last, n_entries = first, 0
-        descriptor, temporary = tempfile.mkstemp(prefix=".decisions-", dir=self._folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
-
-                    def write(line: dict[str, Any]) -> None:
-                        packed.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
-
-                    head = {"format": FORMAT, "site": site_id}
-                    write(head | {"after": anchor.id, "digest": anchor.digest})
-                    for entry in chain([first], entries):
-                        write(entry._asdict())
-                        last, n_entries = entry, n_entries + 1
-                    write({"last": last.id, "digest": last.digest, "n_entries": n_entries})
-                file.flush()
-                os.fsync(file.fileno())
-            path = self._folder / f"decisions-{site_id}-{first.id}-{last.id}.ndjson.gz"
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        sync(self._folder)
+        last = kept[-1]
+        lines = (
+            {"format": FORMAT, "site": site_id, "after": anchor.id, "digest": anchor.digest},
+            *(entry._asdict() for entry in kept),
+            {"last": last.id, "digest": last.digest, "n_entries": len(kept)},
+        )
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        path = self._folder / f"decisions-{site_id}-{kept[0].id}-{last.id}.ndjson.gz"
+        write_durably(path, gzip.compress(text.encode()), mode=0o600)
         return ArchiveFile(path, anchor.id, last.id)
 
     def _trim(self, site_id: str, file: ArchiveFile) -> int:
