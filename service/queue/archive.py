@@ -44,15 +44,15 @@ from service.queue.decisions import (
     place,
     up_to,
 )
+from service.queue.encoding import read_decision
 from service.queue.read_models import FIGURES_DAYS
-from service.queue.records import Decision, read_decision
+from service.queue.records import Decision
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
 FORMAT = "hakam-decisions-1"
 MAX_IN_FILE = 100_000  # entries, some 10 MB
-NO_DIGEST = "."  # stands where the digest of a text is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Archive:
         archived = (entry for file in files for entry in _entries(file))
         for entry in up_to(archived, anchor.id):
             if place(entry.id) > place(after):
-                yield read_decision(entry.id, entry.body, None, None, 1, 0, NO_DIGEST)
+                yield read_decision(entry.id, entry.body, None, None, 1, 0, "")
         yield from self._stream.history(site_id, after)
 
     def _archivable(self, site_id: str, after: str, before: datetime) -> Iterator[Entry]:

@@ -3,7 +3,7 @@
 -- KEYS: items decisions dead
 -- ARGV: after last limit
 -- returns: { { id, body, digest }, ... }
--- include: queue/item queue/entry
+-- include: queue/item queue/stream_entry queue/entry
 
 local function still_to_be_told(id, facts)
   if redis.call('ZSCORE', DEAD, id) then return true end
@@ -16,8 +16,9 @@ end
 
 local newest = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
 local answer = {}
-for _, entry in ipairs(redis.call('XRANGE', DECISIONS, '(' .. after, last, 'COUNT', limit)) do
-  if entry[1] == newest[1] or still_to_be_told(entry[1], facts_in(entry)) then break end
-  answer[#answer + 1] = { entry[1], entry[2][2], entry[2][4] }
+for _, found in ipairs(redis.call('XRANGE', DECISIONS, '(' .. after, last, 'COUNT', limit)) do
+  local entry = by_name(found)
+  if entry.id == newest[1] or still_to_be_told(entry.id, facts_in(entry)) then break end
+  answer[#answer + 1] = { entry.id, entry.body or '', entry.digest or '' }
 end
 return answer

@@ -3,7 +3,7 @@
 -- ARGV: after limit
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'archived', id of the last entry that is in an archive and no longer here } before that
--- include: queue/view
+-- include: queue/stream_entry queue/view
 
 local function precedes(one, other)
   local time, number = one:match('^(%d+)%-?(%d*)$')
@@ -16,7 +16,7 @@ end
 local archived = (redis.call('HGET', SITE, 'archived') or ''):match('^%S+')
 if archived and precedes(after, archived) then return { 'archived', archived } end
 local answer = { 'ok' }
-for _, entry in ipairs(redis.call('XRANGE', DECISIONS, '(' .. after, '+', 'COUNT', limit)) do
-  answer[#answer + 1] = view(entry)
+for _, found in ipairs(redis.call('XRANGE', DECISIONS, '(' .. after, '+', 'COUNT', limit)) do
+  answer[#answer + 1] = view(by_name(found))
 end
 return answer

@@ -7,7 +7,7 @@
 
 local known, _, n_known = (redis.call('HGET', SITE, 'archived') or '0-0 - 0'):match('^(%S+) (%S+) (%d+)$')
 local entry = entry_of(last)
-if known ~= after or not entry or entry[2][4] ~= digest then return { 0 } end
+if known ~= after or not entry or entry.digest ~= digest then return { 0 } end
 local time, number = last:match('^(%d+)-(%d+)$')
 local n_removed = redis.call('XTRIM', DECISIONS, 'MINID', '=', time .. '-' .. string.format('%.0f', number + 1))
 redis.call('HSET', SITE, 'archived', last .. ' ' .. digest .. ' ' .. string.format('%.0f', n_known + n_removed))
