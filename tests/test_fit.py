@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from conftest import SAMPLE_COMMENTS
 from models.features import gram_buckets, words_alone
 from models.schema import read_comments
+from training import fit
 from training.design_matrix import Design, WordClusters, design
 from training.fit import Head, Learner, learn_heads
 
@@ -59,10 +60,13 @@ def test_the_same_comments_give_the_same_weights() -> None:
     assert all(np.array_equal(array, arrays[name]) for name, array in first.arrays().items())
 
 
-def test_labels_fitted_at_once_have_the_weights_of_labels_fitted_one_by_one() -> None:
+def test_labels_fitted_at_once_have_the_weights_of_labels_fitted_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     y = np.stack((Y, 1 - Y, Y * Y[::-1]), axis=1)
     learner = Learner(labels=("toxicity", "insult", "spam"), min_df=1)
     one_by_one = learner.fit(TEXTS, y, domains=DOMAINS).for_domain("news").arrays()
+    monkeypatch.setattr(fit, "ENOUGH_FOR_PROCESSES", 1)
     with parallel_config(n_jobs=2):
         at_once = learner.fit(TEXTS, y, domains=DOMAINS).for_domain("news").arrays()
     assert all(np.array_equal(array, at_once[name]) for name, array in one_by_one.items())

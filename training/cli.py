@@ -52,7 +52,7 @@ _site = click.option(
 _threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Processor cores to use. So many labels are fitted at once, each in memory of its own.",
+    help="Processor cores to use; on many comments for labels at once, each in its own memory.",
 )
 _benchmarks = click.option(
     "--benchmarks",

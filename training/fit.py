@@ -38,6 +38,8 @@ from models.schema import LABELS
 from models.word_scorer import WordScorer
 from training.design_matrix import Design, Progress, WordClusters, design
 
+ENOUGH_FOR_PROCESSES = 20_000
+"""Comments from which a label takes longer to fit than a process to start."""
 _ROW_NORM = 1.13  # root mean square length of a row, so that `C` means the same for every corpus
 
 
@@ -163,9 +165,10 @@ class Learner(BaseEstimator):  # type: ignore[misc]
             raise ValueError("no label has examples of both kinds")
         self.labels_ = tuple(self.labels[column] for column in learnable)
         matrix = design(texts, domains, self.word_clusters, min_df=self.min_df, progress=progress)
-        # One label after the other, or as many at once as `joblib.parallel_config` says: processes,
+        # Of many comments as many labels at once as `joblib.parallel_config` says: in processes,
         # because liblinear's random numbers are one state for all threads.
-        fitting = Parallel(return_as="generator")(
+        n_jobs = None if len(texts) >= ENOUGH_FOR_PROCESSES else 1
+        fitting = Parallel(n_jobs, return_as="generator")(
             delayed(learn_heads)(
                 matrix,
                 y[:, column],
