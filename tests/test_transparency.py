@@ -74,9 +74,28 @@ def test_a_rejection_by_the_policy_is_fully_automated() -> None:
     assert statement["automated_decision"] == "AUTOMATED_DECISION_FULLY"
 
 
-def test_a_sampled_comment_was_not_found_by_a_machine() -> None:
-    [statement] = statements("demo", [replace(REJECTION, verdict=SAMPLED)])
-    assert statement["automated_detection"] == "No"
+@pytest.mark.parametrize(
+    ("verdict", "detected", "facts"),
+    [
+        (SCORED, "Yes", "A text classifier flagged the comment"),
+        (replace(SCORED, reason="random_sample"), "Yes", "A text classifier flagged the comment"),
+        (replace(SCORED, reason="listed"), "Yes", "The comment holds a word of the site's list"),
+        (SAMPLED, "No", "The comment was drawn at random"),
+        (replace(SAMPLED, reason="author"), "No", "The site reviews what its author writes"),
+        (
+            replace(SAMPLED, reason="unsupported_language"),
+            "No",
+            "The text classifier cannot read the letters of the comment",
+        ),
+        (None, "No", "A moderator came upon the comment"),
+    ],
+)
+def test_a_statement_says_why_a_person_saw_the_comment(
+    verdict: Verdict | None, detected: str, facts: str
+) -> None:
+    [statement] = statements("demo", [replace(REJECTION, verdict=verdict)])
+    assert statement["automated_detection"] == detected
+    assert statement["decision_facts"] == f"{facts}; a moderator read it and rejected it."
 
 
 def test_the_gravest_label_gives_the_category_and_the_others_are_added() -> None:

@@ -17,6 +17,7 @@ from typing import cast
 from service.queue.records import Decision
 from service.reports.statistics import quantile
 from service.reports.tables import Cell, as_csv
+from service.rules.policy import Verdict
 
 _SPEECH = "STATEMENT_CATEGORY_ILLEGAL_OR_HARMFUL_SPEECH"
 _OTHER = ("STATEMENT_CATEGORY_OTHER_VIOLATION_TC", "KEYWORD_OTHER")
@@ -29,6 +30,15 @@ _CATEGORIES = {
     "toxicity": ("STATEMENT_CATEGORY_CYBER_VIOLENCE", "KEYWORD_CYBER_HARASSMENT"),
     "spam": ("STATEMENT_CATEGORY_SCAMS_AND_FRAUD", "KEYWORD_OTHER"),
     "profanity": _OTHER,
+}
+
+_FLAGGED = "A text classifier flagged the comment"
+# Why a person saw a comment that no classifier flagged.
+_WHY_SEEN: Mapping[str, str] = {
+    "listed": "The comment holds a word of the site's list",
+    "author": "The site reviews what its author writes",
+    "unsupported_language": "The text classifier cannot read the letters of the comment",
+    "random_sample": "The comment was drawn at random",
 }
 
 
@@ -49,7 +59,7 @@ def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, 
 
 def _statement(site_id: str, entry: Decision) -> dict[str, object]:
     by_machine = entry.source == "policy"
-    flagged = entry.verdict is not None and entry.verdict.reason == "score"
+    flagged = entry.verdict is not None and entry.verdict.label is not None
     found = [_CATEGORIES[label] for label in _CATEGORIES if label in entry.labels] or [_OTHER]
     category, _ = found[0]
     added = sorted({other for other, _ in found[1:]} - {category})
@@ -68,7 +78,7 @@ def _statement(site_id: str, entry: Decision) -> dict[str, object]:
         "content_language": "AR",
         "content_date": _day(entry.enqueued_at),
         "application_date": _day(entry.decided_at),
-        "decision_facts": _circumstances(by_machine=by_machine, flagged=flagged),
+        "decision_facts": _circumstances(entry),
         "source_type": "SOURCE_VOLUNTARY",
         "automated_detection": "Yes" if flagged else "No",
         "automated_decision": "AUTOMATED_DECISION_FULLY"
@@ -83,11 +93,18 @@ def _statement(site_id: str, entry: Decision) -> dict[str, object]:
     return statement
 
 
-def _circumstances(*, by_machine: bool, flagged: bool) -> str:
-    found = "A text classifier flagged the comment" if flagged else "The comment was sampled"
-    if by_machine:
-        return f"{found}; its score passed the threshold for rejection without a person."
-    return f"{found}; a moderator read it and rejected it."
+def _circumstances(entry: Decision) -> str:
+    if entry.source == "policy":
+        return f"{_FLAGGED}; its score passed the threshold for rejection without a person."
+    return f"{_why_seen(entry.verdict)}; a moderator read it and rejected it."
+
+
+def _why_seen(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "A moderator came upon the comment"
+    if verdict.reason == "random_sample" and not verdict.only_sampled:
+        return _FLAGGED
+    return _WHY_SEEN.get(verdict.reason, _FLAGGED)
 
 
 def _day(time: float) -> str:
