@@ -17,11 +17,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from models.artifact import Artifact
 from models.files import write_durably
 from models.registry import Registry
-from service import address, logs, problems
+from service import address, api, compat, logs, problems
 from service.accounts.accounts import Accounts
 from service.api import bodies
-from service.api.queue import api
-from service.compat import BLUEPRINTS, FORMS
 from service.config import UNBELIEVED_PROXY, Settings
 from service.console.blueprint import init_app as init_console
 from service.delivery.coral import CoralLoop
@@ -138,12 +136,12 @@ def create_app(
     )
     app.after_request(_no_sniffing)
     app.after_request(_counting(verdict_counts))
-    problems.install(app, FORMS)
+    problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
     app.before_request(bodies.check_encoding)
     app.before_request(address.check_host)
-    for blueprint in (api, *BLUEPRINTS):
+    for blueprint in (*api.BLUEPRINTS, *compat.BLUEPRINTS):
         app.register_blueprint(blueprint)
     init_console(app)
     return app

@@ -1,32 +1,32 @@
-"""The part of ``/v1`` for what happens around a decision.
+"""Routes of the API: the review queue.
 
-Sites withdraw comments and hand on appeals; a site's own desk lists, undoes, escalates and decides
-in bulk. Views translate, nothing more, as in `service.api.routes`, whose blueprint they belong to.
+A site's own program takes items, decides, undoes, escalates, and lists and decides in bulk. Sites
+withdraw comments and hand on appeals. Views translate, nothing more.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.routes import api, operation
+from service.api.operation import operation
 from service.api.schemas import (
     Body,
     Count,
     Decided,
+    DecisionRequest,
     Dialect,
     Id,
     Label,
+    LeaseRequest,
     TokenRequest,
     Unicode,
 )
 from service.queue.records import AuthorRecord, Decision, Enqueued, ReviewItem
-from service.queue.review_queue import MAX_BULK
+from service.queue.review_queue import MAX_BULK, Lease, QueueStats
 from service.services import services
 from service.sites.sites import Site
-
-__all__ = ["api"]  # the blueprint, with these routes on it
 
 _PROBLEMS = (404, 409)
 _BULK_BODY_BYTES = 256 * 1024
@@ -96,6 +96,76 @@ class AuthorQuery(Body):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Id
+
+
+@operation("POST", "/v1/queue/lease", body=LeaseRequest, answers={200: Lease, 204: None})
+def lease(site: Site, body: LeaseRequest) -> Any:
+    """Take the most urgent review item; 204 when nothing waits."""
+    found = services().queue.lease(site.id, **body.model_dump())
+    return (found, 200) if found else (None, 204)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/renew",
+    body=TokenRequest,
+    answers={200: Lease},
+    problems=_PROBLEMS,
+)
+def renew(site: Site, item_id: str, body: TokenRequest) -> Lease:
+    """Start the time of a lease anew."""
+    return services().queue.renew(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/release",
+    body=TokenRequest,
+    answers={204: None},
+    problems=_PROBLEMS,
+)
+def release(site: Site, item_id: str, body: TokenRequest) -> None:
+    """Give a review item back to its place in the queue."""
+    services().queue.release(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/skip",
+    body=TokenRequest,
+    answers={204: None},
+    problems=_PROBLEMS,
+)
+def skip(site: Site, item_id: str, body: TokenRequest) -> None:
+    """Leave a review item to somebody else."""
+    services().queue.skip(site.id, item_id, body.token)
+
+
+@operation(
+    "POST",
+    "/v1/queue/items/<item_id>/decide",
+    body=DecisionRequest,
+    answers={200: Decision},
+    problems=_PROBLEMS,
+)
+def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
+    """Record the last word on a review item.
+
+    The same request again, by its `request_id`, gets the same answer.
+    """
+    return services().queue.decide(site.id, item_id, body.token, body.to_draft())
+
+
+@operation("GET", "/v1/queue/items/<item_id>", answers={200: ReviewItem}, problems=(404,))
+def item(site: Site, item_id: str) -> ReviewItem:
+    """Show a review item as it is now."""
+    return services().queue.item(site.id, item_id)
+
+
+@operation("GET", "/v1/queue/stats", answers={200: QueueStats})
+def stats(site: Site) -> QueueStats:
+    """Count what is in the queue."""
+    return services().queue.stats(site.id)
 
 
 @operation(

@@ -1,4 +1,4 @@
-"""The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document.
+"""Routes of the API: comments, decisions, health, metrics and the OpenAPI document.
 
 Views translate, nothing more: `operation` finds the site of the key and checks body and query,
 then a view turns the request into words of the product and the answer back. The reasons behind
@@ -7,106 +7,35 @@ what is answered live in `moderation`, `policy` and `review_queue`.
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
+from flask import Response, current_app, g, jsonify, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
-from service.api.bodies import raw_body, read_json, validate
-from service.api.keys import bearer_key, site_of
-from service.api.openapi import Lines, Operation, document
+from service.api.openapi import Lines, document
+from service.api.operation import operation
 from service.api.schemas import (
     CommentAnswer,
     DecisionLine,
-    DecisionRequest,
     DecisionsQuery,
-    LeaseRequest,
     RecordedDecision,
     ReviewState,
     ScoreBody,
     ScoredComment,
     SubmittedComment,
-    TokenRequest,
 )
-from service.errors import UnsupportedMedia
 from service.moderation import Judgement
 from service.queue.records import content_digest, news, type_of_news
-from service.queue.review_queue import Comment, Decision, Enqueued, Lease, QueueStats, ReviewItem
+from service.queue.review_queue import Comment, Decision, Enqueued
 from service.services import services
 from service.sites.sites import Site
 
-MAX_SINGLE_BODY_BYTES = 1024 * 1024  # one comment with all its context is far below
-
 NDJSON = "application/x-ndjson"
-
-api = Blueprint("api", __name__)
-
-
-def operation(
-    method: str,
-    rule: str,
-    *,
-    answers: Mapping[int, Any],
-    body: Any = None,
-    query: type[BaseModel] | None = None,
-    needs_key: bool = True,
-    max_body_bytes: int = MAX_SINGLE_BODY_BYTES,
-    problems: tuple[int, ...] = (),
-    headers: Mapping[str, str] | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a view of a function.
-
-    The function is called with ``site`` when the operation needs a key, ``body`` and ``query`` when
-    it has them, and the variables of the rule; it returns a value of the model of its only status,
-    a pair of value and status, or a Response.
-    """
-    adapter = None if body is None else TypeAdapter(body)
-    spoken = {status: _adapter(kind) for status, kind in answers.items()}
-
-    def register(view: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(view)
-        def answer(**arguments: Any) -> Response:
-            if needs_key:
-                arguments["site"] = site_of(bearer_key())
-            if adapter is not None:
-                arguments["body"] = _body(adapter, max_body_bytes)
-            if query is not None:
-                arguments["query"] = validate(query, request.args.to_dict(), strict=False)
-            return _answer(view(**arguments), spoken)
-
-        answer.operation = Operation(  # type: ignore[attr-defined]
-            answers, adapter, query, needs_key, problems, headers=headers or {}
-        )
-        api.add_url_rule(rule, view_func=answer, methods=[method])
-        return answer
-
-    return register
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any] | None:
-    return None if kind is None or isinstance(kind, str | Lines) else TypeAdapter(kind)
-
-
-def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
-    if not request.is_json:
-        raise UnsupportedMedia("expected Content-Type: application/json")
-    return validate(adapter, read_json(raw_body(max_bytes)))
-
-
-def _answer(result: Any, spoken: Mapping[int, TypeAdapter[Any] | None]) -> Response:
-    if isinstance(result, Response):
-        return result
-    value, status = result if isinstance(result, tuple) else (result, next(iter(spoken)))
-    adapter = spoken[status]
-    if adapter is None:
-        return Response(status=status)
-    return Response(adapter.dump_json(value), status=status, content_type="application/json")
 
 
 # Comments
@@ -204,79 +133,7 @@ def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
     return {label: round(score, 6) for label, score in scores.items()}
 
 
-# Review queue
-
-_LEASE_PROBLEMS = (404, 409)
-
-
-@operation("POST", "/v1/queue/lease", body=LeaseRequest, answers={200: Lease, 204: None})
-def lease(site: Site, body: LeaseRequest) -> Any:
-    """Take the most urgent review item; 204 when nothing waits."""
-    found = services().queue.lease(site.id, **body.model_dump())
-    return (found, 200) if found else (None, 204)
-
-
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/renew",
-    body=TokenRequest,
-    answers={200: Lease},
-    problems=_LEASE_PROBLEMS,
-)
-def renew(site: Site, item_id: str, body: TokenRequest) -> Lease:
-    """Start the time of a lease anew."""
-    return services().queue.renew(site.id, item_id, body.token)
-
-
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/release",
-    body=TokenRequest,
-    answers={204: None},
-    problems=_LEASE_PROBLEMS,
-)
-def release(site: Site, item_id: str, body: TokenRequest) -> None:
-    """Give a review item back to its place in the queue."""
-    services().queue.release(site.id, item_id, body.token)
-
-
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/skip",
-    body=TokenRequest,
-    answers={204: None},
-    problems=_LEASE_PROBLEMS,
-)
-def skip(site: Site, item_id: str, body: TokenRequest) -> None:
-    """Leave a review item to somebody else."""
-    services().queue.skip(site.id, item_id, body.token)
-
-
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/decide",
-    body=DecisionRequest,
-    answers={200: Decision},
-    problems=_LEASE_PROBLEMS,
-)
-def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
-    """Record the last word on a review item.
-
-    The same request again, by its `request_id`, gets the same answer.
-    """
-    return services().queue.decide(site.id, item_id, body.token, body.to_draft())
-
-
-@operation("GET", "/v1/queue/items/<item_id>", answers={200: ReviewItem}, problems=(404,))
-def item(site: Site, item_id: str) -> ReviewItem:
-    """Show a review item as it is now."""
-    return services().queue.item(site.id, item_id)
-
-
-@operation("GET", "/v1/queue/stats", answers={200: QueueStats})
-def stats(site: Site) -> QueueStats:
-    """Count what is in the queue."""
-    return services().queue.stats(site.id)
+# Decisions
 
 
 @operation(
