@@ -44,8 +44,8 @@ local function unlist(id, item)
   redis.call('HDEL', DECIDED, 'i' .. id)
   for _, facet in ipairs(own_lists(item)) do
     local left = {}
-    for id in (redis.call('HGET', DECIDED, facet) or ''):gmatch('%S+') do
-      local entry = id .. ' '
+    for listed in (redis.call('HGET', DECIDED, facet) or ''):gmatch('%S+') do
+      local entry = listed .. ' '
       if not (' ' .. own):find(' ' .. entry, 1, true) then left[#left + 1] = entry end
     end
     if #left > 0 then

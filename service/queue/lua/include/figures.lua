@@ -52,7 +52,8 @@ local function count_decision(facts, step)
     if type(label) == 'string' and type(score) == 'number' then
       local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
       add_figure(at, 'score:' .. label .. ':' .. bin .. ':' .. facts.action, step)
-      if (facts.verdict.reason or 'score') == 'score' then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
+      local flagged = (facts.verdict.reason or 'score') == 'score' -- which is not written
+      if flagged then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
     end
   end
 end
