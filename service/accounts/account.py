@@ -1,7 +1,4 @@
-"""What is known of a person at the desk, and which names, roles and passwords there can be.
-
-Pure: the frozen records that `service.accounts.accounts` stores and hands out.
-"""
+"""Account of a moderator: role, sites, preferences, and which names and passwords there can be."""
 
 import hashlib
 import json
@@ -10,7 +7,10 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from service.errors import FieldError, InvalidRequest
 
@@ -37,7 +37,7 @@ class AccountError(InvalidRequest):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Preferences:
     """What one moderator chose for their own desk; every field has a kind default.
 
@@ -52,7 +52,7 @@ class Preferences:
     break_minutes : int
         Minutes of work after which a break is proposed; 0 never.
     severe_per_hour : int
-        Most severe items offered in an hour, at most 60; 0 without limit.
+        Most severe items offered in an hour; 0 without limit.
     keys : mapping of str to str
         Command to key, only those that differ from the console's defaults.
     replies : tuple of str
@@ -63,52 +63,23 @@ class Preferences:
     theme: str = "auto"
     blur: bool = False
     greyscale: bool = False
-    break_minutes: int = 50
-    severe_per_hour: int = 0
+    break_minutes: Annotated[int, Field(ge=0, le=MAX_BREAK_MINUTES)] = 50
+    severe_per_hour: Annotated[int, Field(ge=0, le=MAX_SEVERE_PER_HOUR)] = 0
     keys: Mapping[str, str] = field(default_factory=dict)
-    replies: tuple[str, ...] = ()
+    replies: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @classmethod
     def from_json(cls, text: str | None) -> "Preferences":
         """Read stored preferences; what this version does not know or cannot use is left out."""
         try:
-            stored = json.loads(text) if text else {}
-        except ValueError:
-            stored = {}
-        if not isinstance(stored, dict):
-            stored = {}
-        chosen = {name: value for name, value in stored.items() if _usable(name, value)}
-        if "replies" in chosen:
-            chosen["replies"] = tuple(chosen["replies"])
-        return cls(**chosen)
-
-
-_KINDS: Mapping[str, type] = {
-    "language": str,
-    "theme": str,
-    "blur": bool,
-    "greyscale": bool,
-    "break_minutes": int,
-    "severe_per_hour": int,
-    "keys": dict,
-    "replies": list,
-}
-_HIGHEST: Mapping[str, int] = {
-    "break_minutes": MAX_BREAK_MINUTES,
-    "severe_per_hour": MAX_SEVERE_PER_HOUR,
-}
-
-
-def _usable(name: str, value: Any) -> bool:
-    """Whether a stored preference is one that the desk can follow."""
-    if type(value) is not _KINDS.get(name):
-        return False
-    if isinstance(value, int) and name in _HIGHEST:
-        return 0 <= value <= _HIGHEST[name]
-    if isinstance(value, (dict, list)):
-        words = [*value, *value.values()] if isinstance(value, dict) else value
-        return all(isinstance(word, str) for word in words)
-    return True
+            stored = json.loads(text or "{}")
+            try:
+                return cls(**stored)
+            except ValidationError as wrong:
+                unusable = {error["loc"][0] for error in wrong.errors()}
+                return cls(**{name: stored[name] for name in stored.keys() - unusable})
+        except (TypeError, ValueError):
+            return cls()
 
 
 @dataclass(frozen=True, slots=True)
