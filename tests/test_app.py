@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 WITHOUT_LEARNING = """
 import json, sys
 for name in ("sklearn", "scipy", "joblib", "threadpoolctl"):
@@ -17,6 +19,7 @@ print(json.dumps(answer.get_json()["scores"]))
 """
 
 
+@pytest.mark.slow
 def test_a_process_starts_and_scores_without_a_library_of_learning(
     environ: dict[str, str], api_key: str
 ) -> None:

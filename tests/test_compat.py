@@ -145,6 +145,7 @@ def test_no_request_that_looks_right_breaks_anything(path: str, send: Send) -> N
 
 
 @pytest.mark.parametrize("path", requests)
+@pytest.mark.slow
 def test_no_bytes_break_anything(path: str, send: Send) -> None:
     @fuzzed
     @given(st.binary(max_size=200) | values.map(lambda body: json.dumps(body).encode()))

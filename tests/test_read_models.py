@@ -392,6 +392,7 @@ def admin(app: Flask, accounts: Accounts, api_key: str) -> Desk:
     return desk
 
 
+@pytest.mark.slow
 def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
     admin: Desk, queue: ReviewQueue, redis: Redis, fill: Callable[[int], None]
 ) -> None:

@@ -103,6 +103,7 @@ def test_no_training_example_has_an_abusive_word_of_the_functional_suites_test_p
         assert not abusive_words(f"{comment.text} {comment.author_name}", "test"), comment.id
 
 
+@pytest.mark.slow
 def test_no_training_example_resembles_a_comment_that_tests() -> None:
     texts = [f"{case.text} {case.author_name}" for case in load("test")]
     texts += [f"{comment.text} {comment.author_name}" for comment in SAMPLE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -769,6 +770,18 @@ def test_no_connection_serves_two_requests_because_it_was_made_for_one_name(
         for _ in range(3):
             assert http.post(client, endpoint.url, "{}", {}, allow_private=True).is_success
     assert len({port for _, port in endpoint.peers}) == 3
+
+
+def test_the_certificates_of_authorities_are_read_once_in_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_verify_locations", lambda *places, **_: read.append(places)
+    )
+    for _ in range(3):
+        http.client().close()
+    assert len(read) <= 1
 
 
 # The loop

@@ -9,6 +9,7 @@ that a name cannot point elsewhere a moment later, and how httpx is kept to a ti
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -188,9 +189,15 @@ class _Network(httpcore.NetworkBackend):
         return _Stream(self._sockets.connect_tcp(host, port, _left(), **options))
 
 
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    # Reading the certificates of all authorities is half of what it takes to make the application.
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class _Transport(httpx.HTTPTransport):
     def __init__(self) -> None:
-        context = httpx.create_ssl_context(trust_env=False)
+        context = _certificates()
         super().__init__(verify=context, trust_env=False)
         # httpx has no argument for the network. Any number of connections, so that slow servers
         # take none from others; each is used once, because it was made for one name.
