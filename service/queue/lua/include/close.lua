@@ -8,7 +8,8 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
     more.appeal_of, more.overturned = item.appeal.decision, item.appeal.action ~= action
   end
   more.expected = item.known_answer
-  local kind, body, entry = item.known_answer and 'known_answer' or 'decision', nil, nil
+  local kind = item.known_answer and 'known_answer' or 'decision'
+  local body, entry
   item.decision, body, entry = tell_stream(kind, id, item, at, draft, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
