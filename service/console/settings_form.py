@@ -68,33 +68,18 @@ _COMPLAINTS: Mapping[str, LazyString] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting as the form asks for it.
+    """One setting as the form asks for it: its name there, and what stands in it at first.
 
-    Attributes
-    ----------
-    id : str
-        Name of the field in the form.
-    name : str
-        What people call it, in the reader's language.
-    value : str or mapping of label to str
-        What stands in it at first.
-    choices : mapping of str to LazyString
-        What can be chosen, with its name.
-    low, high : int
-        Least and most of a number, in the unit of the form.
-    stored : bool
-        Whether there is a secret that is not shown.
+    ``bounds`` are those of a number in the unit of the form; ``stored`` says that there is a
+    secret, which is not shown.
     """
 
+    setting: Setting
     id: str
     name: str
-    kind: str
-    secret: bool
     value: str | Mapping[str, str]
     choices: Mapping[str, LazyString]
-    low: int
-    high: int
-    length: int
+    bounds: tuple[int, int]
     stored: bool
 
 
@@ -145,18 +130,14 @@ def complaint(error: FieldError) -> str:
 
 
 def _field(setting: Setting, value: Any) -> Field:
-    low, high = _bounds(setting)
     choices = ("no", "yes") if setting.kind == "switch" else setting.choices
     return Field(
-        id=_id_of(setting),
-        name=_name_of(setting),
-        kind=setting.kind,
-        secret=setting.secret,
+        setting,
+        _id_of(setting),
+        _name_of(setting),
         value="" if setting.secret else _written(setting, value),
         choices={choice: _CHOICES[choice] for choice in choices},
-        low=low,
-        high=high,
-        length=setting.length,
+        bounds=_bounds(setting),
         stored=setting.secret and bool(value),
     )
 
