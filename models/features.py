@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.normalize import BREAK, SPACE, Batch, stretches
+from models.alphabet import BREAK, SPACE
+from models.normalize import Batch, stretches
 
 N_PLAIN_BUCKETS = 1 << 20
 N_SKELETON_BUCKETS = 1 << 18

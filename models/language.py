@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from models.normalize import BREAK, normalize, normalize_batch
+from models.alphabet import BREAK
+from models.normalize import normalize, normalize_batch
 
 # Small words that Arabic comments do not have, however their letters are typed.
 _PERSIAN = """

@@ -39,49 +39,41 @@ Source: Unicode Standard Annex 15 (normalization forms).
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.characters import (
-    EMPTY,
-    NEW_LETTERS,
-    NEW_MARKS,
-    NEW_NUMBERS,
-    NEW_SPELLINGS,
-    UNSEEN,
+from models.alphabet import (
+    ARABIC,
+    BREAK,
+    CODE_POINT,
+    DIGIT,
+    DROPPED,
+    EXPANDS,
+    JOINING,
+    LETTER,
+    OPENS,
+    PICTURED_DIGIT,
+    SEPARATOR,
+    SIGN,
+    SPACE,
+    Alphabet,
+    unicode_alphabet,
 )
 from models.errors import InvalidText
-from models.orthography import FOLD, HANGING, LOOK_ALIKES, PARTING_SIGNS
 
-BREAK = 10
-"""Code between two texts of a batch: it ends a word as a space does."""
-SPACE = 32
 LINK = 0x1F517
 """LINK SYMBOL stands for a web address."""
-_SEPARATOR = "\0"
 
-_DROPPED_CATEGORIES = frozenset(("Mn", "Me", "Cf", "Cc", "Cs"))
-# Below are the planes that hold letters and emoji, from there on rare ideographs, then signs.
-_SHARED_PLANES, _LAST_PLANES = 0x20000, 0x40000
-
-# The kind of a code, above the 21 bits of its code point. A bit each, so that one reduction tells
-# which kinds a batch has; rising, so that `codes >= _LETTER` asks for all alphabetic ones. Blanks
-# have none. `_OPENS` marks the signs that may open a mention or a link.
-_OPENS, _SIGN, _JOINING, _PICTURED_DIGIT, _DIGIT, _LETTER, _ARABIC, _DROPPED, _EXPANDS = (
-    1 << bit for bit in range(21, 30)
-)
-_CODE_POINT = _OPENS - 1
-_WORD = _PICTURED_DIGIT  # this or more is a letter or a digit of a word
-_AT = _OPENS | _JOINING | ord("@")
-_COLON = _OPENS | _SIGN | ord(":")
-_SLASH = _JOINING | ord("/")
-_LAST_LATIN = _LETTER | 0x24F
-_UNDERSCORE = _JOINING | ord("_")
+_WORD = PICTURED_DIGIT  # this or more is a letter or a digit of a word
+_AT = OPENS | JOINING | ord("@")
+_COLON = OPENS | SIGN | ord(":")
+_SLASH = JOINING | ord("/")
+_LAST_LATIN = LETTER | 0x24F
+_UNDERSCORE = JOINING | ord("_")
 
 _Codes = NDArray[np.int32]
 _Positions = NDArray[np.int64]
@@ -131,7 +123,7 @@ class Batch:
 
         Shape (n_texts + 1,).
         """
-        breaks = np.flatnonzero(self._laid_out == ord(_SEPARATOR))
+        breaks = np.flatnonzero(self._laid_out == ord(SEPARATOR))
         return breaks - np.arange(len(breaks))
 
     @cached_property
@@ -198,30 +190,30 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
         If one text is given in place of many.
     """
     refuse_one_text(texts)
-    alphabet = _alphabet()
+    alphabet = unicode_alphabet()
     laid_out = _lay_out(texts)
     edits: list[_Edit] = []
     codes = alphabet.letters.take(laid_out)
     kinds = int(np.bitwise_or.reduce(codes))
-    if kinds & _EXPANDS:
+    if kinds & EXPANDS:
         codes = _expand(codes, edits, alphabet)
         kinds = int(np.bitwise_or.reduce(codes))
-    if kinds & _DROPPED:
-        codes = _drop(codes, edits, (codes >= _DROPPED).nonzero()[0])
-    if kinds & _OPENS:
+    if kinds & DROPPED:
+        codes = _drop(codes, edits, (codes >= DROPPED).nonzero()[0])
+    if kinds & OPENS:
         codes = _fold_links_and_mentions(codes, edits)
     codes = _shorten_sign_runs(codes, edits)
-    if kinds & _ARABIC and kinds & (_LETTER | _DIGIT | _PICTURED_DIGIT):
+    if kinds & ARABIC and kinds & (LETTER | DIGIT | PICTURED_DIGIT):
         codes = _fold_look_alikes(codes, edits, alphabet)
     codes = _join_split_words(codes, edits)
     codes = _shorten_elongation(codes, edits)
-    if kinds & (_SIGN | _JOINING):
+    if kinds & (SIGN | JOINING):
         codes = _set_signs_apart(codes, edits)
-    codes &= _CODE_POINT
+    codes &= CODE_POINT
     breaks = (codes == BREAK).nonzero()[0]
     if len(breaks) != len(texts) + 1:
         # A text holds the separator. It is dropped as any control is, so another does as well.
-        return normalize_batch([text.replace(_SEPARATOR, "\1") for text in texts])
+        return normalize_batch([text.replace(SEPARATOR, "\1") for text in texts])
     return Batch(codes, breaks, laid_out, edits)
 
 
@@ -237,84 +229,10 @@ def refuse_one_text(texts: Sequence[str]) -> None:
         raise TypeError("expected a sequence of texts, not one text")
 
 
-@dataclass(frozen=True, slots=True)
-class _Alphabet:
-    """What is known of every code point, as tables."""
-
-    letters: _Codes  # (0x110000,) what it becomes with its kind, or `_EXPANDS` with a row
-    spellings: _Codes  # all that rows expand to, end to end
-    spelling_starts: _Positions  # (n_rows + 1,) where each row's starts
-    look_alikes: _Codes  # what to add for the Arabic letter drawn alike; the last entry is 0
-
-
-@lru_cache(maxsize=1)
-def _alphabet() -> _Alphabet:
-    """Build the tables from Python's Unicode database and what was added to Unicode since, once."""
-    letters = np.arange(0x110000, dtype=np.int32)
-    kinds = np.full(0x110000, _SIGN, dtype=np.int32)
-    kinds[0xAC00:0xD7A4] = kinds[_SHARED_PLANES:_LAST_PLANES] = _LETTER
-    spellings: list[str] = []
-    # Hangul syllables stay whole: their decomposition says nothing about Arabic.
-    known = [*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)]
-    for code, becomes in zip(known, _canonical(map(chr, known)), strict=True):
-        if len(becomes) == 1:
-            letters[code] = ord(becomes)
-        else:
-            letters[code] = _EXPANDS | len(spellings) if becomes else _DROPPED
-            spellings += [becomes] * bool(becomes)
-        if becomes == chr(code):
-            if becomes.isalpha() and unicodedata.category(becomes) != "Lm":
-                kinds[code] = _ARABIC if _is_arabic(code) else _LETTER
-            elif becomes.isnumeric():
-                kinds[code] = _DIGIT
-    for codes, kind in ((NEW_LETTERS - FOLD.keys(), _LETTER), (NEW_NUMBERS, _DIGIT)):
-        letters[list(codes)] = list(codes)
-        kinds[list(codes)] = kind
-    letters[list(NEW_SPELLINGS)] = [ord(letter) for letter in NEW_SPELLINGS.values()]
-    letters[list(UNSEEN | NEW_MARKS | HANGING)] = _DROPPED
-    kinds[ord("|")] = _LETTER  # drawn for an alef
-    kinds[list(EMPTY)] = _SIGN
-    parting = [ord(sign) for sign in PARTING_SIGNS]
-    kinds[kinds == _SIGN] = _JOINING
-    kinds[parting] = _SIGN
-    # Emoji and other pictures hide inside words as easily as a dot, be they numbers or not.
-    for pictures in (slice(0x2190, 0x2C00), slice(0x1F000, 0x20000)):
-        kinds[pictures][kinds[pictures] == _DIGIT] = _PICTURED_DIGIT
-    kinds[[ord("@"), ord(":")]] |= _OPENS
-    kinds[[SPACE, BREAK]] = 0
-    look_alikes = np.zeros(0x500, dtype=np.int32)
-    for drawn, letter in LOOK_ALIKES.items():
-        for code in map(ord, drawn):
-            look_alikes[code] = (_ARABIC | ord(letter)) - (kinds[code] | code)
-    plain = letters <= _CODE_POINT
-    letters[plain] |= kinds[letters[plain]]
-    letters[ord(_SEPARATOR)] = BREAK
-    spelled = np.array([ord(c) for c in "".join(spellings)], dtype=np.int32)
-    starts = np.cumsum([0, *map(len, spellings)])
-    return _Alphabet(letters, spelled | kinds[spelled], starts, look_alikes)
-
-
-def _canonical(characters: Iterable[str]) -> list[str]:
-    """Say what rule 1 makes of each character: nothing, a letter, or a few."""
-    apart = chr(_SHARED_PLANES)  # an ideograph, with which no other character is read together
-    text = apart.join(" " if character.isspace() else character for character in characters)
-    text = unicodedata.normalize("NFKD", text).lower()
-    # Lower case can bring composed letters back, so decompose what it gave.
-    text = unicodedata.normalize("NFKD", text).translate(FOLD)
-    written = {ord(c): str(unicodedata.decimal(c, c)) for c in set(text)}
-    unread = {ord(c) for c in set(text) if unicodedata.category(c) in _DROPPED_CATEGORIES}
-    written |= dict.fromkeys(unread | UNSEEN | HANGING, "")
-    return text.translate(written).split(apart)
-
-
-def _is_arabic(code: int) -> bool:
-    return 0x0600 <= code < 0x0700 or 0x0750 <= code < 0x0780 or 0x0870 <= code < 0x0900
-
-
 def _lay_out(texts: Sequence[str]) -> _Codes:
     """Lay the code points of the texts end to end with a separator around each."""
     try:
-        encoded = _SEPARATOR.join(("", *texts, "")).encode("utf-32-le")
+        encoded = SEPARATOR.join(("", *texts, "")).encode("utf-32-le")
     except UnicodeEncodeError:
         lone = ((i, re.search("[\ud800-\udfff]", text)) for i, text in enumerate(texts))
         where = next(f"text {i} has a lone surrogate at position {m.start()}" for i, m in lone if m)
@@ -362,13 +280,13 @@ def stretches(first: _Positions, end: _Positions) -> _Positions:
     return at
 
 
-def _expand(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) -> _Codes:
+def _expand(codes: _Codes, edits: list[_Edit], alphabet: Alphabet) -> _Codes:
     """Spell ligatures and the like out."""
-    at = (codes >= _EXPANDS).nonzero()[0]
-    rows = codes[at] - _EXPANDS
+    at = (codes >= EXPANDS).nonzero()[0]
+    rows = codes[at] - EXPANDS
     first, end = alphabet.spelling_starts[rows], alphabet.spelling_starts[rows + 1]
     codes = _double(codes, edits, at.repeat(end - first - 1))
-    codes[codes >= _EXPANDS] = alphabet.spellings[stretches(first, end)]
+    codes[codes >= EXPANDS] = alphabet.spellings[stretches(first, end)]
     return codes
 
 
@@ -383,15 +301,15 @@ def _fold_links_and_mentions(codes: _Codes, edits: list[_Edit]) -> _Codes:
     if not len(at) and not len(link):
         return codes
     # Words cannot hide behind either: Arabic letters end both.
-    arabic = codes >= _ARABIC
+    arabic = codes >= ARABIC
     not_name = ((codes < _WORD) & (codes != _UNDERSCORE) | arabic).nonzero()[0]
     end = not_name[not_name.searchsorted(at + 1)]
     if len(link):
         # An address runs from its scheme to the next blank or Arabic letter.
-        not_scheme = ((codes < _LETTER) | arabic).nonzero()[0]
+        not_scheme = ((codes < LETTER) | arabic).nonzero()[0]
         not_address = ((codes <= SPACE) | arabic).nonzero()[0]
         scheme = not_scheme[not_scheme.searchsorted(link) - 1] + 1
-        codes[scheme] = _JOINING | LINK
+        codes[scheme] = JOINING | LINK
         at = np.concatenate((at, scheme))
         end = np.concatenate((end, not_address[not_address.searchsorted(link)]))
     # Stretches may overlap: each starts where all before have ended, so that none is walked twice.
@@ -417,12 +335,12 @@ def _shorten_sign_runs(codes: _Codes, edits: list[_Edit]) -> _Codes:
     return _drop(codes, edits, after_blank, third)
 
 
-def _fold_look_alikes(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) -> _Codes:
+def _fold_look_alikes(codes: _Codes, edits: list[_Edit], alphabet: Alphabet) -> _Codes:
     """Turn foreign letters and digits inside Arabic words into what they are drawn for.
 
     One that is drawn for none and is not Latin, between two Arabic letters, is not read.
     """
-    arabic, word = codes >= _ARABIC, codes >= _WORD
+    arabic, word = codes >= ARABIC, codes >= _WORD
     meets = ((arabic[1:] != arabic[:-1]) & word[1:] & word[:-1]).nonzero()[0]
     if not len(meets):
         return codes
@@ -430,27 +348,27 @@ def _fold_look_alikes(codes: _Codes, edits: list[_Edit], alphabet: _Alphabet) ->
     ends = (~word).nonzero()[0]
     behind = np.unique(ends.searchsorted(meets + 1))
     mixed = stretches(ends[behind - 1] + 1, ends[behind])
-    letters = mixed[(codes[mixed] & _LETTER) != 0]
-    codes[letters] += alphabet.look_alikes.take(codes[letters] & _CODE_POINT, mode="clip")
-    digits = mixed[(codes[mixed] & _DIGIT) != 0]
+    letters = mixed[(codes[mixed] & LETTER) != 0]
+    codes[letters] += alphabet.look_alikes.take(codes[letters] & CODE_POINT, mode="clip")
+    digits = mixed[(codes[mixed] & DIGIT) != 0]
     beside = codes[digits - 1] | codes[digits + 1]
-    digits = digits[(beside & (_DIGIT | _ARABIC)) == _ARABIC]
-    codes[digits] += alphabet.look_alikes.take(codes[digits] & _CODE_POINT, mode="clip")
+    digits = digits[(beside & (DIGIT | ARABIC)) == ARABIC]
+    codes[digits] += alphabet.look_alikes.take(codes[digits] & CODE_POINT, mode="clip")
     # Equal neighbours count once, as in joining, lest elongation make one of many.
-    foreign = letters[(codes[letters] > _LAST_LATIN) & (codes[letters] < _ARABIC)]
+    foreign = letters[(codes[letters] > _LAST_LATIN) & (codes[letters] < ARABIC)]
     first = foreign[codes[foreign - 1] != codes[foreign]]
     last = foreign[codes[foreign + 1] != codes[foreign]]
-    inside = (codes[first - 1] >= _ARABIC) & (codes[last + 1] >= _ARABIC)
+    inside = (codes[first - 1] >= ARABIC) & (codes[last + 1] >= ARABIC)
     return _drop(codes, edits, stretches(first[inside], last[inside] + 1))
 
 
 def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
     """Join letters and parts of words that were set apart."""
     # Equal neighbouring letters count once, as elongation will count them.
-    again = ((codes[1:] == codes[:-1]) & (codes[1:] >= _LETTER)).nonzero()[0] + 1
+    again = ((codes[1:] == codes[:-1]) & (codes[1:] >= LETTER)).nonzero()[0] + 1
     parts = _drop(codes, [], again)
-    letter = parts >= _LETTER
-    joins = (parts >= _JOINING) & (parts < _DIGIT)
+    letter = parts >= LETTER
+    joins = (parts >= JOINING) & (parts < DIGIT)
     start = letter[1:-1] > letter[:-2]
     single = (start > letter[2:]).nonzero()[0] + 1
     right = (start & joins[:-2]).nonzero()[0] + 1
@@ -477,13 +395,13 @@ def _join_split_words(codes: _Codes, edits: list[_Edit]) -> _Codes:
         return codes
     # Foreign letters inside Arabic words have had their rule, so none is brought into one.
     ends = (parts < _WORD).nonzero()[0]
-    arabic = (parts >= _ARABIC).nonzero()[0]
+    arabic = (parts >= ARABIC).nonzero()[0]
 
     def has_arabic(at: _Positions) -> NDArray[np.bool_]:
         behind = ends.searchsorted(at)
         return arabic.searchsorted(ends[behind]) > arabic.searchsorted(ends[behind - 1])
 
-    alike = (parts[left] >= _ARABIC) & (parts[right] >= _ARABIC)
+    alike = (parts[left] >= ARABIC) & (parts[right] >= ARABIC)
     alike |= ~has_arabic(left) & ~has_arabic(right)
     left, right = left[alike], right[alike]
     # The first, the middle and the last sign are all there are.
@@ -497,8 +415,8 @@ def _shorten_elongation(codes: _Codes, edits: list[_Edit]) -> _Codes:
     third = _third_of_a_run(codes)
     if not len(third):
         return codes
-    third = third[codes[third] >= _LETTER]
-    return _drop(codes, edits, third, third[codes[third] >= _ARABIC] - 1)
+    third = third[codes[third] >= LETTER]
+    return _drop(codes, edits, third, third[codes[third] >= ARABIC] - 1)
 
 
 def _set_signs_apart(codes: _Codes, edits: list[_Edit]) -> _Codes:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.alphabet import BREAK
 from models.errors import InvalidText
-from models.normalize import BREAK, LINK, normalize, normalize_batch
+from models.normalize import LINK, normalize, normalize_batch
 
 DOG = "\u0643\u0644\u0628"  # kalb, "dog"
 DONKEY = "\u062d\u0645\u0627\u0631"  # himar, "donkey"
