@@ -96,6 +96,7 @@ def create_app(
         deliveries=deliveries.counts,
     )
     verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
+    quota = Quota(redis, settings.workers)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -128,14 +129,14 @@ def create_app(
         deliveries=deliveries,
         verdict_counts=verdict_counts,
         metrics=metrics,
-        quota=Quota(settings.workers),
+        quota=quota,
         feedback=Feedback(redis),
         coral=CoralLoop(redis),
         coral_sites=coral_sites,
         coral_moderation=Moderation(artifact, coral_queue, metrics, verdict_counts),
     )
     app.after_request(_no_sniffing)
-    app.after_request(_counting(verdict_counts))
+    app.after_request(_counting(verdict_counts, quota))
     problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
@@ -169,11 +170,15 @@ def _noticing_proxies(accounts: Accounts) -> Callable[[Response], Response]:
     return notice
 
 
-def _counting(verdict_counts: VerdictCounts) -> Callable[[Response], Response]:
-    """Write the counts once an answer has gone out, so that no answer waits for them."""
+def _counting(verdict_counts: VerdictCounts, quota: Quota) -> Callable[[Response], Response]:
+    """Write what was counted once an answer has gone out, so that no answer waits for it."""
+
+    def write() -> None:
+        verdict_counts.flush_if_due()
+        quota.exchange_if_due()
 
     def count(answer: Response) -> Response:
-        answer.call_on_close(verdict_counts.flush_if_due)
+        answer.call_on_close(write)
         return answer
 
     return count

@@ -1,4 +1,4 @@
-"""The door for machines: keys, quotas and bodies, the same for every interface."""
+"""The door for machines: keys and bodies, the same for every interface."""
 
 from __future__ import annotations
 
@@ -14,38 +14,6 @@ from models.artifact import Artifact
 from service.api.keys import bearer_key
 from service.app import create_app
 from service.config import Settings
-from service.errors import RateLimited
-from service.sites.quota import Quota
-from service.sites.sites import Site
-
-N_REQUESTS = 30
-
-
-def n_granted(quota: Quota, site: Site) -> int:
-    refusals = []
-    for _ in range(N_REQUESTS):
-        try:
-            quota.spend(site)
-        except RateLimited as refusal:
-            refusals.append(refusal)
-    assert all(one.limit == site.requests_per_minute for one in refusals)
-    assert all(1 <= one.retry_after_seconds <= 60 for one in refusals)
-    return N_REQUESTS - len(refusals)
-
-
-def test_every_worker_grants_its_share_of_a_site_s_requests() -> None:
-    assert n_granted(Quota(1), Site("demo", requests_per_minute=9)) == 9
-    assert n_granted(Quota(2), Site("demo", requests_per_minute=9)) == 5
-
-
-def test_a_site_without_a_quota_is_never_refused() -> None:
-    assert n_granted(Quota(1), Site("demo")) == N_REQUESTS
-
-
-def test_sites_do_not_spend_each_other_s_requests() -> None:
-    quota = Quota(1)
-    n_granted(quota, Site("one", requests_per_minute=5))
-    assert n_granted(quota, Site("two", requests_per_minute=5)) == 5
 
 
 @pytest.mark.parametrize(

@@ -514,6 +514,19 @@ def test_a_question_about_a_site_that_nothing_is_known_of_is_withheld(
     assert Coral(cut).write(harmless).status == "SYSTEM_WITHHELD"
 
 
+def test_a_quota_that_is_used_up_withholds_and_decisions_are_heard_all_the_same(
+    client: FlaskClient, redis: Redis, harmless: str
+) -> None:
+    Sites(redis).add(Site("demo", coral_secrets=SECRETS, requests_per_minute=2))
+    coral = Coral(client)
+    event = b'{"type": "x"}'
+    assert coral.write(harmless).status == "NONE"
+    assert coral.send(event, "events").status_code == 204
+    assert coral.write(harmless).status == "SYSTEM_WITHHELD", "both were counted"
+    assert withheld(client, "RateLimited")
+    assert coral.send(event, "events").status_code == 204
+
+
 def test_a_redis_that_says_nothing_is_not_waited_for(
     environ: dict[str, str], artifact: Artifact, app: Flask, api_key: str, abusive: str
 ) -> None:

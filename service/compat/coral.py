@@ -90,6 +90,7 @@ VERDICT = {
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
+    services().quota.spend(site)
     asked = read_json(raw)
     body = _field(asked, "comment", "body")
     if not isinstance(body, str):
@@ -113,13 +114,14 @@ def moderate() -> Response:
 def hear() -> Response:
     """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()
+    services().quota.note(site)  # Coral disables an endpoint that fails ten times
     event = read_json(raw)
     comment_id = opaque_id(_field(event, "data", "commentID"))
     decided = _field(event, "data", "status") in ("APPROVED", "REJECTED")
     if _field(event, "type") == "COMMENT_LEFT_MODERATION_QUEUE" and decided and comment_id:
         try:
             services().coral.note(site.id, comment_id)
-        except StoreUnavailable as error:  # Coral disables an endpoint that fails ten times
+        except StoreUnavailable as error:  # for the same reason
             note(error)
     return Response(status=204)
 
