@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
@@ -51,13 +52,15 @@ def test_an_authors_first_comments_go_to_review(
 
 
 def test_an_author_with_recent_rejections_goes_to_review(
-    client: FlaskClient, api_key: str, redis: Redis, site: Site
+    app: Flask, client: FlaskClient, api_key: str, redis: Redis, site: Site
 ) -> None:
     Sites(redis).update(replace(site, review_first_comments=2))
     for number in range(2):
         send(client, api_key, f"c-{number}")
         decide(redis, "reject")
     Sites(redis).update(replace(site, review_after_rejections=2))
+    app.extensions["hakam"].known_sites.remember()  # else the new settings hold in a second
     assert send(client, api_key, "c-3")["reason"] == "author"
     Sites(redis).update(replace(site, review_after_rejections=3))
+    app.extensions["hakam"].known_sites.remember()  # else the new settings hold in a second
     assert send(client, api_key, "c-4")["action"] == "approve"
