@@ -15,6 +15,7 @@
         │   ├── StoreLost           Redis has lost what it was given
         │   └── SiteUnreadable      what is stored of one site cannot be worked with
         ├── StoreMisconfigured      Redis could lose what it is given
+        ├── UnknownFormat           what Redis holds was written by another version of Hakam
         ├── MalformedJson           the body is not the JSON it says it is
         ├── InvalidRequest          a field of the request is wrong; names each of them
         ├── Archived                what is asked for is in an archive and no longer in the store
@@ -130,6 +131,12 @@ class StoreMisconfigured(ServiceError):
     """Redis could lose comments: no append-only file, not synced at each write, keys evicted."""
 
     problem = ProblemType(503, "store-misconfigured", "The store could lose comments")
+
+
+class UnknownFormat(ServiceError):
+    """What Redis holds is of a format that this version of Hakam does not know."""
+
+    problem = ProblemType(503, "unknown-format", "The store is of another version")
 
 
 class StoreLost(StoreUnavailable):

@@ -28,8 +28,8 @@ from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 
 from service.run.private_redis import PrivateRedis, embedded_server
+from service.store.durability import FORMAT, FORMAT_KEY, MARK
 from service.store.durability import KEY as STORE
-from service.store.durability import MARK
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -144,7 +144,7 @@ def redis_server(
     with PrivateRedis(executable) as server:
         url = server.start(tmp_path_factory.mktemp("redis"))
         with Redis.from_url(url) as client:
-            client.set(STORE, "tests")
+            client.mset({STORE: "tests", FORMAT_KEY: FORMAT})
         yield RedisServer(url, executable)
 
 
@@ -158,9 +158,9 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """
     with Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10.0) as client:
         client.flushall()
-        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1})
+        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1, FORMAT_KEY: FORMAT})
         yield client
-        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1})
+        client.mset({STORE: "tests", MARK: int(time() * 1000) + 1, FORMAT_KEY: FORMAT})
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,11 @@ from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.config import Settings
-from service.errors import StoreLost, StoreMisconfigured
+from service.errors import StoreLost, StoreMisconfigured, UnknownFormat
 from service.run.private_redis import PrivateRedis, socket_url
 from service.sites.sites import Site, Sites
 from service.store.connect import connect
-from service.store.durability import KEY, MARK, Durability
+from service.store.durability import BEFORE_FORMATS, FORMAT, FORMAT_KEY, KEY, MARK, Durability
 
 pytestmark = pytest.mark.slow
 
@@ -104,9 +106,72 @@ def test_what_an_earlier_version_kept_is_known(own: Own, tmp_path: Path) -> None
     file = tmp_path / "store"
     file.write_text("0123456789abcdef")
     with impatient(own.url, 10.0) as redis:
-        redis.set(KEY, "0123456789abcdef")
+        redis.mset({KEY: "0123456789abcdef", FORMAT_KEY: FORMAT})
         Durability(redis, file).check()
         assert re.fullmatch(r"0123456789abcdef \d{13}", file.read_text())
+
+
+def written_in(redis: Any, found: Mapping[str, str]) -> None:
+    redis.delete(KEY, FORMAT_KEY)
+    redis.mset(found)
+
+
+OTHER_FORMATS = {
+    "newer": {KEY: "0123456789abcdef", FORMAT_KEY: str(FORMAT + 1)},
+    "none": {KEY: "0123456789abcdef"},
+    "older": {BEFORE_FORMATS: "0123456789abcdef"},
+}
+
+
+@pytest.mark.parametrize("found", OTHER_FORMATS.values(), ids=OTHER_FORMATS)
+def test_a_store_of_another_format_is_refused_at_the_start_with_what_to_do(
+    own: Own, own_settings: Settings, artifact: Artifact, found: Mapping[str, str]
+) -> None:
+    with impatient(own.url, 10.0) as redis:
+        written_in(redis, found)
+        with pytest.raises(UnknownFormat, match="hakam decisions export"):
+            create_app(own_settings, redis=redis, artifact=artifact)
+        assert redis.get(KEY) == found.get(KEY), "nothing is written into it"
+    said = rehearsal(own_settings)
+    assert said.returncode == 2
+    (sentence,) = said.stderr.splitlines()
+    assert sentence.startswith("Error: What Redis holds was not written in format 1")
+
+
+def test_an_emptied_store_whose_loss_is_accepted_has_the_format_of_this_version(
+    redis: Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "store"
+    redis.delete(KEY)
+    Durability(redis, file).check()
+    redis.flushall()
+    Durability(redis, file).accept()
+    Durability(redis, file).check()
+    assert redis.get(FORMAT_KEY) == str(FORMAT)
+
+
+def test_accepting_a_loss_takes_no_store_of_another_format_for_one_of_this(
+    redis: Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "store"
+    redis.delete(KEY)
+    Durability(redis, file).check()
+    written_in(redis, OTHER_FORMATS["newer"])
+    Durability(redis, file).accept()
+    with pytest.raises(UnknownFormat):
+        Durability(redis, file).check()
+
+
+def rehearsal(settings: Settings) -> subprocess.CompletedProcess[str]:
+    """What gunicorn does before it starts workers."""
+    return subprocess.run(
+        [sys.executable, "-m", "service.run.launch"],
+        env=settings.to_environ(),
+        capture_output=True,
+        text=True,
+        timeout=120.0,
+        check=False,
+    )
 
 
 def test_which_redis_it_is_is_known_from_the_start_on(

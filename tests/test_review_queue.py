@@ -1282,17 +1282,6 @@ def test_an_export_and_the_sites_own_comments_rebuild_a_lost_queue(
     assert counted.rejected_at == pytest.approx(author.rejected_at)
 
 
-def test_a_comment_that_must_not_be_stored_leaves_no_word_in_redis(
-    queue: ReviewQueue, redis: Redis
-) -> None:
-    private = comment(author_name="قارئ", parent_text="أصل", article_title="خبر")  # reader, parent
-    made = queue.enqueue("demo", private, VERDICT, scores={}, store_text=False)
-    assert not queue.enqueue("demo", private, VERDICT, scores={}, store_text=False).created
-    stored = json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
-    assert not any(word in stored for word in (private.text, "قارئ", "أصل", "خبر"))
-    assert queue.item("demo", made.item_id).comment.article_id == "article-3"
-
-
 def test_the_stream_holds_no_word_of_the_comment(queue: ReviewQueue, redis: Redis) -> None:
     enqueue(queue, author_name="قارئ")  # "reader"
     lease = leased(queue)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from service.store.durability import FORMAT
 from service.store.scripts import SITE_KEYS, Verbs, declared, read_script
 
 SERVICE = Path(__file__).parent.parent / "service"
@@ -109,3 +110,8 @@ def test_a_verb_refuses_arguments_that_its_file_does_not_declare(redis: Redis) -
         verbs("demo", "author", facet="u1", limit=1)
     with pytest.raises(TypeError, match="author takes facet"):
         verbs("demo", "author", "more", facet="u1")
+
+
+def test_the_scripts_and_the_service_mean_the_same_format() -> None:
+    record = (SERVICE / "queue" / "lua" / "include" / "record.lua").read_text(encoding="utf-8")
+    assert f"local FORMAT = {FORMAT} " in record

@@ -6,12 +6,10 @@ Secret: Redis. Every verb is one Lua script (``lua/<verb>.lua``) and one round t
 
 Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
-    :items      hash    item id -> record, four lines: "<state> <version> <token> <abandoned>
-                        <arrived> <due> <digest of the content> <facets>"; the comment's id; the
-                        verdict; the rest (JSON): who holds it, what was decided, ...
-    :texts      hash    <item id>:<version> -> comment, scores and evidence (JSON, rows)
-                        <item id>:<version>:<token> -> note and reply of the decision with this
-                        token (JSON)
+    :items      hash    item id -> `ItemRecord`
+    :texts      hash    <item id>:<version> -> `ContentRecord`: comment, scores and evidence
+                        <item id>:<version>:<token> -> `WordsRecord`: note and reply of the decision
+                        with this token
                         (the only key that holds what people wrote: retention and erasure empty it)
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
                         article, author and dialect, of the seniors, of the troubled items and the
@@ -19,18 +17,21 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         An item in hands stays in the lines of its article, author and dialect.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
-    :decisions  stream  body (JSON, facts only) and digest: SHA-1 of the digest before and the body
+    :decisions  stream  body (`EntryRecord`, facts only) and digest: SHA-1 of the digest before and
+                        the body
     :decided    hash    what pages show of past decisions (see read_models)
     :figures    hash    the same
     :outbox     zset    item id, by the time its next delivery is due (see webhooks); empty where
                         the site's record in :site (see sites) says that nobody listens
     :dead       zset    stream id of a delivery given up, by the time of giving up
     :endpoint   hash    how the site's webhook fares (see webhooks)
-    :authors    hash    author facet -> "<approved> <rejected> <first seen> <times of rejections>"
+    :authors    hash    author facet -> `CountsRecord`
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,
                         by the time of the (last) decision: what is to be forgotten one day
+
+Records are JSON objects of named fields (see encoding), with the number of their format.
 
 The records of all items share one hash, because a lease learns only inside its script which item
 is the most urgent, and a script must not build the name of a key.
@@ -56,7 +57,6 @@ import hashlib
 import random
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from models.schema import LABELS, Evidence
@@ -160,7 +160,6 @@ class ReviewQueue:
         time_target_seconds: float = 3600,
         second_opinion_share: float = 0.0,
         known_action: str = "",
-        store_text: bool = True,
     ) -> Enqueued:
         """Put a comment before people, once.
 
@@ -180,9 +179,6 @@ class ReviewQueue:
         known_action : {"approve", "reject", ""}
             Makes it a known answer, which waits in no line and is mixed in by `lease`: nobody sees
             that, the site is not told, and the stream shows the answer given beside this one.
-        store_text : bool
-            False keeps every word of the comment off Redis' disk: the moderator sees ids, scores
-            and the address of the article.
         """
         start = head_start(severity(verdict, scores, label_weights or {}), comment.reach)
         item_id = item_id_of(comment.id, "known_answer" if known_action else "comment")
@@ -192,8 +188,6 @@ class ReviewQueue:
         elif second_opinion_share and _draw(site_id, comment.id) < second_opinion_share:
             more["blind"] = True
         record = item_json(comment, verdict, **more)
-        if not store_text:
-            comment = replace(comment, text="", author_name="", article_title="", parent_text="")
         found = self._verbs(
             site_id,
             "enqueue",

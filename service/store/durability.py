@@ -24,7 +24,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from models.files import write_durably
-from service.errors import ServiceError, StoreLost, StoreMisconfigured
+from service.errors import ServiceError, StoreLost, StoreMisconfigured, UnknownFormat
 from service.rules.times import iso_time
 from service.store.errors import translating_redis_errors
 
@@ -33,10 +33,12 @@ log = structlog.get_logger()
 CHECK_EVERY_SECONDS = 5.0
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
-FORMAT: Final = 1  # of the records that are stored, as in service/queue/lua/include/record.lua
+FORMAT: Final = 1  # of what is stored, as in service/queue/lua/include/record.lua
 
 KEY = "hakam:store"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY
+FORMAT_KEY = f"{{{KEY}}}:format"
+BEFORE_FORMATS = "hakam:epoch"  # what a Hakam whose records had no format had in place of KEY
 SETTINGS = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -45,7 +47,7 @@ SETTINGS = {
 }
 
 _CHECK = """
-local known, new, known_mark = unpack(ARGV)
+local known, new, known_mark, format = unpack(ARGV)
 local store_id, mark = redis.call('GET', KEYS[1]) or '', tonumber(redis.call('GET', KEYS[2]) or 0)
 if (known ~= '' and store_id ~= known) or mark < tonumber(known_mark) then
   return {store_id, string.format('%.0f', mark), ''}
@@ -53,7 +55,10 @@ end
 if store_id == '' then
   store_id = new
   redis.call('SET', KEYS[1], store_id)
+  redis.call('SET', KEYS[3], format)
 end
+local found = redis.call('GET', KEYS[3]) or ''
+if found ~= format then return {store_id, found, 'format'} end
 local time = redis.call('TIME')
 local now = string.format('%.0f', math.max(mark + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('SET', KEYS[2], now)
@@ -63,6 +68,7 @@ return {store_id, now, 'same'}
 _ACCEPT = """
 local time = redis.call('TIME')
 local now = math.max(tonumber(ARGV[2]) + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[3], ARGV[3]) end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('SET', KEYS[2], string.format('%.0f', now))
 return {}
@@ -93,17 +99,24 @@ class Durability:
         ------
         StoreLost
             Redis is empty, another one than before, or an older state of itself.
+        UnknownFormat
+            Another version of Hakam wrote what is in it.
         StoreMisconfigured
             Names each setting that is not what it must be.
         StoreUnavailable
         """
         self._check_settings()
         known, known_mark = self._known()
+        keys, new = (KEY, MARK, FORMAT_KEY), secrets.token_hex(8)
         with translating_redis_errors():
-            store_id, mark, same = self._redis.eval(
-                _CHECK, 2, KEY, MARK, known, secrets.token_hex(8), known_mark
+            if not known and self._redis.exists(BEFORE_FORMATS):
+                raise UnknownFormat(_FORMAT_UNKNOWN)
+            store_id, mark, outcome = self._redis.eval(
+                _CHECK, len(keys), *keys, known, new, known_mark, FORMAT
             )
-        if not same:
+        if outcome == "format":
+            raise UnknownFormat(_FORMAT_UNKNOWN)
+        if outcome != "same":
             raise StoreLost(_loss(store_id == known, int(mark), known_mark))
         self._keep(store_id, int(mark))
 
@@ -144,7 +157,7 @@ class Durability:
         known, known_mark = self._known()
         if known:
             with translating_redis_errors():
-                self._redis.eval(_ACCEPT, 2, KEY, MARK, known, known_mark)
+                self._redis.eval(_ACCEPT, 3, KEY, MARK, FORMAT_KEY, known, known_mark, FORMAT)
 
     def _check_settings(self) -> None:
         with translating_redis_errors():
@@ -174,6 +187,13 @@ class Durability:
         with contextlib.suppress(OSError):  # then it is known to this process only
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(self._file, f"{store_id} {mark}".encode("ascii"))
+
+
+_FORMAT_UNKNOWN = (
+    f"What Redis holds was not written in format {FORMAT}, which this version reads: export"
+    " the decisions with the version that wrote it (`hakam decisions export`), empty Redis and take"
+    " them over with `hakam queue rebuild`."
+)
 
 
 def rewrite_file(redis: Any) -> bool:
