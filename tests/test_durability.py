@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from pyotp import TOTP
 from redis import Redis
 from test_console import PASSWORD, Desk
-from test_queue_faults import KINDS, Own, impatient, own_redis, silent
+from test_review_queue_faults import KINDS, Own, impatient, own_redis, silent
 
 from conftest import await_condition, free_port, hakam
 from models.artifact import Artifact

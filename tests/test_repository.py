@@ -142,6 +142,40 @@ def test_names_say_what_things_are() -> None:
     assert not folders & {"utils", "util", "helpers", "core", "adapters", "interfaces", "common"}
 
 
+# Test files of what no single module does.
+WHOLE = {
+    "bounds",
+    "comment_flow",
+    "compat",
+    "compose",
+    "console",
+    "damaged_site",
+    "documents",
+    "first_run",
+    "install",
+    "padding",
+    "patterns",
+    "proxy",
+    "released_artifact",
+    "repository",
+    "retrain_flow",
+    "sample_data",
+    "slow_clients",
+}
+
+
+def test_a_test_file_has_the_name_of_the_module_that_it_tests() -> None:
+    known = set(WHOLE)
+    for path in in_package("models") + in_package("service") + in_package("training"):
+        *_, folder, module = path.relative_to(ROOT).with_suffix("").parts
+        known |= {module, f"{folder}_{module}"} if module != "__init__" else {folder}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        name = path.stem.removeprefix("test_")
+        while name not in known and "_" in name:  # a module's test file may have others beside it
+            name = name.rpartition("_")[0]
+        assert name in known, f"{path}: no such module"
+
+
 def test_the_top_level_holds_what_the_layout_says() -> None:
     top = {path.relative_to(ROOT).parts[0] for path in TRACKED}
     assert {name for name in top if not name.startswith(".")} == {
