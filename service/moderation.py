@@ -12,7 +12,7 @@ for the random sample is answered as if it had not been drawn, because it needs 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -127,6 +127,15 @@ class Moderation:
         comments costs one call of the classifier.
         """
         policy = self.policy(site)
+        return [
+            Judgement(signals, policy.verdict(signals), language, evidence)
+            for signals, language, evidence in self._signals(site, policy, comments)
+        ]
+
+    def _signals(
+        self, site: Site, policy: Policy, comments: Sequence[Comment]
+    ) -> Iterator[tuple[Signals, Language, Sequence[Evidence]]]:
+        """Yield for each comment what it says of itself."""
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
         listed = [_listed(site, comment) for comment in comments]
         comments = _without_allowed(site, comments)
@@ -144,7 +153,6 @@ class Moderation:
                 if (label := policy.flagged_label(found))
             ]
         )
-        judgements = []
         for i, language in enumerate(languages):
             signals = Signals(
                 scores[i],
@@ -152,9 +160,7 @@ class Moderation:
                 readable=language.readable,
                 listed=listed[i][-1].field if listed[i] else None,
             )
-            parts = [*evidence.get(i, ()), *listed[i]]
-            judgements.append(Judgement(signals, policy.verdict(signals), language, parts))
-        return judgements
+            yield signals, language, [*evidence.get(i, ()), *listed[i]]
 
     def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
         """Judge a comment, and queue it when a person should see it.
@@ -176,10 +182,10 @@ class Moderation:
             them.
         """
         policy = self.policy(site)
-        (judgement,) = self.judge(site, [comment])
+        ((signals, language, evidence),) = self._signals(site, policy, [comment])
         author = self._author_history(policy, site, comment.author_id)
-        draw = random_draw(site.id, comment.id)
-        judgement = _knowing(policy, judgement, author=author, draw=draw)
+        signals = replace(signals, author=author, draw=random_draw(site.id, comment.id))
+        judgement = Judgement(signals, policy.verdict(signals), language, evidence)
         standing = None
         try:
             standing = self._store(site, *self._fitting(site, comment, judgement))
@@ -187,12 +193,13 @@ class Moderation:
             judgement = _knowing(policy, judgement, draw=NEVER_DRAWN)
             if judgement.verdict.action != "approve":
                 raise
-        signals = judgement.signals
         self._metrics.count(judgement.verdict)
         self._verdict_counts.count(
             site.id, judgement.verdict.action, signals.scores, signals.author_scores
         )
-        return _knowing(policy, judgement, standing=_standing(standing)), standing
+        if before := _standing(standing):
+            judgement = _knowing(policy, judgement, standing=before)
+        return judgement, standing
 
     def add_known_answer(self, site: Site, known: LabeledComment) -> bool:
         """Let a labelled comment be mixed into the work of a site's moderators.

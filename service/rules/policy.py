@@ -217,7 +217,7 @@ class Policy:
 
     def flags(self, label: str, scores: Mapping[str, float]) -> bool:
         """Whether a score is at or above the label's threshold for review."""
-        return _crosses(label, self.review, scores)
+        return label in scores and scores[label] >= self.review.get(label, 1.0) < 1.0
 
     def _watches(self, author: AuthorHistory | Literal["unknown"] | None) -> bool:
         if author is None or not self.watches_authors:
@@ -260,13 +260,12 @@ class Policy:
         thresholds: Mapping[str, float], scores: Mapping[str, float]
     ) -> tuple[str, float] | None:
         crossed = [
-            (label, scores[label]) for label in LABELS if _crosses(label, thresholds, scores)
+            (label, scores[label])
+            for label, threshold in thresholds.items()
+            if label in scores and scores[label] >= threshold < 1.0
         ]
+        crossed.sort(key=lambda entry: LABELS.index(entry[0]))
         return max(crossed, key=lambda entry: _telling(*entry), default=None)
-
-
-def _crosses(label: str, thresholds: Mapping[str, float], scores: Mapping[str, float]) -> bool:
-    return label in scores and scores[label] >= thresholds.get(label, 1.0) < 1.0
 
 
 def _telling(label: str, score: float) -> tuple[bool, float]:
