@@ -1,42 +1,8 @@
-"""Every error of the service, and how each is answered over HTTP.
+"""Every error of the service in one tree, and how each is answered over HTTP.
 
-::
-
-    ModerationError                 (models.errors)
-    └── ServiceError
-        ├── OperatorError           told by a command, to whoever runs the service
-        │   ├── ConfigError         the environment cannot be used; lists every problem
-        │   ├── LaunchFailed        a process cannot be started
-        │   │   └── PrivateRedisFailed
-        │   ├── NotForgotten        not all that is due could be forgotten
-        │   ├── ChainBroken         the hash chain of the decisions is not whole
-        │   └── ArchiveDamaged      an archive of decisions is not what was written
-        ├── StoreUnavailable        Redis is unreachable, out of time or out of memory
-        │   ├── StoreLost           Redis has lost what it was given
-        │   └── SiteUnreadable      what is stored of one site cannot be worked with
-        ├── StoreMisconfigured      Redis could lose what it is given
-        ├── UnknownFormat           what Redis holds was written by another version of Hakam
-        ├── MalformedJson           the body is not the JSON it says it is
-        ├── InvalidRequest          a field of the request is wrong; names each of them
-        ├── Archived                what is asked for is in an archive and no longer in the store
-        ├── UnsupportedMedia        the body is of a kind, or packed in a way, that is not read
-        ├── RateLimited             too many requests in this minute
-        ├── UnknownHost             the request names a host that is not ours
-        ├── LoginThrottled          too many wrong passwords or codes
-        ├── Unauthorized            no key, or not a key of ours
-        ├── Forbidden               a key or account that may not do this
-        ├── NotFound
-        │   ├── UnknownSite
-        │   ├── UnknownAccount
-        │   └── ItemNotFound
-        └── Conflict
-            ├── SiteExists
-            ├── AccountExists
-            ├── LeaseLost           the token is stale: the lease ran out or went to someone else
-            ├── AlreadyDecided
-            └── ItemUnreadable      what is stored of one item cannot be read
-
-`service.problems` makes the answers. A message never repeats what the client wrote.
+The root of the tree is `models.errors.ModerationError`. An error that has no ``problem`` of its own
+is answered like its parent; `service.problems` makes the answers. A message never repeats what the
+client wrote.
 """
 
 from __future__ import annotations

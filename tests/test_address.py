@@ -1,4 +1,4 @@
-"""The door for machines: keys and bodies, the same for every interface."""
+"""Public address: under which names the service is reached, and what links begin with."""
 
 from __future__ import annotations
 
@@ -11,21 +11,8 @@ from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
 from models.artifact import Artifact
-from service.api.keys import bearer_key
 from service.app import create_app
 from service.config import Settings
-
-
-@pytest.mark.parametrize(
-    ("header", "key"),
-    [("Bearer k", "k"), ("bearer  k ", "k"), ("Basic k", ""), ("Bearer", ""), ("", "")],
-)
-def test_a_key_is_what_follows_the_word_bearer(header: str, key: str) -> None:
-    with Flask(__name__).test_request_context(headers={"Authorization": header}):
-        assert bearer_key() == key
-
-
-# Under which address
 
 FORGED = [
     "evil.example",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -62,7 +62,7 @@ def timer() -> Clock:
 @pytest.fixture
 def known(asked: Asked, timer: Clock) -> KnownSites:
     """The memory of a worker, which is not the process that changes the sites."""
-    return KnownSites(Sites(asked), timer=timer)
+    return KnownSites(Sites(cast(Redis, asked)), timer=timer)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_another_store_is_noticed_within_a_second(
         if lost:
             raise StoreLost("another one")
 
-    known = KnownSites(Sites(asked), timer=timer, expect=expect)
+    known = KnownSites(Sites(cast(Redis, asked)), timer=timer, expect=expect)
     key = sites.add(Site("demo"))
     known.authenticate(key)
     redis.flushdb()

@@ -37,6 +37,7 @@ from service.queue.records import Decision, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.html_text import plain_text
 from service.sites.sites import Site
+from service.store.connect import Redis
 from service.store.errors import naming_the_site
 
 MAX_HEARD = 1_000
@@ -172,8 +173,8 @@ class CoralLoop:
     client : httpx.Client, optional
     """
 
-    def __init__(self, redis: Any, client: httpx.Client | None = None) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis, client: httpx.Client | None = None) -> None:
+        self._redis: Any = redis
         self._queue = ReviewQueue(redis)
         self._feedback = Feedback(redis)
         self._client = client or http.client()

@@ -28,6 +28,7 @@ from typing import Any
 from models.schema import LabeledComment, read_comments, write_comments
 from service.queue.records import short_digest
 from service.sites.sites import Site
+from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs
 
@@ -54,8 +55,8 @@ class Feedback:
         From every method, when Redis cannot be reached.
     """
 
-    def __init__(self, redis: Any) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis
         self._verbs = Verbs(redis, "queue")
 
     def add(self, site: Site, comment: LabeledComment) -> bool:

@@ -32,6 +32,7 @@ from service.errors import (
 from service.sites.api_keys import ApiKeys, new_key
 from service.sites.connections import check_connections
 from service.sites.site import Site
+from service.store.connect import Redis
 from service.store.errors import is_wrong_kind, translating_redis_errors
 
 __all__ = ["Site", "Sites"]
@@ -60,8 +61,8 @@ class Sites:
         Seconds since the epoch.
     """
 
-    def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis: Any = redis
         self._clock = clock
 
     @translating_redis_errors()
