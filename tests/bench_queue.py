@@ -38,6 +38,8 @@ from redis import Redis
 
 from models.schema import Evidence
 from service.delivery.webhooks import Deliveries
+from service.queue.read_models import ReadModels
+from service.queue.records import item_id_of
 from service.queue.review_queue import Comment, Decision, ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
@@ -58,6 +60,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 N_PROCESSES, N_THREADS = 4, 16
 N_TURNS = 3
+PAGE_MS = 10.0  # what a full list of fifty decisions may take more than an empty one
 
 failures: list[str] = []
 
@@ -394,6 +397,50 @@ def soak(url: str, n_items: int) -> None:
         )
 
 
+# Pages
+
+
+def decide_all(redis: Redis, start: int, stop: int) -> None:
+    """Decide so many comments, a thousand at once."""
+    queue = ReviewQueue(redis)
+    for first in range(start, stop, 1_000):
+        fill(redis, first, first + 1_000)
+        chosen = {item_id_of(f"c-{number}"): 1 for number in range(first, first + 1_000)}
+        queue.decide_bulk(
+            "demo", chosen, Decision("reject", moderator="amal", request_id=f"bulk-{first}")
+        )
+
+
+def pages(redis: Redis, few: int, many: int) -> None:
+    """What pages ask of the read models, after few decisions and after many."""
+    redis.flushall()
+    models, took = ReadModels(redis), dict[str, list[float]]()
+    asked: dict[str, Callable[[], object]] = {
+        "author": lambda: models.find("demo", "author_id", comment("c-7").author_id),
+        "article": lambda: models.find("demo", "article_id", comment("c-7").article_id),
+        "comment": lambda: models.find("demo", "comment_id", "c-7"),
+        "figures of 14 days": lambda: models.days("demo", 14),
+    }
+    n_decided = 0
+    for wanted in (few, many):
+        decide_all(redis, n_decided, wanted)
+        n_decided = wanted
+        for name, ask in asked.items():
+            times = []
+            for _ in range(50):
+                start = time.perf_counter()
+                ask()
+                times.append(time.perf_counter() - start)
+            took.setdefault(name, []).append(statistics.median(times) * 1000)
+    for name, (at_few, at_many) in took.items():
+        show(f"{name}, after {few:,} decisions", at_few, "ms")
+        kept = at_many < at_few + PAGE_MS
+        show(f"{name}, after {many:,} decisions", at_many, "ms", f"< {PAGE_MS:g} ms more", kept)
+    keys = ("{hakam:demo}:decided", "{hakam:demo}:figures")
+    used: Any = sum(redis.memory_usage(key, samples=0) or 0 for key in keys)
+    show("memory of the read models per decision", used / many, "bytes")
+
+
 def main() -> int:
     """Measure everything."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -401,6 +448,7 @@ def main() -> int:
         "--many", type=int, default=1_000_000, help="pending items of the long line"
     )
     options.add_argument("--soak", type=int, default=100_000, help="comments of the soak")
+    options.add_argument("--decisions", type=int, default=100_000, help="decisions behind pages")
     options.add_argument("--seconds", type=float, default=3.0, help="of each throughput")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, PrivateRedis() as server:
@@ -411,6 +459,7 @@ def main() -> int:
             memory(url, redis, 20_000)
             throughput(url, chosen.seconds)
             lease_grows(redis, 1_000, chosen.many)
+            pages(redis, 1_000, chosen.decisions)
             soak(url, chosen.soak)
     if failures:
         print("Limits not kept: " + ", ".join(failures), file=sys.stderr)
