@@ -23,10 +23,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis import Redis
-
 from service.errors import RateLimited, StoreUnavailable
 from service.sites.site import Site
+from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 
 MINUTE = 60.0
