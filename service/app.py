@@ -75,16 +75,20 @@ def create_app(
     hasty_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)
     artifact = artifact or Registry(settings.artifacts).load()
+    durability, coral_durability = (
+        Durability(client, settings.store_file) for client in (redis, hasty_redis)
+    )
     queue, coral_queue = (
         ReviewQueue(
             client,
             lease_seconds=settings.lease_seconds,
             undo_seconds=settings.undo_seconds,
+            expect=expect,
         )
-        for client in (redis, hasty_redis)
-    )
-    durability, coral_durability = (
-        Durability(client, settings.store_file) for client in (redis, hasty_redis)
+        for client, expect in (
+            (redis, durability.expect),
+            (hasty_redis, coral_durability.expect),
+        )
     )
     sites = Sites(redis)
     known_sites = KnownSites(sites, expect=durability.expect)

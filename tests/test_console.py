@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import flask
 import pyotp
 import pytest
 import segno
@@ -1652,6 +1653,16 @@ def test_a_threshold_is_previewed_on_last_week(
     assert "rejected 100% of the 1 that were flagged" in sentence
     admin.get("/demo/settings/preview?label=insult&threshold=7")
     assert admin.last.status_code == 422
+
+
+def test_only_the_console_opens_a_session(app: Flask, accounts: Accounts) -> None:
+    desk = Desk(app, "layla").log_in()
+    cookie = desk.client.get_cookie("hakam_session", path="/console")
+    assert cookie
+    for path, opened in (("/console/overview", True), ("/healthz", False)):
+        with app.test_client(use_cookies=False) as browser:
+            browser.get(path, headers={"Cookie": f"hakam_session={cookie.value}"})
+            assert bool(flask.session) is opened
 
 
 def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_key: str) -> None:

@@ -250,6 +250,28 @@ def test_an_emptied_store_is_no_wrong_key(
         assert "UNAVAILABLE" in answer.text or "hakam check --accept-loss" in answer.text
 
 
+@pytest.mark.parametrize(("on_its_files", "status"), [(True, 202), (False, 503)])
+def test_a_restarted_redis_gets_comments_of_known_sites_only_if_it_is_the_same(
+    app: Flask, redis: Redis, on_its_files: bool, status: int
+) -> None:
+    """Not even within the second for which a worker goes by what it knows of a site."""
+    key = Sites(redis).add(Site("demo", review={"toxicity": 0.0}))
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def send(comment_id: str) -> int:
+        body = {"id": comment_id, "text": "hello"}
+        return app.test_client().post("/v1/comments", json=body, headers=headers).status_code
+
+    app.extensions["hakam"].known_sites._timer = lambda: 0.0
+    assert app.test_client().get("/readyz").status_code == 200
+    assert send("c-1") == 202
+    if not on_its_files:
+        redis.flushall()
+    redis.script_flush()
+    assert send("c-2") == status
+    assert bool(redis.exists("{hakam:demo}:items")) is on_its_files
+
+
 def set_back(redis: Redis, settings: Settings) -> None:
     word, _, mark = settings.store_file.read_text().partition(" ")
     redis.flushall()

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from flask import (
     Blueprint,
     Flask,
+    Request,
     Response,
     g,
     redirect,
@@ -25,6 +26,7 @@ from flask import (
     session,
     url_for,
 )
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import Babel, get_locale
 from flask_babel import lazy_gettext as _
 from flask_login import LoginManager, current_user
@@ -85,6 +87,15 @@ csrf = CSRFProtect()
 login_manager = LoginManager()
 
 
+class ConsoleSessions(SecureCookieSessionInterface):
+    """Sessions of the console alone: machines have none, and to look for one takes time."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request; None outside the console."""
+        inside = request.path.startswith(self.get_cookie_path(app))
+        return super().open_session(app, request) if inside else None
+
+
 def init_app(app: Flask) -> None:
     """Bind the console to an application."""
     app.config.update(
@@ -96,6 +107,7 @@ def init_app(app: Flask) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,  # machines with a bearer key have no cookie to be abused
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session, so that a long shift loses no decision
     )
+    app.session_interface = ConsoleSessions()
     csrf.init_app(app)
     # No page names `current_user`, and asking again would fail again where the store is away.
     login_manager.init_app(app, add_context_processor=False)

@@ -56,7 +56,7 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from models.schema import LABELS, Evidence
@@ -125,6 +125,8 @@ class ReviewQueue:
         How long somebody who skipped an item is not offered it.
     undo_seconds : float, default=900
         How long after a decision it can be taken back.
+    expect : callable
+        Raises StoreLost where Redis has lost what it held; asked when the server was restarted.
 
     Raises
     ------
@@ -139,11 +141,12 @@ class ReviewQueue:
         lease_seconds: float = 600,
         skip_seconds: float = 1_800,
         undo_seconds: float = 900,
+        expect: Callable[[], None] = lambda: None,
     ) -> None:
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
         self._undo_ms = int(undo_seconds * 1000)
-        self._verbs = Verbs(redis, "queue")
+        self._verbs = Verbs(redis, "queue", expect)
 
     # Comments come in
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,11 +133,15 @@ class Verbs:
         With ``decode_responses=True``.
     owner : str
         Whose they are: ``queue`` or ``delivery``.
+    expect : callable
+        Raises StoreLost where Redis has lost what it held; asked before a server gets a script that
+        it does not know, as one that was restarted.
     """
 
-    def __init__(self, redis: Redis, owner: str) -> None:
+    def __init__(self, redis: Redis, owner: str, expect: Callable[[], None] = lambda: None) -> None:
         self._redis: Any = redis  # its stubs type every answer as "awaitable or not"
         self._owner = owner
+        self._expect = expect
 
     def __call__(
         self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
@@ -166,6 +170,7 @@ class Verbs:
                 "EVALSHA", script.digest, len(keys), *keys, *arguments
             )
         except NoScriptError:  # the server is new to the script, or has been restarted
+            self._expect()
             answer = self._redis.eval(script.text, len(keys), *keys, *arguments)
         result: Sequence[Any] = answer
         return result
