@@ -206,7 +206,10 @@ class Registry:
             lines = (self.root / "HISTORY").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             lines = []
-        for told in filter(None, map(_PROMOTION.fullmatch, lines)):  # a crash can cut a line off
+        for line in lines:
+            told = _PROMOTION.fullmatch(line)
+            if not told:  # a crash cut it off
+                continue
             if told["verb"] == "rollback":
                 del stack[-1:]
             elif stack[-1:] != [told["version"]]:
