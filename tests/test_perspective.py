@@ -29,7 +29,7 @@ from conftest import SAMPLE_COMMENTS, settings_in
 from models.artifact import Artifact
 from models.schema import read_comments
 from service.app import create_app
-from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED, at_least_two
+from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.config import Settings
 from service.queue.feedback import Feedback
 from service.run.private_redis import PrivateRedis
@@ -248,9 +248,13 @@ def test_text_in_latin_letters_is_scored(
     assert answer["attributeScores"]
 
 
-def test_severe_toxicity_that_was_not_learned_is_two_or_more_of_the_others() -> None:
-    assert at_least_two([0.9, 0.9, 0.0, 0.0]) == pytest.approx(0.81)
-    assert at_least_two([1.0, 0.0, 0.0, 0.0]) == 0.0
+def test_what_was_not_learned_has_the_score_of_all_abuse(
+    app: Flask, analyze: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = app.extensions["hakam"].moderation.scorer
+    monkeypatch.setattr(scorer, "scores", lambda texts: [{"toxicity": 0.7}] * len(texts))
+    scores = analyze("a text", "TOXICITY", "SEVERE_TOXICITY")["attributeScores"]
+    assert scores["SEVERE_TOXICITY"]["summaryScore"]["value"] == 0.7
 
 
 # Errors
@@ -718,7 +722,7 @@ def test_a_fault_of_ours_withholds_from_coral_too(
     def fail(_texts: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(app.extensions["hakam"].moderation, "scores", fail)
+    monkeypatch.setattr(app.extensions["hakam"].moderation.scorer, "scores", fail)
     answer = client.post(f"{ANALYZE}?key={api_key}", json=CORALS_REQUEST, headers=CORAL)
     assert corals_score(answer) == 1
 

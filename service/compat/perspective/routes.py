@@ -13,7 +13,7 @@ comment of source ``site_feedback``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from models.characters import is_visible
 from models.language import identify
-from models.schema import LabeledComment
+from models.schema import UMBRELLA, LabeledComment
 from service import problems
 from service.address import base_url
 from service.api.bodies import raw_body, read_json, validate
@@ -81,8 +81,6 @@ NOT_MEASURED = frozenset(
         "UNSUBSTANTIAL",
     }
 )
-
-_SPECIFIC = ("insult", "profanity", "identity_attack", "threat")
 
 blueprint = Blueprint("perspective", __name__)
 
@@ -304,26 +302,8 @@ def _attribute_scores(
 
 
 def _value(scores: Mapping[str, float], label: str) -> float:
-    if label in scores:
-        return scores[label]
-    return at_least_two([scores.get(other, 0.0) for other in _SPECIFIC])
-
-
-def at_least_two(probabilities: Sequence[float]) -> float:
-    """Probability that two or more of several independent events happen.
-
-    Stands for `severe_toxicity` where the artefact has not learned it: severe is what is two or
-    more of insult, profanity, identity attack and threat.
-
-    Examples
-    --------
-    >>> at_least_two([0.5, 0.5]), at_least_two([1.0, 1.0, 0.0]), at_least_two([])
-    (0.25, 1.0, 0.0)
-    """
-    none, one = 1.0, 0.0
-    for probability in probabilities:
-        none, one = none * (1 - probability), one * (1 - probability) + none * probability
-    return max(0.0, 1.0 - none - one)
+    """Return the score of a label; where the artefact has not learned it, that of all abuse."""
+    return scores.get(label, scores[UMBRELLA])
 
 
 def _score(value: float) -> dict[str, object]:
