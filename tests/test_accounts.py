@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
-import pyotp
 import pytest
 from argon2 import PasswordHasher
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from service.accounts.account import AccountError, Preferences, canonical_name
 from service.accounts.accounts import Accounts
-from service.accounts.login_limits import LIMITS, WINDOW_MINUTES, LoginLimits
-from service.accounts.sessions import SESSION_SECONDS, session_digest
 from service.errors import AccountExists, LoginThrottled, StoreUnavailable, UnknownAccount
-from service.store.connect import connect
 
 PASSWORD = "correct horse battery"
 R = TypeVar("R")
@@ -135,69 +128,6 @@ def test_a_name_belongs_to_one_person_in_every_spelling(accounts: Accounts) -> N
     assert canonical_name("\u0633\u0645\u064a\u0631\u0629") == "\u0633\u0645\u064a\u0631\u0629"
 
 
-def test_a_session_lasts_a_shift_and_ends_when_revoked(accounts: Accounts, clock: Clock) -> None:
-    accounts.add("samira", PASSWORD)
-    first, second = (
-        accounts.sessions.open("samira", agent="Firefox"),
-        accounts.sessions.open("samira"),
-    )
-    assert accounts.sessions.resume("samira", first)
-    accounts.sessions.close("samira", session_digest(first))
-    assert accounts.sessions.resume("samira", first) is None
-    assert accounts.sessions.resume("samira", second)
-    clock.now += SESSION_SECONDS + 1
-    assert accounts.sessions.resume("samira", second) is None
-    assert list(accounts.sessions.of("samira")) == []
-
-
-def test_sessions_that_ended_unnoticed_are_not_kept(
-    accounts: Accounts, clock: Clock, redis: Redis
-) -> None:
-    accounts.add("samira", PASSWORD)
-    for _ in range(20):  # shifts, after each of which nobody logs out
-        opened = accounts.sessions.open("samira")
-        clock.now += SESSION_SECONDS - 1
-    clock.now += 2
-    assert accounts.sessions.resume("samira", opened) is None
-    accounts.sessions.open("samira")
-    assert redis.hlen("{hakam:accounts}:sessions:samira") == 1
-
-
-def test_the_list_of_sessions_tells_them_apart_without_opening_them(
-    accounts: Accounts, clock: Clock
-) -> None:
-    accounts.add("samira", PASSWORD)
-    accounts.sessions.open("samira", agent="Firefox", address="192.0.2.1")
-    clock.now += 100
-    later = accounts.sessions.open("samira", agent="Chromium", address="192.0.2.2")
-    listed = accounts.sessions.of("samira")
-    assert [(s.agent, s.address) for s in listed] == [
-        ("Chromium", "192.0.2.2"),
-        ("Firefox", "192.0.2.1"),
-    ]
-    assert listed[0].digest == session_digest(later)
-    assert accounts.sessions.resume("samira", listed[0].digest) is None
-
-
-@pytest.mark.parametrize(
-    "close",
-    [
-        lambda accounts: accounts.disable("samira"),
-        lambda accounts: accounts.set_password("samira", "another password"),
-        lambda accounts: accounts.reset("samira"),
-    ],
-    ids=["disable", "new password", "reset"],
-)
-def test_disabling_and_changing_the_password_end_every_session(
-    accounts: Accounts, close: Callable[[Accounts], None]
-) -> None:
-    accounts.add("samira", PASSWORD)
-    session_id = accounts.sessions.open("samira")
-    close(accounts)
-    assert accounts.sessions.resume("samira", session_id) is None
-    assert accounts.authenticate("samira", PASSWORD) is None
-
-
 @pytest.mark.parametrize(
     "end",
     [
@@ -250,247 +180,6 @@ def test_an_invitation_lets_one_person_choose_one_password_once(accounts: Accoun
     with pytest.raises(AccountError) as refusal:
         accounts.accept(token, "another password")
     assert refusal.value.code == "bad_invite"
-
-
-def test_failed_logins_are_throttled_by_name_and_address_until_the_window_ends(
-    accounts: Accounts, redis: Redis
-) -> None:
-    accounts.add("samira", PASSWORD)
-    for _ in range(LIMITS["pair"]):
-        assert accounts.authenticate("samira", "wrong", address="192.0.2.1") is None
-    with pytest.raises(LoginThrottled) as wait:
-        accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-    assert 0 < wait.value.retry_after_seconds <= 60 * WINDOW_MINUTES
-    assert accounts.authenticate("samira", PASSWORD, address="192.0.2.2")
-    for key in redis.scan_iter("*failures*"):
-        redis.delete(key)  # what the end of the window does
-    assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-
-
-def test_one_address_cannot_try_many_names(accounts: Accounts) -> None:
-    for n in range(LIMITS["address"]):
-        accounts.authenticate(f"person{n // 2}", "wrong", address="192.0.2.1")
-    with pytest.raises(LoginThrottled):
-        accounts.authenticate("somebody", "wrong", address="192.0.2.1")
-
-
-def test_many_guesses_at_once_are_not_more_than_the_limit(accounts: Accounts) -> None:
-    accounts.add("samira", PASSWORD)
-
-    def guess() -> object:
-        return accounts.authenticate("samira", "wrong", address="192.0.2.1")
-
-    answers = at_once(*[guess] * 4 * LIMITS["pair"])
-    assert answers.count(None) == LIMITS["pair"]
-
-
-def test_attempts_that_were_right_count_for_nothing(accounts: Accounts) -> None:
-    accounts.add("samira", PASSWORD)
-    for _ in range(LIMITS["address"] + 1):
-        assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-
-
-def test_a_stranger_locks_nobody_out_of_a_browser_that_is_known(
-    accounts: Accounts, redis: Redis
-) -> None:
-    accounts.add("samira", PASSWORD)
-    proxy = "192.0.2.1"  # from which everybody comes
-    for n in range(LIMITS["address"]):
-        accounts.authenticate(f"person{n}", "wrong", address=proxy)
-    for n in range(LIMITS["name"]):
-        accounts.authenticate("samira", "wrong", address=f"198.51.100.{n}")
-    with pytest.raises(LoginThrottled):
-        accounts.authenticate("samira", PASSWORD, address=proxy)
-    assert accounts.authenticate("samira", PASSWORD, address=proxy, device="hers")
-    for _ in range(LIMITS["device"]):
-        assert accounts.authenticate("samira", "wrong", address=proxy, device="hers") is None
-    with pytest.raises(LoginThrottled):
-        accounts.authenticate("samira", PASSWORD, address=proxy, device="hers")
-
-
-@pytest.mark.parametrize("spoilt", ["1e999", "-7", "x", "1000", ["x"]], ids=str)
-def test_a_count_that_somebody_spoilt_locks_nobody_out_for_ever(
-    accounts: Accounts, redis: Redis, spoilt: str | list[str]
-) -> None:
-    accounts.add("samira", PASSWORD)
-    accounts.authenticate("samira", "wrong", address="192.0.2.1")
-    keys = list(redis.scan_iter("*failures*"))
-    assert len(keys) == 3
-    for key in keys:
-        redis.delete(key)
-        if isinstance(spoilt, list):
-            redis.rpush(key, *spoilt)
-        else:
-            redis.set(key, spoilt)  # without an end, too
-    n_refusals = 0
-    while n_refusals <= len(keys):
-        try:
-            assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-            break
-        except LoginThrottled:
-            n_refusals += 1
-    assert n_refusals == (len(keys) if spoilt == "1000" else 0)
-    for _ in range(LIMITS["address"] + 7):
-        with suppress(LoginThrottled):
-            accounts.authenticate("samira", "wrong", address="192.0.2.1")
-    with pytest.raises(LoginThrottled):
-        accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "one"),
-    [
-        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("unix", "unix", True),
-    ],
-)
-def test_a_network_of_ipv6_counts_as_one_address(
-    accounts: Accounts, first: str, second: str, one: bool
-) -> None:
-    for n in range(LIMITS["address"]):
-        accounts.authenticate(f"person{n}", "wrong", address=first)
-    with pytest.raises(LoginThrottled) if one else nullcontext():
-        accounts.authenticate("somebody", "wrong", address=second)
-
-
-def test_a_refused_attempt_counts_against_nobody_else(accounts: Accounts) -> None:
-    accounts.add("samira", PASSWORD)
-    for _ in range(LIMITS["pair"] + LIMITS["name"] + LIMITS["address"]):
-        with suppress(LoginThrottled):
-            accounts.authenticate("samira", "wrong", address="192.0.2.1")
-    assert accounts.authenticate("samira", PASSWORD, address="192.0.2.2")
-    assert accounts.authenticate("omar", "wrong", address="192.0.2.1") is None
-
-
-def test_a_login_while_redis_is_silent_waits_for_it_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
-        with connect(f"redis://127.0.0.1:{mute.getsockname()[1]}", 0.05) as redis:
-            limits = LoginLimits(redis, "{hakam:accounts}:failures")
-            with pytest.raises(RedisError) as first:
-                limits.attempt("samira", "192.0.2.1")
-            with pytest.raises(RedisError) as second:
-                limits.attempt("samira", "192.0.2.1")
-        assert "silent" not in str(first.value)
-        assert "silent" in str(second.value)
-
-
-def second_factor(accounts: Accounts, clock: Clock, name: str = "samira") -> pyotp.TOTP:
-    """Turn on a second factor for somebody; its present code is used up."""
-    totp = pyotp.TOTP(accounts.second_factor.propose(name))
-    assert accounts.second_factor.confirm(name, totp.at(int(clock.now)))
-    clock.now += 30
-    return totp
-
-
-def test_a_reset_and_a_new_password_keep_the_second_factor_unless_told_otherwise(
-    accounts: Accounts, clock: Clock
-) -> None:
-    accounts.add("samira", PASSWORD)
-    totp = second_factor(accounts, clock)
-    accounts.set_password("samira", "another password")
-    assert accounts.accept(accounts.reset("samira"), PASSWORD).has_totp
-    assert accounts.second_factor.check("samira", totp.at(int(clock.now)))
-    assert not accounts.accept(
-        accounts.reset("samira", drops_second_factor=True), PASSWORD
-    ).has_totp
-    second_factor(accounts, clock)
-    accounts.set_password("samira", PASSWORD, drops_second_factor=True)
-    assert not accounts.list()[0].has_totp
-
-
-def test_nobody_replaces_a_second_factor_that_is_on(accounts: Accounts, clock: Clock) -> None:
-    accounts.add("samira", PASSWORD)
-    pending = pyotp.TOTP(accounts.second_factor.propose("samira"))
-    accounts.second_factor.confirm("samira", pending.at(int(clock.now)))
-    with pytest.raises(AccountError):
-        accounts.second_factor.propose("samira")
-    assert not accounts.second_factor.confirm("samira", pending.at(int(clock.now)))
-
-
-def test_one_code_opens_one_of_many_log_ins_at_once(accounts: Accounts, clock: Clock) -> None:
-    accounts.add("samira", PASSWORD)
-    totp = second_factor(accounts, clock)
-    for round_ in range(10):
-        code = totp.at(int(clock.now))
-        addresses = [f"192.0.2.{4 * round_ + n}" for n in range(4)]
-        checks = [
-            partial(accounts.second_factor.check, "samira", code, address=a) for a in addresses
-        ]
-        assert sorted(map(str, at_once(*checks))) == ["False", "False", "False", "True"]
-        clock.now += 30
-
-
-def test_a_right_password_buys_no_more_guesses_at_the_code(
-    accounts: Accounts, clock: Clock
-) -> None:
-    accounts.add("samira", PASSWORD)
-    totp = second_factor(accounts, clock)
-    for n in range(LIMITS["pair"]):
-        assert accounts.authenticate("samira", PASSWORD, address="192.0.2.1"), n
-        assert not accounts.second_factor.check("samira", "000000", address="192.0.2.1")
-    with pytest.raises(LoginThrottled):
-        accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
-    with pytest.raises(LoginThrottled):
-        accounts.second_factor.check("samira", totp.at(int(clock.now)), address="192.0.2.1")
-
-
-def test_a_recovery_code_opens_the_account_once_however_it_is_typed(
-    accounts: Accounts, clock: Clock, redis: Redis
-) -> None:
-    accounts.add("samira", PASSWORD)
-    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
-    first, second, *others = accounts.second_factor.confirm("samira", totp.at(int(clock.now)))
-    assert len({first, second, *others}) == 10
-    assert not [code for code in (first, second, *others) if code in everything_in(redis)]
-    assert not accounts.second_factor.check("samira", "aaaa-aaaa-aaaa-aaaa")
-    typed = f" {first.upper().replace('-', ' ')} "
-    assert sorted(
-        map(str, at_once(*[lambda: accounts.second_factor.check("samira", typed)] * 3))
-    ) == [
-        "False",
-        "False",
-        "True",
-    ]
-    assert accounts.second_factor.n_recovery_codes("samira") == 9
-    new, *_rest = accounts.second_factor.new_recovery_codes("samira")
-    assert not accounts.second_factor.check("samira", second), "an old code outlived the new ones"
-    assert accounts.second_factor.check("samira", new)
-    accounts.second_factor.remove("samira")
-    assert accounts.second_factor.n_recovery_codes("samira") == 0
-    with pytest.raises(AccountError):
-        accounts.second_factor.new_recovery_codes("samira")
-
-
-def test_the_second_factor_takes_each_code_once_in_any_digits(
-    accounts: Accounts, clock: Clock
-) -> None:
-    accounts.add("samira", PASSWORD)
-    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
-    assert not accounts.second_factor.confirm("samira", "000000")
-    assert not accounts.list()[0].has_totp
-    assert accounts.second_factor.confirm("samira", totp.at(int(clock.now)))
-    assert accounts.list()[0].has_totp
-    assert not accounts.second_factor.check("samira", totp.at(int(clock.now))), (
-        "a code was used twice"
-    )
-    clock.now += 30
-    arabic_indic = {ord("0") + n: 0x0660 + n for n in range(10)}  # U+0660 ARABIC-INDIC DIGIT ZERO
-    assert accounts.second_factor.check("samira", totp.at(int(clock.now)).translate(arabic_indic))
-    clock.now += 600
-    assert not accounts.second_factor.check("samira", totp.at(int(clock.now) - 300))
-
-
-def test_wrong_codes_are_throttled_like_wrong_passwords(accounts: Accounts) -> None:
-    accounts.add("samira", PASSWORD)
-    accounts.second_factor.propose("samira")
-    for _ in range(LIMITS["pair"]):
-        accounts.second_factor.check("samira", "123456")
-    with pytest.raises(LoginThrottled):
-        accounts.second_factor.check("samira", "123456")
 
 
 def test_the_last_admin_can_neither_be_disabled_nor_demoted(accounts: Accounts) -> None:
