@@ -11,7 +11,7 @@ local item = facts and facts.kind == 'decision' and load(facts.item_id)
 if not item then return { 'missing' } end
 if not stands(item, decision) then return { 'overruled' } end
 local content = decoded(redis.call('HGET', TEXTS, facts.item_id .. ':' .. facts.version))
-if not content then return { 'gone' } end
+if not content or not is_finite(content) then return { 'gone' } end
 content.appeal = statement
 redis.call('HSET', TEXTS, id .. ':' .. facts.version, cjson.encode(content))
 if facts.moderator then bar(id, facts.moderator, at, '+inf') end

@@ -9,7 +9,7 @@ local item = load(id)
 local lost = why_lost(id, item, token, now())
 if lost then return { lost } end
 local content = note ~= '' and decoded(text_of(id, item))
-if content then -- the note lies with the comment, and goes when it goes
+if content and is_finite(content) then -- the note lies with the comment, and goes when it goes
   content.note = note
   redis.call('HSET', TEXTS, id .. ':' .. item.version, cjson.encode(content))
 end

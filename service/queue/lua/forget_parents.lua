@@ -19,7 +19,7 @@ for place = 1, #page[2], 2 do
   if field:find('^[^:]+:%d+$') then -- a text, not a note
     local content = decoded(text)
     local comment = content and content.comment
-    if type(comment) ~= 'table' then -- nobody can read it, but such words go all the same
+    if type(comment) ~= 'table' or not is_finite(content) then -- nobody can read it, but such words go all the same
       if names_erased(text) then redis.call('HDEL', TEXTS, field) end
     elseif erased[comment.parent_id] and comment.parent_text then
       comment.parent_text = nil

@@ -1,6 +1,11 @@
 -- The clock of Redis.
 
-local function now() -- milliseconds since the epoch by Redis' own clock
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms -- which does not move on while a script runs
+
+local function now() -- milliseconds since the epoch
+  if not now_ms then
+    local time = redis.call('TIME')
+    now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return now_ms
 end

@@ -14,7 +14,8 @@ end
 local function count_author(item, action, decided, step)
   local author = facet_of(item, 'u')
   if not author then return end
-  local counts = decoded(redis.call('HGET', AUTHORS, author)) or { format = FORMAT, first_seen = item.since }
+  local counts = decoded(redis.call('HGET', AUTHORS, author))
+  if not counts or not is_finite(counts) then counts = { format = FORMAT, first_seen = item.since } end
   local name = action == 'approve' and 'n_approved' or 'n_rejected'
   counts[name] = (tonumber(counts[name]) or 0) + step
   if action == 'reject' then -- the times of the last ones are kept, newest first

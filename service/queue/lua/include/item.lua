@@ -2,20 +2,27 @@
 -- KEYS: items
 -- include: queue/record
 
-local USUAL = { state = 'pending', version = 1, token = 0, abandoned = 0 } -- not written
-
-local KINDS = {
-  state = 'string', version = 'number', token = 'number', abandoned = 'number', since = 'number',
-  due = 'number', comment_id = 'string', verdict = 'table', facets = 'table',
-}
-
-local KINDS_WHERE_GIVEN = {
-  digest = 'string', owner = 'string', expires = 'number', decided = 'number', opinions = 'table',
-  undone = 'table', undelivered = 'table', appeal = 'table',
-}
+-- What is usual is not written.
+local USUALLY = { __index = { state = 'pending', version = 1, token = 0, abandoned = 0 } }
 
 local function usually(item) -- where the item does not say, what is usual
-  return setmetatable(item, { __index = USUAL })
+  return setmetatable(item, USUALLY)
+end
+
+local function is_table(value) return value == nil or type(value) == 'table' end
+
+-- Whether scripts can work with an item and write it again; raises an error where they cannot even
+-- look. Short, because every verb asks it.
+local function is_sound(item)
+  local verdict = item.verdict
+  local numbers = item.version + item.token + item.abandoned + item.since + item.due
+    + (item.expires or 0) + (item.decided or 0) + (item.attempts or 0) + (item.dead or 0)
+    + (verdict.score or 0) + (verdict.sampling_probability or 0)
+  local words = item.state .. item.comment_id .. (item.digest or '') .. (item.owner or '')
+  local nested = item.opinions or item.appeal or item.answers
+  return numbers - numbers == 0 and words and type(item.facets) == 'table'
+    and is_table(item.undone) and is_table(item.undelivered)
+    and (not nested or type(nested) == 'table' and is_finite(item))
 end
 
 -- The item that a record is about; nil for a record that nobody can work with, so that it is as if
@@ -23,20 +30,15 @@ end
 local function parsed(record)
   local item = decoded(record)
   if not item then return nil end
-  usually(item)
-  for name, kind in pairs(KINDS) do
-    if type(item[name]) ~= kind then return nil end
-  end
-  for name, kind in pairs(KINDS_WHERE_GIVEN) do
-    if item[name] ~= nil and type(item[name]) ~= kind then return nil end
-  end
-  return item
+  local known, sound = pcall(is_sound, usually(item))
+  return known and sound and item or nil
 end
 
 local function written(item)
-  for name, usual in pairs(USUAL) do
-    if item[name] == usual then item[name] = nil end -- and still reads as it did
-  end
+  if item.state == 'pending' then item.state = nil end -- and still reads as it did
+  if item.version == 1 then item.version = nil end
+  if item.token == 0 then item.token = nil end
+  if item.abandoned == 0 then item.abandoned = nil end
   return cjson.encode(item)
 end
 

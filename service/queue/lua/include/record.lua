@@ -2,7 +2,7 @@
 
 local FORMAT = 1 -- as in service/store/durability.py
 
-local function is_finite(value) -- with all that is in it; JSON cannot say what is not
+local function is_finite(value) -- with all that is in it; what is not cannot be written again
   if type(value) == 'number' then return value - value == 0 end
   if type(value) == 'table' then
     for _, part in pairs(value) do
@@ -15,6 +15,5 @@ end
 -- The object that is stored; nil for what cannot be read, or is of another format.
 local function decoded(text)
   local known, object = pcall(cjson.decode, text)
-  known = known and type(object) == 'table' and object.format == FORMAT and is_finite(object)
-  return known and object or nil
+  return known and type(object) == 'table' and object.format == FORMAT and object or nil
 end
