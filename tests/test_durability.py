@@ -165,7 +165,7 @@ def test_accepting_a_loss_takes_no_store_of_another_format_for_one_of_this(
 def rehearsal(settings: Settings) -> subprocess.CompletedProcess[str]:
     """What gunicorn does before it starts workers."""
     return subprocess.run(
-        [sys.executable, "-m", "service.run.launch"],
+        [sys.executable, "-m", "service.run.application"],
         env=settings.to_environ(),
         capture_output=True,
         text=True,
