@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from abusive_words import abusive_words
 
 from models.normalize import normalize
 from models.schema import LABELS
 from training.disguises.transforms import TRANSFORMS
-from training.hakamcheck import (
-    FOLDER,
-    PARTS,
-    Case,
-    abusive_words,
-    functions,
-    load,
-    read_lines,
-)
+from training.hakamcheck import FOLDER, PARTS, Case, load, read_lines
 
 DIALECTS = {"msa", "gulf", "levantine", "egyptian", "maghrebi", "iraqi"}
 OTHER = {"train": "test", "test": "train"}
@@ -38,6 +31,10 @@ def letter_sequences(text: str) -> frozenset[str]:
     """The four-letter sequences of a normalized text."""
     folded = normalize(text).text
     return frozenset(folded[i : i + 4] for i in range(len(folded) - 3))
+
+
+def functions() -> dict[str, Mapping[str, Any]]:
+    return {function["function"]: function for function in read_lines(FOLDER / "functions.jsonl")}
 
 
 @pytest.fixture(scope="module", params=PARTS)

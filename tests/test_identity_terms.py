@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 
+from abusive_words import abusive_words
+
 from training.evaluation.identity_terms import KINDS, load_terms
-from training.hakamcheck import abusive_words
 
 CASES = load_terms()
 

@@ -4,10 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from abusive_words import abusive_words
 
 from models.normalize import normalize
 from models.schema import LABELS, LabeledComment, read_comments
-from training.hakamcheck import abusive_words, load
+from training.hakamcheck import load
 
 DATA = Path(__file__).parent.parent / "training" / "data"
 SAMPLE = list(read_comments(DATA / "samples.jsonl"))

@@ -18,9 +18,8 @@ The suite is four files of JSON Lines, written by hand:
     (singular if no form is named); ``[...]`` marks the words that an evader would disguise.
 
 No template and no abusive word is in both parts, so that a model which learns from the first is
-honestly tested by the second; `abusive_words` finds the words of a part in any text, so that other
-training examples can be held to the same rule. The secret kept here is the expansion: every
-template is filled with a few words, always the same ones.
+honestly tested by the second; the tests hold other training examples to the same rule. The secret
+kept here is the expansion: every template is filled with a few words, always the same ones.
 """
 
 import json
@@ -29,11 +28,9 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.normalize import normalize
 from models.schema import LABELS
 from training.disguises.transforms import TRANSFORMS
 
@@ -50,22 +47,6 @@ N_FILLINGS = 4
 N_HARMLESS_DISGUISES = 5
 """In how many disguises a harmless template is written: those of all would weigh too much."""
 
-# Normalized spelling. wa-, fa-, bi-, ka-, li-, the article, Levantine and Iraqi ha- "this".
-_PREFIXES = tuple(
-    particle + article
-    for particle in ("", "\u0648", "\u0641", "\u0628", "\u0643", "\u0644", "\u0639", "\u0647")
-    for article in ("", "\u0627\u0644", "\u0644", "\u0647\u0627\u0644")
-)
-_SUFFIXES = (  # not "his", which normalizes as ta marbuta does
-    "\u0647\u0627",  # her
-    "\u0647\u0645",  # their
-    "\u0643",  # your
-    "\u0643\u0645",  # your, plural
-    "\u0646\u0627",  # our
-    "\u064a",  # my
-    "\u064a\u0646",  # plural
-    "\u0627\u062a",  # feminine plural
-)
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _MARKED = re.compile(r"\[([^\[\]]*)\]")
 _TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{2})")
@@ -145,26 +126,6 @@ def load(part: str, folder: Path = FOLDER) -> list[Case]:
     return cases
 
 
-def abusive_words(text: str, part: str, folder: Path = FOLDER) -> list[str]:
-    """Find the lemmas of the abusive words of a part that a text has, in any of their forms.
-
-    Forms are compared after `models.normalize`, with and without the particles, the article and
-    the pronouns that Arabic writes together with a word.
-    """
-    lemmas = _lemmas(part, folder)
-    found = []
-    for token in re.findall(r"\w+", normalize(text).text):
-        stem = next((stem for stem in _stems(token) if stem in lemmas), None)
-        if stem is not None:
-            found.append(lemmas[stem])
-    return found
-
-
-def functions(folder: Path = FOLDER) -> dict[str, Mapping[str, Any]]:
-    """Return what ``functions.jsonl`` says of each function, by its name."""
-    return {function["function"]: function for function in read_lines(folder / "functions.jsonl")}
-
-
 def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     """Read the objects of a file of JSON Lines."""
     with path.open(encoding="utf-8") as file:
@@ -175,30 +136,6 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 def join_particles(text: str) -> str:
     """Write li- and the article al- as one, lil-, where filling a slot brought them together."""
     return _TO_THE.sub("\u0644\u0644", text)
-
-
-@cache
-def _lemmas(part: str, folder: Path) -> dict[str, str]:
-    """Map each normalized form of one word to its lemma, for a part."""
-    return {
-        normalize(form).text: word["lemma"]
-        for word in read_lines(folder / "words.jsonl")
-        if word["part"] == part
-        for form in [*word["forms"].values(), *word.get("spellings", ())]
-        if " " not in form
-    }
-
-
-def _stems(token: str) -> Iterator[str]:
-    """Yield a word and what may be left of it without the particles written together with it."""
-    for prefix in _PREFIXES:
-        if not token.startswith(prefix) or len(token) - len(prefix) < 2:
-            continue
-        rest = token.removeprefix(prefix)
-        yield rest
-        for suffix in _SUFFIXES:
-            if rest.endswith(suffix) and len(rest) - len(suffix) >= 2:
-                yield rest.removesuffix(suffix)
 
 
 def _labels(function: Mapping[str, Any]) -> dict[str, int]:
