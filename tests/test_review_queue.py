@@ -23,6 +23,7 @@ from service.errors import (
     Forbidden,
     InvalidRequest,
     ItemNotFound,
+    ItemUnreadable,
     LeaseLost,
     StoreUnavailable,
 )
@@ -1131,6 +1132,33 @@ def test_a_decision_that_was_taken_back_cannot_be_appealed_against(queue: Review
     queue.undo("demo", first.item_id, "amal", "undo-1")
     with pytest.raises(Conflict, match="taken back"):
         queue.appeal("demo", first.id, "")
+
+
+# What is stored
+
+
+@pytest.mark.parametrize("fields", [{"format": 2}, {"format": None}, {"due": "soon"}])
+def test_an_item_that_cannot_be_read_is_said_to_be_and_bars_no_other(
+    queue: ReviewQueue, redis: Redis, fields: dict[str, Any]
+) -> None:
+    bad, good = enqueue(queue), enqueue(queue, 2)
+    held = leased(queue)
+    assert held.item.id == bad
+    record = json.loads(str(redis.hget("{hakam:demo}:items", bad)))
+    redis.hset("{hakam:demo}:items", bad, json.dumps(record | fields))
+    asked: list[Callable[[], Any]] = [
+        lambda: queue.item("demo", bad),
+        lambda: queue.renew("demo", bad, held.token),
+        lambda: queue.release("demo", bad, held.token),
+        lambda: queue.escalate("demo", bad, held.token),
+        lambda: queue.decide("demo", bad, held.token, APPROVE),
+        lambda: queue.undo("demo", bad, "amal", "r-1"),
+        lambda: queue.withdraw("demo", comment().id),
+    ]
+    for ask in asked:
+        with pytest.raises(ItemUnreadable, match="of demo"):
+            ask()
+    assert leased(queue, "basma").item.id == good
 
 
 # What training learns
