@@ -59,7 +59,10 @@ def test_the_time_to_decision_is_told_by_day_beside_the_target() -> None:
 
 
 def test_precision_says_which_share_of_the_flagged_was_rejected() -> None:
-    days = {"2025-12-31": {"flagged:insult:reject": 1}, DAY: {"flagged:insult:approve": 1}}
+    days = {
+        "2025-12-31": {"score:insult:18:reject": 1, "other:insult:18:reject": 5},
+        DAY: {"score:insult:12:approve": 1, "score:threat:3:approve": 0},
+    }
     figure = insight.precision_by_label(days)
     assert (list(figure.rows), values(figure, "rejected")) == (["insult"], [0.5])
     assert values(figure, "n") == [2.0]
@@ -115,7 +118,7 @@ def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_th
     days = {
         DAY: {
             "score:insult:18:reject": 1,
-            "score:insult:19:approve": 1,
+            "other:insult:19:approve": 1,
             "score:insult:10:reject": 1,
         }
     }

@@ -80,9 +80,8 @@ def counted(entries: Iterable[Decision]) -> Counter[str]:
             counts[f"hour:{datetime.fromtimestamp(entry.decided_at, UTC).hour}:{entry.action}"] += 1
             if entry.verdict and entry.verdict.label:
                 bin_ = min(19, int(entry.verdict.score * 20))
-                counts[f"score:{entry.verdict.label}:{bin_}:{entry.action}"] += 1
-                if entry.verdict.reason == "score":
-                    counts[f"flagged:{entry.verdict.label}:{entry.action}"] += 1
+                why = "score" if entry.verdict.reason == "score" else "other"
+                counts[f"{why}:{entry.verdict.label}:{bin_}:{entry.action}"] += 1
     return counts
 
 

@@ -106,8 +106,8 @@ class ReadModels:
 
             hour:<0 to 23>:<action>
             wait:<bin>                       from arrival to decision, 2^(bin/16) seconds
-            score:<label>:<bin>:<action>     of the verdict, [bin/20, (bin+1)/20)
-            flagged:<label>:<action>         of the verdicts that the score made
+            score:<label>:<bin>:<action>     of a verdict that the score made, [bin/20, (bin+1)/20)
+            other:<label>:<bin>:<action>     of any other verdict
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
 

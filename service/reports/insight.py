@@ -144,14 +144,13 @@ def known_answers(days: Days) -> Figure:
 
 def precision_by_label(days: Days) -> Figure:
     """Give the share of the comments flagged with each label that people rejected, and how many."""
-    counts = _counts(_sum(days), "flagged", parts=2)
-    flagged = {
-        label: n
-        for label in LABELS
-        if (n := sum(counts.get((label, action), 0) for action in _DECIDED))
-    }
-    rejected = {label: counts.get((label, "reject"), 0) for label in flagged}
-    return _shares_of("precision_by_label", "label", "rejected", rejected, flagged)
+    flagged, rejected = Counter[str](), Counter[str]()
+    for (label, _bin, action), n in _counts(_sum(days), "score", parts=3).items():
+        flagged[label] += n
+        rejected[label] += n if action == "reject" else 0
+    seen = [label for label in LABELS if flagged[label]]
+    whole = {label: flagged[label] for label in seen}
+    return _shares_of("precision_by_label", "label", "rejected", rejected, whole)
 
 
 def _shares_of(
@@ -301,7 +300,12 @@ def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview
     bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)
     n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in verdicts.values() for n in bins)
     decided = {
-        action: sum(d.get(f"score:{label}:{n}:{action}", 0) for d in days.values() for n in bins)
+        action: sum(
+            day.get(f"{why}:{label}:{n}:{action}", 0)
+            for day in days.values()
+            for n in bins
+            for why in ("score", "other")
+        )
         for action in _DECIDED
     }
     n_decided = sum(decided.values())

@@ -3,7 +3,11 @@
 -- include: queue/item
 
 local LISTED = 51 -- decisions in a list, the newest first: those that a page shows, and one
-local ALL_BUT_ONE = '^' .. ('%S+ '):rep(LISTED - 1)
+local SHORTEST = 16 -- characters of an entry's id and the blank behind it
+
+local function first_of(list, n) -- entries of a list, all of it where there are not more
+  return #list > n * SHORTEST and list:match('^' .. ('%S+ '):rep(n)) or list
+end
 
 local function own_lists(item) -- of its author and article
   local lists = {}
@@ -23,17 +27,18 @@ local function lists_of(id, item) -- by comment, author and article
 end
 
 local function list_newest(id, item, entry)
-  for _, list in ipairs(lists_of(id, item)) do
-    local known = redis.call('HGET', DECIDED, list) or ''
-    redis.call('HSET', DECIDED, list, entry .. ' ' .. (known:match(ALL_BUT_ONE) or known))
+  local lists, changed = lists_of(id, item), {}
+  for place, known in ipairs(redis.call('HMGET', DECIDED, unpack(lists))) do
+    changed[2 * place - 1] = lists[place]
+    changed[2 * place] = entry .. ' ' .. first_of(known or '', LISTED - 1)
   end
+  redis.call('HSET', DECIDED, unpack(changed))
 end
 
 local function list_oldest(id, item, entry)
   for _, list in ipairs(lists_of(id, item)) do
     local known = redis.call('HGET', DECIDED, list) or ''
-    local full = known:match(ALL_BUT_ONE .. '%S+ ')
-    if not full then redis.call('HSET', DECIDED, list, known .. entry .. ' ') end
+    redis.call('HSET', DECIDED, list, first_of(known .. entry .. ' ', LISTED))
   end
 end
 

@@ -7,24 +7,26 @@ local FIGURES_DAYS = 15 -- that are kept, today included
 local SCORE_BINS = 20
 local BINS_PER_DOUBLING = 16 -- of the time to decision: each bin is 4 % longer than the one before
 
+local figures_day -- today, in days since 1970
+
 -- Begin a day where it has begun. The first time in a stream that is older than the figures, note
 -- which entries are not yet read in: those before `unread`, which is empty once `index` has read all.
 local function open_figures(entry)
-  local today = math.floor(now() / FIGURES_DAY_MS)
-  local known, unread = unpack(redis.call('HMGET', FIGURES, 'today', 'unread'))
-  if not unread then redis.call('HSET', FIGURES, 'unread', entry) end
-  if known ~= tostring(today) then
-    redis.call('HSET', FIGURES, 'today', today)
-    for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
-      local day = tonumber(field:match('^(%d+):'))
-      if day and (day <= today - FIGURES_DAYS or day > today) then redis.call('HDEL', FIGURES, field) end
-    end
+  figures_day = math.floor(now() / FIGURES_DAY_MS)
+  if redis.call('HGET', FIGURES, 'today') == tostring(figures_day) then return end
+  redis.call('HSETNX', FIGURES, 'unread', entry)
+  redis.call('HSET', FIGURES, 'today', figures_day)
+  for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
+    local day = tonumber(field:match('^(%d+):'))
+    local kept = not day or (day > figures_day - FIGURES_DAYS and day <= figures_day)
+    if not kept then redis.call('HDEL', FIGURES, field) end
   end
 end
 
 local function add_figure(at, name, step)
-  local day, today = math.floor(at / FIGURES_DAY_MS), math.floor(now() / FIGURES_DAY_MS)
-  if day > today - FIGURES_DAYS and day <= today then
+  figures_day = figures_day or math.floor(now() / FIGURES_DAY_MS)
+  local day = math.floor(at / FIGURES_DAY_MS)
+  if day > figures_day - FIGURES_DAYS and day <= figures_day then
     redis.call('HINCRBY', FIGURES, day .. ':' .. name, step)
   end
 end
@@ -51,9 +53,8 @@ local function count_decision(facts, step)
     local label, score = facts.verdict.label, facts.verdict.score or 0
     if type(label) == 'string' and type(score) == 'number' then
       local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
-      add_figure(at, 'score:' .. label .. ':' .. bin .. ':' .. facts.action, step)
-      local flagged = (facts.verdict.reason or 'score') == 'score' -- which is not written
-      if flagged then add_figure(at, 'flagged:' .. label .. ':' .. facts.action, step) end
+      local why = (facts.verdict.reason or 'score') == 'score' and 'score:' or 'other:'
+      add_figure(at, why .. label .. ':' .. bin .. ':' .. facts.action, step)
     end
   end
 end
