@@ -17,7 +17,7 @@ from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service.api.descriptions import FIELDS, MODELS
+from service.api.descriptions import FIELDS, MODELS, meaning
 from service.api.schemas import Problem, WebhookMessage
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -190,29 +190,14 @@ class _Schemas:
 
 
 def _readable(model: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Put a model's words where readers look for them, and give words to what has none.
-
-    The "Attributes" of a docstring (numpydoc) become the descriptions of the properties.
-    """
-    text = schema.get("description", "")
-    summary, _, attributes = text.partition("\n\nAttributes\n----------\n")
-    said: dict[str, str] = {}
-    for block in re.split(r"\n(?=\S)", attributes):
-        names, _, words = block.partition("\n")
-        for name in names.partition(" : ")[0].split(", "):
-            said[name] = " ".join(words.split())
-    readable = schema | {"description": MODELS.get(model, summary.partition("\n\n")[0])}
+    """Give a model, and fields that have none of their own, words for readers of the API."""
+    own = schema.get("description", "").partition("\n\n")[0]
+    readable = schema | {"description": MODELS.get(model, own)}
     if "properties" in schema:
         readable["properties"] = {
-            name: {
-                "description": FIELDS.get(f"{model}.{name}") or said.get(name) or FIELDS.get(name),
-            }
-            | one
+            name: ({"description": words} if (words := meaning(model, name)) else {}) | one
             for name, one in schema["properties"].items()
         }
-        for one in readable["properties"].values():
-            if one["description"] is None:
-                del one["description"]
     return readable
 
 
