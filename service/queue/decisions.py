@@ -122,6 +122,7 @@ class DecisionStream:
 
     def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
         """Read the whole stream after a position, page by page, but not what is archived."""
+        check_decision_id("after", after)
         after = max(after, self.anchor(site_id).id, key=place)
         while page := self.read(site_id, after, MAX_DECISIONS):
             yield from page
