@@ -24,13 +24,7 @@ _NAME = re.compile(r"[\w.@+-]{2,64}")
 
 
 class AccountError(InvalidRequest):
-    """Something a person asked of an account cannot be done.
-
-    Attributes
-    ----------
-    code : str
-        A stable code which the console turns into a sentence of the reader's language.
-    """
+    """What a person asked of an account cannot be done; the console translates the code."""
 
     def __init__(self, code: str, field_name: str, message: str) -> None:
         super().__init__([FieldError(field_name, message)])
@@ -39,33 +33,16 @@ class AccountError(InvalidRequest):
 
 @pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Preferences:
-    """What one moderator chose for their own desk; every field has a kind default.
-
-    Attributes
-    ----------
-    language : str
-        Catalogue code, ``ar`` or ``en``.
-    theme : str
-        ``auto``, ``light`` or ``dark``.
-    blur, greyscale : bool
-        Evidence and severe comments blurred until asked for; the desk without colour.
-    break_minutes : int
-        Minutes of work after which a break is proposed; 0 never.
-    severe_per_hour : int
-        Most severe items offered in an hour; 0 without limit.
-    keys : mapping of str to str
-        Command to key, only those that differ from the console's defaults.
-    replies : tuple of str
-        Saved replies to authors.
-    """
+    """How one moderator wants the console to look and work."""
 
     language: str = "ar"
     theme: str = "auto"
-    blur: bool = False
+    blur: bool = False  # evidence and severe comments, until asked for
     greyscale: bool = False
+    # Minutes of work before a break is proposed, and most severe items in an hour; 0 is no limit.
     break_minutes: Annotated[int, Field(ge=0, le=MAX_BREAK_MINUTES)] = 50
     severe_per_hour: Annotated[int, Field(ge=0, le=MAX_SEVERE_PER_HOUR)] = 0
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)  # by command, where not the default
     replies: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @classmethod
@@ -127,13 +104,6 @@ class Account:
 def canonical_name(name: str) -> str:
     """Return the form under which a name is stored.
 
-    Raises
-    ------
-    AccountError
-        ``name`` is not 2 to 64 letters, digits or ``. _ @ + -``.
-
-    Examples
-    --------
     >>> canonical_name(" Samira ")
     'samira'
     """
@@ -144,27 +114,14 @@ def canonical_name(name: str) -> str:
 
 
 def check_role(role: str) -> str:
-    """Return the role.
-
-    Raises
-    ------
-    AccountError
-        There is no such role.
-    """
+    """Return the role, if there is one of this name."""
     if role not in ROLES:
         raise AccountError("bad_role", "role", f"a role is one of {', '.join(ROLES)}")
     return role
 
 
 def check_password(password: str) -> str:
-    """Return the password.
-
-    Raises
-    ------
-    AccountError
-        It is too short, or absurdly long.
-    """
-    # No rules of composition, only length: NIST SP 800-63B section 5.1.1.2.
+    """Return the password, if its length will do (NIST SP 800-63B section 5.1.1.2)."""
     try:
         password.encode()
     except UnicodeEncodeError:

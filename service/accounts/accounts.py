@@ -1,7 +1,4 @@
-"""Accounts: the people of the console, their passwords, and the links by which they choose one.
-
-Secret: how a person proves who they are. Passwords are kept as argon2id hashes.
-"""
+"""Accounts of moderators: argon2id passwords, and the links by which people choose them."""
 
 from __future__ import annotations
 
@@ -40,22 +37,7 @@ _UNBELIEVED_PROXY = PREFIX + "unbelieved_proxy"
 
 
 class Accounts:
-    """Everything Hakam knows about its moderators, in Redis.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client with ``decode_responses=True``; it is used, never closed.
-    hasher : argon2.PasswordHasher
-        Parameters of argon2id; the library's defaults are those of RFC 9106 (low memory).
-    clock : callable
-        Seconds since the epoch.
-
-    Attributes
-    ----------
-    sessions : Sessions
-    second_factor : SecondFactor
-    """
+    """All accounts; what cannot be done is an AccountError, or an error that names the account."""
 
     def __init__(
         self,
@@ -82,17 +64,7 @@ class Accounts:
         *,
         sites: Iterable[str] | None = None,
     ) -> Account:
-        """Create an account that can log in at once.
-
-        Raises
-        ------
-        AccountError
-            The name is malformed, the role unknown, or the password too short.
-        AccountExists
-            The name is taken.
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Create an account that can log in at once."""
         hashed = self._hasher.hash(check_password(password))
         return self._create(name, role, sites, {"password": hashed})
 
@@ -112,13 +84,7 @@ class Accounts:
         return self._records.create(name, record, _store_link)
 
     def disable(self, name: str) -> None:
-        """Close the account, every session of it and its link; nothing of it is erased.
-
-        Raises
-        ------
-        AccountError
-            It is the last administrator who can log in.
-        """
+        """Close the account, every session of it and its link; nothing of it is erased."""
 
         def close(pipe: Any, name: str, record: Mapping[str, str]) -> None:
             pipe.hset(key_of("account", name), "disabled", "1")
@@ -131,13 +97,7 @@ class Accounts:
         self._records.set(name, "disabled", "")
 
     def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
-        """Give a person another role and other sites.
-
-        Raises
-        ------
-        AccountError
-            The role is unknown, or it is taken from the last administrator who can log in.
-        """
+        """Give a person another role and other sites."""
         wanted = {"role": check_role(role), "sites": _sites(sites)}
 
         def assign(pipe: Any, name: str, _record: Mapping[str, str]) -> None:
@@ -146,32 +106,17 @@ class Accounts:
         self._records.change(name, assign, keeps_an_admin=role != "admin")
 
     def save_preferences(self, name: str, preferences: Preferences) -> None:
-        """Keep what a person chose for their desk."""
+        """Store how a person wants the console to be."""
         self._records.set(name, "preferences", json.dumps(asdict(preferences), ensure_ascii=False))
-
-    # -- passwords and invitations --------------------------------------------------------------
 
     @translating_redis_errors()
     def authenticate(
         self, name: str, password: str, *, address: str = "", device: str = ""
     ) -> Account | None:
-        """Return the account that ``name`` and ``password`` open, or ``None``.
+        """Return the account that name and password open, or None.
 
-        An unknown name costs the same time as a wrong password. Failures are forgiven once all that
-        the account asks for was right, so that a password does not buy more guesses at the code.
-
-        Parameters
-        ----------
-        address : str
-            Where the attempt comes from.
-        device : str
-            A browser or session that this person is known by, if any (see
-            `service.accounts.login_limits`).
-
-        Raises
-        ------
-        LoginThrottled
-            Too many failures; the password was not looked at.
+        An unknown name takes as long as a wrong password. Failures are forgiven once all that the
+        account asks for was right, so that a password does not buy more guesses at the code.
         """
         try:
             name = canonical_name(name)
@@ -207,10 +152,7 @@ class Accounts:
         return password_hash
 
     def set_password(self, name: str, password: str, *, drops_second_factor: bool = False) -> None:
-        """Replace a password, and end every session and link of its owner.
-
-        The second factor stays unless it is to be dropped.
-        """
+        """Replace a password, and end every session and link of its owner."""
         hashed = self._hasher.hash(check_password(password))
 
         def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
@@ -222,27 +164,13 @@ class Accounts:
         self._records.change(name, store)
 
     def invite(self, name: str, role: str, *, sites: Iterable[str] | None = None) -> str:
-        """Create an account without a password; the token lets its owner choose one.
-
-        Returns
-        -------
-        str
-            A token good for :data:`INVITE_SECONDS` and one use.
-        """
+        """Create an account without a password; by the token its owner chooses one, once."""
         token = secrets.token_urlsafe(32)
         self._create(name, role, sites, {"password": "", "invite": digest(token)})
         return token
 
     def reset(self, name: str, *, drops_second_factor: bool = False) -> str:
-        """Take a person's password away and return a token to choose anew.
-
-        Older tokens end. The second factor stays unless it is to be dropped.
-
-        Raises
-        ------
-        AccountError
-            It is the last administrator who can log in.
-        """
+        """Take a person's password away and return a token to choose anew; older ones end."""
         token = secrets.token_urlsafe(32)
 
         def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
@@ -258,7 +186,7 @@ class Accounts:
 
     @translating_redis_errors()
     def invited(self, token: str) -> str | None:
-        """Return the name an unused token is for, or ``None``."""
+        """Return the name that an unused token is for, or None."""
         name: str | None = self._redis.get(key_of("invite", digest(token)))
         if not name:
             return None
@@ -266,16 +194,7 @@ class Accounts:
         return name if _good_for(record, token) else None
 
     def accept(self, token: str, password: str) -> Account:
-        """Choose a password with a token, which is used up by it.
-
-        Whoever has a second factor is still to be asked for it.
-
-        Raises
-        ------
-        AccountError
-            The password is too short, or the token is not good: used, replaced by a newer one,
-            expired, or its account disabled.
-        """
+        """Choose a password with a token, once; a second factor is still to be asked for."""
         check_password(password)
         name = self.invited(token)
         if name is None:
@@ -290,8 +209,6 @@ class Accounts:
 
         self._records.change(name, store)
         return self._records.must_get(name)
-
-    # -- what the log-in limits stand on ---------------------------------------------------------
 
     @translating_redis_errors()
     def note_unbelieved_proxy(self) -> None:

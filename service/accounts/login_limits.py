@@ -1,8 +1,7 @@
 """Login rate limiting: how often a name or an address may be wrong.
 
-Secret: what is counted, and for how long. Attempts are counted by name and address together, by
-address, and by name; what was right is taken off again. Names and addresses stand in the keys only
-as digests. Whoever has IPv6 has a whole network of 64 bits, which counts as one address.
+Attempts are counted by name and address together, by address, and by name; what was right is taken
+off again. Keys hold names and addresses as digests only.
 
 A browser in which a person has logged in before is counted by itself and by nothing else. So a
 stranger who uses up the attempts of a name, or of an address that all share behind a proxy, keeps
@@ -26,9 +25,7 @@ from service.store.connect import Redis
 from service.store.counts import Counts
 
 WINDOW_MINUTES = 15
-#: Failures allowed per window: from one address for one name, from one address, for one name, and
-#: to a known browser of a person. That for a name is generous, so that a stranger cannot lock
-#: somebody out with a handful of requests.
+# Failures allowed per window. A name has many, so that no stranger can lock somebody out.
 LIMITS = {"pair": 5, "address": 30, "name": 100, "device": 5}
 
 _ITEMS = {
@@ -39,37 +36,13 @@ _Count = tuple[RateLimitItem, str]  # a limit, and the digest of what is counted
 
 
 class LoginLimits:
-    """Counts of failures in Redis, whose errors are the caller's to translate.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client; used, never closed.
-    prefix : str
-        Of the keys; holds a hash tag.
-    """
+    """Counts of failures; too many raise LoginThrottled, and Redis' errors pass through."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._limiter = FixedWindowRateLimiter(Counts(redis, prefix))
 
     def attempt(self, name: str, address: str, device: str = "") -> Sequence[_Count]:
-        """Count one attempt, before anything is looked at, so that many at once are not too many.
-
-        Parameters
-        ----------
-        device : str
-            What is known of this person and of nobody else; empty for nothing.
-
-        Returns
-        -------
-        sequence of counts
-            What it was counted under, for :meth:`was_right`.
-
-        Raises
-        ------
-        LoginThrottled
-            There were too many; this one is not counted.
-        """
+        """Count one attempt before anything is looked at, so that many at once are too many."""
         place = _network(address)
         counted = {"pair": f"{name}\n{place}", "address": place, "name": name}
         if device:
@@ -85,7 +58,7 @@ class LoginLimits:
         return counts
 
     def was_right(self, attempt: Sequence[_Count], *, forgive: bool) -> None:
-        """Take an attempt off again; ``forgive`` the failures of this name at this place too."""
+        """Take an attempt off again; `forgive` the failures of this name at this place too."""
         self._take_off(attempt)
         if forgive:
             self._limiter.clear(*attempt[0])

@@ -48,26 +48,14 @@ def digest(secret: str) -> str:
 
 
 class AccountRecords:
-    """All account records.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client with ``decode_responses=True``; it is used, never closed.
-    """
+    """All account records; raises AccountError, UnknownAccount and AccountExists."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis: Any = redis  # redis-py types each answer as "awaitable or not"
 
     @translating_redis_errors()
     def create(self, name: str, record: Mapping[str, str], also: Change) -> Account:
-        """Store a new record, and what belongs to it.
-
-        Raises
-        ------
-        AccountExists
-            The name is taken.
-        """
+        """Store a new record, and what belongs to it."""
         key = key_of("account", name)
 
         def store(pipe: Any) -> None:
@@ -83,7 +71,7 @@ class AccountRecords:
 
     @translating_redis_errors()
     def get(self, name: str) -> Account | None:
-        """Return the account of that name, or ``None``."""
+        """Return the account of that name, or None."""
         try:
             name = canonical_name(name)
         except AccountError:
@@ -92,12 +80,7 @@ class AccountRecords:
         return Account.from_record(name, record) if record else None
 
     def must_get(self, name: str) -> Account:
-        """Return the account of that name.
-
-        Raises
-        ------
-        UnknownAccount
-        """
+        """Return the account of that name."""
         account = self.get(name)
         if account is None:
             raise UnknownAccount(f"there is no account {name}")
@@ -105,7 +88,7 @@ class AccountRecords:
 
     @translating_redis_errors()
     def list(self) -> builtins.list[Account]:
-        """Every account, by name."""
+        """Return every account, by name."""
         names = sorted(self.redis.smembers(_NAMES))
         with self.redis.pipeline(transaction=False) as pipe:
             for name in names:
@@ -121,20 +104,7 @@ class AccountRecords:
 
     @translating_redis_errors()
     def change(self, name: str, work: Change, *, keeps_an_admin: bool = False) -> None:
-        """Change an account, all or nothing, as it was when it was read.
-
-        It is one transaction that watches the records it has read: somebody else's change in
-        between makes it start anew.
-
-        Parameters
-        ----------
-        keeps_an_admin : bool
-            Refuse where the account is the last administrator who can log in.
-
-        Raises
-        ------
-        UnknownAccount, AccountError
-        """
+        """Change an account in one transaction, anew if somebody else changed it meanwhile."""
         name = self.must_get(name).name
         everybody = [key_of("account", one) for one in self.redis.smembers(_NAMES)]
         key = key_of("account", name)

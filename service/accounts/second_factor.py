@@ -22,15 +22,7 @@ _MAX_CODE_LENGTH = 64
 
 
 class SecondFactor:
-    """The second factors of all accounts.
-
-    Parameters
-    ----------
-    limits : LoginLimits
-        Wrong codes count like wrong passwords.
-    clock : callable
-        Seconds since the epoch.
-    """
+    """The second factors of all accounts; a wrong code counts like a wrong password."""
 
     def __init__(
         self, records: AccountRecords, limits: LoginLimits, clock: Callable[[], float]
@@ -40,13 +32,7 @@ class SecondFactor:
         self._clock = clock
 
     def propose(self, name: str) -> str:
-        """Return a new secret for an authenticator; :meth:`confirm` turns it on.
-
-        Raises
-        ------
-        AccountError
-            There is a second factor already; it must be turned off first.
-        """
+        """Return a new secret for an authenticator, which `confirm` turns on."""
         secret = pyotp.random_base32()
 
         def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
@@ -58,13 +44,7 @@ class SecondFactor:
         return secret
 
     def confirm(self, name: str, code: str) -> Sequence[str]:
-        """Turn the proposed second factor on if ``code`` is right.
-
-        Returns
-        -------
-        sequence of str
-            The recovery codes, which cannot be read again; none if ``code`` is wrong.
-        """
+        """Turn it on if the code is right, and return the recovery codes; none if it is wrong."""
         codes = _new_codes()
         turned_on = False
 
@@ -83,13 +63,7 @@ class SecondFactor:
         return codes if turned_on else ()
 
     def check(self, name: str, code: str, *, address: str = "", device: str = "") -> bool:
-        """Whether ``code``, of the authenticator or for recovery, opens the account; once each.
-
-        Raises
-        ------
-        LoginThrottled
-            Too many wrong codes or passwords.
-        """
+        """Whether a code, of the authenticator or for recovery, opens the account; once each."""
         name = canonical_name(name)
         with translating_redis_errors():
             attempt = self._limits.attempt(name, address, device)
@@ -100,13 +74,7 @@ class SecondFactor:
         return right
 
     def new_recovery_codes(self, name: str) -> Sequence[str]:
-        """Replace the recovery codes of somebody with a second factor, and return the new ones.
-
-        Raises
-        ------
-        AccountError
-            There is no second factor.
-        """
+        """Replace the recovery codes of somebody with a second factor, and return the new ones."""
         codes = _new_codes()
 
         def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ _SEEN_EVERY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login of one person. ``digest`` names it without opening it."""
+    """One login of one person; its digest names it without opening it."""
 
     digest: str
     agent: str
@@ -37,13 +37,7 @@ def session_digest(session_id: str) -> str:
 
 
 class Sessions:
-    """The sessions of all accounts.
-
-    Parameters
-    ----------
-    clock : callable
-        Seconds since the epoch.
-    """
+    """The sessions of all accounts."""
 
     def __init__(self, records: AccountRecords, clock: Callable[[], float]) -> None:
         self._redis = records.redis
@@ -64,7 +58,7 @@ class Sessions:
 
     @translating_redis_errors()
     def resume(self, name: str, session_id: str) -> Account | None:
-        """Return the account of an open session; ``None`` if it ended or was revoked."""
+        """Return the account of an open session; None if it ended or was revoked."""
         named = digest(session_id)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(key_of("account", name))

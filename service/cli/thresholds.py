@@ -36,18 +36,7 @@ def suggestions(
     precision: float,
     old_threshold: float | None,
 ) -> Iterator[str]:
-    """Read an export, score it and propose thresholds.
-
-    Yields
-    ------
-    str
-        A line of the answer.
-
-    Raises
-    ------
-    RecordError
-        The export cannot be used, or the artefact does not know the label.
-    """
+    """Read an export, score it and propose thresholds."""
     if label not in artifact.classifier.labels:
         raise RecordError(f"the artefact {artifact.version} has not learned {label}")
     comments = read_export(export)

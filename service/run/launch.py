@@ -1,7 +1,6 @@
 """Starting the web server.
 
-Secret: gunicorn's command line, and the socket handed to it. The port is bound here, before
-anything starts, so that a taken port is one sentence and not a worker's traceback.
+The port is bound before anything starts, so that a taken port is one sentence.
 """
 
 from __future__ import annotations
@@ -27,13 +26,7 @@ ENDING_SECONDS = 3.0  # what is left of a run that was killed is gone by then
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and return the socket that the web server will serve.
-
-    Raises
-    ------
-    LaunchFailed
-        The address is taken, not of this machine or not allowed.
-    """
+    """Bind and return the socket that the web server will serve."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
@@ -50,13 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def check_writable(var: Path) -> None:
-    """Make sure that files can be written in `var`.
-
-    Raises
-    ------
-    LaunchFailed
-        They cannot.
-    """
+    """Make sure that files can be written in `var`."""
     try:
         var.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=var):
@@ -82,15 +69,7 @@ def become_web_server(listener: socket.socket) -> NoReturn:
 
 
 def await_answer(url: str, server: Child) -> None:
-    """Wait until the web server answers at `url`, whatever it says.
-
-    Raises
-    ------
-    LaunchFailed
-        The server stopped, or said nothing for `START_SECONDS`.
-    SystemExit
-        The server refused to start and has said why.
-    """
+    """Wait until the web server answers at `url`, whatever it says."""
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:

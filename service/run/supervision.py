@@ -24,19 +24,7 @@ LOOK_EVERY_SECONDS = 0.1
 
 
 class Child:
-    """A command that runs beside this process, out of the reach of Ctrl-C, and ends with it.
-
-    Parameters
-    ----------
-    name : str
-        For people.
-    command, environ
-        What to run.
-    listener : socket.socket, optional
-        A bound socket that it inherits.
-    orphaned : int
-        The signal it gets when this process is killed.
-    """
+    """A command that runs beside this process, out of the reach of Ctrl-C, and ends with it."""
 
     log = "what it said stands above"
 
@@ -158,20 +146,7 @@ class Watched(Protocol):
 
 
 def watch(children: Iterable[Watched], hang_up: HangUp, reload: Callable[[], object]) -> NoReturn:
-    """Keep every child running: one that ends is started again, unless it has just been.
-
-    Parameters
-    ----------
-    children : iterable of Watched
-    hang_up : HangUp
-        Calls for `reload` whenever one came.
-    reload : callable
-
-    Raises
-    ------
-    LaunchFailed
-        One of them does not stay; the message gives its name and says where the reason is found.
-    """
+    """Keep every child running: one that ends is started again, unless it has just been."""
     started_again: dict[str, float] = {}
     while True:
         if hang_up.came:

@@ -1,8 +1,6 @@
 """API keys of a site: how they are made, stored, checked and replaced.
 
-Of a key only the SHA-256 is stored. A key carries 256 random bits, so a slow hash would protect
-nothing; the comparison takes constant time. A site's id is part of its key
-(``hk_<site>_<43 characters>``), so a key is checked with one read.
+Of a key only the SHA-256 is stored: it has 256 random bits, so a slow hash would protect nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ def site_id_of(key: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """The keys of one site: of each its digest, and when it ends, in seconds since the epoch."""
+    """The keys of one site: of each its digest, and when it ends (Unix time) or None."""
 
     stored: tuple[tuple[str, float | None], ...]
 
@@ -46,13 +44,7 @@ class ApiKeys:
 
     @classmethod
     def from_json(cls, text: str | None) -> ApiKeys:
-        """Read what `to_json` wrote; None for a site without keys.
-
-        Raises
-        ------
-        SiteUnreadable
-            It is not that: no key is not the same as a wrong key.
-        """
+        """Read what `to_json` wrote; what cannot be read is SiteUnreadable, not a wrong key."""
         try:
             stored = tuple((str(digest), end) for digest, end in json.loads(text or "[]"))
         except (ValueError, TypeError):
@@ -75,13 +67,7 @@ class ApiKeys:
         return any(fitting)
 
     def replaced(self, key: str, now: float, grace_seconds: float) -> ApiKeys:
-        """Return a new key, and the old ones for so long as they may still go on working.
-
-        Raises
-        ------
-        InvalidRequest
-            The time is negative or longer than `MAX_GRACE_SECONDS`.
-        """
+        """Return a new key, and the old ones for so long as they may still go on working."""
         if not 0 <= grace_seconds <= MAX_GRACE_SECONDS:
             raise InvalidRequest.of("grace_seconds", f"expected 0 to {MAX_GRACE_SECONDS:.0f}")
         latest = now + grace_seconds

@@ -24,14 +24,7 @@ def new_webhook_secret() -> str:
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that a webhook's secret stands for.
-
-    Raises
-    ------
-    InvalidRequest
-        It is not base64, or its length is not one that the specification allows (Standard Webhooks,
-        "Signature scheme").
-    """
+    """Return the key of a webhook's secret, of a length that Standard Webhooks allows."""
     letters = secret.removeprefix("whsec_").rstrip("=")
     try:
         key = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
@@ -43,18 +36,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def check_connections(site: object, before: object | None) -> None:
-    """Check the addresses and secrets that a site newly has; old ones may stay.
-
-    Parameters
-    ----------
-    site, before : Site
-        As it is to be, and as it was.
-
-    Raises
-    ------
-    InvalidRequest
-        One cannot be used.
-    """
+    """Refuse addresses and secrets that a site newly has and that cannot be used."""
     for name, check in _CHECKS.items():
         value = getattr(site, name)
         if value and (before is None or value != getattr(before, name)):

@@ -41,18 +41,7 @@ class _Known:
 
 
 class KnownSites:
-    """The sites as one worker knows them.
-
-    Parameters
-    ----------
-    sites : Sites
-    clock : callable
-        Seconds since the epoch, by which keys end.
-    timer : callable
-        Seconds, by which memory ages.
-    expect : callable
-        Raises StoreLost where Redis has lost what it held; asked before a site is called unknown.
-    """
+    """The sites as one worker knows them; `expect` may raise before one is called unknown."""
 
     def __init__(
         self,
@@ -72,38 +61,19 @@ class KnownSites:
         self._latest = ("", float("-inf"))
 
     def authenticate(self, key: str) -> Site | None:
-        """Return the site that this API key belongs to, or None.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached, and the site is not among those remembered.
-        StoreLost
-            The site is unknown because Redis has lost what it held.
-        """
+        """Return the site that this API key belongs to, or None."""
         site_id = site_id_of(key)
         now = self._clock()
         return self._find(site_id, lambda record: record.keys.opens(key, now)) if site_id else None
 
     def find(self, site_id: str, fits: Callable[[Site], bool]) -> Site | None:
-        """Return the site with this id, or None where there is none or it does not fit.
-
-        Raises
-        ------
-        StoreUnavailable, StoreLost
-            As `authenticate`.
-        """
+        """Return the site with this id, or None where there is none or it does not fit."""
         if not _ID.fullmatch(site_id):
             return None
         return self._find(site_id, lambda record: fits(record.site))
 
     def remember(self) -> None:
-        """Read all sites, for the time when Redis cannot be asked.
-
-        Raises
-        ------
-        StoreUnavailable
-        """
+        """Read all sites, for the time when Redis cannot be asked."""
         now, version = self._timer(), self._sites.version()
         records = self._sites.records()[:MAX_REMEMBERED]
         self._memory = {record.site.id: _Known(record, now, version) for record in records}

@@ -73,17 +73,7 @@ class _Counts:
 
 
 class Quota:
-    """The requests of all sites that have a quota.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    n_workers : int
-        Number of workers of this machine.
-    clock : callable
-        Seconds since the epoch.
-    """
+    """The requests of all sites that have a quota, as one of a machine's workers counts them."""
 
     def __init__(
         self, redis: Redis, n_workers: int, *, clock: Callable[[], float] = time.time
@@ -97,13 +87,7 @@ class Quota:
         self._due_at = float("-inf")
 
     def spend(self, site: Site) -> None:
-        """Count one request.
-
-        Raises
-        ------
-        RateLimited
-            As many came within the last minute; this one does not count.
-        """
+        """Count one request, or raise RateLimited; then it does not count."""
         if not (limit := site.requests_per_minute):
             return
         now = self._clock()

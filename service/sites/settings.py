@@ -1,7 +1,4 @@
-"""Settings: what a model says of each of them, for whoever asks people for their values.
-
-Secret: how kind, bounds and meaning of a setting are read from a model of pydantic.
-"""
+"""Settings: kind, bounds and meaning of each, read from a pydantic model."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 ADDRESS_FORM = "an http or https address"
 
+# `by_label` is a number for each label; a `switch` is true or false.
 Kind = Literal["number", "by_label", "choice", "switch", "line", "address", "lines"]
 _KINDS: Mapping[str, Kind] = {
     "integer": "number",
@@ -26,44 +24,21 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the model says of one setting.
-
-    Attributes
-    ----------
-    kind : str
-        ``number``, ``by_label`` (a number for each label), ``choice``, ``switch`` (true or false),
-        ``line`` of text, ``address``, or ``lines``.
-    meaning : str
-        One phrase; the console translates it.
-    form : str
-        What is expected, for people; the end of "expected ...".
-    low, high : int
-        Least and most of a number.
-    whole : bool
-        Whether a number is a whole one.
-    length, n_lines : int
-        Most characters of a line, and most lines.
-    choices : tuple of str
-        What a choice may be.
-    unit : {"", "share", "seconds"}
-        What a number counts, where its meaning does not say so.
-    secret : bool
-        Whether it is never shown.
-    """
+    """What the model says of one setting."""
 
     name: str
     kind: Kind
-    meaning: str
-    form: str
+    meaning: str  # one phrase; the console translates it
+    form: str  # the end of "expected ..."
     default: Any
     low: int
     high: int
     whole: bool
-    length: int
+    length: int  # of a line
     n_lines: int
     choices: tuple[str, ...]
-    unit: str
-    secret: bool
+    unit: str  # "share", "seconds", or empty where the meaning says it
+    secret: bool  # never shown
 
     @property
     def option(self) -> str:
@@ -86,13 +61,7 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 
 def described(meaning: str, default: Any, **more: Any) -> Any:
-    """Return the field of a model that is a setting.
-
-    Parameters
-    ----------
-    more
-        What its type does not say of it: `kind`, `form`, `unit` or `secret` of its `Setting`.
-    """
+    """Return the field of a model that is a setting; `more` is what its type does not say."""
     given = {"default_factory": type(default)} if default == {} else {"default": default}
     shown = not more.get("secret")
     return Field(description=meaning, repr=shown, json_schema_extra=more, **given)

@@ -1,8 +1,7 @@
 """Site: one tenant of the service and its settings.
 
-Secret: which settings there are and what each of them can be. The options of `hakam sites`, the
-form of the console and docs/settings.md are made from this model by way of `SETTINGS`, so a new
-setting is one field here.
+The options of `hakam sites`, the form of the console and docs/settings.md are made from this model
+by way of `SETTINGS`, so a new setting is one field here.
 """
 
 from __future__ import annotations
@@ -47,13 +46,7 @@ _Words = Annotated[tuple[_Word, ...], Field(max_length=MAX_WORDS, strict=False)]
     frozen=True, slots=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 )
 class Site:
-    """One site: its id, and its settings in the order in which people meet them.
-
-    Raises
-    ------
-    InvalidRequest
-        Names each setting that cannot be.
-    """
+    """One site and its settings, in the order that people see; InvalidRequest names bad ones."""
 
     id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=63)]
     name: Annotated[str, Field(max_length=200, pattern=_NO_NUL)] = described(
@@ -160,13 +153,7 @@ class Site:
         return bool(self.review_first_comments or self.review_after_rejections)
 
     def changed(self, settings: Mapping[str, Any]) -> Site:
-        """Return the site with other settings; a webhook without a secret gets one.
-
-        Raises
-        ------
-        InvalidRequest
-            Names each setting that cannot be.
-        """
+        """Return the site with other settings; a webhook without a secret gets one."""
         site = replace(self, **settings)
         if site.webhook_url and not site.webhook_secret:
             site = replace(site, webhook_secret=new_webhook_secret())
@@ -182,11 +169,6 @@ class Site:
 
         Looser rules held once, and a site must not be lost for one setting. A number out of its
         bounds is the nearest within them; what else cannot be is as if it had not been given.
-
-        Raises
-        ------
-        SiteUnreadable
-            It is not the record of a site at all.
         """
         try:
             stored = json.loads(text)

@@ -1,7 +1,5 @@
 """Sites: the tenants of the service, in Redis.
 
-Secret: where sites are stored.
-
 Key schema::
 
     hakam:sites             set of site ids
@@ -23,12 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import (
-    SiteExists,
-    SiteUnreadable,
-    StoreUnavailable,
-    UnknownSite,
-)
+from service.errors import SiteExists, SiteUnreadable, StoreUnavailable, UnknownSite
 from service.sites.api_keys import ApiKeys, new_key
 from service.sites.connections import check_connections
 from service.sites.site import Site
@@ -51,15 +44,7 @@ class SiteRecord:
 
 
 class Sites:
-    """All sites of the service.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client with ``decode_responses=True``; used, never closed.
-    clock : callable
-        Seconds since the epoch.
-    """
+    """All sites; raises UnknownSite, SiteExists, InvalidRequest and StoreUnavailable."""
 
     def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
         self._redis: Any = redis
@@ -67,17 +52,7 @@ class Sites:
 
     @translating_redis_errors()
     def add(self, site: Site) -> str:
-        """Store a new site and return its API key, which cannot be read again.
-
-        Raises
-        ------
-        InvalidRequest
-            An address or secret cannot be used.
-        SiteExists
-            The id is taken.
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Store a new site and return its API key, which cannot be read again."""
         check_connections(site, None)
         key = new_key(site.id)
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
@@ -89,15 +64,7 @@ class Sites:
         return key
 
     def get(self, site_id: str) -> Site:
-        """Return a site.
-
-        Raises
-        ------
-        UnknownSite
-            No site has this id.
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Return a site."""
         return self._existing(site_id).site
 
     @translating_redis_errors()
@@ -111,17 +78,7 @@ class Sites:
         return [site_id for site_id, record in self._all().items() if record is None]
 
     def update(self, site: Site) -> None:
-        """Replace what is stored of a site; its keys stay.
-
-        Raises
-        ------
-        InvalidRequest
-            A new address or secret cannot be used.
-        UnknownSite
-            No site has this id.
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Replace what is stored of a site; its keys stay."""
         check_connections(site, self._existing(site.id).site)
         with translating_redis_errors():
             stored = {"record": site.to_json(), "listens": int(site.listens)}
@@ -129,22 +86,7 @@ class Sites:
             self._note_change()
 
     def rotate_key(self, site_id: str, *, grace_seconds: float = 0.0) -> str:
-        """Give a site a new API key.
-
-        Parameters
-        ----------
-        grace_seconds : float
-            How long the previous key goes on working beside the new one.
-
-        Raises
-        ------
-        InvalidRequest
-            The time is negative or longer than `MAX_GRACE_SECONDS`.
-        UnknownSite
-            No site has this id.
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Give a site a new API key; the old one works on for so long."""
         key = new_key(site_id)
         keys = self._existing(site_id).keys.replaced(key, self._clock(), grace_seconds)
         with translating_redis_errors():
@@ -154,14 +96,7 @@ class Sites:
 
     @translating_redis_errors()
     def record(self, site_id: str) -> SiteRecord | None:
-        """Return what is stored of a site, or None.
-
-        Raises
-        ------
-        SiteUnreadable
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Return what is stored of a site, or None."""
         return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
 
     @translating_redis_errors()
@@ -171,13 +106,7 @@ class Sites:
 
     @translating_redis_errors()
     def version(self) -> str:
-        """Return a word that is another one after each change of any site; empty for none.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis cannot be reached.
-        """
+        """Return a word that is another one after each change of any site; empty for none."""
         version: str | None = self._redis.get(_VERSION)
         if version is None:  # no site was changed yet by those who note it
             with contextlib.suppress(StoreUnavailable), translating_redis_errors():

@@ -3,10 +3,8 @@
 A server that is stopped or cut off still takes connections and never answers, so whoever asks it
 waits a whole timeout. Four such requests fill the threads of a worker, and then those that need no
 Redis wait too. So the first timeout of a client makes it silent: from then on everything asked of
-it fails at once, while a thread of its own keeps asking, until there is an answer.
-
-Secret: how redis-py is told. It passes every connection and every command through the `Retry` of
-the client.
+it fails at once, while a thread of its own keeps asking, until there is an answer. redis-py passes
+every connection and command through the `Retry` of the client.
 """
 
 from __future__ import annotations
@@ -26,15 +24,9 @@ T = TypeVar("T")
 
 
 class CircuitBreaker(Retry):
-    """One for all connections of a client.
+    """One for all connections of a client; its probe is a client that knows of no silence.
 
-    A command is tried twice where its connection had died since its last use, and never where the
-    server is silent.
-
-    Parameters
-    ----------
-    probe : callable
-        Returns a client that knows nothing of the silence and has a timeout.
+    A command is tried twice where its connection has died since its last use.
     """
 
     def __init__(self, probe: Callable[[], Redis]) -> None:
@@ -47,13 +39,7 @@ class CircuitBreaker(Retry):
         return self  # redis-py gives each connection a copy, and all must know of the silence
 
     def call_with_retry(self, do: Callable[[], T], *args: Any, **options: Any) -> T:
-        """Do what redis-py asks for.
-
-        Raises
-        ------
-        redis.exceptions.ConnectionError
-            At once, while the server is silent.
-        """
+        """Do what redis-py asks for, or fail at once while the server is silent."""
         if self._silent.is_set():
             raise RedisConnectionError("the server is silent")
         try:

@@ -21,16 +21,7 @@ TIMEOUT_SECONDS = 0.45
 
 
 def connect(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Redis:
-    """Return a client of a Redis that gives up soon; it connects when first used.
-
-    A Redis that did not answer in time is not waited for again (see
-    `service.store.circuit_breaker`).
-
-    Raises
-    ------
-    ConfigError
-        The settings name no Redis.
-    """
+    """Return a client that gives up soon, behind a circuit breaker; it connects when first used."""
     if not url:
         raise ConfigError(["HAKAM_REDIS_URL is not set: expected the address of a Redis"])
 
@@ -47,11 +38,7 @@ def connect(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Redis:
 
 
 def await_answer(url: str, is_running: Callable[[], bool], silence_seconds: float) -> bool:
-    """Wait for a server that has just been started; return whether it answers.
-
-    It is given up when it no longer runs, or is silent for too long. A server that reads its files
-    may take its time: it says so.
-    """
+    """Wait for a server that was just started; it may read its files for as long as it says so."""
     deadline = time.monotonic() + silence_seconds
     with Redis.from_url(url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
         while is_running():

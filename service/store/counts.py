@@ -11,15 +11,7 @@ __all__ = ["Counts"]
 
 
 class Counts(RedisStorage):
-    """Counts on the connections of a client, and so behind its circuit breaker.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client; used, never closed.
-    prefix : str
-        Of the keys; holds a hash tag.
-    """
+    """Counts on the connections of a client, and so behind its circuit breaker."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         super().__init__("redis://", redis.connection_pool, key_prefix=prefix)

@@ -76,14 +76,7 @@ return {}
 
 
 class Durability:
-    """Compares Redis with what this installation knows of it.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-    file : Path, optional
-        Where it is kept between starts; without it, only as long as this object lives.
-    """
+    """Compares Redis with what a file, or without one this object, knows of it."""
 
     def __init__(self, redis: Redis, file: Path | None = None) -> None:
         self._redis: Any = redis
@@ -93,17 +86,7 @@ class Durability:
     def check(self) -> None:
         """Check that Redis loses nothing, takes writes and has lost nothing since the last check.
 
-        The first time the two agree on an id.
-
-        Raises
-        ------
-        StoreLost
-            Redis is empty, another one than before, or an older state of itself.
-        UnknownFormat
-            Another version of Hakam wrote what is in it.
-        StoreMisconfigured
-            Names each setting that is not what it must be.
-        StoreUnavailable
+        Raises StoreLost, UnknownFormat, or StoreMisconfigured naming each wrong setting.
         """
         self._check_settings()
         known, known_mark = self._known()
@@ -121,10 +104,7 @@ class Durability:
         self._keep(store_id, int(mark))
 
     def run(self, stop: Event) -> None:
-        """Check every few seconds until `stop` is set, so that the mark is never much behind.
-
-        What is wrong is logged when it begins.
-        """
+        """Check every few seconds until told to stop, and log what is wrong when it begins."""
         said = ""
         while not stop.is_set():
             try:
@@ -137,13 +117,7 @@ class Durability:
             stop.wait(CHECK_EVERY_SECONDS)
 
     def expect(self) -> None:
-        """Check that Redis has lost nothing; asks less of it than `check`, and writes nothing.
-
-        Raises
-        ------
-        StoreLost
-        StoreUnavailable
-        """
+        """Check that Redis has lost nothing; asks less of it than `check`, and writes nothing."""
         known, known_mark = self._known()
         if not known:
             return
@@ -197,18 +171,11 @@ _FORMAT_UNKNOWN = (
 
 
 def rewrite_file(redis: Any) -> bool:
-    """Let Redis write its append-only file anew, and wait for the end; return whether it came.
-
-    A rewrite that was under way already may still hold what was deleted, so it does not count.
-
-    Raises
-    ------
-    StoreUnavailable
-    """
+    """Let Redis write its append-only file anew, and wait for the end; return whether it came."""
     started, deadline = False, time.monotonic() + REWRITE_SECONDS
     with translating_redis_errors():
         while time.monotonic() < deadline:
-            if not started:
+            if not started:  # one under way already may still write what was deleted
                 try:
                     redis.bgrewriteaof()
                     started = True

@@ -35,13 +35,7 @@ _CLASSES: Mapping[type[Exception], str] = {
 
 @contextmanager
 def translating_redis_errors() -> Iterator[None]:
-    """Raise StoreUnavailable for any fault of Redis inside the block.
-
-    Raises
-    ------
-    StoreUnavailable
-        Redis could not be reached or refused the command.
-    """
+    """Raise StoreUnavailable for any fault of Redis inside the block."""
     try:
         yield
     except redis.exceptions.RedisError as fault:
@@ -50,15 +44,7 @@ def translating_redis_errors() -> Iterator[None]:
 
 @contextmanager
 def naming_the_site() -> Iterator[None]:
-    """Raise SiteUnreadable where Redis refuses what is stored of one site, inside the block.
-
-    Raises
-    ------
-    SiteUnreadable
-        A value is not of its kind, or a script failed on it.
-    StoreUnavailable
-        As `translating_redis_errors`.
-    """
+    """Raise SiteUnreadable where Redis refuses what is stored of one site, inside the block."""
     try:
         with translating_redis_errors():
             yield

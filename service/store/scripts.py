@@ -58,10 +58,8 @@ Argument = str | int | float
 
 @functools.lru_cache(maxsize=4096)
 def site_keys(site_id: str, keys: tuple[str, ...] = SITE_KEYS) -> tuple[str, ...]:
-    """Names of keys of a site.
+    """Return names of keys of a site.
 
-    Examples
-    --------
     >>> site_keys("demo")[0]
     '{hakam:demo}:items'
     """
@@ -70,23 +68,13 @@ def site_keys(site_id: str, keys: tuple[str, ...] = SITE_KEYS) -> tuple[str, ...
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What one verb runs: its text, the SHA-1 that Redis knows it by, and what its head declares.
-
-    Attributes
-    ----------
-    keys : tuple of str
-        Some of `SITE_KEYS`.
-    arguments : tuple of str
-        Names of the arguments.
-    rest : str
-        Name of the argument that takes all that follow; empty where there is none.
-    """
+    """What one verb runs: its text, the SHA-1 that Redis knows, and what its head declares."""
 
     text: str
     digest: str
     keys: tuple[str, ...]
     arguments: tuple[str, ...]
-    rest: str
+    rest: str  # name of the argument that takes all that follow, or empty
 
 
 def declared(text: str, word: str) -> list[str]:
@@ -127,15 +115,8 @@ def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 class Verbs:
     """The verbs of one owner, a folder of ``service/``.
 
-    Parameters
-    ----------
-    redis : redis.Redis or redis.cluster.RedisCluster
-        With ``decode_responses=True``.
-    owner : str
-        Whose they are: ``queue`` or ``delivery``.
-    expect : callable
-        Raises StoreLost where Redis has lost what it held; asked before a server gets a script that
-        it does not know, as one that was restarted.
+    `expect` raises StoreLost where Redis has lost what it held; it is asked before a server gets a
+    script that it does not know, as one that was restarted.
     """
 
     def __init__(self, redis: Redis, owner: str, expect: Callable[[], None] = lambda: None) -> None:
@@ -146,15 +127,7 @@ class Verbs:
     def __call__(
         self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
     ) -> Sequence[Any]:
-        """Run one verb for one site, with the arguments that its file declares.
-
-        Raises
-        ------
-        SiteUnreadable
-            The script failed on what is stored of this site.
-        StoreUnavailable
-            Redis cannot be reached, did not answer in time, or refused the write.
-        """
+        """Run one verb for one site, with the arguments that its file declares."""
         script = read_script(self._owner, verb)
         if len(arguments) != len(script.arguments) or (rest and not script.rest):
             raise TypeError(f"{verb} takes {', '.join(script.arguments)}")
