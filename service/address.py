@@ -32,13 +32,7 @@ def base_url() -> str:
 
 
 def check_host() -> None:
-    """Compare the Host header with the public address, if there is one; run before each request.
-
-    Raises
-    ------
-    UnknownHost
-        It is neither that nor this machine's name for itself.
-    """
+    """Refuse a Host header that is neither that of the public address nor this machine's own."""
     public = services().settings.public_url
     for_machines = request.blueprint in _FOR_MACHINES and request.endpoint not in _TELL_ADDRESSES
     if not public or for_machines:

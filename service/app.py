@@ -50,27 +50,7 @@ def create_app(
     artifact: Artifact | None = None,
     notice: str = "",
 ) -> Flask:
-    """Put the service together.
-
-    Parameters
-    ----------
-    settings : Settings
-        Read from the environment by whoever starts the service.
-    redis : redis.Redis, optional
-        A client with ``decode_responses=True``; by default one of ``settings.redis_url``. It need
-        not answer yet.
-    artifact : Artifact, optional
-        By default the promoted one under ``settings.artifacts``.
-    notice : str, optional
-        What whoever looks at `/readyz` should know although the service does all its work.
-
-    Raises
-    ------
-    ConfigError
-        There is no Redis address, or the session key can be neither read nor made.
-    ArtifactError
-        There is no artefact, or it is damaged.
-    """
+    """Put the service together; Redis need not answer yet. `notice` is shown by `/readyz`."""
     logs.configure(settings.log_level)
     hasty_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)

@@ -166,14 +166,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environ(cls) -> Settings:
-        """Read the environment. A variable set to the empty string counts as unset.
-
-        Raises
-        ------
-        ConfigError
-            One or more variables have a value of the wrong form, or a name that is nearly one of
-            ours.
-        """
+        """Read the environment; all its faults are named at once, and "" counts as unset."""
         problems = [problem for name in sorted(os.environ) if (problem := _misspelled(name))]
         values = EnvSettingsSource(cls)()
         try:

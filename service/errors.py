@@ -19,16 +19,10 @@ EXIT_REFUSED = 2  # the status of a process that ends by an error of ours
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """How an error is answered: HTTP status, type and title of the problem (RFC 9457).
-
-    Attributes
-    ----------
-    slug : str
-        The end of the type, which is a URN.
-    """
+    """How an error is answered: HTTP status, type and title of the problem (RFC 9457)."""
 
     status: int
-    slug: str
+    slug: str  # the end of the type, which is a URN
     title: str
 
 
@@ -37,13 +31,7 @@ INVALID_TEXT = ProblemType(422, "invalid-text", "The text is not valid Unicode")
 
 
 class ServiceError(ModerationError):
-    """Root of the service's own errors.
-
-    Attributes
-    ----------
-    problem : ProblemType
-        How it is answered; a subclass without one is answered like its parent.
-    """
+    """Root of the service's own errors; one without a `problem` is answered like its parent."""
 
     problem: ClassVar[ProblemType] = INTERNAL
 
@@ -53,14 +41,7 @@ class OperatorError(ServiceError):
 
 
 class ConfigError(OperatorError):
-    """The environment cannot be used.
-
-    Parameters
-    ----------
-    problems : sequence of str
-        One sentence for each wrong variable: its name, its value (secrets as ``***``), the expected
-        form.
-    """
+    """The environment cannot be used; each problem names a variable and the form it must have."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -123,28 +104,14 @@ class MalformedJson(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field of a request.
+    """One wrong field of a request."""
 
-    Attributes
-    ----------
-    field : str
-        Path of the field, as ``author.name`` or ``[3].text``; empty for the body as a whole.
-    message : str
-        What is wrong and what is expected, without the value.
-    """
-
-    field: str
-    message: str
+    field: str  # a path, as ``author.name`` or ``[3].text``; empty for the body as a whole
+    message: str  # what is wrong and what is expected, without the value
 
 
 class InvalidRequest(ServiceError):
-    """One or more fields of a request are wrong.
-
-    Parameters
-    ----------
-    errors : sequence of FieldError
-        At least one.
-    """
+    """One or more fields of a request are wrong."""
 
     problem = ProblemType(422, "invalid-request", "The request has wrong fields")
 
@@ -161,13 +128,7 @@ class InvalidRequest(ServiceError):
 
 
 class Archived(ServiceError):
-    """Decisions after the one that is named are no longer in the store, but in an archive.
-
-    Parameters
-    ----------
-    last : str
-        Id of the last decision that was archived.
-    """
+    """Decisions after the one that is named are no longer in the store, but in an archive."""
 
     problem = ProblemType(410, "archived", "The decisions have been archived")
 
@@ -183,15 +144,7 @@ class UnsupportedMedia(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """A site has used up its requests.
-
-    Parameters
-    ----------
-    limit : int
-        Requests granted in a minute.
-    retry_after_seconds : int
-        When there are new ones.
-    """
+    """A site has used up its requests."""
 
     problem = ProblemType(429, "rate-limited", "Too many requests")
 

@@ -28,17 +28,9 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 class Metrics:
-    """The numbers of one application.
+    """The numbers of one application, added up over the workers that share a folder.
 
-    Parameters
-    ----------
-    shared : Path, optional
-        Folder in which several workers share their numbers; None for a single one.
-    queues : callable
-        Returns the counts of every site's queue, None for one that cannot be counted; or None
-        while none can be had.
-    deliveries : callable
-        Returns the attempts to tell sites by their result; raises StoreUnavailable while unknown.
+    What `queues` and `deliveries` cannot tell now (None, StoreUnavailable) is absent.
     """
 
     def __init__(

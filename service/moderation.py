@@ -52,37 +52,16 @@ CUT = " [\N{HORIZONTAL ELLIPSIS}]"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with what it rests on.
-
-    Attributes
-    ----------
-    language : Language
-        What the text is written in: a remark. A text has its scores whatever is said here.
-    evidence : sequence of Evidence
-        Of each flagged field what made its label; empty where nothing is flagged.
-    """
+    """A verdict with what it rests on."""
 
     signals: Signals
     verdict: Verdict
-    language: Language
-    evidence: Sequence[Evidence]
+    language: Language  # a remark: a text has its scores whatever is said here
+    evidence: Sequence[Evidence]  # of each flagged field what made its label
 
 
 class Moderation:
-    """Judges comments for sites.
-
-    Parameters
-    ----------
-    artifact : Artifact
-        What scores, and the operating points of its scores.
-    queue : ReviewQueue
-        Where comments go that a person must see.
-
-    Attributes
-    ----------
-    scorer : Scorer
-        For interfaces that give scores and no verdict.
-    """
+    """Judges comments for sites."""
 
     def __init__(
         self,
@@ -114,18 +93,7 @@ class Moderation:
         )
 
     def judge(self, site: Site, comments: Sequence[Comment]) -> list[Judgement]:
-        """Judge comments by what they say, with no side effect.
-
-        Parameters
-        ----------
-        comments : sequence of Comment
-            Texts and names are valid Unicode.
-
-        Notes
-        -----
-        Evidence is looked for only in flagged fields, once in each, so that a request of harmless
-        comments costs one call of the classifier.
-        """
+        """Judge comments, whose texts are valid Unicode, by what they say; nothing is stored."""
         policy = self.policy(site)
         return [
             Judgement(signals, policy.verdict(signals), language, evidence)
@@ -135,7 +103,7 @@ class Moderation:
     def _signals(
         self, site: Site, policy: Policy, comments: Sequence[Comment]
     ) -> Iterator[tuple[Signals, Language, Sequence[Evidence]]]:
-        """Yield for each comment what it says of itself."""
+        """Yield what each comment says of itself; evidence is looked for in flagged fields only."""
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
         listed = [_listed(site, comment) for comment in comments]
         comments = _without_allowed(site, comments)
@@ -166,20 +134,9 @@ class Moderation:
         """Judge a comment, and queue it when a person should see it.
 
         An earlier text of the comment leaves the queue. The same text again stands where it stood:
-        the verdict says that it waits, or what was decided.
-
-        Returns
-        -------
-        judgement : Judgement
-        standing : Enqueued or None
-            None where the comment needs nobody and the store could not be asked about it.
-
-        Raises
-        ------
-        StoreUnavailable
-            The comment is flagged, or rejected by the policy, and that could not be stored; or the
-            site wants to see what some authors write, and nobody can say whether this is one of
-            them.
+        the verdict says that it waits, or what was decided. StoreUnavailable where a comment that
+        needs a person, or may need one, could not be stored; where it needs nobody, the second
+        value is None.
         """
         policy = self.policy(site)
         ((signals, language, evidence),) = self._signals(site, policy, [comment])
@@ -202,21 +159,9 @@ class Moderation:
         return judgement, standing
 
     def add_known_answer(self, site: Site, known: LabeledComment) -> bool:
-        """Let a labelled comment be mixed into the work of a site's moderators.
+        """Let a labelled comment be mixed into a site's work, judged as if it had just come.
 
-        Whether it is to be approved or rejected follows from its labels (`known_action`). It is
-        judged as if it had just come, so that it looks like any other comment.
-
-        Returns
-        -------
-        bool
-            False where it was there already.
-
-        Raises
-        ------
-        InvalidRequest
-            The comment has no label.
-        StoreUnavailable
+        False where it was there already; InvalidRequest where it has no label.
         """
         comment = Comment(
             id=known.id,

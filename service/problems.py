@@ -100,13 +100,7 @@ def headers_of(error: Exception) -> dict[str, str]:
 
 
 def install(app: Flask, forms: Mapping[str, Callable[[Exception], Response]] | None = None) -> None:
-    """Answer every error of `app`, routing errors included.
-
-    Parameters
-    ----------
-    forms : mapping, optional
-        Beginning of an address -> how errors under it are answered, where that is not problem+json.
-    """
+    """Answer every error of `app`: by the form of the address, else as problem+json."""
 
     def answer(error: Exception) -> Response:
         for beginning, form in (forms or {}).items():

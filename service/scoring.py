@@ -55,13 +55,10 @@ class Scorer:
         ]
 
     def evidence(self, flagged: Sequence[Flagged]) -> dict[int, list[Evidence]]:
-        """Find what made the labels of flagged fields; of the first `MAX_EVIDENCE_CHARACTERS`.
+        """Find what made the labels of flagged fields, by the number of the comment.
 
-        Returns
-        -------
-        dict
-            Number of the comment -> evidence, the heaviest of each field first. Very long texts
-            have none.
+        The heaviest of each field first; only of the first `MAX_EVIDENCE_CHARACTERS`, and not of
+        very long texts.
         """
         by_label: dict[str, list[Flagged]] = defaultdict(list)
         n_characters = 0

@@ -27,29 +27,13 @@ T = TypeVar("T")
 
 
 def check_encoding() -> None:
-    """Refuse a body that would have to be unpacked: how long it is would show too late.
-
-    Raises
-    ------
-    UnsupportedMedia
-    """
+    """Refuse a body that would have to be unpacked: how long it is would show too late."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("expected a body without Content-Encoding")
 
 
 def raw_body(max_bytes: int) -> bytes:
-    """Read the body of the request.
-
-    Parameters
-    ----------
-    max_bytes : int
-        Longest body; the limit of the settings holds as well.
-
-    Raises
-    ------
-    werkzeug.exceptions.RequestEntityTooLarge
-        The body is longer.
-    """
+    """Read a body of at most so many bytes; the limit of the settings holds as well."""
     request.max_content_length = min(max_bytes, current_app.config["MAX_CONTENT_LENGTH"])
     raw = request.get_data(cache=False)
     request.stream.read(1)  # of a body without Content-Length the limit shows only behind its end
@@ -57,13 +41,7 @@ def raw_body(max_bytes: int) -> bytes:
 
 
 def read_json(raw: bytes) -> Any:
-    """Read one JSON value.
-
-    Raises
-    ------
-    MalformedJson
-        `models.strict_json` refuses it, or there are more than `MAX_VALUES` in it.
-    """
+    """Read one JSON value, as strictly as `models.strict_json` and with few enough values in it."""
     try:
         value = strict_json.read_json(raw)
     except NotJson as error:
@@ -86,13 +64,7 @@ def _check_number_of_values(value: Any) -> None:
 
 
 def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True) -> T:
-    """Check a value against a model.
-
-    Raises
-    ------
-    InvalidRequest
-        Names each wrong field, at most `MAX_ERRORS` of them.
-    """
+    """Check a value against a model; at most `MAX_ERRORS` wrong fields are named."""
     adapter: TypeAdapter[T] = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
         return adapter.validate_python(value, strict=strict)

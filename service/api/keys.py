@@ -10,17 +10,7 @@ from service.sites.sites import Site
 
 
 def site_of(key: str) -> Site:
-    """Return the site of an API key, and count the request against its quota.
-
-    Raises
-    ------
-    Unauthorized
-        There is no key, or it belongs to no site.
-    RateLimited
-        The site has used up its requests of the last minute.
-    StoreUnavailable
-        The key cannot be checked.
-    """
+    """Return the site of an API key, and count the request against its quota."""
     site = services().known_sites.authenticate(key)
     if site is None:
         raise Unauthorized("expected the API key of a site")

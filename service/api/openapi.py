@@ -81,39 +81,18 @@ class Lines:
 
 @dataclass(frozen=True)
 class Operation:
-    """What a view accepts and answers.
+    """What a view accepts and answers."""
 
-    Attributes
-    ----------
-    answers : mapping
-        Status -> a model, None for no body, a media type for one without a model, or `Lines`.
-    body : TypeAdapter, schema or None
-        Of the JSON body.
-    query : type or None
-        Model of the query parameters.
-    needs_key : bool
-        Whether a site's key is required.
-    problems : tuple of int
-        Statuses of problem+json, beside those that follow from the rest.
-    security : tuple of str
-        Other ways than the bearer key to be let in, any of which does.
-    errors : mapping of int to model, optional
-        Status -> model, where an interface words its errors in another form; then all of them.
-    headers : mapping
-        Name -> meaning of headers of a successful answer.
-    parameters : mapping
-        Name -> meaning of a text in the query, beside `query`.
-    """
-
+    # Status -> a model, None for no body, a media type for one without a model, or `Lines`.
     answers: Mapping[int, Any]
     body: TypeAdapter[Any] | Mapping[str, Any] | None = None
     query: type[BaseModel] | None = None
     needs_key: bool = True
-    problems: tuple[int, ...] = ()
-    security: tuple[str, ...] = ("site_key",)
-    errors: Mapping[int, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()  # statuses of problem+json that do not follow from the rest
+    security: tuple[str, ...] = ("site_key",)  # any of these lets in
+    errors: Mapping[int, Any] | None = None  # of an interface that words errors in its own way: all
+    headers: Mapping[str, str] = field(default_factory=dict)  # name -> meaning
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of the query, beside `query`
 
 
 def describes(operation: Operation) -> Callable[[View], View]:
@@ -127,13 +106,7 @@ def describes(operation: Operation) -> Callable[[View], View]:
 
 
 def document(app: Flask, address: str = "") -> dict[str, Any]:
-    """Describe every route of `app` whose view carries an Operation, and the webhooks.
-
-    Parameters
-    ----------
-    address : str
-        Under which the service is reached.
-    """
+    """Describe every route of `app` whose view carries an Operation, and the webhooks."""
     paths: dict[str, dict[str, Any]] = {}
     schemas = _Schemas()
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):

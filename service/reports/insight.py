@@ -38,27 +38,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A table that can be drawn.
+    """A table that can be drawn."""
 
-    Attributes
-    ----------
-    code : str
-        Names the figure; its title is the console's business.
-    rows : sequence of str
-        What the first column says: a moment (ISO 8601), a label, a pair of people.
-    kind : {"hour", "day", "label", "people", "bin"}
-        What the rows are.
-    unit : {"count", "share", "seconds", "kappa"}
-    target : float or None
-        A line to be compared with, in the unit.
-    """
-
-    code: str
+    code: str  # the console gives it a title
     kind: Literal["hour", "day", "label", "people", "bin"]
     unit: Unit
-    rows: Sequence[str]
+    rows: Sequence[str]  # the first column: a moment (ISO 8601), a label, a pair of people
     series: Sequence[Series]
-    target: float | None = None
+    target: float | None = None  # to compare with, in the unit
 
     @property
     def empty(self) -> bool:
@@ -67,13 +54,7 @@ class Figure:
 
 
 def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure:
-    """Count approvals and rejections in each of the last hours.
-
-    Parameters
-    ----------
-    until : float
-        Seconds since the epoch; the last hour is the one that holds it.
-    """
+    """Count approvals and rejections in each of the last hours, the present one included."""
     last = int(until // 3600)
     hours = range(last - n_hours + 1, last + 1)
 
@@ -191,13 +172,7 @@ def _counts(
 
 
 def decided_by_machine(verdicts: Days) -> Figure:
-    """Give the share of each day's comments that no person had to look at.
-
-    Parameters
-    ----------
-    verdicts : mapping
-        Day (``2026-01-31``) -> what happened (``action:approve`` ...) -> count.
-    """
+    """Give the share of each day's comments that no person had to look at."""
     days = sorted(verdicts)
     counts = [{a: verdicts[d].get(f"action:{a}", 0) for a in _ACTIONS} for d in days]
     return Figure(
@@ -216,14 +191,7 @@ def decided_by_machine(verdicts: Days) -> Figure:
 
 
 def drift(verdicts: Days, label: str) -> Figure:
-    """Compare how one label's scores lie this week and the week before.
-
-    Parameters
-    ----------
-    verdicts : mapping
-        The last fourteen days, as for `decided_by_machine`; ``score:<label>:<bin>`` counts the
-        scores from bin/`N_BINS` on.
-    """
+    """Compare how one label's scores lie this week and the week before, of verdicts of 14 days."""
     days = sorted(verdicts)
     weeks = [
         _shares(verdicts, days[-7:], label),
@@ -267,20 +235,11 @@ def stability(figure: Figure) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a threshold would have meant for the last week.
-
-    Attributes
-    ----------
-    n_comments, n_flagged : int
-        All comments of the week, and those with a score at or above the threshold.
-    rejected : float or None
-        Of those that people decided, the share that they rejected; ``None`` if they saw none.
-    n_decided : int
-    """
+    """What a threshold would have meant for the last week."""
 
     n_comments: int
-    n_flagged: int
-    rejected: float | None
+    n_flagged: int  # comments with a score at or above the threshold
+    rejected: float | None  # share of those that people decided; None if they saw none
     n_decided: int
 
 
@@ -288,13 +247,6 @@ def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview
     """Say what a review threshold would have meant for the days of the counts.
 
     A threshold is read to the bin it lies in, 1/`N_BINS` wide.
-
-    Parameters
-    ----------
-    verdicts : mapping
-        What the machine saw, as for `decided_by_machine`.
-    days : mapping
-        What people decided.
     """
     n_comments = sum(day.get(f"action:{a}", 0) for day in verdicts.values() for a in _ACTIONS)
     bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)

@@ -75,11 +75,6 @@ def share_interval(n_true: int, n: int) -> tuple[float, float]:
 def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     """Return Cohen's kappa of two judges; None where chance alone would make them always agree.
 
-    Parameters
-    ----------
-    pairs : iterable of pairs, or mapping of pair to count
-        What the one and the other said of the same comment.
-
     Examples
     --------
     >>> kappa([(True, True), (True, True), (False, False), (True, False)])
@@ -99,26 +94,13 @@ def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of two moderators about one thing.
+    """Agreement of two moderators about one thing."""
 
-    Attributes
-    ----------
-    about : str
-        ``action`` or a label.
-    moderators : pair of str
-        In alphabetical order; or a moderator and `KNOWN_ANSWER`.
-    n_items : int
-    share : float
-        Of the items, those on which both said the same, [0, 1].
-    kappa : float or None
-        [-1, 1]; None where chance alone would make the two agree always.
-    """
-
-    about: str
-    moderators: tuple[str, str]
+    about: str  # ``action`` or a label
+    moderators: tuple[str, str]  # in alphabetical order; or a moderator and `KNOWN_ANSWER`
     n_items: int
-    share: float
-    kappa: float | None
+    share: float  # of the items, those on which both said the same, [0, 1]
+    kappa: float | None  # [-1, 1]; None where chance alone would make the two agree always
 
 
 def agreement(
@@ -128,13 +110,6 @@ def agreement(
 
     Two blind opinions on one version of a comment count, the first given before anybody had spoken,
     and two answers to the same comment with a known answer, unless one was taken back.
-
-    Parameters
-    ----------
-    entries : iterable of Decision
-        In the order of the stream.
-    about : sequence of str
-        What of the judgements is compared: ``action``, labels.
     """
     judged: dict[tuple[str, str], list[tuple[Decision, Decision]]] = defaultdict(list)
     for judgements in _blind_judgements(entries):

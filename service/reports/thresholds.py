@@ -61,44 +61,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PastComment:
-    """One row of an export.
-
-    Attributes
-    ----------
-    old_score : float or None
-        What another service said, [0, 1].
-    rejected : bool or None
-        What people decided.
-    """
+    """One row of an export."""
 
     text: str
-    old_score: float | None = None
-    rejected: bool | None = None
+    old_score: float | None = None  # what another service said, [0, 1]
+    rejected: bool | None = None  # what people decided
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A threshold and what it would have meant on the comments of the export.
-
-    Attributes
-    ----------
-    purpose : str
-        What it is good for.
-    threshold : float
-        Flag from here on, [0, 1].
-    precision, recall, share : float
-        Of the flagged ones deserving it; of the deserving ones flagged; of all flagged. [0, 1].
-    precision_from, precision_to : float
-        95 % interval of the precision (Wilson, 1927).
-    """
+    """A threshold and what it would have meant on the comments of the export."""
 
     purpose: str
-    threshold: float
-    precision: float
-    precision_from: float
+    threshold: float  # flag from here on, [0, 1]
+    precision: float  # of the flagged ones those deserving it, [0, 1]
+    precision_from: float  # 95 % interval
     precision_to: float
-    recall: float
-    share: float
+    recall: float  # of the deserving ones those flagged, [0, 1]
+    share: float  # of all those flagged, [0, 1]
 
 
 def read_export(path: Path) -> list[PastComment]:
@@ -110,12 +90,6 @@ def read_export(path: Path) -> list[PastComment]:
     label the first is what people decided (rejected, deleted, 1 ... or approved, published, 0 ...;
     anything else is unknown). Names and words may be Arabic. Rows without a visible text are left
     out.
-
-    Raises
-    ------
-    RecordError
-        The file cannot be read, is no CSV, has no column of texts or no comment, or a score is not
-        a number in [0, 1].
     """
     try:
         text = _decoded(path.read_bytes())
@@ -133,13 +107,7 @@ def read_export(path: Path) -> list[PastComment]:
 
 
 def _decoded(raw: bytes) -> str:
-    """Decode a file by its byte order mark, else by where its first letter has a zero byte.
-
-    Raises
-    ------
-    UnicodeDecodeError
-        It is in none of the encodings.
-    """
+    """Decode a file by its byte order mark, else by where its first letter has a zero byte."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16")
     if b"\0" in raw[:2]:
@@ -215,24 +183,11 @@ def suggest(
     precision: float = 0.95,
     old_threshold: float | None = None,
 ) -> list[Suggestion]:
-    """Propose thresholds.
+    """Propose thresholds, none above the next, by the scores of one label.
 
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (n_comments,)
-        Of one label, [0, 1].
-    comments : sequence of PastComment, length n_comments
-    recall, precision : float
-        Wanted of the thresholds for review and for rejecting.
-    old_threshold : float, optional
-        Where the site flagged by the old scores; proposes the threshold of the same volume.
-
-    Returns
-    -------
-    list of Suggestion
-        "review" (highest threshold of the wanted recall), "balanced" (best F1), "reject" (lowest
-        threshold of the wanted precision; missing where none has it), "same volume". The first is
-        never above the second, nor the second above the third.
+    "review" is the highest of the wanted recall, "balanced" that of the best F1, "reject" the
+    lowest of the wanted precision, if any has it, and "same volume" flags as many as the site did
+    by old scores from `old_threshold` on.
     """
     known, truth = deserving(scores, comments)
     found = []
@@ -264,12 +219,7 @@ def suggest(
 def deserving(scores: Floats, comments: Sequence[PastComment]) -> tuple[NDArray[np.bool_], Floats]:
     """Return which comments can be judged by, and how much each of those deserves the label.
 
-    Returns
-    -------
-    known : ndarray of bool, shape (n_comments,)
-        Where people decided, if there are `MIN_OF_EACH` of both kinds; else everywhere.
-    truth : ndarray of float64, shape (n_known,)
-        0 or 1 as decided, else the calibrated score.
+    Where people decided, if there are `MIN_OF_EACH` of both kinds; else all, by their scores.
     """
     if has_decisions(comments):
         known = np.array([c.rejected is not None for c in comments])

@@ -46,11 +46,6 @@ def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, 
     """Write a statement of reasons for each rejection.
 
     A rejection that was taken back later had its effect until then, so it has its statement too.
-
-    Parameters
-    ----------
-    entries : iterable of Decision
-        Of the site's decision stream.
     """
     for entry in entries:
         if entry.kind == "decision" and entry.action == "reject":
@@ -113,41 +108,24 @@ def _day(time: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PeriodStatistics:
-    """Numbers of one site over a period.
-
-    Attributes
-    ----------
-    by_action, by_label, by_reason : mapping of str to int
-        Decisions; one with two labels counts for both.
-    n_automated, n_by_people : int
-    median_seconds, p90_seconds : float or None
-        From the comment's arrival to the decision, by people; None without any.
-    n_appeals, n_overturned : int
-        Appeals decided in the period, and those granted.
-    n_undone : int
-        Decisions that moderators took back themselves; not judgements on known answers.
-    overturn_rate : float
-        Share of the decisions that were overturned on appeal or taken back, [0, 1].
-    n_damaged : int
-        Entries of the stream that cannot be read, and count nowhere else.
-    """
+    """Numbers of one site over a period."""
 
     site: str
     start: str
     end: str
     n_decisions: int
     by_action: Mapping[str, int]
-    by_label: Mapping[str, int]
+    by_label: Mapping[str, int]  # a decision with two labels counts for both
     by_reason: Mapping[str, int]
     n_automated: int
     n_by_people: int
-    median_seconds: float | None
+    median_seconds: float | None  # from the comment's arrival to the decision, by people
     p90_seconds: float | None
     n_appeals: int
     n_overturned: int
-    n_undone: int
-    overturn_rate: float
-    n_damaged: int
+    n_undone: int  # taken back by moderators; not judgements on known answers
+    overturn_rate: float  # share of the decisions overturned or taken back, [0, 1]
+    n_damaged: int  # entries that cannot be read, and count nowhere else
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers for JSON."""
@@ -167,15 +145,7 @@ class PeriodStatistics:
 def period_statistics(
     site_id: str, entries: Iterable[Decision], start: datetime, end: datetime
 ) -> PeriodStatistics:
-    """Count the decisions from `start` (included) to `end` (excluded).
-
-    Parameters
-    ----------
-    entries : iterable of Decision
-        Of the site's decision stream; entries outside the period are passed over.
-    start, end : datetime
-        With a time zone.
-    """
+    """Count the decisions from `start` (included) to `end` (excluded)."""
     within = [entry for entry in entries if start.timestamp() <= entry.decided_at < end.timestamp()]
     decisions = [entry for entry in within if entry.kind == "decision"]
     by_people = [entry for entry in decisions if entry.source != "policy"]

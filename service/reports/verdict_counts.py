@@ -36,15 +36,7 @@ Counted = tuple[str, str, str]  # site, day, counter
 
 
 class VerdictCounts:
-    """The counts of all sites.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    clock : callable
-        Seconds since the epoch.
-    """
+    """The counts of all sites."""
 
     def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
         self._redis: Any = redis
@@ -113,12 +105,7 @@ class VerdictCounts:
 
     @translating_redis_errors()
     def days(self, site_id: str, n_days: int) -> dict[str, dict[str, int]]:
-        """Return the counts of the last days, today included, oldest first.
-
-        Raises
-        ------
-        StoreUnavailable
-        """
+        """Return the counts of the last days, today included, oldest first."""
         now = self._clock()
         days = [_day(now - back * 86400) for back in reversed(range(n_days))]
         with self._redis.pipeline(transaction=False) as pipe:

@@ -33,84 +33,43 @@ Standing = Literal["waiting", "approve", "reject"]
 # thresholds miss, little enough not to be felt by moderators. A site may choose another share.
 RANDOM_SAMPLE_SHARE = 0.005
 
-NEVER_DRAWN, ALWAYS_DRAWN = 1.0, -1.0  # draws for what is not left to chance
+# Draws for what is not left to chance: a comment with a known answer is to look like one of the
+# random sample.
+NEVER_DRAWN, ALWAYS_DRAWN = 1.0, -1.0
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorHistory:
-    """What was decided about an author's comments.
+    """What was decided about an author's comments."""
 
-    Attributes
-    ----------
-    n_decided : int
-        Decisions that stand.
-    n_rejected_lately : int
-        Rejections among them of the last thirty days.
-    """
-
-    n_decided: int
-    n_rejected_lately: int
+    n_decided: int  # decisions that stand
+    n_rejected_lately: int  # rejections among them of the last thirty days
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known of a comment before the verdict.
+    """What is known of a comment before the verdict."""
 
-    Attributes
-    ----------
-    scores, author_scores : mapping of label to float
-        Of the text and of the display name, [0, 1]; None where there is no name.
-    readable : bool
-        False where the text has letters and none of them could be read, so that its scores say
-        nothing.
-    listed : {"text", "author.name"} or None
-        Where a word stands that the site always wants a person to see.
-    author : AuthorHistory, "unknown" or None
-        ``unknown`` while nobody can look it up; None where the policy does not ask, or the comment
-        has no author.
-    draw : float
-        Uniform in [0, 1), from `random_draw`; a draw below the share of the random sample takes the
-        comment into it. `ALWAYS_DRAWN` for a comment with a known answer, which is to look like one
-        of the sample; `NEVER_DRAWN` where nothing may be put before a person.
-    standing : {"waiting", "approve", "reject"} or None
-        Of a comment that came before, unchanged: it waits for a person, or what was decided.
-    """
-
-    scores: Mapping[str, float]
-    author_scores: Mapping[str, float] | None = None
-    readable: bool = True
-    listed: Field | None = None
+    scores: Mapping[str, float]  # by label, of the text, [0, 1]
+    author_scores: Mapping[str, float] | None = None  # of the display name, if there is one
+    readable: bool = True  # False where none of its letters could be read: scores say nothing then
+    listed: Field | None = None  # where a word stands that the site always wants a person to see
+    # ``unknown`` while nobody can look it up; None without an author, or where nobody asks.
     author: AuthorHistory | Literal["unknown"] | None = None
-    draw: float = NEVER_DRAWN
-    standing: Standing | None = None
+    draw: float = NEVER_DRAWN  # uniform in [0, 1); below the share of the random sample it is drawn
+    standing: Standing | None = None  # of the same comment before
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the policy says about one comment.
-
-    Attributes
-    ----------
-    action : {"approve", "review", "reject"}
-    label, field : str or None
-        The label and the field of the comment that made the verdict; None when nothing did.
-    score : float
-        The score of that label in that field; else the highest score of the comment. [0, 1].
-    reason : {"score", "listed", "author", "unsupported_language", "random_sample", "clean", \
-            "waiting", "decided"}
-        The last two of a comment that came before: it waits for a person, or one has decided.
-    sampling_probability : float
-        Probability with which a comment of these scores reaches a person, (0, 1] for one that did.
-        Estimates made on decisions weigh each by its inverse.
-    model_version : str
-        Version of the artefact that gave the scores.
-    """
+    """What the policy says about one comment."""
 
     action: Action
-    label: str | None
+    label: str | None  # with its field what made the verdict; None when nothing did
     field: Field | None
-    score: float
+    score: float  # of that label in that field; else the highest of the comment; [0, 1]
     reason: Reason
+    # With which a comment of these scores reaches a person: estimates weigh by its inverse.
     sampling_probability: float
     model_version: str
 
@@ -122,32 +81,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Policy:
-    """What a site wants.
-
-    Attributes
-    ----------
-    review, reject : mapping of label to float
-        A score at or above the threshold counts. A label without a threshold, or with a threshold
-        of 1, never does.
-    random_sample_share : float
-        Share of the comments that no person would see which goes to review all the same, [0, 1].
-    unreadable : {"approve", "review"}
-        What becomes of a text of which no letter could be read, where nothing else speaks.
-    review_first_comments : int
-        So many comments of a new author go to review.
-    review_after_rejections : int
-        After so many rejections lately all comments of an author do; 0 is never.
-    model_version : str
-        Version of the artefact for whose scores the thresholds are meant.
-    """
+    """What a site wants; a label without a threshold, or with a threshold of 1, never counts."""
 
     review: Mapping[str, float]
     reject: Mapping[str, float] = field(default_factory=dict)
-    random_sample_share: float = RANDOM_SAMPLE_SHARE
-    unreadable: str = "review"
-    review_first_comments: int = 0
-    review_after_rejections: int = 0
-    model_version: str = ""
+    random_sample_share: float = RANDOM_SAMPLE_SHARE  # of the comments that no person would see
+    unreadable: str = "review"  # what becomes of a text without a letter that could be read
+    review_first_comments: int = 0  # of a new author
+    review_after_rejections: int = 0  # so many lately, and all of an author's; 0 is never
+    model_version: str = ""  # for whose scores the thresholds are meant
 
     @property
     def watches_authors(self) -> bool:

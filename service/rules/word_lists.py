@@ -97,12 +97,6 @@ class _Found:
 class WordList:
     """A list of words that finds them in texts.
 
-    Parameters
-    ----------
-    words : sequence of str
-        Words, phrases, handles or addresses, in any spelling. What normalizes to nothing is left
-        out.
-
     Examples
     --------
     >>> found = WordList(["donkey"]).find("a DONKEY, d.o.n.k.e.y, no donkeys")
@@ -136,13 +130,7 @@ class WordList:
             node.setdefault(last[:-1] + _TEH, {}).setdefault(_END, False)  # only with a pronoun
 
     def find(self, text: str) -> Iterator[Occurrence]:
-        """Yield where listed words stand in a text, in order.
-
-        Raises
-        ------
-        InvalidText
-            The text is not valid Unicode.
-        """
+        """Yield where listed words stand in a text, in order."""
         yield from (found.word for found in self._find(text))
 
     def without(self, text: str) -> str:
@@ -190,13 +178,7 @@ class WordList:
             place = last + 1
 
     def _longest(self, tokens: Sequence["_Token"], place: int) -> tuple[int, int, int] | None:
-        """Find the longest phrase that begins at a token.
-
-        Returns
-        -------
-        (last, begin, end) or None
-            Its last token; where the listed word begins in its first one and ends in its last.
-        """
+        """Find the longest phrase at a token: its last token, and where its words begin and end."""
         best: tuple[int, int, int] | None = None
         for begin, definite in _beginnings(tokens[place].key):
             node, at, word = self._phrases, place, tokens[place].key[begin:]
@@ -285,18 +267,10 @@ def _parts(path: str, end: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A word or a sign of a normalized text.
+    """A word or a sign of a normalized text."""
 
-    Attributes
-    ----------
-    key : str
-        What it is known by; a handle and a link are written out.
-    places : sequence of int
-        Where in the original text its letters stand.
-    """
-
-    key: str
-    places: Sequence[int]
+    key: str  # what it is known by; a handle and a link are written out
+    places: Sequence[int]  # of its letters in the original text
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -341,12 +315,9 @@ def _address(word: str) -> tuple[str, str] | None:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """Write compatible letters alike and leave out the unseen ones, as browsers read addresses.
+    """Return a text as browsers read addresses, and where each of its letters stood.
 
-    Returns
-    -------
-    (str, list of int)
-        The text, and where in the original each of its letters stands.
+    Compatible letters are written alike, and unseen ones left out.
     """
     letters: list[str] = []
     places: list[int] = []

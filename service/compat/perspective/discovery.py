@@ -35,15 +35,7 @@ _FORMATS = {"number": "float", "integer": "int32"}
 def document(
     base_url: str, methods: Mapping[str, tuple[type[BaseModel], type[BaseModel]]]
 ) -> dict[str, Any]:
-    """Describe the service.
-
-    Parameters
-    ----------
-    base_url : str
-        Address of this service, without a slash at its end.
-    methods : mapping
-        Name of a method of ``comments`` -> models of its request and response.
-    """
+    """Describe the methods, each by the models of its request and response."""
     models = [model for pair in methods.values() for model in pair]
     _, schema = models_json_schema([(model, "validation") for model in models], by_alias=True)
     return {

@@ -53,17 +53,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
 class AnalyzerError(InvalidRequest):
-    """A request that Perspective would refuse.
-
-    Parameters
-    ----------
-    error_type : str
-        As in ``error.details[0].errorType``.
-    message : str
-        For people, and for clients that read it.
-    more : mapping
-        Further members of the detail.
-    """
+    """A request that Perspective would refuse, with what it says in ``error.details[0]``."""
 
     def __init__(
         self, error_type: str, message: str, more: Mapping[str, object] | None = None
