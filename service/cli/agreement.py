@@ -8,18 +8,16 @@ from dataclasses import asdict
 import click
 
 from service.cli.decisions import told_damage
-from service.cli.environment import connect, site_argument
+from service.cli.environment import connect_for, site_argument
 from service.queue.decisions import DecisionStream
 from service.reports import statistics
-from service.sites.sites import Sites
 
 
 @click.command()
 @site_argument
 def agreement(site_id: str) -> None:
     """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    with connect_for(site_id) as (redis, _site):
         stream = DecisionStream(redis)
         if n_archived := stream.anchor(site_id).n_entries:
             click.echo(f"{n_archived} archived decisions are not counted", err=True)

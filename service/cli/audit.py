@@ -15,7 +15,7 @@ from service.sites.sites import Sites
 
 @click.group()
 def audit() -> None:
-    """Prove that what was decided is still what was written."""
+    """Prove by the hash chain that no stored decision was changed."""
 
 
 @audit.command("verify")

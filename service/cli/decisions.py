@@ -8,27 +8,25 @@ from pathlib import Path
 
 import click
 
-from service.cli.environment import connect, day, site_argument
+from service.cli.environment import connect_for, day, output_option, site_argument
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.queue.read_models import ReadModels
 from service.queue.records import Decision
-from service.sites.sites import Sites
 
 
 @click.group()
 def decisions() -> None:
-    """Take decisions out, for training."""
+    """Export decisions for training, or move old ones into an archive."""
 
 
 @decisions.command("export")
 @site_argument
 @click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
-@click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
+@output_option
 def export_decisions(site_id: str, after: str, output: Path) -> None:
     """Write what was decided as labelled comments, one JSON object a line."""
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    with connect_for(site_id) as (redis, _site):
         exported = DecisionStream(redis).export(site_id, str(output), after)
     tell_damage(exported.n_damaged)
     click.echo(
@@ -40,12 +38,12 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
 @decisions.command("index")
 @site_argument
 def index_decisions(site_id: str) -> None:
-    """Read decisions of an older version in, so that pages show them; once is enough.
+    """Let pages show decisions that an older version stored; once is enough.
 
     `hakam webhooks` does this by itself when it starts.
     """
-    with connect() as redis:
-        n_read = ReadModels(redis).index(Sites(redis).get(site_id))
+    with connect_for(site_id) as (redis, site):
+        n_read = ReadModels(redis).index(site)
     click.echo(f"{n_read} decisions read in")
 
 
@@ -70,13 +68,13 @@ def archive_decisions(
     if (before is None) == (days is None):
         raise click.UsageError("one of --before and --days is needed")
     limit = before.replace(tzinfo=UTC) if before else datetime.now(UTC) - timedelta(days or 0)
-    with connect() as redis:
-        n_moved = Archive(redis, folder).write(Sites(redis).get(site_id), limit)
+    with connect_for(site_id) as (redis, site):
+        n_moved = Archive(redis, folder).write(site, limit)
     click.echo(f"{n_moved} decisions archived")
 
 
 def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:
-    """Hand entries on, and say on standard error how many could not be read."""
+    """Pass entries on, and say on standard error how many could not be read."""
     n_damaged = 0
     for entry in entries:
         n_damaged += entry.damaged

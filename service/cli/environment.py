@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,14 @@ from service.config import Settings
 from service.errors import LaunchFailed
 from service.rules.times import EARLIEST, LATEST
 from service.run import private_redis
+from service.sites.sites import Site, Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
 
 site_argument = click.argument("site_id", metavar="SITE")
+output_option = click.option(
+    "--output", type=click.Path(path_type=Path), default="-", help="File, or -."
+)
 archive_option = click.option(
     "--archive",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -37,19 +43,21 @@ class _Day(click.DateTime):
 day = _Day(["%Y-%m-%d"])
 
 
-def read_settings() -> Settings:
-    """Read the environment."""
-    return Settings.from_environ()
-
-
 def connect() -> Redis:
     """Return a client of the Redis that the environment names, else of the running private one."""
-    named = read_settings()
-    if not named.redis_url:
-        if not private_redis.socket_path(named.var).exists():
-            raise LaunchFailed(
-                f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {named.var}: "
-                "start one, or name a Redis (redis://, rediss:// or unix:// address)."
-            )
-        return connect_to(private_redis.socket_url(named.var))
-    return connect_to(named.redis_url)
+    settings = Settings.from_environ()
+    if settings.redis_url:
+        return connect_to(settings.redis_url)
+    if not private_redis.socket_path(settings.var).exists():
+        raise LaunchFailed(
+            f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "
+            "start one, or name a Redis (redis://, rediss:// or unix:// address)."
+        )
+    return connect_to(private_redis.socket_url(settings.var))
+
+
+@contextmanager
+def connect_for(site_id: str) -> Iterator[tuple[Redis, Site]]:
+    """Connect, and find a site that a command is about."""
+    with connect() as redis:
+        yield redis, Sites(redis).get(site_id)

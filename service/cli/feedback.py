@@ -1,4 +1,4 @@
-"""Commands of what sites say about scores."""
+"""Commands of feedback: what sites say about scores."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from pathlib import Path
 import click
 
 from models.schema import write_comments
-from service.cli.environment import connect
+from service.cli.environment import connect_for, output_option, site_argument
 from service.queue.feedback import Feedback
-from service.sites.sites import Sites
 
 
 @click.group()
 def feedback() -> None:
-    """Take out what sites say about scores."""
+    """Export what sites say about scores."""
 
 
 @feedback.command("export")
-@click.argument("site_id", metavar="SITE")
-@click.option("--output", type=click.Path(path_type=Path), default="-", help="File, or -.")
+@site_argument
+@output_option
 def export_feedback(site_id: str, output: Path) -> None:
     """Write feedback as labelled comments of source site_feedback, one JSON object a line."""
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    with connect_for(site_id) as (redis, _site):
         n_comments = write_comments(Feedback(redis).read_all(site_id), str(output))
     click.echo(f"{n_comments} labelled comments", err=True)

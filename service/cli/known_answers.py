@@ -8,25 +8,25 @@ import click
 
 from models.registry import Registry
 from models.schema import read_comments
-from service.cli.environment import connect, read_settings
+from service.cli.environment import connect_for, site_argument
+from service.config import Settings
 from service.queue.records import known_action
 from service.queue.review_queue import ReviewQueue
-from service.sites.sites import Sites
 
 
 @click.group()
 def known_answers() -> None:
-    """Keep comments with known answers, by which moderators are compared."""
+    """Add and clear comments with known answers, by which moderators are compared."""
 
 
 @known_answers.command("add")
-@click.argument("site_id", metavar="SITE")
+@site_argument
 @click.argument("known", metavar="COMMENTS", type=click.Path(path_type=Path, allow_dash=True))
 def add_known_answers(site_id: str, known: Path) -> None:
     """Add labelled comments, to be mixed into the work of the site's moderators.
 
-    How often is the site's wish: `hakam sites set ID --known-answer-share 0.02`. They stay,
-    whatever the retention period, until they are cleared or their author's words are erased.
+    How often is a setting: `hakam sites set ID --known-answer-share 0.02`. They stay, whatever the
+    retention period, until they are cleared or what their author wrote is erased.
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
@@ -35,9 +35,8 @@ def add_known_answers(site_id: str, known: Path) -> None:
     comments = list(read_comments(known))
     for comment in comments:
         known_action(comment)  # before anything is added
-    artifact = Registry(read_settings().artifacts).load()
-    with connect() as redis:
-        site = Sites(redis).get(site_id)
+    artifact = Registry(Settings.from_environ().artifacts).load()
+    with connect_for(site_id) as (redis, site):
         moderation = Moderation(
             artifact, ReviewQueue(redis), Metrics(None, list), VerdictCounts(redis)
         )
@@ -46,10 +45,9 @@ def add_known_answers(site_id: str, known: Path) -> None:
 
 
 @known_answers.command("clear")
-@click.argument("site_id", metavar="SITE")
+@site_argument
 def clear_known_answers(site_id: str) -> None:
-    """Take all known answers of a site out; what moderators said of them stays."""
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    """Remove all known answers of a site; what moderators decided about them stays."""
+    with connect_for(site_id) as (redis, _site):
         n_cleared = ReviewQueue(redis).clear_known_answers(site_id)
     click.echo(f"{n_cleared} known answers taken out")

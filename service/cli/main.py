@@ -14,7 +14,7 @@ import click
 from models.errors import ModerationError
 from service.errors import EXIT_REFUSED
 
-# command -> the module of this package that has it, under the same name
+# Command to module; the module has it under the same name.
 MODULES = {
     "agreement": "agreement",
     "audit": "audit",
@@ -63,7 +63,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(package_name="hakam")
 def hakam() -> None:
-    """Moderation of Arabic comments for news sites, run by the newsroom itself."""
+    """Moderation of Arabic comments for news sites, on their own machines."""
 
 
 if __name__ == "__main__":

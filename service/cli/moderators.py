@@ -1,4 +1,4 @@
-"""Commands of the accounts of the console."""
+"""Commands of moderators' accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.sites.sites import Sites
 
 @click.group()
 def moderators() -> None:
-    """Keep the people of the console."""
+    """Add, list, disable and reset the accounts of moderators."""
 
 
 @moderators.command("add")
@@ -44,7 +44,7 @@ def list_moderators() -> None:
 @moderators.command("disable")
 @click.argument("name")
 def disable_moderator(name: str) -> None:
-    """Close an account and its sessions; what it decided stays."""
+    """Disable an account and end its sessions; what it decided stays."""
     with connect() as redis:
         Accounts(redis).disable(name)
 

@@ -7,40 +7,38 @@ from pathlib import Path
 import click
 
 from models.schema import read_comments
-from service.cli.environment import connect, read_settings
+from service.cli.environment import connect_for, site_argument
+from service.config import Settings
 from service.queue.decisions import DecisionStream
 from service.queue.review_queue import ReviewQueue
-from service.sites.sites import Sites
 from service.store.durability import Durability
 
 
 @click.group()
 def queue() -> None:
-    """Look at the review queue."""
+    """Count what is in the review queue, or restore decisions."""
 
 
 @queue.command("stats")
-@click.argument("site_id", metavar="SITE")
+@site_argument
 def queue_stats(site_id: str) -> None:
-    """Count what waits, is held, was decided and could not be told."""
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    """Count what waits, is leased, was decided and could not be delivered."""
+    with connect_for(site_id) as (redis, _site):
         stats = ReviewQueue(redis).stats(site_id)
     for name in stats.__slots__:
         click.echo(f"{name}\t{getattr(stats, name):g}")
 
 
 @queue.command("rebuild")
-@click.argument("site_id", metavar="SITE")
+@site_argument
 @click.argument("export", type=click.Path(path_type=Path, allow_dash=True))
 def rebuild_queue(site_id: str, export: Path) -> None:
-    """Take decisions over from EXPORT (`hakam decisions export`) after Redis has lost them.
+    """Restore decisions from EXPORT (`hakam decisions export`) after Redis has lost them.
 
-    Then let the site send its open comments again: what was decided is not queued twice. Servers
-    that do not share this HAKAM_VAR take the loss when they are started anew.
+    Then let the site send its open comments again: what was decided is not queued twice. Restart
+    servers that do not share this HAKAM_VAR, so that they accept the loss.
     """
-    with connect() as redis:
-        Sites(redis).get(site_id)
-        Durability(redis, read_settings().store_file).accept()
+    with connect_for(site_id) as (redis, _site):
+        Durability(redis, Settings.from_environ().store_file).accept()
         n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")

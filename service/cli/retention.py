@@ -1,4 +1,4 @@
-"""Commands that forget: what is too old, or all that an author wrote."""
+"""Commands of retention: remove what is too old, or all that an author wrote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import click
 
-from service.cli.environment import connect
+from service.cli.environment import connect, connect_for
 from service.errors import StoreUnavailable
 from service.queue.retention import Retention
 from service.rules.times import iso_time
@@ -22,10 +22,8 @@ def erase(site_id: str, author_id: str) -> None:
     It says when the words have left Redis' own disk. Copies of its files made before, as in
     backups, still hold them.
     """
-    with connect() as redis:
-        sites = Sites(redis)
-        sites.get(site_id)
-        erased = Retention(redis, sites).erase(site_id, author_id)
+    with connect_for(site_id) as (redis, _site):
+        erased = Retention(redis, Sites(redis)).erase(site_id, author_id)
     click.echo(f"{erased.n_items} items erased, and {erased.n_answers} quotations in answers")
     if not erased.left_disk:
         raise StoreUnavailable(
@@ -36,7 +34,7 @@ def erase(site_id: str, author_id: str) -> None:
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="However much of what a site keeps that is.")
+@click.option("--force", is_flag=True, help="Remove it however much it is.")
 def forget(*, force: bool) -> None:
     """Remove the texts that the sites' retention periods no longer allow.
 

@@ -15,7 +15,7 @@ from service.sites.sites import Sites
 
 @click.group()
 def sites() -> None:
-    """Keep sites and their API keys."""
+    """Add, list and change sites and their API keys."""
 
 
 def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
@@ -102,7 +102,7 @@ def add_site(site_id: str, **wishes: Any) -> None:
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
 def set_site(site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
-    """Change what a site wants; prints the webhook's secret, if new."""
+    """Change settings of a site; prints the webhook's secret, if new."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
     given |= _given(wishes)
     with connect() as redis:

@@ -10,10 +10,9 @@ from contextlib import ExitStack
 
 import click
 
-from models.registry import Registry
 from service.accounts.accounts import Accounts
-from service.cli.environment import connect, read_settings
-from service.config import UNBELIEVED_PROXY
+from service.cli.environment import connect
+from service.config import UNBELIEVED_PROXY, Settings
 from service.errors import LaunchFailed, StoreLost
 from service.run import launch, private_redis, supervision
 from service.sites.sites import Site, Sites
@@ -31,7 +30,7 @@ def run() -> None:
 
     The first start creates a demo site and a moderator and shows their secrets, once.
     """
-    settings = read_settings()
+    settings = Settings.from_environ()
     launch.check_writable(settings.var)
     with supervision.stopped_by_signals() as hang_up, ExitStack() as stack:
         children: list[supervision.Watched] = []
@@ -92,36 +91,31 @@ def _first_start(redis: Redis) -> tuple[str, str] | None:
 
 
 def _welcome(address: str, secrets_shown: tuple[str, str] | None) -> str:
-    lines = ["", f"Hakam is ready at {address} (Ctrl-C stops it and keeps its data)."]
+    ready = f"\nHakam is ready at {address} (Ctrl-C stops it and keeps its data).\n"
     if secrets_shown is None:
-        lines += [
-            f"Moderators log in at {address}/console/. The key and the password were shown at the",
-            "first start; `hakam sites rotate-key demo` makes a new key.",
-        ]
-        return "\n".join([*lines, ""])
+        return f"""{ready}\
+Moderators log in at {address}/console/. The key and the password were shown at the
+first start; `hakam sites rotate-key demo` makes a new key.
+"""
     key, password = secrets_shown
     words = ["curl", f"{address}/v1/comments", "-H", f"Authorization: Bearer {key}"]
     words += ["-H", "Content-Type: application/json", "-d", EXAMPLE]
-    return "\n".join(
-        [
-            *lines,
-            "Shown once, stored only as hashes:",
-            "",
-            f"  API key of the site demo   {key}",
-            f"  moderator                  demo, password {password}, at {address}/console/",
-            "",
-            "Send a comment:",
-            "",
-            f"  {shlex.join(words)}",
-            "",
-        ]
-    )
+    return f"""{ready}\
+Shown once, stored only as hashes:
+
+  API key of the site demo   {key}
+  moderator                  demo, password {password}, at {address}/console/
+
+Send a comment:
+
+  {shlex.join(words)}
+"""
 
 
 @click.command()
 def serve() -> None:
     """Serve the API and the console with the Redis of HAKAM_REDIS_URL."""
-    settings = read_settings()
+    settings = Settings.from_environ()
     if not settings.redis_url:
         raise LaunchFailed(
             "HAKAM_REDIS_URL is not set: name a Redis (redis://, rediss:// or unix:// address), or "
@@ -140,7 +134,9 @@ def serve() -> None:
 )
 def check(accept_loss: bool) -> None:
     """Check the environment, the artefact and Redis, without starting anything."""
-    settings = read_settings()
+    from models.registry import Registry
+
+    settings = Settings.from_environ()
     click.echo("environment: good")
     click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
     with connect() as redis:

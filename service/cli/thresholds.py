@@ -14,7 +14,7 @@ from models.artifact import Artifact
 from models.errors import RecordError
 from models.registry import Registry
 from models.schema import LABELS
-from service.cli.environment import read_settings
+from service.config import Settings
 from service.reports.thresholds import Suggestion, has_decisions, read_export, suggest
 
 _BATCH = 1_000
@@ -36,7 +36,7 @@ def suggestions(
     precision: float,
     old_threshold: float | None,
 ) -> Iterator[str]:
-    """Read an export, score it and propose thresholds."""
+    """Read an export, score it and propose thresholds, line by line."""
     if label not in artifact.classifier.labels:
         raise RecordError(f"the artefact {artifact.version} has not learned {label}")
     comments = read_export(export)
@@ -104,7 +104,7 @@ def suggest_thresholds(
     action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
     """
     for line in suggestions(
-        Registry(read_settings().artifacts).load(),
+        Registry(Settings.from_environ().artifacts).load(),
         export,
         label,
         recall=recall,

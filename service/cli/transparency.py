@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 
 from service.cli.decisions import told_damage
-from service.cli.environment import archive_option, connect, day, site_argument
+from service.cli.environment import archive_option, connect_for, day, site_argument
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.reports.transparency import period_statistics, statements
-from service.sites.sites import Sites
 
 
 @click.command()
@@ -34,8 +33,7 @@ def transparency(
 ) -> None:
     """Write the numbers of a period, or the statements of reasons, for the DSA's database."""
     start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
-    with connect() as redis:
-        Sites(redis).get(site_id)
+    with connect_for(site_id) as (redis, _site):
         stream, after = DecisionStream(redis), str(int(start.timestamp() * 1000))
         if archive:
             entries = told_damage(Archive(redis, archive).history(site_id, after))

@@ -1,4 +1,4 @@
-"""Commands of the delivery of decisions: run it, list what was given up, deliver it again."""
+"""Commands of delivery: run it, list what was given up, deliver it again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from threading import Event, Thread
 import click
 
 from service import logs
-from service.cli.environment import connect, read_settings, site_argument
+from service.cli.environment import connect, connect_for, site_argument
+from service.config import Settings
 from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
 from service.queue.retention import Retention
@@ -20,13 +21,13 @@ from service.store.durability import Durability
 @click.group(invoke_without_command=True)
 @click.pass_context
 def webhooks(context: click.Context) -> None:
-    """Tell sites what was decided, and forget what is too old, until stopped."""
+    """Deliver decisions to sites, and remove what is too old, until stopped."""
     if context.invoked_subcommand is not None:
         return
-    logs.configure(read_settings().log_level)
-    stop = Event()
+    settings, stop = Settings.from_environ(), Event()
+    logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
-        durability = Durability(redis, read_settings().store_file)
+        durability = Durability(redis, settings.store_file)
         for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), durability):
             Thread(target=one.run, args=(stop,), daemon=True).start()
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
@@ -36,10 +37,8 @@ def webhooks(context: click.Context) -> None:
 @site_argument
 def dead_letters(site_id: str) -> None:
     """List deliveries that were given up: decision, comment, action, when, why."""
-    with connect() as redis:
-        sites = Sites(redis)
-        sites.get(site_id)
-        deliveries = Deliveries(redis, sites)
+    with connect_for(site_id) as (redis, _site):
+        deliveries = Deliveries(redis, Sites(redis))
         letters, endpoint = deliveries.dead_letters(site_id, 1_000), deliveries.endpoint(site_id)
     for letter in letters:
         words = [letter.decision_id, letter.comment_id, letter.action, iso_time(letter.died_at)]
@@ -54,10 +53,8 @@ def dead_letters(site_id: str) -> None:
 @site_argument
 def replay(site_id: str) -> None:
     """Deliver what was given up, and use the webhook again if it was disabled."""
-    with connect() as redis:
-        sites = Sites(redis)
-        sites.get(site_id)
-        deliveries = Deliveries(redis, sites)
+    with connect_for(site_id) as (redis, _site):
+        deliveries = Deliveries(redis, Sites(redis))
         deliveries.enable(site_id)
         n_replayed = 0
         while n_more := deliveries.replay(site_id):
