@@ -11,7 +11,7 @@ import click
 from service.cli.decisions import told_damage
 from service.cli.environment import archive_option, connect_for, day, site_argument
 from service.queue.archive import Archive
-from service.queue.decisions import DecisionStream
+from service.queue.decisions import DecisionStream, place
 from service.reports.transparency import period_statistics, statements
 
 
@@ -38,7 +38,11 @@ def transparency(
         if archive:
             entries = told_damage(Archive(redis, archive).history(site_id, after))
         else:
-            stream.expect_whole(site_id, after)
+            if place(after) < place(last := stream.anchor(site_id).id):
+                raise click.UsageError(
+                    f"decisions of that time, up to {last}, have been archived: name their folder "
+                    "with --archive"
+                )
             entries = told_damage(stream.history(site_id, after))
         if form == "statements":
             for statement in statements(site_id, entries):

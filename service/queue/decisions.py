@@ -201,17 +201,6 @@ class DecisionStream:
         entry_id, digest, n_entries = stored.split(" ") if stored else ("0-0", "", "0")
         return Anchor(entry_id, digest, int(n_entries))
 
-    def expect_whole(self, site_id: str, after: str) -> None:
-        """Check that nothing after a position has been archived.
-
-        Raises
-        ------
-        Archived
-        """
-        last = self.anchor(site_id).id
-        if place(after) < place(last):
-            raise Archived(last)
-
     def verify(
         self, site_id: str, *, known_digest: str = "", archived: Iterable[Entry] | None = None
     ) -> Verified:
