@@ -22,7 +22,7 @@ from service.accounts.accounts import Accounts
 from service.api import bodies
 from service.config import UNBELIEVED_PROXY, Settings
 from service.console.blueprint import init_app as init_console
-from service.delivery.coral import CoralLoop
+from service.delivery.coral import CoralSync
 from service.delivery.webhooks import Deliveries
 from service.errors import ConfigError, SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
@@ -115,7 +115,7 @@ def create_app(
         metrics=metrics,
         quota=quota,
         feedback=Feedback(redis),
-        coral=CoralLoop(redis),
+        coral=CoralSync(redis),
         coral_sites=coral_sites,
         coral_moderation=Moderation(artifact, coral_queue, metrics, verdict_counts),
     )

@@ -10,7 +10,7 @@ from flask import current_app
 from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.config import Settings
-from service.delivery.coral import CoralLoop
+from service.delivery.coral import CoralSync
 from service.delivery.webhooks import Deliveries
 from service.metrics import Metrics
 from service.moderation import Moderation
@@ -47,7 +47,7 @@ class Services:
     metrics: Metrics
     quota: Quota
     feedback: Feedback
-    coral: CoralLoop
+    coral: CoralSync
     coral_sites: KnownSites
     coral_moderation: Moderation
 

@@ -346,8 +346,9 @@ def soak_part(url: str, place: int, n_items: int) -> None:
 
 def deliver_all(url: str, _: int) -> None:
     with client(url) as redis:
-        deliveries = Deliveries(redis, Sites(redis))
-        while deliveries.deliver_once():
+        sites = Sites(redis)
+        deliveries = Deliveries(redis, sites)
+        while deliveries._deliver_next(sites.get("demo")) is not None:
             pass
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from models.artifact import Artifact
     from service.config import Settings
+    from service.delivery.webhooks import Deliveries
     from service.queue.decisions import DecisionStream
     from service.sites.sites import Site
 
@@ -96,6 +97,23 @@ def await_condition(
             pytest.fail(f"{what} did not come true within {seconds:g} seconds")
         sleep(0.01)
     return value
+
+
+def n_due(deliveries: Deliveries) -> int:
+    """Count the comments whose next delivery is due now."""
+    return sum(deliveries._waiting(site)[0] for site in deliveries._listening())
+
+
+def deliver_once(deliveries: Deliveries) -> int:
+    """Make what is due, each delivery once; return how many were attempted."""
+    n_made = 0
+    for site in deliveries._listening():
+        while (well := deliveries._deliver_next(site)) is not None:
+            n_made += 1
+            if not well:
+                break
+    deliveries._write_counts()
+    return n_made
 
 
 # Redis

@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.test import TestResponse
 
-from conftest import let_time_pass
+from conftest import deliver_once, let_time_pass
 from models.artifact import Artifact
 from models.schema import Evidence, LabeledComment
 from service.accounts.account import Preferences
@@ -1365,7 +1365,7 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     site = replace(services.sites.get("demo"), webhook_url="http://[::1]/", webhook_secret=secret)
     services.sites.update(site)
     queue.decide_bulk("demo", {flag("c1"): 1}, Decision("approve", moderator="a", request_id="b"))
-    services.deliveries.deliver_once()
+    deliver_once(services.deliveries)
     admin = Desk(app, "layla").log_in()
     assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
     item_id, decision = stream.read("demo")[0].item_id, stream.read("demo")[0].id

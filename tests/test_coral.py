@@ -31,22 +31,21 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import SAMPLE_COMMENTS, await_condition, settings_in
+from conftest import SAMPLE_COMMENTS, await_condition, deliver_once, settings_in
 from models.artifact import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
 from service.compat.coral import MAX_JUDGED_BYTES
 from service.config import Settings
 from service.delivery.coral import (
-    BATCH,
     HEARD_SECONDS,
     MAX_HEARD,
-    MAX_PAGES,
     REJECTION_CODES,
-    CoralLoop,
+    CoralSync,
     coral_comment_id,
     rejection_code,
 )
+from service.delivery.coral_client import BATCH, MAX_PAGES
 from service.delivery.webhooks import Deliveries
 from service.moderation import CUT
 from service.queue.decisions import DecisionStream
@@ -564,7 +563,7 @@ def test_a_decision_on_our_desk_is_carried_out_in_coral(
     before = [other.status for other in others]
     ours = coral_comment_id(STORY, READER, abusive)
     decide_one(queue, ours, action, labels=labels)
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
     assert (comment.status, comment.reason) == (status, code)
     assert [other.status for other in others] == before
     assert queue.stats("demo").outbox == 0
@@ -591,7 +590,7 @@ def test_a_comment_of_the_random_sample_can_be_rejected_in_coral(
 ) -> None:
     comment = coral.write(drawn(redis, site, harmless))
     decide(queue, "reject", labels=("spam",))
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert (comment.status, comment.reason) == ("REJECTED", "SPAM")
 
 
@@ -609,7 +608,7 @@ def test_what_the_policy_rejected_can_be_approved_after_an_appeal(
     (rejected,) = stream.read("demo")
     queue.appeal("demo", rejected.id, "x")
     decide(queue, "approve")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "APPROVED"
 
 
@@ -618,7 +617,7 @@ def test_two_comments_with_the_same_words_are_decided_together(
 ) -> None:
     comments = [coral.write(abusive), coral.write(harmless), coral.write(abusive)]
     decide(queue, "reject")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert [comment.status for comment in comments] == ["REJECTED", "NONE", "REJECTED"]
 
 
@@ -634,7 +633,7 @@ def test_the_same_words_again_after_a_decision_are_decided_at_once(
 ) -> None:
     coral.write(abusive)
     decided = decide(queue, action)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     coral.write(harmless)
     assert coral.write(abusive).status == status
     assert queue.stats("demo").pending == 0
@@ -646,7 +645,7 @@ def test_the_same_words_again_after_a_decision_in_coral_come_before_our_desk(
     coral: Coral, queue: ReviewQueue, site: Site, redis: Redis, abusive: str
 ) -> None:
     coral.decide(coral.write(abusive), "APPROVED")
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert queue.stats("demo").pending == 0
     assert coral.write(abusive).status == "SYSTEM_WITHHELD"
     assert queue.stats("demo").pending == 1
@@ -662,7 +661,7 @@ def test_a_comment_is_found_among_as_many_later_ones_as_an_author_may_write(
         coral.comments[id_] = Comment(id_, "story-2", READER, later, [HELLO])
         later = later.replace(microsecond=n)
     decide(queue, "reject")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "REJECTED"
     assert coral.asked.count("user") <= 2 * MAX_PAGES
 
@@ -679,12 +678,12 @@ def test_a_coral_that_fails_is_told_again(
     comment = coral.write(abusive)
     decide(queue, "reject", labels=("insult",))
     coral.fault = fault
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "SYSTEM_WITHHELD"
     assert queue.stats("demo").outbox == 1
     coral.fault = ""
     make_due(redis)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "REJECTED"
     assert queue.stats("demo").outbox == 0
 
@@ -715,7 +714,7 @@ def test_a_coral_that_refuses_us_keeps_the_decision_in_the_outbox_and_says_why(
     Sites(redis).update(replace(site, **changes))
     comment = coral.write(abusive)
     decide(queue, "approve")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "SYSTEM_WITHHELD"
     assert queue.stats("demo").outbox == 1
     assert deliveries.endpoint("demo").failure == failure
@@ -726,11 +725,11 @@ def test_a_decision_before_coral_has_stored_the_comment_waits(
 ) -> None:
     coral.ask(f"<div>{abusive}</div>")
     decide(queue, "approve")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert queue.stats("demo").outbox == 1
     comment = coral.write(abusive)
     make_due(redis)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "APPROVED"
     assert queue.stats("demo").outbox == 0
 
@@ -751,7 +750,7 @@ def test_a_decision_about_words_that_were_edited_away_is_given_up_and_says_why(
     app.extensions["hakam"].coral_sites.remember()  # else the new settings hold in a second
     coral.edit(comment, HELLO)
     decide(queue, "reject")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "NONE"
     (letter,) = deliveries.dead_letters("demo")
     assert letter.failure == "Coral: no comment has these words, author and story"
@@ -782,11 +781,11 @@ def test_what_a_moderator_decides_in_coral_leaves_our_desk(
 ) -> None:
     comment, other = coral.write(abusive), coral.write(abusive, author="author-2")
     coral.decide(comment, status)
-    assert CoralLoop(redis).catch_up(site) == ""
+    assert CoralSync(redis).catch_up(site) == ""
     assert item_state(queue, comment) == "withdrawn"
     assert item_state(queue, other) == "pending"
     coral.asked.clear()
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert coral.asked == []  # it is done with
 
 
@@ -795,10 +794,10 @@ def test_an_item_stays_while_a_comment_with_the_same_words_waits_in_coral(
 ) -> None:
     first, _, second = coral.write(abusive), coral.write(harmless), coral.write(abusive)
     coral.decide(first, "APPROVED")
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert item_state(queue, second) == "pending"
     coral.decide(second, "REJECTED")
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert item_state(queue, second) == "withdrawn"
 
 
@@ -812,14 +811,14 @@ def test_our_own_decisions_are_not_taken_for_those_of_people(
 ) -> None:
     comment = coral.write(abusive)
     decided = decide(queue, "approve")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert [event["type"] for event in coral.events[-2:]] == ["COMMENT_LEFT_MODERATION_QUEUE"] * 2
     queue.undo("demo", decided.item_id, "samira", "r-2")
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert item_state(queue, comment) == "pending"
     decide(queue, "reject", "r-3")
     make_due(redis)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == "REJECTED"
 
 
@@ -836,7 +835,7 @@ def test_a_persons_decision_in_coral_is_never_overturned(
     comment = coral.write(abusive)
     coral.decide(comment, there)
     decide(queue, here)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert comment.status == there
     assert len(comment.history) == 2
     [letter] = deliveries.dead_letters("demo")
@@ -866,12 +865,12 @@ def test_a_coral_that_cannot_be_asked_is_asked_later(
     comment = coral.write(abusive)
     coral.decide(comment, "APPROVED")
     coral.fault = "down"
-    assert CoralLoop(redis).catch_up(site) == "Coral: status 502"
+    assert CoralSync(redis).catch_up(site) == "Coral: status 502"
     coral.fault = ""
-    assert CoralLoop(redis).catch_up(site) == ""
+    assert CoralSync(redis).catch_up(site) == ""
     assert item_state(queue, comment) == "pending"
     redis.zadd("{hakam:demo}:coral", {comment.id: 0})  # time passes
-    CoralLoop(redis).catch_up(site)
+    CoralSync(redis).catch_up(site)
     assert item_state(queue, comment) == "withdrawn"
 
 
@@ -881,7 +880,7 @@ def test_what_was_decided_in_coral_before_the_clock_was_set_back_waits_for_nothi
     comment = coral.write(abusive)
     coral.decide(comment, "APPROVED")
     redis.zincrby("{hakam:demo}:coral", 7_200, comment.id)
-    loop = CoralLoop(redis)
+    loop = CoralSync(redis)
     assert loop.has_heard(site)
     loop.catch_up(site)
     assert item_state(queue, comment) == "withdrawn"
@@ -900,7 +899,7 @@ def test_the_feedback_that_coral_sends_is_that_of_its_moderators_and_not_ours(
     coral.key = api_key
     ours, theirs = coral.write(abusive), coral.write(harmless)
     decide(queue, "reject")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert ours.status == "REJECTED"
     coral.decide(theirs, "APPROVED")
     coral.decide(theirs, "REJECTED")
@@ -932,6 +931,6 @@ def test_events_that_say_nothing_of_a_decision_are_accepted(
 @pytest.mark.slow
 def test_as_many_events_are_kept_as_fit(coral: Coral, api_key: str, redis: Redis) -> None:
     for n in range(MAX_HEARD + 10):
-        CoralLoop(redis).note("demo", f"comment-{n}")
+        CoralSync(redis).note("demo", f"comment-{n}")
     assert redis.zcard("{hakam:demo}:coral") == MAX_HEARD
     assert 0 < redis.ttl("{hakam:demo}:coral") <= HEARD_SECONDS

@@ -109,21 +109,8 @@ def test_what_fails_while_forgetting_is_forgotten_once_the_site_is_repaired(
     assert redis.hlen(texts) == 1  # of the comment that waits
 
 
-def test_the_others_are_told_what_was_decided(damaged: str, redis: Redis) -> None:
-    told = list[str]()
-
-    def take(request: httpx.Request) -> httpx.Response:
-        told.append(request.headers["webhook-id"])
-        return httpx.Response(204)
-
-    client = httpx.Client(transport=httpx.MockTransport(take))
-    Deliveries(redis, Sites(redis), client).deliver_once()
-    assert any(name.startswith(f"{WHOLE}.") for name in told)
-
-
-def test_the_others_are_told_while_what_one_sites_coral_said_cannot_be_read(
-    queue: ReviewQueue, redis: Redis
-) -> None:
+def whole_is_told(redis: Redis) -> bool:
+    """Deliver until the site that is not damaged is told, and say whether it was."""
     stop = Event()
 
     def take(request: httpx.Request) -> httpx.Response:
@@ -131,17 +118,27 @@ def test_the_others_are_told_while_what_one_sites_coral_said_cannot_be_read(
             stop.set()
         return httpx.Response(204)
 
-    sites = Sites(redis)
-    coral = {"coral_url": "http://127.0.0.1:9/", "coral_token": "token"}
-    sites.update(replace(sites.get(DAMAGED), **coral))  # type: ignore[arg-type]
-    redis.set(_key(DAMAGED), "no")
-    deliveries = Deliveries(redis, sites, httpx.Client(transport=httpx.MockTransport(take)))
-    thread = Thread(target=deliveries.run, args=(stop,))
+    client = httpx.Client(transport=httpx.MockTransport(take))
+    thread = Thread(target=Deliveries(redis, Sites(redis), client).run, args=(stop,))
     thread.start()
     told = stop.wait(30.0)
     stop.set()
     thread.join()
-    assert told
+    return told
+
+
+def test_the_others_are_told_what_was_decided(damaged: str, redis: Redis) -> None:
+    assert whole_is_told(redis)
+
+
+def test_the_others_are_told_while_what_one_sites_coral_said_cannot_be_read(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    sites = Sites(redis)
+    coral = {"coral_url": "http://127.0.0.1:9/", "coral_token": "token"}
+    sites.update(replace(sites.get(DAMAGED), **coral))  # type: ignore[arg-type]
+    redis.set(_key(DAMAGED), "no")
+    assert whole_is_told(redis)
 
 
 def test_the_numbers_of_the_others_are_in_the_metrics(

@@ -23,11 +23,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 from standardwebhooks import Webhook
 
-from conftest import await_condition
+from conftest import await_condition, deliver_once, n_due
 from service.console.vocabulary import FAILURE_NAMES
 from service.delivery import http, scheduling, webhooks
 from service.delivery.http import is_public
-from service.delivery.scheduling import Turns
+from service.delivery.scheduling import Scheduler
 from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
 from service.queue.records import item_id_of
 from service.queue.retention import Retention
@@ -129,8 +129,8 @@ def test_a_decision_reaches_the_site_signed(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
 ) -> None:
     decision = decide(queue)
-    assert deliveries.due() == 1
-    assert deliveries.deliver_once() == 1
+    assert n_due(deliveries) == 1
+    assert deliver_once(deliveries) == 1
     [(headers, body)] = endpoint.told
     told = Webhook(SECRET).verify(body, headers)
     assert told["type"] == "decision.recorded"
@@ -145,7 +145,7 @@ def test_a_decision_reaches_the_site_signed(
         "source": "moderator",
         "content_digest": decision.content_digest,
     }
-    assert (deliveries.due(), queue.stats("demo").outbox) == (0, 0)
+    assert (n_due(deliveries), queue.stats("demo").outbox) == (0, 0)
 
 
 def test_a_reply_reaches_the_site_with_its_decision_unless_it_was_erased(
@@ -155,7 +155,7 @@ def test_a_reply_reaches_the_site_with_its_decision_unless_it_was_erased(
     decisions = [decide(queue, number, reply=reply) for number in (1, 2)]
     queue.undo("demo", decisions[0].item_id, "amal", "undo")
     Retention(redis, Sites(redis)).erase("demo", "reader-2")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     told = {
         (body["type"], body["data"]["comment_id"]): body["data"].get("reply")
         for body in endpoint.bodies()
@@ -196,7 +196,7 @@ def test_every_message_is_one_that_the_description_of_the_api_knows(
     draft = Decision("approve", moderator="basma", request_id="bulk")
     queue.decide_bulk("demo", {item_id: 1}, draft)
     queue.undo_bulk("demo", "bulk", "basma", "undo-bulk")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     deliveries.probe(Sites(redis).get("demo"))
     messages = endpoint.bodies()
     assert {message["type"] for message in messages} == set(described["webhooks"])
@@ -253,7 +253,7 @@ def test_who_polls_learns_what_the_webhook_tells(
     assert act(action="reject").kind == "opinion"
     assert act("basma", action="reject").kind == "decision"
 
-    while deliveries.deliver_once():
+    while deliver_once(deliveries):
         pass
     headers = {"Authorization": f"Bearer {Sites(redis).rotate_key('demo')}"}
     lines = client.get("/v1/decisions", headers=headers).text.splitlines()
@@ -275,7 +275,7 @@ def test_a_delivery_holds_no_word_of_the_comment(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint
 ) -> None:
     decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert "تعليق" not in endpoint.told[0][1].decode()
 
 
@@ -284,11 +284,11 @@ def test_a_retry_carries_the_same_id_and_waits(
 ) -> None:
     endpoint.status = 500
     decide(queue)
-    assert deliveries.deliver_once() == 1
-    assert (deliveries.due(), deliveries.deliver_once()) == (0, 0)
+    assert deliver_once(deliveries) == 1
+    assert (n_due(deliveries), deliver_once(deliveries)) == (0, 0)
     endpoint.status = 200
     make_due(redis)
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
     first, second = endpoint.told
     assert first[0]["webhook-id"] == second[0]["webhook-id"]
     assert queue.stats("demo").outbox == 0
@@ -308,9 +308,9 @@ def test_after_the_last_attempt_the_delivery_is_a_dead_letter(
     decide(queue)
     for _ in range(len(BACK_OFF_SECONDS) + 1):
         make_due(redis)
-        assert deliveries.deliver_once() == 1
+        assert deliver_once(deliveries) == 1
     make_due(redis)
-    assert deliveries.deliver_once() == 0
+    assert deliver_once(deliveries) == 0
     stats = queue.stats("demo")
     assert (stats.outbox, stats.dead) == (0, 1)
 
@@ -320,12 +320,12 @@ def test_the_decisions_on_one_comment_are_told_in_order(
 ) -> None:
     endpoint.status = 500
     decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     queue.undo("demo", item_id_of("c-1"), "amal", "undo")
-    assert deliveries.deliver_once() == 0, "the second waits for the first"
+    assert deliver_once(deliveries) == 0, "the second waits for the first"
     endpoint.status = 200
     make_due(redis)
-    assert deliveries.deliver_once() == 2
+    assert deliver_once(deliveries) == 2
     assert [body["data"]["action"] for body in endpoint.bodies()] == ["reject", "reject", "undo"]
 
 
@@ -359,12 +359,12 @@ def test_what_was_decided_about_a_replaced_text_is_not_told(
         verb = queue.enqueue if edit == "flagged" else queue.reject
         assert verb("demo", edited, VERDICT, scores={}).version == 2
     deliveries.replay("demo")
-    assert deliveries.deliver_once() == 0
+    assert deliver_once(deliveries) == 0
     assert endpoint.told == []
     assert (queue.stats("demo").outbox, queue.stats("demo").dead) == (0, 0)
     if edit == "flagged":
         decide(queue, text=edited.text)
-        deliveries.deliver_once()
+        deliver_once(deliveries)
         assert [body["data"]["version"] for body in endpoint.bodies()] == [2]
 
 
@@ -373,7 +373,7 @@ def test_a_redirect_is_a_failure(
 ) -> None:
     endpoint.status = 307
     decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert len(endpoint.told) == 1
     assert queue.stats("demo").outbox == 1
 
@@ -395,8 +395,8 @@ def test_a_delivery_whose_process_died_is_made_again(
     with monkeypatch.context() as dying:
         dying.setattr(deliveries, step, die)
         with pytest.raises(KeyboardInterrupt):
-            deliveries.deliver_once()
-    assert deliveries.deliver_once() == 1
+            deliver_once(deliveries)
+    assert deliver_once(deliveries) == 1
     assert len({headers["webhook-id"] for headers, _ in endpoint.told}) == 1
     assert queue.stats("demo").outbox == 0
 
@@ -428,7 +428,7 @@ def test_an_unusable_secret_or_address_fails_the_delivery_only_and_says_why(
 ) -> None:
     decide(queue)
     store(redis, replace(Sites(redis).get("demo"), **wish))  # type: ignore[arg-type]
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
     assert deliveries.endpoint("demo").failure == failure
     assert deliveries.probe(Sites(redis).get("demo")) == failure
     assert queue.stats("demo").outbox == 1
@@ -445,9 +445,9 @@ def test_a_site_without_a_webhook_keeps_its_outbox(
     decide(queue)
     site = Sites(redis).get("demo")
     Sites(redis).update(replace(site, webhook_url=""))
-    assert deliveries.deliver_once() == 0
+    assert deliver_once(deliveries) == 0
     Sites(redis).update(site)
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
 
 
 def test_undoing_a_decision_is_told_after_it(
@@ -455,7 +455,7 @@ def test_undoing_a_decision_is_told_after_it(
 ) -> None:
     decision = decide(queue)
     queue.undo("demo", decision.item_id, "amal", "undo-1")
-    assert deliveries.deliver_once() == 2
+    assert deliver_once(deliveries) == 2
     first, second = endpoint.bodies()
     assert (first["type"], second["type"]) == ("decision.recorded", "decision.undone")
     assert second["data"]["undoes"] == first["data"]["decision_id"]
@@ -464,7 +464,7 @@ def test_undoing_a_decision_is_told_after_it(
 def give_up(deliveries: Deliveries, redis: Redis) -> None:
     for _ in range(len(BACK_OFF_SECONDS) + 1):
         make_due(redis)
-        deliveries.deliver_once()
+        deliver_once(deliveries)
 
 
 def test_dead_letters_can_be_seen_and_replayed(
@@ -478,7 +478,7 @@ def test_dead_letters_can_be_seen_and_replayed(
     assert letter.died_at >= decision.decided_at
     endpoint.status, endpoint.told = 200, []
     assert deliveries.replay("demo") == 1
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
     assert endpoint.bodies()[0]["data"]["decision_id"] == decision.id
     assert deliveries.dead_letters("demo") == []
     assert queue.stats("demo").dead == 0
@@ -493,7 +493,7 @@ def test_a_replayed_letter_goes_before_later_decisions_on_the_comment(
     queue.undo("demo", decision.item_id, "amal", "undo")
     endpoint.status, endpoint.told = 200, []
     deliveries.replay("demo")
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert [body["data"]["action"] for body in endpoint.bodies()] == ["reject", "undo"]
 
 
@@ -515,12 +515,12 @@ def test_an_endpoint_that_failed_for_a_day_is_disabled_until_somebody_enables_it
     give_up(deliveries, redis)
     assert deliveries.endpoint("demo").disabled_at > 0
     decide(queue, 3)
-    assert (deliveries.due(), deliveries.deliver_once()) == (0, 0)
+    assert (n_due(deliveries), deliver_once(deliveries)) == (0, 0)
     assert queue.stats("demo").outbox == 1, "nothing is dropped"
     endpoint.status = 200
     deliveries.enable("demo")
     assert deliveries.endpoint("demo") == webhooks.Endpoint()
-    assert deliveries.deliver_once() == 1
+    assert deliver_once(deliveries) == 1
 
 
 def test_only_a_site_that_took_its_last_delivery_is_known_to_be_well(
@@ -529,11 +529,11 @@ def test_only_a_site_that_took_its_last_delivery_is_known_to_be_well(
     site = Sites(redis).get("demo")
     decide(queue)
     assert deliveries._waiting(site) == (1, False)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert deliveries._waiting(site) == (0, True)
     endpoint.status = 500
     decide(queue, 2)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert deliveries._waiting(site) == (0, False)
 
 
@@ -542,10 +542,10 @@ def test_one_success_ends_the_failing(
 ) -> None:
     endpoint.status = 500
     decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     endpoint.status = 200
     make_due(redis)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert deliveries.endpoint("demo") == webhooks.Endpoint()
 
 
@@ -554,7 +554,7 @@ def test_an_endpoint_that_says_it_is_gone_is_disabled_at_once(
 ) -> None:
     endpoint.status = 410
     decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     assert deliveries.endpoint("demo").disabled_at > 0
     assert queue.stats("demo").outbox == 1
 
@@ -564,7 +564,7 @@ def test_an_endpoint_that_asks_for_time_gets_it(
 ) -> None:
     endpoint.status = 429
     decision = decide(queue)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     due_ms = redis.zscore("{hakam:demo}:outbox", decision.item_id)
     assert due_ms is not None
     assert due_ms / 1000 >= decision.decided_at + RETRY_AFTER_SECONDS
@@ -580,7 +580,7 @@ def test_an_address_in_a_private_network_is_refused_unless_the_site_allows_it(
         url = f"http://{name}:{port}"
         Sites(redis).update(replace(site, webhook_url=url, webhook_private=False))
         make_due(redis)
-        assert deliveries.deliver_once() == 1
+        assert deliver_once(deliveries) == 1
         assert "private" in deliveries.endpoint("demo").failure, name
     assert endpoint.told == []
 
@@ -941,7 +941,7 @@ def test_a_failure_is_one_line_of_the_log_without_a_word_of_anybody(
     endpoint.status = 500
     decision = decide(queue, reply="نرجو اللطف")  # "please be kind"
     with structlog.testing.capture_logs() as lines:
-        deliveries.deliver_once()
+        deliver_once(deliveries)
     assert lines == [
         {
             "event": "delivery",
@@ -962,7 +962,7 @@ def test_attempts_are_counted_by_their_result_for_all_processes(
 ) -> None:
     assert deliveries.counts() == dict.fromkeys(RESULTS, 0)
     decide(queue, 1)
-    deliveries.deliver_once()
+    deliver_once(deliveries)
     endpoint.status = 500
     decide(queue, 2)
     give_up(deliveries, redis)
@@ -1017,10 +1017,10 @@ class Served:
         return not site.id.startswith("slow")
 
     @contextmanager
-    def turns(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         stop = Event()
         due = {site.id: (10**6, site.id == "fast" or not self.doubtful) for site in self.sites}
-        made = Turns(lambda: self.sites, lambda site: due[site.id], self.serve, lambda: None)
+        made = Scheduler(lambda: self.sites, lambda site: due[site.id], self.serve, lambda: None)
         thread = Thread(target=made.run, args=(stop,))
         thread.start()
         try:
@@ -1034,7 +1034,7 @@ class Served:
 
 def test_a_thousand_hanging_sites_that_never_answered_well_leave_threads_to_the_others() -> None:
     served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", doubtful=True)
-    with served.turns():
+    with served.running():
         await_condition(
             lambda: served.now["all"] >= scheduling.N_THREADS // 2, what="the slow ones"
         )
@@ -1053,7 +1053,7 @@ def test_a_site_with_any_number_of_deliveries_due_has_a_few_threads_and_yields_t
     monkeypatch.setattr(scheduling, "TURN_SECONDS", 0.0)
     monkeypatch.setattr(scheduling, "POLL_SECONDS", 0.0)
     served = Served("busy-1", "busy-2", "busy-3")
-    with served.turns():
+    with served.running():
         await_condition(lambda: len(served.done) == 3, what="a turn for each")
         once = Counter(served.done)
         await_condition(
@@ -1064,7 +1064,7 @@ def test_a_site_with_any_number_of_deliveries_due_has_a_few_threads_and_yields_t
 
 def test_a_site_that_answers_well_gets_more_threads_up_to_its_share() -> None:
     served = Served("busy")
-    with served.turns():
+    with served.running():
         await_condition(lambda: served.most["busy"] > 1, what="a second thread")
         await_condition(lambda: served.done["busy"] > 1_000, what="many deliveries")
     assert served.most["busy"] <= scheduling.N_PER_SITE

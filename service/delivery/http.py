@@ -1,10 +1,9 @@
-"""Requests that the service makes because somebody configured an address.
+"""HTTP requests to configured addresses, guarded against server-side request forgery (SSRF).
 
 Promises: a request is over after `TIMEOUT_SECONDS`, whatever the server does; unless the site
-allows it, none reaches this machine or its private network, under whatever name (server-side
-request forgery); redirects are not followed; of the answer's body only as much is read as was asked
-for. Secret: which addresses are public, how to connect to the very address that was checked, so
-that a name cannot point elsewhere a moment later, and how httpx is kept to a time for the whole.
+allows it, none reaches this machine or its private network, under whatever name; redirects are not
+followed; of the answer's body only as much is read as was asked for. The connection is made to the
+very address that was checked, so that a name cannot point elsewhere a moment later.
 """
 
 from __future__ import annotations
@@ -210,10 +209,8 @@ class _Transport(httpx.HTTPTransport):
 
 
 def client() -> httpx.Client:
-    """Return the client for `post`.
-
-    It takes no proxy from the environment, because a proxy would reach what a site must not.
-    """
+    """Return the client for `post`."""
+    # No proxy from the environment: it would reach what a site must not.
     return httpx.Client(transport=_Transport(), trust_env=False)
 
 
@@ -229,23 +226,9 @@ def post(
     allow_private: bool = False,
     max_answer_bytes: int = 0,
 ) -> Answer:
-    """Send a body to a configured address.
+    """Send a body with a client of `client`; raises one of `EXPECTED`.
 
-    Parameters
-    ----------
-    client : httpx.Client
-        One that `client` made; another keeps no time.
-    allow_private : bool
-        Whether the address may lead to this machine or a private network.
-    max_answer_bytes : int
-        So much of the answer's body is read; a longer one is cut.
-
-    Raises
-    ------
-    ForbiddenTarget
-        It does, and may not.
-    httpx.HTTPError, httpx.InvalidURL, OSError, ValueError
-        The server cannot be found or reached, broke off, or was not done in time.
+    Of the answer's body the first `max_answer_bytes` are read.
     """
     with within(TIMEOUT_SECONDS):
         named = httpx.URL(address)
@@ -324,4 +307,9 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (InvalidRequest, "the secret cannot be used"),
 )
 #: What a configured address can do to us; anything else is a fault of ours.
-EXPECTED = (httpx.HTTPError, OSError, ValueError, *(kind for kind, _ in REASONS))
+EXPECTED: tuple[type[Exception], ...] = (
+    httpx.HTTPError,
+    OSError,
+    ValueError,
+    *(kind for kind, _ in REASONS),
+)

@@ -1,4 +1,4 @@
-"""Whose turn it is: a bounded number of threads, shared by any number of sites.
+"""Fair scheduling of any number of sites on a bounded number of threads.
 
 Promises: no site waits for another's request to end while a thread is free. A site has at most
 `N_PER_SITE` threads at a time, and one while nothing is known of it or its last delivery failed;
@@ -19,7 +19,7 @@ import structlog
 
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
-from service.sites.sites import Site
+from service.sites.site import Site
 
 N_THREADS = 256
 N_PER_SITE = 4
@@ -52,21 +52,12 @@ class _State:
         self.rests_until = monotonic() + rest
 
 
-class Turns:
+class Scheduler:
     """Serves sites until it is stopped.
 
-    Parameters
-    ----------
-    sites : callable
-        Returns those to look at.
-    waiting : callable
-        Returns how much is due for a site, and whether the last of it is known to have gone well.
-    serve : callable
-        Does the first of it; returns whether it went well, None when nothing is due.
-    after_each_look : callable
-
-    Each may raise StoreUnavailable, which is waited out, or anything else, which is that site's
-    failure and nobody else's.
+    `waiting` says how much is due for a site, and whether the last of it went well; `serve` does
+    the first of it and says whether that went well, or None where nothing is due. Each may raise
+    StoreUnavailable, which is waited out, or anything else, which is that site's failure alone.
     """
 
     def __init__(

@@ -1,10 +1,8 @@
-"""Telling the sites what was decided.
+"""Webhooks: the outbox of decisions, signed requests, retries and dead letters.
 
 Promises: every decision reaches the site's webhook at least once, signed, in order per comment; one
 site never delays another; and a decision that could not be told is kept where people see it, with
-the reason. Secret: signing, retries and what an endpoint may do to us. The outbox itself is filled
-by `service.queue.review_queue`, whose docstring shows the keys; who is served when is the secret of
-`service.delivery.scheduling`.
+the reason. The outbox is filled by `service.queue.review_queue`, whose docstring shows the keys.
 
 A delivery is one decision. Its id is made of the site and the decision's place in the stream, so a
 retry, or a second process, carries the same id and the site can drop what it has seen (Standard
@@ -31,7 +29,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Event, Lock
@@ -42,15 +40,16 @@ import structlog
 from standardwebhooks import Webhook
 
 from service.delivery import http
-from service.delivery.coral import CoralLoop, Told
-from service.delivery.http import Answer
-from service.delivery.scheduling import Turns
-from service.errors import SiteUnreadable, StoreUnavailable
+from service.delivery.coral import CoralSync
+from service.delivery.coral_client import CoralFault
+from service.delivery.scheduling import Scheduler
+from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
 from service.queue.records import Decision, news, type_of_news
 from service.sites.connections import signing_key
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 from service.store.scripts import Argument, Verbs
@@ -80,7 +79,7 @@ _COUNTS = "hakam:deliveries"  # hash: result -> number of attempts, of all sites
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that was given up at `died_at` (seconds since the epoch), and why."""
+    """A delivery that was given up, when (in seconds of Unix time) and why."""
 
     decision_id: str
     comment_id: str
@@ -91,33 +90,27 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a site's webhook fares.
+    """How a site's webhook fares; times in seconds of Unix time, 0 for never."""
 
-    Attributes
-    ----------
-    failing_since : float
-        Since when every attempt has failed, seconds since the epoch; 0 when the last one succeeded.
-    failure : str
-        The last failure, in our own words.
-    disabled_at : float
-        When it was given up; 0 when it is in use.
-    """
-
-    failing_since: float = 0.0
-    failure: str = ""
+    failing_since: float = 0.0  # since when every attempt has failed
+    failure: str = ""  # the last one, in our own words
     disabled_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """How an attempt to tell a decision went."""
+
+    failure: str = ""  # in our own words; empty when there was none
+    answer: http.Answer | None = None  # of the webhook
+    final: bool = False  # the site is well, but trying again is of no use
 
 
 class Deliveries:
     """Everything that is to be told to the sites.
 
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    sites : Sites
-    client : httpx.Client, optional
-        By default one of `outbound.client`.
+    Every method but `run` raises StoreUnavailable where Redis cannot be reached; what was told then
+    but could not be noted is told again.
     """
 
     def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
@@ -125,37 +118,14 @@ class Deliveries:
         self._sites = sites
         self._redis: Any = redis
         self._client = client or http.client()
-        self._coral = CoralLoop(redis, self._client)
+        self._coral = CoralSync(redis, self._client)
         self._counts: Counter[str] = Counter()  # of this process, not written yet
         self._counting = Lock()
         self._probing = Lock()
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set; an unreachable Redis is waited for."""
-        Turns(self._listening, self._waiting, self._serve, self._write_counts).run(stop)
-
-    def due(self) -> int:
-        """Count the comments whose next delivery is due now."""
-        return sum(self._waiting(site)[0] for site in self._listening())
-
-    def deliver_once(self) -> int:
-        """Make what is due, each delivery once; return how many were attempted.
-
-        Raises
-        ------
-        StoreUnavailable
-        """
-        n_made = 0
-        for site in self._listening():
-            try:
-                while (told := self._deliver_next(site)) is not None:
-                    n_made += 1
-                    if not told:
-                        break  # the rest can wait
-            except SiteUnreadable as fault:
-                log.warning("deliveries", site=site.id, error=str(fault))
-        self._write_counts()
-        return n_made
+        Scheduler(self._listening, self._waiting, self._serve, self._write_counts).run(stop)
 
     def probe(self, site: Site) -> str:
         """Send a signed ``webhook.test`` message; return what went wrong, or an empty string.
@@ -170,7 +140,7 @@ class Deliveries:
                 body = json.dumps(
                     {"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}}
                 )
-                return self._post(site, f"test-{int(now.timestamp() * 1000)}", body, now)[1]
+                return self._post(site, f"test-{int(now.timestamp() * 1000)}", body, now).failure
         except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
             return http.reason(error)
         finally:
@@ -178,12 +148,7 @@ class Deliveries:
 
     @translating_redis_errors()
     def counts(self) -> dict[str, int]:
-        """Count the attempts of all sites by what became of them, since the store was new.
-
-        Raises
-        ------
-        StoreUnavailable
-        """
+        """Count the attempts of all sites by what became of them, since the store was new."""
         found = self._redis.hgetall(_COUNTS)
         return {result: int(found.get(result, 0)) for result in RESULTS}
 
@@ -231,101 +196,78 @@ class Deliveries:
         return self._deliver_next(site)
 
     def _deliver_next(self, site: Site) -> bool | None:
-        """Make the delivery of a site that is due first.
+        """Make the delivery of a site that is due first; None when nothing is due.
 
-        Returns
-        -------
-        bool or None
-            Whether the site took it; None when nothing is due.
-
-        Raises
-        ------
-        StoreUnavailable
-            What was told, but could not be noted, is told again.
+        Otherwise whether the site is well.
         """
         claimed = self._verbs(site.id, "claim", hold_ms=int(HOLD_SECONDS * 1000))
         if not claimed:
             return None
         item_id, decision_id, body, n_attempts, digest, words = claimed
-        answer, failure, final, unexpected = None, "", False, []
+        unexpected: list[str] = []
         try:
             with http.within(DELIVERY_SECONDS):
-                decision = read_decision(decision_id, body, None, words, 1, 0, digest)
-                answer, failure, final = self._send(site, decision)
+                made = self._send(site, read_decision(decision_id, body, None, words, 1, 0, digest))
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
-            failure = http.reason(error)
+            made = _Attempt(http.reason(error))
             unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
-        n_retries = MAX_RETRIES if final else n_attempts - 1
-        this: dict[str, Argument] = {"id": item_id, "delivery": decision_id}
-        result = self._settle(site, this, n_retries, answer, failure, final=final)
+        result = self._settle(site, {"id": item_id, "delivery": decision_id}, n_attempts, made)
         with self._counting:
             self._counts[result] += 1
-        if failure:
+        if made.failure:
             log.warning(
                 "delivery",
                 site=site.id,
                 delivery=decision_id,
                 attempt=n_attempts,
                 result=result,
-                status=answer.status if answer else None,
-                failure=failure,
+                status=made.answer.status if made.answer else None,
+                failure=made.failure,
                 places=unexpected or None,
             )
-        return final or not failure
+        return made.final or not made.failure
 
-    def _send(self, site: Site, decision: Decision) -> tuple[Answer | None, str, bool]:
-        """Tell the site's Coral of a decision, and its webhook.
-
-        Returns
-        -------
-        answer : Answer or None
-        failure : str
-            What went wrong, in our own words.
-        final : bool
-            Whether the site is well, but trying again is of no use.
-        """
+    def _send(self, site: Site, decision: Decision) -> _Attempt:
+        """Tell the site's Coral of a decision, and its webhook."""
         if decision.damaged:
-            return None, "what is stored of the decision cannot be read", False
-        told = Told()
+            return _Attempt("what is stored of the decision cannot be read")
+        refused = ""  # by Coral, for good
         if self._coral.concerns(site, decision):
-            told = self._coral.tell(site, decision)
-            if told.failure and not told.final:
-                return None, told.failure, False
-        if not (site.webhook_url and site.webhook_secret):
-            return None, told.failure, told.final  # it only wants its comments in Coral dealt with
-        body, now = payload(decision), datetime.now(UTC)
-        answer, failure = self._post(site, decision.id, body, now)
-        return answer, failure or told.failure, told.final and not failure
+            try:
+                self._coral.tell(site, decision)
+            except CoralFault as fault:
+                if not fault.final:
+                    return _Attempt(str(fault))
+                refused = str(fault)
+        if not site.has_webhook:  # it only wants its comments in Coral dealt with
+            return _Attempt(refused, final=bool(refused))
+        sent = self._post(site, decision.id, payload(decision), datetime.now(UTC))
+        return sent if sent.failure else replace(sent, failure=refused, final=bool(refused))
 
-    def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> tuple[Answer, str]:
+    def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> _Attempt:
         headers = signature(site, decision_id, body, at)
         private = site.webhook_private
         answer = http.post(self._client, site.webhook_url, body, headers, allow_private=private)
-        return answer, "" if answer.is_success else f"status {answer.status}"
+        return _Attempt("" if answer.is_success else f"status {answer.status}", answer)
 
     def _settle(
-        self,
-        site: Site,
-        this: Mapping[str, Argument],
-        n_retries: int,
-        answer: Answer | None,
-        failure: str,
-        *,
-        final: bool,
+        self, site: Site, this: Mapping[str, Argument], n_attempts: int, made: _Attempt
     ) -> Result:
+        """Note what became of an attempt, and when to try again."""
+        answer, failure = made.answer, made.failure
         result: Result = "delivered"
         if not failure:
             self._verbs(site.id, "delivered", **this)
-        elif n_retries < MAX_RETRIES:
+        elif n_attempts <= MAX_RETRIES and not made.final:
             asked = min(answer.wait_seconds, MAX_WAIT_SECONDS) if answer else 0.0
             jitter = 1 + JITTER * random.random()  # noqa: S311 - spreads load, hides nothing
-            delay = max(asked, BACK_OFF_SECONDS[n_retries] * jitter)
+            delay = max(asked, BACK_OFF_SECONDS[n_attempts - 1] * jitter)
             self._verbs(site.id, "failed", **this, delay_ms=int(delay * 1000), failure=failure)
             result = "failed"
         else:
-            patience_ms = "" if final else int(PATIENCE_SECONDS * 1000)
+            patience_ms = "" if made.final else int(PATIENCE_SECONDS * 1000)
             self._verbs(site.id, "give_up", **this, failure=failure, patience_ms=patience_ms)
             result = "dead"
         if answer and answer.status == HTTPStatus.GONE:
@@ -362,13 +304,7 @@ def payload(decision: Decision) -> str:
 
 
 def signature(site: Site, decision_id: str, body: str, at: datetime) -> dict[str, str]:
-    """Return the headers of a signed delivery.
-
-    Raises
-    ------
-    ValueError
-        The site's secret cannot be used.
-    """
+    """Return the headers of a signed delivery; ValueError for a secret that cannot be used."""
     message_id = f"{site.id}.{decision_id}"
     return {
         "content-type": "application/json",

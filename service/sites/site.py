@@ -144,8 +144,17 @@ class Site:
     @property
     def listens(self) -> bool:
         """Whether there is anybody who is to be told of decisions: a webhook, or Coral."""
-        by_webhook = self.webhook_url and self.webhook_secret
-        return bool(by_webhook or (self.coral_url and self.coral_token))
+        return self.has_webhook or self.has_coral
+
+    @property
+    def has_webhook(self) -> bool:
+        """Whether decisions are told to a webhook, with a secret to sign them."""
+        return bool(self.webhook_url and self.webhook_secret)
+
+    @property
+    def has_coral(self) -> bool:
+        """Whether decisions are told to a Coral, and taken over from it."""
+        return bool(self.coral_url and self.coral_token)
 
     @property
     def watches_authors(self) -> bool:
