@@ -227,8 +227,13 @@ def silent(own: Own) -> Iterator[None]:
 
 
 def test_a_silent_redis_is_waited_for_once_and_asked_again_by_no_request(
-    own: Own, settings: Settings, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+    own: Own,
+    settings: Settings,
+    artifact: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    settings = settings.model_copy(update={"var": tmp_path})  # it knows of no other Redis
     asking: list[str] = []
     send = AbstractConnection.send_packed_command
 
