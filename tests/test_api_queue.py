@@ -18,7 +18,7 @@ from service.sites.sites import Site, Sites
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 
 
-class Desk:
+class Caller:
     """A site that speaks to the API with its key."""
 
     def __init__(self, client: FlaskClient, key: str) -> None:
@@ -49,20 +49,20 @@ class Desk:
 
 
 @pytest.fixture
-def desk(client: FlaskClient, api_key: str) -> Desk:
-    return Desk(client, api_key)
+def caller(client: FlaskClient, api_key: str) -> Caller:
+    return Caller(client, api_key)
 
 
-def test_a_site_withdraws_a_comment(desk: Desk) -> None:
-    desk.send("c-1")
-    assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": True}
-    assert desk.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": False}
-    assert desk.post("/v1/comments/withdraw", {"id": "never"}, 404)["status"] == 404
-    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+def test_a_site_withdraws_a_comment(caller: Caller) -> None:
+    caller.send("c-1")
+    assert caller.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": True}
+    assert caller.post("/v1/comments/withdraw", {"id": "c-1"}) == {"withdrawn": False}
+    assert caller.post("/v1/comments/withdraw", {"id": "never"}, 404)["status"] == 404
+    caller.post("/v1/queue/lease", {"moderator": "amal"}, 204)
 
 
 def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
-    app: Flask, desk: Desk, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    app: Flask, caller: Caller, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
 
@@ -73,25 +73,27 @@ def test_the_dialect_of_a_queued_comment_is_found_and_of_no_other(
     monkeypatch.setattr("service.moderation.dialect_of", reading)
     Sites(redis).update(Site("demo", random_sample_share=0.0, review={"toxicity": 0.0}))
     text = "انت عايز ايه دلوقتي"  # "what do you want now", Egyptian
-    desk.post("/v1/comments", {"id": "c-1", "text": text}, 202)
+    caller.post("/v1/comments", {"id": "c-1", "text": text}, 202)
     Sites(redis).update(Site("demo", random_sample_share=0.0, review=dict.fromkeys(LABELS, 1.0)))
     app.extensions["hakam"].known_sites.remember()  # else the new settings hold in a second
-    desk.post("/v1/comments", {"id": "c-2", "text": text})
+    caller.post("/v1/comments", {"id": "c-2", "text": text})
     assert read == [text]
-    assert desk.get("/v1/queue/items?dialect=gulf") == []
-    desk.post("/v1/queue/lease", {"moderator": "amal", "dialect": "gulf"}, 204)
-    desk.post("/v1/queue/lease", {"moderator": "amal", "dialect": "klingon"}, 422)
-    (item,) = desk.get("/v1/queue/items?dialect=egyptian")
+    assert caller.get("/v1/queue/items?dialect=gulf") == []
+    caller.post("/v1/queue/lease", {"moderator": "amal", "dialect": "gulf"}, 204)
+    caller.post("/v1/queue/lease", {"moderator": "amal", "dialect": "klingon"}, 422)
+    (item,) = caller.get("/v1/queue/items?dialect=egyptian")
     assert item["comment"]["dialect"] == "egyptian"
-    desk.decide("approve")
-    exported = desk.client.get("/v1/decisions", headers=desk.headers).get_json(force=True)
+    caller.decide("approve")
+    exported = caller.client.get("/v1/decisions", headers=caller.headers).get_json(force=True)
     assert exported["dialect"] == "egyptian"
 
 
-def test_no_decision_on_a_harmless_text_is_told_of_the_threat_it_was_edited_to(desk: Desk) -> None:
-    desk.send("c-1")
-    made = desk.decide("approve")
-    lines = desk.client.get("/v1/decisions", headers=desk.headers)
+def test_no_decision_on_a_harmless_text_is_told_of_the_threat_it_was_edited_to(
+    caller: Caller,
+) -> None:
+    caller.send("c-1")
+    made = caller.decide("approve")
+    lines = caller.client.get("/v1/decisions", headers=caller.headers)
     line = lines.get_json(force=True)
     assert (line["decision_id"], line["item_id"], line["version"]) == (
         made["id"],
@@ -99,16 +101,18 @@ def test_no_decision_on_a_harmless_text_is_told_of_the_threat_it_was_edited_to(d
         1,
     )
     edit = {"id": "c-1", "text": f"{INSULT} {INSULT}", "author": {"id": "reader-7"}}
-    answer = desk.post("/v1/comments", edit, 202)
+    answer = caller.post("/v1/comments", edit, 202)
     assert answer["version"] == 2
     assert answer["content_digest"] != line["content_digest"] == made["content_digest"]
-    after = desk.client.get("/v1/decisions", headers=desk.headers)
+    after = caller.client.get("/v1/decisions", headers=caller.headers)
     assert after.text == ""
     assert after.headers["Hakam-Cursor"] == made["id"]
-    desk.post(f"/v1/queue/items/{made['item_id']}/undo", {"moderator": "a", "request_id": "u"}, 409)
-    again = desk.decide("reject")
+    caller.post(
+        f"/v1/queue/items/{made['item_id']}/undo", {"moderator": "a", "request_id": "u"}, 409
+    )
+    again = caller.decide("reject")
     (line,) = map(
-        json.loads, desk.client.get("/v1/decisions", headers=desk.headers).text.splitlines()
+        json.loads, caller.client.get("/v1/decisions", headers=caller.headers).text.splitlines()
     )
     assert (line["version"], line["action"]) == (2, "reject") == (again["version"], again["action"])
 
@@ -117,25 +121,25 @@ def test_an_edit_that_needs_nobody_takes_the_earlier_text_out_of_the_queue(
     client: FlaskClient, redis: Redis
 ) -> None:
     quiet = Site("quiet", review={"toxicity": 1.0, "insult": 1.0}, random_sample_share=0.0)
-    desk = Desk(client, Sites(redis).add(replace(quiet, review_first_comments=1)))
-    desk.send("c-1")
+    caller = Caller(client, Sites(redis).add(replace(quiet, review_first_comments=1)))
+    caller.send("c-1")
     Sites(redis).update(quiet)
     edit = {"id": "c-1", "text": "شكرا"}  # "thanks"
-    assert desk.post("/v1/comments", edit)["action"] == "approve"
-    assert desk.post("/v1/comments", edit | {"id": "c-2"})["action"] == "approve"
-    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+    assert caller.post("/v1/comments", edit)["action"] == "approve"
+    assert caller.post("/v1/comments", edit | {"id": "c-2"})["action"] == "approve"
+    caller.post("/v1/queue/lease", {"moderator": "amal"}, 204)
 
 
-def test_an_appeal_goes_to_somebody_else(desk: Desk) -> None:
-    desk.send("c-1")
-    made = desk.decide()
+def test_an_appeal_goes_to_somebody_else(caller: Caller) -> None:
+    caller.send("c-1")
+    made = caller.decide()
     appeal = {"decision_id": made["id"], "statement": "لم أشتم أحدا"}  # "I insulted nobody"
-    assert desk.post("/v1/decisions/appeal", appeal)["created"]
-    assert not desk.post("/v1/decisions/appeal", appeal)["created"]
-    desk.post("/v1/queue/lease", {"moderator": "amal"}, 204)
-    assert desk.decide("approve", "basma")["overturned"]
-    desk.post("/v1/decisions/appeal", {"decision_id": "1-1"}, 404)
-    desk.post("/v1/decisions/appeal", {"decision_id": "first"}, 422)
+    assert caller.post("/v1/decisions/appeal", appeal)["created"]
+    assert not caller.post("/v1/decisions/appeal", appeal)["created"]
+    caller.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+    assert caller.decide("approve", "basma")["overturned"]
+    caller.post("/v1/decisions/appeal", {"decision_id": "1-1"}, 404)
+    caller.post("/v1/decisions/appeal", {"decision_id": "first"}, 422)
 
 
 @pytest.mark.parametrize(
@@ -149,40 +153,40 @@ def test_an_appeal_goes_to_somebody_else(desk: Desk) -> None:
     ],
 )
 def test_a_rejection_without_labels_has_those_that_its_reason_names(
-    desk: Desk, action: str, said: dict[str, Any], labels: list[str]
+    caller: Caller, action: str, said: dict[str, Any], labels: list[str]
 ) -> None:
-    item = desk.send("c-1")
-    lease = desk.post("/v1/queue/lease", {"moderator": "amal"})
+    item = caller.send("c-1")
+    lease = caller.post("/v1/queue/lease", {"moderator": "amal"})
     who = {"moderator": "amal", "request_id": "r-1"}
     body = {"token": lease["token"], "action": action} | who | said
-    assert desk.post(f"/v1/queue/items/{item}/decide", body)["labels"] == labels
-    thread = {"action": action, "versions": {desk.send("c-2"): 1}} | who | said
-    assert desk.post("/v1/queue/bulk", thread)[0]["labels"] == labels
+    assert caller.post(f"/v1/queue/items/{item}/decide", body)["labels"] == labels
+    thread = {"action": action, "versions": {caller.send("c-2"): 1}} | who | said
+    assert caller.post("/v1/queue/bulk", thread)[0]["labels"] == labels
 
 
-def test_a_decision_is_taken_back_once(desk: Desk) -> None:
-    item_id = desk.send("c-1")
-    made = desk.decide()
+def test_a_decision_is_taken_back_once(caller: Caller) -> None:
+    item_id = caller.send("c-1")
+    made = caller.decide()
     undo = {"moderator": "amal", "request_id": "undo-1"}
     path = f"/v1/queue/items/{item_id}/undo"
-    assert desk.post(path, undo)["undoes"] == made["id"]
-    assert desk.post(path, undo)["undoes"] == made["id"]
-    assert desk.post(path, undo | {"request_id": "undo-2"}, 409)["status"] == 409
+    assert caller.post(path, undo)["undoes"] == made["id"]
+    assert caller.post(path, undo)["undoes"] == made["id"]
+    assert caller.post(path, undo | {"request_id": "undo-2"}, 409)["status"] == 409
 
 
-def test_what_others_decided_is_taken_back_by_seniors_only(desk: Desk) -> None:
-    path = f"/v1/queue/items/{desk.send('c-1')}/undo"
-    made = desk.decide()
+def test_what_others_decided_is_taken_back_by_seniors_only(caller: Caller) -> None:
+    path = f"/v1/queue/items/{caller.send('c-1')}/undo"
+    made = caller.decide()
     undo = {"moderator": "basma", "request_id": "undo-1"}
-    assert desk.post(path, undo, 403)["type"] == "urn:hakam:problem:forbidden"
-    desk.post(path, undo | {"senior": True, "decision_id": "1-1"}, 409)
-    assert desk.post(path, undo | {"senior": True, "decision_id": made["id"]})["kind"] == "undo"
+    assert caller.post(path, undo, 403)["type"] == "urn:hakam:problem:forbidden"
+    caller.post(path, undo | {"senior": True, "decision_id": "1-1"}, 409)
+    assert caller.post(path, undo | {"senior": True, "decision_id": made["id"]})["kind"] == "undo"
 
 
-def test_a_thread_is_listed_decided_and_taken_back_as_one(desk: Desk) -> None:
+def test_a_thread_is_listed_decided_and_taken_back_as_one(caller: Caller) -> None:
     for number in range(3):
-        desk.send(f"c-{number}")
-    listed = desk.get("/v1/queue/items?author_id=reader-7")
+        caller.send(f"c-{number}")
+    listed = caller.get("/v1/queue/items?author_id=reader-7")
     body = {
         "versions": {item["id"]: item["version"] for item in listed},
         "action": "reject",
@@ -190,24 +194,24 @@ def test_a_thread_is_listed_decided_and_taken_back_as_one(desk: Desk) -> None:
         "moderator": "amal",
         "request_id": "bulk-1",
     }
-    assert len(desk.post("/v1/queue/bulk", body)) == 3
-    record = desk.get("/v1/authors?id=reader-7")
+    assert len(caller.post("/v1/queue/bulk", body)) == 3
+    record = caller.get("/v1/authors?id=reader-7")
     assert (record["n_approved"], record["n_rejected"]) == (0, 3)
     undo = {"bulk": "bulk-1", "moderator": "amal", "request_id": "undo-1"}
-    assert len(desk.post("/v1/queue/bulk/undo", undo)) == 3
-    assert len(desk.get("/v1/queue/items")) == 3
-    assert desk.post("/v1/queue/bulk", body | {"request_id": "b", "versions": {"x": 1}}, 409)
+    assert len(caller.post("/v1/queue/bulk/undo", undo)) == 3
+    assert len(caller.get("/v1/queue/items")) == 3
+    assert caller.post("/v1/queue/bulk", body | {"request_id": "b", "versions": {"x": 1}}, 409)
 
 
-def test_an_escalated_item_is_for_seniors(desk: Desk) -> None:
-    item_id = desk.send("c-1")
-    lease = desk.post("/v1/queue/lease", {"moderator": "amal", "author_id": "reader-7"})
-    desk.post(f"/v1/queue/items/{item_id}/escalate", {"token": lease["token"]}, 204)
-    desk.post("/v1/queue/lease", {"moderator": "basma"}, 204)
-    assert desk.decide("approve", "senior")["kind"] == "decision"
+def test_an_escalated_item_is_for_seniors(caller: Caller) -> None:
+    item_id = caller.send("c-1")
+    lease = caller.post("/v1/queue/lease", {"moderator": "amal", "author_id": "reader-7"})
+    caller.post(f"/v1/queue/items/{item_id}/escalate", {"token": lease["token"]}, 204)
+    caller.post("/v1/queue/lease", {"moderator": "basma"}, 204)
+    assert caller.decide("approve", "senior")["kind"] == "decision"
 
 
-def test_two_filters_at_once_are_refused_by_name(desk: Desk) -> None:
-    answer = desk.client.get("/v1/queue/items?label=insult&author_id=x", headers=desk.headers)
+def test_two_filters_at_once_are_refused_by_name(caller: Caller) -> None:
+    answer = caller.client.get("/v1/queue/items?label=insult&author_id=x", headers=caller.headers)
     assert answer.status_code == 422
     assert "one filter" in answer.text

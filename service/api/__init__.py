@@ -1,11 +1,11 @@
 """The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document.
 
-``BLUEPRINTS`` is what the composition root registers.
+Views only translate: what is answered, and why, is decided by moderation, policy and review queue.
 """
 
-from service.api import queue, routes
+from service.api import comments, decisions, health, queue
 from service.api.operation import api
 
-__all__ = ["BLUEPRINTS", "queue", "routes"]
+__all__ = ["BLUEPRINTS", "comments", "decisions", "health", "queue"]
 
-BLUEPRINTS = (api,)  # on which the modules of the routes have put them
+BLUEPRINTS = (api,)  # on which the modules have put their routes; the application registers it

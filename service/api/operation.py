@@ -24,6 +24,7 @@ def operation(
     rule: str,
     *,
     answers: Mapping[int, Any],
+    name: str | None = None,
     body: Any = None,
     query: type[BaseModel] | None = None,
     needs_key: bool = True,
@@ -35,7 +36,7 @@ def operation(
 
     The function is called with ``site`` when the operation needs a key, ``body`` and ``query`` when
     it has them, and the variables of the rule; it returns a value of the model of its only status,
-    a pair of value and status, or a Response.
+    a pair of value and status, or a Response. `name` is its id where that is not the function's.
     """
     adapter = None if body is None else TypeAdapter(body)
     spoken = {status: _adapter(kind) for status, kind in answers.items()}
@@ -54,7 +55,7 @@ def operation(
         answer.operation = Operation(  # type: ignore[attr-defined]
             answers, adapter, query, needs_key, problems, headers=headers or {}
         )
-        api.add_url_rule(rule, view_func=answer, methods=[method])
+        api.add_url_rule(rule, name, view_func=answer, methods=[method])
         return answer
 
     return register

@@ -1,14 +1,11 @@
-"""Routes of the API: the review queue.
-
-A site's own program takes items, decides, undoes, escalates, and lists and decides in bulk. Sites
-withdraw comments and hand on appeals. Views translate, nothing more.
-"""
+"""The review queue over HTTP, for a site's own program: lease, decide, undo, list, in bulk."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from service.api.operation import operation
 from service.api.schemas import (
@@ -16,39 +13,20 @@ from service.api.schemas import (
     Count,
     Decided,
     DecisionRequest,
-    Dialect,
+    Filter,
     Id,
-    Label,
     LeaseRequest,
     TokenRequest,
     Unicode,
 )
-from service.queue.records import AuthorRecord, Decision, Enqueued, ReviewItem
+from service.queue.records import Decision, ReviewItem
 from service.queue.review_queue import MAX_BULK, Lease, QueueStats
 from service.services import services
 from service.sites.sites import Site
 
+_ITEM = "/v1/queue/items/<item_id>"
 _PROBLEMS = (404, 409)
 _BULK_BODY_BYTES = 256 * 1024
-
-
-class Withdrawal(Body):
-    """A comment that the site has removed, or whose author has."""
-
-    id: Id
-
-
-class Withdrawn(BaseModel):
-    """Whether the comment was waiting for a decision."""
-
-    withdrawn: bool
-
-
-class Appeal(Body):
-    """What an author says against a decision."""
-
-    decision_id: Id
-    statement: Annotated[Unicode, Field(max_length=4_000)] = ""
 
 
 class _TakenBack(Body):
@@ -78,24 +56,14 @@ class BulkUndo(_TakenBack):
     bulk: Id
 
 
-class WaitingQuery(Body):
-    """Which waiting items to list; one filter at most."""
+class WaitingQuery(Filter):
+    """Which waiting items to list."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    label: Label | None = None
-    article_id: Id | None = None
-    author_id: Id | None = None
-    dialect: Dialect | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_BULK)] = 100
 
 
-class AuthorQuery(Body):
-    """Which author."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: Id
+# A view of somebody who holds an item, by the token of the lease.
+_of_holder = partial(operation, "POST", body=TokenRequest, answers={204: None}, problems=_PROBLEMS)
 
 
 @operation("POST", "/v1/queue/lease", body=LeaseRequest, answers={200: Lease, 204: None})
@@ -105,37 +73,19 @@ def lease(site: Site, body: LeaseRequest) -> Any:
     return (found, 200) if found else (None, 204)
 
 
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/renew",
-    body=TokenRequest,
-    answers={200: Lease},
-    problems=_PROBLEMS,
-)
+@_of_holder(f"{_ITEM}/renew", answers={200: Lease})
 def renew(site: Site, item_id: str, body: TokenRequest) -> Lease:
     """Start the time of a lease anew."""
     return services().queue.renew(site.id, item_id, body.token)
 
 
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/release",
-    body=TokenRequest,
-    answers={204: None},
-    problems=_PROBLEMS,
-)
+@_of_holder(f"{_ITEM}/release")
 def release(site: Site, item_id: str, body: TokenRequest) -> None:
     """Give a review item back to its place in the queue."""
     services().queue.release(site.id, item_id, body.token)
 
 
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/skip",
-    body=TokenRequest,
-    answers={204: None},
-    problems=_PROBLEMS,
-)
+@_of_holder(f"{_ITEM}/skip")
 def skip(site: Site, item_id: str, body: TokenRequest) -> None:
     """Leave a review item to somebody else."""
     services().queue.skip(site.id, item_id, body.token)
@@ -143,7 +93,7 @@ def skip(site: Site, item_id: str, body: TokenRequest) -> None:
 
 @operation(
     "POST",
-    "/v1/queue/items/<item_id>/decide",
+    f"{_ITEM}/decide",
     body=DecisionRequest,
     answers={200: Decision},
     problems=_PROBLEMS,
@@ -156,8 +106,8 @@ def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
     return services().queue.decide(site.id, item_id, body.token, body.to_draft())
 
 
-@operation("GET", "/v1/queue/items/<item_id>", answers={200: ReviewItem}, problems=(404,))
-def item(site: Site, item_id: str) -> ReviewItem:
+@operation("GET", _ITEM, name="item", answers={200: ReviewItem}, problems=(404,))
+def show(site: Site, item_id: str) -> ReviewItem:
     """Show a review item as it is now."""
     return services().queue.item(site.id, item_id)
 
@@ -169,35 +119,14 @@ def stats(site: Site) -> QueueStats:
 
 
 @operation(
-    "POST", "/v1/comments/withdraw", body=Withdrawal, answers={200: Withdrawn}, problems=(404,)
+    "GET", "/v1/queue/items", name="waiting", query=WaitingQuery, answers={200: list[ReviewItem]}
 )
-def withdraw(site: Site, body: Withdrawal) -> Withdrawn:
-    """Take a comment out of the queue and delete its text; what is decided stays decided."""
-    return Withdrawn(withdrawn=services().queue.withdraw(site.id, body.id))
-
-
-@operation("POST", "/v1/decisions/appeal", body=Appeal, answers={200: Enqueued}, problems=_PROBLEMS)
-def appeal(site: Site, body: Appeal) -> Enqueued:
-    """Put a decided comment before somebody else, because its author asks for it."""
-    target = site.time_target_seconds
-    return services().queue.appeal(
-        site.id, body.decision_id, body.statement, time_target_seconds=target
-    )
-
-
-@operation("GET", "/v1/queue/items", query=WaitingQuery, answers={200: list[ReviewItem]})
-def waiting(site: Site, query: WaitingQuery) -> list[ReviewItem]:
+def index(site: Site, query: WaitingQuery) -> list[ReviewItem]:
     """List waiting items, the most urgent first."""
     return services().queue.waiting(site.id, **query.model_dump())
 
 
-@operation(
-    "POST",
-    "/v1/queue/items/<item_id>/escalate",
-    body=TokenRequest,
-    answers={204: None},
-    problems=_PROBLEMS,
-)
+@_of_holder(f"{_ITEM}/escalate")
 def escalate(site: Site, item_id: str, body: TokenRequest) -> None:
     """Leave a review item to the seniors."""
     services().queue.escalate(site.id, item_id, body.token)
@@ -205,7 +134,7 @@ def escalate(site: Site, item_id: str, body: TokenRequest) -> None:
 
 @operation(
     "POST",
-    "/v1/queue/items/<item_id>/undo",
+    f"{_ITEM}/undo",
     body=Undo,
     answers={200: Decision},
     problems=(403, *_PROBLEMS),
@@ -243,9 +172,3 @@ def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
 def undo_bulk(site: Site, body: BulkUndo) -> list[Decision]:
     """Take a bulk decision back as one; who decided may do it, or a senior."""
     return services().queue.undo_bulk(site.id, **body.model_dump())
-
-
-@operation("GET", "/v1/authors", query=AuthorQuery, answers={200: AuthorRecord})
-def author(site: Site, query: AuthorQuery) -> AuthorRecord:
-    """Count what was decided about an author's comments."""
-    return services().queue.author(site.id, query.id)

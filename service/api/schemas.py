@@ -6,6 +6,7 @@ types. A wrong field is named by its path and never quoted.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -32,16 +33,6 @@ from service.scoring import MAX_TEXT_BYTES
 MAX_COMMENTS = 1_000
 
 
-def valid_unicode(text: str) -> str:
-    """Refuse lone surrogates, which JSON can write and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        message = "must be valid Unicode, without lone surrogates"
-        raise PydanticCustomError("surrogate", message) from None
-    return text
-
-
 def mended_unicode(text: str) -> str:
     """Put REPLACEMENT CHARACTER where a lone surrogate is."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -53,18 +44,16 @@ def _printable(text: str) -> str:
     return text
 
 
-def _comment_text(text: str) -> str:
+def _short_enough(text: str) -> str:
     if len(text.encode()) > MAX_TEXT_BYTES:
         raise PydanticCustomError("bytes", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8")
+    return text
+
+
+def _visible(text: str) -> str:
     if not is_visible(text):
         raise PydanticCustomError("blank", "must contain a visible character")
-    return _printable(text)
-
-
-def _parent_text(text: str) -> str:
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise PydanticCustomError("bytes", f"must have at most {MAX_TEXT_BYTES:,} bytes in UTF-8")
-    return _printable(text)
+    return text
 
 
 def _web_address(url: str) -> str:
@@ -83,7 +72,12 @@ def _timestamp(text: str) -> str:
     return _printable(text)
 
 
-Unicode = Annotated[str, AfterValidator(valid_unicode)]
+def utc_time(seconds: float) -> str:
+    """Write a moment, in seconds since 1970, as answers tell it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "milliseconds")
+
+
+Unicode = Annotated[str, Field(min_length=0)]  # with bounds no lone surrogate passes
 MendedUnicode = Annotated[str, AfterValidator(mended_unicode)]  # where refusing means publishing
 Id = Annotated[Unicode, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Line = Annotated[Unicode, Field(max_length=1_000), AfterValidator(_printable)]
@@ -92,9 +86,11 @@ Url = Annotated[Unicode, Field(max_length=2_048), AfterValidator(_web_address)]
 Text = Annotated[
     Unicode,
     Field(min_length=1, description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8; not blank."),
-    AfterValidator(_comment_text),
+    AfterValidator(_short_enough),
+    AfterValidator(_visible),
+    AfterValidator(_printable),
 ]
-ParentText = Annotated[Unicode, AfterValidator(_parent_text)]
+ParentText = Annotated[Unicode, AfterValidator(_short_enough), AfterValidator(_printable)]
 Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the one tuple of labels
 Dialect = Literal[DIALECTS]  # type: ignore[valid-type]
 Timestamp = Annotated[
@@ -195,14 +191,19 @@ class SubmittedComment(ScoredComment):
     )
 
 
-class LeaseRequest(Body):
-    """Who wants a review item, and of which label, article, author or dialect (one at most)."""
+class Filter(Body):
+    """Which review items: of one label, article, author or dialect (one at most)."""
 
-    moderator: Id
     label: Label | None = None
     article_id: Id | None = None
     author_id: Id | None = None
     dialect: Dialect | None = None
+
+
+class LeaseRequest(Filter):
+    """Who wants a review item, and which."""
+
+    moderator: Id
     senior: bool = Field(False, description="Offer, and first, what only seniors may decide.")
 
 
@@ -241,8 +242,6 @@ class DecisionRequest(Decided):
 
 class DecisionsQuery(Body):
     """Which decisions to read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     after: Annotated[Unicode, Field(max_length=64)] = "0"
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100

@@ -1,4 +1,4 @@
-"""The HTTP API for machines."""
+"""The HTTP API for machines: what several of its modules do."""
 
 from __future__ import annotations
 

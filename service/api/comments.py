@@ -1,0 +1,137 @@
+"""Comments over HTTP: score, moderate, withdraw."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from flask import g
+from pydantic import BaseModel
+
+from service.api.operation import operation
+from service.api.schemas import (
+    Body,
+    CommentAnswer,
+    Id,
+    RecordedDecision,
+    ReviewState,
+    ScoreBody,
+    ScoredComment,
+    SubmittedComment,
+    utc_time,
+)
+from service.moderation import Judgement
+from service.queue.records import content_digest
+from service.queue.review_queue import Comment, Enqueued
+from service.services import services
+from service.sites.sites import Site
+
+
+class Withdrawal(Body):
+    """A comment that the site has removed, or whose author has."""
+
+    id: Id
+
+
+class Withdrawn(BaseModel):
+    """Whether the comment was waiting for a decision."""
+
+    withdrawn: bool
+
+
+@operation(
+    "POST",
+    "/v1/score",
+    body=ScoreBody,
+    answers={200: CommentAnswer | list[CommentAnswer]},
+    max_body_bytes=sys.maxsize,  # up to 1,000 comments: as much as the settings allow
+)
+def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
+    """Score one comment or up to 1,000 of them.
+
+    Nothing is stored, queued or drawn for the random sample. The answer has the shape of the
+    request: an object for an object, a list in the same order for a list.
+    """
+    comments = body if isinstance(body, list) else [body]
+    g.n_comments = len(comments)
+    sent = [comment.to_comment() for comment in comments]
+    judgements = services().moderation.judge(site, sent)
+    answers = [
+        _comment_answer(comment, judgement)
+        for comment, judgement in zip(sent, judgements, strict=True)
+    ]
+    return answers if isinstance(body, list) else answers[0]
+
+
+@operation(
+    "POST",
+    "/v1/comments",
+    name="moderate",
+    body=SubmittedComment,
+    answers={200: CommentAnswer, 202: CommentAnswer},
+)
+def create(site: Site, body: SubmittedComment) -> Any:
+    """Decide about a comment, or put it before a person.
+
+    200: the comment may be published (`approve`) or must not be (`reject`). 202: a person will
+    decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
+    comment needs a person and could not be stored; send it again after Retry-After.
+
+    Send an edited comment again under the same id: it is judged anew, and its earlier text leaves
+    the queue even if the new one needs nobody. `version` counts the edits, and `content_digest`
+    says which text and display name are meant; what is told later carries both. The same comment
+    sent again gets the decision, once there is one.
+    """
+    g.n_comments = 1
+    comment = body.to_comment()
+    judgement, standing = services().moderation.submit(site, comment)
+    answer = _comment_answer(comment, judgement, standing)
+    return answer, 202 if answer.action == "review" else 200
+
+
+@operation(
+    "POST", "/v1/comments/withdraw", body=Withdrawal, answers={200: Withdrawn}, problems=(404,)
+)
+def withdraw(site: Site, body: Withdrawal) -> Withdrawn:
+    """Take a comment out of the queue and delete its text; what is decided stays decided."""
+    return Withdrawn(withdrawn=services().queue.withdraw(site.id, body.id))
+
+
+def _comment_answer(
+    comment: Comment, judgement: Judgement, standing: Enqueued | None = None
+) -> CommentAnswer:
+    verdict, signals = judgement.verdict, judgement.signals
+    review, decision = None, None
+    if standing and standing.waits:
+        review = ReviewState(
+            item_id=standing.item_id,
+            state=standing.state,
+            sampling_probability=verdict.sampling_probability,
+        )
+    if standing and standing.decision:
+        last = standing.decision
+        decision = RecordedDecision(
+            decision_id=last.decision_id, action=last.action, decided_at=utc_time(last.decided_at)
+        )
+    return CommentAnswer(
+        id=comment.id or None,
+        action=verdict.action,
+        label=verdict.label,
+        field=verdict.field,
+        reason=verdict.reason,
+        script=judgement.language.script,
+        unsupported_language=judgement.language.unsupported or None,
+        scores=_rounded(signals.scores),
+        author_scores=_rounded(signals.author_scores) if signals.author_scores else None,
+        evidence=list(judgement.evidence),
+        model_version=verdict.model_version,
+        version=standing.version if standing else None,
+        content_digest=content_digest(comment),
+        review=review,
+        decision=decision,
+    )
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(score, 6) for label, score in scores.items()}

@@ -1,0 +1,95 @@
+"""Decisions over HTTP: read them, appeal against one, count those about an author."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from flask import Response, url_for
+from pydantic import Field
+
+from service.api.openapi import Lines
+from service.api.operation import operation
+from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode, utc_time
+from service.queue.records import AuthorRecord, Decision, Enqueued, news, type_of_news
+from service.services import services
+from service.sites.sites import Site
+
+
+class Appeal(Body):
+    """What an author says against a decision."""
+
+    decision_id: Id
+    statement: Annotated[Unicode, Field(max_length=4_000)] = ""
+
+
+class AuthorQuery(Body):
+    """Which author."""
+
+    id: Id
+
+
+@operation(
+    "GET",
+    "/v1/decisions",
+    name="decisions",
+    query=DecisionsQuery,
+    answers={200: Lines(DecisionLine)},
+    problems=(410,),
+    headers={
+        "Hakam-Cursor": "The position to read on from, as `after`",
+        "Hakam-Damaged": "Number of entries that cannot be read and have no line",
+        "Link": "The next request, while there is more (rel=next)",
+    },
+)
+def index(site: Site, query: DecisionsQuery) -> Response:
+    """Read decisions as labelled comments, oldest first, one JSON object per line.
+
+    Whoever reads all lines knows what the webhook tells: each decision of a person and each undo,
+    in order, but none about a text that has been replaced since. A line that training can learn
+    from has the text. The header `Hakam-Cursor` holds the position after the last entry read: the
+    `after` of the next request. While there are more, `Link` names that request (rel="next").
+    What has no line takes a position all the same. Who decided is not said. Decisions that were
+    archived cannot be read any more: 410 says after which one to read on.
+    """
+    found = services().decisions.read(site.id, query.after, query.limit)
+    lines = (line for entry in found if (line := _line(site, entry)))
+    answer = Response("".join(f"{line}\n" for line in lines), content_type="application/x-ndjson")
+    cursor = found[-1].id if found else query.after
+    answer.headers["Hakam-Cursor"] = cursor
+    if n_damaged := sum(entry.kind == "damaged" for entry in found):
+        answer.headers["Hakam-Damaged"] = str(n_damaged)
+    if len(found) == query.limit:
+        following = url_for("api.decisions", after=cursor, limit=query.limit)
+        answer.headers["Link"] = f'<{following}>; rel="next"'
+    return answer
+
+
+def _line(site: Site, entry: Decision) -> str:
+    if not entry.is_news:
+        return ""
+    told = news(entry)
+    told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
+    if learned := entry.to_labeled_comment(site.id):
+        told |= {name: value for name, value in asdict(learned).items() if value}
+    line = DecisionLine(
+        **told | {"type": type_of_news(entry.kind), "decided_at": utc_time(entry.decided_at)}
+    )
+    return line.model_dump_json(exclude_none=True)
+
+
+@operation(
+    "POST", "/v1/decisions/appeal", body=Appeal, answers={200: Enqueued}, problems=(404, 409)
+)
+def appeal(site: Site, body: Appeal) -> Enqueued:
+    """Put a decided comment before somebody else, because its author asks for it."""
+    target = site.time_target_seconds
+    return services().queue.appeal(
+        site.id, body.decision_id, body.statement, time_target_seconds=target
+    )
+
+
+@operation("GET", "/v1/authors", query=AuthorQuery, answers={200: AuthorRecord})
+def author(site: Site, query: AuthorQuery) -> AuthorRecord:
+    """Count what was decided about an author's comments."""
+    return services().queue.author(site.id, query.id)
