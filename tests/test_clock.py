@@ -64,8 +64,9 @@ class Clock:
 def clock(tmp_path: Path) -> Iterator[Clock]:
     file, port = tmp_path / "faketime", free_port()
     file.write_text("+0\n")
+    executable = redis_servers().get("embedded") or redis_servers()["path"]
     server = subprocess.Popen(
-        [redis_servers()["embedded"], "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
+        [executable, "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
         env={
             "LD_PRELOAD": str(_library()),
             "FAKETIME_TIMESTAMP_FILE": str(file),
