@@ -60,7 +60,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 N_PROCESSES, N_THREADS = 4, 16
 N_TURNS = 3
-PAGE_MS = 10.0  # what a full list of fifty decisions may take more than an empty one
+PAGE_MS = 50.0  # what a full list of fifty decisions may take more than an empty one
 
 failures: list[str] = []
 
