@@ -11,7 +11,7 @@ from pydantic import Field
 from service.api.openapi import Lines
 from service.api.operation import operation
 from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode, utc_time
-from service.queue.records import AuthorRecord, Decision, Enqueued, news, type_of_news
+from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
 from service.services import services
 from service.sites.sites import Site
 
@@ -73,7 +73,7 @@ def _line(site: Site, entry: Decision) -> str:
     if learned := entry.to_labeled_comment(site.id):
         told |= {name: value for name, value in asdict(learned).items() if value}
     line = DecisionLine(
-        **told | {"type": type_of_news(entry.kind), "decided_at": utc_time(entry.decided_at)}
+        **told | {"type": NEWS_TYPES[entry.kind], "decided_at": utc_time(entry.decided_at)}
     )
     return line.model_dump_json(exclude_none=True)
 

@@ -46,7 +46,7 @@ from service.delivery.scheduling import Scheduler
 from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
-from service.queue.records import Decision, news, type_of_news
+from service.queue.records import NEWS_TYPES, Decision, news
 from service.sites.connections import signing_key
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -294,7 +294,7 @@ def payload(decision: Decision) -> str:
     decided_at = datetime.fromtimestamp(decision.decided_at, UTC)
     return json.dumps(
         {
-            "type": type_of_news(decision.kind),
+            "type": NEWS_TYPES[decision.kind],
             "timestamp": decided_at.isoformat("T", "milliseconds"),
             "data": news(decision),
         },

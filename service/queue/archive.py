@@ -57,35 +57,18 @@ MAX_IN_FILE = 100_000  # entries, some 10 MB
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
-    """A file of the archive.
-
-    Attributes
-    ----------
-    after, last : str
-        Ids of the entry before the first, and of the last.
-    """
+    """A file of the archive."""
 
     path: Path
-    after: str
+    after: str  # id of the entry before the first
     last: str
 
 
 class Archive:
     """The archives of all sites in one folder.
 
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    folder : Path
-        Made where it does not exist.
-
-    Raises
-    ------
-    ArchiveDamaged
-        From every method, when a file is not what was written.
-    StoreUnavailable
-        From every method, when Redis cannot be reached.
+    Every method raises ArchiveDamaged where a file is not what was written or is missing, and
+    StoreUnavailable when Redis cannot be reached.
     """
 
     def __init__(self, redis: Redis, folder: Path) -> None:
@@ -96,14 +79,7 @@ class Archive:
     def write(self, site: Site, before: datetime) -> int:
         """Move the entries from before a moment out of the stream; return how many that were.
 
-        Raises
-        ------
-        InvalidRequest
-            Entries from before `before` may still be needed.
-        Conflict
-            Another archive of the site is being written, or was, to another folder.
-        ChainBroken
-            The stream is not whole.
+        Raises Conflict where the site is, or was, archived to another folder at the same time.
         """
         n_days = max(site.retention_days, FIGURES_DAYS)
         if before.timestamp() > time.time() - n_days * 86_400:
@@ -140,11 +116,6 @@ class Archive:
 
         Of the archived ones it is not known which were taken back or overturned, but by the entries
         that say so.
-
-        Raises
-        ------
-        ArchiveDamaged
-            The files do not go from `after` to where the stream begins.
         """
         anchor = self._stream.anchor(site_id)
         files = [file for file in self.files(site_id) if place(file.last) > place(after)]
@@ -217,12 +188,7 @@ class Archive:
 
 
 def _entries(file: ArchiveFile) -> Iterator[Entry]:
-    """Read the entries of a file; in the end it is known whether they are all that were written.
-
-    Raises
-    ------
-    ArchiveDamaged
-    """
+    """Read the entries of a file; in the end it is known whether they are all that were written."""
     lines = _lines(file.path)
     digest, n_entries, entry, end = next(lines).get("digest", ""), 0, None, {}
     for line in lines:

@@ -1,12 +1,10 @@
-"""Noticing that the clock of Redis jumped, and moving what is due with it.
+"""Clock jumps of Redis: what is due is moved with its clock.
 
 Promises: a lease ends, a skipped item comes back and a delivery is made after the time that was
 meant, whatever the clock of Redis is set to meanwhile; only what is taken or put there between the
 jump and the next look, half a second later, may end or come too early. What did happen keeps the
-time that the clock showed then, so the order of the line and reports are as wrong as the clock was.
-Secret: the clock it is compared with, which nobody sets and which goes on while a computer sleeps.
-
-A jump that comes while no process looks is not noticed.
+time that the clock showed then, so the order of the line and statistics are as wrong as the clock
+was. A jump that comes while no process looks is not noticed.
 """
 
 from __future__ import annotations
@@ -30,19 +28,12 @@ SLOWEST_ANSWER_SECONDS = 0.5  # a slower one does not say when Redis looked at i
 
 log = structlog.get_logger()
 
-# Where the system has no such clock (macOS), its monotonic one goes on in sleep.
+# Nobody sets it, and it goes on while a computer sleeps; on macOS the monotonic clock does so too.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class ClockWatch:
-    """Compares the clock of Redis with that of this computer's running time.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    sites : Sites
-    """
+    """Compares the clock of Redis with that of this computer's running time."""
 
     def __init__(self, redis: Redis, sites: Sites) -> None:
         self._redis: Any = redis
@@ -65,10 +56,7 @@ class ClockWatch:
     def look(self) -> None:
         """Compare the clocks; where Redis' has jumped, move what is due of all sites.
 
-        Raises
-        ------
-        StoreUnavailable
-            What could not be moved is moved at the next look.
+        What could not be moved, because of StoreUnavailable, is moved at the next look.
         """
         began = time.clock_gettime(_CLOCK)
         with translating_redis_errors():

@@ -45,19 +45,11 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The last entry that was archived, which the first of the stream is chained to.
+    """The last entry that was archived, which the first of the stream is chained to."""
 
-    Attributes
-    ----------
-    id : str
-        ``0-0`` where nothing was archived.
-    n_entries : int
-        How many were archived.
-    """
-
-    id: str
+    id: str  # 0-0 where nothing was archived
     digest: str
-    n_entries: int
+    n_entries: int  # that were archived
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +70,14 @@ class Exported:
 
 
 class DecisionStream:
-    """The decision streams of all sites.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True`` and socket timeouts.
-
-    Raises
-    ------
-    StoreUnavailable
-        From every method, when Redis cannot be reached or refuses.
-    """
+    """The decision streams of all sites; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis
         self._verbs = Verbs(redis, "queue")
 
     def read(self, site_id: str, after: str = "0", limit: int = 100) -> list[Decision]:
-        """Read entries of the stream, oldest first.
-
-        Parameters
-        ----------
-        after : str
-            `Decision.id` of the last one read; "0" for the beginning.
-        limit : int
-            At most this many, 1 to `MAX_DECISIONS`.
-
-        Raises
-        ------
-        InvalidRequest
-            `after` is not an id of the stream, or `limit` is out of range.
-        Archived
-            What follows `after` is in an archive and no longer in the stream.
-        """
+        """Read entries after the one with this id, oldest first; Archived where they are gone."""
         if not 1 <= limit <= MAX_DECISIONS:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
         check_decision_id("after", after)
@@ -129,13 +95,7 @@ class DecisionStream:
             after = page[-1].id
 
     def export(self, site_id: str, output: str, after: str = "0") -> Exported:
-        """Write what training can learn from the decisions after a position, as JSON Lines.
-
-        Parameters
-        ----------
-        output : str
-            Name of a file, or "-" for standard output.
-        """
+        """Write what training can learn from the decisions after a position, as JSON Lines."""
         cursor, n_damaged = after, 0
 
         def learned() -> Iterator[LabeledComment]:
@@ -155,11 +115,6 @@ class DecisionStream:
         decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
         neither what the policy decided nor erased texts; where only the display name was judged, it
         lacks the text, so that the comment is put before people again.
-
-        Parameters
-        ----------
-        comments : iterable of LabeledComment
-            As exported, in the order of the stream; those of other sites are passed over.
         """
         return sum(
             self._restore(site_id, comment)
@@ -204,35 +159,22 @@ class DecisionStream:
     def verify(
         self, site_id: str, *, known_digest: str = "", archived: Iterable[Entry] | None = None
     ) -> Verified:
-        """Check the hash chain of a site from its first entry on.
+        """Check the hash chain of a site, that a digest noted earlier is in it, and its archive.
 
-        Parameters
-        ----------
-        known_digest : str, optional
-            Digest of an entry noted earlier, which must still be part of the chain.
-        archived : iterable of Entry, optional
-            All entries that were archived, to be checked too. Without them the chain is checked
-            from the last of them on.
-
-        Raises
-        ------
-        ChainBroken
-            Names the first entry that does not follow from the one before, or says that the noted
-            digest is not in the chain, or that other entries were archived than those given.
+        Without all entries that were archived, the chain is checked from the last of them on.
+        ChainBroken names the first entry that does not follow from the one before.
         """
         anchor = self.anchor(site_id)
         digest, n_entries, seen = anchor.digest, 0, known_digest in ("", anchor.digest)
         older: Iterable[Entry] = ()
         if archived is not None:
             older, digest = up_to(archived, anchor.id), ""
-        for entry in chained(older, digest, site_id):
-            digest, n_entries = entry.digest, n_entries + 1
-            seen = seen or digest == known_digest
-        if digest != anchor.digest:
-            raise ChainBroken(f"The archive is not what was before the decisions of {site_id}.")
-        for entry in chained(self._entries(site_id), digest, site_id):
-            digest, n_entries = entry.digest, n_entries + 1
-            seen = seen or digest == known_digest
+        for entries in (older, self._entries(site_id)):
+            for entry in chained(entries, digest, site_id):
+                digest, n_entries = entry.digest, n_entries + 1
+                seen = seen or digest == known_digest
+            if entries is older and digest != anchor.digest:
+                raise ChainBroken(f"The archive is not what was before the decisions of {site_id}.")
         if not seen:
             raise ChainBroken(f"The noted digest is not in the decision stream of {site_id}.")
         return Verified(n_entries, digest)
@@ -256,13 +198,7 @@ def link(digest: str, body: str) -> str:
 
 
 def chained(entries: Iterable[Entry], digest: str, site_id: str) -> Iterator[Entry]:
-    """Yield entries, each of which follows from the one before; the first from `digest`.
-
-    Raises
-    ------
-    ChainBroken
-        Names the first that does not.
-    """
+    """Yield entries while each follows from the one before, the first from `digest`."""
     for entry in entries:
         digest = link(digest, entry.body)
         if not hmac.compare_digest(digest, entry.digest):

@@ -1,12 +1,10 @@
-"""What sites say about scores: labelled comments that nobody at the desk has checked.
+"""Feedback: what sites suggest about scores, as labelled comments that no moderator has checked.
 
-Kept apart from the decisions of moderators. They reach training only as a file of their own
+They are kept apart from the decisions of moderators, and reach training only as a file of their own
 (``hakam feedback export``) that is handed to ``hakam-train fit`` on purpose.
 
-One suggestion is kept of each comment, the last. What only repeats a decision of our desk, because
-the site's system sends all of its decisions back, is none (`Feedback.expect`).
-
-Secret: where they are stored. Key schema::
+One suggestion is kept of each comment, the last. What only repeats a decision of our moderators,
+because the site's system sends all of its decisions back, is none (`Feedback.expect`). Key schema::
 
     {hakam:<site>}:feedback         stream  comment (JSON of the labelled comment), key (a digest
                                             of its id)
@@ -42,33 +40,14 @@ SOURCE = "site_feedback"
 
 
 class Feedback:
-    """The feedback of all sites.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        A client with ``decode_responses=True``; used, never closed.
-
-    Raises
-    ------
-    StoreUnavailable
-        From every method, when Redis cannot be reached.
-    """
+    """The feedback of all sites; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis
         self._verbs = Verbs(redis, "queue")
 
     def add(self, site: Site, comment: LabeledComment) -> bool:
-        """Store one labelled comment of source `SOURCE` in place of an earlier one with its id.
-
-        Of an id longer than `MAX_ID_LENGTH` a digest is kept.
-
-        Returns
-        -------
-        bool
-            False where it only repeats what was decided on our desk.
-        """
+        """Store a labelled comment in place of an earlier one; False for a repeated decision."""
         if len(comment.id) > MAX_ID_LENGTH:
             comment = replace(comment, id=f"digest:{short_digest(comment.id)}")
         line = io.StringIO()
@@ -86,7 +65,7 @@ class Feedback:
         return bool(added[0])
 
     def expect(self, site_id: str, comment_id: str, *, rejected: bool) -> None:
-        """Say that the site's system will suggest what our desk has decided about a comment."""
+        """Say that the site's system will suggest what was decided here about a comment."""
         self._verbs(
             site_id,
             "feedback_expect",
@@ -96,25 +75,15 @@ class Feedback:
         )
 
     def forget(self, site_id: str, before_ms: int) -> int:
-        """Remove what came before a time (milliseconds since the epoch); return how much."""
-        n_forgotten, before = 0, max(1, before_ms)
-        while n_more := self._verbs(site_id, "feedback_forget", before=before, limit=PAGE)[0]:
-            n_forgotten += n_more
-        return n_forgotten
+        """Remove what came before a time (Unix time in milliseconds); return how much."""
+        before = max(1, before_ms)
+        return self._verbs.until_done(site_id, "feedback_forget", before=before, limit=PAGE)
 
     @translating_redis_errors()
     def read(
         self, site_id: str, after: str = "0", limit: int = 1_000
     ) -> list[tuple[str, LabeledComment]]:
-        """Return feedback with its positions, oldest first.
-
-        Parameters
-        ----------
-        after : str
-            Position after which to begin; "0" for the beginning.
-        limit : int
-            At most this many.
-        """
+        """Return feedback after a position with the positions of each, oldest first."""
         entries = self._redis.xrange(_key(site_id), min=f"({after}", count=limit)
         lines = io.StringIO("".join(fields["comment"] for _, fields in entries))
         positions = (position for position, _ in entries)

@@ -2,8 +2,8 @@
 
 Promises: a page costs the same after a thousand decisions and after a million, because none reads
 the decision stream. What the models hold is what the stream says: the last decisions on each
-comment, of each author and under each article, and figures for each of the last days.
-Secret: how they are kept. Two keys of a site::
+comment, of each author and under each article, and figures for each of the last days. Two keys of a
+site::
 
     :decided  hash  i<item id>, or the facet of an author or article -> ids of the last `LISTED`
                     entries of the stream about it, the newest first
@@ -39,52 +39,24 @@ Days = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The last decisions on a comment, of an author or under an article.
+    """The last decisions on a comment, of an author or under an article."""
 
-    Attributes
-    ----------
-    decisions : sequence of Decision
-        The latest first, at most `SHOWN`.
-    more : bool
-        Whether there are older ones.
-    whole : bool
-        False while what was decided before there were read models has not been read in.
-    n_damaged : int
-        How many cannot be read, as a whole or in the words kept beside them.
-    """
-
-    decisions: Sequence[Decision]
-    more: bool
-    whole: bool
-    n_damaged: int
+    decisions: Sequence[Decision]  # the latest first, at most `SHOWN`
+    more: bool  # whether there are older ones
+    whole: bool  # False until what was decided before there were read models is read in
+    n_damaged: int  # that cannot be read, as a whole or in the words kept beside them
 
 
 class ReadModels:
-    """The read models of all sites.
-
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-
-    Raises
-    ------
-    StoreUnavailable
-        From every method, when Redis cannot be reached.
-    """
+    """The read models of all sites; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._verbs = Verbs(redis, "queue")
 
     def find(self, site_id: str, name: str, value: str) -> Found:
-        """Return the last decisions of an author, under an article or on a comment.
+        """Return the last decisions with a text and this author_id, article_id or comment_id.
 
         Opinions and answers to comments with known answers stay blind: they are not among them.
-        What has no text any more is not either.
-
-        Parameters
-        ----------
-        name : {"author_id", "article_id", "comment_id"}
         """
         by_comment = name == "comment_id"
         wanted = f"i{item_id_of(value)}" if by_comment else facet(name, value)
@@ -110,11 +82,6 @@ class ReadModels:
             other:<label>:<bin>:<action>     of any other verdict
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
-
-        Parameters
-        ----------
-        n_days : int
-            1 to `FIGURES_DAYS`.
         """
         whole, *stored = self._verbs(site_id, "figures")
         figures = dict(zip(stored[::2], stored[1::2], strict=True))
@@ -133,12 +100,8 @@ class ReadModels:
     def index(self, site: Site) -> int:
         """Read in what was decided before there were read models; return how many entries.
 
-        It goes back as far as the site keeps texts and figures. What was read in stays so when it
-        is interrupted; the next time goes on from there. Where two people judged the same comment
-        is counted from the first start of this version on.
+        It goes back as far as the site keeps texts and figures, and goes on where it was
+        interrupted. Two people's judgements of one comment are not found again.
         """
         since = time.time() - 86_400 * max(site.retention_days, FIGURES_DAYS)
-        n_read = 0
-        while n_more := self._verbs(site.id, "index", since=int(since * 1000), limit=PAGE)[0]:
-            n_read += n_more
-        return n_read
+        return self._verbs.until_done(site.id, "index", since=int(since * 1000), limit=PAGE)

@@ -22,22 +22,10 @@ NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment as the site sent it.
+    """A comment as the site sent it."""
 
-    Attributes
-    ----------
-    id : str
-        The site's own id of the comment.
-    text : str
-        Empty once retention or erasure removed it.
-    reach : int or None
-        How many people see the comment, as far as the site knows.
-    dialect : str
-        One of `models.dialect.DIALECTS`, where the text says it.
-    """
-
-    id: str
-    text: str = ""
+    id: str  # the site's own
+    text: str = ""  # empty once retention or erasure removed it
     author_id: str = ""
     author_name: str = ""
     article_id: str = ""
@@ -46,68 +34,37 @@ class Comment:
     parent_id: str = ""
     parent_text: str = ""
     created_at: str = ""
-    reach: int | None = None
-    dialect: str = ""
+    reach: int | None = None  # how many people see it, as far as the site knows
+    dialect: str = ""  # one of `models.dialect.DIALECTS`, where the text says it
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """A comment in the queue, with why it is there.
+    """A comment in the queue, with why it is there; times are Unix time, by Redis' clock."""
 
-    Attributes
-    ----------
-    id : str
-        12 characters; the same for all versions of a comment.
-    version : int
-        1, and one more after each edit.
-    state : {"pending", "leased", "decided", "withdrawn"}
-    why : str
-        The reason of the verdict (``score``, ``random_sample`` ...), ``escalated`` (a senior is to
-        decide) or ``appeal``. Second opinions and known answers are blind: they do not show.
-    scores : mapping of label to float
-        Of the text, [0, 1].
-    author_scores : mapping of label to float, or None
-        Of the display name.
-    evidence : sequence of Evidence
-    enqueued_at, due_at : float
-        Seconds since the epoch, by Redis' clock.
-    moderator : str or None
-        Who holds the item.
-    n_abandoned : int
-        How many leases on it ran out.
-    note : str
-        What a colleague wrote when leaving the item to the seniors.
-    appeal : str
-        What the author says against the decision, where that is why the item is here.
-    decision_id : str
-        Of a decided item, the decision.
-    damaged : bool
-        Whether what is stored of the item could not be read, so that nothing else here means much.
-    """
-
-    id: str
+    id: str  # 12 characters; the same for all versions of a comment
     site_id: str
     comment: Comment
     verdict: Verdict
-    scores: Mapping[str, float]
-    author_scores: Mapping[str, float] | None
+    scores: Mapping[str, float]  # of the text, by label
+    author_scores: Mapping[str, float] | None  # of the display name
     evidence: Sequence[Evidence]
     state: State
-    version: int
+    version: int  # 1, and one more after each edit
     enqueued_at: float
     due_at: float
-    moderator: str | None = None
-    n_abandoned: int = 0
-    why: str = "score"
-    appeal: str = ""
+    moderator: str | None = None  # who holds it
+    n_abandoned: int = 0  # leases on it that ran out
+    why: str = "score"  # reason of the verdict, or escalated or appeal; other reasons are blind
+    appeal: str = ""  # what the author says against the decision
     decision_id: str = ""
-    note: str = ""
-    damaged: bool = False
+    note: str = ""  # of a colleague who left it to the seniors
+    damaged: bool = False  # what is stored cannot be read, so that nothing else here means much
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The exclusive right to decide `item`, until `expires_at` (seconds since the epoch)."""
+    """The exclusive right to decide `item`, until `expires_at` (Unix time)."""
 
     item: ReviewItem
     token: int
@@ -116,35 +73,21 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LastWord:
-    """The decision that stands on a comment, the outcome of an appeal included.
-
-    `decided_at` is in seconds since the epoch.
-    """
+    """The decision that stands on a comment, the outcome of an appeal included."""
 
     decision_id: str
     action: Literal["approve", "reject"]
-    decided_at: float
+    decided_at: float  # Unix time
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """Where a comment stands, and whether this call made its item (or a new version of it).
-
-    Attributes
-    ----------
-    state : {"pending", "leased", "decided", "withdrawn", "unseen"}
-        ``unseen`` where nothing was ever kept of the comment, because it needed nobody.
-    version : int
-        1, and one more each time the comment came with another text or display name, as far as
-        something was kept of it.
-    decision : LastWord or None
-        Of a decided comment.
-    """
+    """Where a comment stands, and whether this call made its item (or a new version of it)."""
 
     item_id: str
     created: bool
-    state: State | Literal["unseen"] = "pending"
-    version: int = 1
+    state: State | Literal["unseen"] = "pending"  # unseen: nothing was ever kept of the comment
+    version: int = 1  # one more each time it came with another text or display name
     decision: LastWord | None = None
 
     @property
@@ -158,100 +101,54 @@ class Decision:
     """The last word on a comment; also every other entry of the decision stream.
 
     The first six fields are the draft that is handed to `ReviewQueue.decide`; the rest is filled in
-    when the decision is recorded.
-
-    Attributes
-    ----------
-    action : {"approve", "reject"}
-        ``undo``, ``withdraw`` and ``erase`` in entries of those kinds.
-    labels : tuple of str
-        What is wrong with the comment; labels of `models.schema.LABELS`.
-    reason : str
-        Reason code.
-    note : str
-        Free words of the moderator; erased with the comment.
-    request_id : str
-        Chosen by the client: the same request again gets the same answer.
-    source : {"moderator", "policy"}
-    kind : str
-        ``decision`` (final), ``opinion`` (one of two blind ones), ``undo``, ``withdrawal`` (by the
-        site), ``known_answer`` (a judgement on an item whose answer is known), ``erasure``, or
-        ``damaged`` (what is stored cannot be read, so that only its place is known).
-    id : str
-        Position in the site's decision stream; the cursor of `ReviewQueue.decisions`.
-    enqueued_at, decided_at : float
-        Seconds since the epoch, by Redis' clock.
-    undoes : str
-        Of an undo, the id of the decision it takes back.
-    bulk : str
-        Request id of the bulk decision that this one is part of.
-    appeal_of : str
-        Id of the decision that the author appealed against; `overturned` says with what success.
-    expected : str
-        Of a judgement on a known answer, and of its undo, the known action.
-    reply : str
-        What the moderator lets the author know; travels in the webhook, erased with the comment.
-    version : int
-        Of the comment, that was judged.
-    content_digest : str
-        Of the text and display name that were judged (see `content_digest`); empty once they were
-        replaced or erased.
-    stands : bool
-        False once the decision was undone or overturned.
-    superseded : bool
-        Whether the comment has another text or display name by now than the ones that were judged.
-    comment : Comment or None
-        None once retention or erasure removed it.
-    damaged : bool
-        Whether the entry, or the words kept beside it, cannot be read.
+    when the decision is recorded. Times are Unix time, by Redis' clock.
     """
 
-    action: str
-    labels: tuple[str, ...] = ()
+    action: str  # approve or reject; in entries of those kinds undo, withdraw and erase
+    labels: tuple[str, ...] = ()  # of `models.schema.LABELS`: what is wrong with the comment
     reason: str = ""
-    note: str = ""
+    note: str = ""  # of the moderator; erased with the comment
     moderator: str = ""
-    request_id: str = ""
-    source: str = "moderator"
+    request_id: str = ""  # chosen by the client: the same request again gets the same answer
+    source: str = "moderator"  # or policy, or site
     kind: Kind = "decision"
-    id: str = ""
+    id: str = ""  # position in the site's decision stream
     item_id: str = ""
     comment_id: str = ""
-    version: int = 0
+    version: int = 0  # of the comment, that was judged
     enqueued_at: float = 0.0
     decided_at: float = 0.0
-    undoes: str = ""
-    bulk: str = ""
-    appeal_of: str = ""
-    overturned: bool = False
-    expected: str = ""
-    stands: bool = True
-    superseded: bool = False
-    content_digest: str = ""
-    reply: str = ""
+    undoes: str = ""  # id of the decision that an undo takes back
+    bulk: str = ""  # request id of the bulk decision that this one is part of
+    appeal_of: str = ""  # id of the decision that the author appealed against
+    overturned: bool = False  # whether the appeal had success
+    expected: str = ""  # the known action, of a judgement on a known answer and of its undo
+    stands: bool = True  # until it is undone or overturned
+    superseded: bool = False  # whether the comment has another text or display name by now
+    content_digest: str = ""  # of what was judged; empty once that was replaced or erased
+    reply: str = ""  # to the author; travels in the webhook, erased with the comment
     verdict: Verdict | None = None
-    comment: Comment | None = None
-    damaged: bool = False
+    comment: Comment | None = None  # None once retention or erasure removed it
+    damaged: bool = False  # the entry, or the words kept beside it, cannot be read
+
+    @property
+    def by_person(self) -> bool:
+        """Whether this is a person's last word on a comment."""
+        return self.kind == "decision" and self.source == "moderator"
 
     @property
     def is_news(self) -> bool:
         """Whether the site is told: a person's decision or an undo, about a text that still is."""
-        by_person = self.kind == "decision" and self.source == "moderator"
-        return (by_person or (self.kind == "undo" and not self.expected)) and not self.superseded
+        return (
+            self.by_person or (self.kind == "undo" and not self.expected)
+        ) and not self.superseded
 
     def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
-        """Return what training can learn from the decision.
+        """Return what training can learn from the decision of a person that stands, else None.
 
-        Which labels that are, says `models.schema.observed_labels`. Where the display name was
-        judged, it is the text.
-
-        Returns
-        -------
-        LabeledComment or None
-            None when this is not a decision of a person that stands, or the text is gone.
+        Where the display name was judged, it is the text.
         """
-        by_person = self.kind == "decision" and self.source == "moderator"
-        if not by_person or not self.stands or self.comment is None:
+        if not self.by_person or not self.stands or self.comment is None:
             return None
         by_name = self.verdict is not None and self.verdict.field == "author.name"
         judged_name = self.action == "reject" and by_name
@@ -275,14 +172,10 @@ class Decision:
         )
 
 
-_TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
+#: Kind of an entry -> type of the message that a site gets about it.
+NEWS_TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
 _TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "content_digest", "reply")
-
-
-def type_of_news(kind: str) -> str:
-    """Name the message that a site gets about an entry of this kind."""
-    return _TYPES[kind]
 
 
 def news(decision: Decision) -> dict[str, Any]:
@@ -296,11 +189,6 @@ def known_action(known: LabeledComment) -> str:
     """Return what was, or ought to be, decided about a labelled comment.
 
     Where the comment does not say, it is rejected for any label and approved for none.
-
-    Raises
-    ------
-    InvalidRequest
-        No label was observed.
     """
     if known.action in ("approve", "reject"):
         return known.action
@@ -311,22 +199,12 @@ def known_action(known: LabeledComment) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuthorRecord:
-    """What was decided about an author's comments on one site.
-
-    Attributes
-    ----------
-    n_approved, n_rejected : int
-        Decisions that stand.
-    rejected_at : tuple of float
-        Times of the latest rejections, newest first, seconds since the epoch; at most 20.
-    first_seen : float
-        When the author's first decided comment came to the queue; 0 when none was decided.
-    """
+    """What was decided about an author's comments on one site; only decisions that stand."""
 
     n_approved: int = 0
     n_rejected: int = 0
-    rejected_at: tuple[float, ...] = ()
-    first_seen: float = 0.0
+    rejected_at: tuple[float, ...] = ()  # Unix time of the latest 20 rejections, newest first
+    first_seen: float = 0.0  # when the first decided comment came to the queue; 0 without any
 
     def n_rejected_since(self, time: float) -> int:
         """Count the rejections after `time`."""
@@ -335,31 +213,16 @@ class AuthorRecord:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """Numbers of one site's queue.
-
-    Attributes
-    ----------
-    pending, leased : int
-        Items in the line and in people's hands.
-    oldest_seconds : float
-        How long the longest waiting of the fifty most urgent items has waited; 0 when none is
-        pending.
-    decided : int
-        Entries of the decision stream.
-    outbox, dead : int
-        Items whose decision the site has not been told, and deliveries given up.
-    escalated, troubled : int
-        Of the pending items, those for seniors and those that people keep leaving.
-    """
+    """Numbers of one site's queue."""
 
     pending: int
     leased: int
-    oldest_seconds: float
-    decided: int
-    outbox: int
-    dead: int
-    escalated: int = 0
-    troubled: int = 0
+    oldest_seconds: float  # age of the oldest of the fifty most urgent items; 0 without any
+    decided: int  # entries of the decision stream
+    outbox: int  # items whose decision the site has not been told
+    dead: int  # deliveries given up
+    escalated: int = 0  # of the pending, those for seniors
+    troubled: int = 0  # and those that people keep leaving
 
 
 # Names

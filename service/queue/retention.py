@@ -1,7 +1,7 @@
-"""Forgetting: after the site's retention period, or at once when a person asks for it.
+"""Retention and erasure: after the site's retention period, or at once when a person asks for it.
 
 Promises: texts, display names, notes, replies and authors' counts go; the facts of a decision stay
-in the stream, which never held a word that anybody wrote. Secret: where in Redis such words are.
+in the stream, which never held a word that anybody wrote.
 
 What a person wrote can also stand in other people's comments, as the comment they answered; erasure
 removes it there too, as far as the erased comment ever was in the queue.
@@ -15,11 +15,7 @@ from typing import Any
 
 import structlog
 
-from service.errors import (
-    NotForgotten,
-    SiteUnreadable,
-    StoreUnavailable,
-)
+from service.errors import NotForgotten, SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
@@ -42,35 +38,17 @@ N_COMMENTS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure removed: items of the author, and answers to them by others.
-
-    Attributes
-    ----------
-    left_disk : bool
-        Whether Redis has written its file anew since, so that it holds the words no longer. Copies
-        of its files that were made before do.
-    """
+    """What an erasure removed: items of the author, and answers to them by others."""
 
     n_items: int
     n_answers: int
-    left_disk: bool
+    left_disk: bool  # whether Redis wrote its file anew since; older copies hold the words still
 
 
 class Retention:
     """Forgets for all sites.
 
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True``.
-    sites : Sites
-        They say how long decided items are kept.
-
-    Raises
-    ------
-    StoreUnavailable
-        From every method, when Redis cannot be reached. What is forgotten stays forgotten; doing
-        it again does the rest.
+    Every method raises StoreUnavailable when Redis cannot be reached; doing it again does the rest.
     """
 
     def __init__(self, redis: Redis, sites: Sites) -> None:
@@ -95,20 +73,9 @@ class Retention:
     def sweep(self, *, force: bool = False) -> int:
         """Forget what is older than its site's retention period; return how much that was.
 
-        Where a site has no webhook any more, what it was still to be told is forgotten as well.
-
-        Parameters
-        ----------
-        force : bool
-            Whether to forget however much it is.
-
-        Raises
-        ------
-        NotForgotten
-            More than `MAX_SHARE` of what a site keeps is due at once, and the last sweep was not in
-            the last `USUAL_SECONDS`: perhaps the clock of Redis has jumped. Of such sites nothing
-            was forgotten. Or what is stored of a site cannot be worked with. Of all others what was
-            due is forgotten.
+        Without force, nothing is forgotten of a site of which more than `MAX_SHARE` is due at once
+        and the last sweep is longer ago than `USUAL_SECONDS`: perhaps the clock of Redis has
+        jumped. NotForgotten names such sites, and those that cannot be read, after all others.
         """
         with translating_redis_errors():
             seconds, microseconds = self._redis.time()
@@ -142,8 +109,7 @@ class Retention:
         """Return how much was forgotten, and what is not because it is too much."""
         self._read_models.index(site)  # of a store that is older than the read models
         if not site.listens:
-            while self._verbs(site.id, "tell_nobody", limit=PAGE)[0]:
-                pass
+            self._verbs.until_done(site.id, "tell_nobody", limit=PAGE)
         due: dict[str, Argument] = {
             "before": before_ms,
             "limit": PAGE,
@@ -166,31 +132,15 @@ class Retention:
         """
         author = facet("author_id", author_id)
         tombstone = draft_json(Decision("erase", source="site"))
-        comment_ids: list[str] = []
-        cursor = "0"
-        while True:
-            cursor, *erased = self._verbs(
-                site_id,
-                "erase",
-                cursor=cursor,
-                author=author,
-                author_id=author_id,
-                draft=tombstone,
-            )
-            comment_ids += erased
-            if cursor == "0":
-                break
+        pages = self._verbs.pages(
+            site_id, "erase", author=author, author_id=author_id, draft=tombstone
+        )
+        comment_ids = [comment_id for page in pages for comment_id in page]
         n_answers = sum(
-            self._forget_parents(site_id, comment_ids[start : start + N_COMMENTS_AT_ONCE])
+            n_found
             for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE)
+            for (n_found,) in self._verbs.pages(
+                site_id, "forget_parents", *comment_ids[start : start + N_COMMENTS_AT_ONCE]
+            )
         )
         return Erased(len(comment_ids), n_answers, rewrite_file(self._redis))
-
-    def _forget_parents(self, site_id: str, comment_ids: list[str]) -> int:
-        n_forgotten: int = 0
-        cursor = "0"
-        while True:
-            cursor, n_found = self._verbs(site_id, "forget_parents", *comment_ids, cursor=cursor)
-            n_forgotten += n_found
-            if cursor == "0":
-                return n_forgotten

@@ -1,8 +1,8 @@
-r"""The review queue: comments that wait for a person, and everything people decided about them.
+r"""Review queue: comments that wait for a person, and what is decided about them.
 
 Promises: what a verb has acknowledged is not lost; two people never hold one item; the most urgent
 item comes first; a decision is taken once, by whoever holds the item, and stays in the stream.
-Secret: Redis. Every verb is one Lua script (``lua/<verb>.lua``) and one round trip.
+Every verb is one Lua script (``lua/<verb>.lua``) and one round trip.
 
 Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
@@ -115,23 +115,10 @@ MAX_BULK = 1_000
 class ReviewQueue:
     """The queues of all sites.
 
-    Parameters
-    ----------
-    redis : redis.Redis
-        With ``decode_responses=True`` and socket timeouts.
-    lease_seconds : float, default=600
-        How long a lease lasts.
-    skip_seconds : float, default=1800
-        How long somebody who skipped an item is not offered it.
-    undo_seconds : float, default=900
-        How long after a decision it can be taken back.
-    expect : callable
-        Raises StoreLost where Redis has lost what it held; asked when the server was restarted.
-
-    Raises
-    ------
-    StoreUnavailable
-        From every verb, when Redis cannot be reached or refuses; nothing is half-written then.
+    Every verb raises StoreUnavailable where Redis cannot be reached or refuses, with nothing half
+    written. Verbs on an item raise ItemNotFound; with a token also LeaseLost and AlreadyDecided,
+    the others Conflict and Forbidden (see `_REFUSED`). The same request id again gets the same
+    answer.
     """
 
     def __init__(
@@ -139,9 +126,9 @@ class ReviewQueue:
         redis: Redis,
         *,
         lease_seconds: float = 600,
-        skip_seconds: float = 1_800,
-        undo_seconds: float = 900,
-        expect: Callable[[], None] = lambda: None,
+        skip_seconds: float = 1_800,  # for which somebody is not offered again what they skipped
+        undo_seconds: float = 900,  # for which a decision can be taken back
+        expect: Callable[[], None] = lambda: None,  # raises StoreLost where Redis lost its data
     ) -> None:
         self._lease_ms = int(lease_seconds * 1000)
         self._skip_ms = int(skip_seconds * 1000)
@@ -159,29 +146,16 @@ class ReviewQueue:
         scores: Mapping[str, float],
         evidence: Sequence[Evidence] = (),
         author_scores: Mapping[str, float] | None = None,
-        label_weights: Mapping[str, float] | None = None,
+        label_weights: Mapping[str, float] | None = None,  # in the urgency, 1 where absent
         time_target_seconds: float = 3600,
-        second_opinion_share: float = 0.0,
+        second_opinion_share: float = 0.0,  # of items that need two blind opinions
         known_action: str = "",
     ) -> Enqueued:
         """Put a comment before people, once.
 
-        The same comment again changes nothing. The same comment with another text or display name
-        is an edit: it gets a new version, keeps its place in the line, and whoever holds the old
-        version loses the lease.
-
-        Parameters
-        ----------
-        label_weights : mapping of label to float, optional
-            Weights of the site in the urgency, 1 where absent.
-        time_target_seconds : float
-            Time in which the site wants a decision, > 0.
-        second_opinion_share : float
-            Share of the items that need two blind opinions, [0, 1]; which ones is drawn from the
-            comment's id.
-        known_action : {"approve", "reject", ""}
-            Makes it a known answer, which waits in no line and is mixed in by `lease`: nobody sees
-            that, the site is not told, and the stream shows the answer given beside this one.
+        The same comment with another text or display name is an edit: it gets a new version, keeps
+        its place in the line, and whoever holds the old version loses the lease. With a known
+        action it is a known answer, which waits in no line and is mixed in by `lease`.
         """
         start = head_start(severity(verdict, scores, label_weights or {}), comment.reach)
         item_id = item_id_of(comment.id, "known_answer" if known_action else "comment")
@@ -202,11 +176,10 @@ class ReviewQueue:
         return read_standing(item_id, *found)
 
     def approve(self, site_id: str, comment: Comment, verdict: Verdict) -> Enqueued:
-        """Take note that the policy lets a comment pass, which is kept nowhere.
+        """Take note that the policy lets a comment pass, of which nothing is kept.
 
-        But an earlier text of the comment that waits leaves the queue, so that nobody decides about
-        words that are no longer there, and what was decided about one is not told any more. The
-        same text again stands where it stood: it waits on, or is decided.
+        An earlier text of it leaves the queue, and what was decided about that is not told any
+        more.
         """
         item_id = item_id_of(comment.id)
         record = item_json(comment, verdict)
@@ -224,11 +197,7 @@ class ReviewQueue:
         evidence: Sequence[Evidence] = (),
         author_scores: Mapping[str, float] | None = None,
     ) -> Enqueued:
-        """Record that the policy rejected a comment without a person; once.
-
-        The decision stands in the stream with the source ``policy``, can be appealed against, and
-        is not sent to the site, which gets it as the answer to its request.
-        """
+        """Record, once, that the policy rejected a comment, which the site gets as its answer."""
         item_id = item_id_of(comment.id)
         labels = (verdict.label,) if verdict.label else ()
         draft = Decision("reject", labels, reason=verdict.label or "", source="policy")
@@ -244,18 +213,9 @@ class ReviewQueue:
         return read_standing(item_id, *found)
 
     def withdraw(self, site_id: str, comment_id: str) -> bool:
-        """Take back a comment that the site has removed; its text goes at once.
+        """Take back a comment that the site has removed; return whether it was waiting.
 
-        Whoever holds it loses the lease. What is decided stays decided.
-
-        Returns
-        -------
-        bool
-            Whether the comment was waiting for a decision.
-
-        Raises
-        ------
-        ItemNotFound
+        Its text goes at once, and whoever holds it loses the lease; what is decided stays decided.
         """
         draft = draft_json(Decision("withdraw", source="site"))
         return bool(self._done(site_id, "withdraw", id=item_id_of(comment_id), draft=draft)[0])
@@ -263,25 +223,7 @@ class ReviewQueue:
     def appeal(
         self, site_id: str, decision_id: str, statement: str, *, time_target_seconds: float = 3600
     ) -> Enqueued:
-        """Put a decided comment before somebody else, because its author asks for it; once.
-
-        Parameters
-        ----------
-        decision_id : str
-            The decision that the author objects to.
-        statement : str
-            What the author says.
-
-        Raises
-        ------
-        InvalidRequest
-            `decision_id` is not the id of any stream.
-        ItemNotFound
-            The site has no such decision.
-        Conflict
-            The decision no longer stands, or the text has been deleted, so that nobody can judge
-            it again.
-        """
+        """Put a decided comment before somebody else, once, because its author objects."""
         check_decision_id("decision_id", decision_id)
         item_id = item_id_of(decision_id, "appeal")
         created, version, state = self._done(
@@ -308,22 +250,11 @@ class ReviewQueue:
         senior: bool = False,
         known_answer_share: float = 0.0,
     ) -> Lease | None:
-        """Give `moderator` the most urgent item, or None when nothing waits.
+        """Give a moderator the most urgent item, of one filter or of all; None when nothing waits.
 
-        Parameters
-        ----------
-        label, article_id, author_id, dialect : str, optional
-            Only items of this label (of the verdict), article, author or dialect; one of them.
-        senior : bool
-            Whether to offer, and first, what only seniors may decide.
-        known_answer_share : float
-            How often the moderator gets a known answer instead, [0, 1]: each only once, looking
-            as if it had come when the item did that it replaces, and never among a filter's.
-
-        Raises
-        ------
-        InvalidRequest
-            No moderator is named, or more than one filter.
+        A senior is offered first what only seniors may decide. A known answer comes to each
+        moderator once, looking as if it had come when the item did that it replaces, and never
+        among a filter's.
         """
         if not moderator:
             raise InvalidRequest.of("moderator", "expected a name")
@@ -342,31 +273,16 @@ class ReviewQueue:
         return None if outcome == "none" else read_lease(site_id, *found)
 
     def renew(self, site_id: str, item_id: str, token: int) -> Lease:
-        """Start the time of a lease anew.
-
-        Raises
-        ------
-        ItemNotFound, LeaseLost, AlreadyDecided
-        """
+        """Start the time of a lease anew."""
         found = self._done(site_id, "renew", id=item_id, token=token, lease_ms=self._lease_ms)
         return read_lease(site_id, *found)
 
     def release(self, site_id: str, item_id: str, token: int) -> None:
-        """Put an item back to its place in the line.
-
-        Raises
-        ------
-        ItemNotFound, LeaseLost, AlreadyDecided
-        """
+        """Put an item back to its place in the line."""
         self._put_back(site_id, item_id, token, skip_ms=0)
 
     def skip(self, site_id: str, item_id: str, token: int) -> None:
-        """Leave an item to somebody else: for a while this moderator is not offered it again.
-
-        Raises
-        ------
-        ItemNotFound, LeaseLost, AlreadyDecided
-        """
+        """Leave an item to somebody else: for a while this moderator is not offered it again."""
         self._put_back(site_id, item_id, token, skip_ms=self._skip_ms)
 
     def _put_back(self, site_id: str, item_id: str, token: int, *, skip_ms: int) -> None:
@@ -377,30 +293,7 @@ class ReviewQueue:
         return int(self._verbs(site_id, "unskip", moderator=moderator, id=item_id)[0])
 
     def decide(self, site_id: str, item_id: str, token: int, draft: Decision) -> Decision:
-        """Record the last word on an item, tell the stream and the outbox, all or nothing.
-
-        Parameters
-        ----------
-        token : int
-            Of the lease that `draft.moderator` holds.
-        draft : Decision
-            `action`, `labels`, `reason`, `note`, `reply`, `moderator` and `request_id`.
-
-        Returns
-        -------
-        Decision
-            As recorded. The same `request_id` again returns the same decision.
-
-        Raises
-        ------
-        InvalidRequest
-            The draft's action or a label is unknown, or moderator or request id are empty.
-        ItemNotFound
-        LeaseLost
-            The lease expired, went to somebody else, or the comment was edited or withdrawn.
-        AlreadyDecided
-            The item was decided by another request.
-        """
+        """Record the last word on an item, tell the stream and the outbox, all or nothing."""
         _check_draft(draft)
         answer = self._done(
             site_id,
@@ -416,12 +309,7 @@ class ReviewQueue:
         return read_decision(*answer[0])
 
     def escalate(self, site_id: str, item_id: str, token: int, note: str = "") -> None:
-        """Leave an item to the seniors, with a note that they will see.
-
-        Raises
-        ------
-        ItemNotFound, LeaseLost, AlreadyDecided
-        """
+        """Leave an item to the seniors, with a note that they will see."""
         self._done(site_id, "escalate", id=item_id, token=token, note=note)
 
     def undo(
@@ -434,33 +322,10 @@ class ReviewQueue:
         senior: bool = False,
         decision_id: str = "",
     ) -> Decision:
-        """Take a decision back: the stream says so, the site hears of it, the item waits again.
+        """Take a decision back, and with it an appeal that still waits; the item waits again.
 
-        An appeal against it that still waits is withdrawn with it.
-
-        Parameters
-        ----------
-        moderator : str
-            Who takes it back: who decided, or a senior.
-        senior : bool
-            Whether `moderator` may take back what others decided.
-        decision_id : str, optional
-            The decision that is meant; without it, the one that the item has now.
-
-        Returns
-        -------
-        Decision
-            The entry of kind ``undo``. The same `request_id` again returns the same entry.
-
-        Raises
-        ------
-        InvalidRequest, ItemNotFound
-        Forbidden
-            Somebody else decided, and `moderator` is no senior.
-        Conflict
-            The item is not decided, was decided longer ago than `undo_seconds` or by another
-            decision than the one that is meant, its text was erased, or an appeal against the
-            decision was decided.
+        Without a decision id it is the decision that the item has now. Seniors may take back what
+        others decided.
         """
         found = self._done(
             site_id,
@@ -476,26 +341,7 @@ class ReviewQueue:
     def decide_bulk(
         self, site_id: str, versions: Mapping[str, int], draft: Decision, *, senior: bool = False
     ) -> list[Decision]:
-        """Decide many pending items alike, all or none.
-
-        Parameters
-        ----------
-        versions : mapping of item id to version
-            As previewed with `waiting`: at most `MAX_BULK`.
-        draft : Decision
-            As for `decide`. The same `request_id` again returns the same decisions.
-        senior : bool
-            Whether the moderator may decide what was left to the seniors.
-
-        Raises
-        ------
-        InvalidRequest
-        Forbidden
-            The moderator has given an opinion on an item, or took the decision that it appeals
-            against; or an item was left to the seniors.
-        Conflict
-            An item has been leased, decided, edited or withdrawn since the preview.
-        """
+        """Decide many pending items alike, all or none, in the versions that `waiting` showed."""
         _check_draft(draft)
         if not 1 <= len(versions) <= MAX_BULK:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
@@ -516,24 +362,7 @@ class ReviewQueue:
     def undo_bulk(
         self, site_id: str, bulk: str, moderator: str, request_id: str, *, senior: bool = False
     ) -> list[Decision]:
-        """Take a bulk decision back as one.
-
-        Parameters
-        ----------
-        bulk : str
-            Request id of the bulk decision.
-        moderator, senior
-            As for `undo`.
-
-        Raises
-        ------
-        InvalidRequest, ItemNotFound
-        Forbidden
-            Somebody else decided, and `moderator` is no senior.
-        Conflict
-            One of the items has changed since or its text was erased, `undo_seconds` are over, or
-            an appeal against one of the decisions was decided.
-        """
+        """Take back as one the bulk decision that had this request id."""
         asked = self._undoing(moderator, request_id, senior=senior)
         entries = self._done(site_id, "undo_bulk", bulk=bulk, **asked)
         return [read_decision(*entry) for entry in entries]
@@ -553,20 +382,12 @@ class ReviewQueue:
 
     def clear_known_answers(self, site_id: str) -> int:
         """Take all known answers out; return how many there were. What people said stays."""
-        n_cleared = 0
-        while n_more := self._verbs(site_id, "clear_known_answers", limit=MAX_BULK)[0]:
-            n_cleared += n_more
-        return n_cleared
+        return self._verbs.until_done(site_id, "clear_known_answers", limit=MAX_BULK)
 
     # Looking
 
     def item(self, site_id: str, item_id: str) -> ReviewItem:
-        """Return an item as it is now.
-
-        Raises
-        ------
-        ItemNotFound
-        """
+        """Return an item as it is now."""
         return read_item(site_id, *self._done(site_id, "item", id=item_id))
 
     def waiting(
@@ -581,15 +402,7 @@ class ReviewQueue:
         escalated: bool = False,
         limit: int = 100,
     ) -> list[ReviewItem]:
-        """List items of the line, most urgent first; filters as in `lease`.
-
-        Parameters
-        ----------
-        troubled, escalated : bool
-            Only items that people keep leaving, or only those for seniors.
-        limit : int
-            1 to `MAX_BULK`.
-        """
+        """List items of the line, most urgent first; with one filter or none."""
         if not 1 <= limit <= MAX_BULK:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_BULK}")
         line = _line(

@@ -135,6 +135,24 @@ class Verbs:
         with naming_the_site():
             return self._run(script, site_keys(site_id, script.keys), [*values, *rest])
 
+    def until_done(self, site_id: str, verb: str, /, **arguments: Argument) -> int:
+        """Run a verb that does one page of its work, until none is left; return how much it did."""
+        n_done = 0
+        while n_more := self(site_id, verb, **arguments)[0]:
+            n_done += n_more
+        return n_done
+
+    def pages(
+        self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
+    ) -> Iterator[Sequence[Any]]:
+        """Run a verb from cursor to cursor, until it has seen all; yield its answers."""
+        cursor = "0"
+        while True:
+            cursor, *answer = self(site_id, verb, *rest, cursor=cursor, **arguments)
+            yield answer
+            if cursor == "0":
+                return
+
     def _run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Sequence[Any]:

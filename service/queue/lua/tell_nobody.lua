@@ -1,13 +1,14 @@
 -- Where nobody listens any more there is nothing to tell: forget the deliveries that wait and those
--- given up, some at a time. Returns how many are left.
+-- given up, some at a time.
 -- KEYS: items decisions outbox dead endpoint site
 -- ARGV: limit
--- returns: { how many are left }
+-- returns: { how many were forgotten }
 -- include: queue/item queue/entry
 
 redis.call('HSETNX', SITE, 'listens', '0') -- a site of an older version
 if redis.call('HGET', SITE, 'listens') == '1' then return { 0 } end
-for _, id in ipairs(redis.call('ZRANGE', OUTBOX, 0, limit - 1)) do
+local waiting = redis.call('ZRANGE', OUTBOX, 0, limit - 1)
+for _, id in ipairs(waiting) do
   local item = load(id)
   if item then
     item.undelivered, item.attempts = nil, nil
@@ -15,7 +16,8 @@ for _, id in ipairs(redis.call('ZRANGE', OUTBOX, 0, limit - 1)) do
   end
   redis.call('ZREM', OUTBOX, id)
 end
-for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
+local given_up = redis.call('ZRANGE', DEAD, 0, limit - 1)
+for _, delivery in ipairs(given_up) do
   local facts = facts_in(entry_of(delivery))
   local item = facts and load(facts.item_id)
   if item then
@@ -25,4 +27,4 @@ for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
   redis.call('ZREM', DEAD, delivery)
   redis.call('HDEL', ENDPOINT, delivery)
 end
-return { redis.call('ZCARD', OUTBOX) + redis.call('ZCARD', DEAD) }
+return { #waiting + #given_up }
