@@ -62,14 +62,14 @@ class Own:
 
     @property
     def pid(self) -> int:
-        assert self.server._server is not None
-        return self.server._server.pid
+        assert self.server._running is not None
+        return self.server._running.pid
 
     def kill(self) -> None:
-        assert self.server._server is not None
-        self.server._server.kill()
-        self.server._server.wait()
-        self.server._server = None
+        assert self.server._running is not None
+        self.server._running.kill()
+        self.server._running.wait()
+        self.server._running = None
 
     def start(self) -> None:
         self.server.start(self.folder)

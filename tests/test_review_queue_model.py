@@ -278,11 +278,11 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.items)
     @rule()
     def crash(self) -> None:
-        server = self.server._server
+        server = self.server._running
         assert server is not None
         server.kill()
         server.wait()
-        self.server._server = None
+        self.server._running = None
         self.server.start(self.var)
 
     # What is always true

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from service.accounts.account import Account, canonical_name
 from service.accounts.records import AccountRecords, digest, key_of
@@ -16,7 +18,7 @@ SESSION_SECONDS = 12 * 3600
 _SEEN_EVERY_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, allow_inf_nan=False))
 class Session:
     """One login of one person; its digest names it without opening it."""
 
@@ -99,9 +101,9 @@ class Sessions:
 def _read(stored: str) -> Session | None:
     """Read a session; one that cannot be read is not open."""
     try:
-        session = Session(**json.loads(stored))
-        known = all(map(math.isfinite, (session.created_at, session.seen_at)))
-    except (TypeError, ValueError):
+        return _SESSION.validate_json(stored)
+    except ValidationError:
         return None
-    texts = (session.digest, session.agent, session.address)
-    return session if known and all(isinstance(text, str) for text in texts) else None
+
+
+_SESSION = TypeAdapter(Session)

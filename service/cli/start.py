@@ -33,7 +33,7 @@ def run() -> None:
     settings = Settings.from_environ()
     launch.check_writable(settings.var)
     with supervision.stopped_by_signals() as hang_up, ExitStack() as stack:
-        children: list[supervision.Watched] = []
+        children: list[supervision.Process] = []
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
             private = stack.enter_context(private_redis.PrivateRedis())

@@ -17,12 +17,11 @@ from typing import NoReturn
 import httpx
 
 from service.errors import EXIT_REFUSED, LaunchFailed
-from service.run.supervision import LOOK_EVERY_SECONDS, Child
+from service.run.supervision import ENDING_SECONDS, LOOK_EVERY_SECONDS, Child
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 START_SECONDS = 60.0
 ANSWER_SECONDS = 5.0
-ENDING_SECONDS = 3.0  # what is left of a run that was killed is gone by then
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -17,23 +17,17 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from service.errors import PrivateRedisFailed
 from service.run import parent_death
+from service.run.supervision import ENDING_SECONDS, LOOK_EVERY_SECONDS, Process
 from service.store.connect import await_answer
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH_BYTES = 103
 
-# How long a server may stay silent after its start. Loading a long append-only file does not
-# count: a loading server answers.
-SILENCE_SECONDS = 30.0
-
-
-# The server of a run that was killed ends too, and is gone by then.
-ENDING_SECONDS = 3.0
+SILENCE_SECONDS = 30.0  # after the start; a server that loads its files answers
 
 
 def embedded_server() -> Path | None:
@@ -70,7 +64,7 @@ def socket_url(var: Path) -> str:
     return f"unix://{quote(str(socket_path(var)))}"
 
 
-class PrivateRedis:
+class PrivateRedis(Process):
     """One private server; raises PrivateRedisFailed, which says what stands in its way."""
 
     name = "private Redis"
@@ -78,13 +72,6 @@ class PrivateRedis:
     def __init__(self, executable: Path | None = None) -> None:
         self.executable = executable
         self._var: Path | None = None
-        self._server: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self, var: Path) -> str:
         """Start the server on the files of `var` and return its URL once it answers."""
@@ -107,12 +94,12 @@ class PrivateRedis:
             _refuse_newer_files(executable, folder)
             if is_new:
                 self._log.unlink(missing_ok=True)
-            self._server = _spawn(executable, folder, socket, lock, self._log)
+            self._running = _spawn(executable, folder, socket, lock, self._log)
         finally:
             os.close(lock)  # the server inherited it, so its files stay locked while it lives
         url = socket_url(var)
         try:
-            self._await_answer(url, self._log)
+            self._await_answer(url)
         except BaseException:
             self.stop()
             raise
@@ -122,11 +109,6 @@ class PrivateRedis:
         """Start the server again, after it has ended, on the same files."""
         assert self._var is not None
         self.start(self._var)
-
-    def poll(self) -> int | None:
-        """Return the exit status of the server, or None while it runs."""
-        assert self._server is not None
-        return self._server.poll()
 
     @property
     def log(self) -> str:
@@ -138,24 +120,12 @@ class PrivateRedis:
         assert self._var is not None
         return self._var.resolve() / "redis" / "redis.log"
 
-    def stop(self) -> None:
-        """Stop the server, after it has synced its file; does nothing when none is running."""
-        if self._server is None:
-            return
-        self._server.terminate()
-        try:
-            self._server.wait(timeout=SILENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._server.kill()  # every acknowledged write is on disk already
-            self._server.wait()
-        self._server = None
-
-    def _await_answer(self, url: str, log: Path) -> None:
+    def _await_answer(self, url: str) -> None:
         if await_answer(url, lambda: self.poll() is None, SILENCE_SECONDS):
             return
-        last_words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
+        said = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
         raise PrivateRedisFailed(
-            f"The private Redis did not start: {last_words[0]} (all of it: {log})."
+            f"The private Redis did not start: {said[-1]} (all of it: {self._log})."
         )
 
 
@@ -167,7 +137,7 @@ def _hold(lock: int, folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() < deadline:
-                time.sleep(0.05)
+                time.sleep(LOOK_EVERY_SECONDS)
                 continue
             holder = os.read(lock, 20).decode("ascii", "replace") or "unknown"
             raise PrivateRedisFailed(
@@ -204,12 +174,10 @@ def _spawn(
         "maxmemory-policy": "noeviction",
         "save": "",
     }
-    command = [str(executable)]
-    for name, value in options.items():
-        command += [f"--{name}", value]
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
     with log_file.open("ab") as log:
         server = subprocess.Popen(
-            parent_death.tied(command, signal.SIGTERM),
+            parent_death.tied([str(executable), *words], signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -11,22 +11,61 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, Self
+from typing import NoReturn, Self
 
 from service.errors import LaunchFailed
 from service.run import parent_death
 
 # gunicorn lets workers finish for 20 seconds (gunicorn.conf.py); then it has a little to go itself.
 STOP_SECONDS = 25.0
-STEADY_SECONDS = 60.0
-"""A process that ends sooner after it was started again will not stay."""
+STEADY_SECONDS = 60.0  # a process that ends sooner after it was started again will not stay
+ENDING_SECONDS = 3.0  # what is left of a run that was killed is gone by then
 LOOK_EVERY_SECONDS = 0.1
 
 
-class Child:
-    """A command that runs beside this process, out of the reach of Ctrl-C, and ends with it."""
+class Process:
+    """A process beside this one, stopped at the end of a block."""
 
-    log = "what it said stands above"
+    name: str
+    _running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """Where to read why it ended."""
+        return "what it said stands above"
+
+    def start_again(self) -> object:
+        """Run it again, after it has ended."""
+        raise NotImplementedError
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while it runs."""
+        assert self._running is not None
+        return self._running.poll()
+
+    def stop(self) -> None:
+        """End it, orderly if it lets itself be ended; does nothing when it was never started."""
+        if self._running is None:
+            return
+        self._running.terminate()
+        try:
+            self._running.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            self._running.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Child(Process):
+    """A command that runs in a block, out of the reach of Ctrl-C.
+
+    It may inherit a bound socket, and gets the signal `orphaned` when this process is killed.
+    """
 
     def __init__(
         self,
@@ -41,14 +80,10 @@ class Child:
         self._command = parent_death.tied(command, orphaned)
         self._environ = environ
         self._listener = listener
-        self._running: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start_again()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start_again(self) -> None:
         """Run the command, be it for the first time."""
@@ -60,25 +95,10 @@ class Child:
             start_new_session=True,
         )
 
-    def poll(self) -> int | None:
-        """Return the exit status, or None while it runs."""
-        assert self._running is not None
-        return self._running.poll()
-
     def send(self, number: int) -> None:
         """Send the command a signal; does nothing when it has ended."""
         assert self._running is not None
         self._running.send_signal(number)
-
-    def stop(self) -> None:
-        """End the command, orderly if it lets itself be ended."""
-        assert self._running is not None
-        self._running.terminate()
-        try:
-            self._running.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._running.kill()
-            self._running.wait()
 
 
 @dataclass
@@ -90,10 +110,9 @@ class HangUp:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[HangUp]:
-    """Turn Ctrl-C, a closed terminal and SIGTERM into an orderly end of the block.
+    """Let Ctrl-C, SIGTERM and the closing of the terminal end the block; it cleans up undisturbed.
 
-    The block is left at once; while it cleans up, further signals wait. A SIGHUP that does not come
-    from the closing of this process' terminal is noted in what is returned.
+    Any other SIGHUP is noted in what is returned.
     """
     hang_up = HangUp()
     had_terminal = _has_terminal()
@@ -129,23 +148,7 @@ def _has_terminal() -> bool:
     return True
 
 
-class Watched(Protocol):
-    """A process that `watch` keeps running."""
-
-    name: str
-
-    @property
-    def log(self) -> str:
-        """Where to read why it ended."""
-
-    def poll(self) -> int | None:
-        """Return the exit status, or None while it runs."""
-
-    def start_again(self) -> object:
-        """Run it again."""
-
-
-def watch(children: Iterable[Watched], hang_up: HangUp, reload: Callable[[], object]) -> NoReturn:
+def watch(children: Iterable[Process], hang_up: HangUp, reload: Callable[[], object]) -> NoReturn:
     """Keep every child running: one that ends is started again, unless it has just been."""
     started_again: dict[str, float] = {}
     while True:

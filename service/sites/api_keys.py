@@ -11,12 +11,17 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidRequest, SiteUnreadable
 from service.sites.site import ID_PATTERN
 
 MAX_GRACE_SECONDS = 90 * 86_400.0
 
+_Stored = tuple[tuple[str, float | None], ...]
+_STORED = TypeAdapter(Annotated[_Stored, Field(min_length=1)], config=ConfigDict(strict=True))
 _KEY = re.compile(rf"hk_({ID_PATTERN})_[A-Za-z0-9_-]{{43}}")
 
 
@@ -35,7 +40,7 @@ def site_id_of(key: str) -> str | None:
 class ApiKeys:
     """The keys of one site: of each its digest, and when it ends (Unix time) or None."""
 
-    stored: tuple[tuple[str, float | None], ...]
+    stored: _Stored
 
     @classmethod
     def of(cls, key: str) -> ApiKeys:
@@ -45,16 +50,12 @@ class ApiKeys:
     @classmethod
     def from_json(cls, text: str | None) -> ApiKeys:
         """Read what `to_json` wrote; what cannot be read is SiteUnreadable, not a wrong key."""
+        if text is None:
+            return cls(())
         try:
-            stored = tuple((str(digest), end) for digest, end in json.loads(text or "[]"))
-        except (ValueError, TypeError):
-            stored = ()
-            text = ""
-        ends = (end for _digest, end in stored if end is not None)
-        good = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
-        if not good or not (text is None or stored):
-            raise SiteUnreadable("the keys of this site cannot be read")
-        return cls(stored)
+            return cls(_STORED.validate_json(text))
+        except ValidationError:
+            raise SiteUnreadable("the keys of this site cannot be read") from None
 
     def to_json(self) -> str:
         """Write the keys as JSON."""
