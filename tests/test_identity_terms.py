@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 from abusive_words import abusive_words
 
-from training.evaluation.identity_terms import KINDS, load_terms
+from training.evaluation.identity_terms import load_terms
 
 CASES = load_terms()
 
@@ -36,7 +36,7 @@ def test_every_term_stands_in_every_template() -> None:
 
 def test_every_kind_has_at_least_ten_templates() -> None:
     counts = Counter(kind for _, kind in {(case.template, case.kind) for case in CASES})
-    assert set(counts) == set(KINDS)
+    assert set(counts) == {"neutral", "positive", "critical", "toxic"}
     assert min(counts.values()) >= 10
 
 

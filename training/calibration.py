@@ -1,9 +1,7 @@
 """Calibration of probabilities, and the choice of thresholds on held-out rows.
 
-The module keeps one secret: how a map and a threshold are chosen from few held-out rows so that
-they hold on others. Curves over thresholds are ragged where rows are few, and their peak is luck;
-so they are smoothed first, and a promised precision must hold for a neighbourhood, not at one
-point.
+Where rows are few, the best point of a curve is luck: curves are smoothed first, and a promised
+precision must surely hold.
 """
 
 from collections.abc import Sequence
@@ -106,13 +104,7 @@ def _increasing_map(logits: NDArray[np.float64], y: NDArray[np.float64]) -> NDAr
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often what was given a probability came true.
-
-    Attributes
-    ----------
-    mean_score, share, n : ndarray (n_bins,)
-        Per non-empty bin: mean probability, share of positives, number of rows.
-    """
+    """How often what was given a probability came true, for each bin that is not empty."""
 
     mean_score: NDArray[np.float64]
     share: NDArray[np.float64]
@@ -138,21 +130,13 @@ def reliability(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Reliabil
 
 @dataclass(frozen=True)
 class Cuts:
-    """Every threshold that separates the rows differently, the strictest first.
+    """Every threshold that separates the rows differently, the strictest first."""
 
-    Attributes
-    ----------
-    threshold : ndarray (n_cuts,)
-        Half way between neighbouring scores; a row is flagged if its score is not below it.
-    true, false, missed, passed : ndarray (n_cuts,)
-        Number of flagged positives and negatives, and of those that are not flagged.
-    """
-
-    threshold: NDArray[np.float64]
-    true: NDArray[np.float64]
-    false: NDArray[np.float64]
-    missed: NDArray[np.float64]
-    passed: NDArray[np.float64]
+    threshold: NDArray[np.float64]  # half way between neighbouring scores
+    true: NDArray[np.float64]  # flagged positives
+    false: NDArray[np.float64]  # flagged negatives
+    missed: NDArray[np.float64]  # other positives
+    passed: NDArray[np.float64]  # other negatives
 
     @property
     def precision(self) -> NDArray[np.float64]:
@@ -180,11 +164,7 @@ def cuts(y: NDArray[np.float64], scores: NDArray[np.float64]) -> Cuts:
 
 
 def best_threshold(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Return the threshold of the best macro-F1 on a smoothed curve.
-
-    The curve is averaged over a twentieth of the cuts around each cut: held out rows are a
-    sample, and the highest tooth of a saw says little about the next sample.
-    """
+    """Return the threshold of the best macro-F1 on a smoothed curve."""
     at = cuts(y, scores)
     return float(at.threshold[np.argmax(_smoothed(at.macro_f1))])
 

@@ -1,7 +1,7 @@
 """Command ``hakam-train``: fit, evaluate, promote, rollback, list.
 
-It translates between the shell and the modules of training, and keeps no secret of its own. Results
-go to standard output, progress to standard error; a refusal is one sentence and exit status 2.
+Results go to standard output, progress to standard error; a refusal is one sentence and exit
+status 2.
 """
 
 import sys

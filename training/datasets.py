@@ -1,10 +1,8 @@
 """Corpus: labelled comments from many sources, in parts that share no text.
 
-Public sets repeat one another, and a text that was learned measures nothing. The module keeps one
-secret: when two texts are the same, and which part a text belongs to. Two texts are the same when
-their letters are (`key`). A text of the test part is in no other part, and one of the validation
-part is not in training, whatever set it comes from. The part is a function of the letters, so it
-is the same on every machine and in every year.
+Public sets repeat one another, and a text that was learned measures nothing. Two texts are the same
+when their letters are (`key`), whatever sets they come from, and the letters decide which part a
+text belongs to: the same one on every machine and in every year.
 """
 
 import hashlib
@@ -58,30 +56,16 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Comments in columns of equal length.
+    """Comments in columns of equal length."""
 
-    Attributes
-    ----------
-    texts : list of str
-        With masked handles.
-    y : float64 ndarray (n_comments, n_labels)
-        In the order of `LABELS`; NaN where not observed, shares of votes where people voted.
-    weight : float64 ndarray (n_comments,)
-    source, domain, dialect, split : ndarray of str (n_comments,)
-    keys : uint64 ndarray (n_comments,)
-        Equal for equal letters.
-    permissive : bool ndarray (n_comments,)
-    sources : tuple of Source
-    """
-
-    texts: list[str]
-    y: NDArray[np.float64]
+    texts: list[str]  # with masked handles
+    y: NDArray[np.float64]  # a column for each of LABELS: share of votes, NaN where not observed
     weight: NDArray[np.float64]
     source: NDArray[np.str_]
     domain: NDArray[np.str_]
     dialect: NDArray[np.str_]
     split: NDArray[np.str_]
-    keys: NDArray[np.uint64]
+    keys: NDArray[np.uint64]  # equal for equal letters
     permissive: NDArray[np.bool_]
     sources: tuple[Source, ...] = ()
 
@@ -107,23 +91,13 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Split:
-    """A corpus in parts that share no text.
-
-    Attributes
-    ----------
-    train, validation, test : Corpus
-        Labelled comments, for the fit, for calibration and operating points, for the figures.
-    probes : Mapping[str, list of str]
-        Texts that nobody labelled and hardly any of which should be flagged, by name.
-    unlabeled : list of str
-        Further texts, each once.
-    """
+    """A corpus in parts that share no text."""
 
     train: Corpus
     validation: Corpus
     test: Corpus
-    probes: Mapping[str, list[str]]
-    unlabeled: list[str]
+    probes: Mapping[str, list[str]]  # by name, texts hardly any of which should be flagged
+    unlabeled: list[str]  # further texts, each once
 
 
 def read_corpus(
@@ -131,17 +105,9 @@ def read_corpus(
 ) -> Corpus:
     """Read sets and labelled comments; texts of equal letters within one set are one row.
 
-    Places are folders with ``.tsv.xz`` sets and ``.jsonl`` files (also ``.gz``, ``.xz``), or such
-    files, and HakamCheck's folder, of which the training part is read. Decisions are labelled
-    comments of a site's moderators (of all sites if none is named): they form the site's own
-    domain and weigh `MODERATOR_WEIGHT`. What the policy decided alone (source ``policy``) is left
-    out: a classifier must not learn from its own verdicts.
-
-    Raises
-    ------
-    RecordError
-        If a file cannot be read, a set is not in `training.public_sets`, or there is nothing to
-        read.
+    Of HakamCheck the training part is read. Decisions of a site's moderators (of all sites if none
+    is named) form the site's own domain and weigh `MODERATOR_WEIGHT`. What the policy decided alone
+    is left out: a classifier must not learn from its own verdicts.
     """
     rows: list[Row] = []
     sources: list[Source] = []
@@ -179,8 +145,7 @@ def split_corpus(corpus: Corpus, *, fold: int = 0, license: str = "any") -> Spli
     license ``permissive``, only permissively licensed text and our own is learned from; the figures
     are measured on the same rows as with ``any``.
     """
-    part = _parts(corpus, fold)
-    return _cut(corpus, part, license)
+    return _cut(corpus, _parts(corpus, fold), license)
 
 
 def leave_out(corpus: Corpus, source: str) -> Split:

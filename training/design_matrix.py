@@ -1,9 +1,7 @@
 """Design matrix: how often each feature counts in each labelled comment.
 
-Promise: time and memory grow linearly with the letters of the comments.
-
-Secret: which columns there are. Each domain of comments has a copy of every feature that occurs in
-it beside the shared one; words also count for the clusters they are in.
+Each domain of comments has a copy of every feature that occurs in it beside the shared one; words
+also count for the clusters they are in.
 """
 
 from __future__ import annotations
@@ -41,54 +39,27 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class WordClusters:
-    """Words that stand in like contexts, grouped at several levels.
+    """Words that stand in like contexts, grouped at several levels."""
 
-    Attributes
-    ----------
-    words : list of str
-        Known words of normalized texts, most frequent first.
-    levels : ndarray of int32, shape (n_levels, n_words)
-        The cluster of each word at each level, from 0.
-    """
-
-    words: list[str]
-    levels: NDArray[np.int32]
+    words: list[str]  # of normalized texts, most frequent first
+    levels: NDArray[np.int32]  # (n_levels, n_words): the cluster of each word at each level
 
 
 @dataclass(frozen=True)
 class Design:
-    """The design matrix of a corpus.
+    """The design matrix of a corpus."""
 
-    Attributes
-    ----------
-    X : csr_array of float32, shape (n_texts, n_columns)
-        How often a feature counts in a text: in how many of its distinct words, and how often in
-        each. The columns are the buckets in use, the clusters, the copies of both for each domain
-        where they occur, a bias, and the domains' biases.
-    source : ndarray of int64, shape (n_columns,)
-        The column that a column is a copy of, itself if it is none.
-    first_copy : dict of str to int
-        Where the copies of a domain begin; they end where the next one's begin.
-    n_shared : int
-        Number of columns before the copies.
-    scale : ndarray of float32, shape (n_texts,)
-        One over the root of the number of plain n-grams in the distinct words.
-    buckets : ndarray of int64, shape (n_buckets_in_use,)
-        The bucket of each n-gram column.
-    known : csr_array of float32, shape (n_words, n_shared)
-        What is in each known word: its n-grams and clusters.
-    idf : ndarray of float32, shape (n_shared,)
-        Power of the inverse document frequency, times the value of the kind of n-gram.
-    """
-
+    # (n_texts, n_columns): in how many distinct words of a text a feature is, and how often in
+    # each. Columns are the buckets in use, the clusters, the copies of both for each domain where
+    # they occur, a bias, and the domains' biases.
     X: sparse.csr_array
-    source: NDArray[np.int64]
-    first_copy: dict[str, int]
-    n_shared: int
-    scale: NDArray[np.float32]
-    buckets: NDArray[np.int64]
-    known: sparse.csr_array
-    idf: NDArray[np.float32]
+    source: NDArray[np.int64]  # the column that a column is a copy of, itself if it is none
+    first_copy: dict[str, int]  # where the copies of a domain begin, in the order of the columns
+    n_shared: int  # columns before the copies
+    scale: NDArray[np.float32]  # one over the root of the plain n-grams in the distinct words
+    buckets: NDArray[np.int64]  # of each n-gram column
+    known: sparse.csr_array  # (n_words, n_shared): n-grams and clusters of each known word
+    idf: NDArray[np.float32]  # a power of it, times the value of the kind of n-gram
 
 
 def design(

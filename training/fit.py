@@ -1,9 +1,7 @@
 """Fitting the word scorer: from labelled comments to the weights of words.
 
-Promise: the same comments and settings give the same weights; time and memory grow linearly with
-the letters of the comments.
-
-Secret: the column scales and the solver. Weights come from
+The same comments and settings give the same weights, in time and memory that grow linearly with the
+letters of the comments. Weights come from
 
 * a linear support vector machine (liblinear's dual coordinate descent for the squared hinge loss,
   Hsieh et al. 2008), one domain per source of comments: each domain has a copy of every feature
@@ -45,62 +43,29 @@ _ROW_NORM = 1.13  # root mean square length of a row, so that `C` means the same
 
 @dataclass(frozen=True)
 class Head:
-    """Weights of one label.
-
-    Attributes
-    ----------
-    buckets : ndarray of float64, shape (N_BUCKETS,)
-        Weight of each bucket of n-grams.
-    words : ndarray of float64, shape (n_words,)
-        Weight of each known word, its n-grams and clusters together.
-    bias : float
-    """
+    """Weights of one label."""
 
     buckets: NDArray[np.float64]
-    words: NDArray[np.float64]
+    words: NDArray[np.float64]  # of each known word, its n-grams and clusters together
     bias: float
 
 
 class Learner(BaseEstimator):  # type: ignore[misc]
     """Learns a word scorer from labelled comments, as a scikit-learn estimator.
 
-    Parameters
-    ----------
-    labels : sequence of str
-        Labels to learn, the columns of `y`; a label without examples of both kinds is left out.
-    C : float
-        Inverse strength of the regularization, per comment.
-    domain_copy : float
-        Value of the copy that each feature has in the domain a comment is from.
-    nb_exponent : float
-        Power of the naive-Bayes log-count ratio in the column scales.
-    min_df : int
-        N-grams in fewer comments are ignored.
-    n_rows : int
-        N-grams kept in the fitted table, heaviest first.
-    n_epochs : int
-        Passes of the solver over the comments, per label.
-    word_clusters : WordClusters, optional
-        Groups of words from a larger corpus.
-
-    Attributes
-    ----------
-    labels_ : tuple of str, length n_labels
-        Learned labels, in the order of `models.schema.LABELS`.
-    heads_ : list of dict of str to Head, length n_labels
-        Weights of each label, by domain.
+    `labels_` are those learned, in the order of `LABELS`, and `heads_` their weights by domain.
     """
 
     def __init__(
         self,
         *,
         labels: Sequence[str] = LABELS,
-        C: float = 0.12,
-        domain_copy: float = 0.7,
-        nb_exponent: float = 0.5,
-        min_df: int = 4,
-        n_rows: int = 300_000,
-        n_epochs: int = 12,
+        C: float = 0.12,  # inverse strength of the regularization, per comment
+        domain_copy: float = 0.7,  # value of the copy of a feature in its domain
+        nb_exponent: float = 0.5,  # power of the log-count ratio in the column scales
+        min_df: int = 4,  # n-grams in fewer comments are ignored
+        n_rows: int = 300_000,  # n-grams kept in the table, heaviest first
+        n_epochs: int = 12,  # passes of the solver over the comments, per label
         word_clusters: WordClusters | None = None,
     ) -> None:
         self.labels = labels
@@ -121,28 +86,10 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         sample_weight: NDArray[np.float64] | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Learn from labelled comments.
+        """Learn from comments, of a label only if there are examples of both kinds.
 
-        Parameters
-        ----------
-        texts : sequence of str, length n_comments
-        y : ndarray of float64, shape (n_comments, n_labels) or (n_comments,) for one label
-            In [0, 1]: 0 or 1, or the share of readers who said yes; NaN where a label was not
-            observed.
-        domains : sequence of str, length n_comments, optional
-            Where each comment is from. The empty name (the default) has no copy of its own.
-        sample_weight : ndarray of float64, shape (n_comments,), optional
-        progress : callable, optional
-
-        Raises
-        ------
-        ValueError
-            If lengths differ, `y` is outside [0, 1], no label has examples of both kinds, or no
-            n-gram is in enough of the comments with a label.
-        InvalidText
-            If a text is not valid Unicode.
-        TypeError
-            If one text is given in place of many.
+        `y`, (n_comments, n_labels), is the share of readers who said yes, NaN where not observed;
+        the domain without a name has no copy of its own. Raises ValueError for what does not fit.
         """
         for many in (texts, self.labels, () if domains is None else domains):
             refuse_one_text(many)
@@ -189,14 +136,9 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         return self
 
     def for_domain(self, domain: str = "") -> Classifier:
-        """Give the classifier of one domain, not calibrated: what all share and what is its own.
+        """Return the classifier of one domain, not calibrated; KeyError if there is none.
 
         Labels never observed in it keep the shared head, which the empty name gives for all.
-
-        Raises
-        ------
-        KeyError
-            If no label was observed in the domain.
         """
         check_is_fitted(self)
         if not any(domain in heads for heads in self.heads_):
@@ -239,16 +181,7 @@ def learn_heads(
     nb_exponent: float,
     n_epochs: int,
 ) -> dict[str, Head]:
-    """Fit one label: the shared head under the empty name, and one for each domain.
-
-    In `y` is the share of readers who would say yes, NaN where it was not observed; the settings
-    are those of `Learner`.
-
-    Raises
-    ------
-    ValueError
-        If the texts with the label hold no feature.
-    """
+    """Fit one label: the shared head under the empty name, and one for each domain."""
     # A text that divided its readers says little, one that divided them evenly nothing.
     says = np.nan_to_num(weight * np.abs(2 * y - 1))
     seen = np.flatnonzero(says > 0)

@@ -1,8 +1,4 @@
-"""Release gate: what may be promoted.
-
-The module keeps one secret: how much worse than the artefact in use a candidate may be, so that
-noise alone seldom stops a promotion and a real loss does.
-"""
+"""Release gate: what may be promoted, so that a real loss stops it and noise alone seldom does."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +16,10 @@ TOLERANCES = {
     "flagged_share": -0.01,
     "ece": -0.01,
 }
-"""How much worse than the artefact in use a candidate may be, per metric and benchmark.
+"""How much worse than the artefact in use a candidate may be; negative where less is better.
 
-Positive: more is better; negative: less is better. The sizes are about twice the standard error
-of a paired difference between two artefacts on one of the public benchmarks (bootstrap of the test
-rows), so that noise alone seldom stops a promotion. On smaller benchmarks the metric's own standard
-error is allowed. A metric not named here does not decide.
+About twice the standard error of a paired difference between two artefacts on a public benchmark
+(bootstrap of the test rows). On smaller ones the metric's own standard error is allowed.
 """
 
 
@@ -34,16 +28,7 @@ class PromotionRefused(ArtifactError):
 
 
 def promote(registry: Registry, version: str, *, force: bool = False) -> None:
-    """Put a version in use, unless it is worse than the one in use.
-
-    Raises
-    ------
-    PromotionRefused
-        If a metric of `TOLERANCES` is worse than allowed on a benchmark of the artefact in use, is
-        missing there, or a label is lost. The message names every such place.
-    ArtifactMissing, ArtifactDamaged
-        If the version cannot be loaded.
-    """
+    """Put a version in use; PromotionRefused names every place where it is worse."""
     current = registry.current() if registry.has_current() else version
     if current != version and not force:
         reasons = compare(registry.manifest(current), registry.manifest(version))

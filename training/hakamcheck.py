@@ -56,42 +56,21 @@ _WHOLE_TEXT = ("dotless", "arabizi")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A comment and how it must be judged.
-
-    Attributes
-    ----------
-    id : str
-        ``<function>-<part>-<number>``.
-    function : str
-        What of a moderator's judgement it tests.
-    text, author_name : str
-        The comment and its pen name, which may be empty. The labels are those of either.
-    dialect : str
-    labels : Mapping[str, int]
-        ``toxicity`` always; a clean case has 0 for every label, an abusive one 1 for those that
-        are beyond doubt and says nothing of the others.
-    part : str
-        ``train`` or ``test``.
-    """
+    """A comment and how it must be judged."""
 
     id: str
     function: str
     text: str
     author_name: str
     dialect: str
+    # Of text or name. A clean case has 0 for every label, an abusive one 1 for toxicity and those
+    # that are beyond doubt, and says nothing of the others.
     labels: Mapping[str, int]
     part: str
 
 
 def load(part: str, folder: Path = FOLDER) -> list[Case]:
-    """Expand one part of the suite; no two cases have the same text and name.
-
-    Raises
-    ------
-    ValueError
-        If there is no such part, a template has a slot that no word fills, or names a function
-        that is not in ``functions.jsonl``.
-    """
+    """Expand one part of the suite; no two cases have the same text and name."""
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
     functions = list(read_lines(folder / "functions.jsonl"))

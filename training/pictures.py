@@ -1,8 +1,4 @@
-"""Pictures of the report, drawn by matplotlib.
-
-The module keeps one secret: how matplotlib is spoken to. It joins Arabic letters and orders them
-from the right by itself, since version 3.11.
-"""
+"""Pictures of the report, drawn by matplotlib, which joins and orders Arabic letters since 3.11."""
 
 import base64
 import io

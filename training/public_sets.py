@@ -1,7 +1,7 @@
 r"""Public data sets: what each is worth, and what its labels mean in ours.
 
-Public sets draw the line at different places and under different licences. The module keeps one
-secret, that knowledge, as the table `POLICIES`; the rest reads a set's file and applies it.
+Public sets label by different rules and under different licences. The table `POLICIES` holds what
+is known of each; the rest reads a set's file and applies it.
 
 A label is learned only where it was observed: a row says nothing about a label of which its set
 says nothing. @handles are masked before anything else sees the text.
@@ -42,40 +42,19 @@ class SetPolicy:
 
     The rule: ``toxicity`` is the set's ``offensive``; every other observed label is 1 if the kind
     of that name is given and 0 if not; nothing is observed where ``offensive`` is blank.
-
-    Attributes
-    ----------
-    quality : str
-        A good, B usable, C noisy or another definition.
-    license : str
-        As found beside the data; ``none stated`` where nothing was found.
-    observes : tuple of str
-        Labels the set says something about. Empty: its texts are used without labels.
-    weight : float
-        Of a row in the fit.
-    domain : str
-        Sets of one domain share a head; by default the set's id.
-    test, validation : str
-        What is never trained on: a value of the set's ``split`` column, or ``fold`` for a fifth
-        (test) and a tenth (validation) of its texts; empty for nothing.
-    dialect : str
-        Where the whole set has one.
-    let_stand : bool
-        Its comments passed a site's moderators and nobody labelled them: what is observed is
-        presumed absent.
-    exceptions : callable
-        Where the set departs from the rule.
     """
 
-    quality: str
+    quality: str  # A good, B usable, C noisy or another definition
     license: str
-    observes: tuple[str, ...] = ()
+    observes: tuple[str, ...] = ()  # labels that it says something about
     weight: float = 1.0
-    domain: str = ""
+    domain: str = ""  # sets of one domain share a head; by default the set's id
+    # Never trained on: a value of the set's ``split`` column, or ``fold`` for a fifth (test) and a
+    # tenth (validation) of its texts.
     test: str = ""
     validation: str = ""
     dialect: str = ""
-    let_stand: bool = False
+    let_stand: bool = False  # a site's moderators did: what is observed is presumed absent
     exceptions: Exceptions = field(default=lambda raw, kinds: {})
 
 
@@ -258,13 +237,7 @@ def domain_of(set_id: str) -> str:
 
 
 def policy_of(path: Path) -> SetPolicy:
-    """Return what is known of the set in a file.
-
-    Raises
-    ------
-    RecordError
-        If nothing is.
-    """
+    """Return what is known of the set in a file."""
     set_id = path.name.removesuffix(SUFFIX)
     if set_id not in POLICIES:
         raise RecordError(
@@ -277,11 +250,7 @@ def policy_of(path: Path) -> SetPolicy:
 def read_set(path: Path) -> Iterator[Row]:
     """Read a set: six columns, tab-separated, nothing quoted, compressed with xz.
 
-    Raises
-    ------
-    RecordError
-        If there is no policy for the set, or the file is not of this form; the message names
-        file and line.
+    RecordError names file and line.
     """
     set_id = path.name.removesuffix(SUFFIX)
     policy = policy_of(path)

@@ -1,12 +1,11 @@
 """Release: from labelled comments to a new version, in stages that can be resumed.
 
-The module keeps one secret: the order of the stages and what each may see. Words are grouped over
-all texts but the held-out ones; the classifier learns from the train part; the validation part
-turns logits into probabilities and chooses operating points; the test part is only measured.
+Words are grouped over all texts but the held-out ones; the classifier learns from the train part;
+the validation part turns logits into probabilities and chooses operating points; the test part is
+only measured.
 
 With a work folder, what a stage made is kept there under a name that depends on all it was made
-from: the files' digests, the settings and this program's own sources. The same call then goes on
-where it was stopped, and a call with other data or other code never meets stale results.
+from: the files' digests, the settings and this program's own sources.
 """
 
 import hashlib
@@ -48,25 +47,12 @@ grouped."""
 
 @dataclass(frozen=True)
 class Settings:
-    """What a release is made with, beside the comments.
+    """What a release is made with, beside the comments."""
 
-    Attributes
-    ----------
-    license : str
-        ``any`` or ``permissive``: which sets may be learned from.
-    site : str
-        The site whose decisions are learned and whose head the artefact gets; empty for the head of
-        news sites.
-    seed : int
-        Of the word vectors. The classifier itself needs none.
-    word_vectors : bool
-        Whether to group words by their contexts, which takes minutes and pays on unseen sites.
-    """
-
-    license: str = "any"
-    site: str = ""
-    seed: int = 0
-    word_vectors: bool = True
+    license: str = "any"  # or permissive: which sets may be learned from
+    site: str = ""  # whose decisions are learned and whose head is made; empty for news sites'
+    seed: int = 0  # of the word vectors
+    word_vectors: bool = True  # group words by their contexts: takes minutes, helps unseen sites
 
 
 def release(
@@ -78,15 +64,7 @@ def release(
     benchmarks: bool = False,
     progress: Progress | None = None,
 ) -> str:
-    """Fit, calibrate, measure and save a new version, which is not in use before it is promoted.
-
-    Stages are kept in the folder `work`; without it, nothing can be resumed.
-
-    Raises
-    ------
-    ValueError
-        If no label has examples of both kinds to learn from.
-    """
+    """Fit, calibrate, measure and save a new version, which is not in use before it is promoted."""
     split = split_corpus(corpus, license=settings.license)
     with _folder(work) as kept:
         learned, heads = fit(split, corpus, settings, kept, progress)
@@ -117,10 +95,9 @@ def release(
 def fit(
     split: Split, corpus: Corpus, settings: Settings, work: Path, progress: Progress | None = None
 ) -> tuple[Classifier, Measures]:
-    """Group words and learn weights, or read both from the work folder.
+    """Return the classifier before calibration, and what its domains' own heads measure.
 
-    With the classifier, which is not calibrated yet, come the figures of the benchmarks by the
-    heads of their own domains, which only a learner has.
+    Read from the work folder where it is there.
     """
     digests = [source.sha256 for source in corpus.sources]
     made_from = _digest(digests, asdict(settings), _sources_digest())

@@ -1,8 +1,7 @@
 """Report: the model card and the HTML page of an evaluation.
 
-The module keeps one secret: how figures become words and tables. It computes none; whatever it
-shows stands in the manifest or came from `training.evaluation`, so card, report and terminal never
-disagree. Public comments are never quoted, for they are not ours and some are abusive.
+It computes no figure: what it shows stands in the manifest or came from `training.evaluation`, so
+card, report and terminal never disagree. Public comments are never quoted: they are not ours.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

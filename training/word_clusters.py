@@ -1,11 +1,9 @@
 """Word clusters: words grouped by the contexts they stand in.
 
-Promise: the same texts and seed give the same groups.
-
-Secret: how contexts are compared. Skip-gram vectors (Mikolov et al. 2013) over all texts at hand,
-labelled or not, then k-means on their directions at three levels, from coarse to fine (Brown et al.
-1992 and Turian et al. 2010 use such groups as features). What a classifier learns about an insult
-that it has seen then holds for its neighbours that it has not.
+Skip-gram vectors (Mikolov et al. 2013) over all texts at hand, labelled or not, then k-means on
+their directions at three levels, from coarse to fine (Brown et al. 1992 and Turian et al. 2010 use
+such groups as features). What a classifier learns about an insult that it has seen then holds for
+its neighbours that it has not. The same texts and seed give the same groups.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,12 +29,7 @@ def cluster_words(
 ) -> WordClusters:
     """Group the words that occur at least `MIN_COUNT` times, most frequent first.
 
-    The texts are normalized here; some hundred thousand are needed for sense.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer words than groups.
+    Some hundred thousand texts are needed; ValueError if there are fewer words than groups.
     """
     tell = progress or (lambda _, __: None)
     model = Word2Vec(
@@ -84,9 +77,7 @@ class _Epochs(CallbackAny2Vec):  # type: ignore[misc]
 
     def __init__(self, tell: Progress) -> None:
         self._tell, self._done = tell, 0
-
-    def on_epoch_begin(self, model: Word2Vec) -> None:
-        self._tell("learning word vectors", self._done / N_EPOCHS)
+        tell("learning word vectors", 0.0)
 
     def on_epoch_end(self, model: Word2Vec) -> None:
         self._done += 1

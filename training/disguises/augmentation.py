@@ -1,11 +1,9 @@
 """Augmentation: disguised copies of training comments.
 
-Promise: the same texts and seed give the same copies; held-out texts are never touched.
-
-Secret: which disguises are worth learning. `models.normalize` takes most of them off, so copies are
-made in those it cannot: writing without dots, which leaves several letters open, and Latin letters,
-which every writer spells in his own way. Seeing the same comments in these writings teaches both
-the abuse that hides in them and that the writing itself is no abuse.
+`models.normalize` removes most disguises, so copies are made in those it cannot: writing without
+dots, which leaves several letters open, and Latin letters, which everybody spells differently. The
+same comments so written teach the abuse that hides there, and that the writing is no abuse. The
+same texts and seed give the same copies.
 """
 
 import random

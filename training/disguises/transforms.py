@@ -1,20 +1,13 @@
-r"""Transforms: disguises of words that a reader sees through and a filter may not.
+r"""Transforms: disguises of words that a reader recognizes and a filter may not.
 
-Each transformation takes a text and a source of chance and writes the text as somebody would who
-wants to slip through: disguised, and still legible. Training augments with them, evaluation
-attacks the test sets with them, and the functional suite builds its evasion cases from them.
+Training augments with them, evaluation disguises the test sets with them, and the functional suite
+builds its evasion cases from them. The same text and state of `rng` give the same result; white
+space stays; only words that have an Arabic letter change, and of these only the chosen ones.
 
-What every transformation promises: the same text and the same state of `rng` give the same
-result; white space that was there stays; only words that have an Arabic letter change, and of these
-only the chosen ones; the result is valid Unicode.
+Sources: Unicode Standard, chapter 9 (Arabic: joining, presentation forms), Unicode Standard Annex 9
+(bidirectional controls), and the "Arabic chat alphabet" as readers of the Levant, Egypt, the Gulf
+and the Maghreb write it.
 
-The secret kept here: the tricks themselves, that is, which letters, marks and signs stand in for
-which. Sources: Unicode Standard, chapter 9 (Arabic: joining, presentation forms), Unicode
-Standard Annex 9 (bidirectional controls), and the "Arabic chat alphabet" as readers of the Levant,
-Egypt, the Gulf and the Maghreb write it.
-
-Examples
---------
 >>> import random
 >>> ascii(TRANSFORMS["split_star"]("\u0628\u0627\u0628", random.Random(0)))  # bab, a door
 "'\\u0628*\\u0627*\\u0628'"

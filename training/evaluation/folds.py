@@ -1,8 +1,4 @@
-"""Folds and domain heads: figures that only freshly fitted classifiers can show.
-
-The module keeps one secret: what is left out of which fit. Sources: Daume III 2007 for the heads of
-domains.
-"""
+"""Folds and heads of domains (Daume III 2007): figures that only fresh classifiers can show."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,8 +1,7 @@
 """Held-out evaluation: figures on rows that were not trained on.
 
-The module keeps one secret: which rows and thresholds a figure is measured on. Thresholds were
-chosen on other rows, and each figure carries the interval that its number of rows deserves. The
-result is a tree of builtins, so that manifest, card and report show the same figures.
+Thresholds were chosen on other rows, and each figure carries its interval. The result is a tree of
+builtins, so that manifest, card and report show the same figures.
 """
 
 import hashlib

@@ -6,7 +6,8 @@ The form follows Dixon et al. 2018, "Measuring and Mitigating Unintended Bias in
 Classification"; subgroup, BPSN and BNSP AUC compare a term's cases with those of the others.
 
 Two files of JSON Lines: ``terms.jsonl`` (``term`` in English, ``category``, ``plural`` as it
-stands after a preposition, ``singular``) and ``templates.jsonl`` (``kind``, ``text``).
+stands after a preposition, ``singular``) and ``templates.jsonl`` (``text``, and its ``kind``:
+neutral, positive, critical, which is hard but clean, or toxic, which alone is abuse).
 """
 
 from dataclasses import dataclass
@@ -15,29 +16,15 @@ from pathlib import Path
 from training.hakamcheck import join_particles, read_lines, suite_folder
 
 FOLDER = suite_folder("identity_terms")
-KINDS = ("neutral", "positive", "critical", "toxic")
-"""What the template says; only ``toxic`` is abuse, ``critical`` is hard but clean."""
 
 
 @dataclass(frozen=True, slots=True)
 class TermCase:
-    """A comment that names a group.
-
-    Attributes
-    ----------
-    id : str
-    text : str
-    term, category : str
-        The group, in English, and what kind of group it is.
-    kind : str
-        One of `KINDS`.
-    template : str
-        The template, the same for the cases that differ only in the term.
-    """
+    """A comment that names a group."""
 
     id: str
     text: str
-    term: str
+    term: str  # the group, in English
     category: str
     kind: str
     template: str

@@ -1,9 +1,7 @@
 """Measures of one label on one set of rows, each with its bootstrap interval.
 
-The module keeps one secret: the arithmetic of the bootstrap. All draws are counted at once, as
-weights of the rows, so that an interval costs little more than the figure.
-
-Sources: Efron 1979 for the bootstrap; Hanley and McNeil 1982 for AUC as a share of ordered pairs.
+All draws of the bootstrap (Efron 1979) are counted at once, as weights of the rows, so that an
+interval costs little more than the figure. AUC is a share of pairs (Hanley and McNeil 1982).
 """
 
 from collections.abc import Mapping, Sequence

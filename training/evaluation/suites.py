@@ -1,8 +1,7 @@
 """Suites: disguises, functions of judgement, identity terms.
 
-The module keeps one secret: how a suite's cases become figures. Sources: Roettger et al. 2021,
-"HateCheck", for functional suites; Borkan et al. 2019, "Nuanced metrics for measuring unintended
-bias", for subgroup, BPSN and BNSP AUC.
+Sources: Roettger et al. 2021, "HateCheck", for functional suites; Borkan et al. 2019, "Nuanced
+metrics for measuring unintended bias", for subgroup, BPSN and BNSP AUC.
 """
 
 import random
