@@ -33,7 +33,7 @@ def run() -> None:
     settings = Settings.from_environ()
     launch.check_writable(settings.var)
     with supervision.stopped_by_signals() as hang_up, ExitStack() as stack:
-        children: list[supervision.Process] = []
+        children: list[supervision.Child] = []
         listener = stack.enter_context(launch.listen(settings.host, settings.port))
         if not settings.redis_url:
             private = stack.enter_context(private_redis.PrivateRedis())
@@ -43,7 +43,7 @@ def run() -> None:
         redis = stack.enter_context(connect_to(settings.redis_url))
         lost = _lost(Durability(redis, settings.store_file))
         environ = settings.to_environ()
-        web = supervision.Child(
+        web = supervision.Command(
             "web server",
             launch.web_command(listener),
             environ,
@@ -54,7 +54,7 @@ def run() -> None:
         address = _address(settings.host, settings.port)
         launch.await_answer(f"{address}/healthz", web)
         told = [sys.executable, "-m", "service.cli.main", "webhooks"]
-        deliveries = stack.enter_context(supervision.Child("delivery of webhooks", told, environ))
+        deliveries = stack.enter_context(supervision.Command("delivery of webhooks", told, environ))
         children += [web, deliveries]
         # Last of all, so that no secret is made that nobody gets to see.
         secrets_shown = None if lost else _first_start(redis)

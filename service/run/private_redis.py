@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from service.errors import PrivateRedisFailed
 from service.run import parent_death
-from service.run.supervision import ENDING_SECONDS, LOOK_EVERY_SECONDS, Process
+from service.run.supervision import ENDING_SECONDS, LOOK_EVERY_SECONDS, Child
 from service.store.connect import await_answer
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
@@ -64,7 +64,7 @@ def socket_url(var: Path) -> str:
     return f"unix://{quote(str(socket_path(var)))}"
 
 
-class PrivateRedis(Process):
+class PrivateRedis(Child):
     """One private server; raises PrivateRedisFailed, which says what stands in its way."""
 
     name = "private Redis"

@@ -23,7 +23,7 @@ ENDING_SECONDS = 3.0  # what is left of a run that was killed is gone by then
 LOOK_EVERY_SECONDS = 0.1
 
 
-class Process:
+class Child:
     """A process beside this one, stopped at the end of a block."""
 
     name: str
@@ -61,7 +61,7 @@ class Process:
         self.stop()
 
 
-class Child(Process):
+class Command(Child):
     """A command that runs in a block, out of the reach of Ctrl-C.
 
     It may inherit a bound socket, and gets the signal `orphaned` when this process is killed.
@@ -148,7 +148,7 @@ def _has_terminal() -> bool:
     return True
 
 
-def watch(children: Iterable[Process], hang_up: HangUp, reload: Callable[[], object]) -> NoReturn:
+def watch(children: Iterable[Child], hang_up: HangUp, reload: Callable[[], object]) -> NoReturn:
     """Keep every child running: one that ends is started again, unless it has just been."""
     started_again: dict[str, float] = {}
     while True:
