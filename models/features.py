@@ -162,71 +162,78 @@ def earlier_in_text(words: Words) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """Words in a row, each row of one text.
+    """What texts are scored by: each whole text, and in a longer one every window.
 
     Attributes
     ----------
-    size : int
-        How many words each has; 0 if each is the whole of its text.
+    kind : ndarray of int64, shape (n_passages,)
+        0 if it is the whole of its text, k if it is a window of the k-th size of `WINDOWS`.
     text : ndarray of int64, shape (n_passages,)
-        Index of the text, never falling.
+        Index of the text. It never falls: the whole of a text stands before its windows.
     first, stop : ndarray of int64, shape (n_passages,)
         Which words of the batch, stop exclusive.
     """
 
-    size: int
+    kind: NDArray[np.int64]
     text: NDArray[np.int64]
     first: NDArray[np.int64]
     stop: NDArray[np.int64]
 
-    def sums(self, earlier: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the values of each passage's distinct words.
 
-        Parameters
-        ----------
-        earlier : ndarray of int64, shape (n_words,)
-            From `earlier_in_text`.
-        values : ndarray of float64, shape (n_words, n_values)
-            Whole numbers or of half precision: they add up without rounding, so that a text's sum
-            does not depend on what was added before it.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_passages, n_values)
-        """
-        n_words, n_values = values.shape
-        running = np.zeros((n_words + 1, n_values))
-        if not self.size:
-            np.cumsum(values * (earlier < 0)[:, None], axis=0, out=running[1:])
-            whole: NDArray[np.float64] = running[self.stop] - running[self.first]
-            return whole
-        # A word counts from the first window that reaches it, or that leaves its like behind, to
-        # the one that it begins.
-        since = np.maximum(np.arange(n_words) - self.size, earlier) + 1
-        np.maximum(since, 0, out=since)
-        cells = since[:, None] * n_values + np.arange(n_values)
-        running += np.bincount(cells.ravel(), values.ravel(), running.size).reshape(running.shape)
-        running[1:] -= values
-        return running.cumsum(axis=0)[self.first]
+def passages_of(words: Words, n_texts: int) -> Passages:
+    """List the passages of texts; of windows only those of fewer words than the text has."""
+    edges = words.text.searchsorted(np.arange(n_texts + 1))
+    n_words = edges[1:] - edges[:-1]
+    sizes = np.empty((n_texts, 1 + len(WINDOWS)), dtype=np.int64)
+    sizes[:, 0], sizes[:, 1:] = n_words, WINDOWS
+    chosen = sizes < n_words[:, None]
+    chosen[:, 0] = True
+    text, kind = chosen.nonzero()
+    size = sizes[chosen]
+    n_passages = n_words[text] - size + 1
+    # What has no words stands behind all of them.
+    begin = np.where(size > 0, edges[text], len(words.text))
+    first = stretches(begin, begin + n_passages)
+    return Passages(
+        kind.repeat(n_passages),
+        text.repeat(n_passages),
+        first,
+        first + size.repeat(n_passages),
+    )
 
 
-def passages_of(words: Words, n_texts: int) -> list[Passages]:
-    """List the passages a text is scored by: the whole, and in a longer text every window.
+def sums_of(passages: Passages, words: Words, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up the values of each passage's distinct words.
+
+    Parameters
+    ----------
+    passages : Passages
+        All of the batch, from `passages_of`.
+    words : Words
+    values : ndarray of float64, shape (n_words, n_values)
+        Whole numbers or of half precision: they add up without rounding, so that a text's sum
+        does not depend on what was added before it.
 
     Returns
     -------
-    list of Passages
-        The texts themselves, one each. Then for each size of `WINDOWS` all rows of so many words
-        in the texts that have more; sizes that no text is longer than are left out.
+    ndarray of float64, shape (n_passages, n_values)
     """
-    edges = words.text.searchsorted(np.arange(n_texts + 1))
-    found = [Passages(0, np.arange(n_texts), edges[:-1], edges[1:])]
-    for size in WINDOWS:
-        longer = (np.diff(edges) > size).nonzero()[0]
-        if len(longer):
-            first = stretches(edges[longer], edges[longer + 1] - size + 1)
-            found.append(Passages(size, words.text[first], first, first + size))
-    return found
+    n_words, n_values = values.shape
+    n_kinds = int(passages.kind.max()) + 1
+    # A word counts from the first passage of a kind that reaches it, or that leaves its like
+    # behind, to the one that it begins.
+    since = np.arange(n_words) - _REACHES[:n_kinds]
+    since[0] = words.text.searchsorted(words.text)
+    np.maximum(since, earlier_in_text(words) + 1, out=since)
+    since += np.arange(0, n_kinds * (n_words + 1), n_words + 1)[:, None]
+    cells = since[:, :, None] * n_values + np.arange(n_values)
+    every = np.broadcast_to(values, (n_kinds, *values.shape))
+    running = np.zeros((n_kinds, n_words + 1, n_values))
+    running[:, 1:] -= values
+    running += np.bincount(cells.ravel(), every.ravel(), running.size).reshape(running.shape)
+    running.cumsum(axis=1, out=running)
+    sums: NDArray[np.float64] = running[passages.kind, passages.first]
+    return sums
 
 
 def pair_buckets(words: Words, chosen: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -398,6 +405,7 @@ def _skeleton_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 _TABLES = _powers(_N_POWERS)
+_REACHES = np.array((0, *WINDOWS))[:, None] - 1  # how far before its last word a window begins
 _WINDOW = np.arange(CHARACTER_ORDERS[-1])
 _ORDERS = np.arange(len(_WINDOW) + 1)
 # Column k weighs the first k codes of a window and leaves the others out.

@@ -32,6 +32,7 @@ from models.features import (
     n_plain,
     pair_buckets,
     passages_of,
+    sums_of,
     words_of,
 )
 from models.normalize import Batch, normalize_batch, refuse_one_text, stretches
@@ -122,13 +123,10 @@ class WordScorer:
         logits = np.empty((len(texts), len(self.intercepts)))
         for first, last in _chunks(texts):
             words = words_of(normalize_batch(texts[first:last]))
-            for passages, scores in self._score(words, last - first):
-                if not passages.size:
-                    logits[first:last] = scores
-                    continue
-                rows, begin = np.unique(passages.text, return_index=True)
-                rows += first
-                logits[rows] = np.maximum(logits[rows], np.maximum.reduceat(scores, begin))
+            passages = passages_of(words, last - first)
+            sums = sums_of(passages, words, _with_lengths(self._weights(words), words))
+            begin = (passages.kind == 0).nonzero()[0]
+            np.maximum.reduceat(_scores(passages, sums), begin, out=logits[first:last])
         logits += self.intercepts
         return logits
 
@@ -159,15 +157,6 @@ class WordScorer:
             starts = batch.starts.tolist()
             for start, end, margin in zip(starts, starts[1:], margins.tolist(), strict=False):
                 yield per_code_point[start:end], float(self.intercepts[column] - margin)
-
-    def _score(self, words: Words, n_texts: int) -> list[tuple[Passages, NDArray[np.float64]]]:
-        """Score every passage by every label, without the biases."""
-        values = _with_lengths(self._weights(words), words)
-        earlier = earlier_in_text(words)
-        return [
-            (passages, _scaled(passages.sums(earlier, values)) - MARGIN * (passages.size > 0))
-            for passages in passages_of(words, n_texts)
-        ]
 
     def _weights(self, words: Words) -> NDArray[np.float64]:
         """Weigh every word, the pair included that it makes with the word before it.
@@ -221,26 +210,21 @@ class WordScorer:
         """
         words = words_of(batch)
         values = _with_lengths(self._weights(words)[:, [column]], words)
-        earlier = earlier_in_text(words)
-        every = passages_of(words, len(batch.breaks) - 1)
-        sums = np.concatenate([passages.sums(earlier, values) for passages in every])
-        text, first, stop = (
-            np.concatenate([getattr(passages, name) for passages in every])
-            for name in ("text", "first", "stop")
-        )
-        margins = MARGIN * np.repeat([p.size > 0 for p in every], [len(p.text) for p in every])
+        passages = passages_of(words, len(batch.breaks) - 1)
+        sums = sums_of(passages, words, values)
         # Of a text's passages the one that speaks most for the label tells.
-        told = _best(text, _scaled(sums)[:, 0] - margins)
-        first, stop, size = first[told], stop[told], sums[told, 1]
+        told = _best(passages.text, _scores(passages, sums)[:, 0])
+        first, stop, size = passages.first[told], passages.stop[told], sums[told, 1]
         word, of = stretches(first, stop), np.arange(len(told)).repeat(stop - first)
-        counts = earlier[word] < first[of]
+        counts = earlier_in_text(words)[word] < first[of]
         word, of = word[counts], of[counts]
         adds = values[word, 0] / np.sqrt(np.maximum(SHORTEST, size))[of]
         start, stop = words.start[word], words.stop[word]
         per_letter = (adds / (stop - start)).repeat(stop - start)
         where = batch.origin[stretches(start, stop)]
         told_by = np.bincount(where, per_letter, minlength=int(batch.starts[-1]))
-        return told_by.astype(np.float64), margins[told]
+        margins: NDArray[np.float64] = np.where(passages.kind[told] > 0, MARGIN, 0.0)
+        return told_by.astype(np.float64), margins
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -257,13 +241,14 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _with_lengths(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
     """Add a column with the number of n-grams that each word brings."""
-    return np.append(weights, n_plain(words)[:, None].astype(np.float64), axis=1)
+    return np.concatenate((weights, n_plain(words)[:, None]), axis=1)
 
 
-def _scaled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scores(passages: Passages, sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide sums of weights by the root of the last column, the number of n-grams."""
-    scaled: NDArray[np.float64] = sums[:, :-1] / np.sqrt(np.maximum(SHORTEST, sums[:, -1:]))
-    return scaled
+    scores: NDArray[np.float64] = sums[:, :-1] / np.sqrt(np.maximum(SHORTEST, sums[:, -1:]))
+    scores -= MARGIN * (passages.kind > 0)[:, None]
+    return scores
 
 
 def _best(text: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from models.features import (
     n_plain,
     pair_buckets,
     passages_of,
+    sums_of,
     words_alone,
     words_of,
 )
@@ -100,27 +101,26 @@ def test_the_equal_word_before_a_word_is_that_of_its_text(texts: list[str]) -> N
 def test_a_text_is_scored_whole_and_by_every_few_words_of_it(texts: list[list[str]]) -> None:
     words = words_of(normalize_batch([" ".join(text) for text in texts]))
     values = np.array([[ord(word[0]), 1.0] for _, word in spelled(words)]).reshape(-1, 2)
-    found = {
-        (text, passages.size, first): total.tolist()
-        for passages in passages_of(words, len(texts))
-        for text, first, total in zip(
-            passages.text.tolist(),
-            passages.first.tolist(),
-            passages.sums(earlier_in_text(words), values),
-            strict=True,
+    passages = passages_of(words, len(texts))
+    places = (passages.kind, passages.text, passages.first, passages.stop)
+    found = [
+        (text, kind, list(range(first, stop)), total.tolist())
+        for kind, text, first, stop, total in zip(
+            *(place.tolist() for place in places), sums_of(passages, words, values), strict=True
         )
-    }
-    wanted, begin = {}, 0
+    ]
+    wanted, begin = [], 0
     for number, text in enumerate(texts):
         cuts = [(0, 0, len(text))] + [
-            (size, first, first + size)
-            for size in WINDOWS
+            (kind, first, first + size)
+            for kind, size in enumerate(WINDOWS, start=1)
             if len(text) > size
             for first in range(len(text) - size + 1)
         ]
-        for size, first, stop in cuts:
+        for kind, first, stop in cuts:
             distinct = {ord(word[0]) for word in text[first:stop]}
-            wanted[number, size, begin + first] = [sum(distinct), len(distinct)]
+            which = list(range(begin + first, begin + stop))
+            wanted.append((number, kind, which, [sum(distinct), len(distinct)]))
         begin += len(text)
     assert found == wanted
 
