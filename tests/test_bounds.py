@@ -645,7 +645,7 @@ def test_a_page_that_cannot_show_one_comment_says_so_and_offers_the_next(
     flag("bad", score=0.97)
     flag("good", "still here", score=0.5)
     with monkeypatch.context() as fault:
-        fault.setattr("service.console.work._about", None)
+        fault.setattr("service.console.work.item_view", None)
         page = desk.get("/demo/work")
         assert desk.last.status_code == 200
     assert "bad" not in page

@@ -1046,7 +1046,7 @@ def test_a_break_is_proposed_after_the_chosen_time_and_frees_the_comment(
     desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item_id = flag()
-    with desk.client.session_transaction(base_url="http://localhost/console") as session:
+    with desk.client.session_transaction("/console/") as session:
         session["rested_at"] -= 51 * 60
     assert "/console/rest" in desk.get("/demo/work")
     desk.post("/rest")

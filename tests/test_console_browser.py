@@ -172,7 +172,7 @@ def test_somebody_logs_in_and_out_by_hand(newsroom: Newsroom, page: Page) -> Non
     page.fill("#password", PASSWORD)
     page.click("button.primary")
     expect(page.locator("#comment bdi")).to_have_text("first")
-    page.locator(".person form").last.get_by_role("button").click()
+    page.locator(".account form").last.get_by_role("button").click()
     expect(page.locator("#password")).to_be_visible()
 
 
@@ -210,7 +210,7 @@ def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed
     assert newsroom.actions == []
     page.fill("#name", "samira")
     page.fill("#password", PASSWORD)
-    page.locator(".door-form button.primary").click()
+    page.locator(".login-form button.primary").click()
     expect(page.locator("#note")).to_have_value("third time")
     expect(page.locator("input[value=threat]")).to_be_checked()
     expect(page.locator("header.top .who")).to_have_text("samira")
@@ -368,7 +368,7 @@ def test_the_overview_follows_the_queue_by_itself(newsroom: Newsroom) -> None:
     newsroom.flag("c1", "first")
     expect(figure).to_have_text("1")
     newsroom.desk("samira")
-    expect(page.locator(".board")).to_contain_text("samira")
+    expect(page.locator(".card.site")).to_contain_text("samira")
 
 
 def test_a_threshold_is_previewed_while_it_is_typed(newsroom: Newsroom) -> None:
@@ -452,7 +452,7 @@ def test_the_page_runs_from_right_to_left(newsroom: Newsroom) -> None:
         name: page.locator(selector).bounding_box()
         for name, selector in {
             "brand": ".brand",
-            "person": ".person",
+            "account": ".account",
             "comment": "article.comment",
             "facts": "aside.facts",
             "approve": "button.approve",
@@ -460,7 +460,7 @@ def test_the_page_runs_from_right_to_left(newsroom: Newsroom) -> None:
         }.items()
     }
     x = {name: found["x"] for name, found in box.items() if found}
-    assert x["brand"] > x["person"]
+    assert x["brand"] > x["account"]
     assert x["comment"] > x["facts"]
     assert x["approve"] > x["reject"]
     text, card = page.evaluate(
@@ -476,7 +476,7 @@ def test_in_english_the_page_runs_from_left_to_right(newsroom: Newsroom) -> None
     newsroom.flag("c1", "first")
     newsroom.accounts.save_preferences("samira", Preferences(language="en"))
     page = newsroom.desk(viewport={"width": 1280, "height": 800})
-    brand, person = page.locator(".brand").bounding_box(), page.locator(".person").bounding_box()
+    brand, person = page.locator(".brand").bounding_box(), page.locator(".account").bounding_box()
     assert brand
     assert person
     assert brand["x"] < person["x"]
@@ -630,8 +630,8 @@ PAGES = {
     "search": "/demo/search?article_id=bread",
     "insight": "/demo/insight",
     "settings": "/demo/settings",
-    "people": "/people",
-    "me": "/me",
+    "moderators": "/people",
+    "account": "/me",
 }
 
 

@@ -1,4 +1,4 @@
-"""One's own place: what a person chooses for their desk, their password, codes and sessions."""
+"""Account of whoever is logged in: preferences, password, second factor, sessions."""
 
 import re
 from collections.abc import Sequence
@@ -17,24 +17,30 @@ from service.accounts.account import (
     Preferences,
 )
 from service.accounts.sessions import session_digest
+from service.console.keyboard import KEYS, keys_of
+from service.console.leases import release_all
 from service.console.login import too_often
 from service.console.permissions import me
 from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.console.vocabulary import gettext as _
-from service.console.work import KEYS, MAX_REPLY_LENGTH, give_back_all, keys_of
+from service.console.work import MAX_REPLY_LENGTH
 from service.errors import InvalidRequest, LoginThrottled
 from service.services import services
 
-bp = Blueprint("person", __name__)
+bp = Blueprint("account", __name__)
 
 MAX_REPLIES = 30
 
 
-@bp.route("/me", methods=["GET", "POST"])
-def mine() -> ResponseReturnValue:
-    """Show and keep what this person chooses."""
-    if request.method != "POST":
-        return _page()
+@bp.get("/me")
+def index() -> str:
+    """Show what this moderator chose, and where they are logged in."""
+    return _page()
+
+
+@bp.post("/me")
+def update() -> ResponseReturnValue:
+    """Keep what this moderator chooses."""
     try:
         chosen = preferences_from(request.form, tuple(LANGUAGES))
     except InvalidRequest as refusal:
@@ -42,11 +48,11 @@ def mine() -> ResponseReturnValue:
     services().accounts.save_preferences(me().name, chosen)
     session["language"] = chosen.language
     flash(_("Saved."))
-    return redirect(url_for(".mine"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 @bp.post("/me/password")
-def change_password() -> ResponseReturnValue:
+def update_password() -> ResponseReturnValue:
     """Replace the password of somebody who knows the old one, and end their other sessions."""
     if not _is_own_password(request.form.get("old", "")):
         return _page(complaint=_("The old password is wrong.")), 422
@@ -54,14 +60,14 @@ def change_password() -> ResponseReturnValue:
         services().accounts.set_password(me().name, request.form.get("password", ""))
     except AccountError:
         return _page(complaint=_("A password has 10 characters or more.")), 422
-    give_back_all()
+    release_all()
     session.clear()
     flash(_("The password is changed. Log in with the new one."))
-    return redirect(url_for("console.entrance.log_in"), 303)
+    return redirect(url_for("console.login.index"), 303)
 
 
 @bp.post("/me/totp")
-def totp() -> ResponseReturnValue:
+def update_second_factor() -> ResponseReturnValue:
     """Propose, confirm or remove the second factor, or replace its recovery codes."""
     accounts, name, step = services().accounts, me().name, request.form.get("step", "")
     if step in ("remove", "codes") and not _is_own_password(request.form.get("password", "")):
@@ -74,16 +80,16 @@ def totp() -> ResponseReturnValue:
                 codes = accounts.second_factor.confirm(name, request.form.get("code", ""))
                 if not codes:
                     return _page(complaint=_("The code is wrong. Start again.")), 422
-                flash(_("From now on the log-in also asks for a code."))
+                flash(_("From now on the login also asks for a code."))
                 return _codes(codes)
             case "codes":
                 return _codes(accounts.second_factor.new_recovery_codes(name))
             case "remove":
                 accounts.second_factor.remove(name)
-                flash(_("The log-in asks for the password only."))
+                flash(_("The login asks for the password only."))
     except AccountError:  # another window was quicker
         flash(_("That has changed meanwhile. Look again."), "reject")
-    return redirect(url_for(".mine"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 @bp.errorhandler(LoginThrottled)
@@ -117,26 +123,19 @@ def _proposed(secret: str) -> str:
 
 def _codes(codes: Sequence[str]) -> str:
     """Show recovery codes, this once."""
-    return render_template("codes.html", codes=codes)
+    return render_template("account_codes.html", codes=codes)
 
 
 @bp.post("/me/sessions")
-def close_session() -> ResponseReturnValue:
-    """End one of this person's sessions."""
+def delete_session() -> ResponseReturnValue:
+    """End one of this moderator's sessions."""
     services().accounts.sessions.close(me().name, request.form.get("digest", ""))
     flash(_("That session has ended."))
-    return redirect(url_for(".mine"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 def preferences_from(form: MultiDict[str, str], languages: tuple[str, ...]) -> Preferences:
-    """Read the form of the desk's preferences.
-
-    Raises
-    ------
-    InvalidRequest
-        ``keys``: two commands share a key, or a key is not one of a to z; ``replies``: too many
-        or too long.
-    """
+    """Read the form of the preferences; wrong is only ``keys`` or ``replies``."""
     keys = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
     if len(set(keys.values())) < len(keys) or not all(map(_is_letter, keys.values())):
         raise InvalidRequest.of("keys", "expected a different letter for every command")
@@ -173,12 +172,11 @@ def _within(number: int, highest: int) -> int:
     return max(0, min(number, highest))
 
 
-def _page(**words: object) -> str:
-    keys = keys_of(me().preferences.keys)
+def _page(**shown: object) -> str:
     return render_template(
-        "person.html",
+        "account.html",
         preferences=me().preferences,
-        keys=keys,
+        keys=keys_of(me().preferences.keys),
         commands=COMMAND_NAMES,
         themes=THEME_NAMES,
         sessions=services().accounts.sessions.of(me().name),
@@ -186,5 +184,5 @@ def _page(**words: object) -> str:
         n_codes=services().accounts.second_factor.n_recovery_codes(me().name)
         if me().has_totp
         else 0,
-        **words,
+        **shown,
     )

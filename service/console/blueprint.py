@@ -1,15 +1,12 @@
-"""The moderators' console under ``/console``: its frame.
+"""The moderators' console under ``/console``: what all its pages share.
 
-Here is what all its pages share: who is logged in, the language, the protection against forged
-requests and injected script, and the sentence that each error of the product is told in. The pages
-themselves are modules with one blueprint each: `entrance` (log in), `desk` (the work), `overview`,
-`search` (and bulk), `insight_pages`, `people`, `person` (one's own place), `site_settings`.
-
-:func:`init_app` binds all of it to an application whose ``extensions["hakam"]`` holds the parts of
-the product (sites, accounts, queue) and whose ``SECRET_KEY`` is set.
+Each module with views has one blueprint of its own name. :func:`init_app` binds them to an
+application whose ``extensions["hakam"]`` holds the parts of the product (sites, accounts, queue)
+and whose ``SECRET_KEY`` is set.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +33,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.console import (
     account,
+    formats,
     insight,
     login,
     moderators,
@@ -61,14 +59,15 @@ from service.errors import (
 )
 from service.errors import NotFound as NothingThere
 from service.problems import note
+from service.services import services
 
-# Nothing inline, nothing from elsewhere: an injected tag has nowhere to run or to phone home.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    # Nothing inline, nothing from elsewhere: an injected tag can neither run nor send anything.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -80,8 +79,8 @@ HEADERS = {
 bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
-for pages in (login, account, moderators, overview, search, insight, settings, work):
-    bp.register_blueprint(pages.bp)
+for module in (login, account, moderators, overview, search, insight, settings, work):
+    bp.register_blueprint(module.bp)
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
@@ -131,7 +130,7 @@ def _load(user_id: str) -> Moderator | None:
 
 
 def language() -> str:
-    """Return the person's own language, else the one chosen at the door, else Arabic."""
+    """Return the language of the account, else the one chosen before the login, else Arabic."""
     account = g.get("account")
     chosen = account.preferences.language if account else session.get("language", "ar")
     return chosen if chosen in LANGUAGES else "ar"
@@ -142,13 +141,13 @@ def language() -> str:
 
 @bp.before_request
 def _guard() -> BaseResponse | None:
-    """Let nobody in without a session, and no form without its token."""
-    open_door = request.endpoint in login.OPEN or request.endpoint == "console.static"
-    if request.endpoint != "console.static" and current_user.is_authenticated:
+    """Let nobody in without a session, and take no form without its token."""
+    static = request.endpoint == "console.static"
+    if not static and current_user.is_authenticated:
         g.account = me()
-        if "site" not in session:  # where the links of the head lead to
+        if "site" not in session:  # where the links at the top lead to
             session["site"] = next((site.id for site in my_sites()), "")
-    elif not open_door:
+    elif not (static or login.needs_no_login()):
         return login.ask_to_log_in()
     csrf.protect()
     return None
@@ -164,22 +163,23 @@ def _protect(response: Response) -> Response:
 
 
 @bp.get("/")
-def home() -> BaseResponse:
-    """Send a person to the work of their first site."""
+def index() -> BaseResponse:
+    """Open the work on the first site of whoever is logged in."""
     sites = my_sites()
     if not sites:
         raise UnknownSite("no site is assigned to this account")
-    return redirect(url_for("console.desk.work", site_id=sites[0].id))
+    return redirect(url_for("console.work.index", site_id=sites[0].id))
 
 
 @bp.post("/language")
-def choose_language() -> BaseResponse:
-    """Change the language; somebody logged in keeps it for the next time."""
+def update_language() -> BaseResponse:
+    """Change the language; an account keeps it for the next time."""
     chosen = request.form.get("language", "")
     if chosen in LANGUAGES:
         session["language"] = chosen
-        if g.get("account"):
-            login.remember_language(chosen)
+        if account := g.get("account"):
+            preferences = replace(account.preferences, language=chosen)
+            services().accounts.save_preferences(account.name, preferences)
     return redirect(login.own_page(request.form.get("next", "")))
 
 
@@ -210,7 +210,7 @@ SENTENCES = {
 
 @bp.errorhandler(Exception)
 def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
-    """Tell an error in one plain sentence."""
+    """Say an error in one plain sentence."""
     status = error.code or 500 if isinstance(error, HTTPException) else status_of(error)
     note(error)
     known = NothingThere if isinstance(error, NotFound) else type(error)
@@ -221,23 +221,22 @@ def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     kept = unsent() if isinstance(error, (CSRFError, StoreUnavailable)) else None
     if kept is not None:  # nothing is wrong with what was typed, only with the moment
-        page = render_template("again.html", sentence=sentence, kept=kept.fields)
+        page = render_template("unsent.html", sentence=sentence, kept=kept.fields)
     else:
         page = render_template("message.html", sentence=sentence, status=status)
     return page, status, headers
 
 
-@bp.route("/<path:rest>")
-def _nowhere(rest: str) -> str:
+@bp.route("/<path:path>")
+def _nowhere(path: str) -> str:
     raise NothingThere("there is no such page")
 
 
 # -- what templates may say ---------------------------------------------------------------------
 
 
-bp.add_app_template_filter(vocabulary.number, "number")
-bp.add_app_template_filter(vocabulary.percent, "percent")
-bp.add_app_template_filter(vocabulary.score, "score")
+for form in (formats.number, formats.percent, formats.score):
+    bp.add_app_template_filter(form)
 
 
 @bp.app_template_filter("web_address")
@@ -251,14 +250,15 @@ def _web_address(url: str | None) -> str:
 
 
 @bp.context_processor
-def _vocabulary() -> dict[str, Any]:
+def _shared() -> dict[str, Any]:
     locale = str(get_locale() or "ar")
     return {
         "account": g.get("account"),
         "here": (request.view_args or {}).get("site_id") or session.get("site"),
-        "direction": "rtl" if locale.partition("_")[0] in RIGHT_TO_LEFT else "ltr",
+        "direction": "rtl" if locale in RIGHT_TO_LEFT else "ltr",
         "language": locale,
         "languages": LANGUAGES,
         "now": time.time(),
-        "wording": vocabulary,
+        "formats": formats,
+        "vocabulary": vocabulary,
     }

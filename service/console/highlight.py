@@ -1,8 +1,7 @@
-"""Evidence as marks in a text.
+"""Highlighting of evidence in a text.
 
-Secret: what is marked, and where a mark begins and ends. A mark also takes in the combining marks,
-joiners and variation selectors that follow its last letter, because a browser draws them with that
-letter.
+A mark also takes in the combining marks, joiners and variation selectors that follow its last
+letter, because a browser draws them with that letter.
 """
 
 import unicodedata
@@ -29,21 +28,7 @@ class Segment:
 def marked(text: str, field: str, evidence: Iterable[Evidence]) -> Iterator[Segment]:
     """Cut a text into marked and unmarked segments that together are the text.
 
-    Parameters
-    ----------
-    text : str
-        As it was written.
-    field : str
-        Which field of the comment it is; evidence of others is passed over.
-    evidence : iterable of Evidence
-        Where two parts overlap, the heavier one keeps the letters. What lies outside the text is
-        ignored.
-
-    Examples
-    --------
-    >>> evidence = [Evidence("text", "insult", 8, 14, 2.0)]
-    >>> [(s.text, s.label) for s in marked("you big donkey", "text", evidence)]
-    [('you big ', ''), ('donkey', 'insult')]
+    Where two parts overlap, the heavier one keeps the letters.
     """
     found = sorted(
         (part for part in evidence if part.field == field), key=lambda part: -part.weight

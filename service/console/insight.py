@@ -1,4 +1,4 @@
-"""The pictures of the desk's work, each with its table and its CSV."""
+"""Insight: the figures of a site, each with its chart, its table and its CSV."""
 
 import time
 
@@ -23,7 +23,7 @@ DAYS = 14
 
 @bp.get("/<site_id>/insight")
 @needs("senior")
-def pictures(site_id: str) -> str:
+def index(site_id: str) -> str:
     """Show all figures of a site."""
     site = site_for(site_id)
     figures, whole = _figures(site)
@@ -39,7 +39,7 @@ def pictures(site_id: str) -> str:
 
 @bp.get("/<site_id>/insight/<code>.csv")
 @needs("senior")
-def table(site_id: str, code: str) -> Response:
+def download(site_id: str, code: str) -> Response:
     """Give one figure as CSV."""
     site = site_for(site_id)
     found = [figure for figure in _figures(site)[0] if figure.code == code]

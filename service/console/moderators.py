@@ -1,4 +1,4 @@
-"""The people of the newsroom, for administrators: invite, assign, disable, reset."""
+"""Accounts of all moderators, for administrators: invite, assign, disable, reset."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,19 +11,19 @@ from service.console.vocabulary import gettext as _
 from service.errors import AccountExists
 from service.services import services
 
-bp = Blueprint("people", __name__, url_prefix="/people")
+bp = Blueprint("moderators", __name__, url_prefix="/people")
 
 
 @bp.get("")
 @needs("admin")
-def everybody() -> str:
-    """List everybody."""
+def index() -> str:
+    """List all accounts."""
     return _page()
 
 
 @bp.post("")
 @needs("admin")
-def invite() -> ResponseReturnValue:
+def create() -> ResponseReturnValue:
     """Create an account and show the link with which its owner chooses a password."""
     name, role = request.form.get("name", ""), request.form.get("role", "")
     try:
@@ -37,8 +37,8 @@ def invite() -> ResponseReturnValue:
 
 @bp.post("/<name>")
 @needs("admin")
-def act(name: str) -> ResponseReturnValue:
-    """Do what the pressed button says with one person."""
+def update(name: str) -> ResponseReturnValue:
+    """Do what the pressed button says with one account."""
     accounts = services().accounts
     try:
         match request.form.get("action"):
@@ -58,7 +58,7 @@ def act(name: str) -> ResponseReturnValue:
     except AccountError as refusal:
         return _page(complaint=_complaint(refusal)), 422
     flash(_("Saved."))
-    return redirect(url_for(".everybody"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 def _sites() -> list[str] | None:
@@ -68,7 +68,7 @@ def _sites() -> list[str] | None:
 
 
 def _link(token: str) -> str:
-    return base_url() + url_for("console.entrance.invitation", token=token)
+    return base_url() + url_for("console.login.accept", token=token)
 
 
 def _complaint(refusal: AccountError) -> str:
@@ -80,14 +80,14 @@ def _complaint(refusal: AccountError) -> str:
     }.get(refusal.code, _("That did not work"))
 
 
-def _page(**words: object) -> str:
+def _page(**shown: object) -> str:
     accounts = services().accounts
-    everybody = accounts.list()
+    moderators = accounts.list()
     return render_template(
-        "people.html",
-        people=everybody,
-        sessions={person.name: accounts.sessions.of(person.name) for person in everybody},
+        "moderators.html",
+        moderators=moderators,
+        sessions={one.name: accounts.sessions.of(one.name) for one in moderators},
         roles=ROLE_NAMES,
         sites=services().sites.list(),
-        **words,
+        **shown,
     )

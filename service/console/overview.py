@@ -1,8 +1,7 @@
-"""How all queues stand: what waits, since when, who works on what, and what is in trouble."""
+"""Overview of all queues: what waits, since when, who works on what, and what is in trouble."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,27 +24,15 @@ EVERY_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """One site as the overview shows it.
-
-    Attributes
-    ----------
-    n_damaged : int
-        Waiting items of which what is stored cannot be read.
-    labels : list of (label, count)
-        Of the waiting items, most frequent first; ``""`` for those drawn at random.
-    dialects : list of (dialect, count)
-        Of the waiting items whose text says it.
-    ages : list of (upper bound in seconds or None, count)
-        Waiting items by how long they have waited.
-    """
+class SiteStatus:
+    """One site as the overview shows it; labels and dialects with their counts, most first."""
 
     site: Site
     stats: QueueStats
-    n_damaged: int
-    labels: list[tuple[str, int]]
+    n_damaged: int  # waiting items of which what is stored cannot be read
+    labels: list[tuple[str, int]]  # of the waiting items; "" for those drawn at random
     dialects: list[tuple[str, int]]
-    ages: list[tuple[int | None, int]]
+    ages: list[tuple[int | None, int]]  # waiting items by bound of their age in seconds
     held: list[ReviewItem]
     troubled: list[ReviewItem]
     dead: list[DeadLetter]
@@ -69,26 +56,18 @@ class Board:
 
 
 @bp.get("")
-def boards() -> str:
-    """Show every site of this person."""
+def index() -> str:
+    """Show every site of this moderator."""
     return render_template("overview.html", **_shown())
 
 
 @bp.get("/events")
 def events() -> Response:
-    """Tell the page how the queues stand now, and to ask again in two seconds.
-
-    Each answer is one server-sent event and ends. A stream kept open would hold one of a handful
-    of threads for every screen on the newsroom's wall; the browser's own reconnecting does as well.
-    """
-    page = render_template("_boards.html", **_shown())
-
-    def event() -> Iterator[str]:
-        yield f"retry: {EVERY_MS}\n"
-        yield from (f"data: {line}\n" for line in page.splitlines())
-        yield "\n"
-
-    return Response(event(), mimetype="text/event-stream")
+    """Send the page how the queues stand now, as one server-sent event, and have it ask again."""
+    # A stream kept open would hold one of few threads for each open page: the browser reconnects.
+    page = render_template("_overview_sites.html", **_shown())
+    data = "".join(f"data: {line}\n" for line in page.splitlines())
+    return Response(f"retry: {EVERY_MS}\n{data}\n", mimetype="text/event-stream")
 
 
 @bp.post("/<site_id>/replay")
@@ -99,30 +78,30 @@ def replay(site_id: str) -> ResponseReturnValue:
     services().deliveries.enable(site.id)
     services().deliveries.replay(site.id)
     flash(_("What was given up is on its way again."))
-    return redirect(url_for(".boards"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 def _shown() -> dict[str, Any]:
-    """Everything on the page; a site that cannot be shown is named and bars no other."""
-    boards, failed = list[Board](), list[str]()
+    """Return all that is on the page; a site that cannot be shown is named and bars no other."""
+    shown, failed = list[SiteStatus](), list[str]()
     for site in my_sites():
         try:
-            boards.append(_board(site))
+            shown.append(_status(site))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this site's alone
-            log.error("board", site=site.id, error=type(error).__name__, places=places(error))
+            log.error("overview", site=site.id, error=type(error).__name__, places=places(error))
             failed.append(site.name or site.id)
     if me().role == "admin":
         failed += services().sites.unreadable()
-    return {"boards": boards, "failed": failed, "version": services().artifact.version}
+    return {"sites": shown, "failed": failed, "version": services().artifact.version}
 
 
-def _board(site: Site) -> Board:
+def _status(site: Site) -> SiteStatus:
     queue, deliveries = services().queue, services().deliveries
     stats, waiting = queue.stats(site.id), queue.waiting(site.id, limit=LISTED)
-    if stats.escalated:  # they stand in a line of their own
+    if stats.escalated:  # they wait in a queue of their own
         waiting += queue.waiting(site.id, escalated=True, limit=LISTED)
     whole = [item for item in waiting if not item.damaged]
-    return Board(
+    return SiteStatus(
         site=site,
         stats=stats,
         n_damaged=len(waiting) - len(whole),
@@ -137,13 +116,7 @@ def _board(site: Site) -> Board:
 
 
 def histogram(ages: list[float]) -> list[tuple[int | None, int]]:
-    """Count ages in seconds by the bounds of `AGES_SECONDS`; the last bound is ``None``, no end.
-
-    Examples
-    --------
-    >>> histogram([10.0, 400.0, 99_999.0])[:2], histogram([99_999.0])[-1]
-    ([(300, 1), (900, 1)], (None, 1))
-    """
+    """Count ages in seconds by the bounds of `AGES_SECONDS`; the last bound is ``None``, no end."""
     bounds: list[int | None] = [*AGES_SECONDS, None]
     counts = Counter(next(b for b in bounds if b is None or age < b) for age in ages)
     return [(bound, counts[bound]) for bound in bounds]

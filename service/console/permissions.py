@@ -1,8 +1,4 @@
-"""Who is at the desk, and what they may do there.
-
-Every page of the console asks here, and only here: :func:`me` for the person, :func:`needs` and
-:func:`site_for` for what that person may see.
-"""
+"""Permissions: who is logged in, and which pages and sites they may see."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ R = TypeVar("R")
 
 
 class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
-    """A logged-in person, as Flask-Login wants to see them."""
+    """Whoever is logged in, as Flask-Login wants to see them."""
 
     def __init__(self, account: Account, session_id: str) -> None:
         self.account = account
@@ -34,7 +30,7 @@ class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
 
     @classmethod
     def from_id(cls, user_id: str) -> Moderator | None:
-        """Return the person whose cookie this is, if the session is still open."""
+        """Return the moderator whose cookie this is, if the session is still open."""
         name, _, session_id = user_id.partition(" ")
         account = services().accounts.sessions.resume(name, session_id)
         return cls(account, session_id) if account else None
@@ -46,13 +42,7 @@ def me() -> Account:
 
 
 def needs(role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Open a view only to people of ``role`` or above.
-
-    Raises
-    ------
-    Forbidden
-        When somebody else calls the view.
-    """
+    """Open a view only to moderators of ``role`` or above."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -72,13 +62,7 @@ def my_sites() -> list[Site]:
 
 
 def site_for(site_id: str) -> Site:
-    """Return the site, if whoever is logged in works for it.
-
-    Raises
-    ------
-    UnknownSite
-        There is no such site, or it is none of this person's business: both answers are the same.
-    """
+    """Return the site, if whoever is logged in works for it; else it is as if it did not exist."""
     if not me().may_see(site_id):
         raise UnknownSite("there is no such site")
     return services().sites.get(site_id)

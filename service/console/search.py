@@ -22,7 +22,7 @@ MAX_DIGITS = 9  # of a version
 
 
 @bp.get("/<site_id>/search")
-def find(site_id: str) -> str:
+def index(site_id: str) -> str:
     """Show what waits and what was decided lately of an author, an article or one comment."""
     site = site_for(site_id)
     wanted = {
@@ -49,12 +49,12 @@ def find(site_id: str) -> str:
 
 @bp.post("/<site_id>/bulk")
 @needs("senior")
-def bulk(site_id: str) -> ResponseReturnValue:
+def decide(site_id: str) -> ResponseReturnValue:
     """Preview a decision on the ticked comments; take it once it was confirmed."""
     site = site_for(site_id)
     draft = _draft()
     versions = _versions()
-    back = url_for(".find", site_id=site.id, **_searched())
+    back = url_for(".index", site_id=site.id, **_searched())
     if not versions:
         flash(_("No comment was ticked."), "reject")
         return redirect(back, 303)
@@ -67,7 +67,7 @@ def bulk(site_id: str) -> ResponseReturnValue:
             flash(_moved_on(), "reject")
             return redirect(back, 303)
         return render_template(
-            "bulk.html", site=site, items=items, draft=draft, back=back, kept=_kept()
+            "search_decide.html", site=site, items=items, draft=draft, back=back, kept=_kept()
         )
     try:
         taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)
@@ -108,7 +108,7 @@ def undo(site_id: str) -> ResponseReturnValue:
             ngettext("%(num)s comment waits again.", "%(num)s comments wait again.", len(taken)),
             "skip",
         )
-    return redirect(url_for(".find", site_id=site.id, **_searched()), 303)
+    return redirect(url_for(".index", site_id=site.id, **_searched()), 303)
 
 
 def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:

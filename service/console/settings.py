@@ -1,4 +1,4 @@
-"""What a site wants, for administrators: thresholds, lists, times, webhook and keys."""
+"""Settings of a site, for administrators: the form, the webhook's secret, the key."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,19 +15,24 @@ from service.services import services
 from service.sites.connections import new_webhook_secret
 from service.sites.site import Site
 
-bp = Blueprint("site_settings", __name__)
+bp = Blueprint("settings", __name__)
 
 WEEK_DAYS = 7
 GRACE_SECONDS = 24 * 3600.0  # how long the old key goes on working
 
 
-@bp.route("/<site_id>/settings", methods=["GET", "POST"])
+@bp.get("/<site_id>/settings")
 @needs("admin")
-def settings(site_id: str) -> ResponseReturnValue:
-    """Show and keep what a site wants."""
+def index(site_id: str) -> str:
+    """Show the settings of a site."""
+    return _page(site_for(site_id))
+
+
+@bp.post("/<site_id>/settings")
+@needs("admin")
+def update(site_id: str) -> ResponseReturnValue:
+    """Keep the settings of a site, or show what their thresholds would have meant."""
     site = site_for(site_id)
-    if request.method != "POST":
-        return _page(site)
     try:
         wanted = read(site)
         if request.form.get("action") == "preview":
@@ -38,7 +43,7 @@ def settings(site_id: str) -> ResponseReturnValue:
     if wanted.webhook_secret not in (site.webhook_secret, request.form.get("webhook_secret")):
         return _page(wanted, new_secret=wanted.webhook_secret)
     flash(_("Saved."))
-    return redirect(url_for(".settings", site_id=site.id), 303)
+    return redirect(url_for(".index", site_id=site.id), 303)
 
 
 @bp.get("/<site_id>/settings/preview")
@@ -50,12 +55,12 @@ def preview(site_id: str) -> str:
     if label not in LABELS or not 0 <= threshold <= 1:
         raise InvalidRequest.of("threshold", "expected a label and a number from 0 to 1")
     found = _previews(site, {label: threshold})[label]
-    return render_template("_preview.html", found=found)
+    return render_template("_settings_preview.html", found=found)
 
 
 @bp.post("/<site_id>/settings/webhook")
 @needs("admin")
-def webhook(site_id: str) -> ResponseReturnValue:
+def update_webhook(site_id: str) -> ResponseReturnValue:
     """Send the site's webhook a signed test message, or give it a new secret."""
     site = site_for(site_id)
     if request.form.get("action") == "secret":
@@ -67,7 +72,7 @@ def webhook(site_id: str) -> ResponseReturnValue:
         flash(_("The webhook did not take the test: %(why)s", why=failure_name(failure)), "reject")
     else:
         flash(_("The webhook took the test."), "approve")
-    return redirect(url_for(".settings", site_id=site.id), 303)
+    return redirect(url_for(".index", site_id=site.id), 303)
 
 
 @bp.post("/<site_id>/settings/key")
@@ -79,7 +84,7 @@ def rotate_key(site_id: str) -> str:
     return _page(site, new_key=key)
 
 
-def _page(site: Site, **words: object) -> str:
+def _page(site: Site, **shown: object) -> str:
     points = services().artifact.operating_points
     thresholds = {
         label: site.review.get(label, point["review"]["threshold"])
@@ -92,7 +97,7 @@ def _page(site: Site, **words: object) -> str:
         thresholds=thresholds,
         groups=form_of(site),
         previews=_previews(site, thresholds),
-        **words,
+        **shown,
     )
 
 

@@ -1,8 +1,7 @@
-"""The form of a site's settings: made from the model, and read back.
+"""Form of a site's settings: made from the model, and read back.
 
-Secret: how a setting is asked for. Every setting of `SETTINGS` stands in one of `GROUPS`. Shares
-are asked for in percent and times in minutes. What is stored of a secret is never shown: an empty
-field leaves it as it is.
+Every setting of `SETTINGS` stands in one of `GROUPS`. Shares are asked for in percent and times in
+minutes. What is stored of a secret is never shown: an empty field leaves it as it is.
 """
 
 import math
@@ -68,19 +67,15 @@ _COMPLAINTS: Mapping[str, LazyString] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting as the form asks for it: its name there, and what stands in it at first.
-
-    ``bounds`` are those of a number in the unit of the form; ``stored`` says that there is a
-    secret, which is not shown.
-    """
+    """One setting as the form asks for it, with what stands in it at first."""
 
     setting: Setting
     id: str
     name: str
     value: str | Mapping[str, str]
     choices: Mapping[str, LazyString]
-    bounds: tuple[int, int]
-    stored: bool
+    bounds: tuple[int, int]  # of a number, in the unit of the form
+    stored: bool  # there is a secret, which is not shown
 
 
 def form_of(site: Site) -> Sequence[tuple[LazyString | None, Sequence[Field]]]:
@@ -92,15 +87,7 @@ def form_of(site: Site) -> Sequence[tuple[LazyString | None, Sequence[Field]]]:
 
 
 def read(site: Site) -> Site:
-    """Return the site with what was sent; what is not in the form, or left empty, stays.
-
-    Empty words and addresses, and thresholds of a label, are taken away.
-
-    Raises
-    ------
-    InvalidRequest
-        Names each wrong field.
-    """
+    """Return the site with what was sent; a number or secret left empty, or not sent, stays."""
     removed = request.form.getlist("remove")
     return site.changed(
         {

@@ -1,11 +1,10 @@
-"""What somebody typed into a form that could not be taken, kept until it can be sent again.
+"""Unsent forms: what somebody typed and could not be taken, kept until it can be sent again.
 
-A session ends, the store is away, a form is older than the log-in: then nothing is done, and what
-was typed must not be lost. It is kept in the page that says so, never on the server. Across a
-log-in it travels as one sealed field, so that it comes back only as it came here, and only to the
-person who typed it; where the browser does not know any more who that was, only a decision is kept,
-which shows what it is and is of no use to anybody else. Kept is only what this console's own pages
-have sent: a form of another site must not put words into the mouth of whoever logs in next.
+It is kept in the page that says why, never on the server. Across a login it travels as one sealed
+field, so that it comes back only as it came here, and only to the moderator who typed it; where the
+browser does not know any more who that was, only a decision is kept, which shows what it is and is
+of no use to anybody else. Kept is only what this console's own pages have sent: a form of another
+site must not put words into the mouth of whoever logs in next.
 """
 
 from collections.abc import Sequence
@@ -22,17 +21,13 @@ MAX_SECONDS = 3600  # to log in again
 
 #: What is kept is what a person wrote or chose. Secrets are not, nor what has no page.
 _NEVER = {
-    "console.choose_language",
-    "console.desk.renew",
-    "console.desk.rest",
-    "console.entrance.invitation",
-    "console.entrance.log_in",
-    "console.entrance.log_out",
-    "console.entrance.second_factor",
-    "console.person.change_password",
-    "console.person.close_session",
-    "console.person.totp",
-    "console.site_settings.rotate_key",
+    "console.update_language",
+    "console.work.renew",
+    "console.work.take_break",
+    "console.account.update_password",
+    "console.account.delete_session",
+    "console.account.update_second_factor",
+    "console.settings.rotate_key",
 }
 
 _SECRETS = {"csrf_token", *(one.name for one in SETTINGS.values() if one.secret)}
@@ -59,15 +54,17 @@ def unsent() -> Unsent | None:
     fields = [(n, v) for n, v in request.form.items(multi=True) if n not in _SECRETS]
     size = sum(len(name) + len(value) for name, value in fields)
     known = request.method == "POST" and request.endpoint and request.endpoint not in _NEVER
-    if not last_name() and request.endpoint != "console.desk.act":
+    if not last_name() and request.endpoint != "console.work.decide":
         return None  # whoever logs in next would be asked to send what they have not seen
-    if not known or not fields or size > MAX_CHARACTERS or not _is_ours():
+    if not known or request.blueprint == "console.login":
+        return None
+    if not fields or size > MAX_CHARACTERS or not _is_ours():
         return None
     return Unsent(request.path, fields)
 
 
 def opened(sealed: str, name: str) -> Unsent | None:
-    """Return what `Unsent.seal` sealed, if it is not too old and not another person's."""
+    """Return what `Unsent.seal` sealed, if it is not too old and not another moderator's."""
     try:
         whose, path, fields = _sealed().loads(sealed, max_age=MAX_SECONDS)
     except BadData:
@@ -81,10 +78,8 @@ def last_name() -> str:
 
 
 def _is_ours() -> bool:
-    """Whether a page of this console sent the form.
-
-    The browser says so, in a header that no page can set; or the form holds the CSRF token.
-    """
+    """Return whether a page of this console sent the form."""
+    # The browser says so, in a header that no page can set; or the form holds the CSRF token.
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     try:

@@ -1,0 +1,107 @@
+"""What the work page shows of a review item: marked text, scores, why it is here, its thread."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+from models.schema import REASONS, UMBRELLA
+from service.console.highlight import Segment, marked
+from service.console.keyboard import keys_of
+from service.console.leases import is_severe, last_action, minutes_without_break
+from service.console.permissions import me
+from service.console.vocabulary import REASON_NAMES, label_name, score_words
+from service.console.vocabulary import gettext as _
+from service.queue.review_queue import Lease, ReviewItem
+from service.services import services
+from service.sites.sites import Site
+
+MAX_CHIPS = 4
+WORTH_A_LOOK = 0.33  # the score from which a label is shown
+#: A mark behind so many characters or lines is offered a jump to.
+FAR_CHARACTERS, FAR_LINES = 400, 6
+THREAD_READ, THREAD_SHOWN = 50, 5
+
+
+def item_view(site: Site, lease: Lease) -> dict[str, Any]:
+    """Return what the template of the work page is filled with."""
+    item, queue = lease.item, services().queue
+    author, label = item.comment.author_id, item.verdict.label
+    seen_before = item.why == "appeal" or item.version > 1 or bool(item.decision_id)
+    text = list(marked(item.comment.text, "text", item.evidence))
+    return {
+        "text": text,
+        "far_mark": _is_far(text),
+        "pen_name": list(marked(item.comment.author_name, "author.name", item.evidence)),
+        "chips": _chips(item),
+        "suggested": label if label in REASONS else UMBRELLA,
+        "why": _why(item),
+        "site": site,
+        "item": item,
+        "token": lease.token,
+        "expires_in": lease.expires_at - time.time(),
+        "request_id": secrets.token_urlsafe(12),
+        "reasons": REASON_NAMES,
+        "keys": keys_of(me().preferences.keys),
+        "stats": queue.stats(site.id),
+        "record": queue.author(site.id, author) if author else None,
+        **_thread(site.id, item),
+        "severe": is_severe(item),
+        "last": last_action(site.id),
+        "tired": minutes_without_break(),
+        "earlier": services().read_models.find(site.id, "comment_id", item.comment.id)
+        if seen_before
+        else None,
+    }
+
+
+def _thread(site_id: str, item: ReviewItem) -> dict[str, Any]:
+    """List what else waits in this conversation: its parent, its answers, and their neighbours."""
+    article_id = item.comment.article_id
+    if not article_id:
+        return {"thread": []}
+    near = services().queue.waiting(site_id, article_id=article_id, limit=THREAD_READ)
+    own = {item.comment.id, item.comment.parent_id} - {""}
+    found = [other for other in near if own & {other.comment.id, other.comment.parent_id}]
+    goes_on = len(found) > THREAD_SHOWN or len(near) == THREAD_READ
+    return {"thread": found[:THREAD_SHOWN], "thread_goes_on": goes_on}
+
+
+def _is_far(segments: Sequence[Segment]) -> bool:
+    """Return whether the first mark is likely to be out of sight."""
+    before = list(takewhile(lambda segment: not segment.label, segments))
+    read = "".join(segment.text for segment in before)
+    return len(before) < len(segments) and (
+        len(read) > FAR_CHARACTERS or read.count("\n") > FAR_LINES
+    )
+
+
+def _chips(item: ReviewItem) -> list[dict[str, Any]]:
+    """Return the labels worth a look, the highest first; always the one that the verdict names."""
+    chips: list[dict[str, Any]] = [
+        {"label": label, "field": field, "score": score, "words": score_words(score)}
+        for field, scores in (("text", item.scores), ("author.name", item.author_scores or {}))
+        for label, score in scores.items()
+        if score >= WORTH_A_LOOK or (label, field) == (item.verdict.label, item.verdict.field)
+    ]
+    return sorted(chips, key=lambda chip: -chip["score"])[:MAX_CHIPS]
+
+
+def _why(item: ReviewItem) -> str:
+    label, words = label_name(item.verdict.label), score_words(item.verdict.score)
+    if item.why == "appeal":
+        return _("Its author asks for a second look at a decision.")
+    if item.why == "escalated":
+        return _("A colleague leaves it to a senior moderator.")
+    if item.verdict.only_sampled:
+        return _("Drawn at random to check the machine; it saw nothing against this comment.")
+    if item.why == "author":
+        return _("Little is known of its author, or too much: the site wants a look.")
+    if item.why == "listed":
+        return _("It holds a word of the site's list.")
+    if item.why == "unsupported_language":
+        return _("The machine cannot read its letters; nothing else speaks against it.")
+    if item.verdict.field == "author.name":
+        return _("The pen name looks like: %(label)s (%(words)s).", label=label, words=words)
+    return _("The text looks like: %(label)s (%(words)s).", label=label, words=words)
