@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from test_console import Desk, accounts, desk, flag, queue, settings_form
+from test_console import Console, accounts, flag, queue, settings_form
 from werkzeug.test import TestResponse
 
 from conftest import RedisServer
@@ -41,7 +41,7 @@ from service.sites.sites import Site, Sites
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["accounts", "desk", "flag", "queue"]  # fixtures
+__all__ = ["accounts", "console", "flag", "queue"]  # fixtures
 
 NUMBERS = (-1, -1e308, 1e308, math.inf, -math.inf, math.nan, 10**18, 10**400, "7", True, None)
 TIMES = (
@@ -310,7 +310,7 @@ def test_a_command_with_an_extreme_value_is_one_sentence(
 def test_the_form_of_a_site_refuses_what_it_cannot_want(
     app: Flask, accounts: Accounts, api_key: str, field: str, values: tuple[str, ...]
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     form = settings_form(admin.get("/demo/settings"))
     services: Services = app.extensions["hakam"]
     for value in values:
@@ -322,10 +322,10 @@ def test_the_form_of_a_site_refuses_what_it_cannot_want(
 
 @pytest.mark.parametrize("value", ["-1", "99999999999", DIGITS, "1e308", "nan", "x", "\0"])
 def test_the_form_of_a_person_takes_the_nearest_number_that_there_is(
-    desk: Desk, accounts: Accounts, value: str
+    console: Console, accounts: Accounts, value: str
 ) -> None:
-    desk.post("/me", break_minutes=value, severe_per_hour=value)
-    assert desk.last.status_code == 303
+    console.post("/me", break_minutes=value, severe_per_hour=value)
+    assert console.last.status_code == 303
     account = accounts.get("samira")
     assert account
     assert 0 <= account.preferences.break_minutes <= 480
@@ -336,11 +336,11 @@ def test_the_form_of_a_person_takes_the_nearest_number_that_there_is(
     "fields", [{"note": "x" * 4_001}, {"request_id": LONG}, {"token": DIGITS}, {"token": "-1e308"}]
 )
 def test_a_decision_with_an_extreme_field_is_not_taken(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, fields: dict[str, str]
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, fields: dict[str, str]
 ) -> None:
     flag()
-    desk.press("reject", desk.open() | {"reason": "insult"} | fields)
-    assert desk.last.status_code == 422
+    console.press("reject", console.open() | {"reason": "insult"} | fields)
+    assert console.last.status_code == 422
     assert queue.stats("demo").decided == 0
 
 
@@ -357,12 +357,12 @@ def test_the_largest_time_target_keeps_the_queue_in_order(queue: ReviewQueue) ->
     assert queue.stats("demo").leased == 5
 
 
-def skip(desk: Desk, page: str) -> None:
+def skip(console: Console, page: str) -> None:
     """Press the button that leaves the comment on the screen to somebody else."""
     (path,) = re.findall(r'action="/console(/demo/items/[\w-]+)"', page)
     (token,) = re.findall(r'name="token" value="(\d+)"', page)
-    desk.post(path, action="skip", token=token)
-    assert desk.last.status_code == 303
+    console.post(path, action="skip", token=token)
+    assert console.last.status_code == 303
 
 
 def _with(**fields: Any) -> Callable[[str], str]:
@@ -396,7 +396,7 @@ DAMAGE: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
     app: Flask,
-    desk: Desk,
+    console: Console,
     flag: Callable[..., str],
     queue: ReviewQueue,
     stream: DecisionStream,
@@ -408,27 +408,27 @@ def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
     record = str(redis.hget("{hakam:demo}:items", bad))
     redis.hset("{hakam:demo}:items", bad, DAMAGE[damage](record))
     for path in ("/overview", "/overview/events", "/demo/search?comment_id=bad"):
-        desk.get(path)
-        assert desk.last.status_code == 200, path
-    page = desk.get("/demo/work")
-    assert desk.last.status_code == 200
+        console.get(path)
+        assert console.last.status_code == 200, path
+    page = console.get("/demo/work")
+    assert console.last.status_code == 200
     if "still here" not in page:  # the bad one is shown as far as it can be, and can be skipped
-        skip(desk, page)
-        page = desk.get("/demo/work")
+        skip(console, page)
+        page = console.get("/demo/work")
     assert "still here" in page
-    desk.press("approve", desk.open())
+    console.press("approve", console.open())
     assert [d.item_id for d in stream.read("demo")] == [good]
     assert queue.stats("demo").pending >= 0
 
 
 def test_a_site_that_cannot_be_read_is_told_as_such_and_not_as_an_outage(
-    desk: Desk, redis: Redis
+    console: Console, redis: Redis
 ) -> None:
-    desk.post("/language", language="en")
+    console.post("/language", language="en")
     redis.hset("{hakam:demo}:site", "record", "{")
     for path in ("/demo/work", "/demo/search"):
-        page = desk.get(path)
-        assert desk.last.status_code == 503
+        page = console.get(path)
+        assert console.last.status_code == 503
         assert "What is stored of this site cannot be read" in page
         assert "does not answer" not in page
 
@@ -465,7 +465,7 @@ ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("damage", ENTRIES)
 def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     app: Flask,
-    desk: Desk,
+    console: Console,
     flag: Callable[..., str],
     queue: ReviewQueue,
     stream: DecisionStream,
@@ -476,10 +476,10 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
 ) -> None:
     for name in ("c1", "c2", "c3"):
         flag(name, f"words of {name}")
-        desk.press("reject", desk.open() | {"reason": "insult"})
+        console.press("reject", console.open() | {"reason": "insult"})
     bad = stream.read("demo")[1]
     _rewrite(redis, bad.id, ENTRIES[damage])
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     senior.post("/language", language="en")
     said = "What is stored of 1 decision cannot be read"
     for path in ("/demo/search?comment_id=c1", "/demo/search?comment_id=c2", "/demo/insight"):
@@ -510,7 +510,7 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
 @pytest.mark.parametrize("words", ["{", "7", '{"format":1,"note":7}', '{"format":2,"note":"n"}'])
 def test_damaged_words_of_a_decision_leave_its_facts(
     app: Flask,
-    desk: Desk,
+    console: Console,
     flag: Callable[..., str],
     queue: ReviewQueue,
     stream: DecisionStream,
@@ -520,7 +520,7 @@ def test_damaged_words_of_a_decision_leave_its_facts(
     words: str,
 ) -> None:
     flag("c1")
-    desk.press("reject", desk.open() | {"reason": "insult", "note": "rude"})
+    console.press("reject", console.open() | {"reason": "insult", "note": "rude"})
     item_id = stream.read("demo")[0].item_id
     redis.hset("{hakam:demo}:texts", f"{item_id}:1", content)
     redis.hset("{hakam:demo}:texts", f"{item_id}:1:1", words)
@@ -564,7 +564,7 @@ def _rewrite(redis: Redis, entry_id: str, changed: Callable[[dict[str, Any]], An
     ],
 )
 def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
-    desk: Desk,
+    console: Console,
     accounts: Accounts,
     flag: Callable[..., str],
     queue: ReviewQueue,
@@ -575,13 +575,13 @@ def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
     bad = flag("bad", score=0.97)
     flag("good", "still here", score=0.5)
     redis.hset("{hakam:demo}:texts", f"{bad}:1", content)
-    page = desk.get("/demo/work")
-    assert desk.last.status_code == 200
+    page = console.get("/demo/work")
+    assert console.last.status_code == 200
     assert ("This comment cannot be shown" in page) == bool(content)
-    skip(desk, page)
-    assert "still here" in desk.get("/demo/work")
-    desk.get("/overview")
-    assert desk.last.status_code == 200
+    skip(console, page)
+    assert "still here" in console.get("/demo/work")
+    console.get("/overview")
+    assert console.last.status_code == 200
     (waiting,) = queue.waiting("demo", limit=10)
     assert waiting.damaged == bool(content)
 
@@ -591,7 +591,7 @@ def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
     ["", "x", "1", "1 2 3 ", "{}", '{"format":2,"n_rejected":5}', "[" * 5_000, "9" * 5_000],
 )
 def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
-    desk: Desk,
+    console: Console,
     flag: Callable[..., str],
     queue: ReviewQueue,
     redis: Redis,
@@ -602,11 +602,11 @@ def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
     flag("c1", author_id="u1")
     redis.hset("{hakam:demo}:authors", facet("author_id", "u1"), counts)
     for path in ("/demo/work", "/demo/search?author_id=u1"):
-        desk.get(path)
-        assert desk.last.status_code == 200, path
+        console.get(path)
+        assert console.last.status_code == 200, path
     headers = {"Authorization": f"Bearer {api_key}"}
     assert client.get("/v1/authors?id=u1", headers=headers).status_code == 200
-    desk.press("reject", desk.open(), reason="insult")
+    console.press("reject", console.open(), reason="insult")
     assert queue.author("demo", "u1").n_rejected == 1
 
 
@@ -621,7 +621,7 @@ def test_a_count_that_is_damaged_bars_no_page(
     for key in client.scan_iter("{hakam:demo}:verdicts:*"):
         for counter in client.hkeys(key):
             redis.hset(key, counter, count)
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     for path in ("/demo/settings", "/demo/insight"):
         admin.get(path)
         assert admin.last.status_code == 200, path
@@ -629,43 +629,43 @@ def test_a_count_that_is_damaged_bars_no_page(
 
 @pytest.mark.parametrize("moment", TIMES)
 def test_a_stored_time_that_no_calendar_has_bars_no_page(
-    desk: Desk, flag: Callable[..., str], moment: str
+    console: Console, flag: Callable[..., str], moment: str
 ) -> None:
     flag(created_at=moment)
-    assert 'id="comment"' in desk.get("/demo/work")
-    assert desk.last.status_code == 200
-    desk.get("/demo/work")
-    desk.press("approve", desk.open())
-    assert desk.last.status_code == 303
+    assert 'id="comment"' in console.get("/demo/work")
+    assert console.last.status_code == 200
+    console.get("/demo/work")
+    console.press("approve", console.open())
+    assert console.last.status_code == 303
 
 
 def test_a_page_that_cannot_show_one_comment_says_so_and_offers_the_next(
-    desk: Desk, app: Flask, flag: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    console: Console, app: Flask, flag: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flag("bad", score=0.97)
     flag("good", "still here", score=0.5)
     with monkeypatch.context() as fault:
         fault.setattr("service.console.work.item_view", None)
-        page = desk.get("/demo/work")
-        assert desk.last.status_code == 200
+        page = console.get("/demo/work")
+        assert console.last.status_code == 200
     assert "bad" not in page
-    skip(desk, page)
-    assert "still here" in desk.get("/demo/work")
+    skip(console, page)
+    assert "still here" in console.get("/demo/work")
 
 
 @pytest.mark.parametrize(
     "member", ["l", "lx", "l" + "9" * 40, "e", "t\0", "lxxxxxxxx9999999999999"]
 )
 def test_a_line_with_a_strange_entry_still_moves(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, redis: Redis, member: str
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, redis: Redis, member: str
 ) -> None:
     redis.zadd("{hakam:demo}:lines", {member: 0})
     redis.zadd("{hakam:demo}:leases", {"nobody": 1})
     redis.zadd("{hakam:demo}:retention", {"strange": 1, "item:x": 1})
     flag("good", "still here")
-    assert "still here" in desk.get("/demo/work")
-    desk.get("/overview")
-    assert desk.last.status_code == 200
+    assert "still here" in console.get("/demo/work")
+    console.get("/overview")
+    assert console.last.status_code == 200
     assert queue.stats("demo").leased == 1
 
 
@@ -690,7 +690,7 @@ def test_one_site_in_trouble_does_not_take_the_overview_of_the_others(
     redis.hset("{hakam:gone}:site", "record", "{")
     flag("c1")
     accounts.save_preferences("layla", Preferences(language="en"))
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     for path in ("/overview", "/overview/events"):
         page = admin.get(path)
         assert admin.last.status_code == 200
@@ -709,7 +709,7 @@ def test_one_site_in_trouble_does_not_take_the_overview_of_the_others(
 def test_a_preview_of_a_threshold_that_there_is_not_is_refused(
     app: Flask, accounts: Accounts, api_key: str, threshold: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     admin.get(f"/demo/settings/preview?label=insult&threshold={threshold}")
     assert admin.last.status_code == 422
 

@@ -47,7 +47,7 @@ TEXT = f"\u0623\u0646\u062a {DONKEY} \u0643\u0628\u064a\u0631"  # "you are a big
 TRANSLATIONS = Path(blueprint.__file__).parent / "translations"
 
 
-class Desk:
+class Console:
     """One moderator's browser, without a browser."""
 
     def __init__(self, app: Flask, name: str = "samira") -> None:
@@ -66,7 +66,7 @@ class Desk:
         self.last = self.client.post(f"/console{path}", data=fields)
         return self.last.get_data(as_text=True)
 
-    def log_in(self, password: str = PASSWORD, **fields: str) -> Desk:
+    def log_in(self, password: str = PASSWORD, **fields: str) -> Console:
         self.post("/login", name=self.name, password=password, **fields)
         return self
 
@@ -101,8 +101,8 @@ def queue(app: Flask) -> ReviewQueue:
 
 
 @pytest.fixture
-def desk(app: Flask, accounts: Accounts, api_key: str) -> Desk:
-    return Desk(app).log_in()
+def console(app: Flask, accounts: Accounts, api_key: str) -> Console:
+    return Console(app).log_in()
 
 
 @pytest.fixture
@@ -124,11 +124,11 @@ def flag(queue: ReviewQueue) -> Callable[..., str]:
     return put
 
 
-# The door
+# Login
 
 
 def test_nobody_sees_a_page_without_logging_in(app: Flask, accounts: Accounts) -> None:
-    stranger = Desk(app)
+    stranger = Console(app)
     for path in ("/", "/demo/work", "/nowhere"):
         stranger.get(path)
         assert stranger.last.status_code == 302
@@ -138,12 +138,12 @@ def test_nobody_sees_a_page_without_logging_in(app: Flask, accounts: Accounts) -
 
 
 def test_the_right_password_leads_to_the_work_and_a_wrong_one_to_a_sentence(
-    desk: Desk, app: Flask
+    console: Console, app: Flask
 ) -> None:
-    assert desk.last.location == "/console/"
-    desk.get("/")
-    assert desk.last.location == "/console/demo/work"
-    wrong = Desk(app).log_in("wrong")
+    assert console.last.location == "/console/"
+    console.get("/")
+    assert console.last.location == "/console/demo/work"
+    wrong = Console(app).log_in("wrong")
     assert wrong.last.status_code == 401
     assert 'role="alert"' in wrong.last.get_data(as_text=True)
 
@@ -162,58 +162,62 @@ def test_the_right_password_leads_to_the_work_and_a_wrong_one_to_a_sentence(
         "//evil\N{ACCOUNT OF}/console/",
     ],
 )
-def test_the_door_leads_only_into_the_console(app: Flask, accounts: Accounts, target: str) -> None:
-    assert Desk(app).log_in(next=target).last.location == "/console/"
+def test_the_login_leads_only_into_the_console(app: Flask, accounts: Accounts, target: str) -> None:
+    assert Console(app).log_in(next=target).last.location == "/console/"
 
 
-def test_somebody_sent_to_the_door_comes_back_to_their_page(app: Flask, accounts: Accounts) -> None:
-    assert Desk(app).log_in(next="/console/demo/work").last.location == "/console/demo/work"
+def test_somebody_sent_to_the_login_comes_back_to_their_page(
+    app: Flask, accounts: Accounts
+) -> None:
+    assert Console(app).log_in(next="/console/demo/work").last.location == "/console/demo/work"
 
 
 def test_too_many_wrong_passwords_make_everybody_wait(app: Flask, accounts: Accounts) -> None:
     for _ in range(5):
-        Desk(app).log_in("wrong")
-    assert Desk(app).log_in().last.status_code == 429
+        Console(app).log_in("wrong")
+    assert Console(app).log_in().last.status_code == 429
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
     app: Flask, accounts: Accounts
 ) -> None:
-    cookie = Desk(app).log_in().last.headers["Set-Cookie"]
+    cookie = Console(app).log_in().last.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Path=/console" in cookie
 
 
-def test_logging_out_ends_the_session_in_the_store_too(desk: Desk, accounts: Accounts) -> None:
-    cookie = desk.client.get_cookie("hakam_session", path="/console")
+def test_logging_out_ends_the_session_in_the_store_too(
+    console: Console, accounts: Accounts
+) -> None:
+    cookie = console.client.get_cookie("hakam_session", path="/console")
     assert cookie
-    desk.post("/logout")
-    desk.client.set_cookie("hakam_session", cookie.value, path="/console")
-    desk.get("/demo/work")
-    assert desk.last.status_code == 302, "a stolen cookie outlived the logout"
+    console.post("/logout")
+    console.client.set_cookie("hakam_session", cookie.value, path="/console")
+    console.get("/demo/work")
+    assert console.last.status_code == 302, "a stolen cookie outlived the logout"
     assert list(accounts.sessions.of("samira")) == []
 
 
-def test_a_revoked_session_is_out_at_its_next_request(desk: Desk, accounts: Accounts) -> None:
+def test_a_revoked_session_is_out_at_its_next_request(console: Console, accounts: Accounts) -> None:
     accounts.sessions.close("samira", accounts.sessions.of("samira")[0].digest)
-    desk.get("/demo/work")
-    assert desk.last.status_code == 302
+    console.get("/demo/work")
+    assert console.last.status_code == 302
 
 
 def test_a_form_without_its_token_does_nothing(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     flag()
-    form = desk.open()
-    desk.press("approve", form, csrf_token="forged")
-    assert desk.last.status_code == 400
+    form = console.open()
+    console.press("approve", form, csrf_token="forged")
+    assert console.last.status_code == 400
     assert queue.stats("demo").decided == 0
 
 
-def test_only_a_post_with_its_token_changes_anything(desk: Desk, accounts: Accounts) -> None:
+def test_only_a_post_with_its_token_changes_anything(console: Console, accounts: Accounts) -> None:
     for method in ("HEAD", "GET"):
-        asked = desk.client.open("/console/me", method=method, data={"language": "en"})
+        asked = console.client.open("/console/me", method=method, data={"language": "en"})
         assert asked.status_code == 200
     account = accounts.get("samira")
     assert account is not None
@@ -224,18 +228,18 @@ def test_a_moderator_sees_only_the_sites_assigned_to_them(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
     accounts.change("samira", role="moderator", sites=["elsewhere"])
-    desk = Desk(app).log_in()
-    desk.get("/demo/work")
-    assert desk.last.status_code == 404
-    desk.get("/elsewhere/work")
-    assert desk.last.status_code == 404
+    console = Console(app).log_in()
+    console.get("/demo/work")
+    assert console.last.status_code == 404
+    console.get("/elsewhere/work")
+    assert console.last.status_code == 404
 
 
-def test_an_invitation_opens_the_desk_with_a_password_chosen_by_its_owner(
+def test_an_invitation_opens_the_console_with_a_password_chosen_by_its_owner(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
     path = f"/invitation/{accounts.invite('nura', 'moderator')}"
-    guest = Desk(app, "nura")
+    guest = Console(app, "nura")
     assert "nura" in guest.get(path)
     guest.post(path, password=PASSWORD, again="another")
     assert guest.last.status_code == 422
@@ -245,7 +249,7 @@ def test_an_invitation_opens_the_desk_with_a_password_chosen_by_its_owner(
     assert guest.last.location == "/console/"
     guest.get("/demo/work")
     assert guest.last.status_code == 200
-    assert Desk(app).get(path).count("complaint"), "an invitation was used twice"
+    assert Console(app).get(path).count("complaint"), "an invitation was used twice"
 
 
 # A log-in that ends while somebody works
@@ -256,12 +260,12 @@ def forget_session(accounts: Accounts, name: str = "samira") -> None:
         accounts.sessions.close(name, session.digest)
 
 
-def log_in_again(desk: Desk, door: str, path: str = "/login", **fields: str) -> str:
-    """Fill in the door as it was shown, with all that it keeps."""
-    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', door))
+def log_in_again(console: Console, login_page: str, path: str = "/login", **fields: str) -> str:
+    """Fill in the login page as it was shown, with all that it keeps."""
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', login_page))
     hidden = {name: unescape(value) for name, value in hidden.items() if name != "csrf_token"}
-    given = fields or {"name": desk.name, "password": PASSWORD}
-    return desk.post(path, **hidden | given)
+    given = fields or {"name": console.name, "password": PASSWORD}
+    return console.post(path, **hidden | given)
 
 
 def typed(page: str) -> tuple[str, list[str]]:
@@ -271,7 +275,7 @@ def typed(page: str) -> tuple[str, list[str]]:
 
 
 def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
-    desk: Desk,
+    console: Console,
     accounts: Accounts,
     flag: Callable[..., str],
     queue: ReviewQueue,
@@ -279,41 +283,46 @@ def test_a_decision_of_a_session_that_ended_is_not_taken_and_offered_again(
 ) -> None:
     accounts.save_preferences("samira", Preferences(language="en", replies=("Be kind.",)))
     item_id = flag()
-    form = desk.log_in().open()
+    form = console.log_in().open()
     forget_session(accounts)
     note = 'third <b>time</b> "today"'
-    door = desk.press("reject", form, reason="threat", note=note, reply="Be kind.")
-    assert desk.last.status_code == 401
-    assert "nothing was done" in door
-    assert "Log out" not in door
-    assert note not in door, "what was typed stands open at the door"
-    page = log_in_again(desk, door)
-    assert desk.last.status_code == 200
+    login_page = console.press("reject", form, reason="threat", note=note, reply="Be kind.")
+    assert console.last.status_code == 401
+    assert "nothing was done" in login_page
+    assert "Log out" not in login_page
+    assert note not in login_page, "what was typed stands open in the login page"
+    page = log_in_again(console, login_page)
+    assert console.last.status_code == 200
     assert "nothing was decided" in page
     assert queue.stats("demo").decided == 0
     assert typed(page) == (note, ["threat"])
     assert '<option dir="auto" selected>Be kind.</option>' in page
-    again = desk.open()
+    again = console.open()
     assert again["path"].endswith(item_id), "the comment went to somebody else"
-    desk.press("reject", again, reason="threat", note=note)
+    console.press("reject", again, reason="threat", note=note)
     assert [d.note for d in stream.read("demo")] == [note]
 
 
 def test_a_decision_that_was_kept_goes_through_the_second_factor_too(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+    console: Console, accounts: Accounts, flag: Callable[..., str]
 ) -> None:
     totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
     code, *_others = accounts.second_factor.confirm("samira", totp.now())
     flag()
-    form = desk.open()
+    form = console.open()
     forget_session(accounts)
-    door = log_in_again(desk, desk.press("reject", form, reason="spam", note="an advert"))
-    assert 'name="code"' in door
-    assert typed(log_in_again(desk, door, "/login/code", code=code)) == ("an advert", ["spam"])
+    login_page = log_in_again(
+        console, console.press("reject", form, reason="spam", note="an advert")
+    )
+    assert 'name="code"' in login_page
+    assert typed(log_in_again(console, login_page, "/login/code", code=code)) == (
+        "an advert",
+        ["spam"],
+    )
 
 
 def test_a_decision_that_was_kept_for_too_long_tells_so_and_keeps_the_note(
-    desk: Desk,
+    console: Console,
     app: Flask,
     accounts: Accounts,
     flag: Callable[..., str],
@@ -321,27 +330,27 @@ def test_a_decision_that_was_kept_for_too_long_tells_so_and_keeps_the_note(
     stream: DecisionStream,
 ) -> None:
     item_id = flag()
-    form = desk.open()
+    form = console.open()
     forget_session(accounts)
-    door = desk.press("approve", form, note="keep me")
+    login_page = console.press("approve", form, note="keep me")
     queue.release("demo", item_id, int(form["token"]))
-    other = Desk(app, "omar").log_in()
+    other = Console(app, "omar").log_in()
     other.press("reject", other.open(), reason="spam")
-    page = log_in_again(desk, door)
+    page = log_in_again(console, login_page)
     assert "keep me" in page
     assert [d.moderator for d in stream.read("demo")] == ["omar"]
 
 
 def test_what_one_person_typed_is_not_offered_to_another(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item_id = flag()
-    form = desk.open()
+    form = console.open()
     forget_session(accounts)
-    door = desk.press("approve", form, note="mine alone")
-    desk.name = "omar"
-    assert "mine alone" not in log_in_again(desk, door)
-    assert desk.last.location == "/console/"
+    login_page = console.press("approve", form, note="mine alone")
+    console.name = "omar"
+    assert "mine alone" not in log_in_again(console, login_page)
+    assert console.last.location == "/console/"
     assert queue.item("demo", item_id).state == "pending", "nobody can take it for ten minutes"
 
 
@@ -358,7 +367,10 @@ def test_what_one_person_typed_is_not_offered_to_another(
 def test_only_what_a_page_of_the_console_sent_is_kept(
     app: Flask, accounts: Accounts, headers: dict[str, str], kept: bool
 ) -> None:
-    for client, path in ((app.test_client(), "/demo/items/x"), (Desk(app).log_in().client, "/me")):
+    for client, path in (
+        (app.test_client(), "/demo/items/x"),
+        (Console(app).log_in().client, "/me"),
+    ):
         answer = client.post(f"/console{path}", data={"note": "planted"}, headers=headers)
         page = answer.get_data(as_text=True)
         assert ("kept" in page or "planted" in page) == kept
@@ -366,7 +378,7 @@ def test_only_what_a_page_of_the_console_sent_is_kept(
 
 
 @pytest.mark.parametrize("path", ["/people", "/people/layla", "/demo/settings", "/demo/bulk"])
-def test_nobody_leaves_a_form_at_the_door_for_whoever_logs_in_next(
+def test_nobody_leaves_a_form_at_the_login_for_whoever_logs_in_next(
     app: Flask, accounts: Accounts, path: str
 ) -> None:
     guest = app.test_client()
@@ -379,28 +391,28 @@ def test_nobody_leaves_a_form_at_the_door_for_whoever_logs_in_next(
 
 @pytest.mark.parametrize("spoil", ["", "x", "cut"])
 def test_a_seal_that_was_tampered_with_keeps_nothing(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], spoil: str
+    console: Console, accounts: Accounts, flag: Callable[..., str], spoil: str
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     forget_session(accounts)
-    door = desk.press("approve", form, note="keep me")
-    (seal,) = re.findall(r'name="kept" value="([^"]+)"', door)
+    login_page = console.press("approve", form, note="keep me")
+    (seal,) = re.findall(r'name="kept" value="([^"]+)"', login_page)
     wrong = {"": "", "x": "x" + seal, "cut": seal[:-1]}[spoil]
-    log_in_again(desk, door.replace(seal, wrong))
-    assert desk.last.location in {"/console/demo/work", "/console/"}
+    log_in_again(console, login_page.replace(seal, wrong))
+    assert console.last.location in {"/console/demo/work", "/console/"}
 
 
 def test_another_form_of_a_session_that_ended_can_be_sent_again(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     form = settings_form(admin.get("/demo/settings")) | {"block_words": "one\ntwo", "name": "New"}
     form |= {"coral_token": "a secret", "webhook_secret": "a secret", "coral_secrets": "a secret"}
     forget_session(accounts, "layla")
-    door = admin.post("/demo/settings", action="save", **form)
+    login_page = admin.post("/demo/settings", action="save", **form)
     services: Services = app.extensions["hakam"]
-    page = log_in_again(admin, door)
+    page = log_in_again(admin, login_page)
     assert "a secret" not in page
     assert services.sites.get("demo").name == "Demo"
     (path,) = re.findall(r'action="/console(/demo/settings)"', page)
@@ -409,131 +421,135 @@ def test_another_form_of_a_session_that_ended_can_be_sent_again(
     assert services.sites.get("demo").block_words == ("one", "two")
 
 
-def test_no_secret_is_kept(desk: Desk, accounts: Accounts) -> None:
+def test_no_secret_is_kept(console: Console, accounts: Accounts) -> None:
     forget_session(accounts)
     for path, fields in (
         ("/me/password", {"old": PASSWORD, "password": "another password"}),
         ("/me/totp", {"step": "remove", "password": PASSWORD}),
         ("/login", {"name": "samira", "password": "wrong"}),
     ):
-        assert 'name="kept"' not in desk.post(path, **fields)
+        assert 'name="kept"' not in console.post(path, **fields)
 
 
-def test_whoever_is_sent_to_the_door_comes_back_to_a_page_that_there_is(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+def test_whoever_is_sent_to_the_login_comes_back_to_a_page_that_there_is(
+    console: Console, accounts: Accounts, flag: Callable[..., str]
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     forget_session(accounts)
     for path in (form["path"] + "/renew", "/rest", "/me/sessions"):
-        door = desk.post(path, digest="x", token="1")
-        if desk.last.status_code == 302:
-            door = desk.get(desk.last.location.removeprefix("/console"))
-        log_in_again(desk, door)
-        while desk.last.status_code == 302:
-            desk.get(desk.last.location.removeprefix("/console"))
-        assert desk.last.status_code == 200, path
+        login_page = console.post(path, digest="x", token="1")
+        if console.last.status_code == 302:
+            login_page = console.get(console.last.location.removeprefix("/console"))
+        log_in_again(console, login_page)
+        while console.last.status_code == 302:
+            console.get(console.last.location.removeprefix("/console"))
+        assert console.last.status_code == 200, path
         forget_session(accounts)
 
 
 def test_a_form_older_than_the_log_in_is_kept_to_be_sent_again(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     fields = {n: v for n, v in form.items() if n != "path"} | {"csrf_token": "of another session"}
-    answer = desk.client.post(
+    answer = console.client.post(
         f"/console{form['path']}",
         data={"action": "reject", "reason": "spam", "note": "keep me", **fields},
         headers={"Sec-Fetch-Site": "same-origin"},
     )
     assert answer.status_code == 400
     assert queue.stats("demo").decided == 0
-    log_in_again(desk, answer.get_data(as_text=True), form["path"], dummy="")
+    log_in_again(console, answer.get_data(as_text=True), form["path"], dummy="")
     assert [d.note for d in stream.read("demo")] == ["keep me"]
 
 
-def test_a_store_that_is_away_at_the_door_loses_nothing_that_was_typed(
-    desk: Desk, app: Flask, flag: Callable[..., str], redis: Redis
+def test_a_store_that_is_away_at_the_login_loses_nothing_that_was_typed(
+    console: Console, app: Flask, flag: Callable[..., str], redis: Redis
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     away = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
     services: Services = app.extensions["hakam"]
     app.extensions["hakam"] = replace(services, accounts=Accounts(away))
-    answer = desk.client.post(
+    answer = console.client.post(
         f"/console{form['path']}",
         data={n: v for n, v in form.items() if n != "path"} | {"action": "approve", "note": "keep"},
         headers={"Sec-Fetch-Site": "same-origin"},
     )
     assert answer.status_code == 503
     assert 'name="note" value="keep"' in answer.get_data(as_text=True)
-    assert 'role="alert"' in desk.get("/demo/work")
-    assert desk.last.status_code == 503
+    assert 'role="alert"' in console.get("/demo/work")
+    assert console.last.status_code == 503
 
 
 @pytest.mark.parametrize("way", ["log out", "log out late", "password", "somebody else"])
 def test_however_somebody_leaves_the_open_comment_goes_back_at_once(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue, way: str
+    console: Console, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue, way: str
 ) -> None:
     item_id = flag()
-    desk.open()
+    console.open()
     if way == "log out late":
         forget_session(accounts)
     if way.startswith("log out"):
-        desk.post("/logout")
-        assert desk.last.location == "/console/login"
+        console.post("/logout")
+        assert console.last.location == "/console/login"
     if way == "password":
-        desk.post("/me/password", old=PASSWORD, password="another password")
+        console.post("/me/password", old=PASSWORD, password="another password")
     if way == "somebody else":
-        desk.name = "omar"
-        desk.log_in()
+        console.name = "omar"
+        console.log_in()
     assert queue.item("demo", item_id).state == "pending"
 
 
 def test_whoever_logs_in_again_still_has_the_comment_they_were_reading(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+    console: Console, accounts: Accounts, flag: Callable[..., str]
 ) -> None:
     flag("c1")
     flag("c2")
-    before = desk.open()["path"]
+    before = console.open()["path"]
     forget_session(accounts)
-    desk.log_in()
-    assert desk.open()["path"] == before
+    console.log_in()
+    assert console.open()["path"] == before
 
 
-def test_a_stranger_keeps_nobody_out_of_a_browser_that_is_known(desk: Desk, app: Flask) -> None:
+def test_a_stranger_keeps_nobody_out_of_a_browser_that_is_known(
+    console: Console, app: Flask
+) -> None:
     for n in range(30):
-        Desk(app, f"person{n}").log_in("wrong")
-    assert Desk(app).log_in().last.status_code == 429
-    desk.post("/logout")
-    assert desk.log_in().last.location == "/console/"
-    desk.name = "omar"
-    assert desk.log_in().last.status_code == 429, "the browser is not known for its other people"
+        Console(app, f"person{n}").log_in("wrong")
+    assert Console(app).log_in().last.status_code == 429
+    console.post("/logout")
+    assert console.log_in().last.location == "/console/"
+    console.name = "omar"
+    assert console.log_in().last.status_code == 429, "the browser is not known for its other people"
 
 
 # The comment on the screen
 
 
-def test_every_page_forbids_inline_script_and_storage(desk: Desk, flag: Callable[..., str]) -> None:
+def test_every_page_forbids_inline_script_and_storage(
+    console: Console, flag: Callable[..., str]
+) -> None:
     flag()
     for path in ("/login", "/demo/work", "/nowhere"):
-        page = desk.get(path)
-        policy = desk.last.headers["Content-Security-Policy"]
+        page = console.get(path)
+        policy = console.last.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        assert desk.last.headers["Cache-Control"] == "no-store"
+        assert console.last.headers["Cache-Control"] == "no-store"
         assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=", page)
 
 
 def test_the_most_urgent_comment_is_shown_first_with_its_evidence_marked(
-    desk: Desk, flag: Callable[..., str]
+    console: Console, flag: Callable[..., str]
 ) -> None:
     flag("mild", "mild", 0.5)
     start = TEXT.index(DONKEY)
     donkey = Evidence("text", "insult", start, start + len(DONKEY), 2.0)
     flag("severe", evidence=[donkey], author_name="Abu Nawas", article_title="Bread")
-    page = desk.get("/demo/work")
+    page = console.get("/demo/work")
     assert re.search(rf'<mark data-label="insult"[^>]*>{DONKEY}</mark>', page)
     assert "Abu Nawas" in page
     assert "Bread" in page
@@ -541,40 +557,42 @@ def test_the_most_urgent_comment_is_shown_first_with_its_evidence_marked(
 
 
 def test_only_what_tells_most_is_marked_and_what_the_site_listed(
-    desk: Desk, flag: Callable[..., str]
+    console: Console, flag: Callable[..., str]
 ) -> None:
     weights = {"first": 4.0, "second": 1.0, "third": 0.5, "listed": 0.0}
     text = " ".join(weights)
     starts = {word: text.index(word) for word in weights}
     spans = [Evidence("text", "insult", at, at + 3, weights[word]) for word, at in starts.items()]
     flag(text=text, evidence=spans)
-    found = re.findall(r"<mark[^>]*>(\w+)</mark>", desk.get("/demo/work"))
+    found = re.findall(r"<mark[^>]*>(\w+)</mark>", console.get("/demo/work"))
     assert found == ["fir", "sec", "lis"]
 
 
-def test_reloading_the_page_shows_the_same_comment(desk: Desk, flag: Callable[..., str]) -> None:
-    flag("c1")
-    flag("c2")
-    assert desk.open()["path"] == desk.open()["path"]
-
-
-def test_two_moderators_never_have_one_comment(
-    desk: Desk, app: Flask, flag: Callable[..., str]
+def test_reloading_the_page_shows_the_same_comment(
+    console: Console, flag: Callable[..., str]
 ) -> None:
     flag("c1")
     flag("c2")
-    other = Desk(app, "omar").log_in()
-    assert desk.open()["path"] != other.open()["path"]
+    assert console.open()["path"] == console.open()["path"]
 
 
-def test_only_web_addresses_become_links(desk: Desk, flag: Callable[..., str]) -> None:
+def test_two_moderators_never_have_one_comment(
+    console: Console, app: Flask, flag: Callable[..., str]
+) -> None:
+    flag("c1")
+    flag("c2")
+    other = Console(app, "omar").log_in()
+    assert console.open()["path"] != other.open()["path"]
+
+
+def test_only_web_addresses_become_links(console: Console, flag: Callable[..., str]) -> None:
     flag("c1", article_url="javascript:alert(1)", article_title="Bread")
-    assert 'href="javascript' not in desk.get("/demo/work")
+    assert 'href="javascript' not in console.get("/demo/work")
 
 
-def test_an_empty_queue_says_so(desk: Desk) -> None:
-    desk.get("/demo/work")
-    assert desk.last.status_code == 200
+def test_an_empty_queue_says_so(console: Console) -> None:
+    console.get("/demo/work")
+    assert console.last.status_code == 200
 
 
 def test_marks_lie_on_the_original_letters_and_take_their_diacritics_along() -> None:
@@ -594,13 +612,13 @@ def test_marks_lie_on_the_original_letters_and_take_their_diacritics_along() -> 
 
 
 def test_approving_and_rejecting_are_recorded_with_reason_note_and_name(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag("c1")
     flag("c2")
-    desk.press("approve", desk.open())
-    assert desk.last.status_code == 303
-    desk.press("reject", desk.open(), reason="threat", note="again")
+    console.press("approve", console.open())
+    assert console.last.status_code == 303
+    console.press("reject", console.open(), reason="threat", note="again")
     first, second = stream.read("demo")
     assert (first.action, first.moderator, first.labels) == ("approve", "samira", ())
     assert (second.action, second.reason, second.labels) == ("reject", "threat", ("threat",))
@@ -608,87 +626,95 @@ def test_approving_and_rejecting_are_recorded_with_reason_note_and_name(
 
 
 def test_pressing_a_button_twice_is_one_decision(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     for _ in range(2):
-        desk.press("approve", form)
-        assert desk.last.status_code == 303
+        console.press("approve", form)
+        assert console.last.status_code == 303
     assert queue.stats("demo").decided == 1
 
 
 def test_skipping_leaves_the_comment_undecided(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item_id = flag()
-    desk.press("skip", desk.open())
-    assert desk.last.status_code == 303
+    console.press("skip", console.open())
+    assert console.last.status_code == 303
     assert queue.item("demo", item_id).state == "pending"
 
 
 @pytest.mark.parametrize("fields", [{"reason": "because"}, {"token": "x"}, {"action": "explode"}])
 def test_a_malformed_decision_is_refused_with_a_sentence(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, fields: dict[str, str]
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, fields: dict[str, str]
 ) -> None:
     flag()
-    form = desk.open() | {"reason": "insult"} | fields
+    form = console.open() | {"reason": "insult"} | fields
     action = form.pop("action", "reject")
-    desk.press(action, form)
-    assert desk.last.status_code == 422
+    console.press(action, form)
+    assert console.last.status_code == 422
     assert queue.stats("demo").decided == 0
 
 
 def test_a_decision_that_comes_too_late_is_told_and_its_note_kept(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console,
+    app: Flask,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     item_id = flag()
-    form = desk.open()
+    form = console.open()
     queue.release("demo", item_id, int(form["token"]))
-    other = Desk(app, "omar").log_in()
-    page = desk.press("reject", form, reason="insult", note="keep me")
-    assert desk.last.status_code == 409
+    other = Console(app, "omar").log_in()
+    page = console.press("reject", form, reason="insult", note="keep me")
+    assert console.last.status_code == 409
     assert "keep me" in page
     assert queue.stats("demo").decided == 0
     other.press("approve", other.open())
-    desk.press("reject", form, reason="insult")
-    assert desk.last.status_code == 409
+    console.press("reject", form, reason="insult")
+    assert console.last.status_code == 409
     assert [d.moderator for d in stream.read("demo")] == ["omar"]
 
 
 def test_logging_out_gives_the_open_comment_back_at_once(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item_id = flag()
-    desk.open()
-    desk.post("/logout")
+    console.open()
+    console.post("/logout")
     assert queue.item("demo", item_id).state == "pending"
 
 
-def test_reading_on_prolongs_the_lease(desk: Desk, flag: Callable[..., str]) -> None:
+def test_reading_on_prolongs_the_lease(console: Console, flag: Callable[..., str]) -> None:
     flag()
-    form = desk.open()
-    desk.post(form["path"] + "/renew", token=form["token"])
-    assert 0 < desk.last.get_json()["expires_in_seconds"] <= 600
-    desk.post(form["path"] + "/renew", token="0")
-    assert desk.last.status_code == 409
+    form = console.open()
+    console.post(form["path"] + "/renew", token=form["token"])
+    assert 0 < console.last.get_json()["expires_in_seconds"] <= 600
+    console.post(form["path"] + "/renew", token="0")
+    assert console.last.status_code == 409
 
 
 def test_a_decision_that_the_store_cannot_take_is_kept_to_be_sent_again(
-    desk: Desk, redis: Redis, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console,
+    redis: Redis,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     flag()
-    form = desk.open()
+    form = console.open()
     redis.config_set("maxmemory", 1)
     try:
-        page = desk.press("reject", form, reason="threat", note="keep me")
-        assert desk.last.status_code == 503
-        assert desk.last.headers["Retry-After"]
+        page = console.press("reject", form, reason="threat", note="keep me")
+        assert console.last.status_code == 503
+        assert console.last.headers["Retry-After"]
     finally:
         redis.config_set("maxmemory", 0)
     kept = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
-    desk.post(form["path"], **kept)
-    assert desk.last.status_code == 303
+    console.post(form["path"], **kept)
+    assert console.last.status_code == 303
     assert [d.note for d in stream.read("demo")] == ["keep me"]
 
 
@@ -697,151 +723,165 @@ def test_without_redis_every_page_is_a_sentence_and_not_a_fault(
 ) -> None:
     nowhere = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
     with nowhere:
-        desk = Desk(create_app(settings, redis=nowhere, artifact=artifact))
-        assert desk.get("/login").count('name="password"') == 1
-        assert 'role="alert"' in desk.log_in().last.get_data(as_text=True)
-        assert desk.last.status_code == 503
+        console = Console(create_app(settings, redis=nowhere, artifact=artifact))
+        assert console.get("/login").count('name="password"') == 1
+        assert 'role="alert"' in console.log_in().last.get_data(as_text=True)
+        assert console.last.status_code == 503
 
 
 # The rest of the work
 
 
 def test_a_decision_can_be_taken_back_and_its_comment_waits_again(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     item_id = flag()
-    desk.press("reject", desk.open(), reason="insult")
-    assert f"/items/{item_id}/undo" in desk.get("/demo/work")
-    desk.post(f"/demo/items/{item_id}/undo")
-    assert desk.open()["path"].endswith(item_id)
+    console.press("reject", console.open(), reason="insult")
+    assert f"/items/{item_id}/undo" in console.get("/demo/work")
+    console.post(f"/demo/items/{item_id}/undo")
+    assert console.open()["path"].endswith(item_id)
     assert [d.kind for d in stream.read("demo")] == ["decision", "undo"]
-    desk.post(f"/demo/items/{item_id}/undo")
-    assert 'class="notice reject"' in desk.get("/demo/work"), "nothing was there to be undone"
+    console.post(f"/demo/items/{item_id}/undo")
+    assert 'class="notice reject"' in console.get("/demo/work"), "nothing was there to be undone"
 
 
 def test_a_moderator_takes_back_own_decisions_only_and_a_senior_any(
-    app: Flask, desk: Desk, queue: ReviewQueue, stream: DecisionStream, flag: Callable[..., str]
+    app: Flask,
+    console: Console,
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    flag: Callable[..., str],
 ) -> None:
     item_id = flag()
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     senior.press("approve", senior.open())
-    desk.post(f"/demo/items/{item_id}/undo")
-    assert 'class="notice reject"' in desk.get("/demo/work")
+    console.post(f"/demo/items/{item_id}/undo")
+    assert 'class="notice reject"' in console.get("/demo/work")
     assert [d.kind for d in stream.read("demo")] == ["decision"]
     flag("c2")
-    desk.press("approve", desk.open())
+    console.press("approve", console.open())
     senior.post(f"/demo/items/{item_id}/undo")
     assert [d.kind for d in stream.read("demo")] == ["decision", "decision", "undo"]
 
 
 def test_what_was_decided_on_one_site_is_not_taken_back_on_another(
-    app: Flask, desk: Desk, queue: ReviewQueue, stream: DecisionStream, flag: Callable[..., str]
+    app: Flask,
+    console: Console,
+    queue: ReviewQueue,
+    stream: DecisionStream,
+    flag: Callable[..., str],
 ) -> None:
     app.extensions["hakam"].sites.add(Site("north"))
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     item_id = flag()
     other = queue.enqueue("north", Comment(id="c1", text=TEXT), verdict, scores={})
     assert other.item_id == item_id, "one comment id, one item id, whatever the site"
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     senior.press("approve", senior.open("north"))
-    desk.press("approve", desk.open())
-    page = desk.get("/north/work")
+    console.press("approve", console.open())
+    page = console.get("/north/work")
     assert "/undo" not in page
     (made,) = stream.read("demo")
     senior.post(f"/north/items/{item_id}/undo", decision=made.id)
     assert [d.kind for d in stream.read("north")] == ["decision"]
-    assert f"/demo/items/{item_id}/undo" in desk.get("/demo/work")
+    assert f"/demo/items/{item_id}/undo" in console.get("/demo/work")
 
 
 def test_what_was_escalated_goes_to_a_senior_and_to_nobody_else(
-    desk: Desk, app: Flask, flag: Callable[..., str]
+    console: Console, app: Flask, flag: Callable[..., str]
 ) -> None:
     item_id = flag()
-    desk.press("escalate", desk.open(), note="is this irony?")
-    assert "/items/" not in desk.get("/demo/work")
-    senior = Desk(app, "omar").log_in()
+    console.press("escalate", console.open(), note="is this irony?")
+    assert "/items/" not in console.get("/demo/work")
+    senior = Console(app, "omar").log_in()
     assert senior.open()["path"].endswith(item_id)
     assert "is this irony?" in senior.last.get_data(as_text=True)
 
 
-def test_whoever_skips_a_comment_gets_another_one(desk: Desk, flag: Callable[..., str]) -> None:
+def test_whoever_skips_a_comment_gets_another_one(
+    console: Console, flag: Callable[..., str]
+) -> None:
     flag("c1")
     flag("c2")
-    first = desk.open()
-    desk.press("skip", first)
-    assert desk.open()["path"] != first["path"]
+    first = console.open()
+    console.press("skip", first)
+    assert console.open()["path"] != first["path"]
 
 
 ALL_DECIDED = "Every flagged comment of this site has been decided"
 
 
-def english(desk: Desk) -> Desk:
-    desk.post("/language", language="en")
-    return desk
+def english(console: Console) -> Console:
+    console.post("/language", language="en")
+    return console
 
 
 def test_a_skipped_comment_is_taken_back_with_one_button(
-    desk: Desk, flag: Callable[..., str]
+    console: Console, flag: Callable[..., str]
 ) -> None:
     flag("c1", "the first", 0.9)
     flag("c2", "the second", 0.8)
-    desk.press("skip", desk.open())
-    page = desk.get("/demo/work")
+    console.press("skip", console.open())
+    page = console.get("/demo/work")
     assert "the second" in page
     (item,) = re.findall(
         r'action="/console/demo/unskip".*?name="item" value="([^"]+)"', page, re.DOTALL
     )
-    desk.post("/demo/unskip", item=item)
-    page = desk.get("/demo/work")
+    console.post("/demo/unskip", item=item)
+    page = console.get("/demo/work")
     assert "the first" in page
     assert "/demo/unskip" not in page, "it was offered again"
 
 
 def test_whoever_skipped_everything_is_told_and_may_take_it_back(
-    desk: Desk, flag: Callable[..., str]
+    console: Console, flag: Callable[..., str]
 ) -> None:
     for n in range(3):
         flag(f"c{n}", dialect="gulf" if n else "")
-    english(desk)
+    english(console)
     for _ in range(3):
-        desk.press("skip", desk.open())
-    page = desk.get("/demo/work")
+        console.press("skip", console.open())
+    page = console.get("/demo/work")
     assert "3 comments that you skipped still wait." in page
     assert ALL_DECIDED not in page
-    page = desk.get("/demo/work?dialect=gulf")
+    page = console.get("/demo/work?dialect=gulf")
     assert "2 comments that you skipped still wait." in page
     assert "On the whole site 3 comments wait." in page
-    desk.get("/demo/work?label=")
-    desk.post("/demo/unskip")
+    console.get("/demo/work?label=")
+    console.post("/demo/unskip")
     for _ in range(3):
-        desk.press("approve", desk.open())
-    assert ALL_DECIDED in desk.get("/demo/work")
+        console.press("approve", console.open())
+    assert ALL_DECIDED in console.get("/demo/work")
 
 
 def test_what_others_have_to_decide_is_not_called_decided(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console,
+    app: Flask,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     for n in range(3):
         flag(f"c{n}", score=0.9 - n / 10)
-    english(desk)
-    desk.press("escalate", desk.open())
-    desk.press("reject", desk.open(), reason="insult")
+    english(console)
+    console.press("escalate", console.open())
+    console.press("reject", console.open(), reason="insult")
     queue.appeal("demo", stream.read("demo")[0].id, "")
-    omar = Desk(app, "omar").log_in()
+    omar = Console(app, "omar").log_in()
     omar.press("skip", omar.open())
     omar.open()
-    page = desk.get("/demo/work")
+    page = console.get("/demo/work")
     assert "1 comment waits for a senior moderator." in page
     assert "1 comment is being read now." in page
     assert ALL_DECIDED not in page
 
 
 def test_nobody_takes_back_what_others_skipped(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, app: Flask, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item = flag()
-    desk.press("skip", desk.open())
-    omar = Desk(app, "omar").log_in()
+    console.press("skip", console.open())
+    omar = Console(app, "omar").log_in()
     omar.post("/demo/unskip", item=item)
     omar.post("/demo/unskip")
     assert queue.lease("demo", "samira") is None
@@ -849,53 +889,53 @@ def test_nobody_takes_back_what_others_skipped(
 
 
 def test_an_opinion_and_an_own_appeal_are_not_taken_back_with_what_was_skipped(
-    desk: Desk, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     flag()
-    desk.press("reject", desk.open(), reason="insult")
+    console.press("reject", console.open(), reason="insult")
     queue.appeal("demo", stream.read("demo")[0].id, "")
-    english(desk)
-    desk.post("/demo/unskip")
-    page = desk.get("/demo/work")
+    english(console)
+    console.post("/demo/unskip")
+    page = console.get("/demo/work")
     assert "1 more comment waits, which you have judged before" in page
 
 
 def test_a_reached_cap_on_severe_comments_is_told(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str]
+    console: Console, accounts: Accounts, flag: Callable[..., str]
 ) -> None:
     accounts.save_preferences("samira", Preferences(language="en", severe_per_hour=1))
     for n in range(2):
         verdict = Verdict("review", "threat", "text", 0.95, "score", 1.0, "v1")
-        desk.client.application.extensions["hakam"].queue.enqueue(
+        console.client.application.extensions["hakam"].queue.enqueue(
             "demo", Comment(id=f"c{n}", text="x"), verdict, scores={"threat": 0.95}
         )
-    desk.press("approve", desk.open())
-    page = desk.get("/demo/work")
+    console.press("approve", console.open())
+    page = console.get("/demo/work")
     assert "as many severe comments as you want" in page
     assert ALL_DECIDED not in page
 
 
 def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
-    desk: Desk, flag: Callable[..., str]
+    console: Console, flag: Callable[..., str]
 ) -> None:
     for n, score in enumerate((0.99, 0.98, 0.9)):
         flag(f"c{n}", score=score, author_id="u1", article_id="a1", parent_id="p")
-    desk.press("approve", desk.open())
-    desk.press("reject", desk.open(), reason="insult")
+    console.press("approve", console.open())
+    console.press("reject", console.open(), reason="insult")
     flag("answer", "an answer to it", 0.5, author_id="u2", article_id="a1", parent_id="c2")
     flag("stranger", "something else", 0.5, author_id="u2", article_id="a1")
-    page = desk.get("/demo/work")
+    page = console.get("/demo/work")
     assert "author_id=u1" in page
     assert "an answer to it" in page
     assert "something else" not in page
-    assert "are shown" not in english(desk).get("/demo/work")
+    assert "are shown" not in english(console).get("/demo/work")
     for n in range(5):
         flag(f"answer{n}", "one more", 0.4, article_id="a1", parent_id="c2")
-    assert "Only the 5 most urgent are shown." in desk.get("/demo/work")
+    assert "Only the 5 most urgent are shown." in console.get("/demo/work")
 
 
 def test_a_reply_to_the_author_travels_with_the_decision(
-    desk: Desk,
+    console: Console,
     accounts: Accounts,
     flag: Callable[..., str],
     queue: ReviewQueue,
@@ -903,9 +943,9 @@ def test_a_reply_to_the_author_travels_with_the_decision(
 ) -> None:
     accounts.save_preferences("samira", Preferences(replies=("Please be kind.",)))
     flag()
-    form = desk.open()
-    assert "Please be kind." in desk.last.get_data(as_text=True)
-    desk.press("reject", form, reason="insult", reply="Please be kind.")
+    form = console.open()
+    assert "Please be kind." in console.last.get_data(as_text=True)
+    console.press("reject", form, reason="insult", reply="Please be kind.")
     assert stream.read("demo")[0].reply == "Please be kind."
 
 
@@ -922,7 +962,7 @@ def test_a_reply_to_the_author_travels_with_the_decision(
     ],
 )
 def test_the_page_says_why_the_comment_is_here(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], why: str, fields: dict[str, Any]
+    console: Console, accounts: Accounts, flag: Callable[..., str], why: str, fields: dict[str, Any]
 ) -> None:
     accounts.save_preferences("samira", Preferences(language="en"))
     flag(**fields)
@@ -931,48 +971,52 @@ def test_the_page_says_why_the_comment_is_here(
         "sampled": "Drawn at random",
         "name": "The pen name looks like: Insult (very likely).",
     }
-    assert sentence[why] in desk.get("/demo/work")
+    assert sentence[why] in console.get("/demo/work")
 
 
 def test_an_appeal_shows_what_its_author_says(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, stream: DecisionStream
+    console: Console,
+    app: Flask,
+    flag: Callable[..., str],
+    queue: ReviewQueue,
+    stream: DecisionStream,
 ) -> None:
     flag()
-    desk.press("reject", desk.open(), reason="insult", note="third time today")
+    console.press("reject", console.open(), reason="insult", note="third time today")
     queue.appeal("demo", stream.read("demo")[0].id, "it was a joke")
-    page = Desk(app, "omar").log_in().get("/demo/work")
+    page = Console(app, "omar").log_in().get("/demo/work")
     assert "it was a joke" in page
     assert "third time today" in page, "what was decided before is not shown"
 
 
-def test_somebody_may_work_on_one_label_only(desk: Desk, flag: Callable[..., str]) -> None:
+def test_somebody_may_work_on_one_label_only(console: Console, flag: Callable[..., str]) -> None:
     flag("c1", score=0.99)
     threat = flag("c2", verdict=Verdict("review", "threat", "text", 0.6, "score", 1.0, "v1"))
-    desk.get("/demo/work?label=threat")
-    form = desk.open()
+    console.get("/demo/work?label=threat")
+    form = console.open()
     assert form["path"].endswith(threat)
-    desk.press("approve", form)
-    assert 'class="verdict"' not in desk.get("/demo/work")
-    desk.get("/demo/work?label=")
-    assert desk.open()
+    console.press("approve", form)
+    assert 'class="verdict"' not in console.get("/demo/work")
+    console.get("/demo/work?label=")
+    assert console.open()
 
 
-def test_somebody_may_work_on_one_dialect_only(desk: Desk, flag: Callable[..., str]) -> None:
+def test_somebody_may_work_on_one_dialect_only(console: Console, flag: Callable[..., str]) -> None:
     flag("c1", score=0.99)
     gulf = flag("c2", score=0.6, dialect="gulf")
-    assert "/console/demo/work?dialect=gulf" in desk.get("/overview")
-    page = desk.get("/demo/work?dialect=gulf")
-    form = desk.open()
+    assert "/console/demo/work?dialect=gulf" in console.get("/overview")
+    page = console.get("/demo/work?dialect=gulf")
+    form = console.open()
     assert form["path"].endswith(gulf)
-    desk.press("approve", form)
+    console.press("approve", form)
     assert "خليجية" in page  # "Gulf"
-    assert 'class="verdict"' not in desk.get("/demo/work")
-    desk.get("/demo/work?dialect=")
-    assert desk.open()
+    assert 'class="verdict"' not in console.get("/demo/work")
+    console.get("/demo/work?dialect=")
+    assert console.open()
 
 
 def test_a_known_answer_is_told_from_no_other_comment(
-    desk: Desk, app: Flask, accounts: Accounts, redis: Redis
+    console: Console, app: Flask, accounts: Accounts, redis: Redis
 ) -> None:
     services: Services = app.extensions["hakam"]
     accounts.add("basma", PASSWORD, "moderator")
@@ -986,7 +1030,7 @@ def test_a_known_answer_is_told_from_no_other_comment(
     services.moderation.add_known_answer(site, known)
     pages, held = [], []
     for name in ("samira", "basma"):
-        person = Desk(app, name).log_in()
+        person = Console(app, name).log_in()
         pages.append(person.get("/demo/work"))
         held.append(services.queue.held("demo")[-1])
         services.sites.update(replace(site, known_answer_share=0.0))
@@ -1010,14 +1054,14 @@ def test_a_known_answer_is_told_from_no_other_comment(
 
 
 def test_a_blind_opinion_is_shown_to_nobody(
-    desk: Desk, app: Flask, queue: ReviewQueue, stream: DecisionStream
+    console: Console, app: Flask, queue: ReviewQueue, stream: DecisionStream
 ) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(id="c1", text=TEXT)
     queue.enqueue("demo", comment, verdict, scores={"insult": 0.9}, second_opinion_share=1.0)
-    desk.press("reject", desk.open(), reason="insult", note="mine alone")
+    console.press("reject", console.open(), reason="insult", note="mine alone")
     assert [d.kind for d in stream.read("demo")] == ["opinion"]
-    second = Desk(app, "omar").log_in()
+    second = Console(app, "omar").log_in()
     seen = second.get("/demo/work") + second.get("/demo/search?comment_id=c1")
     assert TEXT.split(maxsplit=1)[0] in seen
     assert "mine alone" not in seen
@@ -1028,7 +1072,7 @@ def test_a_blind_opinion_is_shown_to_nobody(
 
 
 def test_a_moderator_s_cap_passes_severe_comments_on_to_colleagues(
-    desk: Desk, app: Flask, accounts: Accounts, queue: ReviewQueue
+    console: Console, app: Flask, accounts: Accounts, queue: ReviewQueue
 ) -> None:
     accounts.save_preferences("samira", Preferences(severe_per_hour=1))
     for n in range(3):
@@ -1036,29 +1080,29 @@ def test_a_moderator_s_cap_passes_severe_comments_on_to_colleagues(
         queue.enqueue("demo", Comment(id=f"t{n}", text="x"), verdict, scores={"threat": 0.95})
     verdict = Verdict("review", "insult", "text", 0.6, "score", 1.0, "v1")
     mild = queue.enqueue("demo", Comment(id="mild", text="y"), verdict, scores={"insult": 0.6})
-    desk.press("approve", desk.open())
-    assert desk.open()["path"].endswith(mild.item_id)
+    console.press("approve", console.open())
+    assert console.open()["path"].endswith(mild.item_id)
     assert queue.stats("demo").pending == 2
-    Desk(app, "omar").log_in().open()
+    Console(app, "omar").log_in().open()
 
 
 def test_a_break_is_proposed_after_the_chosen_time_and_frees_the_comment(
-    desk: Desk, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, accounts: Accounts, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     item_id = flag()
-    with desk.client.session_transaction("/console/") as session:
+    with console.client.session_transaction("/console/") as session:
         session["rested_at"] -= 51 * 60
-    assert "/console/rest" in desk.get("/demo/work")
-    desk.post("/rest")
+    assert "/console/rest" in console.get("/demo/work")
+    console.post("/rest")
     assert queue.item("demo", item_id).state == "pending"
-    assert "/console/rest" not in desk.get("/demo/work")
+    assert "/console/rest" not in console.get("/demo/work")
 
 
 # One's own place
 
 
-def test_a_person_s_choices_shape_every_page(desk: Desk, accounts: Accounts) -> None:
-    desk.post(
+def test_a_person_s_choices_shape_every_page(console: Console, accounts: Accounts) -> None:
+    console.post(
         "/me",
         language="en",
         theme="dark",
@@ -1069,47 +1113,49 @@ def test_a_person_s_choices_shape_every_page(desk: Desk, accounts: Accounts) -> 
         key_approve="Y",
         replies="One\n\nTwo\n",
     )
-    assert desk.last.status_code == 303
+    assert console.last.status_code == 303
     kept = accounts.list()[-1].preferences
     assert kept.replies == ("One", "Two")
     assert (kept.keys, kept.break_minutes, kept.severe_per_hour) == ({"approve": "y"}, 30, 5)
-    page = desk.get("/me")
+    page = console.get("/me")
     assert all(sign in page for sign in ('data-theme="dark"', "data-greyscale", "data-blur"))
 
 
 @pytest.mark.parametrize(
     "fields", [{"key_approve": "r"}, {"key_skip": "1"}, {"replies": "x" * 501}]
 )
-def test_choices_that_cannot_be_are_refused(desk: Desk, fields: dict[str, str]) -> None:
-    page = desk.post("/me", **fields)
-    assert desk.last.status_code == 422
+def test_choices_that_cannot_be_are_refused(console: Console, fields: dict[str, str]) -> None:
+    page = console.post("/me", **fields)
+    assert console.last.status_code == 422
     assert "complaint" in page
 
 
-def test_a_new_password_needs_the_old_one_and_ends_every_session(desk: Desk, app: Flask) -> None:
-    desk.post("/me/password", old="wrong", password="another password")
-    assert desk.last.status_code == 422
-    desk.post("/me/password", old=PASSWORD, password="short")
-    assert desk.last.status_code == 422
-    desk.post("/me/password", old=PASSWORD, password="another password")
-    desk.get("/me")
-    assert desk.last.status_code == 302
-    assert Desk(app).log_in("another password").last.location == "/console/"
+def test_a_new_password_needs_the_old_one_and_ends_every_session(
+    console: Console, app: Flask
+) -> None:
+    console.post("/me/password", old="wrong", password="another password")
+    assert console.last.status_code == 422
+    console.post("/me/password", old=PASSWORD, password="short")
+    assert console.last.status_code == 422
+    console.post("/me/password", old=PASSWORD, password="another password")
+    console.get("/me")
+    assert console.last.status_code == 302
+    assert Console(app).log_in("another password").last.location == "/console/"
 
 
-def test_the_second_factor_is_set_up_asked_for_and_removed(desk: Desk, app: Flask) -> None:
-    page = desk.post("/me/totp", step="propose")
+def test_the_second_factor_is_set_up_asked_for_and_removed(console: Console, app: Flask) -> None:
+    page = console.post("/me/totp", step="propose")
     found = re.search(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
     assert found
     totp = pyotp.TOTP(found[1].replace(" ", ""))
-    desk.post("/me/totp", step="confirm", code="000000")
-    assert desk.last.status_code == 422
-    codes = re.findall(r"<code>([a-z2-7-]{19})</code>", turn_on(desk, totp))
+    console.post("/me/totp", step="confirm", code="000000")
+    assert console.last.status_code == 422
+    codes = re.findall(r"<code>([a-z2-7-]{19})</code>", turn_on(console, totp))
     assert len(codes) == 10
-    other, own = Desk(app).log_in(), {"password": PASSWORD}
+    other, own = Console(app).log_in(), {"password": PASSWORD}
     assert "/console/login/code" in other.last.location
     other.get("/demo/work")
-    assert other.last.status_code == 302, "the password alone opened the desk"
+    assert other.last.status_code == 302, "the password alone opened the console"
     other.post("/login/code", code=totp.now())
     assert other.last.status_code == 401, "a code was used twice"
     other.post("/login/code", code=codes[0])
@@ -1120,20 +1166,20 @@ def test_the_second_factor_is_set_up_asked_for_and_removed(desk: Desk, app: Flas
     new = re.findall(r"<code>([a-z2-7-]{19})</code>", other.post("/me/totp", step="codes", **own))
     assert not set(codes) & set(new)
     other.post("/me/totp", step="remove", **own)
-    assert Desk(app).log_in().last.location == "/console/"
+    assert Console(app).log_in().last.location == "/console/"
 
 
-def turn_on(desk: Desk, totp: pyotp.TOTP) -> str:
+def turn_on(console: Console, totp: pyotp.TOTP) -> str:
     """Confirm a proposed second factor; return the page with the recovery codes."""
-    page = desk.post("/me/totp", step="confirm", code=totp.now())
-    assert desk.last.status_code == 200
+    page = console.post("/me/totp", step="confirm", code=totp.now())
+    assert console.last.status_code == 200
     return page
 
 
 def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_through(
-    desk: Desk,
+    console: Console,
 ) -> None:
-    page = desk.post("/me/totp", step="propose")
+    page = console.post("/me/totp", step="propose")
     uri = unescape(re.findall(r'href="(otpauth://[^"]+)"', page)[0])
     ((side, path),) = re.findall(r'viewBox="0 0 (\d+) \1"[^>]*><path\s+d="([^"]+)"/></svg>', page)
     dark = {(int(x), int(y)) for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path)}
@@ -1143,13 +1189,13 @@ def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_thr
 
 
 def test_a_sixth_wrong_password_is_told_to_wait_and_locks_no_other_session(
-    desk: Desk, app: Flask
+    console: Console, app: Flask
 ) -> None:
     for path, fields in (
         ("/me/password", {"old": "wrong", "password": "another password"}),
         ("/me/totp", {"step": "remove", "password": "wrong"}),
     ):
-        one = Desk(app).log_in()
+        one = Console(app).log_in()
         for _ in range(5):
             one.post(path, **fields)
             assert one.last.status_code == 422
@@ -1157,32 +1203,32 @@ def test_a_sixth_wrong_password_is_told_to_wait_and_locks_no_other_session(
         assert one.last.status_code == 429
         assert int(one.last.headers["Retry-After"]) > 0
         assert "complaint" in page
-    desk.post("/me/password", old=PASSWORD, password="another password")
-    assert desk.last.status_code == 303
+    console.post("/me/password", old=PASSWORD, password="another password")
+    assert console.last.status_code == 303
 
 
 def test_a_link_never_takes_the_place_of_the_second_factor(
-    desk: Desk, app: Flask, accounts: Accounts
+    console: Console, app: Flask, accounts: Accounts
 ) -> None:
-    page = desk.post("/me/totp", step="propose")
+    page = console.post("/me/totp", step="propose")
     (key,) = re.findall(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
     codes = re.findall(
-        r"<code>([a-z2-7-]{19})</code>", turn_on(desk, pyotp.TOTP(key.replace(" ", "")))
+        r"<code>([a-z2-7-]{19})</code>", turn_on(console, pyotp.TOTP(key.replace(" ", "")))
     )
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     accounts.save_preferences("layla", Preferences(language="en"))
     page = admin.post("/people/samira", action="reset")
     assert "A second factor stays" in page
-    guest = Desk(app)
+    guest = Console(app)
     guest.post(link_of(page), password="another password", again="another password")
     assert guest.last.location == "/console/login/code?next="
     guest.get("/demo/work")
-    assert guest.last.status_code == 302, "the link alone opened the desk"
+    assert guest.last.status_code == 302, "the link alone opened the console"
     guest.post("/login/code", code=codes[0])
     assert guest.last.location == "/console/"
     page = admin.post("/people/samira", action="reset", drop_second_factor="on")
     assert "Their second factor is turned off" in page
-    guest = Desk(app)
+    guest = Console(app)
     guest.post(link_of(page), password=PASSWORD, again=PASSWORD)
     assert guest.last.location == "/console/"
 
@@ -1198,20 +1244,20 @@ def test_a_new_password_ends_a_log_in_that_waits_for_its_code(
         lambda: accounts.reset("samira"),
     ]
     for renew, password in zip(renewals, (PASSWORD, "another password", PASSWORD), strict=True):
-        waiting, other = (Desk(app).log_in(password) for _ in range(2))
+        waiting, other = (Console(app).log_in(password) for _ in range(2))
         other.post("/login/code", code=codes.pop())
         assert other.last.location == "/console/"
         renew()
         waiting.post("/login/code", code=codes.pop())
         assert waiting.last.location == "/console/login"
         waiting.get("/me")
-        assert waiting.last.status_code == 302, "the old password opened the desk"
+        assert waiting.last.status_code == 302, "the old password opened the console"
 
 
 def test_of_two_windows_with_one_link_the_slower_is_told_that_it_was_used(
     app: Flask, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guest, token = Desk(app), accounts.reset("samira")
+    guest, token = Console(app), accounts.reset("samira")
     monkeypatch.setattr(accounts, "invited", lambda _token: "samira")  # as both saw it before
     for status in (302, 404):
         guest.post(f"/invitation/{token}", password=PASSWORD, again=PASSWORD)
@@ -1225,31 +1271,33 @@ def link_of(page: str) -> str:
 
 
 def test_a_newer_link_ends_the_one_before(app: Flask, accounts: Accounts) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     oldest = link_of(admin.post("/people", name="nura", role="senior", sites="*"))
     newest = link_of(admin.post("/people/nura", action="reset"))
     for path, status in ((oldest, 404), (newest, 302), (newest, 404)):
-        guest = Desk(app, "nura")
+        guest = Console(app, "nura")
         guest.post(path, password=PASSWORD, again=PASSWORD)
         assert guest.last.status_code == status
 
 
-def test_a_person_ends_a_session_elsewhere(desk: Desk, app: Flask, accounts: Accounts) -> None:
-    elsewhere = Desk(app).log_in()
-    page = desk.get("/me")
+def test_a_person_ends_a_session_elsewhere(
+    console: Console, app: Flask, accounts: Accounts
+) -> None:
+    elsewhere = Console(app).log_in()
+    page = console.get("/me")
     (digest,) = re.findall(r'name="digest"\s+value="([0-9a-f]{64})"', page)
-    desk.post("/me/sessions", digest=digest)
+    console.post("/me/sessions", digest=digest)
     elsewhere.get("/me")
     assert elsewhere.last.status_code == 302
-    desk.get("/me")
-    assert desk.last.status_code == 200
+    console.get("/me")
+    assert console.last.status_code == 200
 
 
 # People
 
 
-def test_only_administrators_see_and_change_people(desk: Desk, app: Flask) -> None:
-    for one in (desk, Desk(app, "omar").log_in()):
+def test_only_administrators_see_and_change_people(console: Console, app: Flask) -> None:
+    for one in (console, Console(app, "omar").log_in()):
         one.get("/people")
         assert one.last.status_code == 403
         one.post("/people/layla", action="disable")
@@ -1259,11 +1307,11 @@ def test_only_administrators_see_and_change_people(desk: Desk, app: Flask) -> No
 def test_an_administrator_invites_assigns_resets_and_disables(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post("/people", name="nura", role="senior", sites="demo")
     link = re.search(r"/console(/invitation/[\w-]+)", page)
     assert link
-    guest = Desk(app, "nura")
+    guest = Console(app, "nura")
     guest.post(link[1], password=PASSWORD, again=PASSWORD)
     guest.get("/demo/work")
     assert guest.last.status_code == 200
@@ -1280,15 +1328,15 @@ def test_an_administrator_invites_assigns_resets_and_disables(
     guest.get("/demo/work")
     assert guest.last.status_code == 302
     assert "/invitation/" in admin.post("/people/nura", action="reset")
-    assert Desk(app, "nura").log_in().last.status_code == 401
+    assert Console(app, "nura").log_in().last.status_code == 401
     admin.post("/people/samira", action="disable")
-    assert Desk(app).log_in().last.status_code == 401
+    assert Console(app).log_in().last.status_code == 401
     admin.post("/people/samira", action="enable")
-    assert Desk(app).log_in().last.status_code == 302
+    assert Console(app).log_in().last.status_code == 302
 
 
 def test_what_cannot_be_done_with_people_is_told(app: Flask, accounts: Accounts) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     for path, fields in (
         ("/people", {"name": "samira", "role": "senior"}),
         ("/people", {"name": "a b", "role": "senior"}),
@@ -1303,10 +1351,10 @@ def test_an_invitation_leads_to_the_public_address_whatever_the_host_header_says
 ) -> None:
     public = settings.model_copy(update={"public_url": "https://hakam.example"})
     app = create_app(public, redis=redis, artifact=artifact)
-    cookie = Desk(app, "layla").log_in().last.headers["Set-Cookie"]
+    cookie = Console(app, "layla").log_in().last.headers["Set-Cookie"]
     assert "Secure" in cookie, "over https the session cookie must not travel over http"
     app.config["SESSION_COOKIE_SECURE"] = False  # this test's client speaks http
-    page = Desk(app, "layla").log_in().post("/people", name="nura", role="moderator", sites="*")
+    page = Console(app, "layla").log_in().post("/people", name="nura", role="moderator", sites="*")
     assert "https://hakam.example/console/invitation/" in page
 
 
@@ -1314,7 +1362,7 @@ def test_behind_a_proxy_the_client_s_own_address_is_throttled(
     settings: Settings, redis: Redis, artifact: Artifact, accounts: Accounts
 ) -> None:
     app = create_app(settings.model_copy(update={"proxies": 1}), redis=redis, artifact=artifact)
-    here, elsewhere = Desk(app), Desk(app)
+    here, elsewhere = Console(app), Console(app)
     here.client.environ_base["HTTP_X_FORWARDED_FOR"] = "192.0.2.1"
     elsewhere.client.environ_base["HTTP_X_FORWARDED_FOR"] = "192.0.2.2"
     for _ in range(5):
@@ -1327,12 +1375,12 @@ def test_behind_a_proxy_the_client_s_own_address_is_throttled(
 
 
 def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
-    desk: Desk, app: Flask, flag: Callable[..., str]
+    console: Console, app: Flask, flag: Callable[..., str]
 ) -> None:
     flag("c1")
     flag("c2", article_title="Bread")
-    desk.open()
-    page = Desk(app, "layla").log_in().get("/overview")
+    console.open()
+    page = Console(app, "layla").log_in().get("/overview")
     assert re.search(r'data-figure="pending">1<', page)
     assert re.search(r'data-figure="leased">1<', page)
     assert "samira" in page
@@ -1340,13 +1388,13 @@ def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
 
 
 def test_the_overview_counts_what_waits_for_seniors_among_what_waits(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue, redis: Redis
+    console: Console, app: Flask, flag: Callable[..., str], queue: ReviewQueue, redis: Redis
 ) -> None:
     flag("c1", dialect="gulf")
-    desk.press("escalate", desk.open())
+    console.press("escalate", console.open())
     let_time_pass(redis, 7_200_000)
     assert queue.stats("demo").oldest_seconds >= 7_200
-    page = english(Desk(app, "layla").log_in()).get("/overview")
+    page = english(Console(app, "layla").log_in()).get("/overview")
     assert re.search(r'data-figure="pending">1<', page)
     assert "Nothing is waiting" not in page
     assert re.search(r"dialect=gulf.*?<b>1</b>", page)
@@ -1366,7 +1414,7 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     services.sites.update(site)
     queue.decide_bulk("demo", {flag("c1"): 1}, Decision("approve", moderator="a", request_id="b"))
     deliver_once(services.deliveries)
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
     item_id, decision = stream.read("demo")[0].item_id, stream.read("demo")[0].id
     this = {"id": item_id, "delivery": decision}
@@ -1378,32 +1426,34 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     assert "الحالة 503" in page  # "status 503"
 
 
-def test_every_page_leads_to_the_work_of_a_site(desk: Desk) -> None:
-    assert '/console/demo/work"' in desk.get("/me")
+def test_every_page_leads_to_the_work_of_a_site(console: Console) -> None:
+    assert '/console/demo/work"' in console.get("/me")
 
 
-def test_the_overview_s_events_carry_the_boards_and_end(
-    desk: Desk, flag: Callable[..., str]
+def test_the_overview_s_events_carry_every_site_and_end(
+    console: Console, flag: Callable[..., str]
 ) -> None:
     flag()
-    event = desk.get("/overview/events")
-    assert desk.last.mimetype == "text/event-stream"
+    event = console.get("/overview/events")
+    assert console.last.mimetype == "text/event-stream"
     assert event.startswith("retry: 2000\ndata: ")
     assert event.endswith("\n\n")
     assert all(line.startswith("data: ") for line in event.rstrip().split("\n")[1:])
 
 
-def test_a_comment_is_found_by_author_article_and_id(desk: Desk, flag: Callable[..., str]) -> None:
+def test_a_comment_is_found_by_author_article_and_id(
+    console: Console, flag: Callable[..., str]
+) -> None:
     flag("c1", "first words", author_id="u1", article_id="a1")
     flag("c2", "other words", author_id="u2", article_id="a2")
     for query in ("author_id=u1", "article_id=a1", "comment_id=c1"):
-        page = desk.get(f"/demo/search?{query}")
+        page = console.get(f"/demo/search?{query}")
         assert "first words" in page
         assert "other words" not in page
-    desk.press("reject", desk.open(), reason="insult", note="for the record")
-    page = desk.get("/demo/search?comment_id=c1") + desk.get("/demo/search?comment_id=c2")
+    console.press("reject", console.open(), reason="insult", note="for the record")
+    page = console.get("/demo/search?comment_id=c1") + console.get("/demo/search?comment_id=c2")
     assert "for the record" in page
-    assert desk.get("/demo/search?comment_id=none").count('<li class="hint"') == 2
+    assert console.get("/demo/search?comment_id=none").count('<li class="hint"') == 2
 
 
 def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes_it_back(
@@ -1416,7 +1466,7 @@ def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes
 ) -> None:
     for n in range(3):
         flag(f"c{n}", f"words {n}", author_id="u1")
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     page = senior.get("/demo/search?author_id=u1")
     ticked = re.findall(r'name="item" value="([^"]+)"', page)
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "reject", "reason": "spam"}
@@ -1438,7 +1488,7 @@ def test_the_undo_of_many_is_offered_on_their_site_only(
     flag: Callable[..., str],
 ) -> None:
     app.extensions["hakam"].sites.add(Site("north"))
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     ticked = f"{flag('c1', author_id='u1')}:1"
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
     senior.post("/demo/bulk", item=[ticked], **form)
@@ -1458,7 +1508,7 @@ def test_a_senior_does_not_decide_in_bulk_what_is_not_theirs(
     flag: Callable[..., str],
 ) -> None:
     flag("c1", author_id="u1")
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     senior.press("reject", senior.open(), reason="insult")
     appeal = queue.appeal("demo", stream.read("demo")[0].id, "")
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
@@ -1468,14 +1518,14 @@ def test_a_senior_does_not_decide_in_bulk_what_is_not_theirs(
 
 
 def test_a_bulk_decision_is_all_or_nothing_and_not_for_everybody(
-    desk: Desk, app: Flask, flag: Callable[..., str], queue: ReviewQueue
+    console: Console, app: Flask, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     items = [f"{flag(f'c{n}', author_id='u1')}:1" for n in range(2)]
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
-    desk.post("/demo/bulk", item=items, **form)
-    assert desk.last.status_code == 403
-    desk.open()
-    senior = Desk(app, "omar").log_in()
+    console.post("/demo/bulk", item=items, **form)
+    assert console.last.status_code == 403
+    console.open()
+    senior = Console(app, "omar").log_in()
     senior.post("/demo/bulk", item=items, **form)
     assert queue.stats("demo").decided == 0
     assert 'class="notice reject"' in senior.get("/demo/search?author_id=u1")
@@ -1493,7 +1543,7 @@ def settings_form(page: str) -> dict[str, str]:
 def test_an_administrator_sets_what_a_site_wants(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     form = settings_form(admin.get("/demo/settings"))
     form |= {
         "review_insult": "0\N{ARABIC DECIMAL SEPARATOR}7",
@@ -1536,7 +1586,7 @@ def test_an_administrator_sets_what_a_site_wants(
 def test_what_a_site_cannot_want_is_refused(
     app: Flask, accounts: Accounts, api_key: str, field: str, value: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post("/demo/settings", action="save", **{field: value})
     assert admin.last.status_code == 422
     assert "complaint" in page
@@ -1573,7 +1623,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
     names = {"review": "review_insult", "reject": "reject_insult"}
     names |= {"label_weights": "label_weights_insult"}
     names |= {"time_target_seconds": "time_target_minutes"}
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.get("/demo/settings")
     fields = {names.get(name, name): written for name, (written, _) in sent.items()}
     assert fields.keys() <= set(re.findall(r' name="(\w+)"', page))
@@ -1604,7 +1654,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
 def test_a_first_webhook_gets_a_secret_that_is_shown_once(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post("/demo/settings", action="save", webhook_url="https://news.example/hook")
     site = app.extensions["hakam"].sites.get("demo")
     assert site.listens
@@ -1619,7 +1669,7 @@ def test_what_cannot_be_is_named_with_its_bounds_in_the_reader_s_language(
     app: Flask, accounts: Accounts, api_key: str, language: str
 ) -> None:
     accounts.save_preferences("layla", Preferences(language=language))
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post(
         "/demo/settings",
         time_target_minutes="0",
@@ -1646,7 +1696,7 @@ def test_a_threshold_is_previewed_on_last_week(
         )
     services.verdict_counts.flush()
     flag()
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     admin.press("reject", admin.open(), reason="insult")
     sentence = unescape(admin.get("/demo/settings/preview?label=insult&threshold=0.9"))
     assert "1 of last week's 3 comments would have been queued" in sentence
@@ -1656,8 +1706,8 @@ def test_a_threshold_is_previewed_on_last_week(
 
 
 def test_only_the_console_opens_a_session(app: Flask, accounts: Accounts) -> None:
-    desk = Desk(app, "layla").log_in()
-    cookie = desk.client.get_cookie("hakam_session", path="/console")
+    console = Console(app, "layla").log_in()
+    cookie = console.client.get_cookie("hakam_session", path="/console")
     assert cookie
     for path, opened in (("/console/overview", True), ("/healthz", False)):
         with app.test_client(use_cookies=False) as browser:
@@ -1666,7 +1716,7 @@ def test_only_the_console_opens_a_session(app: Flask, accounts: Accounts) -> Non
 
 
 def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_key: str) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post("/demo/settings/key")
     key = re.search(r"hk_demo_[\w-]{43}", page)
     assert key
@@ -1680,7 +1730,7 @@ def test_a_new_key_is_shown_once_and_works(app: Flask, accounts: Accounts, api_k
 def test_an_address_that_cannot_be_used_is_refused_in_the_settings(
     app: Flask, accounts: Accounts, api_key: str, address: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     page = admin.post("/demo/settings", webhook_url=address)
     assert admin.last.status_code == 422
     assert 'role="alert"' in page
@@ -1691,7 +1741,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_the_settings(
 def test_an_administrator_says_what_becomes_of_texts_that_cannot_be_read(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     sites = app.extensions["hakam"].sites
     assert '<option value="review" selected>' in admin.get("/demo/settings")
     admin.post("/demo/settings", unsupported_language="approve")
@@ -1703,7 +1753,7 @@ def test_an_administrator_says_what_becomes_of_texts_that_cannot_be_read(
 
 
 def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_key: str) -> None:
-    admin = Desk(app, "layla").log_in()
+    admin = Console(app, "layla").log_in()
     services: Services = app.extensions["hakam"]
     assert "whsec_" in admin.post("/demo/settings/webhook", action="secret")
     site = services.sites.get("demo")
@@ -1713,7 +1763,7 @@ def test_a_webhook_is_tried_with_a_button(app: Flask, accounts: Accounts, api_ke
 
 
 def test_site_settings_are_for_administrators(app: Flask, accounts: Accounts, api_key: str) -> None:
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     for path in ("/demo/settings", "/demo/settings/preview?label=insult&threshold=0.5"):
         senior.get(path)
         assert senior.last.status_code == 403
@@ -1723,12 +1773,12 @@ def test_site_settings_are_for_administrators(app: Flask, accounts: Accounts, ap
 
 
 def test_a_fault_of_ours_is_a_sentence_in_the_console_and_an_error_in_the_log(
-    desk: Desk, app: Flask, capsys: pytest.CaptureFixture[str]
+    console: Console, app: Flask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.extensions["hakam"] = replace(app.extensions["hakam"], queue=None)
     app.testing = False
-    page = desk.get("/demo/work")
-    assert desk.last.status_code == 500
+    page = console.get("/demo/work")
+    assert console.last.status_code == 500
     assert "AttributeError" not in page
     assert 'role="alert"' in page
     assert "AttributeError" in capsys.readouterr().out
@@ -1737,12 +1787,14 @@ def test_a_fault_of_ours_is_a_sentence_in_the_console_and_an_error_in_the_log(
 # Languages
 
 
-def test_arabic_comes_first_and_english_is_one_button_away(desk: Desk, accounts: Accounts) -> None:
-    assert '<html lang="ar" dir="rtl"' in desk.get("/demo/work")
-    desk.post("/language", language="en", next="/console/demo/work")
-    assert desk.last.location == "/console/demo/work"
-    assert '<html lang="en" dir="ltr"' in desk.get("/demo/work")
-    again = Desk(desk.client.application).log_in()
+def test_arabic_comes_first_and_english_is_one_button_away(
+    console: Console, accounts: Accounts
+) -> None:
+    assert '<html lang="ar" dir="rtl"' in console.get("/demo/work")
+    console.post("/language", language="en", next="/console/demo/work")
+    assert console.last.location == "/console/demo/work"
+    assert '<html lang="en" dir="ltr"' in console.get("/demo/work")
+    again = Console(console.client.application).log_in()
     assert '<html lang="en"' in again.get("/demo/work"), "the choice was forgotten"
 
 
@@ -1779,7 +1831,7 @@ def _strings(string: Any) -> list[str]:
 
 
 def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
-    app: Flask, desk: Desk, queue: ReviewQueue, redis: Redis
+    app: Flask, console: Console, queue: ReviewQueue, redis: Redis
 ) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     for n in range(100):
@@ -1787,10 +1839,10 @@ def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
         Sites(redis).add(Site(site))
         for text in ("one", "two"):
             queue.enqueue(site, Comment(f"{text} {n}", text), verdict, scores={})
-        desk.press("reject", desk.open(site), reason="insult")
-        desk.get(f"/{site}/work")
-        assert desk.last.status_code == 200
-        cookie = desk.client.get_cookie("hakam_session", path="/console")
+        console.press("reject", console.open(site), reason="insult")
+        console.get(f"/{site}/work")
+        assert console.last.status_code == 200
+        cookie = console.client.get_cookie("hakam_session", path="/console")
         assert cookie
         assert len(cookie.value) < 3_000, "a browser keeps no cookie of 4 KB"
     held = [site.id for site in Sites(redis).list() if queue.stats(site.id).leased]

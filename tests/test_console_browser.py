@@ -59,7 +59,7 @@ HOSTILE = [
 ]
 
 
-class Newsroom:
+class Console:
     """A site, three people and a queue behind a running server."""
 
     def __init__(self, url: str, redis: Redis, browser: Browser) -> None:
@@ -91,7 +91,7 @@ class Newsroom:
             evidence=evidence,
         ).item_id
 
-    def desk(self, name: str = "samira", path: str = "/", **options: Any) -> Page:
+    def page(self, name: str = "samira", path: str = "/", **options: Any) -> Page:
         """A page of a person who has just logged in."""
         context = self.browser.new_context(locale="ar", **options)
         context.set_default_timeout(10_000)
@@ -102,8 +102,8 @@ class Newsroom:
         )
         page.on("console", lambda m: self.violations.append(m.text) if "CSP" in m.text else None)
         page.on("pageerror", lambda error: self.violations.append(str(error)))
-        door = context.request.get(f"{self.url}/console/login").text()
-        token = re.search(r'name="csrf-token" content="([^"]+)"', door)
+        login_page = context.request.get(f"{self.url}/console/login").text()
+        token = re.search(r'name="csrf-token" content="([^"]+)"', login_page)
         assert token
         form = {"name": name, "password": PASSWORD, "csrf_token": token[1]}
         context.request.post(f"{self.url}/console/login", form=form, max_redirects=0)
@@ -145,12 +145,12 @@ class Newsroom:
 
 
 @pytest.fixture
-def newsroom(server: str, redis: Redis, browser: Browser) -> Iterator[Newsroom]:
-    newsroom = Newsroom(server, redis, browser)
-    yield newsroom
-    for context in newsroom.contexts:
+def console(server: str, redis: Redis, browser: Browser) -> Iterator[Console]:
+    console = Console(server, redis, browser)
+    yield console
+    for context in console.contexts:
         context.close()
-    assert newsroom.violations == []
+    assert console.violations == []
 
 
 def comment_on(page: Page) -> str:
@@ -160,9 +160,9 @@ def comment_on(page: Page) -> str:
 # The work loop
 
 
-def test_somebody_logs_in_and_out_by_hand(newsroom: Newsroom, page: Page) -> None:
-    newsroom.flag("c1", "first")
-    page.goto(f"{newsroom.url}/console/demo/work")
+def test_somebody_logs_in_and_out_by_hand(console: Console, page: Page) -> None:
+    console.flag("c1", "first")
+    page.goto(f"{console.url}/console/demo/work")
     page.keyboard.type("samira")  # the name has the focus
     page.keyboard.press("Tab")
     page.keyboard.type("wrong")
@@ -176,10 +176,10 @@ def test_somebody_logs_in_and_out_by_hand(newsroom: Newsroom, page: Page) -> Non
     expect(page.locator("#password")).to_be_visible()
 
 
-def test_a_moderator_works_the_queue_with_three_keys(newsroom: Newsroom) -> None:
+def test_a_moderator_works_the_queue_with_three_keys(console: Console) -> None:
     for n, text in enumerate(("first", "second", "third", "fourth")):
-        newsroom.flag(f"c{n}", text, score=0.99 - n / 10)
-    page = newsroom.desk()
+        console.flag(f"c{n}", text, score=0.99 - n / 10)
+    page = console.page()
     expect(page.locator("#comment bdi")).to_have_text("first")
     page.keyboard.press("a")
     expect(page.locator("#comment bdi")).to_have_text("second")
@@ -188,26 +188,26 @@ def test_a_moderator_works_the_queue_with_three_keys(newsroom: Newsroom) -> None
     expect(page.locator("#comment bdi")).to_have_text("third")
     page.keyboard.press("s")
     expect(page.locator(".notice.skip")).to_be_visible()
-    assert newsroom.actions == ["approve", "reject"]
-    assert newsroom.decisions.read("demo")[1].reason == "threat"
+    assert console.actions == ["approve", "reject"]
+    assert console.decisions.read("demo")[1].reason == "threat"
 
 
 def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed(
-    newsroom: Newsroom,
+    console: Console,
 ) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+    console.flag("c1", "first")
+    page = console.page()
     page.keyboard.press("n")
     page.locator("#note").press_sequentially("third time")
     page.locator("h1").focus()
     page.locator("input[value=threat]").check(force=True)
-    for session in newsroom.accounts.sessions.of("samira"):
-        newsroom.accounts.sessions.close("samira", session.digest)
+    for session in console.accounts.sessions.of("samira"):
+        console.accounts.sessions.close("samira", session.digest)
     page.locator("button.reject").click()
     expect(page.locator("#password")).to_be_visible()
     expect(page.locator("header.top .who")).to_have_count(0)
     assert accessible(page) == []
-    assert newsroom.actions == []
+    assert console.actions == []
     page.fill("#name", "samira")
     page.fill("#password", PASSWORD)
     page.locator(".login-form button.primary").click()
@@ -217,12 +217,12 @@ def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed
     assert accessible(page) == []
     page.locator("button.reject").click()
     expect(page.locator(".notice.reject")).to_be_visible()
-    (decision,) = newsroom.decisions.read("demo")
+    (decision,) = console.decisions.read("demo")
     assert (decision.note, decision.reason) == ("third time", "threat")
 
 
-def test_an_authenticator_can_read_the_picture_of_its_key(newsroom: Newsroom) -> None:
-    page = newsroom.desk("samira", "/me", color_scheme="dark")
+def test_an_authenticator_can_read_the_picture_of_its_key(console: Console) -> None:
+    page = console.page("samira", "/me", color_scheme="dark")
     page.locator("button[value=propose]").click()
     picture = page.locator("svg.qr")
     expect(picture).to_be_visible()
@@ -239,74 +239,74 @@ def test_an_authenticator_can_read_the_picture_of_its_key(newsroom: Newsroom) ->
     assert accessible(page) == []
 
 
-def test_the_keys_work_on_an_arabic_keyboard_too(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_the_keys_work_on_an_arabic_keyboard_too(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     expect(page.locator("#comment")).to_be_visible()
     page.evaluate(  # the key "a" types U+0634 ARABIC LETTER SHEEN there
         "document.body.dispatchEvent(new KeyboardEvent('keydown',"
         " {key: '\u0634', code: 'KeyA', bubbles: true}))"
     )
     expect(page.locator(".notice.approve")).to_be_visible()
-    assert newsroom.actions == ["approve"]
+    assert console.actions == ["approve"]
 
 
-def test_typing_a_note_presses_no_button(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_typing_a_note_presses_no_button(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.locator("details.note summary").click()
     page.locator("#note").press_sequentially("are sars")
     page.locator("button.reject").click()
     expect(page.locator(".notice.reject")).to_be_visible()
-    assert [d.note for d in newsroom.decisions.read("demo")] == ["are sars"]
+    assert [d.note for d in console.decisions.read("demo")] == ["are sars"]
 
 
-def test_the_core_loop_works_without_javascript(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first", score=0.9)
-    newsroom.flag("c2", "second", score=0.8)
-    page = newsroom.desk(java_script_enabled=False)
+def test_the_core_loop_works_without_javascript(console: Console) -> None:
+    console.flag("c1", "first", score=0.9)
+    console.flag("c2", "second", score=0.8)
+    page = console.page(java_script_enabled=False)
     assert comment_on(page) == "first"
     page.click("button.approve")
     assert comment_on(page) == "second"
     page.check("input[value=spam]", force=True)
     page.click("button.reject")
-    assert newsroom.actions == ["approve", "reject"]
+    assert console.actions == ["approve", "reject"]
     assert page.locator("h1").is_visible()
 
 
 def test_the_next_comment_takes_the_place_of_this_one_without_a_new_page(
-    newsroom: Newsroom,
+    console: Console,
 ) -> None:
     for n in range(4):
-        newsroom.flag(f"c{n}", f"comment {n}", score=0.99 - n / 100)
-    page = newsroom.desk()
+        console.flag(f"c{n}", f"comment {n}", score=0.99 - n / 100)
+    page = console.page()
     page.evaluate("window.same = true")
     for n in range(3):
         expect(page.locator("#comment bdi")).to_have_text(f"comment {n}")
         page.keyboard.press("a")
     expect(page.locator("#comment bdi")).to_have_text("comment 3")
     assert page.evaluate("window.same"), "the page was loaded anew"
-    assert newsroom.actions == ["approve"] * 3
+    assert console.actions == ["approve"] * 3
 
 
-def test_a_decision_is_taken_back_with_one_key(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first", score=0.9)
-    newsroom.flag("c2", "second", score=0.8)
-    page = newsroom.desk()
+def test_a_decision_is_taken_back_with_one_key(console: Console) -> None:
+    console.flag("c1", "first", score=0.9)
+    console.flag("c2", "second", score=0.8)
+    page = console.page()
     page.keyboard.press("r")
     expect(page.locator("#comment bdi")).to_have_text("second")
     page.keyboard.press("u")
     expect(page.locator(".notice.skip")).to_be_visible()
-    assert newsroom.actions == ["reject", "undo"]
-    assert newsroom.queue.stats("demo").pending == 1
+    assert console.actions == ["reject", "undo"]
+    assert console.queue.stats("demo").pending == 1
 
 
 def test_keys_can_be_chosen_and_are_shown_on_the_buttons_and_in_the_sheet(
-    newsroom: Newsroom,
+    console: Console,
 ) -> None:
-    newsroom.accounts.save_preferences("samira", Preferences(keys={"approve": "y"}))
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+    console.accounts.save_preferences("samira", Preferences(keys={"approve": "y"}))
+    console.flag("c1", "first")
+    page = console.page()
     expect(page.locator("button.approve kbd")).to_have_text("Y")
     page.keyboard.press("a")
     page.keyboard.press("?")
@@ -314,23 +314,23 @@ def test_keys_can_be_chosen_and_are_shown_on_the_buttons_and_in_the_sheet(
     page.keyboard.press("y")  # behind an open sheet no key decides
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    assert newsroom.actions == []
+    assert console.actions == []
     page.keyboard.press("y")
     expect(page.locator(".notice.approve")).to_be_visible()
 
 
-def test_the_note_key_opens_the_note(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_the_note_key_opens_the_note(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.keyboard.press("n")
     expect(page.locator("#note")).to_be_focused()
 
 
-def test_evidence_and_severe_comments_are_blurred_until_asked_for(newsroom: Newsroom) -> None:
-    newsroom.accounts.save_preferences("samira", Preferences(blur=True))
+def test_evidence_and_severe_comments_are_blurred_until_asked_for(console: Console) -> None:
+    console.accounts.save_preferences("samira", Preferences(blur=True))
     words = Evidence("text", "threat", 0, 5, 1.0)
-    newsroom.flag("c1", "words of a threat", label="threat", evidence=[words])
-    page = newsroom.desk()
+    console.flag("c1", "words of a threat", label="threat", evidence=[words])
+    page = console.page()
     transparent = "rgba(0, 0, 0, 0)"
     for place in ("mark", "#comment"):
         expect(page.locator(place)).to_have_css("color", transparent)
@@ -340,11 +340,11 @@ def test_evidence_and_severe_comments_are_blurred_until_asked_for(newsroom: News
 
 
 def test_many_comments_are_decided_at_once_after_a_preview_and_taken_back(
-    newsroom: Newsroom,
+    console: Console,
 ) -> None:
     for n in range(3):
-        newsroom.flag(f"c{n}", f"words {n}", author_id="u1", author_name="Abu")
-    page = newsroom.desk("omar", "/demo/search?author_id=u1")
+        console.flag(f"c{n}", f"words {n}", author_id="u1", author_name="Abu")
+    page = console.page("omar", "/demo/search?author_id=u1")
     boxes = page.locator("[name=item]")
     assert boxes.evaluate_all("boxes => boxes.filter(b => b.checked).length") == 0
     page.locator("[data-tick] input").check()
@@ -352,28 +352,28 @@ def test_many_comments_are_decided_at_once_after_a_preview_and_taken_back(
     page.select_option("#reason", "spam")
     page.locator("form button.reject").click()
     expect(page.locator("main li")).to_have_count(2)
-    assert newsroom.actions == []
+    assert console.actions == []
     page.locator("[name=confirmed]").click()
     expect(page.locator(".notices .reject")).to_be_visible()
-    assert newsroom.actions == ["reject", "reject"]
+    assert console.actions == ["reject", "reject"]
     page.locator("form.notice button").click()
     expect(page.locator(".notices .skip")).to_be_visible()
-    assert newsroom.queue.stats("demo").pending == 3
+    assert console.queue.stats("demo").pending == 3
 
 
-def test_the_overview_follows_the_queue_by_itself(newsroom: Newsroom) -> None:
-    page = newsroom.desk("layla", "/overview")
+def test_the_overview_follows_the_queue_by_itself(console: Console) -> None:
+    page = console.page("layla", "/overview")
     figure = page.locator("[data-figure=pending]")
     expect(figure).to_have_text("0")
-    newsroom.flag("c1", "first")
+    console.flag("c1", "first")
     expect(figure).to_have_text("1")
-    newsroom.desk("samira")
+    console.page("samira")
     expect(page.locator(".card.site")).to_contain_text("samira")
 
 
-def test_a_threshold_is_previewed_while_it_is_typed(newsroom: Newsroom) -> None:
-    newsroom.history()
-    page = newsroom.desk("layla", "/demo/settings")
+def test_a_threshold_is_previewed_while_it_is_typed(console: Console) -> None:
+    console.history()
+    page = console.page("layla", "/demo/settings")
     sentence = page.locator("#p_insult")
     before = sentence.inner_text()
     page.fill("#review_insult", "0.1")
@@ -381,9 +381,9 @@ def test_a_threshold_is_previewed_while_it_is_typed(newsroom: Newsroom) -> None:
     expect(sentence).to_contain_text("280")
 
 
-def test_the_language_changes_in_place(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk("samira", "/demo/work")
+def test_the_language_changes_in_place(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page("samira", "/demo/work")
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
     expect(page.locator("button.approve")).to_contain_text("Approve")
@@ -405,12 +405,10 @@ EVIDENCE = [  # a text with diacritics, emoji, Latin letters or markup; the mark
 
 
 @pytest.mark.parametrize(("text", "part"), EVIDENCE)
-def test_evidence_is_marked_on_exactly_its_letters(
-    newsroom: Newsroom, text: str, part: str
-) -> None:
+def test_evidence_is_marked_on_exactly_its_letters(console: Console, text: str, part: str) -> None:
     start = text.index(part)
-    newsroom.flag("c1", text, evidence=[Evidence("text", "insult", start, start + len(part), 1.0)])
-    page = newsroom.desk()
+    console.flag("c1", text, evidence=[Evidence("text", "insult", start, start + len(part), 1.0)])
+    page = console.page()
     page.wait_for_selector("mark")
     before, marked, whole = page.evaluate(
         """() => {
@@ -423,10 +421,10 @@ def test_evidence_is_marked_on_exactly_its_letters(
     assert (len(before), marked, whole) == (start, part, text)
 
 
-def test_a_mark_inside_a_word_does_not_part_its_letters(newsroom: Newsroom) -> None:
+def test_a_mark_inside_a_word_does_not_part_its_letters(console: Console) -> None:
     word = "\u064a\u0627\u062d\u0645\u0627\u0631\u0643\u0645"  # "o donkey of yours", one word
-    newsroom.flag("c1", word, evidence=[Evidence("text", "insult", 2, 6, 1.0)])
-    page = newsroom.desk()
+    console.flag("c1", word, evidence=[Evidence("text", "insult", 2, 6, 1.0)])
+    page = console.page()
     widths = page.evaluate(
         """() => {
             const text = document.querySelector('#comment bdi'), width = () => {
@@ -445,9 +443,9 @@ def test_a_mark_inside_a_word_does_not_part_its_letters(newsroom: Newsroom) -> N
 # Right to left
 
 
-def test_the_page_runs_from_right_to_left(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "\u0645\u0631\u062d\u0628\u0627", article_title="Bread")  # "hello"
-    page = newsroom.desk(viewport={"width": 1280, "height": 800})
+def test_the_page_runs_from_right_to_left(console: Console) -> None:
+    console.flag("c1", "\u0645\u0631\u062d\u0628\u0627", article_title="Bread")  # "hello"
+    page = console.page(viewport={"width": 1280, "height": 800})
     box = {
         name: page.locator(selector).bounding_box()
         for name, selector in {
@@ -472,10 +470,10 @@ def test_the_page_runs_from_right_to_left(newsroom: Newsroom) -> None:
     assert card - text < 60, "Arabic text does not start at the right edge"
 
 
-def test_in_english_the_page_runs_from_left_to_right(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    newsroom.accounts.save_preferences("samira", Preferences(language="en"))
-    page = newsroom.desk(viewport={"width": 1280, "height": 800})
+def test_in_english_the_page_runs_from_left_to_right(console: Console) -> None:
+    console.flag("c1", "first")
+    console.accounts.save_preferences("samira", Preferences(language="en"))
+    page = console.page(viewport={"width": 1280, "height": 800})
     brand, person = page.locator(".brand").bounding_box(), page.locator(".account").bounding_box()
     assert brand
     assert person
@@ -483,13 +481,13 @@ def test_in_english_the_page_runs_from_left_to_right(newsroom: Newsroom) -> None
     expect(page.locator("button.approve")).to_contain_text("Approve")
 
 
-def test_a_comment_cannot_turn_the_rest_of_the_page_around(newsroom: Newsroom) -> None:
+def test_a_comment_cannot_turn_the_rest_of_the_page_around(console: Console) -> None:
     override = "\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT EMBEDDING}"
-    newsroom.flag("c1", f"{override}text", author_name=f"{override}name", article_title="Bread")
-    newsroom.flag("c2", "text", author_name="name", article_title="Bread")
+    console.flag("c1", f"{override}text", author_name=f"{override}name", article_title="Bread")
+    console.flag("c2", "text", author_name="name", article_title="Bread")
     places = []
     for name in ("samira", "omar"):
-        page = newsroom.desk(name, viewport={"width": 1280, "height": 800})
+        page = console.page(name, viewport={"width": 1280, "height": 800})
         places.append([page.locator(s).bounding_box() for s in (".facts", ".buttons", ".strip")])
     assert places[0] == places[1]
 
@@ -497,21 +495,21 @@ def test_a_comment_cannot_turn_the_rest_of_the_page_around(newsroom: Newsroom) -
 # Two people, leases
 
 
-def test_two_moderators_at_once_get_two_comments(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first", score=0.9)
-    newsroom.flag("c2", "second", score=0.8)
-    assert {comment_on(newsroom.desk("samira")), comment_on(newsroom.desk("omar"))} == {
+def test_two_moderators_at_once_get_two_comments(console: Console) -> None:
+    console.flag("c1", "first", score=0.9)
+    console.flag("c2", "second", score=0.8)
+    assert {comment_on(console.page("samira")), comment_on(console.page("omar"))} == {
         "first",
         "second",
     }
 
 
-def test_whoever_comes_too_late_is_told_so_and_keeps_their_note(newsroom: Newsroom) -> None:
-    item_id = newsroom.flag("c1", "first")
-    page = newsroom.desk("samira")
+def test_whoever_comes_too_late_is_told_so_and_keeps_their_note(console: Console) -> None:
+    item_id = console.flag("c1", "first")
+    page = console.page("samira")
     token = int(page.locator("form.verdict [name=token]").get_attribute("value") or "")
-    newsroom.queue.release("demo", item_id, token)
-    other = newsroom.desk("omar")
+    console.queue.release("demo", item_id, token)
+    other = console.page("omar")
     other.keyboard.press("a")
     expect(other.locator(".notice.approve")).to_be_visible()
     page.locator("details.note summary").click()
@@ -519,12 +517,12 @@ def test_whoever_comes_too_late_is_told_so_and_keeps_their_note(newsroom: Newsro
     page.locator("button.reject").click()
     expect(page.locator("[role=alert]")).to_be_visible()
     expect(page.locator("main")).to_contain_text("my reasons")
-    assert newsroom.actions == ["approve"]
+    assert console.actions == ["approve"]
 
 
-def test_a_lease_that_runs_out_is_told_on_the_screen(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_a_lease_that_runs_out_is_told_on_the_screen(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.wait_for_selector(".lease")
     page.clock.install()
     page.reload()
@@ -532,13 +530,13 @@ def test_a_lease_that_runs_out_is_told_on_the_screen(newsroom: Newsroom) -> None
     expect(page.locator(".lease.ended")).to_be_visible()
 
 
-def test_a_comment_withdrawn_by_its_site_is_told_while_it_is_read(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_a_comment_withdrawn_by_its_site_is_told_while_it_is_read(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.wait_for_selector(".lease")
     page.clock.install()
     page.reload()
-    newsroom.queue.withdraw("demo", "c1")
+    console.queue.withdraw("demo", "c1")
     page.clock.fast_forward(31_000)
     page.mouse.move(100, 100)  # whoever moves is reading
     page.clock.run_for(2_000)
@@ -548,9 +546,9 @@ def test_a_comment_withdrawn_by_its_site_is_told_while_it_is_read(newsroom: News
 # Hostile text
 
 
-def test_hostile_text_is_shown_as_text_in_every_field(newsroom: Newsroom) -> None:
+def test_hostile_text_is_shown_as_text_in_every_field(console: Console) -> None:
     for n, attack in enumerate(HOSTILE):
-        newsroom.flag(
+        console.flag(
             f"c{n}{attack}",
             attack,
             author_id=attack,
@@ -562,7 +560,7 @@ def test_hostile_text_is_shown_as_text_in_every_field(newsroom: Newsroom) -> Non
             parent_text=attack,
             created_at=attack,
         )
-    page = newsroom.desk()
+    page = console.page()
     for _ in HOSTILE:
         page.wait_for_selector("#comment")
         shown = comment_on(page)
@@ -572,13 +570,13 @@ def test_hostile_text_is_shown_as_text_in_every_field(newsroom: Newsroom) -> Non
         assert not page.evaluate("window.pwned")
         page.locator("button.approve").click()
         expect(page.locator("#comment bdi").or_(page.locator(".calm"))).not_to_have_text(shown)
-    assert len(newsroom.actions) == len(HOSTILE)
+    assert len(console.actions) == len(HOSTILE)
 
 
-def test_hostile_text_stays_text_on_every_other_page(newsroom: Newsroom) -> None:
+def test_hostile_text_stays_text_on_every_other_page(console: Console) -> None:
     attack = "".join(HOSTILE)
     for n in range(2):
-        newsroom.flag(
+        console.flag(
             f"c{n}",
             attack,
             author_id="u1",
@@ -587,26 +585,26 @@ def test_hostile_text_stays_text_on_every_other_page(newsroom: Newsroom) -> None
             article_url=attack,
             parent_text=attack,
         )
-    lease = newsroom.queue.lease("demo", "samira")
+    lease = console.queue.lease("demo", "samira")
     assert lease
     draft = Decision("reject", reason=attack, note=attack, moderator="samira", request_id="1")
-    newsroom.queue.decide("demo", lease.item.id, lease.token, replace(draft, reply=attack))
-    newsroom.sites.update(Site(id="demo", name=attack[:200], block_words=(attack[:90],)))
-    newsroom.accounts.save_preferences("layla", Preferences(replies=(attack,)))
-    page = newsroom.desk("layla")
+    console.queue.decide("demo", lease.item.id, lease.token, replace(draft, reply=attack))
+    console.sites.update(Site(id="demo", name=attack[:200], block_words=(attack[:90],)))
+    console.accounts.save_preferences("layla", Preferences(replies=(attack,)))
+    page = console.page("layla")
     for path in ("/demo/search?author_id=u1", *PAGES.values()):
-        page.goto(f"{newsroom.url}/console{path}")
+        page.goto(f"{console.url}/console{path}")
         assert page.locator("main").is_visible()
         assert page.locator("main :is(script, iframe, img, style, base, meta, #trap)").count() == 0
         assert page.locator("main a[href^=javascript], main a[href^=data]").count() == 0
         assert not page.evaluate("window.pwned")
 
 
-def test_hostile_addresses_of_the_console_do_nothing(newsroom: Newsroom) -> None:
-    page = newsroom.desk("layla")
+def test_hostile_addresses_of_the_console_do_nothing(console: Console) -> None:
+    page = console.page("layla")
     for attack in ("".join(HOSTILE), *HOSTILE[:3]):
         for path in (f"/demo/search?author_id={quote(attack)}", f"/{quote(attack, safe='')}/work"):
-            page.goto(f"{newsroom.url}/console{path}")
+            page.goto(f"{console.url}/console{path}")
             assert not page.evaluate("window.pwned")
 
 
@@ -635,54 +633,54 @@ PAGES = {
 }
 
 
-def test_every_page_passes_axe(newsroom: Newsroom) -> None:
-    newsroom.history()
-    newsroom.samples()
-    page = newsroom.desk("layla", viewport={"width": 1200, "height": 760})
+def test_every_page_passes_axe(console: Console) -> None:
+    console.history()
+    console.samples()
+    page = console.page("layla", viewport={"width": 1200, "height": 760})
     problems = []
     for name, path in PAGES.items():
-        page.goto(f"{newsroom.url}/console{path}")
+        page.goto(f"{console.url}/console{path}")
         problems += accessible(page)
         picture = SCREENSHOTS / f"{name}.png"
         if name in PICTURED and not picture.exists():
             page.screenshot(path=picture)
-    page.goto(f"{newsroom.url}/console/nowhere")
+    page.goto(f"{console.url}/console/nowhere")
     problems += accessible(page)
     assert problems == []
 
 
-def test_the_dark_colours_and_english_pass_axe_too(newsroom: Newsroom) -> None:
-    newsroom.history()
-    newsroom.samples()
-    newsroom.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
-    page = newsroom.desk("layla", viewport={"width": 1200, "height": 760})
+def test_the_dark_colours_and_english_pass_axe_too(console: Console) -> None:
+    console.history()
+    console.samples()
+    console.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
+    page = console.page("layla", viewport={"width": 1200, "height": 760})
     problems = []
     for name in ("work", "insight", "settings"):
-        page.goto(f"{newsroom.url}/console{PAGES[name]}")
+        page.goto(f"{console.url}/console{PAGES[name]}")
         problems += accessible(page)
     assert problems == []
 
 
-def test_the_door_passes_axe(newsroom: Newsroom, page: Page) -> None:
-    for path in ("/login", f"/invitation/{newsroom.accounts.invite('nura', 'moderator')}"):
-        page.goto(f"{newsroom.url}/console{path}")
+def test_the_login_passes_axe(console: Console, page: Page) -> None:
+    for path in ("/login", f"/invitation/{console.accounts.invite('nura', 'moderator')}"):
+        page.goto(f"{console.url}/console{path}")
         assert accessible(page) == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 640])  # 640: a laptop's 1280 at 200 % zoom
-def test_no_page_scrolls_sideways_on_a_phone_or_zoomed(newsroom: Newsroom, width: int) -> None:
-    newsroom.history()
-    newsroom.samples()
-    page = newsroom.desk("layla", viewport={"width": width, "height": 800})
+def test_no_page_scrolls_sideways_on_a_phone_or_zoomed(console: Console, width: int) -> None:
+    console.history()
+    console.samples()
+    page = console.page("layla", viewport={"width": width, "height": 800})
     for path in PAGES.values():
-        page.goto(f"{newsroom.url}/console{path}")
+        page.goto(f"{console.url}/console{path}")
         extent = page.evaluate("document.documentElement.scrollWidth")
         assert extent <= width, f"{path} is {extent} wide"
 
 
-def test_the_whole_work_can_be_done_with_the_tab_key(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_the_whole_work_can_be_done_with_the_tab_key(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")

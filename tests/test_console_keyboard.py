@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_console_browser import Newsroom
-from test_console_browser import newsroom as newsroom  # noqa: PLC0414 - a fixture
+from test_console_browser import Console
+from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 
 from models.schema import Evidence
 from service.accounts.account import Preferences
@@ -43,10 +43,10 @@ LAYOUTS = [
 
 
 def test_a_letter_is_taken_by_what_it_types_and_by_its_place_only_in_other_scripts(
-    newsroom: Newsroom,
+    console: Console,
 ) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+    console.flag("c1", "first")
+    page = console.page()
     page.evaluate(
         """() => document.addEventListener('click', event => {
             event.preventDefault();
@@ -70,9 +70,9 @@ DIGITS = [
 ]
 
 
-def test_a_digit_chooses_its_reason_on_every_layout(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_a_digit_chooses_its_reason_on_every_layout(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     reasons = page.locator("[name=reason]")
     for key, code, number in DIGITS:
         press(page, key, code)
@@ -81,22 +81,22 @@ def test_a_digit_chooses_its_reason_on_every_layout(newsroom: Newsroom) -> None:
     expect(reasons.nth(5)).to_be_checked()
 
 
-def test_escape_leaves_the_note_and_the_keys_work_again(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_escape_leaves_the_note_and_the_keys_work_again(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.keyboard.press("n")
     page.keyboard.type("are sars")
     page.keyboard.press("Escape")
     expect(page.locator("#note")).not_to_be_focused()
     page.keyboard.press("a")
     expect(page.locator(".notice.approve")).to_be_visible()
-    (made,) = newsroom.decisions.read("demo")
+    (made,) = console.decisions.read("demo")
     assert (made.action, made.note) == ("approve", "are sars")
 
 
-def test_control_and_enter_reject_from_the_note(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first")
-    page = newsroom.desk()
+def test_control_and_enter_reject_from_the_note(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
     page.keyboard.press("4")
     page.keyboard.press("n")
     page.keyboard.type("see")
@@ -105,17 +105,17 @@ def test_control_and_enter_reject_from_the_note(newsroom: Newsroom) -> None:
     expect(page.locator("#note-keys")).to_be_visible()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".notice.reject")).to_be_visible()
-    (made,) = newsroom.decisions.read("demo")
+    (made,) = console.decisions.read("demo")
     assert (made.action, made.reason) == ("reject", "threat")
     assert made.note.splitlines() == ["see", "the thread"]
 
 
-def test_control_and_enter_send_other_forms_from_their_fields(newsroom: Newsroom) -> None:
-    page = newsroom.desk("samira", "/me")
+def test_control_and_enter_send_other_forms_from_their_fields(console: Console) -> None:
+    page = console.page("samira", "/me")
     page.fill("#replies", "one\ntwo")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".notices .notice")).to_be_visible()
-    account = newsroom.accounts.get("samira")
+    account = console.accounts.get("samira")
     assert account
     assert account.preferences.replies == ("one", "two")
 
@@ -126,13 +126,13 @@ SIZES = [(1280, 800), (1280, 600), (1920, 1080), (390, 844)]
 @pytest.mark.parametrize("language", ["ar", "en"])
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_buttons_keep_their_place_whatever_the_comment(
-    newsroom: Newsroom, width: int, height: int, language: str
+    console: Console, width: int, height: int, language: str
 ) -> None:
-    newsroom.accounts.save_preferences("samira", Preferences(language=language))
+    console.accounts.save_preferences("samira", Preferences(language=language))
     texts = ["short", "long " * 500, "line\n" * 40, "short again", "end"]
     for n, text in enumerate(texts):
-        newsroom.flag(f"c{n}", text, score=0.99 - n / 100, author_name="Abu" * n)
-    page = newsroom.desk(viewport={"width": width, "height": height})
+        console.flag(f"c{n}", text, score=0.99 - n / 100, author_name="Abu" * n)
+    page = console.page(viewport={"width": width, "height": height})
     places = []
     for n, text in enumerate(texts[:-1]):
         expect(page.locator("#comment bdi")).to_have_text(text.strip(), use_inner_text=True)
@@ -149,12 +149,12 @@ def test_the_buttons_keep_their_place_whatever_the_comment(
     assert 0 <= min(tops) < height - 40, "out of sight"
 
 
-def test_a_key_leads_to_the_first_mark_of_a_long_comment(newsroom: Newsroom) -> None:
+def test_a_key_leads_to_the_first_mark_of_a_long_comment(console: Console) -> None:
     text = "word " * 800 + "donkey " + "word " * 800 + "donkey"
     spans = [Evidence("text", "insult", at, at + 6, 1.0) for at in (4000, 8007)]
-    newsroom.flag("c1", text, evidence=spans, score=0.98)
-    newsroom.flag("c2", "a donkey", evidence=[replace(spans[0], start=2, end=8)], score=0.9)
-    page = newsroom.desk()
+    console.flag("c1", text, evidence=spans, score=0.98)
+    console.flag("c2", "a donkey", evidence=[replace(spans[0], start=2, end=8)], score=0.9)
+    page = console.page()
     first = page.locator("mark").first
     expect(first).not_to_be_in_viewport()
     page.keyboard.press("m")
@@ -169,10 +169,10 @@ def test_a_key_leads_to_the_first_mark_of_a_long_comment(newsroom: Newsroom) -> 
     assert page.evaluate("scrollY") == 0
 
 
-def test_a_skip_is_taken_back_with_the_key_of_undo(newsroom: Newsroom) -> None:
-    newsroom.flag("c1", "first", score=0.9)
-    newsroom.flag("c2", "second", score=0.8)
-    page = newsroom.desk()
+def test_a_skip_is_taken_back_with_the_key_of_undo(console: Console) -> None:
+    console.flag("c1", "first", score=0.9)
+    console.flag("c2", "second", score=0.8)
+    page = console.page()
     page.keyboard.press("s")
     expect(page.locator("#comment bdi")).to_have_text("second")
     page.keyboard.press("u")
@@ -185,17 +185,17 @@ def test_a_skip_is_taken_back_with_the_key_of_undo(newsroom: Newsroom) -> None:
     expect(page.locator("#comment bdi")).to_have_text("first")
 
 
-def test_a_usual_key_gives_way_to_one_that_somebody_chose(newsroom: Newsroom) -> None:
-    newsroom.accounts.save_preferences("samira", Preferences(keys={"approve": "m", "skip": "r"}))
-    newsroom.flag("c1", "first")
-    newsroom.flag("c2", "second", score=0.5)
-    page = newsroom.desk()
+def test_a_usual_key_gives_way_to_one_that_somebody_chose(console: Console) -> None:
+    console.accounts.save_preferences("samira", Preferences(keys={"approve": "m", "skip": "r"}))
+    console.flag("c1", "first")
+    console.flag("c2", "second", score=0.5)
+    page = console.page()
     letters = page.locator("dialog dd kbd").evaluate_all("all => all.map(e => e.textContent)")
     commands = [letter for letter in letters if len(letter) == 1 and letter.isalpha()]
     assert len(commands) == len(set(commands))
     page.keyboard.press("r")
     expect(page.locator("#comment bdi")).to_have_text("second")
-    assert newsroom.actions == []
-    page.goto(f"{newsroom.url}/console/me")
+    assert console.actions == []
+    page.goto(f"{console.url}/console/me")
     page.locator("#keys ~ button.primary").click()
     expect(page.locator(".notices .notice")).to_be_visible()

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pyotp import TOTP
 from redis import Redis
-from test_console import PASSWORD, Desk
+from test_console import PASSWORD, Console
 from test_review_queue_faults import KINDS, Own, impatient, own_redis, silent
 
 from conftest import await_condition, free_port, hakam
@@ -296,7 +296,7 @@ def test_the_console_tells_who_is_no_more_in_the_store_that_the_store_lost_somet
         accounts: Accounts = app.extensions["hakam"].accounts
         accounts.add("samira", PASSWORD, "admin")
         link = accounts.invite("nura", "moderator")
-        browser = Desk(app, "samira")
+        browser = Console(app, "samira")
         if place == "code":
             assert accounts.second_factor.confirm(
                 "samira", TOTP(accounts.second_factor.propose("samira")).now()

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from flask import Flask
-from test_console import Desk
+from test_console import Console
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
 from service.accounts.accounts import Accounts
@@ -172,7 +172,7 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
         queue.decide("demo", lease.item.id, lease.token, draft)
         services.verdict_counts.count("demo", "review", {"insult": 0.9})
     services.verdict_counts.flush()
-    senior = Desk(app, "omar").log_in()
+    senior = Console(app, "omar").log_in()
     page = senior.get("/demo/insight")
     assert page.count('class="chart"') == page.count("<table>") == 5
     addresses = re.findall(r'href="/console(/demo/insight/[^"]+)"', page)
@@ -187,6 +187,6 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
 
 
 def test_insight_is_for_seniors(app: Flask, accounts: Accounts, api_key: str) -> None:
-    desk = Desk(app).log_in()
-    desk.get("/demo/insight")
-    assert desk.last.status_code == 403
+    console = Console(app).log_in()
+    console.get("/demo/insight")
+    assert console.last.status_code == 403

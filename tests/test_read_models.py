@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from flask import Flask
 from redis import Redis
-from test_console import Desk
+from test_console import Console
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
 from conftest import let_time_pass
@@ -349,11 +349,11 @@ def test_a_new_site_has_nothing_to_be_read_in(queue: ReviewQueue, models: ReadMo
 # What a page costs
 
 
-def cost(redis: Redis, desk: Desk, page: str) -> dict[str, int]:
+def cost(redis: Redis, console: Console, page: str) -> dict[str, int]:
     """How often each command of Redis was run for a page, also by scripts."""
-    desk.get(page)  # so that no script is sent again
+    console.get(page)  # so that no script is sent again
     redis.config_resetstat()
-    desk.get(page)
+    console.get(page)
     stats: Any = redis.info("commandstats")
     return {name: value["calls"] for name, value in stats.items()}
 
@@ -385,15 +385,15 @@ def fill(queue: ReviewQueue, redis: Redis) -> Callable[[int], None]:
 
 
 @pytest.fixture
-def admin(app: Flask, accounts: Accounts, api_key: str) -> Desk:
-    desk = Desk(app, "layla").log_in()
-    desk.post("/language", language="en")
-    return desk
+def admin(app: Flask, accounts: Accounts, api_key: str) -> Console:
+    console = Console(app, "layla").log_in()
+    console.post("/language", language="en")
+    return console
 
 
 @pytest.mark.slow
 def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
-    admin: Desk, queue: ReviewQueue, redis: Redis, fill: Callable[[int], None]
+    admin: Console, queue: ReviewQueue, redis: Redis, fill: Callable[[int], None]
 ) -> None:
     pages = (
         "/demo/search?author_id=u1",

@@ -1,14 +1,13 @@
 """Account of whoever is logged in: preferences, password, second factor, sessions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pyotp
 import segno
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from werkzeug.datastructures import MultiDict
 
 from service.accounts.account import (
     MAX_BREAK_MINUTES,
@@ -24,7 +23,7 @@ from service.console.permissions import me
 from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REPLY_LENGTH
-from service.errors import InvalidRequest, LoginThrottled
+from service.errors import LoginThrottled
 from service.services import services
 
 bp = Blueprint("account", __name__)
@@ -41,10 +40,26 @@ def index() -> str:
 @bp.post("/me")
 def update() -> ResponseReturnValue:
     """Keep what this moderator chooses."""
-    try:
-        chosen = preferences_from(request.form, tuple(LANGUAGES))
-    except InvalidRequest as refusal:
-        return _page(complaint=_COMPLAINTS[refusal.errors[0].field]()), 422
+    form = request.form
+    keys = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
+    if len(set(keys.values())) < len(keys) or not all(
+        re.fullmatch("[a-z]", k) for k in keys.values()
+    ):
+        return _page(complaint=_("Every command needs a letter of its own, a to z.")), 422
+    replies = [line.strip() for line in form.get("replies", "").split("\n") if line.strip()]
+    if len(replies) > MAX_REPLIES or max(map(len, replies), default=0) > MAX_REPLY_LENGTH:
+        complaint = _("At most 30 saved replies of 500 characters, one on each line.")
+        return _page(complaint=complaint), 422
+    chosen = Preferences(
+        language=_one_of(LANGUAGES, form.get("language", "")),
+        theme=_one_of(THEME_NAMES, form.get("theme", "")),
+        blur="blur" in form,
+        greyscale="greyscale" in form,
+        break_minutes=_within(form.get("break_minutes", 50, type=int), MAX_BREAK_MINUTES),
+        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), MAX_SEVERE_PER_HOUR),
+        keys={command: key for command, key in keys.items() if key != KEYS[command]},
+        replies=tuple(replies),
+    )
     services().accounts.save_preferences(me().name, chosen)
     session["language"] = chosen.language
     flash(_("Saved."))
@@ -81,9 +96,10 @@ def update_second_factor() -> ResponseReturnValue:
                 if not codes:
                     return _page(complaint=_("The code is wrong. Start again.")), 422
                 flash(_("From now on the login also asks for a code."))
-                return _codes(codes)
+                return render_template("account_codes.html", codes=codes)
             case "codes":
-                return _codes(accounts.second_factor.new_recovery_codes(name))
+                codes = accounts.second_factor.new_recovery_codes(name)
+                return render_template("account_codes.html", codes=codes)
             case "remove":
                 accounts.second_factor.remove(name)
                 flash(_("The login asks for the password only."))
@@ -121,11 +137,6 @@ def _proposed(secret: str) -> str:
     )
 
 
-def _codes(codes: Sequence[str]) -> str:
-    """Show recovery codes, this once."""
-    return render_template("account_codes.html", codes=codes)
-
-
 @bp.post("/me/sessions")
 def delete_session() -> ResponseReturnValue:
     """End one of this moderator's sessions."""
@@ -134,38 +145,9 @@ def delete_session() -> ResponseReturnValue:
     return redirect(url_for(".index"), 303)
 
 
-def preferences_from(form: MultiDict[str, str], languages: tuple[str, ...]) -> Preferences:
-    """Read the form of the preferences; wrong is only ``keys`` or ``replies``."""
-    keys = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
-    if len(set(keys.values())) < len(keys) or not all(map(_is_letter, keys.values())):
-        raise InvalidRequest.of("keys", "expected a different letter for every command")
-    replies = tuple(filter(None, (line.strip() for line in form.get("replies", "").split("\n"))))
-    if len(replies) > MAX_REPLIES or max(map(len, replies), default=0) > MAX_REPLY_LENGTH:
-        raise InvalidRequest.of("replies", f"expected at most {MAX_REPLIES} lines")
-    return Preferences(
-        language=_one_of(languages, form.get("language", "")),
-        theme=_one_of(tuple(THEME_NAMES), form.get("theme", "")),
-        blur="blur" in form,
-        greyscale="greyscale" in form,
-        break_minutes=_within(form.get("break_minutes", 50, type=int), MAX_BREAK_MINUTES),
-        severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), MAX_SEVERE_PER_HOUR),
-        keys={command: key for command, key in keys.items() if key != KEYS[command]},
-        replies=replies,
-    )
-
-
-_COMPLAINTS = {
-    "keys": lambda: _("Every command needs a letter of its own, a to z."),
-    "replies": lambda: _("At most 30 saved replies of 500 characters, one on each line."),
-}
-
-
-def _is_letter(key: str) -> bool:
-    return bool(re.fullmatch("[a-z]", key))
-
-
-def _one_of(choices: tuple[str, ...], chosen: str) -> str:
-    return chosen if chosen in choices else choices[0]
+def _one_of(choices: Iterable[str], chosen: str) -> str:
+    """Return what was chosen, if it can be, else the first choice."""
+    return chosen if chosen in (first := [*choices]) else first[0]
 
 
 def _within(number: int, highest: int) -> int:
@@ -173,16 +155,15 @@ def _within(number: int, highest: int) -> int:
 
 
 def _page(**shown: object) -> str:
+    account, accounts = me(), services().accounts
     return render_template(
         "account.html",
-        preferences=me().preferences,
-        keys=keys_of(me().preferences.keys),
+        preferences=account.preferences,
+        keys=keys_of(account.preferences.keys),
         commands=COMMAND_NAMES,
         themes=THEME_NAMES,
-        sessions=services().accounts.sessions.of(me().name),
+        sessions=accounts.sessions.of(account.name),
         this_session=session_digest(current_user.session_id),
-        n_codes=services().accounts.second_factor.n_recovery_codes(me().name)
-        if me().has_totp
-        else 0,
+        n_codes=accounts.second_factor.n_recovery_codes(account.name) if account.has_totp else 0,
         **shown,
     )

@@ -6,18 +6,18 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from models.schema import REASONS
 from service.console.permissions import me, needs, site_for
 from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
-from service.console.work import MAX_REQUEST_ID_LENGTH
+from service.console.work import draft_of_form
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, ItemUnreadable
 from service.queue.records import item_id_of
-from service.queue.review_queue import MAX_BULK, Decision, ReviewItem
+from service.queue.review_queue import MAX_BULK, ReviewItem
 from service.services import services
 
 bp = Blueprint("search", __name__)
 
+FIELDS = ("author_id", "article_id", "comment_id")
 MAX_DIGITS = 9  # of a version
 
 
@@ -25,10 +25,7 @@ MAX_DIGITS = 9  # of a version
 def index(site_id: str) -> str:
     """Show what waits and what was decided lately of an author, an article or one comment."""
     site = site_for(site_id)
-    wanted = {
-        name: request.args.get(name, "").strip()
-        for name in ("author_id", "article_id", "comment_id")
-    }
+    wanted = {name: request.args.get(name, "").strip() for name in FIELDS}
     name, value = next(((n, v) for n, v in wanted.items() if v), ("", ""))
     waiting = _waiting(site.id, name, value) if value else []
     return render_template(
@@ -52,8 +49,7 @@ def index(site_id: str) -> str:
 def decide(site_id: str) -> ResponseReturnValue:
     """Preview a decision on the ticked comments; take it once it was confirmed."""
     site = site_for(site_id)
-    draft = _draft()
-    versions = _versions()
+    draft, versions = draft_of_form(), _versions()
     back = url_for(".index", site_id=site.id, **_searched())
     if not versions:
         flash(_("No comment was ticked."), "reject")
@@ -132,20 +128,6 @@ def _bulk_of(site_id: str) -> bool:
     return bool(session.get("bulk", {}).get("site") == site_id)
 
 
-def _draft() -> Decision:
-    action, reason = request.form.get("action", ""), request.form.get("reason", "")
-    if action not in ("approve", "reject") or (action == "reject" and reason not in REASONS):
-        raise InvalidRequest.of("action", "expected approve, or reject with a reason of the list")
-    reason = reason if action == "reject" else ""
-    return Decision(
-        action=action,
-        labels=REASONS.get(reason, ()),
-        reason=reason,
-        moderator=me().name,
-        request_id=request.form.get("request_id", "")[:MAX_REQUEST_ID_LENGTH],
-    )
-
-
 def _versions() -> dict[str, int]:
     """Read the ticked items, each ``<id>:<version>``."""
     pairs = [ticked.partition(":") for ticked in request.form.getlist("item")]
@@ -157,8 +139,7 @@ def _versions() -> dict[str, int]:
 
 
 def _searched() -> dict[str, Any]:
-    names = ("author_id", "article_id", "comment_id")
-    return {name: value for name in names if (value := request.form.get(name, ""))}
+    return {name: value for name in FIELDS if (value := request.form.get(name, ""))}
 
 
 def _kept() -> list[tuple[str, str]]:

@@ -156,11 +156,21 @@ def _escalate(site_id: str, item_id: str, token: int) -> None:
 
 
 def _decide(site_id: str, item_id: str, token: int) -> None:
-    action = _typed("action")
-    reason = _typed("reason") if action == "reject" else ""
-    if action == "reject" and reason not in REASONS:
-        raise InvalidRequest.of("reason", "expected a reason of the list")
-    draft = Decision(
+    made = services().queue.decide(site_id, item_id, token, draft_of_form())
+    last = {"item": item_id, "decision": made.id, "action": made.action, "reason": made.reason}
+    leases.note_last_action(site_id, last)
+
+
+ACTIONS = {"approve": _decide, "reject": _decide, "skip": _skip, "escalate": _escalate}
+
+
+def draft_of_form() -> Decision:
+    """Return the decision that a form asks for."""
+    action, reason = _typed("action"), _typed("reason")
+    if action not in ("approve", "reject") or (action == "reject" and reason not in REASONS):
+        raise InvalidRequest.of("reason", "expected approve, or reject with a reason of the list")
+    reason = reason if action == "reject" else ""
+    return Decision(
         action=action,
         labels=REASONS.get(reason, ()),
         reason=reason,
@@ -169,12 +179,6 @@ def _decide(site_id: str, item_id: str, token: int) -> None:
         moderator=me().name,
         request_id=_request_id(),
     )
-    made = services().queue.decide(site_id, item_id, token, draft)
-    last = {"item": item_id, "decision": made.id, "action": action, "reason": reason}
-    leases.note_last_action(site_id, last)
-
-
-ACTIONS = {"approve": _decide, "reject": _decide, "skip": _skip, "escalate": _escalate}
 
 
 def _note() -> str:
