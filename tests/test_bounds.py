@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from test_console import Console, accounts, flag, queue, settings_form
+from test_console import Console, accounts, console, flag, queue, settings_form
 from werkzeug.test import TestResponse
 
 from conftest import RedisServer
