@@ -83,7 +83,7 @@ def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[st
             if metric not in new:
                 reasons.append(f"{metric} was not measured on {benchmark}")
                 continue
-            was, now = _value(old[metric]), _value(new[metric])
+            was, now = value_of(old[metric]), value_of(new[metric])
             loss = (was - now) if tolerance > 0 else (now - was)
             allowed = max(abs(tolerance), _noise(old[metric]))
             if not loss <= allowed:
@@ -94,7 +94,7 @@ def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[st
     return reasons
 
 
-def _value(metric: Any) -> float:
+def value_of(metric: Any) -> float:
     """Return a metric's value, given alone or with its interval."""
     return float(metric["value"] if isinstance(metric, Mapping) else metric)
 

@@ -4,14 +4,14 @@ It computes no figure: what it shows stands in the manifest or came from `traini
 card, report and terminal never disagree. Public comments are never quoted: they are not ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
-from training.gate import TOLERANCES
+from training.gate import TOLERANCES, value_of
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
 """Heads of the columns, and rows."""
@@ -36,12 +36,12 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
         "Toxicity by the head of the site's own domain": _measured(figures.get("own_heads", {})),
         "Grouped 5-fold, own heads": _measured(figures.get("cross_validated", {})),
         "Sets left out of training altogether": _measured(figures.get("left_out", {})),
-        "Labels at their review point": _labels_table(figures["labels"]),
-        "What hardly anybody should flag": _probes_table(figures["probes"]),
-        "Dialects": _slices_table(figures["dialects"]),
-        "Sets": _slices_table(figures["sets"]),
-        "HakamCheck by function": _functions_table(figures["functions"]),
-        "Disguised text": _evasion_table(figures["evasion"]),
+        "Labels at their review point": _table("label", _LABELS, figures["labels"]),
+        "What hardly anybody should flag": _table("texts", _PROBES, figures["probes"]),
+        "Dialects": _table("slice", _SLICES, figures["dialects"]),
+        "Sets": _table("slice", _SLICES, figures["sets"]),
+        "HakamCheck by function": _table("function", _FUNCTIONS, figures["functions"]),
+        "Disguised text": _table("disguise", _EVASION, figures["evasion"]),
         "Identity terms": _identity_table(figures["identity_terms"]),
     }
     return {title: table for title, table in found.items() if table[1]}
@@ -94,91 +94,59 @@ def write_report(
     path.write_text(html_report(manifest, figures, drawn), encoding="utf-8")
 
 
-def _measured(measured: Mapping[str, Any]) -> Table:
-    heads = ("benchmark", "n", "AUC", "average precision", "macro-F1", "accuracy", "published")
+_Column = Callable[[Mapping[str, Any]], str]
+
+
+def _table(head: str, columns: Mapping[str, _Column], figures: Mapping[str, Any]) -> Table:
+    """Make a table of figures by name, a row for each."""
     rows: list[Sequence[str]] = [
-        (
-            name,
-            f"{m['n']:,}",
-            _with_interval(m, "auc"),
-            _with_interval(m, "average_precision"),
-            _with_interval(m, "macro_f1"),
-            _with_interval(m, "accuracy"),
-            PUBLISHED.get(name, ""),
-        )
-        for name, m in measured.items()
+        (name, *(cell(m) for cell in columns.values())) for name, m in figures.items()
     ]
+    return (head, *columns), rows
+
+
+def _count(key: str) -> _Column:
+    return lambda m: f"{m[key]:,}"
+
+
+def _percent(key: str) -> _Column:
+    return lambda m: _as_percent(m.get(key))
+
+
+def _interval(key: str) -> _Column:
+    return lambda m: _with_interval(m, key) if key in m else ""
+
+
+_N = {"n": _count("n")}
+_COUNTS = _N | {"yes": _count("n_positive")}
+_CURVES = {"AUC": _interval("auc"), "average precision": _interval("average_precision")}
+_FLAGGED = {"precision": _interval("precision"), "recall": _interval("recall")}
+_MACRO_F1 = {"macro-F1": _interval("macro_f1")}
+_LABELS = _COUNTS | _CURVES | _FLAGGED | {"ECE": lambda m: f"{m['ece']:.3f}"}
+_SLICES = _COUNTS | {"AUC": _interval("auc")} | _FLAGGED | _MACRO_F1
+_PROBES = _N | {
+    "flagged at review": _percent("flagged_share"),
+    "by any label": _percent("flagged_share_by_any_label"),
+    "recall on news comments there": _percent("news_recall"),
+    f"flagged at recall {NEWS_RECALL}": _percent("flagged_share_at_news_recall"),
+}
+_FUNCTIONS = {"cases": _count("n"), "right": _percent("accuracy")}
+_EVASION = {
+    "of what was caught": _percent("retained"),
+    "false alarms": _percent("false_share"),
+    "false alarms without it": _percent("plain_false_share"),
+}
+
+
+def _measured(measured: Mapping[str, Any]) -> Table:
+    columns = _N | _CURVES | _MACRO_F1 | {"accuracy": _interval("accuracy")}
+    heads, rows = _table("benchmark", columns, measured)
+    rows = [(*row, PUBLISHED.get(row[0], "")) for row in rows]
     aucs = [m["auc"]["value"] for name, m in measured.items() if "auc" in m and _is_public(name)]
     if len(aucs) > 1:
         mean = f"{sum(aucs) / len(aucs):.3f}"
         rows.append((f"mean of {len(aucs)} public sets", "", mean, "", "", "", ""))
-    return heads, rows
-
-
-def _labels_table(labels: Mapping[str, Any]) -> Table:
-    heads = ("label", "n", "yes", "AUC", "average precision", "precision", "recall", "ECE")
-    return heads, [
-        (
-            name,
-            f"{m['n']:,}",
-            f"{m['n_positive']:,}",
-            _with_interval(m, "auc"),
-            _with_interval(m, "average_precision"),
-            _with_interval(m, "precision"),
-            _with_interval(m, "recall"),
-            f"{m['ece']:.3f}",
-        )
-        for name, m in labels.items()
-    ]
-
-
-def _slices_table(slices: Mapping[str, Any]) -> Table:
-    heads = ("slice", "n", "yes", "AUC", "precision", "recall", "macro-F1")
-    return heads, [
-        (
-            name,
-            f"{m['n']:,}",
-            f"{m['n_positive']:,}",
-            *(_with_interval(m, key) for key in ("auc", "precision", "recall", "macro_f1")),
-        )
-        for name, m in slices.items()
-    ]
-
-
-def _probes_table(probes: Mapping[str, Any]) -> Table:
-    heads = (
-        "texts",
-        "n",
-        "flagged at review",
-        "by any label",
-        "recall on news comments there",
-        f"flagged at recall {NEWS_RECALL}",
-    )
-    return heads, [
-        (
-            name,
-            f"{m['n']:,}",
-            _percent(m["flagged_share"]),
-            _percent(m["flagged_share_by_any_label"]),
-            _percent(m.get("news_recall")),
-            _percent(m.get("flagged_share_at_news_recall")),
-        )
-        for name, m in probes.items()
-    ]
-
-
-def _functions_table(functions: Mapping[str, Any]) -> Table:
-    return ("function", "cases", "right"), [
-        (name, f"{m['n']:,}", _percent(m["accuracy"])) for name, m in functions.items()
-    ]
-
-
-def _evasion_table(evasion: Mapping[str, Any]) -> Table:
-    heads = ("disguise", "of what was caught", "false alarms", "false alarms without it")
-    return heads, [
-        (name, *(_percent(m[key]) for key in ("retained", "false_share", "plain_false_share")))
-        for name, m in evasion.items()
-    ]
+    return (*heads, "published"), rows
 
 
 def _identity_table(groups: Mapping[str, Any]) -> Table:
@@ -200,13 +168,9 @@ def _comparison_table(manifest: Mapping[str, Any]) -> Table:
             continue
         for metric in TOLERANCES:
             if metric in before and metric in new[benchmark]:
-                was, now = (_alone(m[metric]) for m in (before, new[benchmark]))
+                was, now = (value_of(m[metric]) for m in (before, new[benchmark]))
                 rows.append((benchmark, metric, f"{was:.3f}", f"{now:.3f}", f"{now - was:+.3f}"))
     return ("benchmark", "figure", "then", "now", "change"), rows
-
-
-def _alone(figure: Any) -> float:
-    return float(figure["value"] if isinstance(figure, Mapping) else figure)
 
 
 def _points_table(points: Mapping[str, Any]) -> Table:
@@ -251,9 +215,9 @@ def _weakest(figures: Mapping[str, Any]) -> Iterable[str]:
         if "example" in m:
             # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE keep it from turning the line.
             examples += f" A false alarm: \u2068{m['example']}\u2069"
-        yield f"HakamCheck, {name}: {_percent(m['accuracy'])} right{examples}"
+        yield f"HakamCheck, {name}: {_as_percent(m['accuracy'])} right{examples}"
     for name, m in sorted(figures["evasion"].items(), key=lambda item: item[1]["retained"])[:3]:
-        yield f"Disguise, {name}: {_percent(m['retained'])} of what was caught is still caught."
+        yield f"Disguise, {name}: {_as_percent(m['retained'])} of what was caught is still caught."
     dialects = {name: m for name, m in figures["dialects"].items() if "auc" in m}
     for name, m in sorted(dialects.items(), key=lambda item: item[1]["auc"]["value"])[:1]:
         yield f"Weakest dialect, {name}: AUC {_with_interval(m, 'auc')}."
@@ -268,12 +232,10 @@ def _is_public(name: str) -> bool:
 
 
 def _with_interval(m: Mapping[str, Any], key: str) -> str:
-    if key not in m:
-        return ""
     return f"{m[key]['value']:.3f} [{m[key]['low']:.3f}, {m[key]['high']:.3f}]"
 
 
-def _percent(share: float | None) -> str:
+def _as_percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
 
 
