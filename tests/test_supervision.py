@@ -141,8 +141,9 @@ from service.run import parent_death
 command = [sys.executable, "-c", "import time; time.sleep(600)"]
 if sys.argv[1] == "beside":
     parent_death.die_with_parent = lambda number, parent: False
+    starter = os.getpid()  # known before it can be killed
     if not (child := os.fork()):
-        parent_death.main(15, os.getppid(), command)
+        parent_death.main(15, starter, command)
 else:
     import subprocess
     child = subprocess.Popen(parent_death.tied(command, 15)).pid

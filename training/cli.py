@@ -62,8 +62,6 @@ _benchmarks = click.option(
 
 
 class _Refusal(click.ClickException):
-    """One sentence on standard error and exit status 2."""
-
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -139,7 +137,8 @@ def fit(
             raise _Refusal(f"cannot fit on {' '.join(map(str, places))}: {error}") from None
     _print_tables(registry.manifest(version)["evaluation"], brief=True)
     click.echo(f"saved {version} in {root / version}")
-    click.echo(f"to use it: hakam-train promote {version}" + _root_option(root))
+    option = "" if root == DEFAULT_ROOT else f" --artifacts {root}"
+    click.echo(f"to use it: hakam-train promote {version}{option}")
 
 
 @main.command()
@@ -221,7 +220,7 @@ def list_versions(root: Path) -> None:
         click.echo(f"no artefact in {root}")
         return
     shown = ("osact4 test", "osact5 dev", "lhsab fold", "mpold fold", "alakrot_youtube fold")
-    rows = []
+    rows: list[Sequence[str]] = []
     for version in versions:
         star = "*" if version == current else ""
         try:
@@ -233,21 +232,9 @@ def list_versions(root: Path) -> None:
         names = [name for name in shown if name in metrics] or list(metrics)[:1]
         figures = ", ".join(f"{name} {_figure(metrics[name], 'macro_f1')}" for name in names)
         made = manifest.get("training", {})
-        rows.append(
-            (
-                star,
-                version,
-                manifest.get("created_at", ""),
-                f"{made.get('n_train', 0):,}",
-                made.get("license", ""),
-                figures,
-            )
-        )
+        n_learned, license_ = f"{made.get('n_train', 0):,}", made.get("license", "")
+        rows.append((star, version, manifest.get("created_at", ""), n_learned, license_, figures))
     _print_table("", ("", "version", "saved", "learned from", "licences", "macro-F1"), rows)
-
-
-def _root_option(root: Path) -> str:
-    return "" if root == DEFAULT_ROOT else f" --artifacts {root}"
 
 
 def _figure(metrics: Mapping[str, Any], name: str) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -19,8 +19,8 @@ def pictures(
         "Reliability": _draw_reliability(drawn, figures["labels"]),
         "Confusion at the review point": _draw_confusion(figures["labels"]),
         "Dialects and sets": _draw_slices(figures),
-        "Functions": _draw_functions(figures["functions"]),
-        "Disguises": _draw_evasion(figures["evasion"]),
+        "Functions": _draw_bars(figures["functions"], "accuracy", "share that is right"),
+        "Disguises": _draw_bars(figures["evasion"], "retained", "share still caught"),
         "Terms of identity": _draw_identity(figures["identity_terms"]),
     }
     return {title: _embedded(figure) for title, figure in every.items() if figure is not None}
@@ -31,21 +31,23 @@ def _axes(n: int, *, width: float = 4.0, height: float = 3.4) -> tuple[Figure, l
     columns = min(n, 4)
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[n:]:
+        axis.set_axis_off()
+    return figure, axes[:n]
 
 
 def _draw_precision_recall(drawn: Mapping[str, Any], points: Mapping[str, Any]) -> Figure | None:
     if not drawn:
         return None
     figure, axes = _axes(len(drawn))
-    for axis, (label, curve) in zip(axes, drawn.items(), strict=False):
+    for axis, (label, curve) in zip(axes, drawn.items(), strict=True):
         axis.step(curve["recall"], curve["precision"], where="post")
         for purpose, point in points.get(label, {}).items():
             axis.plot(point["recall"], point["precision"], "o", label=f"{purpose} (validation)")
         axis.set(title=label, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         if points.get(label):
             axis.legend(fontsize="small")
-    _hide(axes[len(drawn) :])
     return figure
 
 
@@ -53,13 +55,12 @@ def _draw_reliability(drawn: Mapping[str, Any], labels: Mapping[str, Any]) -> Fi
     if not drawn:
         return None
     figure, axes = _axes(len(drawn))
-    for axis, (label, curve) in zip(axes, drawn.items(), strict=False):
+    for axis, (label, curve) in zip(axes, drawn.items(), strict=True):
         axis.plot((0, 1), (0, 1), color="0.7")
         axis.plot(curve["mean_score"], curve["share"], marker="o")
         error = f", ECE {labels[label]['ece']:.3f}" if label in labels else ""
         axis.set(title=f"{label}{error}", xlabel="score", ylabel="share that is true")
         axis.set(xlim=(0, 1), ylim=(0, 1))
-    _hide(axes[len(drawn) :])
     return figure
 
 
@@ -67,7 +68,7 @@ def _draw_confusion(labels: Mapping[str, Any]) -> Figure | None:
     if not labels:
         return None
     figure, axes = _axes(len(labels), width=2.8, height=2.8)
-    for axis, (label, m) in zip(axes, labels.items(), strict=False):
+    for axis, (label, m) in zip(axes, labels.items(), strict=True):
         counts = m["confusion"]
         shares = [[n / max(sum(row), 1) for n in row] for row in counts]
         axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -78,7 +79,6 @@ def _draw_confusion(labels: Mapping[str, Any]) -> Figure | None:
         axis.set(title=label, xticks=(0, 1), yticks=(0, 1), xlabel="flagged", ylabel="is")
         axis.set_xticklabels(("no", "yes"))
         axis.set_yticklabels(("no", "yes"))
-    _hide(axes[len(labels) :])
     return figure
 
 
@@ -95,14 +95,6 @@ def _draw_slices(figures: Mapping[str, Any]) -> Figure | None:
     axis.set_yticklabels(list(slices))
     axis.invert_yaxis()
     return figure
-
-
-def _draw_functions(functions: Mapping[str, Any]) -> Figure | None:
-    return _bars({name: m["accuracy"] for name, m in functions.items()}, "share that is right")
-
-
-def _draw_evasion(evasion: Mapping[str, Any]) -> Figure | None:
-    return _bars({name: m["retained"] for name, m in evasion.items()}, "share still caught")
 
 
 def _draw_identity(groups: Mapping[str, Any]) -> Figure | None:
@@ -125,18 +117,13 @@ def _draw_identity(groups: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def _bars(values: Mapping[str, float], meaning: str) -> Figure | None:
-    if not values:
+def _draw_bars(measured: Mapping[str, Any], key: str, meaning: str) -> Figure | None:
+    if not measured:
         return None
-    figure, (axis,) = _axes(1, width=9, height=1 + 0.28 * len(values))
-    axis.barh(list(values), list(values.values()))
-    axis.set(xlim=(0, 1), xlabel=meaning, ylim=(len(values) - 0.5, -0.5))
+    figure, (axis,) = _axes(1, width=9, height=1 + 0.28 * len(measured))
+    axis.barh(list(measured), [m[key] for m in measured.values()])
+    axis.set(xlim=(0, 1), xlabel=meaning, ylim=(len(measured) - 0.5, -0.5))
     return figure
-
-
-def _hide(axes: Iterable[Any]) -> None:
-    for axis in axes:
-        axis.set_axis_off()
 
 
 def _embedded(figure: Figure) -> str:

@@ -20,33 +20,24 @@ def sites() -> None:
 
 def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
     """Yield the options that set one setting; what is repeated is named in the singular."""
-    name = setting.option
+    name, one = setting.option, f"--{setting.option.removesuffix('s')}"
     help_ = f"{setting.meaning.rstrip('.')} ({setting.form})."
+    repeated = f"{help_} May be repeated."
     match setting.kind:
         case "number":
             yield click.option(f"--{name}", type=int if setting.whole else float, help=help_)
         case "choice":
-            yield click.option(
-                f"--{name}", type=click.Choice(setting.choices), help=f"{setting.meaning}."
-            )
+            choice = click.Choice(setting.choices)
+            yield click.option(f"--{name}", type=choice, help=f"{setting.meaning}.")
         case "switch":
             yield click.option(f"--{name}/--no-{name}", default=None, help=f"{setting.meaning}.")
         case "by_label":
+            form = "LABEL=NUMBER"
             yield click.option(
-                f"--{name.removesuffix('s')}",
-                setting.name,
-                multiple=True,
-                metavar="LABEL=NUMBER",
-                callback=_numbers,
-                help=f"{help_} May be repeated.",
+                one, setting.name, multiple=True, metavar=form, callback=_numbers, help=repeated
             )
         case "lines":
-            yield click.option(
-                f"--{name.removesuffix('s')}",
-                setting.name,
-                multiple=True,
-                help=f"{help_} May be repeated.",
-            )
+            yield click.option(one, setting.name, multiple=True, help=repeated)
             yield click.option(
                 f"--{name}",
                 f"{setting.name}_file",
@@ -72,9 +63,9 @@ def _numbers(
 
 
 def _site_options(command: Callable[..., None]) -> Callable[..., None]:
-    options = [option for setting in SETTINGS.values() for option in _options(setting)]
-    for option in reversed(options):
-        command = option(command)
+    for setting in reversed([*SETTINGS.values()]):
+        for option in reversed([*_options(setting)]):
+            command = option(command)
     return command
 
 

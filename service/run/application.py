@@ -1,7 +1,7 @@
 """The application that the web workers serve.
 
 gunicorn makes it once before it makes workers, which inherit the artefact and all imports. At a
-reload a throw-away process makes it first, so that a broken artefact never replaces a working one.
+reload a process of its own makes it first, so that a broken artefact never replaces a working one.
 """
 
 from __future__ import annotations
@@ -27,11 +27,7 @@ REHEARSAL_SECONDS = 20.0
 
 @dataclass
 class _Held:
-    """What the workers inherit from the process that starts them.
-
-    They load no artefact themselves: one of them that is replaced while a promoted artefact is
-    broken, or half copied, scores as the others do.
-    """
+    """What workers inherit, so that one made while an artefact is copied scores as the others."""
 
     artifact: Artifact | None = None
     notice: str = ""
@@ -50,11 +46,7 @@ def application() -> Flask:
 
 
 def rehearse() -> str:
-    """Make the application once, before workers exist; they inherit the artefact and all imports.
-
-    What would stop a worker, such as a damaged artefact, is one sentence here and exit status 2.
-    Returns the version of the artefact.
-    """
+    """Make the application once and return its artefact's version; what is wrong is a sentence."""
     try:
         _held.artifact = application().extensions["hakam"].artifact
     except ModerationError as error:
@@ -64,10 +56,9 @@ def rehearse() -> str:
 
 
 def take_up(complain: Callable[[str], object]) -> None:
-    """Hold the artefact that is promoted now, if a throw-away process can serve with it.
+    """Hold the artefact that is promoted now, if a process made for that can serve with it.
 
-    If it cannot, for whatever reason, the artefact held so far stays, which needs none of its files
-    any more; `/readyz` and the log say so.
+    If it cannot, the artefact held so far stays; `/readyz` and the log say so.
     """
     try:
         settings = Settings.from_environ()
@@ -88,11 +79,9 @@ def take_up(complain: Callable[[str], object]) -> None:
         _held.artifact, _held.notice = Registry(settings.artifacts).load(version), ""
     except (ModerationError, OSError, subprocess.TimeoutExpired) as error:
         in_use = _held.artifact.version if _held.artifact else "none"
-        reason = (
-            f"loading it took more than {REHEARSAL_SECONDS:g} seconds"
-            if isinstance(error, subprocess.TimeoutExpired)
-            else str(error)
-        )
+        reason = str(error)
+        if isinstance(error, subprocess.TimeoutExpired):
+            reason = f"loading it took more than {REHEARSAL_SECONDS:g} seconds"
         _held.notice = f"The promoted artefact is not in use, {in_use} is: {reason}"
         complain(_held.notice)
 
