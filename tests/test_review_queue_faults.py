@@ -212,7 +212,7 @@ def test_a_silent_redis_is_an_unavailable_store_and_comes_back_by_itself(own: Ow
                 return True
             return False
 
-        await_condition(sent, what="recovery", seconds=5.0)
+        await_condition(sent, what="recovery")
         assert {item.comment.id for item in queue.waiting("demo")} >= {"before", "after"}
 
 
