@@ -415,12 +415,3 @@ def test_decisions_are_archived_verified_and_reported_by_command(
     assert f"{N_OLD} archived" in command("agreement", "demo").output
     exported = command("decisions", "export", "demo")
     assert len(exported.stdout.splitlines()) == N_NEW
-
-
-def test_an_older_store_is_read_in_by_command(
-    command: Callable[..., Result], redis: Redis, site: Site
-) -> None:
-    redis.delete("{hakam:demo}:figures", "{hakam:demo}:decided")
-    assert command("decisions", "index", "demo").output == f"{N_NEW} decisions read in\n"
-    assert command("decisions", "index", "demo").output == "0 decisions read in\n"
-    assert ReadModels(redis).find("demo", "article_id", "a").whole

@@ -85,7 +85,7 @@ def counted(entries: Iterable[Decision]) -> Counter[str]:
     return counts
 
 
-def compare(models: ReadModels, stream: DecisionStream, *, pairs: bool = True) -> None:
+def compare(models: ReadModels, stream: DecisionStream) -> None:
     """Hold the read models against the stream."""
     entries = list(stream.history("demo"))
     values = {("comment_id", entry.comment_id) for entry in entries if entry.kind != "damaged"} | {
@@ -97,9 +97,7 @@ def compare(models: ReadModels, stream: DecisionStream, *, pairs: bool = True) -
     for name, value in values:
         found = models.find("demo", name, value)
         assert [decision.id for decision in found.decisions] == listed(entries, name, value)
-        assert found.whole
-    days, whole = models.days("demo", FIGURES_DAYS)
-    assert whole
+    days = models.days("demo", FIGURES_DAYS)
     total: Counter[str] = Counter()
     for counters in days.values():
         total.update(counters)
@@ -116,8 +114,6 @@ def compare(models: ReadModels, stream: DecisionStream, *, pairs: bool = True) -
         row: tuple(series.values[place] for series in answers.series)
         for place, row in enumerate(answers.rows)
     }
-    if not pairs:
-        return
     theirs = {
         " \N{EN DASH} ".join(pair.moderators): (_rounded(pair.kappa), pair.n_items)
         for pair in statistics.agreement(entries, about=["action"])
@@ -222,7 +218,7 @@ def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
     compare(models, stream)
     kinds = {entry.kind for entry in stream.history("demo")}
     assert {"decision", "opinion", "undo", "known_answer", "withdrawal"} <= kinds
-    assert not insight.agreement(models.days("demo", FIGURES_DAYS)[0]).empty
+    assert not insight.agreement(models.days("demo", FIGURES_DAYS)).empty
 
 
 def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
@@ -233,9 +229,28 @@ def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
         let_time_pass(redis, waited * 1000, only=item_id_of(f"c{number}"))
         decide(queue, number)
     exact = [entry.decided_at - entry.enqueued_at for entry in stream.history("demo")]
-    figure = insight.time_to_decision(models.days("demo", 1)[0], target_seconds=60)
+    figure = insight.time_to_decision(models.days("demo", 1), target_seconds=60)
     for series, share in zip(figure.series, (0.5, 0.9), strict=True):
         assert series.values[0] == pytest.approx(statistics.quantile(exact, share), rel=0.03)
+
+
+def test_a_queue_rebuilt_from_an_export_has_its_read_models(
+    queue: ReviewQueue, stream: DecisionStream, models: ReadModels, redis: Redis
+) -> None:
+    for number in range(3):
+        decide(queue, number)
+    hours = counted(stream.history("demo"))
+    export = [learned for d in stream.history("demo") if (learned := d.to_labeled_comment("demo"))]
+    redis.flushall()
+    assert stream.rebuild("demo", export) == 3
+    entries = list(stream.history("demo"))
+    for name, value in (("comment_id", "c0"), ("author_id", comment(0).author_id)):
+        found = models.find("demo", name, value).decisions
+        assert [decision.id for decision in found] == listed(entries, name, value) != []
+    rebuilt = sum(map(Counter, models.days("demo", 2).values()), Counter[str]())
+    assert {name: rebuilt[name] for name in hours if name.startswith("hour")} == {
+        name: n for name, n in hours.items() if name.startswith("hour")
+    }
 
 
 # Forgetting
@@ -286,64 +301,11 @@ def test_figures_are_kept_for_some_days_and_no_longer(
     old = f"{today - FIGURES_DAYS}:hour:1:reject"
     kept = f"{today - FIGURES_DAYS + 1}:hour:1:reject"
     client: Any = redis
-    client.hset(FIGURES, mapping={"today": today - 1, "unread": "", old: 3, kept: 4})
+    client.hset(FIGURES, mapping={"today": today - 1, old: 3, kept: 4})
     decide(queue, 0)
     assert redis.hget(FIGURES, old) is None
-    days, _whole = models.days("demo", FIGURES_DAYS)
+    days = models.days("demo", FIGURES_DAYS)
     assert next(iter(days.values())) == {"hour:1:reject": 4}
-
-
-# A store that is older than the read models
-
-
-@pytest.fixture
-def old_store(queue: ReviewQueue, redis: Redis) -> Newsroom:
-    """A site on which much was decided before there were read models."""
-    newsroom = Newsroom(queue, seed=1)
-    for _step in range(150):
-        newsroom.step()
-    redis.delete(FIGURES, DECIDED)
-    return newsroom
-
-
-def test_an_older_store_is_read_in_page_by_page_while_people_decide(
-    old_store: Newsroom, stream: DecisionStream, models: ReadModels
-) -> None:
-    n_read, n_older = 0, len(list(stream.history("demo")))
-    while n_page := models._verbs("demo", "index", since=0, limit=7)[0]:
-        n_read += n_page
-        old_store.step()
-    assert n_read == n_older
-    assert models.index(Site("demo")) == 0, "once is enough"
-    compare(models, stream, pairs=False)
-
-
-def test_while_an_older_store_is_read_in_pages_say_so(
-    old_store: Newsroom, models: ReadModels
-) -> None:
-    old_store.judge()
-    assert not models.find("demo", "author_id", "u1").whole
-    assert not models.days("demo", 1)[1]
-    models.index(Site("demo"))
-    assert models.find("demo", "author_id", "u1").whole
-    assert models.days("demo", 1)[1]
-
-
-def test_the_hourly_sweep_reads_an_older_store_in(
-    old_store: Newsroom, stream: DecisionStream, models: ReadModels, redis: Redis
-) -> None:
-    sites = Sites(redis)
-    sites.add(Site("demo"))
-    Retention(redis, sites).sweep()
-    compare(models, stream, pairs=False)
-
-
-def test_a_new_site_has_nothing_to_be_read_in(queue: ReviewQueue, models: ReadModels) -> None:
-    queue.enqueue("demo", comment(0), VERDICT, scores={})
-    queue.withdraw("demo", "c0")
-    decide(queue, 1)
-    assert models.find("demo", "author_id", "u1").whole
-    assert models.days("demo", 1)[1]
 
 
 # What a page costs

@@ -11,7 +11,6 @@ import click
 from service.cli.environment import connect_for, day, output_option, site_argument
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
-from service.queue.read_models import ReadModels
 from service.queue.records import Decision
 
 
@@ -33,18 +32,6 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
         f"{exported.n_comments} labelled comments; the next export: --after {exported.cursor}",
         err=True,
     )
-
-
-@decisions.command("index")
-@site_argument
-def index_decisions(site_id: str) -> None:
-    """Let pages show decisions that an older version stored; once is enough.
-
-    `hakam webhooks` does this by itself when it starts.
-    """
-    with connect_for(site_id) as (redis, site):
-        n_read = ReadModels(redis).index(site)
-    click.echo(f"{n_read} decisions read in")
 
 
 @decisions.command("archive")

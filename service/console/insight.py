@@ -26,12 +26,11 @@ DAYS = 14
 def index(site_id: str) -> str:
     """Show all figures of a site."""
     site = site_for(site_id)
-    figures, whole = _figures(site)
+    figures = _figures(site)
     from_right = str(get_locale()) in RIGHT_TO_LEFT
     return render_template(
         "insight.html",
         site=site,
-        whole=whole,
         charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],
         moved={f.code: insight.stability(f) for f in figures if f.kind == "bin"},
     )
@@ -42,7 +41,7 @@ def index(site_id: str) -> str:
 def download(site_id: str, code: str) -> Response:
     """Give one figure as CSV."""
     site = site_for(site_id)
-    found = [figure for figure in _figures(site)[0] if figure.code == code]
+    found = [figure for figure in _figures(site) if figure.code == code]
     if not found:
         raise NotFound("there is no such figure")
     # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
@@ -65,13 +64,13 @@ def figure_csv(figure: Figure) -> str:
     return as_csv([head, *rows])
 
 
-def _figures(site: Site) -> tuple[list[Figure], bool]:
-    """Return all figures of a site, and whether nothing is missing in them."""
+def _figures(site: Site) -> list[Figure]:
+    """Return all figures of a site."""
     verdict_counts = services().verdict_counts.days(site.id, DAYS)
-    days, whole = services().read_models.days(site.id, DAYS)
+    days = services().read_models.days(site.id, DAYS)
     counted = {counter.rpartition(":")[0] for day in verdict_counts.values() for counter in day}
     seen = [label for label in LABELS if f"score:{label}" in counted]
-    figures = [
+    return [
         insight.decisions_per_hour(days, until=time.time()),
         insight.time_to_decision(days, target_seconds=site.time_target_seconds),
         insight.precision_by_label(days),
@@ -80,4 +79,3 @@ def _figures(site: Site) -> tuple[list[Figure], bool]:
         insight.decided_by_machine(verdict_counts),
         *(insight.drift(verdict_counts, label) for label in seen),
     ]
-    return figures, whole

@@ -103,7 +103,7 @@ def _page(site: Site, **shown: object) -> str:
 
 def _previews(site: Site, thresholds: dict[str, float]) -> dict[str, Preview]:
     verdict_counts = services().verdict_counts.days(site.id, WEEK_DAYS)
-    days, _whole = services().read_models.days(site.id, WEEK_DAYS)
+    days = services().read_models.days(site.id, WEEK_DAYS)
     return {
         label: insight.preview(verdict_counts, days, label, threshold)
         for label, threshold in thresholds.items()

@@ -10,7 +10,6 @@ site::
     :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
                     `ReadModels.days`)
                     today -> the last day that something was counted on
-                    unread -> the entry before which nothing has been read in yet; empty if all has
 
 No words and no authors' ids are in them. A comment that is erased, or forgotten after the site's
 retention period, leaves the lists; an erased author's list goes.
@@ -25,13 +24,11 @@ from datetime import UTC, datetime
 
 from service.queue.encoding import read_decision
 from service.queue.records import Decision, facet, item_id_of
-from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
 FIGURES_DAYS = 15  # as in figures.lua
 SHOWN = 50
-PAGE = 200  # entries that are read in by one script; Redis serves nobody else meanwhile
 
 #: Day (``2026-01-31``) -> counter -> count.
 Days = Mapping[str, Mapping[str, int]]
@@ -43,7 +40,6 @@ class Found:
 
     decisions: Sequence[Decision]  # the latest first, at most `SHOWN`
     more: bool  # whether there are older ones
-    whole: bool  # False until what was decided before there were read models is read in
     n_damaged: int  # that cannot be read, as a whole or in the words kept beside them
 
 
@@ -60,7 +56,7 @@ class ReadModels:
         """
         by_comment = name == "comment_id"
         wanted = f"i{item_id_of(value)}" if by_comment else facet(name, value)
-        whole, *entries = self._verbs(site_id, "last_decisions", list=wanted)
+        entries = self._verbs(site_id, "last_decisions", list=wanted)
         decisions = [read_decision(*entry) for entry in entries]
         found = [
             decision
@@ -69,10 +65,10 @@ class ReadModels:
             and (decision.comment_id if by_comment else getattr(decision.comment, name)) == value
         ]
         n_damaged = sum(decision.damaged for decision in decisions)
-        return Found(found[:SHOWN], len(found) > SHOWN, bool(whole), n_damaged)
+        return Found(found[:SHOWN], len(found) > SHOWN, n_damaged)
 
-    def days(self, site_id: str, n_days: int) -> tuple[Days, bool]:
-        """Return the figures of the last days, today included, and whether they are whole.
+    def days(self, site_id: str, n_days: int) -> Days:
+        """Return the figures of the last days, today included.
 
         The counters of a day, of what people decided and what stands::
 
@@ -83,7 +79,7 @@ class ReadModels:
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
         """
-        whole, *stored = self._verbs(site_id, "figures")
+        stored = self._verbs(site_id, "figures")
         figures = dict(zip(stored[::2], stored[1::2], strict=True))
         today = int(time.time() // 86_400)
         found: dict[int, dict[str, int]] = {day: {} for day in range(today - n_days + 1, today + 1)}
@@ -91,17 +87,7 @@ class ReadModels:
             day, _, counter = name.partition(":")
             if day.isdecimal() and int(day) in found and count.isdecimal() and len(count) < 19:
                 found[int(day)][counter] = int(count)
-        days = {
+        return {
             datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(): counters
             for day, counters in found.items()
         }
-        return days, bool(whole)
-
-    def index(self, site: Site) -> int:
-        """Read in what was decided before there were read models; return how many entries.
-
-        It goes back as far as the site keeps texts and figures, and goes on where it was
-        interrupted. Two people's judgements of one comment are not found again.
-        """
-        since = time.time() - 86_400 * max(site.retention_days, FIGURES_DAYS)
-        return self._verbs.until_done(site.id, "index", since=int(since * 1000), limit=PAGE)

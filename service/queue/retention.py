@@ -19,7 +19,6 @@ from service.errors import NotForgotten, SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
-from service.queue.read_models import ReadModels
 from service.queue.records import Decision, facet
 from service.sites.sites import Site, Sites
 from service.store.connect import Redis
@@ -55,7 +54,7 @@ class Retention:
         self._redis: Any = redis
         self._sites = sites
         self._verbs = Verbs(redis, "queue")
-        self._feedback, self._read_models = Feedback(redis), ReadModels(redis)
+        self._feedback = Feedback(redis)
 
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
@@ -107,7 +106,6 @@ class Retention:
 
     def _sweep_site(self, site: Site, before_ms: int, *, force: bool) -> tuple[int, list[str]]:
         """Return how much was forgotten, and what is not because it is too much."""
-        self._read_models.index(site)  # of a store that is older than the read models
         if not site.listens:
             self._verbs.until_done(site.id, "tell_nobody", limit=PAGE)
         due: dict[str, Argument] = {

@@ -1,6 +1,6 @@
 -- A comment that needs nobody. Nothing is kept of it, unless an earlier text of it was: that is
 -- replaced, and leaves the queue.
--- KEYS: items texts lines leases barred decisions figures retention
+-- KEYS: items texts lines leases barred decisions retention
 -- ARGV: id record withdrawal
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }

@@ -1,6 +1,6 @@
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
--- KEYS: items texts lines leases barred decisions authors retention decided figures
+-- KEYS: items texts lines leases barred decisions authors retention decided
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
 -- include: queue/id_length queue/texts queue/line queue/stream queue/decided

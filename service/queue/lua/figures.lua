@@ -1,9 +1,6 @@
 -- Read the daily figures of a site.
--- KEYS: decisions figures
+-- KEYS: figures
 -- ARGV:
--- returns: { 1 where all older decisions are known, else 0; name, value, ... }
--- include: queue/read_in
+-- returns: { name, value, ... }
 
-local answer = redis.call('HGETALL', FIGURES)
-table.insert(answer, 1, all_read_in())
-return answer
+return redis.call('HGETALL', FIGURES)

@@ -35,13 +35,6 @@ local function list_newest(id, item, entry)
   redis.call('HSET', DECIDED, unpack(changed))
 end
 
-local function list_oldest(id, item, entry)
-  for _, list in ipairs(lists_of(id, item)) do
-    local known = redis.call('HGET', DECIDED, list) or ''
-    redis.call('HSET', DECIDED, list, first_of(known .. entry .. ' ', LISTED))
-  end
-end
-
 -- All decisions on a comment leave the lists of its author and article.
 local function unlist(id, item)
   local own = redis.call('HGET', DECIDED, 'i' .. id)

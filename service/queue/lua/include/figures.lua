@@ -9,12 +9,9 @@ local BINS_PER_DOUBLING = 16 -- of the time to decision: each bin is 4 % longer 
 
 local figures_day -- today, in days since 1970
 
--- Begin a day where it has begun. The first time in a stream that is older than the figures, note
--- which entries are not yet read in: those before `unread`, which is empty once `index` has read all.
-local function open_figures(entry)
+local function open_figures() -- of a day that has begun
   figures_day = math.floor(now() / FIGURES_DAY_MS)
   if redis.call('HGET', FIGURES, 'today') == tostring(figures_day) then return end
-  redis.call('HSETNX', FIGURES, 'unread', entry)
   redis.call('HSET', FIGURES, 'today', figures_day)
   for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
     local day = tonumber(field:match('^(%d+):'))

@@ -40,7 +40,7 @@ local function compare_opinion(item, at, moderator, action)
 end
 
 local function keep_decision(id, item, entry, facts)
-  open_figures(entry)
+  open_figures()
   if not item.known_answer then list_newest(id, item, entry) end
   if not facts then return end
   compare_opinion(item, facts.decided_at, facts.moderator, facts.action)
@@ -48,7 +48,7 @@ local function keep_decision(id, item, entry, facts)
 end
 
 local function keep_undo(id, item, entry) -- of the decision that the item still has
-  open_figures(entry)
+  open_figures()
   if not item.known_answer then list_newest(id, item, entry) end
   local facts = facts_in(entry_of(item.decision))
   if facts then count_consequences(item, facts, -1) end

@@ -1,11 +1,10 @@
 -- Writing to the decision stream.
--- KEYS: decisions figures
+-- KEYS: decisions
 -- include: queue/record queue/stream_entry
 
 -- An entry is a JSON body and the SHA-1 of the digest before it and this body.
 local function append(body)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
-  if not last then redis.call('HSETNX', FIGURES, 'unread', '') end -- nothing is older than the figures
   local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
   return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
 end
