@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Explanation:
         return sorted(telling, key=lambda word: -word.weight)[:limit]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Classifier:
     """A word scorer and the map from its logits to probabilities.
 
@@ -151,14 +152,19 @@ class Classifier:
         Parameters, errors and shape are those of `decision_function`; values are in [0, 1].
         """
         logits = self.decision_function(texts)
-        knots, values = self.calibration[:, 0], self.calibration[:, 1]
-        # The maps of all labels, laid side by side, are one map.
-        apart = (knots[:, -1] - knots[:, 0] + 1).cumsum() - knots[:, -1]
-        np.minimum(logits, knots[:, -1], out=logits)
-        np.maximum(logits, knots[:, 0], out=logits)
-        logits = np.interp(logits + apart, (knots + apart[:, None]).ravel(), values.ravel())
+        np.minimum(logits, self.calibration[:, 0, -1], out=logits)
+        np.maximum(logits, self.calibration[:, 0, 0], out=logits)
+        apart, knots, values = self._one_map
+        logits = np.interp(logits + apart, knots, values)
         probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
         return probabilities
+
+    @cached_property
+    def _one_map(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Lay the maps of all labels side by side: how far each is moved, knots and values."""
+        knots = self.calibration[:, 0]
+        apart = (knots[:, -1] - knots[:, 0] + 1).cumsum() - knots[:, -1]
+        return apart, (knots + apart[:, None]).ravel(), self.calibration[:, 1].ravel()
 
     def explain(self, texts: Sequence[str], label: str = "toxicity") -> list[Explanation]:
         """Say what each code point adds to the uncalibrated logit.

@@ -298,8 +298,8 @@ def n_plain(words: Words) -> NDArray[np.int64]:
     """
     # A word of n > 1 letters with its blanks has (n + 1) + n + (n - 1) + (n - 2) n-grams, is one
     # itself and makes a pair; a word of one letter has three.
-    counted: NDArray[np.int64] = np.clip(4 * (words.stop - words.start), 5, _MOST_GRAMS)
-    return counted
+    counted: NDArray[np.int64] = np.minimum(4 * (words.stop - words.start), _MOST_GRAMS)
+    return np.maximum(counted, 5, out=counted)
 
 
 def _hashed(
@@ -383,8 +383,9 @@ def _skeleton_buckets(
     blank = (consonants == SPACE).nonzero()[0]
     gap = blank[1:] - blank[:-1]
     # An n-gram ends with the next blank; none starts with the last one.
-    room = (blank[1:] + 1).repeat(gap) - np.arange(len(consonants) - 1)
-    grams = _grams(consonants, np.append(room, 0), SKELETON_ORDERS, N_SKELETON_BUCKETS)
+    room = np.zeros(len(consonants), dtype=np.int64)
+    room[:-1] = (blank[1:] + 1).repeat(gap) - np.arange(len(consonants) - 1)
+    grams = _grams(consonants, room, SKELETON_ORDERS, N_SKELETON_BUCKETS)
     start, stop = blank[:-1] + 1, blank[1:]
     whole = _bucket(_hashed(consonants, start, stop), _SPREADS[_WORD], N_SKELETON_BUCKETS)
     bucket = np.concatenate((grams, whole))

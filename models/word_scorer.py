@@ -168,18 +168,17 @@ class WordScorer:
         every = np.arange(len(words.same))
         distinct = (words.same == every).nonzero()[0]
         known = self._known(words, distinct)
-        weights = self.table.take(known, axis=0).astype(np.float64)
-        unknown = (known == 0).nonzero()[0]
+        weights = np.zeros((len(every), len(self.intercepts)))
+        weights[distinct] = self.table.take(known, axis=0)
+        unknown = distinct[known == 0]
         if len(unknown):
-            bucket, word = gram_buckets(words, distinct[unknown])
+            bucket, word = gram_buckets(words, unknown)
             row = self.slots.take(bucket)
             hit = (row > 0).nonzero()[0]
             adds = self.table.take(row[hit], axis=0)
             cells = unknown[word[hit], None] * adds.shape[1] + np.arange(adds.shape[1])
             weights += np.bincount(cells.ravel(), adds.ravel(), weights.size).reshape(weights.shape)
-        place = np.empty_like(every)
-        place[distinct] = np.arange(len(distinct))
-        weights = weights.take(place[words.same], axis=0)
+        weights = weights.take(words.same, axis=0)
         weights += self.table.take(self.slots.take(pair_buckets(words, every)), axis=0)
         return np.maximum(weights, LEAST, out=weights)
 
