@@ -44,8 +44,6 @@ def problem(kind: ProblemType, detail: str = "", *, errors: Sequence[FieldError]
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
     answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
-    if kind.status == 503:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if kind.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
     return answer
@@ -95,6 +93,8 @@ def headers_of(error: Exception) -> dict[str, str]:
             return {"Accept-Encoding": "identity"}
         case RateLimited():
             return {"Retry-After": str(error.retry_after_seconds)}
+        case _ if status_of(error) == 503:
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case _:
             return {}
 

@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response
+from flask import Response, g
+
+from service.problems import note
+from service.services import services
 
 _MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
 
@@ -18,3 +21,12 @@ def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers.update(headers or {})
     return answer
+
+
+def withheld(interface: str, error: Exception, reason: str, value: Any) -> Response:
+    """Answer that a comment is withheld that could not be judged: an error would publish it."""
+    note(error)
+    if isinstance(g.error, str):
+        g.error = f"withheld: {reason}"
+    services().metrics.count_withheld(interface, reason)
+    return as_json(value)

@@ -16,16 +16,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, g, request
-from pydantic import TypeAdapter
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, model_validator
 
 from models.characters import is_visible
 from service.api.bodies import raw_body, read_json, validate
 from service.api.openapi import Operation, describes
 from service.api.schemas import Problem, Url
-from service.compat.answers import as_json
+from service.compat.answers import as_json, withheld
 from service.delivery.coral import coral_comment_id, opaque_id, rejection_code, valid_text
 from service.errors import InvalidRequest, StoreUnavailable, Unauthorized
 from service.moderation import Judgement
@@ -43,84 +43,138 @@ blueprint = Blueprint("coral", __name__, url_prefix="/integrations/coral")
 
 NO_OPINION = 204
 
+
+def _read_url(value: Any) -> str:
+    with suppress(InvalidRequest):
+        return validate(_URL, value)
+    return ""
+
+
 _URL = TypeAdapter(Url)
+OpaqueId = Annotated[str, BeforeValidator(opaque_id)]
+StoryUrl = Annotated[str, BeforeValidator(_read_url)]
+
+
+class _Part(BaseModel):
+    """A part of a message of Coral; unknown members are ignored, and what is no object is empty."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _object(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {}
+
+
+class QuestionComment(_Part):
+    """The comment that is about to be published."""
+
+    body: str = Field(description="What was written, HTML or plain.")
+    parent_id: OpaqueId = Field(
+        default="", alias="parentID", description="Id of what it replies to."
+    )
+
+
+class QuestionAuthor(_Part):
+    """Who wrote it."""
+
+    id: OpaqueId = Field(default="", description="Coral's id of the author.")
+
+
+class QuestionStory(_Part):
+    """What was commented on."""
+
+    id: OpaqueId = Field(default="", description="Coral's id of the story.")
+    url: StoryUrl = ""
+
+
+class Question(_Part):
+    """Coral's question of the external moderation phase. Whatever cannot be judged is withheld."""
+
+    comment: QuestionComment
+    author: QuestionAuthor = QuestionAuthor()
+    story: QuestionStory = Field(default=QuestionStory(), description="What was commented on.")
+
+
+class EventData(_Part):
+    """What happened to a comment."""
+
+    comment_id: OpaqueId = Field(
+        default="", alias="commentID", description="Coral's id of the comment."
+    )
+    status: Any = Field(default=None, description="`APPROVED` and `REJECTED` are decisions.")
+
+
+class Event(_Part):
+    """A message of Coral's webhooks; those of other types are ignored."""
+
+    type: Any = Field(default=None, description="`COMMENT_LEFT_MODERATION_QUEUE`.")
+    data: EventData = Field(default=EventData(), description="What happened to which comment.")
+
+
+class Opinion(BaseModel):
+    """What should happen to the comment, in Coral's words."""
+
+    status: Literal["SYSTEM_WITHHELD", "REJECTED"] = Field(description="Its status.")
+    actions: list[dict[str, str]] = Field(default=[], description="Flags.")
+    moderation_action: dict[str, Any] | None = Field(
+        default=None,
+        serialization_alias="moderationAction",
+        description="The reason of a rejection.",
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as Coral reads it, without what does not apply."""
+        return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
 SIGNED: dict[str, Any] = {
     "security": ("coral_signature",),
     "parameters": {"site": "Id of the site whose secret signed the request."},
 }
-QUESTION = {
-    "type": "object",
-    "description": "Coral's question of the external moderation phase; unknown members are "
-    "ignored. Whatever cannot be judged is withheld.",
-    "properties": {
-        "action": {"type": "string", "description": "`NEW` or `EDIT`."},
-        "comment": {"type": "object", "description": "`body` and `parentID`."},
-        "author": {"type": "object", "description": "`id` and `role`."},
-        "story": {"type": "object", "description": "`id` and `url`."},
-    },
-}
-EVENT = {
-    "type": "object",
-    "description": "A message of Coral's webhooks; those of other types are ignored.",
-    "properties": {
-        "type": {"type": "string", "description": "`COMMENT_LEFT_MODERATION_QUEUE`."},
-        "data": {"type": "object", "description": "`commentID` and `status`."},
-    },
-}
-VERDICT = {
-    "type": "object",
-    "description": "What should happen to the comment, in Coral's words.",
-    "required": ["status"],
-    "properties": {
-        "status": {
-            "type": "string",
-            "enum": ["SYSTEM_WITHHELD", "REJECTED"],
-            "description": "Its status.",
-        },
-        "actions": {"type": "array", "items": {"type": "object"}, "description": "Flags."},
-        "moderationAction": {"type": "object", "description": "The reason of a rejection."},
-    },
-}
 
 
 @blueprint.post("/moderate")
-@describes(Operation({200: VERDICT, NO_OPINION: None}, QUESTION, errors={401: Problem}, **SIGNED))
+@describes(
+    Operation(
+        {200: Opinion, NO_OPINION: None},
+        TypeAdapter(Question),
+        errors={401: Problem},
+        **SIGNED,
+    )
+)
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
     services().quota.spend(site)
-    asked = read_json(raw)
-    body = _field(asked, "comment", "body")
-    if not isinstance(body, str):
-        raise InvalidRequest.of("comment.body", "must be a text")
+    asked = validate(Question, read_json(raw))
+    body = asked.comment.body
     if len(body) > MAX_JUDGED_BYTES or len(valid_text(body).encode()) > MAX_JUDGED_BYTES:
         raise InvalidRequest.of("comment.body", f"must have at most {MAX_JUDGED_BYTES:,} bytes")
     text = plain_text(valid_text(body))
     if not is_visible(text):
         return Response(status=NO_OPINION)
     g.n_comments = 1
-    judgement, _ = services().coral_moderation.submit(site, _comment(asked, body, text))
+    judgement, _ = services().coral_moderation.submit(site, _comment(asked, text))
     return _opinion(judgement)
 
 
 @blueprint.post("/events")
 @describes(
     Operation(
-        {204: None}, EVENT, errors=dict.fromkeys((400, 401, 413, 415, 503), Problem), **SIGNED
+        {204: None},
+        TypeAdapter(Event),
+        errors=dict.fromkeys((400, 401, 413, 415, 503), Problem),
+        **SIGNED,
     )
 )
 def hear() -> Response:
     """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()
     services().quota.note(site)  # Coral disables an endpoint that fails ten times
-    event = read_json(raw)
-    comment_id = opaque_id(_field(event, "data", "commentID"))
-    decided = _field(event, "data", "status") in ("APPROVED", "REJECTED")
-    if _field(event, "type") == "COMMENT_LEFT_MODERATION_QUEUE" and decided and comment_id:
+    event = validate(Event, read_json(raw))
+    decided = event.data.status in ("APPROVED", "REJECTED")
+    if event.type == "COMMENT_LEFT_MODERATION_QUEUE" and decided and event.data.comment_id:
         try:
-            services().coral.note(site.id, comment_id)
+            services().coral.note(site.id, event.data.comment_id)
         except StoreUnavailable as error:  # for the same reason
             note(error)
     return Response(status=204)
@@ -132,12 +186,7 @@ def _withhold(error: Exception) -> Response:
     asked = request.endpoint == f"{blueprint.name}.{moderate.__name__}"
     if not asked or isinstance(error, Unauthorized):
         return answer_error(error)
-    note(error)
-    reason = type(error).__name__
-    if isinstance(g.error, str):
-        g.error = f"withheld: {reason}"
-    services().metrics.count_withheld("coral", reason)
-    return as_json({"status": "SYSTEM_WITHHELD"})
+    return withheld("coral", error, type(error).__name__, {"status": "SYSTEM_WITHHELD"})
 
 
 def _genuine() -> tuple[Site, bytes]:
@@ -158,28 +207,15 @@ def _signed(raw: bytes, secrets: tuple[str, ...]) -> bool:
     return any(hmac.compare_digest(one, other) for one in given for other in wanted)
 
 
-def _field(value: Any, *path: str) -> Any:
-    """Return what stands at a path of an object, or None; Coral may add to its messages."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _comment(asked: Any, body: str, text: str) -> Comment:
-    story, author = (
-        opaque_id(_field(asked, "story", "id")),
-        opaque_id(_field(asked, "author", "id")),
-    )
-    url = ""
-    with suppress(InvalidRequest):
-        url = validate(_URL, _field(asked, "story", "url"))
+def _comment(asked: Question, text: str) -> Comment:
+    story, author = asked.story, asked.author.id
     return Comment(
-        id=coral_comment_id(story, author, body),
+        id=coral_comment_id(story.id, author, asked.comment.body),
         text=text,
         author_id=author,
-        article_id=story,
-        article_url=url,
-        parent_id=opaque_id(_field(asked, "comment", "parentID")),
+        article_id=story.id,
+        article_url=story.url,
+        parent_id=asked.comment.parent_id,
     )
 
 
@@ -187,14 +223,11 @@ def _opinion(judgement: Judgement) -> Response:
     verdict = judgement.verdict
     if verdict.action == "approve" or verdict.only_sampled:
         return Response(status=NO_OPINION)
-    spam = verdict.label == "spam"
-    reason = "COMMENT_DETECTED_SPAM" if spam else "COMMENT_DETECTED_TOXIC"
-    answer: dict[str, Any] = {
-        "status": "SYSTEM_WITHHELD",
-        "actions": [{"actionType": "FLAG", "reason": reason}],
-    }
+    reason = "COMMENT_DETECTED_SPAM" if verdict.label == "spam" else "COMMENT_DETECTED_TOXIC"
+    flags = [{"actionType": "FLAG", "reason": reason}]
+    opinion = Opinion(status="SYSTEM_WITHHELD", actions=flags)
     if verdict.action == "reject":
-        answer["status"] = "REJECTED"
         code = {"code": rejection_code(verdict.label or "", ())}
-        answer["moderationAction"] = {"status": "REJECTED", "rejectionReason": code}
-    return as_json(answer)
+        refused = {"status": "REJECTED", "rejectionReason": code}
+        opinion = Opinion(status="REJECTED", actions=flags, moderation_action=refused)
+    return as_json(opinion.to_dict())

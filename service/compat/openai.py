@@ -24,7 +24,6 @@ from service.api.openapi import Operation, describes
 from service.api.schemas import MAX_COMMENTS, MendedUnicode
 from service.compat.answers import as_json
 from service.errors import (
-    RETRY_AFTER_SECONDS,
     InvalidRequest,
     MalformedJson,
     RateLimited,
@@ -117,57 +116,44 @@ class ModerationRequest(BaseModel):
         return [parts] if parts else [[one] for one in self.input if isinstance(one, str)]
 
 
-_BY_CATEGORY = {"type": "object", "description": "By the name of the category."}
-ANSWER = {
-    "type": "object",
-    "description": "Moderations, as OpenAI answers them.",
-    "required": ["id", "model", "results"],
-    "properties": {
-        "id": {"type": "string", "description": "Of this answer."},
-        "model": {"type": "string", "description": "Version of the artefact that scored."},
-        "results": {
-            "type": "array",
-            "description": "One for each comment, in the order of the request.",
-            "items": {
-                "type": "object",
-                "required": ["flagged", "categories", "category_scores"],
-                "properties": {
-                    "flagged": {"type": "boolean", "description": "Whether any category is true."},
-                    "categories": _BY_CATEGORY,
-                    "category_scores": _BY_CATEGORY,
-                    "category_applied_input_types": _BY_CATEGORY,
-                },
-            },
-        },
-    },
-}
-_TEXT_OR_NULL = {"type": ["string", "null"]}
-ERROR = {
-    "type": "object",
-    "description": "An error as OpenAI answers it.",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "description": "What is wrong.",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string", "description": "What is wrong, for people."},
-                "type": {"type": "string", "description": "The kind of error."},
-                "param": _TEXT_OR_NULL | {"description": "The field that is wrong."},
-                "code": _TEXT_OR_NULL | {"description": "What is wrong, for machines."},
-            },
-        }
-    },
-}
+class Moderation(BaseModel):
+    """What is said of one comment; each mapping is by the name of the category."""
+
+    flagged: bool
+    categories: dict[str, bool]
+    category_scores: dict[str, float]
+    category_applied_input_types: dict[str, list[str]]
+
+
+class Moderations(BaseModel):
+    """Moderations as OpenAI answers them, one for each comment in the order of the request."""
+
+    id: str = Field(description="Of this answer.")
+    model: str = Field(description="Version of the artefact that scored.")
+    results: list[Moderation]
+
+
+class OpenAIErrorDetail(BaseModel):
+    """What is wrong."""
+
+    message: str = Field(description="What is wrong, for people.")
+    type: str = Field(description="The kind of error.")
+    param: str | None = Field(description="The field that is wrong.")
+    code: str | None = Field(description="What is wrong, for machines.")
+
+
+class OpenAIError(BaseModel):
+    """An error as OpenAI answers it."""
+
+    error: OpenAIErrorDetail
 
 
 @blueprint.post("/v1/moderations", strict_slashes=False)
 @describes(
     Operation(
-        {200: ANSWER},
+        {200: Moderations},
         TypeAdapter(ModerationRequest),
-        errors=dict.fromkeys((400, 401, 413, 415, 429, 503), ERROR),
+        errors=dict.fromkeys((400, 401, 413, 415, 429, 503), OpenAIError),
     )
 )
 def moderations() -> Response:
@@ -180,18 +166,13 @@ def moderations() -> Response:
     scores = services().moderation.scorer.scores(texts)
     read = iter(zip(scores, identify_all(texts), strict=True))
     results = [_result(list(islice(read, len(parts))), policy) for parts in comments]
+    version = f"hakam-{services().artifact.version}"
     return as_json(
-        {
-            "id": f"modr-{uuid.uuid4().hex}",
-            "model": f"hakam-{services().artifact.version}",
-            "results": results,
-        }
+        Moderations(id=f"modr-{uuid.uuid4().hex}", model=version, results=results).model_dump()
     )
 
 
-def _result(
-    parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy
-) -> dict[str, object]:
+def _result(parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy) -> Moderation:
     """Judge one comment by its worst part.
 
     A comment of which no letter could be read is flagged without a category, where the site wants a
@@ -202,24 +183,24 @@ def _result(
         for name, category in CATEGORIES.items()
     }
     unread = policy.unreadable == "review" and not all(one.readable for _, one in parts)
-    return {
-        "flagged": any(holds.values()) or unread,
-        "categories": holds,
-        "category_scores": {
+    return Moderation(
+        flagged=any(holds.values()) or unread,
+        categories=holds,
+        category_scores={
             name: round(max(category.score(scores) for scores, _ in parts), 7)
             for name, category in CATEGORIES.items()
         },
-        "category_applied_input_types": {
+        category_applied_input_types={
             name: ["text"] if category.labels else [] for name, category in CATEGORIES.items()
         },
-    }
+    )
 
 
 @blueprint.errorhandler(Exception)
 def refuse(error: Exception) -> Response:
     """Turn any error into the answer that OpenAI would give."""
     problems.note(error)
-    param, code, headers = None, None, problems.headers_of(error)
+    param, code = None, None
     status, kind, message = status_of(error), "invalid_request_error", str(error)
     match error:
         case MethodNotAllowed():
@@ -237,8 +218,8 @@ def refuse(error: Exception) -> Response:
         case RateLimited():
             kind, code = "requests", "rate_limit_exceeded"
         case _ if status == 503:
-            kind, headers = "server_error", {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            kind = "server_error"
         case _ if status == 500:
             kind, message = "server_error", "The server had an error processing your request."
-    body = {"message": message, "type": kind, "param": param, "code": code}
-    return as_json({"error": body}, status, headers)
+    detail = OpenAIErrorDetail(message=message, type=kind, param=param, code=code)
+    return as_json(OpenAIError(error=detail).model_dump(), status, problems.headers_of(error))

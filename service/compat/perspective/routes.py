@@ -23,12 +23,11 @@ from pydantic import BaseModel, TypeAdapter
 from models.characters import is_visible
 from models.language import identify
 from models.schema import UMBRELLA, LabeledComment
-from service import problems
 from service.address import base_url
 from service.api.bodies import raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
-from service.compat.answers import as_json
+from service.compat.answers import as_json, withheld
 from service.compat.perspective import discovery, errors
 from service.compat.perspective.errors import MAX_BODY_BYTES, AnalyzerError
 from service.compat.perspective.messages import (
@@ -92,7 +91,7 @@ M = TypeVar("M", bound=Message)
 
 GOOGLE: dict[str, Any] = {
     "security": ("google_key", "google_header", "site_key"),
-    "errors": dict.fromkeys((400, 403, 415, 429, 503), errors.SCHEMA),
+    "errors": dict.fromkeys((400, 403, 415, 429, 503), errors.GoogleError),
 }
 
 
@@ -158,7 +157,7 @@ def suggestscore() -> Response:
 
 
 @blueprint.get("/$discovery/rest")
-@describes(Operation({200: "application/json"}, needs_key=False, errors={421: errors.SCHEMA}))
+@describes(Operation({200: "application/json"}, needs_key=False, errors={421: errors.GoogleError}))
 def describe() -> Response:
     """Describe the methods to Google's client libraries, which ask before their first call."""
     methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
@@ -351,19 +350,13 @@ def _digest(text: str) -> str:
 
 @blueprint.errorhandler(Exception)
 def _refuse(error: Exception) -> Response:
+    """Give a comment of Coral that could not be judged the highest score: Coral withholds it."""
     asks = request.path.rstrip("/").endswith(":analyze")
-    if asks and _is_coral() and not isinstance(error, Unauthorized):
-        return _withheld(error)
-    return errors.answer(error)
-
-
-def _withheld(error: Exception) -> Response:
-    """Give a comment that could not be judged the highest score, so that Coral withholds it."""
-    problems.note(error)
+    if not asks or not _is_coral() or isinstance(error, Unauthorized):
+        return errors.answer(error)
     reason = error.error_type if isinstance(error, AnalyzerError) else type(error).__name__
-    if isinstance(g.error, str):
-        g.error = f"withheld: {reason}"
-    services().metrics.count_withheld("perspective", reason)
     names = g.get("asked_attributes") or (*ATTRIBUTES, *sorted(NOT_MEASURED))
     highest = {"summaryScore": _score(1.0)}
-    return as_json({"attributeScores": dict.fromkeys(names, highest)})
+    return withheld(
+        "perspective", error, reason, {"attributeScores": dict.fromkeys(names, highest)}
+    )
