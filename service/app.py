@@ -55,24 +55,8 @@ def create_app(
     hasty_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)
     artifact = artifact or Registry(settings.artifacts).load()
-    durability, coral_durability = (
-        Durability(client, settings.store_file) for client in (redis, hasty_redis)
-    )
-    queue, coral_queue = (
-        ReviewQueue(
-            client,
-            lease_seconds=settings.lease_seconds,
-            undo_seconds=settings.undo_seconds,
-            expect=expect,
-        )
-        for client, expect in (
-            (redis, durability.expect),
-            (hasty_redis, coral_durability.expect),
-        )
-    )
-    sites = Sites(redis)
-    known_sites = KnownSites(sites, expect=durability.expect)
-    coral_sites = KnownSites(Sites(hasty_redis), expect=coral_durability.expect)
+    durability, sites, known_sites, queue = _over(redis, settings)
+    _, _, coral_sites, coral_queue = _over(hasty_redis, settings)
     deliveries = Deliveries(redis, sites)
     metrics = Metrics(
         settings.prometheus_multiproc_dir,
@@ -174,20 +158,28 @@ def _no_sniffing(response: Response) -> Response:
     return response
 
 
+def _over(redis: Redis, settings: Settings) -> tuple[Durability, Sites, KnownSites, ReviewQueue]:
+    """Make what there is once for each connection to Redis."""
+    durability, sites = Durability(redis, settings.store_file), Sites(redis)
+    queue = ReviewQueue(
+        redis,
+        lease_seconds=settings.lease_seconds,
+        undo_seconds=settings.undo_seconds,
+        expect=durability.expect,
+    )
+    return durability, sites, KnownSites(sites, expect=durability.expect), queue
+
+
 def _queue_stats(
     sites: Sites, queue: ReviewQueue, durability: Durability
-) -> Sequence[QueueStats | None] | None:
+) -> Sequence[QueueStats | None]:
     def stats(site_id: str) -> QueueStats | None:
-        try:
+        with contextlib.suppress(SiteUnreadable):
             return queue.stats(site_id)
-        except SiteUnreadable:
-            return None
-
-    try:
-        durability.expect()
-        return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]
-    except StoreUnavailable:
         return None
+
+    durability.expect()
+    return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]
 
 
 def _session_key(var: Path) -> str:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.errors import StoreUnavailable
@@ -27,22 +27,23 @@ from service.rules.policy import Verdict
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class Metrics:
+class Metrics(Collector):
     """The numbers of one application, added up over the workers that share a folder.
 
-    What `queues` and `deliveries` cannot tell now (None, StoreUnavailable) is absent.
+    `queues` (None for one that cannot be counted) and `deliveries` raise StoreUnavailable while
+    nobody can tell.
     """
 
     def __init__(
         self,
         shared: Path | None,
-        queues: Callable[[], Iterable[QueueStats | None] | None],
+        queues: Callable[[], Sequence[QueueStats | None]],
         deliveries: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._own = CollectorRegistry()
         self._shared = shared
-        self._queues = _Queues(queues)
-        self._deliveries = _Deliveries(deliveries)
+        self._queues = queues
+        self._deliveries = deliveries
         self._requests = Counter(
             "hakam_requests", "Requests.", ["method", "route", "status"], registry=self._own
         )
@@ -59,7 +60,6 @@ class Metrics:
             ["action", "label", "reason"],
             registry=self._own,
         )
-
         self._withheld = Counter(
             "hakam_withheld",
             "Comments withheld because they could not be judged, where refusing means publishing.",
@@ -89,10 +89,16 @@ class Metrics:
         if self._shared is not None:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]
-        queue_registry = CollectorRegistry()
-        queue_registry.register(self._queues)
-        queue_registry.register(self._deliveries)
-        return generate_latest(registry) + generate_latest(queue_registry)
+        of_store = CollectorRegistry()
+        of_store.register(self)
+        return generate_latest(registry) + generate_latest(of_store)
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask the store now; what it cannot tell is absent, never 0."""
+        with suppress(StoreUnavailable):
+            yield from _of_queues(self._queues())
+        with suppress(StoreUnavailable):
+            yield _of_deliveries(self._deliveries())
 
     def _end(self, response: Response) -> Response:
         rule = request.url_rule
@@ -112,38 +118,21 @@ def _begin() -> None:
     g.metrics_started = time.perf_counter()
 
 
-class _Queues(Collector):
-    """Asks the queues when asked; what is unknown then is absent, never 0."""
-
-    def __init__(self, queues: Callable[[], Iterable[QueueStats | None] | None]) -> None:
-        self._queues = queues
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        if (known := self._queues()) is None:
-            return
-        found = list(known)
-        counts = [count for count in found if count]
-        for state in ("pending", "leased", "outbox", "dead"):
-            total = sum(getattr(count, state) for count in counts)
-            yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
-        oldest = max((count.oldest_seconds for count in counts), default=0.0)
-        told = "Longest wait among the fifty most urgent items of each queue."
-        yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)
-        told = "Sites of which what is stored cannot be worked with, so that they are not counted."
-        yield GaugeMetricFamily("hakam_sites_unreadable", told, value=len(found) - len(counts))
+def _of_queues(found: Sequence[QueueStats | None]) -> Iterator[GaugeMetricFamily]:
+    counts = [count for count in found if count]
+    for state in ("pending", "leased", "outbox", "dead"):
+        total = sum(getattr(count, state) for count in counts)
+        yield GaugeMetricFamily(f"hakam_queue_{state}", f"Items: {state}.", value=total)
+    oldest = max((count.oldest_seconds for count in counts), default=0.0)
+    told = "Longest wait among the fifty most urgent items of each queue."
+    yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)
+    told = "Sites of which what is stored cannot be worked with, so that they are not counted."
+    yield GaugeMetricFamily("hakam_sites_unreadable", told, value=len(found) - len(counts))
 
 
-class _Deliveries(Collector):
-    """Asks what became of the deliveries when asked; they are made by another process."""
-
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(
-            "hakam_deliveries", "Attempts to tell a site of a decision.", labels=["result"]
-        )
-        with suppress(StoreUnavailable):  # unknown is absent, not 0
-            for result, n in self._counts().items():
-                family.add_metric([result], n)
-            yield family
+def _of_deliveries(counts: Mapping[str, int]) -> CounterMetricFamily:
+    told = "Attempts to tell a site of a decision."
+    family = CounterMetricFamily("hakam_deliveries", told, labels=["result"])
+    for result, n in counts.items():
+        family.add_metric([result], n)
+    return family

@@ -172,7 +172,7 @@ class Moderation:
         )
         (judgement,) = self.judge(site, [comment])
         judgement = _knowing(self.policy(site), judgement, draw=ALWAYS_DRAWN)
-        return self._enqueue(site, comment, judgement, known_action(known)).created
+        return self._store(site, comment, judgement, known_action(known)).created
 
     def _author_history(
         self, policy: Policy, site: Site, author_id: str
@@ -205,36 +205,29 @@ class Moderation:
         shown = replace(part, text=part.text + CUT)
         return shown, replace(judgement, evidence=judged.evidence)
 
-    def _store(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
-        action = judgement.verdict.action
-        if action == "approve":
-            return self._queue.approve(site.id, comment, judgement.verdict)
-        return (self._enqueue if action == "review" else self._reject)(site, comment, judgement)
-
-    def _reject(self, site: Site, comment: Comment, judgement: Judgement) -> Enqueued:
-        return self._queue.reject(
-            site.id,
-            _with_dialect(comment),
-            judgement.verdict,
-            scores=judgement.signals.scores,
-            author_scores=judgement.signals.author_scores,
-            evidence=judgement.evidence,
-        )
-
-    def _enqueue(
+    def _store(
         self, site: Site, comment: Comment, judgement: Judgement, known_action: str = ""
     ) -> Enqueued:
+        verdict = judgement.verdict
+        if verdict.action == "approve":
+            return self._queue.approve(site.id, comment, verdict)
+        comment = replace(comment, dialect=dialect_of(comment.text))
+        found: dict[str, Any] = {
+            "scores": judgement.signals.scores,
+            "author_scores": judgement.signals.author_scores,
+            "evidence": judgement.evidence,
+        }
+        if verdict.action == "reject":
+            return self._queue.reject(site.id, comment, verdict, **found)
         return self._queue.enqueue(
             site.id,
-            _with_dialect(comment),
-            judgement.verdict,
-            scores=judgement.signals.scores,
-            author_scores=judgement.signals.author_scores,
-            evidence=judgement.evidence,
+            comment,
+            verdict,
             label_weights=site.label_weights,
             time_target_seconds=site.time_target_seconds,
             second_opinion_share=site.second_opinion_share,
             known_action=known_action,
+            **found,
         )
 
 
@@ -254,10 +247,6 @@ def _standing(found: Enqueued | None) -> Standing | None:
 
 def _fields(comment: Comment) -> tuple[tuple[Field, str], tuple[Field, str]]:
     return ("text", comment.text), ("author.name", comment.author_name)
-
-
-def _with_dialect(comment: Comment) -> Comment:
-    return replace(comment, dialect=dialect_of(comment.text))
 
 
 def _without_allowed(site: Site, comments: Sequence[Comment]) -> Sequence[Comment]:

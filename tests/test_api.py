@@ -799,6 +799,12 @@ def test_everything_in_the_description_has_words_for_its_readers(client: FlaskCl
     assert "----" not in json.dumps(described), "docstrings for developers are not for readers"
 
 
+def test_a_parameter_has_the_words_of_its_own_query(client: FlaskClient) -> None:
+    described = client.get("/openapi.json").get_json()
+    (parameter,) = described["paths"]["/v1/authors"]["get"]["parameters"]
+    assert parameter["description"] == "The site's id of the author."
+
+
 def test_the_description_tells_where_the_service_is(app: Flask) -> None:
     assert app.test_client().get("/openapi.json").get_json()["servers"] == [{"url": "/"}]
     services = app.extensions["hakam"]

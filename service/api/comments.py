@@ -19,11 +19,11 @@ from service.api.schemas import (
     ScoreBody,
     ScoredComment,
     SubmittedComment,
-    utc_time,
 )
 from service.moderation import Judgement
 from service.queue.records import content_digest
 from service.queue.review_queue import Comment, Enqueued
+from service.rules.times import iso_time
 from service.services import services
 from service.sites.sites import Site
 
@@ -111,8 +111,9 @@ def _comment_answer(
         )
     if standing and standing.decision:
         last = standing.decision
+        decided_at = iso_time(last.decided_at, "milliseconds")
         decision = RecordedDecision(
-            decision_id=last.decision_id, action=last.action, decided_at=utc_time(last.decided_at)
+            decision_id=last.decision_id, action=last.action, decided_at=decided_at
         )
     return CommentAnswer(
         id=comment.id or None,

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from service.api.openapi import Lines
 from service.api.operation import operation
-from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode, utc_time
+from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode
 from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
+from service.rules.times import iso_time
 from service.services import services
 from service.sites.sites import Site
 
@@ -72,9 +73,8 @@ def _line(site: Site, entry: Decision) -> str:
     told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
     if learned := entry.to_labeled_comment(site.id):
         told |= {name: value for name, value in asdict(learned).items() if value}
-    line = DecisionLine(
-        **told | {"type": NEWS_TYPES[entry.kind], "decided_at": utc_time(entry.decided_at)}
-    )
+    decided_at = iso_time(entry.decided_at, "milliseconds")
+    line = DecisionLine(**told | {"type": NEWS_TYPES[entry.kind], "decided_at": decided_at})
     return line.model_dump_json(exclude_none=True)
 
 

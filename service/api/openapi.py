@@ -17,7 +17,7 @@ from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service.api.descriptions import FIELDS, MODELS, meaning
+from service.api.descriptions import MODELS, meaning
 from service.api.schemas import Problem, WebhookMessage
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -279,9 +279,10 @@ def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
             }
             for name, one in schema["properties"].items()
         ]
+    model = operation.query.__name__ if operation.query else ""
     for one in found:
-        meaning = one["schema"].get("description") or FIELDS.get(str(one["name"]), "")
-        one.setdefault("description", meaning)
+        own = one["schema"].get("description")
+        one.setdefault("description", own or meaning(model, str(one["name"])))
     return found
 
 

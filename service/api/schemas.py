@@ -6,7 +6,6 @@ types. A wrong field is named by its path and never quoted.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -70,11 +69,6 @@ def _timestamp(text: str) -> str:
     if text and read_time(text) is None:
         raise PydanticCustomError("time", f"must be {EXPECTED}")
     return _printable(text)
-
-
-def utc_time(seconds: float) -> str:
-    """Write a moment, in seconds since 1970, as answers tell it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "milliseconds")
 
 
 Unicode = Annotated[str, Field(min_length=0)]  # with bounds no lone surrogate passes
@@ -261,11 +255,25 @@ class RecordedDecision(BaseModel):
     decided_at: str = Field(description="ISO 8601, UTC")
 
 
-class DecisionLine(BaseModel):
-    """A line of `GET /v1/decisions`: what the webhook tells, and what training can learn from it.
+class ToldDecision(BaseModel):
+    """What a site is told of a decision; absent is what is not known, or does not apply."""
 
-    Absent is what is not known, or does not apply.
-    """
+    decision_id: str
+    comment_id: str
+    item_id: str
+    version: int = Field(description="Of the comment, that was judged")
+    content_digest: str | None = Field(default=None, description=_DIGEST)
+    action: Literal["approve", "reject", "undo"]
+    reason: str
+    undoes: str | None = None
+    bulk: str | None = None
+    appeal_of: str | None = None
+    overturned: bool | None = None
+    reply: str | None = None
+
+
+class DecisionLine(ToldDecision):
+    """A line of `GET /v1/decisions`: what a webhook tells, and what training can learn from it."""
 
     id: str = Field(
         description="Id of the comment; with `#author.name` behind where the display name was "
@@ -277,19 +285,7 @@ class DecisionLine(BaseModel):
     labels: dict[Label, Probability] = Field(description="What was observed; 0 where it was not")
     source: str
     type: Literal["decision.recorded", "decision.undone"]
-    decision_id: str
     decided_at: str = Field(description="ISO 8601, UTC")
-    comment_id: str
-    item_id: str
-    version: int = Field(description="Of the comment, that was judged")
-    content_digest: str | None = Field(None, description=_DIGEST)
-    action: Literal["approve", "reject", "undo"]
-    reason: str
-    undoes: str | None = Field(None, description="Of an undo, the decision it takes back")
-    bulk: str | None = Field(None, description="Request id of the bulk decision it is part of")
-    appeal_of: str | None = Field(None, description="The decision that was appealed against")
-    overturned: bool | None = Field(None, description="Whether the appeal was granted")
-    reply: str | None = Field(None, description="What the moderator lets the author know")
     author_id: str | None = None
     author_name: str | None = None
     article_title: str | None = None
@@ -332,23 +328,11 @@ class CommentAnswer(BaseModel):
     decision: RecordedDecision | None = Field(description="Once it was decided")
 
 
-class WebhookDecision(BaseModel):
-    """What a site is told of a decision: no text of the comment, no moderator."""
+class WebhookDecision(ToldDecision):
+    """What a webhook tells of a decision: no text of the comment, no moderator."""
 
-    decision_id: str
-    comment_id: str
-    item_id: str
-    version: int
-    content_digest: str | None = None
-    action: Literal["approve", "reject", "undo"]
     labels: list[Label]
-    reason: str
     source: Literal["moderator", "policy"]
-    undoes: str | None = None
-    bulk: str | None = None
-    appeal_of: str | None = None
-    overturned: bool | None = None
-    reply: str | None = None
 
 
 class WebhookMessage(BaseModel):

@@ -14,11 +14,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from models.schema import LABELS
 from service.reports import statistics
+from service.rules.times import day_of, iso_time
 
 Unit = Literal["count", "share", "seconds", "kappa"]
 
@@ -59,13 +59,13 @@ def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure
     hours = range(last - n_hours + 1, last + 1)
 
     def count(action: str, hour: int) -> float:
-        return float(days.get(_day(hour * 3600), {}).get(f"hour:{hour % 24}:{action}", 0))
+        return float(days.get(day_of(hour * 3600), {}).get(f"hour:{hour % 24}:{action}", 0))
 
     return Figure(
         "decisions_per_hour",
         "hour",
         "count",
-        [_iso(hour * 3600) for hour in hours],
+        [iso_time(hour * 3600, "minutes") for hour in hours],
         [Series(action, [count(action, h) for h in hours]) for action in _DECIDED],
     )
 
@@ -263,11 +263,3 @@ def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview
     n_decided = sum(decided.values())
     rejected = decided["reject"] / n_decided if n_decided else None
     return Preview(n_comments, n_flagged, rejected, n_decided)
-
-
-def _day(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).date().isoformat()
-
-
-def _iso(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="minutes")

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 from service.queue.records import Decision
 from service.reports.statistics import quantile
 from service.reports.tables import Cell, as_csv
 from service.rules.policy import Verdict
+from service.rules.times import day_of
 
 _SPEECH = "STATEMENT_CATEGORY_ILLEGAL_OR_HARMFUL_SPEECH"
 _OTHER = ("STATEMENT_CATEGORY_OTHER_VIOLATION_TC", "KEYWORD_OTHER")
@@ -71,8 +72,8 @@ def _statement(site_id: str, entry: Decision) -> dict[str, object]:
         "category_specification": keywords,
         "content_type": ["CONTENT_TYPE_TEXT"],
         "content_language": "AR",
-        "content_date": _day(entry.enqueued_at),
-        "application_date": _day(entry.decided_at),
+        "content_date": day_of(entry.enqueued_at),
+        "application_date": day_of(entry.decided_at),
         "decision_facts": _circumstances(entry),
         "source_type": "SOURCE_VOLUNTARY",
         "automated_detection": "Yes" if flagged else "No",
@@ -100,10 +101,6 @@ def _why_seen(verdict: Verdict | None) -> str:
     if verdict.reason == "random_sample" and not verdict.only_sampled:
         return _FLAGGED
     return _WHY_SEEN.get(verdict.reason, _FLAGGED)
-
-
-def _day(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)

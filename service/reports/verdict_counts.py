@@ -19,11 +19,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from service.errors import StoreUnavailable
 from service.reports.insight import N_BINS
+from service.rules.times import day_of
 from service.store.connect import Redis
 from service.store.errors import is_wrong_kind, translating_redis_errors
 
@@ -53,7 +53,7 @@ class VerdictCounts:
         author_scores: Mapping[str, float] | None = None,
     ) -> None:
         """Count one comment, in memory."""
-        day = _day(self._clock())
+        day = day_of(self._clock())
         higher = {
             label: max(score, (author_scores or {}).get(label, 0.0))
             for label, score in scores.items()
@@ -107,7 +107,7 @@ class VerdictCounts:
     def days(self, site_id: str, n_days: int) -> dict[str, dict[str, int]]:
         """Return the counts of the last days, today included, oldest first."""
         now = self._clock()
-        days = [_day(now - back * 86400) for back in reversed(range(n_days))]
+        days = [day_of(now - back * 86400) for back in reversed(range(n_days))]
         with self._redis.pipeline(transaction=False) as pipe:
             for day in days:
                 pipe.hgetall(_key(site_id, day))
@@ -120,7 +120,3 @@ class VerdictCounts:
 
 def _key(site_id: str, day: str) -> str:
     return f"{{hakam:{site_id}}}:verdicts:{day}"
-
-
-def _day(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).date().isoformat()

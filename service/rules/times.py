@@ -9,15 +9,26 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 EXPECTED = "a time with its zone, ISO 8601, from 1970 to 2199"
 
 
-def iso_time(seconds: float) -> str:
-    """Write a moment, in seconds since 1970, to the second.
+def day_of(seconds: float) -> str:
+    """Write the day of a moment, in UTC.
+
+    Examples
+    --------
+    >>> day_of(0)
+    '1970-01-01'
+    """
+    return iso_time(seconds)[:10]
+
+
+def iso_time(seconds: float, to_the: str = "seconds") -> str:
+    """Write a moment, in seconds since 1970, to the second, minute ("minutes") or "milliseconds".
 
     Examples
     --------
     >>> iso_time(0)
     '1970-01-01T00:00:00+00:00'
     """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=to_the)
 
 
 def read_time(text: str) -> datetime | None:

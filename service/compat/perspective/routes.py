@@ -13,8 +13,8 @@ comment of source ``site_feedback``.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g, request
@@ -45,6 +45,7 @@ from service.compat.perspective.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
 from service.queue.feedback import SOURCE
 from service.queue.review_queue import Comment
+from service.rules.times import iso_time
 from service.scoring import MAX_TEXT_BYTES
 from service.services import services
 from service.sites.sites import Site
@@ -105,7 +106,8 @@ def analyze() -> Response:
     g.asked_attributes = tuple(asked.requested_attributes)
     text = asked.comment.text
     if _is_coral():
-        _check_in_time(text)
+        if len(text) > MAX_LETTERS_IN_TIME:
+            raise AnalyzerError("COMMENT_TOO_LONG", "Comment text too long.")
     else:
         _check_visible(text)
     _check_type(asked.comment)
@@ -146,7 +148,7 @@ def suggestscore() -> Response:
             labels=labels,
             source=SOURCE,
             site=site.id,
-            decided_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            decided_at=iso_time(time.time(), "milliseconds"),
         )
         services().feedback.add(site, comment)
     g.n_comments = 1
@@ -191,11 +193,6 @@ def _message(kind: type[M]) -> M:
 def _check_visible(text: str) -> None:
     if not is_visible(text):
         raise AnalyzerError("COMMENT_EMPTY", "Comment must be non-empty.")
-
-
-def _check_in_time(text: str) -> None:
-    if len(text) > MAX_LETTERS_IN_TIME:
-        raise AnalyzerError("COMMENT_TOO_LONG", "Comment text too long.")
 
 
 def _check_type(entry: TextEntry) -> None:
