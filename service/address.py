@@ -20,11 +20,7 @@ _OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})  # nobody else's brows
 
 
 def base_url() -> str:
-    """Return the address under which others reach this service, without a slash at its end.
-
-    Every link that leaves this service begins with it. Once HAKAM_PUBLIC_URL is set, nothing that a
-    client says has a part in it.
-    """
+    """Return the address under which others reach this service, without a slash at its end."""
     public: str = services().settings.public_url
     if not public:
         log.warning("address_taken_from_request", missing="HAKAM_PUBLIC_URL")

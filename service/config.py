@@ -1,8 +1,4 @@
-"""The environment: which variables there are, and the one settings object that they are read into.
-
-`Settings.from_environ` reports every problem at once, before a port is bound. No other module looks
-at the environment. Policies, webhooks and keys belong to sites, not to the environment.
-"""
+"""Environment: the settings object that its variables are read into, and their table."""
 
 from __future__ import annotations
 
@@ -79,11 +75,7 @@ _Whole = Annotated[int, BeforeValidator(_digits)]
 
 
 class Settings(BaseSettings):
-    """What the environment says.
-
-    An empty string (or None for a folder) stands for a variable without a value and without a
-    default.
-    """
+    """What the environment says; "" or None of a variable with neither value nor default."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,

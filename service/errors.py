@@ -1,8 +1,6 @@
 """Every error of the service in one tree, and how each is answered over HTTP.
 
-The root of the tree is `models.errors.ModerationError`. An error that has no ``problem`` of its own
-is answered like its parent; `service.problems` makes the answers. A message never repeats what the
-client wrote.
+A message never repeats what the client wrote.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""What Prometheus may know: requests and verdicts, how long they took, how the queue stands.
+"""Prometheus metrics: requests and verdicts, how long they took, how the queue stands.
 
-Secret: prometheus-client, and its way of adding up several workers. Labels have few values by
-construction: patterns of routes, actions, labels; no site, no id.
-
-With several workers `PROMETHEUS_MULTIPROC_DIR` must be set before prometheus-client is imported
-(``gunicorn.conf.py`` does it): the library chooses where numbers live at import.
+No label holds a site or an id. With several workers `PROMETHEUS_MULTIPROC_DIR` must be set before
+prometheus-client is imported, as ``gunicorn.conf.py`` does.
 """
 
 from __future__ import annotations

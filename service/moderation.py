@@ -1,12 +1,8 @@
-"""Moderation: from a comment to its verdict, and into the queue.
+"""Moderation: a comment gets its verdict, and goes into the queue where a person must see it.
 
-Scores the texts and the display names of a whole request in one call, gathers the signals, asks the
-site's policy, finds the evidence, and puts before a person what the policy wants a person to see.
-Every interface (the API, the compatible ones) goes through here, so that all of them judge alike.
-
-What happens while Redis is down is decided here: a comment that needs a person is refused
-(`StoreUnavailable`), because a flagged comment must never get lost; a comment that was only drawn
-for the random sample is answered as if it had not been drawn, because it needs nobody.
+Every interface goes through here, so that all judge alike. While Redis is down, a comment that
+needs a person is refused, because it must never get lost; one that was only drawn for the random
+sample is answered as if it had not been drawn.
 """
 
 from __future__ import annotations

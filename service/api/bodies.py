@@ -1,8 +1,4 @@
-"""Request bodies: how many bytes are read, and as what.
-
-Every interface for machines reads its bodies here. How a refusal looks is each interface's own
-affair.
-"""
+"""Request bodies of every interface for machines: read, and checked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The OpenAPI 3.1 document, made from the live routes and from the models that check them.
-
-Each view carries an `Operation`; nothing is written down twice, so the document cannot say what the
-service does not do. What models say for those who work on them is put in words for those who call.
-"""
+"""The OpenAPI 3.1 document, made from the routes and from the models that check their requests."""
 
 from __future__ import annotations
 
@@ -259,31 +255,23 @@ def _answer(kind: Any, operation: Operation, schemas: _Schemas) -> dict[str, Any
 
 
 def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
-    text = {"type": "string"}
-    found = [
-        {"name": name, "in": "path", "required": True, "schema": text}
-        for name in re.findall(r"{(\w+)}", path)
-    ]
+    found = [_parameter("path", name, meaning("", name)) for name in re.findall(r"{(\w+)}", path)]
     found += [
-        {"name": name, "in": "query", "required": False, "schema": text, "description": meaning}
-        for name, meaning in operation.parameters.items()
+        _parameter("query", name, words, required=False)
+        for name, words in operation.parameters.items()
     ]
     if operation.query is not None:
         schema = operation.query.model_json_schema()
-        found += [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in schema.get("required", ()),
-                "schema": one,
-            }
-            for name, one in schema["properties"].items()
-        ]
-    model = operation.query.__name__ if operation.query else ""
-    for one in found:
-        own = one["schema"].get("description")
-        one.setdefault("description", own or meaning(model, str(one["name"])))
+        for name, one in schema["properties"].items():
+            words = one.get("description") or meaning(operation.query.__name__, name)
+            required = name in schema.get("required", ())
+            found.append(_parameter("query", name, words, required=required) | {"schema": one})
     return found
+
+
+def _parameter(where: str, name: str, words: str, *, required: bool = True) -> dict[str, Any]:
+    about = {"name": name, "in": where, "required": required, "description": words}
+    return about | {"schema": {"type": "string"}}
 
 
 def _webhook(summary: str, schemas: _Schemas) -> dict[str, Any]:
@@ -299,16 +287,7 @@ def _webhook(summary: str, schemas: _Schemas) -> dict[str, Any]:
             "description": "Sent at least once to the webhook of the site, and in order for each "
             "comment. What is not answered by 2xx within ten seconds is sent again for a day; 410 "
             "puts the webhook out of use.",
-            "parameters": [
-                {
-                    "name": name,
-                    "in": "header",
-                    "required": True,
-                    "description": meaning,
-                    "schema": {"type": "string"},
-                }
-                for name, meaning in headers.items()
-            ],
+            "parameters": [_parameter("header", *header) for header in headers.items()],
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {"2XX": {"description": "It was heard"}},
         }

@@ -92,11 +92,7 @@ def skip(site: Site, item_id: str, body: TokenRequest) -> None:
 
 
 @operation(
-    "POST",
-    f"{_ITEM}/decide",
-    body=DecisionRequest,
-    answers={200: Decision},
-    problems=_PROBLEMS,
+    "POST", f"{_ITEM}/decide", body=DecisionRequest, answers={200: Decision}, problems=_PROBLEMS
 )
 def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
     """Record the last word on a review item.
@@ -132,13 +128,7 @@ def escalate(site: Site, item_id: str, body: TokenRequest) -> None:
     services().queue.escalate(site.id, item_id, body.token)
 
 
-@operation(
-    "POST",
-    f"{_ITEM}/undo",
-    body=Undo,
-    answers={200: Decision},
-    problems=(403, *_PROBLEMS),
-)
+@operation("POST", f"{_ITEM}/undo", body=Undo, answers={200: Decision}, problems=(403, *_PROBLEMS))
 def undo(site: Site, item_id: str, body: Undo) -> Decision:
     """Take a decision back; the item waits again.
 

@@ -1,7 +1,6 @@
 """What the HTTP API accepts and answers: the models behind validation and the OpenAPI document.
 
-Bodies are read strictly: UTF-8, no duplicate keys, no NaN, no unknown field, no conversion of
-types. A wrong field is named by its path and never quoted.
+Bodies are read strictly: no unknown field, no conversion of types.
 """
 
 from __future__ import annotations

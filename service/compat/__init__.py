@@ -1,8 +1,6 @@
-"""Wire formats of other services, over the same classifier and the same queue.
+"""Wire formats of other services: each is translated, and errors look as its clients expect.
 
-One module or folder per format; each of them only translates, and answers every error in the form
-that its clients expect. ``BLUEPRINTS`` is what the composition root registers, and ``FORMS`` says
-under which addresses even what no blueprint answers has one of these forms.
+``FORMS`` says under which addresses even what no blueprint answers has one of these forms.
 """
 
 from service.compat import coral, openai

@@ -1,14 +1,8 @@
 """Coral's external moderation phase and its webhooks.
 
-Coral's toxicity setting needs nothing here: it speaks Perspective's format. The phase asks about
-every comment that nothing earlier has decided, and waits 200 ms; whatever is not a good answer in
-time means to Coral that we have no opinion, and the comment is published. So every genuine question
-gets a verdict. What cannot be judged, for whatever reason, is withheld and waits in Coral's own
-queue; so is what should come before our moderators and cannot be stored.
-
-A request is genuine when its signature over the raw body fits one of the site's Coral secrets. It
-carries neither time nor nonce, so a replay cannot be told apart; it is harmless, because the same
-comment is queued once.
+Coral publishes a comment about which it gets no good answer within 200 ms. So every request whose
+signature fits a secret of the site gets a verdict, and what cannot be judged or stored is withheld.
+A replayed request does no harm: the same comment is queued once.
 """
 
 from __future__ import annotations
@@ -135,10 +129,7 @@ SIGNED: dict[str, Any] = {
 @blueprint.post("/moderate")
 @describes(
     Operation(
-        {200: Opinion, NO_OPINION: None},
-        TypeAdapter(Question),
-        errors={401: Problem},
-        **SIGNED,
+        {200: Opinion, NO_OPINION: None}, TypeAdapter(Question), errors={401: Problem}, **SIGNED
     )
 )
 def moderate() -> Response:

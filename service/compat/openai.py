@@ -1,7 +1,6 @@
-"""OpenAI's moderation endpoint, so that a client moves by its ``base_url``.
+"""OpenAI's moderation endpoint: its wire format, and its categories in our labels.
 
-Secret: OpenAI's wire format, and what its categories mean in our labels. Categories that we do not
-measure are false with score 0, and apply to no input; they are named in docs/openai.md.
+Categories that we do not measure (docs/openai.md) are false with score 0 and apply to no input.
 """
 
 from __future__ import annotations
@@ -23,13 +22,7 @@ from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
 from service.api.schemas import MAX_COMMENTS, MendedUnicode
 from service.compat.answers import as_json
-from service.errors import (
-    InvalidRequest,
-    MalformedJson,
-    RateLimited,
-    Unauthorized,
-    status_of,
-)
+from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
 from service.rules.policy import Policy
 from service.services import services
 

@@ -1,12 +1,7 @@
-"""Insight: the figures of a site's verdicts and decisions.
+"""Insight: the figures of a site's verdicts and decisions, from counts by day; pure.
 
-Secret: how each figure is counted. Every figure is a :class:`Figure`, a table of a first column and
-one or more series, from which the page draws its picture and writes its CSV. Everything here is
-pure: counts of days in, figures out.
-
-What people decided holds for what they saw, the flagged comments, and is counted by the scripts
-that decide (`service.queue.read_models.ReadModels.days` says how its counters are named); what
-holds for all comments is counted by :mod:`service.reports.verdict_counts`.
+The scripts that decide count what people decided (`service.queue.read_models`), and
+`service.reports.verdict_counts` what became of all comments.
 """
 
 import json
@@ -93,10 +88,7 @@ def time_to_decision(days: Days, *, target_seconds: float) -> Figure:
 
 
 def agreement(days: Days) -> Figure:
-    """Give Cohen's kappa of every two people who judged the same comments.
-
-    Which comments count is said in :mod:`service.reports.statistics`.
-    """
+    """Give Cohen's kappa of every two people who judged the same comments."""
     pairs: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     for (said, people), n in _counts(_sum(days), "pair", parts=2).items():
         one, other = json.loads(people)
@@ -193,10 +185,7 @@ def decided_by_machine(verdicts: Days) -> Figure:
 def drift(verdicts: Days, label: str) -> Figure:
     """Compare how one label's scores lie this week and the week before, of verdicts of 14 days."""
     days = sorted(verdicts)
-    weeks = [
-        _shares(verdicts, days[-7:], label),
-        _shares(verdicts, days[-14:-7], label),
-    ]
+    weeks = [_shares(verdicts, days[-7:], label), _shares(verdicts, days[-14:-7], label)]
     return Figure(
         f"drift:{label}",
         "bin",
@@ -220,15 +209,13 @@ def _shares(verdicts: Days, days: Sequence[str], label: str) -> list[float | Non
 def stability(figure: Figure) -> float | None:
     """Return the population stability index of a drift figure; above 0.2 the scores have moved.
 
-    ``None`` when one of the two weeks is empty. Bins without a comment count half of one in ten
-    thousand, so that the logarithm exists.
-
-    Source: Siddiqi, Credit Risk Scorecards (2006), chapter 9: below 0.1 stable, above 0.25 not.
+    None when one of the two weeks is empty. Source: Siddiqi, Credit Risk Scorecards (2006),
+    chapter 9: below 0.1 stable, above 0.25 not.
     """
     now, before = (series.values for series in figure.series)
     if all(v is None for v in now) or all(v is None for v in before):
         return None
-    floor = 0.00005
+    floor = 0.00005  # of a bin without a comment, so that the logarithm exists
     pairs = [(max(a or 0.0, floor), max(b or 0.0, floor)) for a, b in zip(now, before, strict=True)]
     return sum((a - b) * math.log(a / b) for a, b in pairs)
 

@@ -1,13 +1,10 @@
 """Statistics: quantiles, confidence intervals, and how far moderators agree.
 
-Each is counted here once; console, command line and DSA output show the same number for the same
-decisions. scipy and scikit-learn are imported where they are used, so that a web worker that never
-shows a statistic never loads them.
-
-Two numbers for each pair of moderators and each thing they judged (the action, and every label):
-the share of comments on which they said the same, and Cohen's kappa, which takes away the agreement
-that chance alone would give (J. Cohen, "A coefficient of agreement for nominal scales", 1960). Only
-comments count that both judged without knowing what the other said.
+Console, command line and DSA output show the same number for the same decisions. scipy and
+scikit-learn are imported where they are used, so that a worker that shows none never loads them.
+Agreement is told by the share of comments on which two said the same, and by Cohen's kappa, which
+takes away what chance alone would give (J. Cohen, "A coefficient of agreement for nominal scales",
+1960).
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
 """Suggested thresholds: by a site's past decisions, or by another service's scores.
 
-Scores of two services cannot be compared by their numbers, and one threshold does not fit all
-sites. So the comments of an export are scored anew, and a threshold is proposed for each purpose
-with what it would have meant on these very comments: how many of the flagged ones deserve it
-(precision), how many of those that deserve it are flagged (recall), and how many people would have
-to look at.
-
-Where no decision is known, the calibrated scores stand in for them: of a hundred comments with
-score 0.3, thirty are expected to be what the label says. That is weaker, and said in the answer.
+Scores of two services cannot be compared by their numbers. So the comments of an export are scored
+anew, and a threshold is proposed for each purpose with what it would have meant on them. Where no
+decision is known, the calibrated scores stand in: of a hundred comments with score 0.3, thirty are
+expected to be what the label says.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Transparency: what the Digital Services Act asks a site to publish; pure.
+"""Transparency: what the Digital Services Act asks a site to publish; pure, and no personal data.
 
-`statements` writes statements of reasons (Digital Services Act, Art. 17) in the field names of the
-EU's DSA Transparency Database (https://transparency.dsa.ec.europa.eu/page/api-documentation), ready
-for its endpoint ``statements``. `period_statistics` counts what a transparency report (Art. 15 and
-24) asks for. Neither holds personal data: no text, no author, no moderator.
+Statements of reasons (Art. 17) have the field names of the EU's DSA Transparency Database
+(https://transparency.dsa.ec.europa.eu/page/api-documentation), for its endpoint ``statements``;
+statistics of a period are for a transparency report (Art. 15 and 24).
 """
 
 from __future__ import annotations

@@ -1,18 +1,13 @@
 """Daily counts of verdicts and scores, per site, and no text.
 
-The decision stream knows only what people looked at. To say what share they did not have to look
-at, how scores move, or what another threshold would have meant, somebody must count the rest.
-
-Secret: a hash per site and day, ``{hakam:<site>}:verdicts:<YYYY-MM-DD>``, kept `KEPT_DAYS`::
+In a hash per site and day, ``{hakam:<site>}:verdicts:<YYYY-MM-DD>``, kept `KEPT_DAYS`::
 
     action:<approve|review|reject>   comments
     score:<label>:<bin>              comments whose score lies in [bin/20, (bin+1)/20); of the text
                                      and the display name the higher one
 
-Counting must cost no comment its answer, nor delay it: counts gather in memory, and the application
-writes them after an answer has gone out, at most every `FLUSH_SECONDS`. What Redis does not take is
-kept and tried again after `RETRY_SECONDS`; what a killed worker had gathered is lost. Good for
-pictures, not for bills.
+No answer waits for a count: they gather in memory and are written after an answer has gone out, at
+most every `FLUSH_SECONDS`. What a killed worker had gathered is lost.
 """
 
 import threading

@@ -1,12 +1,9 @@
 r"""Disguises: what a reader may see of a text beside what its characters spell.
 
-Promise: whatever is hidden from one who reads the characters, and shown to one who looks at a page,
-is in one of the readings; a text is scored by the worst of them. Linear in its length.
-
-Secret: how pages and fonts make other words of a text. A page may take it for HTML, so that tags
-vanish and references become letters; an override of the direction shows words from the end to the
-beginning; pictures of letters, and letters of other alphabets inside Latin words, look like Latin.
-Readers pass over a foreign letter or digit between Arabic ones, and over letters written twice.
+A page may take the text for HTML, so that tags vanish and references become letters; an override of
+the direction shows words from the end to the beginning; pictures of letters, and letters of other
+alphabets inside Latin words, look like Latin. Readers pass over a foreign letter or digit between
+Arabic ones, and over letters written twice. Linear in the length of the text.
 Sources: the HTML standard; Unicode Standard Annex 9 (explicit directional overrides) and Technical
 Standard 39 (confusable characters).
 """

@@ -1,10 +1,7 @@
-"""HTML to text: the words of a comment that may be HTML or plain.
+"""HTML to text: the words of a comment that may be HTML or plain, in linear time.
 
-Coral sends HTML of few tags or, if its administrator chose so, plain text; nothing says which. So
-only tags as Coral's own editor leaves them are taken away. All else stays as it stands: what is a
-tag to a parser can be words to a reader ("<a stupid idea>"), and no word may go by unread.
-
-Secret: turbohtml's tokens. Its tokenizer takes time in proportion to the length, whatever the text.
+Coral sends either and does not say which. So only tags as Coral's own editor leaves them are taken
+away: what is a tag to a parser can be words to a reader ("<a stupid idea>").
 """
 
 from __future__ import annotations

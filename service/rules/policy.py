@@ -1,9 +1,6 @@
-"""Policy: from signals to a verdict.
+"""Policy: from signals to a verdict, all of them plain values.
 
-`Signals` is all that a verdict is made of, `Policy` what a site wants, and `Policy.verdict` the one
-place where a verdict is made: same signals, same policy, same verdict. Both hold plain values only.
-
-Two thresholds per label: from `review` on a person decides, from `reject` on the comment is refused
+From a label's threshold `review` on a person decides, from `reject` on the comment is refused
 without one. Out of the box nothing is rejected without a person.
 """
 
@@ -215,15 +212,7 @@ def _telling(label: str, score: float) -> tuple[bool, float]:
 
 
 def random_draw(site_id: str, comment_id: str) -> float:
-    """Uniform number in [0, 1), always the same for the same comment.
-
-    So a comment that is sent again gets the same verdict again.
-
-    Examples
-    --------
-    >>> random_draw("demo", "c-1") == random_draw("demo", "c-1") != random_draw("demo", "c-2")
-    True
-    """
+    """Uniform number in [0, 1), the same whenever the same comment is sent."""
     digest = hashlib.blake2b(
         f"{site_id}\0{comment_id}".encode(), digest_size=8, person=b"hakam-sample"
     )

@@ -1,8 +1,7 @@
-"""Priority of review items: how long before its time target each is due.
+"""Priority of review items: how long before its time target each is due; pure.
 
-An item is due ``time target * (1 - head start)`` after it arrived, and whoever asks gets the item
-with the earliest due time. The head start lies between 0 and 1, so an item that has waited for one
-time target goes before everything that arrives from then on. Everything here is pure.
+An item is due ``time target * (1 - head start)`` after it arrived, and the earliest due goes first.
+The head start lies in [0, 1], so what has waited for a time target goes before all that comes.
 """
 
 from __future__ import annotations
@@ -44,8 +43,6 @@ def severity(verdict: Verdict, scores: Mapping[str, float], weights: Mapping[str
 
 
 def slack_ms(time_target_seconds: float, start: float) -> int:
-    """Milliseconds from the arrival of an item with a head start until it is due.
-
-    They are a whole number, formatted here: Lua writes one of more than 14 digits in powers of ten.
-    """
+    """Milliseconds from the arrival of an item with a head start until it is due."""
+    # A whole number: Lua writes one of more than 14 digits in powers of ten.
     return int(min(time_target_seconds, MAX_TIME_TARGET_SECONDS) * 1000 * (1 - start))

@@ -10,13 +10,7 @@ EXPECTED = "a time with its zone, ISO 8601, from 1970 to 2199"
 
 
 def day_of(seconds: float) -> str:
-    """Write the day of a moment, in UTC.
-
-    Examples
-    --------
-    >>> day_of(0)
-    '1970-01-01'
-    """
+    """Write the day of a moment, in UTC, as ``2026-01-31``."""
     return iso_time(seconds)[:10]
 
 

@@ -1,7 +1,6 @@
-"""The description that Google's client libraries read before their first call.
+"""The API Discovery document that Google's client libraries read before their first call.
 
-Made from the same models that check the messages, in the format of Google's API Discovery Service
-(https://developers.google.com/discovery/v1/reference/apis).
+Source: https://developers.google.com/discovery/v1/reference/apis
 """
 
 from __future__ import annotations

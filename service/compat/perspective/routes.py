@@ -1,13 +1,8 @@
-"""Routes of Google's Perspective API (``commentanalyzer`` v1alpha1): a site moves by one address.
+"""Routes of Google's Perspective API (``commentanalyzer`` v1alpha1).
 
-Secret: Google's wire format, and which of our scores stands for which attribute. Differences that a
-client may notice are listed in docs/perspective.md; the important one is on purpose: the language
-goes by the script of the text, whatever ``languages`` says, so a comment is never left unscored
-because a tenant is set to English.
-
-``analyze`` leaves nothing behind, unless the site asks for its flagged comments to be queued
-(`Site.queue_analyzed`), and never when ``doNotStore`` is set. ``suggestscore`` becomes a labelled
-comment of source ``site_feedback``.
+The language goes by the script of the text, whatever ``languages`` says, so that a wrong setting
+leaves no comment unscored; docs/perspective.md has all differences that a client may notice.
+``analyze`` stores nothing unless the site wants it, and never when ``doNotStore`` is set.
 """
 
 from __future__ import annotations
@@ -232,10 +227,7 @@ def _wanted(asked: AnalyzeCommentRequest) -> dict[str, AttributeParameters]:
 
 
 def _speaks(
-    site: Site,
-    text: str,
-    asked: AnalyzeCommentRequest,
-    wanted: Mapping[str, AttributeParameters],
+    site: Site, text: str, asked: AnalyzeCommentRequest, wanted: Mapping[str, AttributeParameters]
 ) -> tuple[list[str], dict[str, AttributeParameters]]:
     """Return the scripts of the text, and the wanted attributes that can be measured in them.
 

@@ -1,8 +1,6 @@
 """Texts as Perspective describes them: languages, sentences, and places counted in UTF-16.
 
-Languages go by script, not by a language detector, on purpose: a detector takes short and mixed
-texts for any language. What is found here is a remark in the answer; a text is scored whatever it
-says. Everything takes linear time.
+Languages go by script: a detector takes short and mixed texts for any language. In linear time.
 """
 
 from __future__ import annotations
