@@ -52,11 +52,11 @@ def create_app(
 ) -> Flask:
     """Put the service together; Redis need not answer yet. `notice` is shown by `/readyz`."""
     logs.configure(settings.log_level)
-    hasty_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
+    coral_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)
     artifact = artifact or Registry(settings.artifacts).load()
     durability, sites, known_sites, queue = _over(redis, settings)
-    _, _, coral_sites, coral_queue = _over(hasty_redis, settings)
+    _, _, coral_sites, coral_queue = _over(coral_redis, settings)
     deliveries = Deliveries(redis, sites)
     metrics = Metrics(
         settings.prometheus_multiproc_dir,

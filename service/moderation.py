@@ -185,7 +185,7 @@ class Moderation:
     def _fitting(
         self, site: Site, comment: Comment, judgement: Judgement
     ) -> tuple[Comment, Judgement]:
-        """Return what fits the queue: of a very long text the part that speaks most against it."""
+        """Return what fits the queue: of a very long text its worst part."""
         if judgement.verdict.action == "approve" or len(comment.text) <= PART_LETTERS:
             return comment, judgement
         if len(comment.text.encode()) <= MAX_TEXT_BYTES:
@@ -194,10 +194,10 @@ class Moderation:
         parts = [replace(comment, text=comment.text[at : at + PART_LETTERS]) for at in starts]
         label = judgement.verdict.label or ""
 
-        def speaks(found: tuple[Comment, Judgement]) -> tuple[bool, float]:
+        def badness(found: tuple[Comment, Judgement]) -> tuple[bool, float]:
             return found[1].verdict.action != "approve", found[1].signals.scores.get(label, 0.0)
 
-        part, judged = max(zip(parts, self.judge(site, parts), strict=True), key=speaks)
+        part, judged = max(zip(parts, self.judge(site, parts), strict=True), key=badness)
         shown = replace(part, text=part.text + CUT)
         return shown, replace(judgement, evidence=judged.evidence)
 

@@ -277,7 +277,7 @@ def _parameter(where: str, name: str, words: str, *, required: bool = True) -> d
 def _webhook(summary: str, schemas: _Schemas) -> dict[str, Any]:
     headers = {
         "webhook-id": "The same for every attempt to deliver this message",
-        "webhook-timestamp": "Seconds since the epoch, when it was sent",
+        "webhook-timestamp": "Seconds since 1970, when it was sent",
         "webhook-signature": "By the site's secret, see https://www.standardwebhooks.com",
     }
     body = schemas.reference(WebhookMessage, "serialization")
@@ -289,6 +289,6 @@ def _webhook(summary: str, schemas: _Schemas) -> dict[str, Any]:
             "puts the webhook out of use.",
             "parameters": [_parameter("header", *header) for header in headers.items()],
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": {"2XX": {"description": "It was heard"}},
+            "responses": {"2XX": {"description": "It was received"}},
         }
     }

@@ -148,7 +148,7 @@ def moderate() -> Response:
     return _opinion(judgement)
 
 
-@blueprint.post("/events")
+@blueprint.post("/events", endpoint="hear")
 @describes(
     Operation(
         {204: None},
@@ -157,7 +157,7 @@ def moderate() -> Response:
         **SIGNED,
     )
 )
-def hear() -> Response:
+def events() -> Response:
     """Take note that moderators of Coral may have decided about a comment."""
     site, raw = _genuine()
     services().quota.note(site)  # Coral disables an endpoint that fails ten times

@@ -16,10 +16,14 @@ from service.reports import statistics
 from service.rules.times import day_of, iso_time
 
 Unit = Literal["count", "share", "seconds", "kappa"]
+Kind = Literal["hour", "day", "label", "people", "bin"]  # of rows
 
 #: Day (``2026-01-31``) -> counter -> count; the oldest day first.
 Days = Mapping[str, Mapping[str, int]]
 
+N_BINS = 20
+_ACTIONS = ("approve", "review", "reject")
+_DECIDED = ("approve", "reject")
 MIN_PAIRS = 5  # fewer comments that two people judged say nothing about their agreement
 
 
@@ -36,7 +40,7 @@ class Figure:
     """A table that can be drawn."""
 
     code: str  # the console gives it a title
-    kind: Literal["hour", "day", "label", "people", "bin"]
+    kind: Kind
     unit: Unit
     rows: Sequence[str]  # the first column: a moment (ISO 8601), a label, a pair of people
     series: Sequence[Series]
@@ -56,13 +60,9 @@ def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure
     def count(action: str, hour: int) -> float:
         return float(days.get(day_of(hour * 3600), {}).get(f"hour:{hour % 24}:{action}", 0))
 
-    return Figure(
-        "decisions_per_hour",
-        "hour",
-        "count",
-        [iso_time(hour * 3600, "minutes") for hour in hours],
-        [Series(action, [count(action, h) for h in hours]) for action in _DECIDED],
-    )
+    rows = [iso_time(hour * 3600, "minutes") for hour in hours]
+    series = [Series(action, [count(action, h) for h in hours]) for action in _DECIDED]
+    return Figure("decisions_per_hour", "hour", "count", rows, series)
 
 
 def time_to_decision(days: Days, *, target_seconds: float) -> Figure:
@@ -74,17 +74,12 @@ def time_to_decision(days: Days, *, target_seconds: float) -> Figure:
         {2 ** (int(bin_) / 16): n for (bin_,), n in _counts(day, "wait").items()}
         for day in days.values()
     ]
-    return Figure(
-        "time_to_decision",
-        "day",
-        "seconds",
-        [f"{day}T00:00+00:00" for day in days],
-        [
-            Series(code, [statistics.quantile_of_counts(counts, share) for counts in waited])
-            for code, share in (("median", 0.5), ("p90", 0.9))
-        ],
-        target=target_seconds,
-    )
+    rows = [f"{day}T00:00+00:00" for day in days]
+    series = [
+        Series(code, [statistics.quantile_of_counts(counts, share) for counts in waited])
+        for code, share in (("median", 0.5), ("p90", 0.9))
+    ]
+    return Figure("time_to_decision", "day", "seconds", rows, series, target_seconds)
 
 
 def agreement(days: Days) -> Figure:
@@ -94,16 +89,11 @@ def agreement(days: Days) -> Figure:
         one, other = json.loads(people)
         pairs[one, other][said[0], said[1]] += n
     enough = {people: n for people, n in sorted(pairs.items()) if n.total() >= MIN_PAIRS}
-    return Figure(
-        "agreement",
-        "people",
-        "kappa",
-        [" \N{EN DASH} ".join(people) for people in enough],
-        [
-            Series("kappa", [statistics.kappa(answers) for answers in enough.values()]),
-            Series("n", [float(answers.total()) for answers in enough.values()]),
-        ],
-    )
+    rows = [" \N{EN DASH} ".join(people) for people in enough]
+    kappas = [statistics.kappa(answers) for answers in enough.values()]
+    counts = [float(answers.total()) for answers in enough.values()]
+    series = [Series("kappa", kappas), Series("n", counts)]
+    return Figure("agreement", "people", "kappa", rows, series)
 
 
 def known_answers(days: Days) -> Figure:
@@ -127,22 +117,11 @@ def precision_by_label(days: Days) -> Figure:
 
 
 def _shares_of(
-    code: str,
-    kind: Literal["people", "label"],
-    series: str,
-    part: Mapping[str, int],
-    whole: Mapping[str, int],
+    code: str, kind: Kind, series: str, part: Mapping[str, int], whole: Mapping[str, int]
 ) -> Figure:
-    return Figure(
-        code,
-        kind,
-        "share",
-        list(whole),
-        [
-            Series(series, [part[row] / n for row, n in whole.items()]),
-            Series("n", [float(n) for n in whole.values()]),
-        ],
-    )
+    shares = [part[row] / n if n else None for row, n in whole.items()]
+    counts = [float(n) for n in whole.values()]
+    return Figure(code, kind, "share", list(whole), [Series(series, shares), Series("n", counts)])
 
 
 def _sum(days: Days) -> Mapping[str, int]:
@@ -165,39 +144,20 @@ def _counts(
 
 def decided_by_machine(verdicts: Days) -> Figure:
     """Give the share of each day's comments that no person had to look at."""
-    days = sorted(verdicts)
-    counts = [{a: verdicts[d].get(f"action:{a}", 0) for a in _ACTIONS} for d in days]
-    return Figure(
-        "decided_by_machine",
-        "day",
-        "share",
-        days,
-        [
-            Series(
-                "machine",
-                [1 - c["review"] / sum(c.values()) if sum(c.values()) else None for c in counts],
-            ),
-            Series("n", [float(sum(c.values())) for c in counts]),
-        ],
-    )
+    n_comments = {
+        day: sum(verdicts[day].get(f"action:{a}", 0) for a in _ACTIONS) for day in sorted(verdicts)
+    }
+    n_alone = {day: n - verdicts[day].get("action:review", 0) for day, n in n_comments.items()}
+    return _shares_of("decided_by_machine", "day", "machine", n_alone, n_comments)
 
 
 def drift(verdicts: Days, label: str) -> Figure:
     """Compare how one label's scores lie this week and the week before, of verdicts of 14 days."""
     days = sorted(verdicts)
-    weeks = [_shares(verdicts, days[-7:], label), _shares(verdicts, days[-14:-7], label)]
-    return Figure(
-        f"drift:{label}",
-        "bin",
-        "share",
-        [f"{n / N_BINS:.2f}" for n in range(N_BINS)],
-        [Series("this_week", weeks[0]), Series("last_week", weeks[1])],
-    )
-
-
-N_BINS = 20
-_ACTIONS = ("approve", "review", "reject")
-_DECIDED = ("approve", "reject")
+    rows = [f"{n / N_BINS:.2f}" for n in range(N_BINS)]
+    this_week = Series("this_week", _shares(verdicts, days[-7:], label))
+    last_week = Series("last_week", _shares(verdicts, days[-14:-7], label))
+    return Figure(f"drift:{label}", "bin", "share", rows, [this_week, last_week])
 
 
 def _shares(verdicts: Days, days: Sequence[str], label: str) -> list[float | None]:

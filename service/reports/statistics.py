@@ -47,7 +47,7 @@ def quantile_of_counts(counts: Mapping[float, int], share: float) -> float | Non
     if not known:
         return None
     values, ns = np.array(known).T
-    after = np.cumsum(ns)  # places in the line of all values, of which `share` names one
+    after = np.cumsum(ns)  # places among all values in order, of which `share` names one
     place = share * (after[-1] - 1)
     around = values[np.searchsorted(after, [np.floor(place), np.ceil(place)], side="right")]
     return float(np.interp(place % 1, [0.0, 1.0], around))

@@ -80,18 +80,12 @@ _END = ""  # no token is empty; in the tree of phrases: one ends here
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A listed word in a text: code-point offsets into the original."""
+    """A listed word in a text, and what is written together with it, in code points of the text."""
 
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An occurrence, and the letters that are written together with it."""
-
-    word: Occurrence
-    whole: Occurrence
+    whole_start: int
+    whole_end: int
 
 
 class WordList:
@@ -129,10 +123,6 @@ class WordList:
             node.setdefault(last[:-1] + _PLURAL, {})[_END] = True
             node.setdefault(last[:-1] + _TEH, {}).setdefault(_END, False)  # only with a pronoun
 
-    def find(self, text: str) -> Iterator[Occurrence]:
-        """Yield where listed words stand in a text, in order."""
-        yield from (found.word for found in self._find(text))
-
     def without(self, text: str) -> str:
         """Return the text with listed words replaced by spaces, so that all offsets stay.
 
@@ -144,25 +134,26 @@ class WordList:
         'a     donkey'
         """
         letters = list(text)
-        for found in self._find(text):
-            start, end = found.whole.start, found.whole.end
+        for found in self.find(text):
+            start, end = found.whole_start, found.whole_end
             letters[start:end] = " " * (end - start)
         return "".join(letters)
 
-    def _find(self, text: str) -> list[_Found]:
+    def find(self, text: str) -> list[Occurrence]:
+        """Return where listed words stand in a text, in order and apart."""
         found = [*self._find_phrases(text)] if self._phrases else []
         if self._paths:
             found += self._find_links(text)
-        found.sort(key=lambda one: one.whole.start)
-        apart: list[_Found] = []
+        found.sort(key=lambda one: one.whole_start)
+        apart: list[Occurrence] = []
         for one in found:  # a word in a link is found with the link
-            if not apart or one.word.start >= apart[-1].word.end:
+            if not apart or one.start >= apart[-1].end:
                 apart.append(one)
         return apart
 
     # Words and phrases
 
-    def _find_phrases(self, text: str) -> Iterator[_Found]:
+    def _find_phrases(self, text: str) -> Iterator[Occurrence]:
         tokens = _tokens(text)
         place = 0
         while place < len(tokens):
@@ -171,10 +162,8 @@ class WordList:
                 place += 1
                 continue
             last, begin, end = match
-            yield _Found(
-                Occurrence(tokens[place].places[begin], tokens[last].places[end - 1] + 1),
-                Occurrence(tokens[place].places[0], tokens[last].places[-1] + 1),
-            )
+            first, final = tokens[place].places, tokens[last].places
+            yield Occurrence(first[begin], final[end - 1] + 1, first[0], final[-1] + 1)
             place = last + 1
 
     def _longest(self, tokens: Sequence["_Token"], place: int) -> tuple[int, int, int] | None:
@@ -186,9 +175,13 @@ class WordList:
                 bound = definite and at == place
                 for end in _ends(word, definite=bound):
                     last = node.get(word[:end], {}).get(_END)
-                    if last or (last is False and _is_pronoun(word[end:])):
+                    if last or (last is False and word[end:] in _PRONOUNS):
                         offset = begin if at == place else 0
-                        best = max(best or (-1, 0, 0), (at, begin, offset + end), key=_reach)
+                        best = max(
+                            best or (-1, 0, 0),
+                            (at, begin, offset + end),
+                            key=lambda m: (m[0], m[2] - m[1]),
+                        )
                         break
                 if word not in node or at + 1 == len(tokens):
                     break
@@ -198,7 +191,7 @@ class WordList:
 
     # Links
 
-    def _find_links(self, text: str) -> Iterator[_Found]:
+    def _find_links(self, text: str) -> Iterator[Occurrence]:
         plain, places = _plain(text)
         link_end = 0
         for match in _HOST.finditer(plain):
@@ -212,8 +205,8 @@ class WordList:
             if not any(_lies_under(path, listed) for listed in self._listed(match[0])):
                 continue
             begin = start - len(head[0]) if head else start
-            found = Occurrence(places[begin], places[link_end - 1] + 1)
-            yield _Found(found, found)
+            whole = places[begin], places[link_end - 1] + 1
+            yield Occurrence(*whole, *whole)
 
     def _listed(self, host: str) -> Iterator[set[str]]:
         """Yield what paths are listed of a host and of each one above it."""
@@ -244,25 +237,19 @@ def _ends(word: str, *, definite: bool) -> Iterator[int]:
     yield len(word)
     for end in range(len(word) - 1, max(_SHORTEST_STEM, len(word) - _LONGEST_SUFFIX) - 1, -1):
         suffix = word[end:]
-        if suffix not in _SUFFIXES or (end == _SHORTEST_STEM and not _is_pronoun(suffix)):
+        if suffix not in _SUFFIXES or (end == _SHORTEST_STEM and suffix not in _PRONOUNS):
             continue
         if not definite or suffix in _ENDINGS:
             yield end
 
 
-def _is_pronoun(suffix: str) -> bool:
-    return suffix in _PRONOUNS
-
-
 def _lies_under(path: str, listed: set[str]) -> bool:
     """Return whether a path is listed, or one that it goes on from."""
-    ends = (end for end in range(min(len(path), MAX_WORD_LENGTH) + 1) if _parts(path, end))
-    return any(path[:end] in listed for end in ends)
-
-
-def _parts(path: str, end: int) -> bool:
-    """Return whether no name goes on at a place of a path."""
-    return end in (0, len(path)) or not _NAME.match(path, end)
+    return any(
+        path[:end] in listed
+        for end in range(min(len(path), MAX_WORD_LENGTH) + 1)
+        if end in (0, len(path)) or not _NAME.match(path, end)  # no name goes on here
+    )
 
 
 @dataclass(frozen=True, slots=True)

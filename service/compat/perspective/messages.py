@@ -143,7 +143,7 @@ class SuggestCommentScoreRequest(Message):
 
 
 class SuggestCommentScoreResponse(Message):
-    """That it was heard."""
+    """That it was received."""
 
     client_token: Unicode = ""
     detected_languages: list[Unicode] = []

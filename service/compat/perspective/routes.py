@@ -111,7 +111,7 @@ def analyze() -> Response:
     g.n_comments = 1
     if site.queue_analyzed and not asked.do_not_store:
         services().moderation.submit(site, _comment(text, asked))
-    detected, wanted = _speaks(site, text, asked, wanted)
+    detected, wanted = _measurable(site, text, asked, wanted)
     answer: dict[str, object] = {
         "attributeScores": _attribute_scores(text, wanted, asked.span_annotations),
         "languages": asked.languages or detected[:1],
@@ -226,7 +226,7 @@ def _wanted(asked: AnalyzeCommentRequest) -> dict[str, AttributeParameters]:
     return wanted
 
 
-def _speaks(
+def _measurable(
     site: Site, text: str, asked: AnalyzeCommentRequest, wanted: Mapping[str, AttributeParameters]
 ) -> tuple[list[str], dict[str, AttributeParameters]]:
     """Return the scripts of the text, and the wanted attributes that can be measured in them.
