@@ -48,6 +48,7 @@ FIELDS: Mapping[str, str] = {
     "due_at": "When it should be decided, seconds since 1970.",
     "end": "Code point after the last.",
     "enqueued_at": "When it came into the queue, seconds since 1970.",
+    "error": "What is wrong.",
     "errors": "Each wrong field.",
     "escalated": "Of the pending items, those for seniors.",
     "evidence": "Parts of the text and the display name that made the label.",
@@ -95,6 +96,7 @@ FIELDS: Mapping[str, str] = {
     "state": "Where it stands.",
     "statement": "What the author says.",
     "status": "The HTTP status.",
+    "story": "What was commented on.",
     "superseded": "Whether the comment has another text or display name by now than were judged.",
     "text": "What was written.",
     "timestamp": "When it happened, ISO 8601, UTC.",
@@ -133,6 +135,7 @@ FIELDS: Mapping[str, str] = {
     "Problem.title": "The kind of problem, in words.",
     "Problem.type": "The kind of problem, a URN.",
     "ReviewItem.decision_id": "Of a decided item, the decision.",
+    "Question.comment": "The comment that is about to be published.",
     "ReviewItem.id": "Id of the review item.",
     "ReviewItem.note": "What a colleague wrote when leaving the item to the seniors.",
     "Verdict.score": "The score of that label in that field; else the highest score of the "

@@ -85,7 +85,7 @@ class Question(_Part):
 
     comment: QuestionComment
     author: QuestionAuthor = QuestionAuthor()
-    story: QuestionStory = Field(default=QuestionStory(), description="What was commented on.")
+    story: QuestionStory = QuestionStory()
 
 
 class EventData(_Part):
@@ -101,7 +101,7 @@ class Event(_Part):
     """A message of Coral's webhooks; those of other types are ignored."""
 
     type: Any = Field(default=None, description="`COMMENT_LEFT_MODERATION_QUEUE`.")
-    data: EventData = Field(default=EventData(), description="What happened to which comment.")
+    data: EventData = EventData()
 
 
 class Opinion(BaseModel):
