@@ -6,25 +6,22 @@ Nothing is created at import. Requests find what `create_app` makes through `ser
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import structlog
-from flask import Flask, Response, request
-from werkzeug.middleware.proxy_fix import ProxyFix
+from flask import Flask, Response
 
 from models.artifact import Artifact
-from models.files import write_durably
 from models.registry import Registry
 from service import address, api, compat, logs, problems
 from service.accounts.accounts import Accounts
+from service.accounts.sessions import session_key
 from service.api import bodies
-from service.config import UNBELIEVED_PROXY, Settings
+from service.config import Settings
 from service.console.blueprint import init_app as init_console
 from service.delivery.coral import CoralSync
 from service.delivery.webhooks import Deliveries
-from service.errors import ConfigError, SiteUnreadable, StoreMisconfigured, StoreUnavailable
+from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.decisions import DecisionStream
@@ -74,12 +71,7 @@ def create_app(
         structlog.get_logger().warning("store", problem=str(problem))
 
     app = Flask(__name__)
-    if settings.proxies:
-        n = settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n)  # type: ignore[method-assign]
-    else:
-        app.after_request(_noticing_proxies(accounts))
-    app.secret_key = settings.secret_key or _session_key(settings.var)
+    app.secret_key = settings.secret_key or session_key(settings.var)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.extensions[EXTENSION] = Services(
@@ -109,33 +101,11 @@ def create_app(
     metrics.install(app)
     logs.install(app)
     app.before_request(bodies.check_encoding)
-    app.before_request(address.check_host)
+    address.install(app, settings.proxies, accounts)
     for blueprint in (*api.BLUEPRINTS, *compat.BLUEPRINTS):
         app.register_blueprint(blueprint)
     init_console(app)
     return app
-
-
-_FORWARDED = ("FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO")
-
-
-def _noticing_proxies(accounts: Accounts) -> Callable[[Response], Response]:
-    """Say once that a proxy is in front whose word nobody takes: then all clients look like one."""
-    noticed = False
-
-    def remember() -> None:
-        with contextlib.suppress(StoreUnavailable):
-            accounts.note_unbelieved_proxy()
-
-    def notice(answer: Response) -> Response:
-        nonlocal noticed
-        if not noticed and any(f"HTTP_{name}" in request.environ for name in _FORWARDED):
-            noticed = True
-            structlog.get_logger().warning("unbelieved proxy", advice=UNBELIEVED_PROXY)
-            answer.call_on_close(remember)
-        return answer
-
-    return notice
 
 
 def _counting(verdict_counts: VerdictCounts, quota: Quota) -> Callable[[Response], Response]:
@@ -180,18 +150,3 @@ def _queue_stats(
 
     durability.expect()
     return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]
-
-
-def _session_key(var: Path) -> str:
-    """Return the key of this installation, made by whichever worker comes first."""
-    path = var / "secret_key"
-    try:
-        var.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_durably(path, secrets.token_hex(32).encode("ascii"), mode=0o600, keep=True)
-        return path.read_text(encoding="ascii")
-    except OSError as error:
-        reason = error.strerror
-        raise ConfigError(
-            [f"HAKAM_VAR={str(var)!r}: cannot keep the session key: {reason}"]
-        ) from None

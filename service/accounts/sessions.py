@@ -6,12 +6,15 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from models.files import write_durably
 from service.accounts.account import Account, canonical_name
 from service.accounts.records import AccountRecords, digest, key_of
+from service.errors import ConfigError
 from service.store.errors import translating_redis_errors
 
 SESSION_SECONDS = 12 * 3600
@@ -107,3 +110,18 @@ def _read(stored: str) -> Session | None:
 
 
 _SESSION = TypeAdapter(Session)
+
+
+def session_key(var: Path) -> str:
+    """Return the key that signs sessions here, made by whichever worker comes first."""
+    path = var / "secret_key"
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_durably(path, secrets.token_hex(32).encode("ascii"), mode=0o600, keep=True)
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        reason = error.strerror
+        raise ConfigError(
+            [f"HAKAM_VAR={str(var)!r}: cannot keep the session key: {reason}"]
+        ) from None
