@@ -22,31 +22,25 @@ _REF = "#/components/schemas/{model}"
 _NDJSON = "application/x-ndjson"
 _PROBLEM = "application/problem+json"
 
+
+def _key_in(where: str, name: str, words: str) -> dict[str, str]:
+    return {"type": "apiKey", "in": where, "name": name, "description": words}
+
+
 _SECURITY = {
     "site_key": {
         "type": "http",
         "scheme": "bearer",
         "description": "The key of a site, as `hakam sites add` prints it.",
     },
-    "google_key": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "key",
-        "description": "The key of a site, where Google's clients put theirs.",
-    },
-    "google_header": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Goog-Api-Key",
-        "description": "The key of a site.",
-    },
-    "coral_signature": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Coral-Signature",
-        "description": "`sha256=` and the hexadecimal HMAC-SHA-256 of the body, by a secret that "
-        "was given with `hakam sites set --coral-secret`.",
-    },
+    "google_key": _key_in("query", "key", "The key of a site, where Google's clients put theirs."),
+    "google_header": _key_in("header", "X-Goog-Api-Key", "The key of a site."),
+    "coral_signature": _key_in(
+        "header",
+        "X-Coral-Signature",
+        "`sha256=` and the hexadecimal HMAC-SHA-256 of the body, by a secret that was given with "
+        "`hakam sites set --coral-secret`.",
+    ),
 }
 _TAGS = {
     "/v1/moderations": "OpenAI",
