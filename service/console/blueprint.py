@@ -59,7 +59,7 @@ from service.errors import (
 )
 from service.errors import NotFound as NothingThere
 from service.problems import note
-from service.services import services
+from service.services import EXTENSION, services
 
 HEADERS = {
     # Nothing inline, nothing from elsewhere: an injected tag can neither run nor send anything.
@@ -84,6 +84,7 @@ for module in (login, account, moderators, overview, search, insight, settings, 
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
+login_manager.user_loader(Moderator.from_id)
 
 
 class ConsoleSessions(SecureCookieSessionInterface):
@@ -102,7 +103,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_PATH="/console",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=_served_over_https(app),
+        SESSION_COOKIE_SECURE=app.extensions[EXTENSION].settings.public_url.startswith("https:"),
         WTF_CSRF_CHECK_DEFAULT=False,  # machines with a bearer key have no cookie to be abused
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session, so that a long shift loses no decision
     )
@@ -117,16 +118,6 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
     )
     app.register_blueprint(bp)
-
-
-def _served_over_https(app: Flask) -> bool:
-    settings = getattr(app.extensions.get("hakam"), "settings", None)
-    return str(getattr(settings, "public_url", "")).startswith("https:")
-
-
-@login_manager.user_loader  # type: ignore[untyped-decorator]
-def _load(user_id: str) -> Moderator | None:
-    return Moderator.from_id(user_id)
 
 
 def language() -> str:

@@ -44,16 +44,6 @@ class SiteStatus:
         found = [self.endpoint.failure, *(letter.failure for letter in self.dead)]
         return [failure for failure in dict.fromkeys(found) if failure]
 
-    @property
-    def listed(self) -> int:
-        """Return how many items the labels, dialects and ages are made of at most."""
-        return LISTED
-
-    @property
-    def most(self) -> int:
-        """Return the height of the tallest column of the histogram, at least 1."""
-        return max(1, *(count for _bound, count in self.ages))
-
 
 @bp.get("")
 def index() -> str:
@@ -92,7 +82,12 @@ def _shown() -> dict[str, Any]:
             failed.append(site.name or site.id)
     if me().role == "admin":
         failed += services().sites.unreadable()
-    return {"sites": shown, "failed": failed, "version": services().artifact.version}
+    return {
+        "sites": shown,
+        "failed": failed,
+        "listed": LISTED,
+        "version": services().artifact.version,
+    }
 
 
 def _status(site: Site) -> SiteStatus:

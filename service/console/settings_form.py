@@ -43,25 +43,24 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
         ("requests_per_minute", "queue_analyzed", "retention_days"),
     ),
 )
-_CHOICES: Mapping[str, LazyString] = {
+_CHOICES = {
     "review": _("waits for a person"),
     "approve": _("is approved"),
     "yes": _("yes"),
     "no": _("no"),
 }
 _FACTORS: Mapping[str, float] = {"share": 0.01, "seconds": 60}
-_UNITS: Mapping[str, LazyString] = {
-    "share": _("%(name)s, in percent"),
-    "seconds": _("%(name)s, in minutes"),
-}
-_COMPLAINTS: Mapping[str, LazyString] = {
-    "number": _("%(name)s: expected a number from %(low)s to %(high)s."),
-    "by_label": _("%(name)s: expected a number from %(low)s to %(high)s."),
+_UNITS = {"share": _("%(name)s, in percent"), "seconds": _("%(name)s, in minutes")}
+_NUMBER = _("%(name)s: expected a number from %(low)s to %(high)s.")
+_CHOICE = _("%(name)s: this cannot be chosen.")
+_COMPLAINTS = {
+    "number": _NUMBER,
+    "by_label": _NUMBER,
     "address": _("%(name)s: expected an address with http or https."),
     "line": _("%(name)s: expected one line of at most %(length)s characters."),
     "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
-    "choice": _("%(name)s: this cannot be chosen."),
-    "switch": _("%(name)s: this cannot be chosen."),
+    "choice": _CHOICE,
+    "switch": _CHOICE,
 }
 
 
