@@ -69,6 +69,17 @@ def subcommands(group: click.Group) -> dict[str, click.Command | None]:
     return {name: group.get_command(context, name) for name in group.list_commands(context)}
 
 
+@pytest.mark.parametrize("group", [hakam, hakam_train], ids=["hakam", "hakam-train"])
+def test_the_help_of_a_group_says_in_a_whole_line_what_each_command_does(
+    group: click.Group,
+) -> None:
+    shown = click.Group.get_help(group, click.Context(group, terminal_width=80))
+    assert "..." not in shown.partition("Commands:")[2]
+    for command in subcommands(group).values():
+        if isinstance(command, click.Group):
+            test_the_help_of_a_group_says_in_a_whole_line_what_each_command_does(command)
+
+
 def test_the_readme_fits_on_a_screen_or_two() -> None:
     assert len(README.splitlines()) <= 150
 

@@ -114,7 +114,7 @@ def fit(
     word_vectors: bool | None,
     **settings: Any,
 ) -> None:
-    """Fit a new version on PLACES and save it; it is not in use before `promote`.
+    """Fit a new version on PLACES and save it, to be promoted.
 
     PLACES are folders of data sets (.tsv.xz) and labelled comments (.jsonl, also .gz and .xz), or
     single files.
@@ -163,7 +163,7 @@ def evaluate(
     threads: int | None,
     benchmarks: bool,
 ) -> None:
-    """Measure an artefact on the held-out rows of PLACES, and on everything of our own."""
+    """Measure a version on held-out rows of PLACES and our suites."""
     from training.datasets import read_corpus, split_corpus
     from training.evaluation.held_out import curves
     from training.evaluation.held_out import evaluate as measured
@@ -212,7 +212,7 @@ def rollback(root: Path) -> None:
 @main.command("list")
 @_artifacts
 def list_versions(root: Path) -> None:
-    """List every version with its main figures; the star marks the one in use."""
+    """List versions with their main figures; * marks that in use."""
     registry = Registry(root)
     versions = registry.versions()
     current = registry.current() if registry.has_current() else ""

@@ -16,7 +16,7 @@ from service.reports import statistics
 @click.command()
 @site_argument
 def agreement(site_id: str) -> None:
-    """Write how far moderators agree, with each other and with known answers, as JSON Lines."""
+    """Write how far moderators agree, also with known answers."""
     with connect_for(site_id) as (redis, _site):
         stream = DecisionStream(redis)
         if n_archived := stream.anchor(site_id).n_entries:

@@ -23,7 +23,7 @@ def audit() -> None:
 @click.option("--digest", default="", help="A digest noted earlier, which must be in the chain.")
 @archive_option
 def verify_audit(site_ids: tuple[str, ...], digest: str, archive: Path | None) -> None:
-    """Check the chain of the decisions; prints site, number of entries and last digest."""
+    """Check the chain; print site, number of entries, last digest."""
     with connect() as redis:
         failures = [] if site_ids else [_unreadable(one) for one in Sites(redis).unreadable()]
         for site_id in site_ids or [site.id for site in Sites(redis).list()]:

@@ -16,7 +16,7 @@ from service.queue.records import Decision
 
 @click.group()
 def decisions() -> None:
-    """Export decisions for training, or move old ones into an archive."""
+    """Export decisions, or move old ones into an archive."""
 
 
 @decisions.command("export")
@@ -24,7 +24,7 @@ def decisions() -> None:
 @click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
 @output_option
 def export_decisions(site_id: str, after: str, output: Path) -> None:
-    """Write what was decided as labelled comments, one JSON object a line."""
+    """Write decisions as labelled comments, one JSON object a line."""
     with connect_for(site_id) as (redis, _site):
         exported = DecisionStream(redis).export(site_id, str(output), after)
     tell_damage(exported.n_damaged)

@@ -20,7 +20,7 @@ def feedback() -> None:
 @site_argument
 @output_option
 def export_feedback(site_id: str, output: Path) -> None:
-    """Write feedback as labelled comments of source site_feedback, one JSON object a line."""
+    """Write feedback as labelled comments, one JSON object a line."""
     with connect_for(site_id) as (redis, _site):
         n_comments = write_comments(Feedback(redis).read_all(site_id), str(output))
     click.echo(f"{n_comments} labelled comments", err=True)

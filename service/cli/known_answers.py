@@ -16,14 +16,14 @@ from service.queue.review_queue import ReviewQueue
 
 @click.group()
 def known_answers() -> None:
-    """Add and clear comments with known answers, by which moderators are compared."""
+    """Add or clear known answers, by which moderators are compared."""
 
 
 @known_answers.command("add")
 @site_argument
 @click.argument("known", metavar="COMMENTS", type=click.Path(path_type=Path, allow_dash=True))
 def add_known_answers(site_id: str, known: Path) -> None:
-    """Add labelled comments, to be mixed into the work of the site's moderators.
+    """Add labelled comments to what the site's moderators judge.
 
     How often is a setting: `hakam sites set ID --known-answer-share 0.02`. They stay, whatever the
     retention period, until they are cleared or what their author wrote is erased.
@@ -47,7 +47,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
 @known_answers.command("clear")
 @site_argument
 def clear_known_answers(site_id: str) -> None:
-    """Remove all known answers of a site; what moderators decided about them stays."""
+    """Remove a site's known answers; decisions about them stay."""
     with connect_for(site_id) as (redis, _site):
         n_cleared = ReviewQueue(redis).clear_known_answers(site_id)
     click.echo(f"{n_cleared} known answers taken out")

@@ -55,7 +55,7 @@ def disable_moderator(name: str) -> None:
     "--drop-second-factor", is_flag=True, help="Turn the second factor off too; else it stays."
 )
 def reset_moderator(name: str, drop_second_factor: bool) -> None:
-    """Give a moderator a new random password and print it, once; sessions and links end."""
+    """Print a new random password, once; sessions and links end."""
     password = secrets.token_urlsafe(12)
     with connect() as redis:
         accounts = Accounts(redis)

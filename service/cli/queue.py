@@ -22,7 +22,7 @@ def queue() -> None:
 @queue.command("stats")
 @site_argument
 def queue_stats(site_id: str) -> None:
-    """Count what waits, is leased, was decided and could not be delivered."""
+    """Count what waits, is leased, was decided or failed to arrive."""
     with connect_for(site_id) as (redis, _site):
         stats = ReviewQueue(redis).stats(site_id)
     for name in stats.__slots__:
@@ -33,10 +33,11 @@ def queue_stats(site_id: str) -> None:
 @site_argument
 @click.argument("export", type=click.Path(path_type=Path, allow_dash=True))
 def rebuild_queue(site_id: str, export: Path) -> None:
-    """Restore decisions from EXPORT (`hakam decisions export`) after Redis has lost them.
+    """Restore decisions from EXPORT after Redis has lost them.
 
-    Then let the site send its open comments again: what was decided is not queued twice. Restart
-    servers that do not share this HAKAM_VAR, so that they accept the loss.
+    `hakam decisions export` writes such a file. Then let the site send its open comments again:
+    what was decided is not queued twice. Restart servers that do not share this HAKAM_VAR, so that
+    they accept the loss.
     """
     with connect_for(site_id) as (redis, _site):
         Durability(redis, Settings.from_environ().store_file).accept()

@@ -17,7 +17,7 @@ from service.sites.sites import Sites
 @click.option("--site", "site_id", required=True, help="The site the author wrote on.")
 @click.option("--author", "author_id", required=True, help="The site's id of the author.")
 def erase(site_id: str, author_id: str) -> None:
-    """Remove all that an author wrote; the facts of decisions stay.
+    """Remove all that an author wrote; facts of decisions stay.
 
     It says when the words have left Redis' own disk. Copies of its files made before, as in
     backups, still hold them.
@@ -36,7 +36,7 @@ def erase(site_id: str, author_id: str) -> None:
 @click.command()
 @click.option("--force", is_flag=True, help="Remove it however much it is.")
 def forget(*, force: bool) -> None:
-    """Remove the texts that the sites' retention periods no longer allow.
+    """Remove texts that are older than their site's retention.
 
     `hakam webhooks` does this by itself, once an hour. More than a quarter of what a site keeps is
     not removed at once when the last time was longer than two hours ago, because then the clock of

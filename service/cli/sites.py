@@ -73,7 +73,10 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("site_id", metavar="ID")
 @_site_options
 def add_site(site_id: str, **wishes: Any) -> None:
-    """Add a site and print its API key, once; on a second line the webhook's secret, if new."""
+    """Add a site and print its API key, once.
+
+    On a second line stands the webhook's secret, if new.
+    """
     given = _given(wishes)
     site = Site(site_id).changed(given)
     with connect() as redis:
@@ -93,7 +96,7 @@ def add_site(site_id: str, **wishes: Any) -> None:
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
 def set_site(site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
-    """Change settings of a site; prints the webhook's secret, if new."""
+    """Change settings of a site; print the webhook's secret, if new."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
     given |= _given(wishes)
     with connect() as redis:

@@ -26,7 +26,7 @@ EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
 
 @click.command()
 def run() -> None:
-    """Start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one.
+    """Start Hakam with a private Redis, or that of HAKAM_REDIS_URL.
 
     The first start creates a demo site and a moderator and shows their secrets, once.
     """
@@ -114,7 +114,7 @@ Send a comment:
 
 @click.command()
 def serve() -> None:
-    """Serve the API and the console with the Redis of HAKAM_REDIS_URL."""
+    """Serve API and console with the Redis of HAKAM_REDIS_URL."""
     settings = Settings.from_environ()
     if not settings.redis_url:
         raise LaunchFailed(
@@ -133,7 +133,7 @@ def serve() -> None:
     help="Go on with a Redis that was emptied, exchanged or set back, and has lost something.",
 )
 def check(accept_loss: bool) -> None:
-    """Check the environment, the artefact and Redis, without starting anything."""
+    """Check the environment, the artefact and Redis; start nothing."""
     from models.registry import Registry
 
     settings = Settings.from_environ()

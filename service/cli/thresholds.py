@@ -98,7 +98,7 @@ def thresholds() -> None:
 def suggest_thresholds(
     export: Path, label: str, recall: float, precision: float, old_threshold: float | None
 ) -> None:
-    """Propose thresholds from past decisions or another service's scores.
+    """Propose thresholds from past decisions or other scores.
 
     The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
     action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.

@@ -31,7 +31,7 @@ from service.reports.transparency import period_statistics, statements
 def transparency(
     site_id: str, start: datetime, end: datetime, form: str, archive: Path | None
 ) -> None:
-    """Write the numbers of a period, or the statements of reasons, for the DSA's database."""
+    """Write what the Digital Services Act asks a site to publish."""
     start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     with connect_for(site_id) as (redis, _site):
         stream, after = DecisionStream(redis), str(int(start.timestamp() * 1000))

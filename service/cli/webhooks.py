@@ -21,7 +21,10 @@ from service.store.durability import Durability
 @click.group(invoke_without_command=True)
 @click.pass_context
 def webhooks(context: click.Context) -> None:
-    """Deliver decisions to sites, and remove what is too old, until stopped."""
+    """Deliver decisions to sites, until stopped.
+
+    Texts that are older than their site's retention are removed meanwhile.
+    """
     if context.invoked_subcommand is not None:
         return
     settings, stop = Settings.from_environ(), Event()
@@ -36,7 +39,7 @@ def webhooks(context: click.Context) -> None:
 @webhooks.command("dead")
 @site_argument
 def dead_letters(site_id: str) -> None:
-    """List deliveries that were given up: decision, comment, action, when, why."""
+    """List failed deliveries: decision, comment, action, when, why."""
     with connect_for(site_id) as (redis, _site):
         deliveries = Deliveries(redis, Sites(redis))
         letters, endpoint = deliveries.dead_letters(site_id, 1_000), deliveries.endpoint(site_id)
@@ -52,7 +55,7 @@ def dead_letters(site_id: str) -> None:
 @webhooks.command()
 @site_argument
 def replay(site_id: str) -> None:
-    """Deliver what was given up, and use the webhook again if it was disabled."""
+    """Deliver failed deliveries again, and enable the webhook."""
     with connect_for(site_id) as (redis, _site):
         deliveries = Deliveries(redis, Sites(redis))
         deliveries.enable(site_id)
