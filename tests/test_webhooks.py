@@ -981,7 +981,9 @@ def test_only_one_test_message_at_a_time_waits_for_its_answer(
         await_condition(lambda: drip.n_open == 1, what="the first test")
         assert deliveries.probe(site) == "another test waits for its answer"
     waiting.join()
-    assert said == ["the connection broke off"]
+    # Whether a server hangs up or resets depends on what it has read of the request by then.
+    assert said in (["the connection broke off"], ["the answer is not HTTP"])
+    assert deliveries.probe(site) == "the connection was refused"
 
 
 # Whose turn it is
