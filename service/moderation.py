@@ -186,9 +186,7 @@ class Moderation:
         self, site: Site, comment: Comment, judgement: Judgement
     ) -> tuple[Comment, Judgement]:
         """Return what fits the queue: of a very long text its worst part."""
-        if judgement.verdict.action == "approve" or len(comment.text) <= PART_LETTERS:
-            return comment, judgement
-        if len(comment.text.encode()) <= MAX_TEXT_BYTES:
+        if judgement.verdict.action == "approve" or len(comment.text.encode()) <= MAX_TEXT_BYTES:
             return comment, judgement
         starts = range(0, len(comment.text), PART_LETTERS)
         parts = [replace(comment, text=comment.text[at : at + PART_LETTERS]) for at in starts]

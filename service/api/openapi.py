@@ -19,8 +19,6 @@ from service.api.schemas import Problem, WebhookMessage
 View = TypeVar("View", bound=Callable[..., Any])
 
 _REF = "#/components/schemas/{model}"
-_NDJSON = "application/x-ndjson"
-_PROBLEM = "application/problem+json"
 
 
 def _key_in(where: str, name: str, words: str) -> dict[str, str]:
@@ -75,11 +73,10 @@ class Operation:
 
     # Status -> a model, None for no body, a media type for one without a model, or `Lines`.
     answers: Mapping[int, Any]
-    body: TypeAdapter[Any] | Mapping[str, Any] | None = None
+    body: Any = None  # a model, or a TypeAdapter of one
     query: type[BaseModel] | None = None
-    needs_key: bool = True
     problems: tuple[int, ...] = ()  # statuses of problem+json that do not follow from the rest
-    security: tuple[str, ...] = ("site_key",)  # any of these lets in
+    security: tuple[str, ...] = ("site_key",)  # any of these is enough; () is open to all
     errors: Mapping[int, Any] | None = None  # of an interface that words errors in its own way: all
     headers: Mapping[str, str] = field(default_factory=dict)  # name -> meaning
     parameters: Mapping[str, str] = field(default_factory=dict)  # of the query, beside `query`
@@ -141,8 +138,6 @@ class _Schemas:
         self.definitions: dict[str, Any] = {}
 
     def reference(self, kind: Any, mode: JsonSchemaMode) -> dict[str, Any]:
-        if isinstance(kind, dict):
-            return kind
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         schema = adapter.json_schema(ref_template=_REF, mode=mode)
         self.definitions.update(schema.pop("$defs", {}))
@@ -176,14 +171,15 @@ def _operation(path: str, view: Any, operation: Operation, schemas: _Schemas) ->
         "summary": summary.rstrip("."),
         "description": description.strip() or summary,
         "tags": [next(tag for start, tag in _TAGS.items() if path.startswith(start))],
-        "security": [{name: []} for name in operation.security] if operation.needs_key else [],
+        "security": [{name: []} for name in operation.security],
         "responses": {
             str(status): _answer(kind, operation, schemas)
             for status, kind in operation.answers.items()
         },
     }
-    for status, (media, model) in _errors(operation).items():
+    for status, model in _errors(operation).items():
         schema = schemas.reference(model, "serialization")
+        media = "application/problem+json" if model is Problem else "application/json"
         described["responses"][str(status)] = {
             "description": _MEANING.get(status, "Refused"),
             "content": {media: {"schema": schema}},
@@ -213,33 +209,30 @@ _MEANING = {
 }
 
 
-def _errors(operation: Operation) -> dict[int, tuple[str, Any]]:
+def _errors(operation: Operation) -> Mapping[int, Any]:
     if operation.errors is not None:
-        return {
-            status: (_PROBLEM if one is Problem else "application/json", one)
-            for status, one in operation.errors.items()
-        }
+        return operation.errors
     statuses = set(operation.problems)
-    if operation.needs_key:
+    if operation.security:
         statuses |= {401, 429, 503}
     if operation.body is not None:
         statuses |= {400, 413, 415, 422}
     if operation.query is not None:
         statuses |= {422}
-    return dict.fromkeys(sorted(statuses), (_PROBLEM, Problem))
+    return dict.fromkeys(sorted(statuses), Problem)
 
 
 def _answer(kind: Any, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done"}
     if operation.headers:
         answer["headers"] = {
-            name: {"description": meaning, "schema": {"type": "string"}}
-            for name, meaning in operation.headers.items()
+            name: {"description": words, "schema": {"type": "string"}}
+            for name, words in operation.headers.items()
         }
     if isinstance(kind, Lines):
         line = schemas.reference(kind.model, "serialization")
         answer["description"] = "JSON Lines: each line is an object of this schema"
-        return answer | {"content": {_NDJSON: {"schema": line}}}
+        return answer | {"content": {"application/x-ndjson": {"schema": line}}}
     if isinstance(kind, str):
         return answer | {"content": {kind: {}}}
     if kind is None:

@@ -52,8 +52,9 @@ def operation(
                 arguments["query"] = validate(query, request.args.to_dict(), strict=False)
             return _answer(view(**arguments), spoken)
 
+        security = ("site_key",) if needs_key else ()
         answer.operation = Operation(  # type: ignore[attr-defined]
-            answers, adapter, query, needs_key, problems, headers=headers or {}
+            answers, adapter, query, problems, security, headers=headers or {}
         )
         api.add_url_rule(rule, name, view_func=answer, methods=[method])
         return answer

@@ -115,10 +115,6 @@ class Opinion(BaseModel):
         description="The reason of a rejection.",
     )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as Coral reads it, without what does not apply."""
-        return self.model_dump(by_alias=True, exclude_defaults=True)
-
 
 SIGNED: dict[str, Any] = {
     "security": ("coral_signature",),
@@ -127,11 +123,7 @@ SIGNED: dict[str, Any] = {
 
 
 @blueprint.post("/moderate")
-@describes(
-    Operation(
-        {200: Opinion, NO_OPINION: None}, TypeAdapter(Question), errors={401: Problem}, **SIGNED
-    )
-)
+@describes(Operation({200: Opinion, NO_OPINION: None}, Question, errors={401: Problem}, **SIGNED))
 def moderate() -> Response:
     """Say what should happen to a comment that is about to be published."""
     site, raw = _genuine()
@@ -151,10 +143,7 @@ def moderate() -> Response:
 @blueprint.post("/events", endpoint="hear")
 @describes(
     Operation(
-        {204: None},
-        TypeAdapter(Event),
-        errors=dict.fromkeys((400, 401, 413, 415, 503), Problem),
-        **SIGNED,
+        {204: None}, Event, errors=dict.fromkeys((400, 401, 413, 415, 503), Problem), **SIGNED
     )
 )
 def events() -> Response:
@@ -221,4 +210,4 @@ def _opinion(judgement: Judgement) -> Response:
         code = {"code": rejection_code(verdict.label or "", ())}
         refused = {"status": "REJECTED", "rejectionReason": code}
         opinion = Opinion(status="REJECTED", actions=flags, moderation_action=refused)
-    return as_json(opinion.to_dict())
+    return as_json(opinion.model_dump(by_alias=True, exclude_defaults=True))

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, g
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
@@ -145,7 +145,7 @@ class OpenAIError(BaseModel):
 @describes(
     Operation(
         {200: Moderations},
-        TypeAdapter(ModerationRequest),
+        ModerationRequest,
         errors=dict.fromkeys((400, 401, 413, 415, 429, 503), OpenAIError),
     )
 )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g, request
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from models.characters import is_visible
 from models.language import identify
@@ -93,7 +93,7 @@ GOOGLE: dict[str, Any] = {
 
 @blueprint.post("/v1alpha1/comments:analyze", strict_slashes=False)
 @blueprint.post("/comments:analyze", strict_slashes=False)
-@describes(Operation({200: AnalyzeCommentResponse}, TypeAdapter(AnalyzeCommentRequest), **GOOGLE))
+@describes(Operation({200: AnalyzeCommentResponse}, AnalyzeCommentRequest, **GOOGLE))
 def analyze() -> Response:
     """Score a comment."""
     site = _caller()
@@ -122,9 +122,7 @@ def analyze() -> Response:
 
 @blueprint.post("/v1alpha1/comments:suggestscore", strict_slashes=False)
 @blueprint.post("/comments:suggestscore", strict_slashes=False)
-@describes(
-    Operation({200: SuggestCommentScoreResponse}, TypeAdapter(SuggestCommentScoreRequest), **GOOGLE)
-)
+@describes(Operation({200: SuggestCommentScoreResponse}, SuggestCommentScoreRequest, **GOOGLE))
 def suggestscore() -> Response:
     """Take note of what the scores of a comment should be."""
     site = _caller()
@@ -154,7 +152,7 @@ def suggestscore() -> Response:
 
 
 @blueprint.get("/$discovery/rest")
-@describes(Operation({200: "application/json"}, needs_key=False, errors={421: errors.GoogleError}))
+@describes(Operation({200: "application/json"}, security=(), errors={421: errors.GoogleError}))
 def describe() -> Response:
     """Describe the methods to Google's client libraries, which ask before their first call."""
     methods: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
