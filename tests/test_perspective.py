@@ -29,8 +29,10 @@ from conftest import SAMPLE_COMMENTS, settings_in
 from models.artifact import Artifact
 from models.schema import read_comments
 from service.app import create_app
+from service.compat.perspective import errors
 from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.config import Settings
+from service.errors import ServiceError, StoreMisconfigured, StoreUnavailable, UnknownFormat
 from service.queue.feedback import Feedback
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
@@ -764,3 +766,14 @@ def test_every_question_of_coral_with_a_key_gets_a_score(
     raw = json.dumps(body | {"requestedAttributes": {"TOXICITY": {}}})
     answer = client.post(f"{ANALYZE}?key={api_key}", data=raw, headers=CORAL)
     assert 0 <= corals_score(answer) <= 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreMisconfigured, UnknownFormat])
+def test_whatever_is_wrong_with_the_store_is_unavailable_to_googles_clients(
+    app: Flask, error: type[ServiceError]
+) -> None:
+    with app.test_request_context(ANALYZE):
+        answer = errors.answer(error("Redis"))
+    assert answer.status_code == 503
+    assert answer.get_json()["error"]["status"] == "UNAVAILABLE"
+    assert int(answer.headers["Retry-After"]) > 0
