@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from service.cli.decisions import told_damage
+from service.cli.decisions import counting_damage
 from service.cli.environment import connect_for, site_argument
 from service.queue.decisions import DecisionStream
 from service.reports import statistics
@@ -21,7 +21,7 @@ def agreement(site_id: str) -> None:
         stream = DecisionStream(redis)
         if n_archived := stream.anchor(site_id).n_entries:
             click.echo(f"{n_archived} archived decisions are not counted", err=True)
-        entries = list(told_damage(stream.history(site_id)))
+        entries = list(counting_damage(stream.history(site_id)))
     for found in (
         *statistics.agreement(entries),
         *statistics.agreement_with_known_answers(entries),

@@ -27,7 +27,7 @@ def export_decisions(site_id: str, after: str, output: Path) -> None:
     """Write decisions as labelled comments, one JSON object a line."""
     with connect_for(site_id) as (redis, _site):
         exported = DecisionStream(redis).export(site_id, str(output), after)
-    tell_damage(exported.n_damaged)
+    show_damage(exported.n_damaged)
     click.echo(
         f"{exported.n_comments} labelled comments; the next export: --after {exported.cursor}",
         err=True,
@@ -60,16 +60,16 @@ def archive_decisions(
     click.echo(f"{n_moved} decisions archived")
 
 
-def told_damage(entries: Iterable[Decision]) -> Iterator[Decision]:
+def counting_damage(entries: Iterable[Decision]) -> Iterator[Decision]:
     """Pass entries on, and say on standard error how many could not be read."""
     n_damaged = 0
     for entry in entries:
         n_damaged += entry.damaged
         yield entry
-    tell_damage(n_damaged)
+    show_damage(n_damaged)
 
 
-def tell_damage(n_damaged: int) -> None:
+def show_damage(n_damaged: int) -> None:
     """Say on standard error how many decisions could not be read."""
     if n_damaged:
         click.echo(

@@ -72,12 +72,12 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
 @sites.command("add")
 @click.argument("site_id", metavar="ID")
 @_site_options
-def add_site(site_id: str, **wishes: Any) -> None:
+def add_site(site_id: str, **options: Any) -> None:
     """Add a site and print its API key, once.
 
     On a second line stands the webhook's secret, if new.
     """
-    given = _given(wishes)
+    given = _given(options)
     site = Site(site_id).changed(given)
     with connect() as redis:
         click.echo(Sites(redis).add(site))
@@ -95,10 +95,10 @@ def add_site(site_id: str, **wishes: Any) -> None:
     type=click.Choice([setting.option for setting in SETTINGS.values()]),
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
-def set_site(site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
+def set_site(site_id: str, defaults: tuple[str, ...], **options: Any) -> None:
     """Change settings of a site; print the webhook's secret, if new."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
-    given |= _given(wishes)
+    given |= _given(options)
     with connect() as redis:
         before = Sites(redis).get(site_id)
         site = before.changed(given)
@@ -106,11 +106,11 @@ def set_site(site_id: str, defaults: tuple[str, ...], **wishes: Any) -> None:
     _show_new_secret(site, {"", before.webhook_secret, given.get("webhook_secret")})
 
 
-def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that were given; what is repeated and what is in a file add up."""
     given = {}
     for name in SETTINGS:
-        value, in_file = wishes[name], wishes.get(f"{name}_file")
+        value, in_file = options[name], options.get(f"{name}_file")
         if in_file is not None:
             value = (*value, *in_file)
         if in_file is not None or value not in (None, {}, ()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from service.cli.decisions import told_damage
+from service.cli.decisions import counting_damage
 from service.cli.environment import archive_option, connect_for, day, site_argument
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream, place
@@ -36,14 +36,14 @@ def transparency(
     with connect_for(site_id) as (redis, _site):
         stream, after = DecisionStream(redis), str(int(start.timestamp() * 1000))
         if archive:
-            entries = told_damage(Archive(redis, archive).history(site_id, after))
+            entries = counting_damage(Archive(redis, archive).history(site_id, after))
         else:
             if place(after) < place(last := stream.anchor(site_id).id):
                 raise click.UsageError(
                     f"decisions of that time, up to {last}, have been archived: name their folder "
                     "with --archive"
                 )
-            entries = told_damage(stream.history(site_id, after))
+            entries = counting_damage(stream.history(site_id, after))
         if form == "statements":
             for statement in statements(site_id, entries):
                 if str(statement["application_date"]) < end.date().isoformat():

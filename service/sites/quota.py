@@ -9,7 +9,7 @@ Requests are counted by minutes of the clock; of the last minute as much counts 
 the last sixty seconds (a sliding window counter). While Redis is down a worker takes for granted
 that the others grant as much as it does.
 
-Keys: ``{hakam:<site>}:requests:<minute>``, requests of a site in one minute since the epoch; kept
+Keys: ``{hakam:<site>}:requests:<minute>``, requests of a site in one minute of Unix time; kept
 for three.
 """
 
@@ -38,19 +38,19 @@ KEPT_SECONDS = 180
 class _Counts:
     """Requests of one site, by minute."""
 
-    untold: Counter[int] = field(default_factory=Counter)  # what Redis has not been told
-    told: Mapping[int, int] = field(default_factory=dict)  # of all workers, as Redis said last
-    weight: int = 1  # of a request that Redis has not been told: as many take place elsewhere
+    unsent: Counter[int] = field(default_factory=Counter)  # to Redis
+    totals: Mapping[int, int] = field(default_factory=dict)  # of all workers, says Redis
+    weight: int = 1  # of a request that Redis does not know yet: as many take place elsewhere
 
     def add(self, now: float) -> None:
         """Count one request."""
-        self.untold[int(now // MINUTE)] += 1
+        self.unsent[int(now // MINUTE)] += 1
 
     def hear(self, minutes: Sequence[int], sent: Sequence[int], total: Sequence[int]) -> None:
-        """Take note of what Redis has been told, and what it said."""
-        self.untold.subtract(dict(zip(minutes, sent, strict=True)))
-        self.untold = Counter({m: n for m, n in self.untold.items() if n and m >= minutes[0]})
-        self.told = dict(zip(minutes, total, strict=True))
+        """Take note of what was sent to Redis, and what it answered."""
+        self.unsent.subtract(dict(zip(minutes, sent, strict=True)))
+        self.unsent = Counter({m: n for m, n in self.unsent.items() if n and m >= minutes[0]})
+        self.totals = dict(zip(minutes, total, strict=True))
         self.weight = 1
 
     def within_a_minute(self, now: float) -> int:
@@ -69,7 +69,7 @@ class _Counts:
         return min(max(1, math.ceil(wait)), int(MINUTE))
 
     def _of(self, minute: float) -> int:
-        return self.told.get(int(minute), 0) + self.weight * self.untold[int(minute)]
+        return self.totals.get(int(minute), 0) + self.weight * self.unsent[int(minute)]
 
 
 class Quota:
@@ -83,7 +83,7 @@ class Quota:
         self._clock = clock
         self._lock = threading.Lock()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
-        self._untold: set[str] = set()  # ids of the sites of which Redis has something to be told
+        self._unsent: set[str] = set()  # ids of sites with counts that Redis does not have
         self._due_at = float("-inf")
 
     def spend(self, site: Site) -> None:
@@ -96,7 +96,7 @@ class Quota:
             if counts.within_a_minute(now) >= limit:
                 raise RateLimited(limit, counts.seconds_until(limit - 1, now))
             self._add(site, now)
-            if counts.weight == 1 and counts.untold.total() * EXCHANGES_OF_A_QUOTA >= limit:
+            if counts.weight == 1 and counts.unsent.total() * EXCHANGES_OF_A_QUOTA >= limit:
                 self._due_at = now
 
     def note(self, site: Site) -> None:
@@ -108,13 +108,13 @@ class Quota:
     def exchange_if_due(self) -> None:
         """Tell Redis what was counted, and hear of the other workers, if it is time to."""
         now = self._clock()
-        if not self._untold or now < self._due_at:
+        if not self._unsent or now < self._due_at:
             return
         minutes = (int(now // MINUTE) - 1, int(now // MINUTE))
         with self._lock:
             self._due_at = now + EXCHANGE_SECONDS
-            site_ids, self._untold = self._untold, set()
-            sent = {one: [self._counts[one].untold[m] for m in minutes] for one in site_ids}
+            site_ids, self._unsent = self._unsent, set()
+            sent = {one: [self._counts[one].unsent[m] for m in minutes] for one in site_ids}
         try:
             totals = self._exchange(sent, minutes)
         except StoreUnavailable:
@@ -124,13 +124,13 @@ class Quota:
                 counts = self._counts[site_id]
                 if total is None:
                     counts.weight = self._n_workers
-                    self._untold.add(site_id)
+                    self._unsent.add(site_id)
                     continue
                 counts.hear(minutes, sent[site_id], total)
 
     def _add(self, site: Site, now: float) -> None:
         self._counts[site.id].add(now)
-        self._untold.add(site.id)
+        self._unsent.add(site.id)
 
     @translating_redis_errors()
     def _exchange(

@@ -1,7 +1,7 @@
 """Site: one tenant of the service and its settings.
 
-The options of `hakam sites`, the form of the console and docs/settings.md are made from this model
-by way of `SETTINGS`, so a new setting is one field here.
+The options of `hakam sites`, the form of the console and the table in docs/operations.md are made
+from this model by way of `SETTINGS`, so a new setting is one field here.
 """
 
 from __future__ import annotations

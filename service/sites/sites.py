@@ -6,7 +6,7 @@ Key schema::
     hakam:sites:version     a random word, another one after each change of any site, by which the
                             workers know what they still know (see `service.sites.known_sites`)
     {hakam:<site>}:site     hash  record (JSON of the site, see `service.sites.site`),
-                                  keys (JSON list of [SHA-256 of a key, epoch it ends at or null]),
+                                  keys (JSON list of [SHA-256 of a key, time it ends or null]),
                                   listens ("1" or "0", for the scripts of the queue),
                                   swept (see `service.queue.retention`)
 """
