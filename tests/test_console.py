@@ -687,6 +687,19 @@ def test_logging_out_gives_the_open_comment_back_at_once(
     assert queue.item("demo", item_id).state == "pending"
 
 
+def test_the_field_of_the_note_holds_as_much_as_a_note_may(
+    console: Console, flag: Callable[..., str], stream: DecisionStream
+) -> None:
+    flag()
+    form = console.open()
+    (field,) = re.findall(r'<textarea id="note"[^>]*>', console.last.get_data(as_text=True))
+    (most,) = re.findall(r'maxlength="(\d+)"', field)
+    console.press("approve", form, note="x" * (int(most) + 1))
+    assert console.last.status_code == 422
+    console.press("approve", form, note="x" * int(most))
+    assert [len(decision.note) for decision in stream.read("demo")] == [int(most)]
+
+
 def test_reading_on_prolongs_the_lease(console: Console, flag: Callable[..., str]) -> None:
     flag()
     form = console.open()

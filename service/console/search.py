@@ -124,7 +124,7 @@ def _moved_on() -> str:
 
 
 def _bulk_of(site_id: str) -> bool:
-    """Whether this moderator's last decision on many comments was about this site."""
+    """Return whether this moderator's last decision on many comments was about this site."""
     return bool(session.get("bulk", {}).get("site") == site_id)
 
 

@@ -46,34 +46,32 @@ _REASON_NAMES = {
 #: Reasons of a rejection, in the order in which the keys 1 to 9 choose them.
 REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
 
+N_ = str  # marks a phrase that is translated elsewhere
+
 #: Why a site could not be told, in the words of the modules that tell.
-FAILURE_NAMES: Mapping[str, LazyString] = {
-    "the address leads to a private network": _("the address leads to a private network"),
-    "no answer in time": _("no answer in time"),
-    "the host is not known": _("the host is not known"),
-    "the certificate is not valid": _("the certificate is not valid"),
-    "no encrypted connection": _("no encrypted connection"),
-    "the connection was refused": _("the connection was refused"),
-    "no connection": _("no connection"),
-    "the answer is not HTTP": _("the answer is not HTTP"),
-    "the connection broke off": _("the connection broke off"),
-    "the address is not valid": _("the address is not valid"),
-    "the secret cannot be used": _("the secret cannot be used"),
-    "another test waits for its answer": _("another test waits for its answer"),
-    "the access token is not that of an administrator": _(
-        "the access token is not that of an administrator"
-    ),
-    "a moderator there decided otherwise, and that stands": _(
-        "a moderator there decided otherwise, and that stands"
-    ),
-    "no comment has these words, author and story": _(
-        "no comment has these words, author and story"
-    ),
-    "the id of the author is too long": _("the id of the author is too long"),
-    "the comment was edited meanwhile": _("the comment was edited meanwhile"),
-    "the answer is not understood": _("the answer is not understood"),
-    "refused": _("refused"),
-}
+FAILURE_NAMES = frozenset(
+    (
+        N_("the address leads to a private network"),
+        N_("no answer in time"),
+        N_("the host is not known"),
+        N_("the certificate is not valid"),
+        N_("no encrypted connection"),
+        N_("the connection was refused"),
+        N_("no connection"),
+        N_("the answer is not HTTP"),
+        N_("the connection broke off"),
+        N_("the address is not valid"),
+        N_("the secret cannot be used"),
+        N_("another test waits for its answer"),
+        N_("the access token is not that of an administrator"),
+        N_("a moderator there decided otherwise, and that stands"),
+        N_("no comment has these words, author and story"),
+        N_("the id of the author is too long"),
+        N_("the comment was edited meanwhile"),
+        N_("the answer is not understood"),
+        N_("refused"),
+    )
+)
 
 STATE_NAMES: Mapping[str, LazyString] = {
     "pending": _("waits"),
@@ -216,7 +214,7 @@ def failure_name(failure: str) -> str:
         return "Coral: " + failure_name(failure.removeprefix("Coral: "))
     if failure.startswith("status "):
         return gettext("status %(status)s", status=failure.removeprefix("status "))
-    return str(FAILURE_NAMES.get(failure, failure))
+    return gettext(failure) if failure in FAILURE_NAMES else failure
 
 
 def score_words(score: float) -> str:

@@ -41,7 +41,6 @@ Fields = Callable[[str], str]  # the fields of a form, by name; what is not ther
 FILTERS: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
 MAX_NOTE_LENGTH = 4_000
-MAX_REQUEST_ID_LENGTH = 256
 
 
 @bp.get("/<site_id>/work")
@@ -189,10 +188,7 @@ def _note() -> str:
 
 
 def _request_id() -> str:
-    given = _typed("request_id")
-    if len(given) > MAX_REQUEST_ID_LENGTH:
-        raise InvalidRequest.of("request_id", f"expected at most {MAX_REQUEST_ID_LENGTH}")
-    return given or secrets.token_urlsafe(12)
+    return _typed("request_id") or secrets.token_urlsafe(12)
 
 
 def _typed(name: str) -> str:
@@ -207,8 +203,13 @@ def _show(site: Site, lease: Lease, draft: Fields | None = None) -> str:
     leases.keep(site.id, lease)
     if not lease.item.damaged:
         try:
-            shown = item_view(site, lease)
-            return render_template("work.html", **shown, only=session.get("only"), draft=draft)
+            return render_template(
+                "work.html",
+                **item_view(site, lease),
+                only=session.get("only"),
+                draft=draft,
+                max_note_length=MAX_NOTE_LENGTH,
+            )
         except ModerationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the comments behind must not wait
