@@ -9,11 +9,11 @@
 local at, item = now(), load(id)
 if not item then return { why_absent(id) } end
 request = named('undo', request)
-if item.request ~= request then
-  if item.state ~= 'decided' then return { 'undecided' } end
-  if decision ~= '' and item.decision ~= decision then return { 'replaced' } end
-  local kept = why_kept(id, item, moderator, senior, window_ms, at)
-  if kept then return { kept } end
-  reopen(id, item, at, request, draft, withdrawal)
-end
-return { 'ok', view(entry_of(item.last)) }
+if item.request == request then return { 'ok', view(entry_of(item.last)) } end
+if item.state ~= 'decided' then return { 'undecided' } end
+if decision ~= '' and item.decision ~= decision then return { 'replaced' } end
+local decided = facts_in(entry_of(item.decision))
+local kept = why_kept(id, item, decided, moderator, senior, window_ms, at)
+if kept then return { kept } end
+local body, facts = reopen(id, item, decided, at, request, draft, withdrawal)
+return { 'ok', view_of(item.last, body, facts, item) }

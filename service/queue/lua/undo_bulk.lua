@@ -16,12 +16,12 @@ for place, entry in ipairs(cjson.decode(decided)) do
   local id = decision and decision.item_id
   local item = id and load(id)
   if not item or item.decision ~= entry then return { 'changed' } end
-  local kept = why_kept(id, item, moderator, senior, window_ms, at)
+  local kept = why_kept(id, item, decision, moderator, senior, window_ms, at)
   if kept then return { kept } end
-  items[place] = { id, item }
+  items[place] = { id, item, decision }
 end
 for place, pair in ipairs(items) do
-  reopen(pair[1], pair[2], at, field, draft, withdrawal)
+  reopen(pair[1], pair[2], pair[3], at, field, draft, withdrawal)
   undone[place] = pair[2].last
 end
 redis.call('HSET', BULKS, field, cjson.encode(undone))

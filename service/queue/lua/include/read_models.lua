@@ -47,9 +47,8 @@ local function keep_decision(id, item, entry, facts)
   count_consequences(item, facts, 1)
 end
 
-local function keep_undo(id, item, entry) -- of the decision that the item still has
+local function keep_undo(id, item, entry, decided) -- of what the decision says, if it can be read
   open_figures()
   if not item.known_answer then list_newest(id, item, entry) end
-  local facts = facts_in(entry_of(item.decision))
-  if facts then count_consequences(item, facts, -1) end
+  if decided then count_consequences(item, decided, -1) end
 end

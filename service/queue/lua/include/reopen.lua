@@ -1,24 +1,25 @@
 -- Taking a decision back.
 -- KEYS: retention
--- include: queue/entry queue/drop queue/consequences queue/read_models
+-- include: queue/drop queue/consequences queue/read_models
 
 -- Why this moderator may not take the decision on an item back; nil where nothing is against it.
-local function why_kept(id, item, moderator, senior, window_ms, at)
+-- `decided` is what its entry says, nil if that cannot be read.
+local function why_kept(id, item, decided, moderator, senior, window_ms, at)
   if at - item.decided > tonumber(window_ms) then return 'late' end
   if not text_of(id, item) then return 'gone' end -- erased: nobody could judge it again
   local appeal = item.appealed and load(item.appealed)
   if appeal and appeal.state == 'decided' then return 'appealed' end
-  local facts = facts_in(entry_of(item.decision))
-  if senior ~= '1' and not (facts and facts.moderator == moderator) then return 'foreign' end
+  if senior ~= '1' and not (decided and decided.moderator == moderator) then return 'foreign' end
 end
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
-local function reopen(id, item, at, request, draft, withdrawal)
+local function reopen(id, item, decided, at, request, draft, withdrawal)
   local appeal = item.appealed and load(item.appealed)
   if appeal and waits(appeal) then drop(item.appealed, appeal, at, withdrawal) end
   local more = { undoes = item.decision, expected = item.known_answer }
-  item.last = tell_stream('undo', id, item, at, draft, more)
-  keep_undo(id, item, item.last)
+  local body, facts
+  item.last, body, facts = tell_stream('undo', id, item, at, draft, more)
+  keep_undo(id, item, item.last, decided)
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(id, item, -1)
@@ -27,4 +28,5 @@ local function reopen(id, item, at, request, draft, withdrawal)
   item.decision, item.decided, item.action, item.appealed = nil, nil, nil, nil
   item.request = request
   line_up(id, item)
+  return body, facts
 end
