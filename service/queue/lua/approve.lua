@@ -4,7 +4,7 @@
 -- ARGV: id record withdrawal
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
--- include: queue/version queue/standing queue/drop
+-- include: queue/version queue/drop
 
 local item = load(id)
 if not item then return { 0, 1, 'unseen' } end
@@ -13,6 +13,6 @@ local at = now()
 if waits(item) then drop(id, item, at, withdrawal) end
 local fresh = next_version(item, record, at)
 fresh.state = 'withdrawn'
-redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. fresh.version)
+forget_later(id, fresh, at)
 save(id, fresh)
 return { 1, fresh.version, 'withdrawn' }

@@ -2,7 +2,7 @@
 -- KEYS: items texts lines leases retention
 -- ARGV: limit
 -- returns: { how many }
--- include: queue/id_length queue/texts queue/line
+-- include: queue/record queue/texts queue/line
 
 local found = redis.call('ZRANGEBYLEX', LINES, '[c', '(d', 'LIMIT', 0, limit)
 for _, entry in ipairs(found) do

@@ -3,7 +3,7 @@
 -- ARGV: after limit
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'archived', id of the last entry that is in an archive and no longer here } before that
--- include: queue/stream_entry queue/view
+-- include: queue/record queue/view
 
 local function precedes(one, other)
   local time, number = one:match('^(%d+)%-?(%d*)$')

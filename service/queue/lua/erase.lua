@@ -3,7 +3,7 @@
 -- KEYS: items texts lines leases barred decisions authors retention decided
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
--- include: queue/id_length queue/texts queue/line queue/stream queue/decided
+-- include: queue/record queue/texts queue/line queue/stream queue/decided
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
@@ -22,11 +22,7 @@ end
 
 local function erase_item(id, item, at, draft)
   tell_stream('erasure', id, item, at, draft)
-  if waits(item) then
-    take_out(id, item)
-    item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
-    redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
-  end
+  if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
   unlist(id, item)
   item.facets = { facet_of(item, 'l') } -- tells nothing of the author

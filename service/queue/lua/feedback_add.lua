@@ -2,7 +2,7 @@
 -- KEYS: feedback feedback_index feedback_echoes
 -- ARGV: key word comment max_entries max_bytes
 -- returns: { 1, or 0 where it only repeats what we have decided }
--- include: queue/clock queue/feedback_known
+-- include: queue/clock queue/feedback
 
 local echo = redis.call('ZSCORE', FEEDBACK_ECHOES, key .. word)
 if echo and tonumber(echo) > now() then

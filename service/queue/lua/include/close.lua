@@ -1,6 +1,6 @@
 -- Taking a decision.
 -- KEYS: retention
--- include: queue/stream queue/texts queue/line queue/opinions queue/consequences queue/read_models
+-- include: queue/stream queue/texts queue/line queue/bars queue/consequences queue/read_models
 
 local function close(id, item, at, request, action, draft, words, more, told_already)
   more = more or {}

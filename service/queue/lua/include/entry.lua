@@ -1,6 +1,6 @@
 -- Reading an entry of the decision stream.
 -- KEYS: decisions
--- include: queue/record queue/stream_entry
+-- include: queue/record
 
 local function entry_of(id) -- or nil
   local found = redis.call('XRANGE', DECISIONS, id, id)[1]

@@ -14,12 +14,16 @@ local function entries(id, item) -- of a waiting item in the lines
   return found
 end
 
+local function forget_later(id, item, at) -- after the site's retention period
+  redis.call('ZADD', RETENTION, at, 'item:' .. id .. ':' .. item.version)
+end
+
 local function line_up(id, item) -- into the line, at the place its due time gives it
   if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
   item.state, item.owner, item.expires = item.mixed_in and 'withdrawn' or 'pending', nil, nil
   save(id, item)
   if item.mixed_in then -- a known answer that its moderator left: it is offered once
-    return redis.call('ZADD', RETENTION, now(), 'item:' .. id .. ':' .. item.version)
+    return forget_later(id, item, now())
   end
   local scored = {}
   for place, entry in ipairs(entries(id, item)) do
@@ -33,4 +37,10 @@ local function take_out(id, item) -- of the lines, and of the hands that hold it
   if waits(item) then
     redis.call('ZREM', LINES, unpack(entries(id, item)))
   end
+end
+
+local function leave_queue(id, item, at) -- without a decision
+  take_out(id, item)
+  item.state, item.void, item.owner, item.expires = 'withdrawn', 'withdrawn', nil, nil
+  forget_later(id, item, at)
 end

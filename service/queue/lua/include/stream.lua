@@ -1,6 +1,6 @@
 -- Writing to the decision stream.
 -- KEYS: decisions
--- include: queue/record queue/stream_entry
+-- include: queue/record
 
 -- An entry is a JSON body and the SHA-1 of the digest before it and this body.
 local function append(body)

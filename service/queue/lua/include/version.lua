@@ -1,4 +1,4 @@
--- The next version of a comment.
+-- Where a comment stands, and its next version.
 -- include: queue/item
 
 -- The item of a comment, or of its next version, from the record that comes with the comment.
@@ -12,4 +12,12 @@ local function next_version(item, record, at)
     end
   end
   return fresh
+end
+
+-- What is known of a comment: version, state and, once it is decided, the last word on it.
+local function standing(item)
+  local last = item.state == 'decided' and item
+  while last and last.overturned_by do last = load(last.overturned_by) end
+  if not last then return { 0, item.version, item.state } end
+  return { 0, item.version, item.state, last.decision, last.action, last.decided }
 end
