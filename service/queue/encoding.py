@@ -269,22 +269,23 @@ def words_json(draft: Decision) -> str:
 def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:
     """Read an item's record and its text; what cannot be read is an item that says so."""
     try:
-        return _read_item(site_id, item_id, ItemRecord.model_validate_json(record), content)
+        item = ItemRecord.model_validate_json(record)
+        wrote = (
+            ContentRecord.model_validate_json(content)
+            if content
+            else ContentRecord(format=FORMAT, comment=Comment(item.comment_id))
+        )
     except ValidationError:
         return _damaged(site_id, item_id, record)
-
-
-def _read_item(site_id: str, item_id: str, item: ItemRecord, content: str | None) -> ReviewItem:
-    wrote = ContentRecord.model_validate_json(content) if content else None
     why: str = "escalated" if item.escalated else "appeal" if item.appeal else item.verdict.reason
     return ReviewItem(
         id=item_id,
         site_id=site_id,
-        comment=wrote.comment if wrote else Comment(item.comment_id),
+        comment=wrote.comment,
         verdict=item.verdict.to_verdict(),
-        scores=wrote.scores if wrote else {},
-        author_scores=(wrote.author_scores if wrote else None) or None,
-        evidence=wrote.evidence if wrote else (),
+        scores=wrote.scores,
+        author_scores=wrote.author_scores or None,
+        evidence=wrote.evidence,
         state=item.state,
         version=item.version,
         enqueued_at=item.since / 1000,
@@ -292,9 +293,9 @@ def _read_item(site_id: str, item_id: str, item: ItemRecord, content: str | None
         moderator=item.owner,
         n_abandoned=item.abandoned,
         why=why,
-        appeal=wrote.appeal if wrote else "",
+        appeal=wrote.appeal,
         decision_id=item.decision,
-        note=wrote.note if wrote else "",
+        note=wrote.note,
     )
 
 

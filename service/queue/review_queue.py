@@ -14,7 +14,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
                         article, author and dialect, of the seniors, of the troubled items and the
                         known answers. The lines of all labels together are the whole line.
-                        An item in hands stays in the lines of its article, author and dialect.
+                        A leased item stays in the lines of its article, author and dialect.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (`EntryRecord`, facts only) and digest: SHA-1 of the digest before and

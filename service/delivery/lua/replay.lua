@@ -4,11 +4,6 @@
 -- returns: { how many }
 -- include: queue/clock queue/entry delivery/outbox
 
-local function place(delivery) -- number by which stream ids can be ordered
-  local time, sequence = delivery:match('^(%d+)-(%d+)')
-  return time * 1000 + sequence
-end
-
 local at, n_replayed = now(), 0
 for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
   local facts = facts_in(entry_of(delivery))
@@ -17,7 +12,7 @@ for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do
     item.dead = (item.dead or 1) > 1 and item.dead - 1 or nil
     item.undelivered = item.undelivered or {}
     table.insert(item.undelivered, delivery)
-    table.sort(item.undelivered, function(a, b) return place(a) < place(b) end)
+    table.sort(item.undelivered, precedes)
     schedule(facts.item_id, item, at)
     n_replayed = n_replayed + 1
   end

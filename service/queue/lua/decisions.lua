@@ -5,14 +5,6 @@
 -- returns: { 'archived', id of the last entry that is in an archive and no longer here } before that
 -- include: queue/record queue/view
 
-local function precedes(one, other)
-  local time, number = one:match('^(%d+)%-?(%d*)$')
-  local other_time, other_number = other:match('^(%d+)-(%d+)$')
-  time, other_time = tonumber(time), tonumber(other_time)
-  if time ~= other_time then return time < other_time end
-  return (tonumber(number) or 0) < tonumber(other_number)
-end
-
 local archived = (redis.call('HGET', SITE, 'archived') or ''):match('^%S+')
 if archived and precedes(after, archived) then return { 'archived', archived } end
 local answer = { 'ok' }

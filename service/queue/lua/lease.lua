@@ -18,9 +18,9 @@ local function return_expired(at)
   end
 end
 
--- Out of the lines of labels, the troubled and the escalated, into somebody's hands. The lines of
+-- Out of the lines of labels, the troubled and the escalated, when it is leased. The lines of
 -- authors, articles and dialects keep it, because taking it out of long lines is dear; whoever walks
--- over them steps over what is in hands, of which there is never much.
+-- over them steps over what is leased, which is never much.
 local function hand_out(id, item)
   for _, entry in ipairs(entries(id, item)) do
     if entry:find('^[lte]') then redis.call('ZREM', LINES, entry) end

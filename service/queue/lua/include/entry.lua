@@ -13,3 +13,11 @@ local function facts_in(entry)
   local known = facts and type(facts.item_id) == 'string' and type(facts.version) == 'number'
   return known and type(facts.token) == 'number' and facts or nil
 end
+
+local function precedes(one, other) -- of two ids of entries; the first may be a time alone
+  local time, number = one:match('^(%d+)%-?(%d*)$')
+  local other_time, other_number = other:match('^(%d+)-(%d+)$')
+  time, other_time = tonumber(time), tonumber(other_time)
+  if time ~= other_time then return time < other_time end
+  return (tonumber(number) or 0) < tonumber(other_number)
+end

@@ -57,7 +57,7 @@ local function why_absent(id) -- of an item that could not be loaded
   return redis.call('HEXISTS', ITEMS, id) == 1 and 'unreadable' or 'missing'
 end
 
-local function waits(item) -- for a decision, in the line or in somebody's hands
+local function waits(item) -- for a decision, in the line or leased
   return item.state == 'pending' or item.state == 'leased'
 end
 

@@ -32,7 +32,7 @@ local function line_up(id, item) -- into the line, at the place its due time giv
   redis.call('ZADD', LINES, unpack(scored))
 end
 
-local function take_out(id, item) -- of the lines, and of the hands that hold it
+local function take_out(id, item) -- of the lines and of the leases
   if item.state == 'leased' then redis.call('ZREM', LEASES, id) end
   if waits(item) then
     redis.call('ZREM', LINES, unpack(entries(id, item)))
