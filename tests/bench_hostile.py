@@ -19,9 +19,10 @@ from pathlib import Path
 from time import perf_counter
 
 import httpx
+from fake_sites import Drip, Endpoint, answering, dripping
 from redis import Redis
 from test_slow_clients import HALF_BODY, HALF_HEAD
-from test_webhooks import SECRET, Drip, Endpoint, answering, decide, dripping, running
+from test_webhooks import SECRET, decide, running
 
 from conftest import await_condition, served
 from service import logs

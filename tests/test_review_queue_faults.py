@@ -380,7 +380,8 @@ def test_a_killed_worker_loses_no_comment_it_acknowledged(service: Service) -> N
 def test_a_killed_delivery_process_loses_no_delivery_and_doubles_none_under_another_id(
     own: Own, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    from test_webhooks import SECRET, answering
+    from fake_sites import answering
+    from test_webhooks import SECRET
 
     environ = environ | {"HAKAM_REDIS_URL": own.url, "HAKAM_VAR": str(tmp_path)}
     with answering() as endpoint, impatient(own.url, 10.0) as redis:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any
 
-import httpx
 import jsonschema
 import pytest
 import structlog
+from fake_sites import RETRY_AFTER_SECONDS, Endpoint, answering, dripping
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -25,9 +21,7 @@ from standardwebhooks import Webhook
 
 from conftest import await_condition, deliver_once, n_due
 from service.console.vocabulary import FAILURE_NAMES
-from service.delivery import http, scheduling, webhooks
-from service.delivery.http import is_public
-from service.delivery.scheduling import Scheduler
+from service.delivery import http, webhooks
 from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
 from service.queue.records import item_id_of
 from service.queue.retention import Retention
@@ -36,53 +30,8 @@ from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
 
-RETRY_AFTER_SECONDS = 300
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
-
-
-@dataclass
-class Endpoint:
-    """A site's web server: keeps what it is told, answers with `status`."""
-
-    url: str = ""
-    status: int = 204
-    told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    peers: list[tuple[str, int]] = field(default_factory=list)
-
-    def bodies(self) -> list[Any]:
-        return [json.loads(body) for _, body in self.told]
-
-
-@contextmanager
-def answering() -> Iterator[Endpoint]:
-    """Run a site's web server."""
-    endpoint = Endpoint()
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            body = self.rfile.read(length)
-            if len(body) < length:  # its sender was killed: a site takes nothing from half a body
-                self.close_connection = True
-                return
-            endpoint.told.append((dict(self.headers), body))
-            endpoint.peers.append(self.client_address)
-            self.send_response(endpoint.status)
-            self.send_header("location", endpoint.url + "elsewhere")
-            self.send_header("retry-after", str(RETRY_AFTER_SECONDS))
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        endpoint.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield endpoint
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -585,205 +534,6 @@ def test_an_address_in_a_private_network_is_refused_unless_the_site_allows_it(
     assert endpoint.told == []
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "255.255.255.255",
-        "224.0.0.1",
-        "::",
-        "::1",
-        "fe80::1%eth0",
-        "fd00::1",
-        "ff02::1",
-        "::ffff:10.0.0.1",
-        "64:ff9b::a00:1",
-        "2002:a00:1::",
-        "2002:7f00:1::",
-        "2002:5db8:d822::1",
-        "192.0.0.9",
-        "192.0.0.192",
-        "192.88.99.1",
-        "192.31.196.1",
-        "192.52.193.1",
-        "192.175.48.1",
-        "198.18.0.1",
-        "203.0.113.7",
-        "168.63.129.16",
-        "240.0.0.1",
-        "::127.0.0.1",
-        "::10.0.0.1",
-        "::93.184.216.34",
-        "::ffff:0:127.0.0.1",
-        "::ffff:192.0.0.192",
-        "64:ff9b::7f00:1",
-        "64:ff9b::c000:c0",
-        "64:ff9b:1::a00:1",
-        "2001:0:a00:1::1",
-        "2001:0:5db8:d822::1",
-        "2001:2::1",
-        "2001:20::1",
-        "2001:db8::1",
-        "3fff::1",
-        "3fff:fff::1",
-        "4000::1",
-        "5f00::1",
-        "100::1",
-        "fec0::1",
-        "feff::1",
-        "fd00:ec2::254",
-    ],
-)
-def test_private_addresses_of_every_kind_are_known(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "93.184.216.34",
-        "192.0.1.1",
-        "192.88.98.1",
-        "2606:2800:220:1::1",
-        "2001:4860:4860::8888",
-        "2a00:1450::1",
-        "64:ff9b::5db8:d822",
-        "::ffff:93.184.216.34",
-    ],
-)
-def test_public_addresses_may_be_called(address: str) -> None:
-    assert is_public(address)
-
-
-def test_the_connection_goes_to_the_address_that_was_checked(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A name that leads to a public address when it is checked, and to this machine afterwards.
-    answers = iter(["93.184.216.34", "127.0.0.1"])
-
-    def resolve(*_: Any, **__: Any) -> list[Any]:
-        return [(2, 1, 6, "", (next(answers), 80))]
-
-    asked: list[httpx.Request] = []
-
-    def keep(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        return httpx.Response(204)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with httpx.Client(transport=httpx.MockTransport(keep)) as client:
-        http.post(client, "https://news.example:8443/hook", "{}", {})
-    [request] = asked
-    assert request.url.host == "93.184.216.34"
-    assert request.headers["host"] == "news.example:8443"
-    assert request.extensions["sni_hostname"] == "news.example"
-
-
-# One deadline for the whole request
-
-
-@dataclass
-class Drip:
-    """A server that says something now and then and never comes to an end."""
-
-    begins: bytes
-    port: int = 0
-    n_open: int = 0
-    n_over: int = 0
-    n_most: int = 0  # at a time
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-
-@contextmanager
-def dripping(begins: bytes, drop: bytes = b"a") -> Iterator[Drip]:
-    stop = Event()
-    drip = Drip(begins)
-
-    def serve(client: socket.socket) -> None:
-        with client, suppress(OSError):
-            client.sendall(begins)
-            while not stop.wait(0.02):
-                client.sendall(drop)
-        drip.n_over += 1
-
-    def accept() -> None:
-        with suppress(OSError):
-            while not stop.is_set():
-                client, _ = server.accept()
-                drip.n_open += 1
-                drip.n_most = max(drip.n_most, drip.n_open - drip.n_over)
-                threads.append(Thread(target=serve, args=(client,)))
-                threads[-1].start()
-
-    threads: list[Thread] = []
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
-        drip.port = server.getsockname()[1]
-        accepting = Thread(target=accept)
-        accepting.start()
-        try:
-            yield drip
-        finally:
-            stop.set()
-            server.shutdown(socket.SHUT_RDWR)
-            for thread in (accepting, *threads):
-                thread.join()
-
-
-@pytest.mark.parametrize(
-    ("begins", "drop"),
-    [
-        (b"", b""),  # silence
-        (b"HTTP/1.1 200", b"O"),
-        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"a"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
-    ],
-)
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_request_is_over_in_time_whatever_the_server_does(
-    monkeypatch: pytest.MonkeyPatch, scheme: str, begins: bytes, drop: bytes
-) -> None:
-    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.3)
-    with dripping(begins, drop) as drip, http.client() as client:
-        address = drip.url.replace("http", scheme)
-        with pytest.raises(httpx.HTTPError) as failure:
-            http.post(client, address, "{}", {}, allow_private=True, max_answer_bytes=100_000)
-    if scheme == "http":
-        assert http.reason(failure.value) == "no answer in time"
-
-
-def test_no_connection_serves_two_requests_because_it_was_made_for_one_name(
-    endpoint: Endpoint,
-) -> None:
-    with http.client() as client:
-        for _ in range(3):
-            assert http.post(client, endpoint.url, "{}", {}, allow_private=True).is_success
-    assert len({port for _, port in endpoint.peers}) == 3
-
-
-def test_the_certificates_of_authorities_are_read_once_in_a_process(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read = []
-    monkeypatch.setattr(
-        ssl.SSLContext, "load_verify_locations", lambda *places, **_: read.append(places)
-    )
-    for _ in range(3):
-        http.client().close()
-    assert len(read) <= 1
-
-
 # The loop
 
 
@@ -984,105 +734,3 @@ def test_only_one_test_message_at_a_time_waits_for_its_answer(
     # Whether a server hangs up or resets depends on what it has read of the request by then.
     assert said in (["the connection broke off"], ["the answer is not HTTP"])
     assert deliveries.probe(site) == "the connection was refused"
-
-
-# Whose turn it is
-
-
-class Served:
-    """Sites that take a while, and what was done for them at a time."""
-
-    def __init__(self, *names: str, doubtful: bool = False) -> None:
-        self.sites = [Site(name) for name in names]
-        self.doubtful = doubtful
-        self.release = Event()
-        self.two_are_busy = Event()
-        self.now: Counter[str] = Counter()
-        self.most: Counter[str] = Counter()
-        self.done: Counter[str] = Counter()
-        self.lock = Lock()
-
-    def serve(self, site: Site) -> bool:
-        with self.lock:
-            self.now[site.id] += 1
-            self.now["all"] = sum(n for name, n in self.now.items() if name != "all")
-            self.most |= self.now
-        if self.now["busy"] > 1:
-            self.two_are_busy.set()
-        if self.done["busy"]:  # one thread waits until a look has brought it a second one
-            self.two_are_busy.wait()
-        if site.id.startswith("slow"):
-            self.release.wait()
-        with self.lock:
-            self.now[site.id] -= 1
-            self.done[site.id] += 1
-        return not site.id.startswith("slow")
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        stop = Event()
-        due = {site.id: (10**6, site.id == "fast" or not self.doubtful) for site in self.sites}
-        made = Scheduler(lambda: self.sites, lambda site: due[site.id], self.serve, lambda: None)
-        thread = Thread(target=made.run, args=(stop,))
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            self.release.set()
-            self.two_are_busy.set()
-            thread.join()
-
-
-def test_a_thousand_hanging_sites_that_never_answered_well_leave_threads_to_the_others() -> None:
-    served = Served(*(f"slow-{number}" for number in range(1_000)), "fast", doubtful=True)
-    with served.running():
-        await_condition(
-            lambda: served.now["all"] >= scheduling.N_THREADS // 2, what="the slow ones"
-        )
-        before = served.done["fast"]
-        await_condition(lambda: served.done["fast"] > before, what="the fast one")
-        assert sum(served.done.values()) == served.done["fast"], "no slow one has ended"
-    slow = [n for name, n in served.most.items() if name.startswith("slow")]
-    assert len(slow) == scheduling.N_THREADS // 2
-    assert set(slow) == {1}
-
-
-def test_a_site_with_any_number_of_deliveries_due_has_a_few_threads_and_yields_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(scheduling, "N_THREADS", 2)
-    monkeypatch.setattr(scheduling, "TURN_SECONDS", 0.0)
-    monkeypatch.setattr(scheduling, "POLL_SECONDS", 0.0)
-    served = Served("busy-1", "busy-2", "busy-3")
-    with served.running():
-        await_condition(lambda: len(served.done) == 3, what="a turn for each")
-        once = Counter(served.done)
-        await_condition(
-            lambda: all(n > once[name] for name, n in served.done.copy().items()), what="and again"
-        )
-    assert served.most["all"] <= 2
-
-
-def test_a_site_that_answers_well_gets_more_threads_up_to_its_share() -> None:
-    served = Served("busy")
-    with served.running():
-        await_condition(lambda: served.most["busy"] > 1, what="a second thread")
-        await_condition(lambda: served.done["busy"] > 1_000, what="many deliveries")
-    assert served.most["busy"] <= scheduling.N_PER_SITE
-
-
-def test_a_failing_site_rests_twice_as_long_each_time_up_to_a_minute(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(scheduling, "monotonic", lambda: 0.0)
-    state = scheduling._State(n_allowed=4)
-    rests = []
-    for _ in range(12):
-        state.note(well=False)
-        rests.append(state.rests_until)
-    assert rests[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert rests[-1] == scheduling.MAX_REST_SECONDS
-    assert state.n_allowed == 1
-    state.note(well=True)
-    assert (state.n_failures, state.n_allowed) == (0, 2)
