@@ -6,7 +6,10 @@ local LISTED = 51 -- decisions in a list, the newest first: those that a page sh
 local SHORTEST = 16 -- characters of an entry's id and the blank behind it
 
 local function first_of(list, n) -- entries of a list, all of it where there are not more
-  return #list > n * SHORTEST and list:match('^' .. ('%S+ '):rep(n)) or list
+  if #list <= n * SHORTEST then return list end
+  local last = 0
+  for _ = 1, n do last = list:find(' ', last + 1, true) or #list end
+  return list:sub(1, last)
 end
 
 local function own_lists(item) -- of its author and article
