@@ -218,6 +218,7 @@ def test_what_a_site_is_still_to_be_told_stays(
     Sites(redis).add(site)
     entries = decide(redis)
     assert Archive(redis, tmp_path).write(site, before) == 0
+    assert Archive(redis, tmp_path).first_untold("demo", before) == entries[0]
     deliveries = Deliveries(redis, Sites(redis))
     verbs = deliveries._verbs
     for _told in range(2):
@@ -415,3 +416,24 @@ def test_decisions_are_archived_verified_and_reported_by_command(
     assert f"{N_OLD} archived" in command("agreement", "demo").output
     exported = command("decisions", "export", "demo")
     assert len(exported.stdout.splitlines()) == N_NEW
+
+
+def test_the_archive_says_before_which_decision_it_stopped_and_why(
+    command: Callable[..., Result], redis: Redis, entries: list[str], tmp_path: Path
+) -> None:
+    archive = (
+        "decisions",
+        "archive",
+        "demo",
+        "--days",
+        "91",
+        "--output",
+        str(tmp_path / "archive"),
+    )
+    redis.zadd("{hakam:demo}:dead", {entries[2]: 1})
+    stopped = command(*archive)
+    assert stopped.stdout == "2 decisions archived\n"
+    assert f"before decision {entries[2]}: the site is still to be told" in stopped.stderr
+    redis.delete("{hakam:demo}:dead")
+    gone_on = command(*archive)
+    assert (gone_on.stdout, gone_on.stderr) == (f"{N_OLD - 2} decisions archived\n", "")

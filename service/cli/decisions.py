@@ -56,8 +56,15 @@ def archive_decisions(
         raise click.UsageError("one of --before and --days is needed")
     limit = before.replace(tzinfo=UTC) if before else datetime.now(UTC) - timedelta(days or 0)
     with connect_for(site_id) as (redis, site):
-        n_moved = Archive(redis, folder).write(site, limit)
+        archive = Archive(redis, folder)
+        n_moved, untold = archive.write(site, limit), archive.first_untold(site_id, limit)
     click.echo(f"{n_moved} decisions archived")
+    if untold:
+        click.echo(
+            f"stopped before decision {untold}: the site is still to be told of it "
+            "(`hakam webhooks dead` lists failed deliveries)",
+            err=True,
+        )
 
 
 def counting_damage(entries: Iterable[Decision]) -> Iterator[Decision]:

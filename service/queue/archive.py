@@ -94,6 +94,15 @@ class Archive:
             n_moved += self._trim(site.id, written)
         return n_moved
 
+    def first_untold(self, site_id: str, before: datetime) -> str:
+        """Id of the old decision at which `write` stops; empty where there is none.
+
+        The site is still to be told of it. The newest of all decisions stays in any case.
+        """
+        left = self._stream.read(site_id, self._stream.anchor(site_id).id, 2)
+        is_old = len(left) == 2 and place(left[0].id) < (int(before.timestamp() * 1000), 0)
+        return left[0].id if is_old else ""
+
     def files(self, site_id: str) -> list[ArchiveFile]:
         """List the files of a site, the oldest first."""
         found = []
