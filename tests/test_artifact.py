@@ -162,6 +162,7 @@ def header(text: str) -> bytes:
 ROW = "{'descr': '<f8', 'fortran_order': False, 'shape': %s}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

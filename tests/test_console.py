@@ -1843,6 +1843,7 @@ def _strings(string: Any) -> list[str]:
     return [string] if isinstance(string, str) else list(string)
 
 
+@pytest.mark.slow
 def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
     app: Flask, console: Console, queue: ReviewQueue, redis: Redis
 ) -> None:

@@ -281,6 +281,7 @@ IDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id_", IDS)
 @pytest.mark.parametrize("field", ["story", "author"])
 def test_ids_are_any_string(

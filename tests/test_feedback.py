@@ -23,6 +23,7 @@ def comment(number: int) -> LabeledComment:
     return LabeledComment(id=f"c-{number}", text="x", labels={"toxicity": 1.0}, source=SOURCE)
 
 
+@pytest.mark.slow
 def test_feedback_comes_back_in_order_from_a_position_on(redis: Redis) -> None:
     feedback, site = Feedback(redis), Site("demo")
     for number in range(5):

@@ -204,6 +204,7 @@ class Newsroom:
                 self.queue.undo_bulk("demo", request, "omar", self.request(), senior=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
     queue: ReviewQueue, stream: DecisionStream, models: ReadModels, seed: int
