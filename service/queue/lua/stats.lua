@@ -19,7 +19,7 @@ for _, line in ipairs({ '', 'e' }) do
     if n_seen == N_OLDEST then break end
   end
 end
-local n_archived = tonumber((redis.call('HGET', SITE, 'archived') or '0'):match('%d+$'))
+local n_archived = tonumber((redis.call('HGET', SITE, 'archived') or '0-0 - 0'):match('^%S+ %S+ (%d+)$'))
 return {
   redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest,
   redis.call('XLEN', DECISIONS) + n_archived,

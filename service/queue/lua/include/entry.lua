@@ -14,10 +14,15 @@ local function facts_in(entry)
   return known and type(facts.token) == 'number' and facts or nil
 end
 
-local function precedes(one, other) -- of two ids of entries; the first may be a time alone
-  local time, number = one:match('^(%d+)%-?(%d*)$')
-  local other_time, other_number = other:match('^(%d+)-(%d+)$')
-  time, other_time = tonumber(time), tonumber(other_time)
+local function place_of(id) -- of an entry, or a time alone
+  local dash = id:find('-', 1, true)
+  if not dash then return tonumber(id), 0 end
+  return tonumber(id:sub(1, dash - 1)), tonumber(id:sub(dash + 1))
+end
+
+local function precedes(one, other)
+  local time, number = place_of(one)
+  local other_time, other_number = place_of(other)
   if time ~= other_time then return time < other_time end
-  return (tonumber(number) or 0) < tonumber(other_number)
+  return number < other_number
 end
