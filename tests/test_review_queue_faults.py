@@ -318,26 +318,17 @@ def service(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             server.wait(timeout=30.0)
 
 
-_ASKED = ("hmget", "evalsha", "hello")
-
-
 def test_while_redis_is_silent_only_what_needs_it_is_refused(service: Service) -> None:
     headers = {"Authorization": f"Bearer {service.key}"}
     await_condition(lambda: service.send("c-1").status_code == 202, what="a first comment")
-    n_asked = 300
-    with impatient(service.redis.url, 10.0) as redis:
-        redis.config_resetstat()
-        with silent(service.redis):
-            answers = [service.send(f"c-{n}") for n in range(n_asked)]
-            body = {"text": INSULT}
-            scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
-        assert {answer.status_code for answer in answers} == {503}
-        assert answers[0].headers["retry-after"]
-        assert scored.status_code == 200
-        await_condition(lambda: service.send("c-2").status_code == 202, what="recovery")
-        # Redis answers at last whoever came meanwhile, the threads that waited for it too.
-        known = redis.info("commandstats")
-        assert sum(known.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in _ASKED) < n_asked
+    with silent(service.redis):
+        answers = [service.send(f"c-{n}") for n in range(40)]  # more than there are threads
+        body = {"text": INSULT}
+        scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
+    assert {answer.status_code for answer in answers} == {503}
+    assert answers[0].headers["retry-after"]
+    assert scored.status_code == 200
+    await_condition(lambda: service.send("c-2").status_code == 202, what="recovery")
 
 
 def test_a_killed_worker_loses_no_comment_it_acknowledged(service: Service) -> None:
