@@ -68,10 +68,10 @@ def make_old(redis: Redis, n: int) -> list[str]:
     """Give the first entries of the stream, and all that names them, ids of a hundred days ago."""
     client: Any = redis
     entries = client.xrange(STREAM)
-    renamed = {
-        entry_id: f"{int(entry_id.partition('-')[0]) - int(OLD.total_seconds()) * 1000}-0"
-        for entry_id, _fields in entries[:n]
-    }
+    renamed = {}
+    for entry_id, _fields in entries[:n]:
+        time, number = entry_id.split("-")  # two decisions may share a millisecond
+        renamed[entry_id] = f"{int(time) - int(OLD.total_seconds()) * 1000}-{number}"
     client.delete(STREAM)
     for entry_id, fields in entries:
         client.xadd(STREAM, fields, id=renamed.get(entry_id, entry_id))
