@@ -323,11 +323,16 @@ def test_while_redis_is_silent_only_what_needs_it_is_refused(service: Service) -
     await_condition(lambda: service.send("c-1").status_code == 202, what="a first comment")
     with silent(service.redis):
         answers = [service.send(f"c-{n}") for n in range(40)]  # more than there are threads
-        body = {"text": INSULT}
-        scored = httpx.post(f"{service.url}/v1/score", json=body, headers=headers, timeout=10.0)
+
+        def scored() -> bool:
+            body = {"text": INSULT}
+            url = f"{service.url}/v1/score"
+            return httpx.post(url, json=body, headers=headers, timeout=10.0).status_code == 200
+
+        # A worker that has only started since knows no site.
+        await_condition(scored, what="a score by a worker that knows the site")
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].headers["retry-after"]
-    assert scored.status_code == 200
     await_condition(lambda: service.send("c-2").status_code == 202, what="recovery")
 
 
