@@ -55,6 +55,8 @@ from service.rules.policy import random_draw
 from service.scoring import MAX_TEXT_BYTES
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 HELLO = "\u0645\u0631\u062d\u0628\u0627"  # "hello"
 PADDING = "\u0645\u0642\u0627\u0644 \u062c\u064a\u062f "  # "good article"
 CODES = build_schema(SCHEMA).type_map["REJECTION_REASON_CODE"].values  # type: ignore[attr-defined]

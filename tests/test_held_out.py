@@ -14,6 +14,8 @@ from training.disguises.transforms import TRANSFORMS
 from training.evaluation.held_out import curves, evaluate
 from training.release import build
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 REVIEW = {"review": {"threshold": 0.5}}
 

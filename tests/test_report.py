@@ -16,6 +16,8 @@ from training.evaluation.held_out import curves
 from training.release import Settings, release
 from training.report import html_report, model_card, tables, write_report
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 TABLES = (
     "Toxicity on held-out parts, one head for all sites",

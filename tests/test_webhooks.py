@@ -30,6 +30,8 @@ from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 from service.sites.sites import Site, Sites
 
+pytestmark = pytest.mark.slow
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
 
