@@ -17,13 +17,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from redis import Redis
 from test_first_run import Run, first_run, found
 
 from conftest import await_condition, free_port
 from models.registry import Registry
 from service.run import application, parent_death
-from service.run.private_redis import socket_url
 
 pytestmark = pytest.mark.slow
 
@@ -108,8 +106,9 @@ def test_a_process_that_does_not_stay_ends_the_run_with_a_sentence(
     again = await_condition(lambda: replaced(run, word, killed.pid), what="the second start")
     await_condition(lambda: sends_a_comment(run), what="a comment", seconds=60.0)
     if word == "redis.sock":  # it answers comments before whoever started it has asked it
-        with Redis.from_url(socket_url(var), decode_responses=True) as redis:
-            await_condition(lambda: "cmdstat_ping" in redis.info("commandstats"), what="the start")
+        before = workers(run)
+        run.command.send_signal(signal.SIGHUP)  # heard by whoever watches again
+        await_condition(lambda: workers(run).isdisjoint(before), what="a reload", seconds=60.0)
     again.kill()
     assert run.command.wait(timeout=90.0) == 2
     said = log_of(var).strip().splitlines()[-1]
