@@ -27,7 +27,8 @@ from service.moderation import Moderation
 from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
-from service.queue.review_queue import QueueStats, ReviewQueue
+from service.queue.records import QueueStats
+from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
 from service.services import EXTENSION, Services
 from service.sites.known_sites import KnownSites

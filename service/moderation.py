@@ -18,8 +18,8 @@ from models.dialect import dialect_of
 from models.language import Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
-from service.queue.records import known_action
-from service.queue.review_queue import Comment, Enqueued, ReviewQueue
+from service.queue.records import Comment, Enqueued, known_action
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -36,7 +36,7 @@ from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer
 if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.reports.verdict_counts import VerdictCounts
-    from service.sites.sites import Site
+    from service.sites.site import Site
 
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
 RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count

@@ -29,7 +29,8 @@ from service import logs
 from service.delivery.webhooks import Deliveries
 from service.queue.review_queue import ReviewQueue
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 SITE = Site("bench", coral_secrets=("empsec_bench",))
 N_CLIENTS = 50

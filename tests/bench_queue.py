@@ -39,11 +39,12 @@ from redis import Redis
 from models.schema import Evidence
 from service.delivery.webhooks import Deliveries
 from service.queue.read_models import ReadModels
-from service.queue.records import item_id_of
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision, item_id_of
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.scripts import Script, Verbs, read_script
 
 LABELS_SEEN = ("insult", "profanity", "identity_attack", "threat")

@@ -40,7 +40,8 @@ from models.schema import read_comments
 from service.config import Settings
 from service.run.launch import GUNICORN_CONFIG
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 N_CONNECTIONS = 4
 N_CORAL = 2_000

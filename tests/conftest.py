@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from service.config import Settings
     from service.delivery.webhooks import Deliveries
     from service.queue.decisions import DecisionStream
-    from service.sites.sites import Site
+    from service.sites.site import Site
 
 SAMPLE_COMMENTS = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 IN_CI = bool(os.environ.get("CI"))
@@ -291,7 +291,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def site() -> Site:
     """A site with the policy that a new site gets."""
-    from service.sites.sites import Site
+    from service.sites.site import Site
 
     return Site(id="demo", name="Demo")
 

@@ -40,7 +40,8 @@ from models.schema import read_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import connect
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from service.compat.perspective import messages
 from service.config import Settings
 from service.rules.policy import random_draw
 from service.scoring import MAX_EVIDENCE_CHARACTERS, MAX_TEXT_BYTES
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 Post = Callable[..., TestResponse]
 

@@ -13,7 +13,8 @@ from redis import Redis
 
 from models.dialect import dialect_of
 from models.schema import LABELS
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 INSULT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 

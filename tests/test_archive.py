@@ -23,10 +23,12 @@ from service.queue import archive as archives
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.queue.read_models import ReadModels
+from service.queue.records import Comment, Decision
 from service.queue.retention import Retention
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 STREAM, SITE = "{hakam:demo}:decisions", "{hakam:demo}:site"
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")

@@ -30,14 +30,14 @@ from service.accounts.accounts import Accounts
 from service.cli.main import hakam
 from service.errors import InvalidRequest, SiteUnreadable
 from service.queue.decisions import DecisionStream
-from service.queue.records import facet
-from service.queue.review_queue import Comment, ReviewQueue
+from service.queue.records import Comment, facet
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.services import Services
 from service.sites.known_sites import KnownSites
-from service.sites.site import SETTINGS
-from service.sites.sites import Site, Sites
+from service.sites.site import SETTINGS, Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

@@ -22,11 +22,12 @@ from service.app import create_app
 from service.cli.main import hakam
 from service.config import Settings
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.known_sites import KnownSites
-from service.sites.site import SETTINGS
-from service.sites.sites import Site, Sites
+from service.sites.site import SETTINGS, Site
+from service.sites.sites import Sites
 
 Command = Callable[..., Result]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

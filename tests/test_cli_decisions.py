@@ -17,9 +17,11 @@ from service.cli.main import hakam
 from service.config import Settings
 from service.delivery.webhooks import Deliveries
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.durability import Durability
 
 Command = Callable[..., Result]

@@ -16,9 +16,11 @@ from conftest import RedisServer, await_condition, free_port, hakam, n_due
 from service.delivery.webhooks import Deliveries
 from service.errors import LeaseLost
 from service.queue.clock import ClockWatch
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.scripts import Verbs
 
 HOUR, DAY = 3_600, 86_400

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from service.compat import openai
 from service.compat.perspective import messages
-from service.sites.sites import Site
+from service.sites.site import Site
 
 MODERATE = "/integrations/coral/moderate"
 SECRET = "empsec_1"

@@ -35,11 +35,12 @@ from service.console import blueprint
 from service.console.highlight import marked
 from service.console.vocabulary import LANGUAGES
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.services import Services
-from service.sites.site import SETTINGS
-from service.sites.sites import Site, Sites
+from service.sites.site import SETTINGS, Site
+from service.sites.sites import Sites
 
 PASSWORD = "correct horse battery"
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"

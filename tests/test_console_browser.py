@@ -23,10 +23,12 @@ from models.schema import Evidence
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

@@ -49,11 +49,12 @@ from service.delivery.coral_client import BATCH, MAX_PAGES
 from service.delivery.webhooks import Deliveries
 from service.moderation import CUT
 from service.queue.decisions import DecisionStream
-from service.queue.records import item_id_of
-from service.queue.review_queue import Decision, ReviewQueue
+from service.queue.records import Decision, item_id_of
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import random_draw
 from service.scoring import MAX_TEXT_BYTES
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

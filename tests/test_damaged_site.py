@@ -19,11 +19,13 @@ from service.delivery.coral import _key
 from service.delivery.webhooks import Deliveries
 from service.errors import NotForgotten
 from service.queue.decisions import DecisionStream
+from service.queue.records import Comment, Decision
 from service.queue.retention import Retention
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.scripts import SITE_KEYS, site_keys
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

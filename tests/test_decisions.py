@@ -10,7 +10,8 @@ from redis import Redis
 
 from service.errors import ChainBroken
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 
 STREAM = "{hakam:demo}:decisions"

@@ -26,7 +26,8 @@ from service.app import create_app
 from service.config import Settings
 from service.errors import StoreLost, StoreMisconfigured, UnknownFormat
 from service.run.private_redis import PrivateRedis, socket_url
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import connect
 from service.store.durability import BEFORE_FORMATS, FORMAT, FORMAT_KEY, KEY, MARK, Durability
 

@@ -14,7 +14,8 @@ from models.schema import LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.feedback import MAX_ID_LENGTH, SOURCE, Feedback
 from service.queue.retention import Retention
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.every_redis
 

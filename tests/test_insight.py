@@ -14,8 +14,8 @@ from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 from service.accounts.accounts import Accounts
 from service.console.charts import HEIGHT, WIDTH, draw
 from service.console.insight import figure_csv
-from service.queue.records import Decision
-from service.queue.review_queue import Comment, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.reports import insight
 from service.reports.insight import Figure, Series
 from service.rules.policy import Verdict

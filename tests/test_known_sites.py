@@ -22,7 +22,8 @@ from service.sites.known_sites import (
     REMEMBERED_SECONDS,
     KnownSites,
 )
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.every_redis
 

@@ -6,7 +6,7 @@ from flask import Flask
 
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
-from service.queue.review_queue import QueueStats
+from service.queue.records import QueueStats
 from service.rules.policy import Policy, Signals
 
 

@@ -10,8 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from service.queue.review_queue import Decision, ReviewQueue
-from service.sites.sites import Site, Sites
+from service.queue.records import Decision
+from service.queue.review_queue import ReviewQueue
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 CLEAN = "شكرا على المقال"  # "thanks for the article"
 

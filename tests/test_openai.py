@@ -16,7 +16,8 @@ from models.artifact import Artifact
 from models.schema import read_comments
 from service.compat.openai import CATEGORIES, Category
 from service.rules.policy import Policy
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 HELLO = "مرحبا"  # "hello"
 

@@ -18,7 +18,8 @@ from werkzeug.test import TestResponse
 from conftest import SAMPLE_COMMENTS
 from models.artifact import Artifact
 from models.schema import read_comments
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

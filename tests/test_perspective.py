@@ -35,7 +35,8 @@ from service.config import Settings
 from service.errors import ServiceError, StoreMisconfigured, StoreUnavailable, UnknownFormat
 from service.queue.feedback import Feedback
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 HELLO = "مرحبا"  # "hello"
 ANALYZE = "/v1alpha1/comments:analyze"

@@ -23,7 +23,8 @@ from redis import Redis
 from conftest import await_condition, free_port, served
 from service.accounts.accounts import Accounts
 from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

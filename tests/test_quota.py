@@ -13,7 +13,8 @@ from redis.retry import Retry
 
 from service.errors import RateLimited
 from service.sites.quota import EXCHANGE_SECONDS, KEPT_SECONDS, MINUTE, Quota
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 N_REQUESTS = 30
 NOWHERE: Any = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))

@@ -22,12 +22,13 @@ from service.accounts.accounts import Accounts
 from service.errors import Conflict, Forbidden, ItemNotFound
 from service.queue.decisions import DecisionStream
 from service.queue.read_models import FIGURES_DAYS, SHOWN, ReadModels
-from service.queue.records import item_id_of
+from service.queue.records import Comment, Decision, item_id_of
 from service.queue.retention import Retention
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.review_queue import ReviewQueue
 from service.reports import insight, statistics
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
 FIGURES, DECIDED = "{hakam:demo}:figures", "{hakam:demo}:decided"

@@ -13,11 +13,12 @@ from redis import Redis
 from service.delivery.webhooks import Deliveries
 from service.errors import Conflict, ItemNotFound, NotForgotten
 from service.queue.decisions import DecisionStream
-from service.queue.records import facet
+from service.queue.records import Comment, Decision, facet
 from service.queue.retention import Retention
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 DAY_MS = 86_400_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

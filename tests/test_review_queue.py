@@ -28,8 +28,16 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.queue.decisions import DecisionStream
-from service.queue.records import LastWord, content_digest
-from service.queue.review_queue import AuthorRecord, Comment, Decision, Enqueued, Lease, ReviewQueue
+from service.queue.records import (
+    AuthorRecord,
+    Comment,
+    Decision,
+    Enqueued,
+    LastWord,
+    Lease,
+    content_digest,
+)
+from service.queue.review_queue import ReviewQueue
 from service.reports.statistics import agreement_with_known_answers
 from service.reports.transparency import period_statistics, statements
 from service.rules.policy import Verdict

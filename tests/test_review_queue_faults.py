@@ -28,10 +28,12 @@ from service.app import create_app
 from service.config import Settings
 from service.errors import Conflict, ItemNotFound, StoreUnavailable
 from service.queue.decisions import DecisionStream
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import connect
 from service.store.scripts import site_keys
 

@@ -25,8 +25,8 @@ from redis.retry import Retry
 from conftest import let_time_pass, redis_servers
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, LeaseLost
 from service.queue.decisions import DecisionStream
-from service.queue.records import item_id_of
-from service.queue.review_queue import Comment, Decision, Enqueued, ReviewQueue
+from service.queue.records import Comment, Decision, Enqueued, item_id_of
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import await_condition
 from service.delivery import scheduling
 from service.delivery.scheduling import Scheduler
-from service.sites.sites import Site
+from service.sites.site import Site
 
 
 class Served:

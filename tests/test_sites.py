@@ -13,8 +13,8 @@ from redis.retry import Retry
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
 from service.sites.connections import signing_key
 from service.sites.known_sites import KnownSites
-from service.sites.site import SETTINGS
-from service.sites.sites import Site, Sites
+from service.sites.site import SETTINGS, Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.every_redis
 

@@ -20,7 +20,8 @@ from redis import Redis
 
 from conftest import await_condition, free_port, hakam, served
 from service.run import web_worker
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

@@ -23,12 +23,13 @@ from conftest import await_condition, deliver_once, n_due
 from service.console.vocabulary import FAILURE_NAMES
 from service.delivery import http, webhooks
 from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
-from service.queue.records import item_id_of
+from service.queue.records import Comment, Decision, item_id_of
 from service.queue.retention import Retention
-from service.queue.review_queue import Comment, Decision, ReviewQueue
+from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 
 pytestmark = pytest.mark.slow
 

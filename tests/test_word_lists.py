@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from service.queue.review_queue import Comment
+from service.queue.records import Comment
 from service.rules.word_lists import WordList
 from service.services import Services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"
 

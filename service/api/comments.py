@@ -21,11 +21,10 @@ from service.api.schemas import (
     SubmittedComment,
 )
 from service.moderation import Judgement
-from service.queue.records import content_digest
-from service.queue.review_queue import Comment, Enqueued
+from service.queue.records import Comment, Enqueued, content_digest
 from service.rules.times import iso_time
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 
 class Withdrawal(Body):

@@ -14,7 +14,7 @@ from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode
 from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
 from service.rules.times import iso_time
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 
 class Appeal(Body):

@@ -6,7 +6,7 @@ from flask import g, request
 
 from service.errors import Unauthorized
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 
 def site_of(key: str) -> Site:

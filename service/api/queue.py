@@ -19,10 +19,10 @@ from service.api.schemas import (
     TokenRequest,
     Unicode,
 )
-from service.queue.records import Decision, ReviewItem
-from service.queue.review_queue import MAX_BULK, Lease, QueueStats
+from service.queue.records import Decision, Lease, QueueStats, ReviewItem
+from service.queue.review_queue import MAX_BULK
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 _ITEM = "/v1/queue/items/<item_id>"
 _PROBLEMS = (404, 409)

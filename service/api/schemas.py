@@ -23,7 +23,7 @@ from models.characters import is_visible
 from models.dialect import DIALECTS
 from models.schema import LABELS, REASONS, Evidence
 from service.api.bodies import MANY, ONE
-from service.queue.review_queue import Comment, Decision
+from service.queue.records import Comment, Decision
 from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
 from service.scoring import MAX_TEXT_BYTES

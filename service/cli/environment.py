@@ -13,7 +13,8 @@ from service.config import Settings
 from service.errors import LaunchFailed
 from service.rules.times import EARLIEST, LATEST
 from service.run import private_redis
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
 

@@ -15,7 +15,8 @@ from service.cli.environment import connect
 from service.config import UNBELIEVED_PROXY, Settings
 from service.errors import LaunchFailed, StoreLost
 from service.run import launch, private_redis, supervision
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
 from service.store.durability import Durability

@@ -24,10 +24,10 @@ from service.delivery.coral import coral_comment_id, opaque_id, rejection_code, 
 from service.errors import InvalidRequest, StoreUnavailable, Unauthorized
 from service.moderation import Judgement
 from service.problems import answer_error, note
-from service.queue.review_queue import Comment
+from service.queue.records import Comment
 from service.rules.html_text import plain_text
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 # Coral takes half a megabyte from a reader, and marks every link, which makes it twenty times more.
 MAX_BODY_BYTES = 16 * 1024 * 1024

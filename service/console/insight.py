@@ -14,7 +14,7 @@ from service.reports import insight
 from service.reports.insight import Figure
 from service.reports.tables import as_csv
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 bp = Blueprint("insight", __name__)
 

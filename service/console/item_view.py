@@ -13,9 +13,9 @@ from service.console.leases import is_severe, last_action, minutes_without_break
 from service.console.permissions import me
 from service.console.vocabulary import REASON_NAMES, label_name, score_words
 from service.console.vocabulary import gettext as _
-from service.queue.review_queue import Lease, ReviewItem
+from service.queue.records import Lease, ReviewItem
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 MAX_CHIPS = 4
 WORTH_A_LOOK = 0.33  # the score from which a label is shown

@@ -12,9 +12,9 @@ from flask import session
 from models.errors import ModerationError
 from service.console.permissions import me
 from service.errors import Conflict, ItemNotFound
-from service.queue.review_queue import Lease, ReviewItem
+from service.queue.records import Lease, ReviewItem
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 #: A severe item: what the cap per hour counts and the blur covers whole.
 SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9

@@ -12,9 +12,9 @@ from service.console.permissions import me, my_sites, needs, site_for
 from service.console.vocabulary import gettext as _
 from service.delivery.webhooks import DeadLetter, Endpoint
 from service.logs import log, places
-from service.queue.review_queue import QueueStats, ReviewItem
+from service.queue.records import QueueStats, ReviewItem
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
 

@@ -11,7 +11,7 @@ from flask_login import UserMixin, current_user
 from service.accounts.account import Account
 from service.errors import Forbidden, UnknownSite
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,8 +11,8 @@ from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import draft_of_form
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, ItemUnreadable
-from service.queue.records import item_id_of
-from service.queue.review_queue import MAX_BULK, ReviewItem
+from service.queue.records import ReviewItem, item_id_of
+from service.queue.review_queue import MAX_BULK
 from service.services import services
 
 bp = Blueprint("search", __name__)

@@ -29,9 +29,9 @@ from service.errors import (
     ItemNotFound,
     LeaseLost,
 )
-from service.queue.review_queue import Decision, Lease
+from service.queue.records import Decision, Lease
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 bp = Blueprint("work", __name__)
 

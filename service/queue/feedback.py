@@ -25,7 +25,7 @@ from typing import Any
 
 from models.schema import LabeledComment, read_comments, write_comments
 from service.queue.records import short_digest
-from service.sites.sites import Site
+from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 from service.store.scripts import Verbs

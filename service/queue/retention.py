@@ -20,7 +20,8 @@ from service.logs import places
 from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
 from service.queue.records import Decision, facet
-from service.sites.sites import Site, Sites
+from service.sites.site import Site
+from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.durability import rewrite_file
 from service.store.errors import translating_redis_errors

@@ -98,17 +98,6 @@ from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slac
 from service.store.connect import Redis
 from service.store.scripts import Argument, Verbs
 
-__all__ = [
-    "AuthorRecord",
-    "Comment",
-    "Decision",
-    "Enqueued",
-    "Lease",
-    "QueueStats",
-    "ReviewItem",
-    "ReviewQueue",
-]
-
 MAX_BULK = 1_000
 
 

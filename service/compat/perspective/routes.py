@@ -39,11 +39,11 @@ from service.compat.perspective.messages import (
 from service.compat.perspective.text import detect, in_utf16, sentences
 from service.errors import Unauthorized
 from service.queue.feedback import SOURCE
-from service.queue.review_queue import Comment
+from service.queue.records import Comment
 from service.rules.times import iso_time
 from service.scoring import MAX_TEXT_BYTES
 from service.services import services
-from service.sites.sites import Site
+from service.sites.site import Site
 
 MAX_CONTEXT_BYTES = 1024 * 1024
 # Coral waits 800 ms for a score. So many letters are scored in a tenth of that.
