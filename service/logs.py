@@ -27,7 +27,6 @@ def configure(level: str) -> None:
     """Send structlog's events of `level` and above to standard output, one JSON object a line."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(ensure_ascii=True),
