@@ -11,15 +11,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment
 from service.errors import StoreUnavailable
+from service.metrics import Metrics
 from service.queue.records import Comment, Enqueued, known_action
 from service.queue.review_queue import ReviewQueue
+from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -32,11 +34,7 @@ from service.rules.policy import (
 )
 from service.rules.word_lists import word_list
 from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer
-
-if TYPE_CHECKING:
-    from service.metrics import Metrics
-    from service.reports.verdict_counts import VerdictCounts
-    from service.sites.site import Site
+from service.sites.site import Site
 
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
 RECENT_SECONDS = 30 * 86_400.0  # in which an author's rejections count
@@ -67,25 +65,26 @@ class Moderation:
         verdict_counts: VerdictCounts,
     ) -> None:
         self.scorer = Scorer(artifact)
-        self._artifact = artifact
+        self._model_version = artifact.version
+        self._review = {  # the thresholds of sites that name none
+            label: at["review"]["threshold"]
+            for label, at in artifact.operating_points.items()
+            if "review" in at
+        }
         self._queue = queue
         self._metrics = metrics
         self._verdict_counts = verdict_counts
 
     def policy(self, site: Site) -> Policy:
         """Return what a site wants, with the artefact's review thresholds where it names none."""
-        points = self._artifact.operating_points
-        review = {
-            label: at["review"]["threshold"] for label, at in points.items() if "review" in at
-        }
         return Policy(
-            review=review | dict(site.review),
+            review=self._review | dict(site.review),
             reject=site.reject,
             random_sample_share=site.random_sample_share,
             unreadable=site.unsupported_language,
             review_first_comments=site.review_first_comments,
             review_after_rejections=site.review_after_rejections,
-            model_version=self._artifact.version,
+            model_version=self._model_version,
         )
 
     def judge(self, site: Site, comments: Sequence[Comment]) -> list[Judgement]:
