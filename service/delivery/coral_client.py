@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from service.delivery import http
 from service.errors import ServiceError
+from service.rules.times import iso_time
 from service.sites.site import Site
 
 BATCH = 50  # comments asked about in one query
@@ -163,5 +163,4 @@ def decided_by_another(viewer: str, comment: CoralComment) -> bool:
 
 def _cursor(at: float) -> str:
     """Write a time as Coral writes the places in its lists, which can be compared as text."""
-    moment = datetime.fromtimestamp(max(at, 0.0), UTC)
-    return moment.isoformat("T", "milliseconds").replace("+00:00", "Z")
+    return iso_time(max(at, 0.0), "milliseconds").replace("+00:00", "Z")

@@ -47,6 +47,7 @@ from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
 from service.queue.records import NEWS_TYPES, Decision, news
+from service.rules.times import iso_time
 from service.sites.connections import signing_key
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -291,11 +292,10 @@ class Deliveries:
 
 def payload(decision: Decision) -> str:
     """Write the body that the site gets: facts and the reply, no comment text, no moderator."""
-    decided_at = datetime.fromtimestamp(decision.decided_at, UTC)
     return json.dumps(
         {
             "type": NEWS_TYPES[decision.kind],
-            "timestamp": decided_at.isoformat("T", "milliseconds"),
+            "timestamp": iso_time(decision.decided_at, "milliseconds"),
             "data": news(decision),
         },
         ensure_ascii=False,

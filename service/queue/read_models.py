@@ -20,10 +20,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from service.queue.encoding import read_decision
 from service.queue.records import Decision, facet, item_id_of
+from service.rules.times import day_of
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
@@ -87,7 +87,4 @@ class ReadModels:
             day, _, counter = name.partition(":")
             if day.isdecimal() and int(day) in found and count.isdecimal() and len(count) < 19:
                 found[int(day)][counter] = int(count)
-        return {
-            datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(): counters
-            for day, counters in found.items()
-        }
+        return {day_of(day * 86_400): counters for day, counters in found.items()}

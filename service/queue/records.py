@@ -7,12 +7,12 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from models.schema import Evidence, LabeledComment, observed_labels
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
+from service.rules.times import iso_time
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
 Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "erasure", "damaged"]
@@ -165,7 +165,7 @@ class Decision:
             dialect=self.comment.dialect,
             site=site_id,
             reason=self.reason,
-            decided_at=datetime.fromtimestamp(self.decided_at, UTC).isoformat("T", "milliseconds"),
+            decided_at=iso_time(self.decided_at, "milliseconds"),
             author_id=self.comment.author_id,
             action=self.action,
             moderator=self.moderator,
