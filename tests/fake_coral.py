@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
+from fake_sites import serving
 from flask.testing import FlaskClient
 from graphql import GraphQLError, GraphQLSchema, build_schema, graphql_sync
 from werkzeug.test import TestResponse
@@ -414,10 +414,6 @@ class _Endpoint(BaseHTTPRequestHandler):
 def listening(coral: Coral) -> Iterator[Coral]:
     """Let Coral's GraphQL be reached under its `url`."""
     endpoint = type("Endpoint", (_Endpoint,), {"coral": coral})
-    with ThreadingHTTPServer(("127.0.0.1", 0), endpoint) as server:
-        coral.url = f"http://127.0.0.1:{server.server_port}/api/graphql"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(endpoint) as root:
+        coral.url = f"{root}api/graphql"
         yield coral
-        server.shutdown()
-        thread.join()

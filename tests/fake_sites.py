@@ -14,6 +14,17 @@ from typing import Any
 RETRY_AFTER_SECONDS = 300
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a web server; yield the address of its root."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
 @dataclass
 class Endpoint:
     """A site's web server: keeps what it is told, answers with `status`."""
@@ -49,13 +60,8 @@ def answering() -> Iterator[Endpoint]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        endpoint.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Answer) as endpoint.url:
         yield endpoint
-        server.shutdown()
-        thread.join()
 
 
 @dataclass
