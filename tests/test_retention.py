@@ -71,10 +71,9 @@ def told(redis: Redis) -> None:
     redis.delete("{hakam:demo}:outbox")
     records: Any = redis.hgetall("{hakam:demo}:items")
     for item_id, record in records.items():
-        *lines, rest = record.split("\n")
-        known = json.loads(rest)
+        known = json.loads(record)
         known.pop("undelivered", None)
-        redis.hset("{hakam:demo}:items", item_id, "\n".join((*lines, json.dumps(known))))
+        redis.hset("{hakam:demo}:items", item_id, json.dumps(known))
 
 
 def words_in_redis(redis: Redis) -> str:
