@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 from pyotp import TOTP
 from redis import Redis
 from test_console import PASSWORD, Console
-from test_review_queue_faults import KINDS, Own, impatient, own_redis, silent
+from test_review_queue_faults import Own, impatient, silent
+from test_review_queue_faults import own as own  # noqa: PLC0414 - a fixture
 
 from conftest import await_condition, free_port, hakam
 from models.artifact import Artifact
@@ -32,12 +33,6 @@ from service.store.connect import connect
 from service.store.durability import BEFORE_FORMATS, FORMAT, FORMAT_KEY, KEY, MARK, Durability
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=KINDS)
-def own(request: pytest.FixtureRequest) -> Iterator[Own]:
-    with own_redis(request.param) as own:
-        yield own
 
 
 @pytest.fixture
@@ -335,7 +330,7 @@ def test_the_mark_moves_on_while_nobody_asks(own: Own, own_settings: Settings) -
 
 
 def test_metrics_say_nothing_of_queues_that_cannot_be_counted(
-    app: Flask, redis: Redis, api_key: str, own: Own
+    app: Flask, redis: Redis, api_key: str
 ) -> None:
     client = app.test_client()
     assert "hakam_queue_pending 0.0" in client.get("/metrics").text
