@@ -3,10 +3,10 @@
 -- ARGV: after limit
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'archived', id of the last entry that is in an archive and no longer here } before that
--- include: queue/record queue/view
+-- include: queue/record queue/view queue/archived
 
-local archived = (redis.call('HGET', SITE, 'archived') or ''):match('^%S+')
-if archived and precedes(after, archived) then return { 'archived', archived } end
+local last = archived()
+if precedes(after, last) then return { 'archived', last } end
 local answer = { 'ok' }
 for _, found in ipairs(redis.call('XRANGE', DECISIONS, '(' .. after, '+', 'COUNT', limit)) do
   answer[#answer + 1] = view(by_name(found))

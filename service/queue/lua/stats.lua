@@ -2,7 +2,7 @@
 -- KEYS: items lines leases decisions outbox dead site
 -- ARGV:
 -- returns: { pending, leased, age of the oldest (ms), stream entries, outbox, dead, escalated, troubled }
--- include: queue/clock queue/item queue/walk
+-- include: queue/clock queue/item queue/walk queue/archived
 
 local N_OLDEST = 50 -- items of the head of the line, among which the oldest is looked for
 
@@ -19,7 +19,7 @@ for _, line in ipairs({ '', 'e' }) do
     if n_seen == N_OLDEST then break end
   end
 end
-local n_archived = tonumber((redis.call('HGET', SITE, 'archived') or '0-0 - 0'):match('^%S+ %S+ (%d+)$'))
+local _, _, n_archived = archived()
 return {
   redis.call('ZLEXCOUNT', LINES, '[l', '(m') + escalated + expired, leased, at - oldest,
   redis.call('XLEN', DECISIONS) + n_archived,

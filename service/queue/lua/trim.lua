@@ -3,9 +3,9 @@
 -- KEYS: decisions site
 -- ARGV: after last digest
 -- returns: { how many were removed }; 0 where the stream does not begin after `after`, or `last` differs
--- include: queue/entry
+-- include: queue/entry queue/archived
 
-local known, _, n_known = (redis.call('HGET', SITE, 'archived') or '0-0 - 0'):match('^(%S+) (%S+) (%d+)$')
+local known, _, n_known = archived()
 local entry = entry_of(last)
 if known ~= after or not entry or entry.digest ~= digest then return { 0 } end
 local time, number = last:match('^(%d+)-(%d+)$')
