@@ -21,8 +21,14 @@ from typing import Any, NamedTuple
 from models.schema import LabeledComment, write_comments
 from service.errors import Archived, ChainBroken, InvalidRequest
 from service.queue.encoding import content_json, draft_json, item_json, read_decision
-from service.queue.records import NAME_JUDGED, Comment, Decision, item_id_of, known_action
-from service.rules.policy import Verdict
+from service.queue.records import (
+    NAME_JUDGED,
+    UNKNOWN_VERDICT,
+    Comment,
+    Decision,
+    item_id_of,
+    known_action,
+)
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
@@ -31,8 +37,6 @@ from service.store.scripts import Verbs, site_keys
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 
 _DECISION_ID = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})?")
-# An export does not say how a comment was scored.
-_UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
 
 class Entry(NamedTuple):
@@ -141,7 +145,7 @@ class DecisionStream:
                 site_id,
                 "restore",
                 id=item_id_of(comment.id),
-                record=item_json(comment, _UNKNOWN_VERDICT),
+                record=item_json(comment, UNKNOWN_VERDICT),  # an export does not say
                 content=content_json(comment, {}, None, ()),
                 action=draft.action,
                 decision=draft_json(draft),

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.schema import LABELS, Evidence
 from models.schema import Field as CommentField
 from service.queue.records import (
+    UNKNOWN_VERDICT,
     AuthorRecord,
     Comment,
     Decision,
@@ -305,7 +306,7 @@ def _damaged(site_id: str, item_id: str, record: str) -> ReviewItem:
         id=item_id,
         site_id=site_id,
         comment=Comment(""),
-        verdict=Verdict("review", None, None, 0.0, "score", 1.0, ""),
+        verdict=UNKNOWN_VERDICT,
         scores={},
         author_scores=None,
         evidence=(),

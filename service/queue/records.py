@@ -20,6 +20,10 @@ Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "era
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
 
+# Where it is not known how a comment was scored.
+UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Comment:
     """A comment as the site sent it."""
