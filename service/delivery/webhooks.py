@@ -207,8 +207,9 @@ class Deliveries:
         item_id, decision_id, body, n_attempts, digest, words = claimed
         unexpected: list[str] = []
         try:
+            decision = read_decision(decision_id, body, words=words, digest=digest)
             with http.within(DELIVERY_SECONDS):
-                made = self._send(site, read_decision(decision_id, body, None, words, 1, 0, digest))
+                made = self._send(site, decision)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure

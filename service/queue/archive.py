@@ -138,7 +138,7 @@ class Archive:
         archived = (entry for file in files for entry in _entries(file))
         for entry in up_to(archived, anchor.id):
             if place(entry.id) > place(after):
-                yield read_decision(entry.id, entry.body, None, None, 1, 0, "")
+                yield read_decision(entry.id, entry.body)
         yield from self._stream.history(site_id, after)
 
     def _archivable(self, site_id: str, after: str, before: datetime) -> Iterator[Entry]:

@@ -334,11 +334,11 @@ def read_standing(item_id: str, created: int, version: int, state: Any, *last: A
 def read_decision(
     entry_id: str,
     body: str,
-    content: str | None,
-    words: str | None,
-    stands: int,
-    superseded: int,
-    digest: str,
+    content: str | None = None,
+    words: str | None = None,
+    stands: int = 1,
+    superseded: int = 0,
+    digest: str = "",
 ) -> Decision:
     """Read a stream entry, and what was kept beside it; what cannot be read says so."""
     try:
