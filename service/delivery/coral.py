@@ -44,6 +44,7 @@ from service.rules.html_text import plain_text
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
+from service.store.scripts import site_key
 
 MAX_HEARD = 1_000
 HEARD_SECONDS = 86_400
@@ -263,4 +264,4 @@ def _due() -> tuple[tuple[float | str, float | str], ...]:
 
 
 def _key(site_id: str) -> str:
-    return f"{{hakam:{site_id}}}:coral"
+    return site_key(site_id, "coral")

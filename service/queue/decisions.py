@@ -32,7 +32,7 @@ from service.queue.records import (
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
-from service.store.scripts import Verbs, site_keys
+from service.store.scripts import Verbs, site_key
 
 MAX_DECISIONS = 1_000  # read at once; Redis serves nobody else meanwhile
 
@@ -156,7 +156,7 @@ class DecisionStream:
     def anchor(self, site_id: str) -> Anchor:
         """Return where the stream begins: at the last entry that was archived, if there is one."""
         with naming_the_site():
-            stored = self._redis.hget(_key(site_id, "site"), "archived")
+            stored = self._redis.hget(site_key(site_id, "site"), "archived")
         entry_id, digest, n_entries = stored.split(" ") if stored else ("0-0", "", "0")
         return Anchor(entry_id, digest, int(n_entries))
 
@@ -189,7 +189,7 @@ class DecisionStream:
         while start:
             with naming_the_site():
                 page = self._redis.xrange(
-                    _key(site_id, "decisions"), start, "+", count=MAX_DECISIONS
+                    site_key(site_id, "decisions"), start, "+", count=MAX_DECISIONS
                 )
             for entry_id, fields in page:
                 yield Entry(entry_id, fields.get("body", ""), fields.get("digest", ""))
@@ -219,10 +219,6 @@ def place(entry_id: str) -> tuple[int, int]:
     """Place of an entry in the stream, by which ids can be compared."""
     time, _, number = entry_id.partition("-")
     return int(time), int(number or 0)
-
-
-def _key(site_id: str, name: str) -> str:
-    return site_keys(site_id, (name,))[0]
 
 
 def check_decision_id(name: str, value: str) -> None:

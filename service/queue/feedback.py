@@ -28,7 +28,7 @@ from service.queue.records import short_digest
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
-from service.store.scripts import Verbs
+from service.store.scripts import Verbs, site_key
 
 MAX_ENTRIES = 100_000
 MAX_BYTES = 64 * 1024 * 1024  # of a site
@@ -84,7 +84,7 @@ class Feedback:
         self, site_id: str, after: str = "0", limit: int = 1_000
     ) -> list[tuple[str, LabeledComment]]:
         """Return feedback after a position with the positions of each, oldest first."""
-        entries = self._redis.xrange(_key(site_id), min=f"({after}", count=limit)
+        entries = self._redis.xrange(site_key(site_id, "feedback"), min=f"({after}", count=limit)
         lines = io.StringIO("".join(fields["comment"] for _, fields in entries))
         positions = (position for position, _ in entries)
         return list(zip(positions, read_comments(lines), strict=True))
@@ -99,7 +99,3 @@ class Feedback:
 
 def _word(toxic: bool) -> str:
     return "1" if toxic else "0"
-
-
-def _key(site_id: str) -> str:
-    return f"{{hakam:{site_id}}}:feedback"

@@ -21,6 +21,7 @@ from service.reports.insight import N_BINS
 from service.rules.times import day_of
 from service.store.connect import Redis
 from service.store.errors import is_wrong_kind, translating_redis_errors
+from service.store.scripts import site_key
 
 KEPT_DAYS = 35
 FLUSH_SECONDS = 2.0
@@ -114,4 +115,4 @@ class VerdictCounts:
 
 
 def _key(site_id: str, day: str) -> str:
-    return f"{{hakam:{site_id}}}:verdicts:{day}"
+    return site_key(site_id, f"verdicts:{day}")

@@ -27,6 +27,7 @@ from service.errors import RateLimited, StoreUnavailable
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
+from service.store.scripts import site_key
 
 MINUTE = 60.0
 EXCHANGE_SECONDS = 1.0
@@ -140,7 +141,7 @@ class Quota:
         with self._redis.pipeline(transaction=False) as pipe:
             for site_id, counts in sent.items():
                 for minute, n in zip(minutes, counts, strict=True):
-                    key = f"{{hakam:{site_id}}}:requests:{minute}"
+                    key = site_key(site_id, f"requests:{minute}")
                     pipe.incrby(key, n)
                     pipe.expire(key, KEPT_SECONDS)
             answers = iter(pipe.execute(raise_on_error=False))

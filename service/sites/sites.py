@@ -27,6 +27,7 @@ from service.sites.connections import check_connections
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import is_wrong_kind, translating_redis_errors
+from service.store.scripts import site_key
 
 __all__ = ["Site", "Sites"]
 
@@ -148,4 +149,4 @@ class Sites:
 
 
 def _record_key(site_id: str) -> str:
-    return f"{{hakam:{site_id}}}:site"
+    return site_key(site_id, "site")

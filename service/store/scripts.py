@@ -56,6 +56,11 @@ _SERVICE = Path(__file__).parent.parent
 Argument = str | int | float
 
 
+def site_key(site_id: str, name: str) -> str:
+    """Return the name of a key of a site."""
+    return f"{{hakam:{site_id}}}:{name}"
+
+
 @functools.lru_cache(maxsize=4096)
 def site_keys(site_id: str, keys: tuple[str, ...] = SITE_KEYS) -> tuple[str, ...]:
     """Return names of keys of a site.
@@ -63,7 +68,7 @@ def site_keys(site_id: str, keys: tuple[str, ...] = SITE_KEYS) -> tuple[str, ...
     >>> site_keys("demo")[0]
     '{hakam:demo}:items'
     """
-    return tuple(f"{{hakam:{site_id}}}:{key}" for key in keys)
+    return tuple(site_key(site_id, key) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
