@@ -23,6 +23,7 @@ from service.errors import PrivateRedisFailed
 from service.run import parent_death
 from service.run.supervision import ENDING_SECONDS, LOOK_EVERY_SECONDS, Child
 from service.store.connect import await_answer
+from service.store.durability import SETTINGS
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH_BYTES = 103
@@ -169,10 +170,8 @@ def _spawn(
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(folder),
-        "appendonly": "yes",
-        "appendfsync": "always",
-        "maxmemory-policy": "noeviction",
         "save": "",
+        **SETTINGS,
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     with log_file.open("ab") as log:
