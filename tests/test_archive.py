@@ -32,26 +32,23 @@ from service.sites.sites import Sites
 
 STREAM, SITE = "{hakam:demo}:decisions", "{hakam:demo}:site"
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+DEMO = Site("demo", retention_days=90)
+BEFORE = datetime.now(UTC) - timedelta(days=91)
 N_OLD, N_NEW = 7, 3
 OLD = timedelta(days=100)
 
 
 @pytest.fixture
-def site(redis: Redis) -> Site:
-    site = Site("demo", retention_days=90)
-    Sites(redis).add(site)
-    return site
-
-
-@pytest.fixture
-def before() -> datetime:
-    return datetime.now(UTC) - timedelta(days=91)
-
-
-@pytest.fixture
-def entries(redis: Redis, site: Site) -> list[str]:
+def entries(redis: Redis) -> list[str]:
     """Seven decisions of a hundred days ago, and three of today; nobody is to be told."""
+    Sites(redis).add(DEMO)
     return decide(redis)
+
+
+@pytest.fixture
+def archive(redis: Redis, entries: list[str], tmp_path: Path) -> Archive:
+    """The archive in a folder of its own, to which nothing was moved yet."""
+    return Archive(redis, tmp_path)
 
 
 def decide(redis: Redis) -> list[str]:
@@ -91,16 +88,10 @@ def kept(redis: Redis) -> list[str]:
 
 
 def test_old_entries_move_to_a_file_and_the_chain_goes_on(
-    redis: Redis,
-    site: Site,
-    stream: DecisionStream,
-    entries: list[str],
-    before: datetime,
-    tmp_path: Path,
+    redis: Redis, stream: DecisionStream, archive: Archive, entries: list[str], tmp_path: Path
 ) -> None:
     whole = stream.verify("demo")
-    archive = Archive(redis, tmp_path)
-    assert archive.write(site, before) == N_OLD
+    assert archive.write(DEMO, BEFORE) == N_OLD
     assert kept(redis) == entries[N_OLD:]
     assert [entry.id for entry in archive.entries("demo")] == entries[:N_OLD]
     alone = stream.verify("demo")
@@ -120,34 +111,25 @@ def test_old_entries_move_to_a_file_and_the_chain_goes_on(
 
 
 def test_twice_loses_and_doubles_nothing(
-    redis: Redis,
-    site: Site,
-    stream: DecisionStream,
-    entries: list[str],
-    before: datetime,
-    tmp_path: Path,
+    redis: Redis, stream: DecisionStream, archive: Archive, entries: list[str], tmp_path: Path
 ) -> None:
-    archive = Archive(redis, tmp_path)
-    archive.write(site, before)
-    assert archive.write(site, before) == 0
+    archive.write(DEMO, BEFORE)
+    assert archive.write(DEMO, BEFORE) == 0
     make_old(redis, 2)
-    assert archive.write(site, before) == 2
+    assert archive.write(DEMO, BEFORE) == 2
     assert len(list(tmp_path.iterdir())) == 2
     assert stream.verify("demo", archived=archive.entries("demo")).n_entries == N_OLD + N_NEW
 
 
 def test_much_goes_into_several_files(
-    redis: Redis,
-    site: Site,
     stream: DecisionStream,
+    archive: Archive,
     entries: list[str],
-    before: datetime,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(archives, "MAX_IN_FILE", 3)
-    archive = Archive(redis, tmp_path)
-    assert archive.write(site, before) == N_OLD
+    assert archive.write(DEMO, BEFORE) == N_OLD
     assert len(list(tmp_path.iterdir())) == 3
     assert [entry.id for entry in archive.entries("demo")] == entries[:N_OLD]
     archive.files("demo")[1].path.unlink()
@@ -160,16 +142,15 @@ def test_much_goes_into_several_files(
 @pytest.mark.parametrize("n_trims", [0, 1, 2])
 def test_a_crash_between_file_and_trim_is_made_good_by_the_next_run(
     redis: Redis,
-    site: Site,
     stream: DecisionStream,
+    archive: Archive,
     entries: list[str],
-    before: datetime,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     n_trims: int,
 ) -> None:
     monkeypatch.setattr(archives, "MAX_DECISIONS", 3)
-    whole, archive, left = stream.verify("demo"), Archive(redis, tmp_path), [n_trims]
+    whole, left = stream.verify("demo"), [n_trims]
     trim_to = Archive._trim_to
 
     def crash(*arguments: Any) -> int:
@@ -181,10 +162,10 @@ def test_a_crash_between_file_and_trim_is_made_good_by_the_next_run(
     with monkeypatch.context() as patch:
         patch.setattr(Archive, "_trim_to", crash)
         with pytest.raises(KeyboardInterrupt):
-            archive.write(site, before)
+            archive.write(DEMO, BEFORE)
     assert len(kept(redis)) == N_OLD + N_NEW - 3 * n_trims
     assert stream.verify("demo", archived=archive.entries("demo")) == whole
-    assert archive.write(site, before) == N_OLD - 3 * n_trims
+    assert archive.write(DEMO, BEFORE) == N_OLD - 3 * n_trims
     assert kept(redis) == entries[N_OLD:]
     assert len(list(tmp_path.iterdir())) == 1
     assert stream.verify("demo", archived=archive.entries("demo")) == whole
@@ -192,9 +173,8 @@ def test_a_crash_between_file_and_trim_is_made_good_by_the_next_run(
 
 def test_a_crash_while_the_file_is_written_leaves_stream_and_folder_as_they_were(
     redis: Redis,
-    site: Site,
+    archive: Archive,
     entries: list[str],
-    before: datetime,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -203,14 +183,12 @@ def test_a_crash_while_the_file_is_written_leaves_stream_and_folder_as_they_were
 
     monkeypatch.setattr("models.files.os.fsync", full)
     with pytest.raises(OSError, match="space"):
-        Archive(redis, tmp_path).write(site, before)
+        archive.write(DEMO, BEFORE)
     assert kept(redis) == entries
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_site_is_still_to_be_told_stays(
-    redis: Redis, before: datetime, tmp_path: Path
-) -> None:
+def test_what_a_site_is_still_to_be_told_stays(redis: Redis, tmp_path: Path) -> None:
     site = Site(
         "demo",
         retention_days=90,
@@ -219,26 +197,27 @@ def test_what_a_site_is_still_to_be_told_stays(
     )
     Sites(redis).add(site)
     entries = decide(redis)
-    assert Archive(redis, tmp_path).write(site, before) == 0
-    assert Archive(redis, tmp_path).first_untold("demo", before) == entries[0]
+    assert Archive(redis, tmp_path).write(site, BEFORE) == 0
+    assert Archive(redis, tmp_path).first_untold("demo", BEFORE) == entries[0]
     deliveries = Deliveries(redis, Sites(redis))
     verbs = deliveries._verbs
     for _told in range(2):
         item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
         verbs("demo", "delivered", id=item_id, delivery=delivery)
-    assert Archive(redis, tmp_path).write(site, before) == 2
+    assert Archive(redis, tmp_path).write(site, BEFORE) == 2
     item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
     verbs("demo", "give_up", id=item_id, delivery=delivery, failure="status 500", patience_ms="")
-    assert Archive(redis, tmp_path).write(site, before) == 0, "it can be replayed"
+    assert Archive(redis, tmp_path).write(site, BEFORE) == 0, "it can be replayed"
     assert kept(redis) == entries[2:]
 
 
 def test_the_newest_entry_stays_so_that_the_next_follows_it(
-    redis: Redis, site: Site, stream: DecisionStream, before: datetime, tmp_path: Path
+    redis: Redis, stream: DecisionStream, tmp_path: Path
 ) -> None:
+    Sites(redis).add(DEMO)
     decide(redis)
     make_old(redis, N_OLD + N_NEW)
-    assert Archive(redis, tmp_path).write(site, before) == N_OLD + N_NEW - 1
+    assert Archive(redis, tmp_path).write(DEMO, BEFORE) == N_OLD + N_NEW - 1
     queue = ReviewQueue(redis)
     queue.enqueue("demo", Comment("later", "words"), VERDICT, scores={})
     queue.withdraw("demo", "later")
@@ -246,24 +225,18 @@ def test_the_newest_entry_stays_so_that_the_next_follows_it(
 
 
 def test_what_texts_may_still_be_kept_of_is_not_archived(
-    redis: Redis, site: Site, entries: list[str], tmp_path: Path
+    redis: Redis, archive: Archive, entries: list[str]
 ) -> None:
     too_late = datetime.now(UTC) - timedelta(days=89)
     with pytest.raises(InvalidRequest, match="90 days"):
-        Archive(redis, tmp_path).write(site, too_late)
+        archive.write(DEMO, too_late)
     assert kept(redis) == entries
 
 
 def test_a_tampered_archive_or_anchor_is_found(
-    redis: Redis,
-    site: Site,
-    stream: DecisionStream,
-    entries: list[str],
-    before: datetime,
-    tmp_path: Path,
+    redis: Redis, stream: DecisionStream, archive: Archive, entries: list[str], tmp_path: Path
 ) -> None:
-    archive = Archive(redis, tmp_path)
-    archive.write(site, before)
+    archive.write(DEMO, BEFORE)
     (file,) = tmp_path.iterdir()
     content = gzip.decompress(file.read_bytes())
     for damage in (
@@ -293,9 +266,8 @@ def test_a_tampered_archive_or_anchor_is_found(
 
 def test_a_damaged_file_removes_nothing_from_the_stream(
     redis: Redis,
-    site: Site,
+    archive: Archive,
     entries: list[str],
-    before: datetime,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -305,46 +277,38 @@ def test_a_damaged_file_removes_nothing_from_the_stream(
     with monkeypatch.context() as patch:
         patch.setattr(Archive, "_trim", crash)
         with pytest.raises(KeyboardInterrupt):
-            Archive(redis, tmp_path).write(site, before)
+            archive.write(DEMO, BEFORE)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(ArchiveDamaged):
-        Archive(redis, tmp_path).write(site, before)
+        archive.write(DEMO, BEFORE)
     assert kept(redis) == entries
 
 
 def test_a_broken_stream_is_not_archived(
-    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+    redis: Redis, archive: Archive, entries: list[str], tmp_path: Path
 ) -> None:
     redis.xdel(STREAM, entries[2])
     with pytest.raises(ChainBroken, match=entries[3]):
-        Archive(redis, tmp_path).write(site, before)
+        archive.write(DEMO, BEFORE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_files_of_another_store_trim_nothing(
-    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
-) -> None:
-    Archive(redis, tmp_path).write(site, before)
+def test_the_files_of_another_store_trim_nothing(redis: Redis, archive: Archive) -> None:
+    archive.write(DEMO, BEFORE)
     redis.delete(STREAM, SITE)
     other = ReviewQueue(redis)
     other.enqueue("demo", Comment("x", "words"), VERDICT, scores={})
     other.withdraw("demo", "x")
     with pytest.raises(Conflict):
-        Archive(redis, tmp_path).write(site, before)
+        archive.write(DEMO, BEFORE)
     assert len(kept(redis)) == 1
 
 
 def test_a_cursor_from_before_the_archive_gets_a_clear_answer(
-    client: FlaskClient,
-    redis: Redis,
-    site: Site,
-    entries: list[str],
-    stream: DecisionStream,
-    before: datetime,
-    tmp_path: Path,
+    client: FlaskClient, redis: Redis, stream: DecisionStream, archive: Archive, entries: list[str]
 ) -> None:
-    Archive(redis, tmp_path).write(site, before)
+    archive.write(DEMO, BEFORE)
     key = {"Authorization": f"Bearer {Sites(redis).rotate_key('demo')}"}
     for after in ("0", entries[0], entries[N_OLD - 2]):
         refused = client.get(f"/v1/decisions?after={after}", headers=key)
@@ -358,11 +322,11 @@ def test_a_cursor_from_before_the_archive_gets_a_clear_answer(
 
 
 def test_pages_show_after_an_archive_what_they_showed_before(
-    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+    redis: Redis, archive: Archive
 ) -> None:
     models = ReadModels(redis)
     days = models.days("demo", 14)
-    Archive(redis, tmp_path).write(site, before)
+    archive.write(DEMO, BEFORE)
     found = models.find("demo", "author_id", "u1")
     assert [one.comment_id for one in found.decisions] == ["c9", "c7"]
     assert found.n_damaged == 0
@@ -370,9 +334,9 @@ def test_pages_show_after_an_archive_what_they_showed_before(
 
 
 def test_an_archive_holds_nothing_of_an_author(
-    redis: Redis, site: Site, entries: list[str], before: datetime, tmp_path: Path
+    redis: Redis, archive: Archive, tmp_path: Path
 ) -> None:
-    Archive(redis, tmp_path).write(site, before)
+    archive.write(DEMO, BEFORE)
     Retention(redis, Sites(redis)).erase("demo", "u0")
     for file in tmp_path.iterdir():
         content = gzip.decompress(file.read_bytes()).decode()
