@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from keyword_scorer import POLITE, RUDE
 
 from models.schema import LabeledComment, write_comments
 from training.datasets import Corpus, Split, read_corpus, split_corpus
@@ -11,8 +12,7 @@ from training.evaluation.folds import cross_validate, leave_one_out, own_heads
 from training.fit import Learner
 from training.release import build
 
-# Words of no meaning: the rude one decides, the others vary the texts.
-RUDE, POLITE = "\u0628\u0637\u0628\u0637", "\u0633\u0645\u0633\u0645"
+# Words of no meaning that vary the texts.
 FILL = (
     "\u062f\u0648",
     "\u0631\u064a",

@@ -1,11 +1,10 @@
 """A classifier is measured on everything that its training did not see."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from keyword_scorer import POLITE, RUDE, Keyword
 
+from conftest import SAMPLE_COMMENTS
 from models.classifier import Classifier
 from models.schema import LABELS
 from training.calibration import calibrate
@@ -16,13 +15,12 @@ from training.release import build
 
 pytestmark = pytest.mark.slow
 
-SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 REVIEW = {"review": {"threshold": 0.5}}
 
 
 @pytest.fixture(scope="module")
 def sample() -> Split:
-    return split_corpus(read_corpus([SAMPLE]))
+    return split_corpus(read_corpus([SAMPLE_COMMENTS]))
 
 
 @pytest.fixture(scope="module")

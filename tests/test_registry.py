@@ -22,7 +22,6 @@ from training.fit import Learner
 SALAM = "\u0633\u0644\u0627\u0645"  # salam, "peace"
 HIMAR = "\u064a\u0627 \u062d\u0645\u0627\u0631"  # ya himar, "you donkey"
 POINTS = {"toxicity": {"review": {"threshold": 0.5, "precision": 0.7, "recall": 0.8}}}
-GOOD = {"osact4 test": {"macro_f1": {"value": 0.9, "low": 0.88, "high": 0.92}, "auc": 0.97}}
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +38,16 @@ def registry(tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def save(registry: Registry, classifier: Classifier) -> Callable[..., str]:
-    def save(metrics: dict[str, Any] = GOOD) -> str:
-        manifest = {"metrics": metrics, "operating_points": POINTS}
+def save(registry: Registry, classifier: Classifier) -> Callable[[], str]:
+    def save() -> str:
+        manifest = {"operating_points": POINTS}
         return registry.save(classifier, manifest, lambda m: f"# Model card of {m['version']}\n")
 
     return save
 
 
 def test_an_artefact_comes_back_scoring_as_it_did(
-    registry: Registry, save: Callable[..., str], classifier: Classifier
+    registry: Registry, save: Callable[[], str], classifier: Classifier
 ) -> None:
     artifact = registry.load(save())
     np.testing.assert_array_equal(
@@ -59,7 +58,7 @@ def test_an_artefact_comes_back_scoring_as_it_did(
 
 
 def test_a_version_is_the_day_and_a_number_and_versions_come_oldest_first(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     first = save()
     day, number = first.split("-")
@@ -72,7 +71,7 @@ def test_a_version_is_the_day_and_a_number_and_versions_come_oldest_first(
 
 
 def test_a_version_folder_holds_model_manifest_and_card_and_nothing_half_written(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     version = save()
     files = {path.name for path in (registry.root / version).iterdir()}
@@ -89,7 +88,7 @@ def test_a_save_that_fails_leaves_nothing(registry: Registry, classifier: Classi
 
 
 def test_nothing_is_in_use_before_the_first_promotion(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     assert registry.versions() == []
     version = save()
@@ -102,7 +101,7 @@ def test_nothing_is_in_use_before_the_first_promotion(
 
 @pytest.mark.parametrize("version", ["2026.01.01-1", "..", "", "../artifacts", "CURRENT"])
 def test_an_unknown_version_is_refused_naming_the_known_ones(
-    registry: Registry, save: Callable[..., str], version: str
+    registry: Registry, save: Callable[[], str], version: str
 ) -> None:
     known = save()
     with pytest.raises(ArtifactMissing, match=known):
@@ -110,7 +109,7 @@ def test_an_unknown_version_is_refused_naming_the_known_ones(
 
 
 def test_rolling_back_walks_back_one_promotion_at_a_time(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     first, second, third = save(), save(), save()
     for version in (first, second, second, third):
@@ -128,7 +127,7 @@ def test_rolling_back_walks_back_one_promotion_at_a_time(
 
 
 def test_a_promotion_cut_off_before_its_history_line_can_still_be_rolled_back(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     first, second = save(), save()
     registry.promote(first)
@@ -137,7 +136,7 @@ def test_a_promotion_cut_off_before_its_history_line_can_still_be_rolled_back(
 
 
 def test_a_history_whose_last_line_was_cut_off_can_still_be_rolled_back(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     first, second = save(), save()
     registry.promote(first)
@@ -148,7 +147,7 @@ def test_a_history_whose_last_line_was_cut_off_can_still_be_rolled_back(
 
 
 def test_a_damaged_earlier_artefact_is_not_rolled_back_to(
-    registry: Registry, save: Callable[..., str]
+    registry: Registry, save: Callable[[], str]
 ) -> None:
     first, second = save(), save()
     registry.promote(first)
@@ -159,7 +158,7 @@ def test_a_damaged_earlier_artefact_is_not_rolled_back_to(
     assert registry.current() == second
 
 
-def test_a_damaged_candidate_is_not_promoted(registry: Registry, save: Callable[..., str]) -> None:
+def test_a_damaged_candidate_is_not_promoted(registry: Registry, save: Callable[[], str]) -> None:
     first, second = save(), save()
     registry.promote(first)
     model = registry.root / second / "table.npy"
@@ -190,7 +189,7 @@ def test_a_damaged_candidate_is_not_promoted(registry: Registry, save: Callable[
 )
 def test_a_wrong_manifest_is_refused_naming_what_is_wrong(
     registry: Registry,
-    save: Callable[..., str],
+    save: Callable[[], str],
     change: Callable[[dict[str, Any]], object],
     complaint: str,
 ) -> None:
@@ -205,7 +204,7 @@ def test_a_wrong_manifest_is_refused_naming_what_is_wrong(
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff", b"[" * 100_000])
 def test_a_missing_or_unreadable_manifest_is_refused(
-    registry: Registry, save: Callable[..., str], content: bytes | None
+    registry: Registry, save: Callable[[], str], content: bytes | None
 ) -> None:
     version = save()
     path = registry.root / version / "manifest.json"
@@ -245,7 +244,7 @@ def overwrite(registry: Registry, version: str, arrays: dict[str, NDArray[Any]])
 )
 def test_an_artefact_of_nonsense_is_neither_loaded_nor_promoted(
     registry: Registry,
-    save: Callable[..., str],
+    save: Callable[[], str],
     change: Callable[[dict[str, Any]], dict[str, Any]],
     complaint: str,
     classifier: Classifier,
@@ -265,7 +264,7 @@ def test_an_artefact_of_nonsense_is_neither_loaded_nor_promoted(
     "points", [{}, {"toxicity": {}}, {"toxicity": {"review": {"threshold": 1}}}]
 )
 def test_an_artefact_whose_points_flag_nothing_is_not_loaded(
-    registry: Registry, save: Callable[..., str], points: dict[str, Any]
+    registry: Registry, save: Callable[[], str], points: dict[str, Any]
 ) -> None:
     version = save()
     path = registry.root / version / "manifest.json"

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import SAMPLE_COMMENTS
 from models.schema import read_comments, write_comments
 from training.calibration import calibrate
 from training.datasets import Corpus, read_corpus, split_corpus
 from training.release import Settings, build, fit, texts_for_words
 
-SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 SETTINGS = Settings(word_vectors=False)
 TEXTS = ["\u0633\u0644\u0627\u0645", "\u064a\u0627 \u062d\u0645\u0627\u0631"]  # peace; you donkey
 
@@ -26,7 +26,7 @@ def corpus(tmp_path: Path) -> Corpus:
             source="mpold" if i % 2 else "osact4",
             labels={"toxicity": comment.labels["toxicity"]},
         )
-        for i, comment in enumerate(read_comments(SAMPLE))
+        for i, comment in enumerate(read_comments(SAMPLE_COMMENTS))
     ]
     write_comments(comments, path)
     return read_corpus([path])
@@ -64,7 +64,8 @@ def test_a_sites_decisions_do_not_change_how_words_are_grouped(
 ) -> None:
     decisions = tmp_path / "decisions.jsonl"
     decided = [
-        replace(c, source="moderator", text=f"{TEXTS[0]} {c.text}") for c in read_comments(SAMPLE)
+        replace(c, source="moderator", text=f"{TEXTS[0]} {c.text}")
+        for c in read_comments(SAMPLE_COMMENTS)
     ]
     write_comments(decided, decisions)
     base = tmp_path / "comments.jsonl"

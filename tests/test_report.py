@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import SAMPLE_COMMENTS
 from models.artifact import Artifact
 from models.registry import Registry
 from training.datasets import read_corpus, split_corpus
@@ -18,7 +19,6 @@ from training.report import html_report, model_card, tables, write_report
 
 pytestmark = pytest.mark.slow
 
-SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 TABLES = (
     "Toxicity on held-out parts, one head for all sites",
     "Labels at their review point",
@@ -33,7 +33,7 @@ TABLES = (
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     registry = Registry(tmp_path_factory.mktemp("artifacts"))
-    version = release(read_corpus([SAMPLE]), Settings(word_vectors=False), registry)
+    version = release(read_corpus([SAMPLE_COMMENTS]), Settings(word_vectors=False), registry)
     registry.promote(version)
     return registry.load()
 
@@ -69,7 +69,7 @@ def test_the_card_carries_every_table_of_the_evaluation(artifact: Artifact, card
 
 
 def test_the_card_quotes_no_comment(card: str) -> None:
-    texts = read_corpus([SAMPLE]).texts
+    texts = read_corpus([SAMPLE_COMMENTS]).texts
     assert not [text for text in texts if text in card]
 
 
@@ -119,7 +119,7 @@ class Page(HTMLParser):
 def test_the_report_is_one_well_formed_page_with_its_pictures_inside(
     artifact: Artifact, tmp_path: Path
 ) -> None:
-    split = split_corpus(read_corpus([SAMPLE]))
+    split = split_corpus(read_corpus([SAMPLE_COMMENTS]))
     drawn = curves(artifact.classifier, split.test)
     path = tmp_path / "new" / "report.html"
     write_report(path, artifact.manifest, artifact.manifest["evaluation"], drawn)
@@ -191,7 +191,7 @@ def test_every_letter_that_is_drawn_has_a_glyph(artifact: Artifact) -> None:
 
 
 def test_curves_of_a_stored_artifact_are_those_of_the_fitted_one(artifact: Artifact) -> None:
-    test = split_corpus(read_corpus([SAMPLE])).test
+    test = split_corpus(read_corpus([SAMPLE_COMMENTS])).test
     drawn = curves(artifact.classifier, test)["toxicity"]
     at = np.searchsorted(drawn["recall"], 0.5)
     assert 0.5 < drawn["precision"][at] <= 1.0

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from conftest import SAMPLE_COMMENTS
 from models.registry import Registry
 from models.schema import LabeledComment, read_comments, write_comments
 from training.cli import main
 
 pytestmark = pytest.mark.slow
-
-SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 
 
 def run(*arguments: object) -> Result:
@@ -34,7 +33,7 @@ def comments() -> list[LabeledComment]:
     kept = ("toxicity", "insult")
     return [
         replace(comment, labels={label: comment.labels[label] for label in kept})
-        for comment in read_comments(SAMPLE)
+        for comment in read_comments(SAMPLE_COMMENTS)
     ]
 
 
@@ -214,7 +213,7 @@ def test_a_refusal_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("promote", "2020.01.01-1"), ("rollback",), ("evaluate", SAMPLE)]
+    "arguments", [("promote", "2020.01.01-1"), ("rollback",), ("evaluate", SAMPLE_COMMENTS)]
 )
 def test_commands_on_an_empty_folder_say_what_is_missing(
     tmp_path: Path, arguments: tuple[object, ...]

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from keyword_scorer import POLITE, RUDE, Keyword
 
+from conftest import SAMPLE_COMMENTS
 from models.schema import LabeledComment, write_comments
 from training.datasets import Corpus, read_corpus, split_corpus
 from training.evaluation.suites import evasion_retention, functional_suite, identity_term_bias
 from training.release import build
-
-SAMPLE = Path(__file__).parent.parent / "training" / "data" / "samples.jsonl"
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_a_disguise_hides_a_word_from_a_scorer_that_knows_it_as_written_only(
 
 
 def test_a_disguise_hides_nothing_from_a_classifier_that_normalizes() -> None:
-    sample = split_corpus(read_corpus([SAMPLE]))
+    sample = split_corpus(read_corpus([SAMPLE_COMMENTS]))
     fitted = build(sample, labels=("toxicity", "insult")).for_domain()
     kept = evasion_retention(fitted, sample.test, {"toxicity": 0.5})
     for name in ("tatweel", "tashkeel", "zero_width", "presentation"):
