@@ -219,11 +219,6 @@ class WordList:
                 yield self._paths[above]
 
 
-def _reach(match: tuple[int, int, int]) -> tuple[int, int]:
-    last, begin, end = match
-    return last, end - begin
-
-
 def _beginnings(word: str) -> Iterator[tuple[int, bool]]:
     """Yield where a word may begin behind particles, and whether they make it definite."""
     for begin in range(min(_LONGEST_PREFIX, len(word) - 1) + 1):

@@ -156,11 +156,6 @@ class Site:
         """Whether decisions are told to a Coral, and taken over from it."""
         return bool(self.coral_url and self.coral_token)
 
-    @property
-    def watches_authors(self) -> bool:
-        """Whether what its authors wrote before has a say in what becomes of a comment."""
-        return bool(self.review_first_comments or self.review_after_rejections)
-
     def changed(self, settings: Mapping[str, Any]) -> Site:
         """Return the site with other settings; a webhook without a secret gets one."""
         site = replace(self, **settings)
