@@ -167,10 +167,9 @@ def _shares(verdicts: Days, days: Sequence[str], label: str) -> list[float | Non
 
 
 def stability(figure: Figure) -> float | None:
-    """Return the population stability index of a drift figure; above 0.2 the scores have moved.
+    """Return the population stability index of a drift figure; None when one of the weeks is empty.
 
-    None when one of the two weeks is empty. Source: Siddiqi, Credit Risk Scorecards (2006),
-    chapter 9: below 0.1 stable, above 0.25 not.
+    Source: Siddiqi, Credit Risk Scorecards (2006), chapter 9: below 0.1 stable, above 0.25 not.
     """
     now, before = (series.values for series in figure.series)
     if all(v is None for v in now) or all(v is None for v in before):
