@@ -12,6 +12,7 @@ from flask_login import current_user
 from service.accounts.account import (
     MAX_BREAK_MINUTES,
     MAX_SEVERE_PER_HOUR,
+    MIN_PASSWORD_LENGTH,
     AccountError,
     Preferences,
 )
@@ -165,5 +166,8 @@ def _page(**shown: object) -> str:
         sessions=accounts.sessions.of(account.name),
         this_session=session_digest(current_user.session_id),
         n_codes=accounts.second_factor.n_recovery_codes(account.name) if account.has_totp else 0,
+        max_break_minutes=MAX_BREAK_MINUTES,
+        max_severe_per_hour=MAX_SEVERE_PER_HOUR,
+        min_password_length=MIN_PASSWORD_LENGTH,
         **shown,
     )

@@ -20,7 +20,7 @@ from flask_login import current_user, login_user, logout_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from service.accounts.account import Account, AccountError
+from service.accounts.account import MIN_PASSWORD_LENGTH, Account, AccountError
 from service.accounts.sessions import session_digest
 from service.console import work
 from service.console.formats import duration_after
@@ -118,8 +118,9 @@ def accept(token: str) -> ResponseReturnValue:
     if name is None:
         services().durability.expect()
         return _page("login.html", 404, complaint=_("This link was used or has expired."))
+    asked = {"name": name, "min_password_length": MIN_PASSWORD_LENGTH}
     if request.method != "POST":
-        return _page("login_invitation.html", 200, name=name)
+        return _page("login_invitation.html", 200, **asked)
     password = request.form.get("password", "")
     try:
         if password == request.form.get("again", ""):
@@ -129,7 +130,7 @@ def accept(token: str) -> ResponseReturnValue:
         if refusal.code == "bad_invite":  # another window was quicker
             return _page("login.html", 404, complaint=_("This link was used or has expired."))
         complaint = _("A password has 10 characters or more.")
-    return _page("login_invitation.html", 422, name=name, complaint=complaint)
+    return _page("login_invitation.html", 422, **asked, complaint=complaint)
 
 
 @bp.post("/logout")
