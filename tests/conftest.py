@@ -181,6 +181,21 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
         client.mset({STORE: "tests", MARK: int(time() * 1000) + 1, FORMAT_KEY: FORMAT})
 
 
+@dataclass
+class Clock:
+    """A clock that the test turns; it begins with a whole minute."""
+
+    now: float = 1_700_000_040.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture
 def stream(redis: Redis) -> DecisionStream:
     """The decision streams on that Redis."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from threading import Barrier
 from typing import TypeVar
@@ -16,6 +15,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from conftest import Clock
 from service.accounts.account import AccountError, Preferences, canonical_name
 from service.accounts.accounts import Accounts
 from service.errors import AccountExists, LoginThrottled, StoreUnavailable, UnknownAccount
@@ -37,21 +37,6 @@ def at_once(*calls: Callable[[], R]) -> Sequence[R | AccountError | LoginThrottl
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
-
-
-@dataclass
-class Clock:
-    """A clock that the test turns."""
-
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 # The same algorithm with the least work, so that these tests spend their time elsewhere.

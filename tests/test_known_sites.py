@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
-from conftest import await_condition
+from conftest import Clock, await_condition
 from service.errors import StoreLost, StoreUnavailable
 from service.sites.known_sites import (
     FRESH_SECONDS,
@@ -28,14 +28,6 @@ from service.sites.sites import Sites
 pytestmark = pytest.mark.every_redis
 
 WRONG_KEY = "hk_demo_" + "A" * 43
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Asked:

@@ -8,14 +8,14 @@ from contextlib import nullcontext, suppress
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
-from test_accounts import PASSWORD, accounts, at_once, clock
+from test_accounts import PASSWORD, accounts, at_once
 
 from service.accounts.accounts import Accounts
 from service.accounts.login_limits import LIMITS, WINDOW_MINUTES, LoginLimits
 from service.errors import LoginThrottled
 from service.store.connect import connect
 
-__all__ = ["accounts", "clock"]  # fixtures
+__all__ = ["accounts"]  # a fixture
 
 
 def test_failed_logins_are_throttled_by_name_and_address_until_the_window_ends(

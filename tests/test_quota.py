@@ -11,6 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from conftest import Clock
 from service.errors import RateLimited
 from service.sites.quota import EXCHANGE_SECONDS, KEPT_SECONDS, MINUTE, Quota
 from service.sites.site import Site
@@ -20,19 +21,6 @@ N_REQUESTS = 30
 NOWHERE: Any = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
 
 pytestmark = pytest.mark.every_redis
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000 * MINUTE
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

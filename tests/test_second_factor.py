@@ -7,14 +7,15 @@ from functools import partial
 import pyotp
 import pytest
 from redis import Redis
-from test_accounts import PASSWORD, Clock, accounts, at_once, clock, everything_in
+from test_accounts import PASSWORD, accounts, at_once, everything_in
 
+from conftest import Clock
 from service.accounts.account import AccountError
 from service.accounts.accounts import Accounts
 from service.accounts.login_limits import LIMITS
 from service.errors import LoginThrottled
 
-__all__ = ["accounts", "clock"]  # fixtures
+__all__ = ["accounts"]  # a fixture
 
 
 def second_factor(accounts: Accounts, clock: Clock, name: str = "samira") -> pyotp.TOTP:

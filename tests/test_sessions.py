@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 from redis import Redis
-from test_accounts import PASSWORD, Clock, accounts, clock
+from test_accounts import PASSWORD, accounts
 
+from conftest import Clock
 from service.accounts.accounts import Accounts
 from service.accounts.sessions import SESSION_SECONDS, session_digest
 
-__all__ = ["accounts", "clock"]  # fixtures
+__all__ = ["accounts"]  # a fixture
 
 
 def test_a_session_lasts_a_shift_and_ends_when_revoked(accounts: Accounts, clock: Clock) -> None:

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from conftest import Clock
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
 from service.sites.connections import signing_key
 from service.sites.known_sites import KnownSites
@@ -19,19 +20,6 @@ from service.sites.sites import Sites
 pytestmark = pytest.mark.every_redis
 
 NOWHERE = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
