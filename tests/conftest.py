@@ -26,6 +26,8 @@ import hypothesis
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.run.private_redis import PrivateRedis, embedded_server
 from service.store.durability import FORMAT, FORMAT_KEY, MARK
@@ -117,6 +119,9 @@ def deliver_once(deliveries: Deliveries) -> int:
 
 
 # Redis
+
+# One that nobody reaches: its socket is one where nobody listens.
+NOWHERE: Any = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.exceptions import default_exceptions
 from werkzeug.test import TestResponse
 
-from conftest import SAMPLE_COMMENTS
+from conftest import NOWHERE, SAMPLE_COMMENTS
 from models.artifact import Artifact
 from models.schema import LABELS, read_comments
 from service.api import bodies
@@ -87,8 +85,7 @@ def site() -> Site:
 @pytest.fixture
 def without_redis(settings: Settings, artifact: Artifact, app: Flask, api_key: str) -> Flask:
     """The application after Redis has gone away."""
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact)
+    cut = create_app(settings, redis=NOWHERE, artifact=artifact)
     app.extensions["hakam"].known_sites.remember()
     cut.extensions["hakam"].known_sites._memory = app.extensions["hakam"].known_sites._memory
     return cut

@@ -20,11 +20,9 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.test import TestResponse
 
-from conftest import deliver_once, let_time_pass
+from conftest import NOWHERE, deliver_once, let_time_pass
 from models.artifact import Artifact
 from models.schema import Evidence, LabeledComment
 from service.accounts.account import Preferences
@@ -471,9 +469,8 @@ def test_a_store_that_is_away_at_the_login_loses_nothing_that_was_typed(
 ) -> None:
     flag()
     form = console.open()
-    away = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
     services: Services = app.extensions["hakam"]
-    app.extensions["hakam"] = replace(services, accounts=Accounts(away))
+    app.extensions["hakam"] = replace(services, accounts=Accounts(NOWHERE))
     answer = console.client.post(
         f"/console{form['path']}",
         data={n: v for n, v in form.items() if n != "path"} | {"action": "approve", "note": "keep"},
@@ -735,12 +732,10 @@ def test_a_decision_that_the_store_cannot_take_is_kept_to_be_sent_again(
 def test_without_redis_every_page_is_a_sentence_and_not_a_fault(
     settings: Settings, artifact: Artifact
 ) -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
-    with nowhere:
-        console = Console(create_app(settings, redis=nowhere, artifact=artifact))
-        assert console.get("/login").count('name="password"') == 1
-        assert 'role="alert"' in console.log_in().last.get_data(as_text=True)
-        assert console.last.status_code == 503
+    console = Console(create_app(settings, redis=NOWHERE, artifact=artifact))
+    assert console.get("/login").count('name="password"') == 1
+    assert 'role="alert"' in console.log_in().last.get_data(as_text=True)
+    assert console.last.status_code == 503
 
 
 # The rest of the work

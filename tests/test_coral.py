@@ -28,10 +28,8 @@ from graphql import build_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from conftest import SAMPLE_COMMENTS, await_condition, deliver_once, settings_in
+from conftest import NOWHERE, SAMPLE_COMMENTS, await_condition, deliver_once, settings_in
 from models.artifact import Artifact
 from models.schema import LABELS, read_comments
 from service.app import CORAL_REDIS_TIMEOUT_SECONDS, create_app
@@ -477,8 +475,7 @@ def test_a_flagged_comment_is_withheld_even_while_redis_is_down(
     harmless: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact)
+    cut = create_app(settings, redis=NOWHERE, artifact=artifact)
     app.extensions["hakam"].known_sites.remember()
     cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].known_sites._memory
     coral = Coral(cut.test_client())
@@ -502,8 +499,7 @@ def test_who_cannot_be_looked_up_is_withheld_where_some_authors_are_watched(
     wish: dict[str, int],
 ) -> None:
     Sites(redis).update(replace(site, **wish))  # type: ignore[arg-type]
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact)
+    cut = create_app(settings, redis=NOWHERE, artifact=artifact)
     app.extensions["hakam"].known_sites.remember()
     cut.extensions["hakam"].coral_sites._memory = app.extensions["hakam"].known_sites._memory
     assert Coral(cut.test_client()).write(harmless).status == "SYSTEM_WITHHELD"
@@ -512,8 +508,7 @@ def test_who_cannot_be_looked_up_is_withheld_where_some_authors_are_watched(
 def test_a_question_about_a_site_that_nothing_is_known_of_is_withheld(
     settings: Settings, artifact: Artifact, harmless: str
 ) -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact).test_client()
+    cut = create_app(settings, redis=NOWHERE, artifact=artifact).test_client()
     assert Coral(cut).write(harmless).status == "SYSTEM_WITHHELD"
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from conftest import NOWHERE
 from models.schema import LabeledComment
 from service.errors import StoreUnavailable
 from service.queue.feedback import MAX_ID_LENGTH, SOURCE, Feedback
@@ -117,8 +116,7 @@ def test_nothing_is_left_of_feedback_that_was_forgotten(redis: Redis) -> None:
 
 
 def test_a_redis_that_is_away_is_named_as_such() -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     with pytest.raises(StoreUnavailable):
-        Feedback(nowhere).add(Site("demo"), comment(1))
+        Feedback(NOWHERE).add(Site("demo"), comment(1))
     with pytest.raises(StoreUnavailable):
-        Feedback(nowhere).read("demo")
+        Feedback(NOWHERE).read("demo")

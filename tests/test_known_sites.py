@@ -9,11 +9,9 @@ from typing import Any, cast
 import httpx
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
-from redis.retry import Retry
 
-from conftest import Clock, await_condition
+from conftest import NOWHERE, Clock, await_condition
 from service.errors import StoreLost, StoreUnavailable
 from service.sites.known_sites import (
     FRESH_SECONDS,
@@ -67,7 +65,7 @@ def sites(redis: Redis) -> Sites:
 def cut_off(asked: Asked) -> Iterator[None]:
     """Take Redis away: its socket is one where nobody listens."""
     here = asked.redis
-    asked.redis = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    asked.redis = NOWHERE
     try:
         yield
     finally:

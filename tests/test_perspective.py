@@ -21,11 +21,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.test import TestResponse
 
-from conftest import SAMPLE_COMMENTS, settings_in
+from conftest import NOWHERE, SAMPLE_COMMENTS, settings_in
 from models.artifact import Artifact
 from models.schema import read_comments
 from service.app import create_app
@@ -733,8 +731,7 @@ def test_a_fault_of_ours_withholds_from_coral_too(
 def test_a_store_that_is_away_withholds_from_coral_too(
     settings: Settings, artifact: Artifact, api_key: str
 ) -> None:
-    nowhere = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
-    cut = create_app(settings, redis=nowhere, artifact=artifact).test_client()
+    cut = create_app(settings, redis=NOWHERE, artifact=artifact).test_client()
     address = f"{ANALYZE}?key={api_key}"
     assert corals_score(cut.post(address, json=CORALS_REQUEST, headers=CORAL)) == 1
     assert cut.post(address, json=CORALS_REQUEST).status_code == 503

@@ -8,17 +8,14 @@ from typing import Any
 import httpx
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from conftest import Clock
+from conftest import NOWHERE, Clock
 from service.errors import RateLimited
 from service.sites.quota import EXCHANGE_SECONDS, KEPT_SECONDS, MINUTE, Quota
 from service.sites.site import Site
 from service.sites.sites import Sites
 
 N_REQUESTS = 30
-NOWHERE: Any = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
 
 pytestmark = pytest.mark.every_redis
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from conftest import Clock
+from conftest import NOWHERE, Clock
 from service.errors import InvalidRequest, SiteExists, StoreUnavailable, UnknownSite
 from service.sites.connections import signing_key
 from service.sites.known_sites import KnownSites
@@ -18,8 +16,6 @@ from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
 
 pytestmark = pytest.mark.every_redis
-
-NOWHERE = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
 
 
 @pytest.fixture
