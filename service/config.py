@@ -231,10 +231,7 @@ def _misspelled(name: str) -> str:
 
 
 def shared_metrics(prefix: str) -> Path:
-    """Return the folder where the workers add up their metrics; a new one if none was chosen.
-
-    prometheus-client looks for it when it is imported, which must come later.
-    """
+    """Return the folder where the workers add up their metrics; a new one if none was chosen."""
     if _METRICS not in os.environ:
         os.environ[_METRICS] = tempfile.mkdtemp(prefix=prefix)
     return Path(os.environ[_METRICS])

@@ -25,16 +25,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 class Metrics(Collector):
-    """The numbers of one application, added up over the workers that share a folder.
-
-    `queues` (None for one that cannot be counted) and `deliveries` raise StoreUnavailable while
-    nobody can tell.
-    """
+    """The numbers of one application, added up over the workers that share a folder."""
 
     def __init__(
         self,
         shared: Path | None,
-        queues: Callable[[], Sequence[QueueStats | None]],
+        queues: Callable[[], Sequence[QueueStats | None]],  # None for one that cannot be counted
         deliveries: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._own = CollectorRegistry()

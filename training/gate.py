@@ -60,11 +60,7 @@ def deciding_metrics(figures: Measures) -> Measures:
 
 
 def compare(current: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:
-    """Say where a candidate's manifest is worse than the current one's.
-
-    Only benchmarks of the same name, measured on the same rows (their ``sha256``, where both
-    state it), are compared.
-    """
+    """Say where a candidate's manifest is worse than the current one's, on the same rows."""
     reasons = [
         f"it does not know the label {label}"
         for label in current["labels"]

@@ -197,15 +197,12 @@ def _filled(
 
 
 def _disguised(comment: Mapping[str, str], names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Write the marked words of a comment in disguises, or all of it where that is the custom.
-
-    A disguise that finds nothing to change (tatweel, where no letter joins) gives no comment.
-    """
+    """Write the marked words of a comment in disguises, or all of it where that is the custom."""
     marked = [i for i, token in enumerate(comment["text"].split()) if "[" in token]
     text = _MARKED.sub(r"\1", comment["text"])
     for name in names:
         rng = random.Random(f"{name} {text}")
         words = None if name in _WHOLE_TEXT else marked
         disguised = TRANSFORMS[name](text, rng, words)
-        if disguised != text:
+        if disguised != text:  # tatweel changes nothing where no letter joins
             yield {**comment, "text": disguised}

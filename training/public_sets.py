@@ -248,10 +248,7 @@ def policy_of(path: Path) -> SetPolicy:
 
 
 def read_set(path: Path) -> Iterator[Row]:
-    """Read a set: six columns, tab-separated, nothing quoted, compressed with xz.
-
-    RecordError names file and line.
-    """
+    """Read a set: six columns, tab-separated, nothing quoted, compressed with xz."""
     set_id = path.name.removesuffix(SUFFIX)
     policy = policy_of(path)
     number = 0

@@ -27,10 +27,7 @@ PUBLISHED = {
 
 
 def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
-    """Turn the figures of an evaluation into tables of strings, by title.
-
-    Sections without figures are left out.
-    """
+    """Turn the figures of an evaluation into tables of strings by title, without empty ones."""
     found = {
         "Toxicity on held-out parts, one head for all sites": _measured(figures["benchmarks"]),
         "Toxicity by the head of the site's own domain": _measured(figures.get("own_heads", {})),

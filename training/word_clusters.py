@@ -27,10 +27,7 @@ _CHUNK = 4096
 def cluster_words(
     texts: Sequence[str], *, seed: int = 0, progress: Progress | None = None
 ) -> WordClusters:
-    """Group the words that occur at least `MIN_COUNT` times, most frequent first.
-
-    Some hundred thousand texts are needed; ValueError if there are fewer words than groups.
-    """
+    """Group the words that occur at least `MIN_COUNT` times; ValueError if they are too few."""
     tell = progress or (lambda _, __: None)
     model = Word2Vec(
         _Sentences(texts),

@@ -61,18 +61,15 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One person. ``sites`` is ``None`` for somebody who works for every site.
-
-    ``password_mark`` is another one with each new password, and tells nothing of it.
-    """
+    """One person."""
 
     name: str
     role: str
-    sites: tuple[str, ...] | None = None
+    sites: tuple[str, ...] | None = None  # None for somebody who works for every site
     disabled: bool = False
     created_at: float = 0.0
     has_password: bool = True
-    password_mark: str = ""
+    password_mark: str = ""  # another one with each new password, and tells nothing of it
     has_totp: bool = False
     preferences: Preferences = field(default_factory=Preferences)
 

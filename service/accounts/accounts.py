@@ -113,11 +113,7 @@ class Accounts:
     def authenticate(
         self, name: str, password: str, *, address: str = "", device: str = ""
     ) -> Account | None:
-        """Return the account that name and password open, or None.
-
-        An unknown name takes as long as a wrong password. Failures are forgiven once all that the
-        account asks for was right, so that a password does not buy more guesses at the code.
-        """
+        """Return the account that name and password open; None takes as long for unknown names."""
         try:
             name = canonical_name(name)
         except AccountError:
@@ -128,6 +124,7 @@ class Accounts:
         if not right:
             return None
         record["password"] = self._rehash(name, record["password"], password)
+        # Where a code is asked for next, a right password must not buy more guesses at it.
         self._limits.was_right(attempt, forgive=not record.get("totp"))
         return Account.from_record(name, record)
 

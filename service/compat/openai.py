@@ -166,15 +166,12 @@ def moderations() -> Response:
 
 
 def _result(parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy) -> Moderation:
-    """Judge one comment by its worst part.
-
-    A comment of which no letter could be read is flagged without a category, where the site wants a
-    person to see it: its scores say nothing.
-    """
+    """Judge one comment by its worst part."""
     holds = {
         name: any(category.holds(scores, policy) for scores, _ in parts)
         for name, category in CATEGORIES.items()
     }
+    # Scores say nothing of what could not be read: it is flagged without a category.
     unread = policy.unreadable == "review" and not all(one.readable for _, one in parts)
     return Moderation(
         flagged=any(holds.values()) or unread,

@@ -63,8 +63,6 @@ def draw(figure: Figure, *, from_right: bool) -> Chart:
 def ceiling(value: float, unit: str = "count") -> float:
     """Return the next round number: 1, 2 or 5 times a power of ten, or a round time.
 
-    Examples
-    --------
     >>> ceiling(0.0), ceiling(0.07), ceiling(1.3), ceiling(340.0), ceiling(4000.0, "seconds")
     (1.0, 0.1, 2.0, 500.0, 7200.0)
     """

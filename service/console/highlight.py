@@ -26,10 +26,7 @@ class Segment:
 
 
 def marked(text: str, field: str, evidence: Iterable[Evidence]) -> Iterator[Segment]:
-    """Cut a text into marked and unmarked segments that together are the text.
-
-    Where two parts overlap, the heavier one keeps the letters.
-    """
+    """Cut a text into marked and unmarked segments; where two parts overlap, the heavier counts."""
     found = sorted(
         (part for part in evidence if part.field == field), key=lambda part: -part.weight
     )

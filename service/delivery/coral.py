@@ -91,8 +91,6 @@ def opaque_id(value: object) -> str:
 def coral_comment_id(story_id: str, author_id: str, body: str) -> str:
     """Return our id of a comment of Coral; HTML or plain text give the same.
 
-    Examples
-    --------
     >>> coral_comment_id("s", "a", "<div>x</div>") == coral_comment_id("s", "a", "x")
     True
     """
@@ -113,10 +111,7 @@ def _digest(text: str) -> str:
 
 
 class CoralSync:
-    """The decisions of each site and of its Coral, told to each other.
-
-    Every method raises StoreUnavailable where Redis cannot be reached.
-    """
+    """The decisions of each site and of its Coral, told to each other; raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, client: httpx.Client | None = None) -> None:
         self._redis: Any = redis
@@ -181,10 +176,7 @@ class CoralSync:
         pipe.execute()
 
     def catch_up(self, site: Site) -> str:
-        """Take out of our queue what moderators have decided in Coral, as far as `note` was told.
-
-        Returns what went wrong, empty when nothing did; it is tried again after `AGAIN_SECONDS`.
-        """
+        """Withdraw what was noted and decided in Coral; return what failed, to be tried again."""
         if not site.has_coral:
             return ""
         key = _key(site.id)
@@ -255,10 +247,7 @@ def _times(decision: Decision) -> tuple[float, float]:
 
 
 def _due() -> tuple[tuple[float | str, float | str], ...]:
-    """Return between which times something is due: until now, and later than anything can be.
-
-    Later is what was heard before the clock was set back.
-    """
+    """Return the times that are due: until now, and those from before the clock was set back."""
     now = time.time()
     return ("-inf", now), (now + 2 * AGAIN_SECONDS, "+inf")
 

@@ -78,10 +78,7 @@ class CoralClient:
     def written(
         self, site: Site, author: str, since: float, known_at: float
     ) -> Iterator[CoralComment]:
-        """Yield what an author wrote, newest first, from now back to `since`.
-
-        Of somebody who has written very much it is the newest, and what came before `known_at`.
-        """
+        """Yield what an author wrote since then; of very much the newest and that of `known_at`."""
         after: str | None = None
         for n_pages in range(2 * MAX_PAGES):
             if n_pages == MAX_PAGES:

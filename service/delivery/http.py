@@ -83,8 +83,6 @@ def is_public(address: str) -> bool:
     Addresses of IPv4 inside IPv6 count as what is inside where networks translate them today
     (mapped, NAT64), and as not public where nobody should (compatible, 6to4, Teredo, others).
 
-    Examples
-    --------
     >>> [is_public(a) for a in ("93.184.216.34", "10.0.0.1", "::1", "::ffff:127.0.0.1")]
     [True, False, False, False]
     """
@@ -212,10 +210,7 @@ def post(
     allow_private: bool = False,
     max_answer_bytes: int = 0,
 ) -> Answer:
-    """Send a body with a client of `client`; raises one of `EXPECTED`.
-
-    Of the answer's body the first `max_answer_bytes` are read.
-    """
+    """Send a body with a client of `client`; raises one of `EXPECTED`."""
     with within(TIMEOUT_SECONDS):
         named = httpx.URL(address)
         url = named.copy_with(host=_address(named, allow_private=allow_private))

@@ -108,11 +108,7 @@ class _Attempt:
 
 
 class Deliveries:
-    """Everything that is to be told to the sites.
-
-    Every method but `run` raises StoreUnavailable where Redis cannot be reached; what was told then
-    but could not be noted is told again.
-    """
+    """Everything that is to be told to the sites; all but `run` raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
         self._verbs = Verbs(redis, "delivery")
@@ -122,17 +118,14 @@ class Deliveries:
         self._coral = CoralSync(redis, self._client)
         self._counts: Counter[str] = Counter()  # of this process, not written yet
         self._counting = Lock()
-        self._probing = Lock()
+        self._probing = Lock()  # one at a time: who waits for an answer holds one of few threads
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set; an unreachable Redis is waited for."""
         Scheduler(self._listening, self._waiting, self._serve, self._write_counts).run(stop)
 
     def probe(self, site: Site) -> str:
-        """Send a signed ``webhook.test`` message; return what went wrong, or an empty string.
-
-        One at a time: whoever waits for an answer holds one of a few threads.
-        """
+        """Send a signed ``webhook.test`` message; return what went wrong, or an empty string."""
         if not self._probing.acquire(blocking=False):
             return "another test waits for its answer"
         try:
@@ -197,10 +190,7 @@ class Deliveries:
         return self._deliver_next(site)
 
     def _deliver_next(self, site: Site) -> bool | None:
-        """Make the delivery of a site that is due first; None when nothing is due.
-
-        Otherwise whether the site is well.
-        """
+        """Make the delivery that is due first, if any; return whether the site is well."""
         claimed = self._verbs(site.id, "claim", hold_ms=int(HOLD_SECONDS * 1000))
         if not claimed:
             return None

@@ -66,10 +66,7 @@ def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure
 
 
 def time_to_decision(days: Days, *, target_seconds: float) -> Figure:
-    """Give the median and the 90th percentile of the time to decision, day by day.
-
-    Times are kept in bins that are 4 % wide (see `service.queue.read_models`).
-    """
+    """Give the median and the 90th percentile of the time to decision by day, from bins of 4 %."""
     waited = [
         {2 ** (int(bin_) / 16): n for (bin_,), n in _counts(day, "wait").items()}
         for day in days.values()
@@ -190,10 +187,7 @@ class Preview:
 
 
 def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview:
-    """Say what a review threshold would have meant for the days of the counts.
-
-    A threshold is read to the bin it lies in, 1/`N_BINS` wide.
-    """
+    """Say what a review threshold, read to its bin, would have meant for the days of the counts."""
     n_comments = sum(day.get(f"action:{a}", 0) for day in verdicts.values() for a in _ACTIONS)
     bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)
     n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in verdicts.values() for n in bins)

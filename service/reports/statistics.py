@@ -25,10 +25,6 @@ KNOWN_ANSWER = "(known)"  # stands for the second moderator where one is compare
 def quantile(values: Sequence[float], share: float) -> float | None:
     """Return a quantile, between two values in proportion; None of no values.
 
-    It is numpy's, and that of spreadsheets; 0.5 is the usual median.
-
-    Examples
-    --------
     >>> quantile([10.0, 100.0], 0.5), quantile([], 0.9)
     (55.0, None)
     """
@@ -38,8 +34,6 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 def quantile_of_counts(counts: Mapping[float, int], share: float) -> float | None:
     """Return the quantile of values of which only is known how often each occurs.
 
-    Examples
-    --------
     >>> quantile_of_counts({10.0: 3, 100.0: 1}, 0.5), quantile_of_counts({10.0: 1, 100.0: 1}, 0.5)
     (10.0, 55.0)
     """
@@ -56,8 +50,6 @@ def quantile_of_counts(counts: Mapping[float, int], share: float) -> float | Non
 def share_interval(n_true: int, n: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of a share (Wilson, JASA 22, 1927).
 
-    Examples
-    --------
     >>> [round(bound, 3) for bound in share_interval(9, 10)], share_interval(0, 0)
     ([0.596, 0.982], (0.0, 1.0))
     """
@@ -72,8 +64,6 @@ def share_interval(n_true: int, n: int) -> tuple[float, float]:
 def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     """Return Cohen's kappa of two judges; None where chance alone would make them always agree.
 
-    Examples
-    --------
     >>> kappa([(True, True), (True, True), (False, False), (True, False)])
     0.5
     >>> kappa({("reject", "reject"): 7}) is None

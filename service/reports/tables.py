@@ -17,8 +17,6 @@ Cell = str | int | float | None
 def as_csv(rows: Iterable[Sequence[Cell]]) -> str:
     """Write rows as CSV (RFC 4180); numbers plainly, nothing for None, and no text as a formula.
 
-    Examples
-    --------
     >>> as_csv([["a", "=1+1"], ["-b", -1.5], ["c", None]]).split()
     ["a,'=1+1", "'-b,-1.5", 'c,']
     """

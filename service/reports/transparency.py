@@ -43,10 +43,7 @@ _WHY_SEEN: Mapping[str, str] = {
 
 
 def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, object]]:
-    """Write a statement of reasons for each rejection.
-
-    A rejection that was taken back later had its effect until then, so it has its statement too.
-    """
+    """Write a statement of reasons for each rejection, also for one that was taken back later."""
     for entry in entries:
         if entry.kind == "decision" and entry.action == "reject":
             yield _statement(site_id, entry)

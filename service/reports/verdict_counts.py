@@ -83,10 +83,7 @@ class VerdictCounts:
 
     @translating_redis_errors()
     def _write(self, taken: Mapping[Counted, int]) -> Mapping[Counted, int]:
-        """Return what Redis refused; for a day whose key is of another kind there is no next time.
-
-        What it took of the others is not counted again.
-        """
+        """Return what Redis refused and could take later, which a key of another kind cannot."""
         with self._redis.pipeline(transaction=False) as pipe:
             for (site_id, day, counter), n in taken.items():
                 pipe.hincrby(_key(site_id, day), counter, n)

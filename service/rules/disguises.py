@@ -62,8 +62,6 @@ _SUSPECT = re.compile(f"[<&\u202d\u202e{''.join(_ALIKE)}{''.join(map(chr, _PICTU
 def readings(text: str) -> list[str]:
     r"""Return a text and, where a reader could see other words, those.
 
-    Examples
-    --------
     >>> readings("so b<b></b>a&#100;"), readings("\u202edab"), readings("b\u0430d")
     (['so b<b></b>a&#100;', 'so bad'], ['\u202edab', 'bad'], ['b\u0430d', 'bad'])
     >>> readings("good"), readings("1 < 2 & 3")

@@ -28,8 +28,6 @@ _WORDS = (TokenType.TEXT, TokenType.CHARACTER_REFERENCE)
 def plain_text(body: str) -> str:
     r"""Return the text of a comment that may be HTML or plain; lines end where blocks do.
 
-    Examples
-    --------
     >>> plain_text("<div>one <b>t</b>wo<br>three &amp; 1 < 2</div>")
     'one two\nthree & 1 < 2'
     >>> plain_text("<a stupid idea> <!-- and this -->")
@@ -42,8 +40,6 @@ def plain_text(body: str) -> str:
 def without_markup(text: str) -> str:
     r"""Return what a page shows that takes a text for HTML: no tag, and a line for each block.
 
-    Examples
-    --------
     >>> without_markup("<i x>o</i>n<!-- -->e<br>&#116;wo <")
     'one\ntwo <'
     """

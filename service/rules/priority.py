@@ -25,8 +25,6 @@ REACH_DECADES = 6
 def head_start(severity: float, reach: int | None) -> float:
     """Share of the time target by which an item is due early, [0, 1].
 
-    Examples
-    --------
     >>> head_start(0.0, None), head_start(1.0, 999_999), head_start(1.0, None)
     (0.0, 1.0, 0.75)
     """

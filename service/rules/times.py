@@ -17,8 +17,6 @@ def day_of(seconds: float) -> str:
 def iso_time(seconds: float, to_the: str = "seconds") -> str:
     """Write a moment, in seconds since 1970, to the second, minute ("minutes") or "milliseconds".
 
-    Examples
-    --------
     >>> iso_time(0)
     '1970-01-01T00:00:00+00:00'
     """
@@ -28,8 +26,6 @@ def iso_time(seconds: float, to_the: str = "seconds") -> str:
 def read_time(text: str) -> datetime | None:
     """Return the moment of an ISO 8601 text with a zone; None for all that is no such moment.
 
-    Examples
-    --------
     >>> read_time("2026-11-27T10:00:00Z")
     datetime.datetime(2026, 11, 27, 10, 0, tzinfo=datetime.timezone.utc)
     >>> read_time("0001-01-01T00:00:00+23:59"), read_time("2026-11-27T10:00:00")

@@ -91,8 +91,6 @@ class Occurrence:
 class WordList:
     """A list of words that finds them in texts.
 
-    Examples
-    --------
     >>> found = WordList(["donkey"]).find("a DONKEY, d.o.n.k.e.y, no donkeys")
     >>> [(o.start, o.end) for o in found]
     [(2, 8), (10, 21)]
@@ -124,12 +122,8 @@ class WordList:
             node.setdefault(last[:-1] + _TEH, {}).setdefault(_END, False)  # only with a pronoun
 
     def without(self, text: str) -> str:
-        """Return the text with listed words replaced by spaces, so that all offsets stay.
+        """Blank out listed words, and what is written together with them; all offsets stay.
 
-        What is written together with a word goes with it.
-
-        Examples
-        --------
         >>> WordList(["big"]).without("a big donkey")
         'a     donkey'
         """
@@ -297,10 +291,7 @@ def _address(word: str) -> tuple[str, str] | None:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """Return a text as browsers read addresses, and where each of its letters stood.
-
-    Compatible letters are written alike, and unseen ones left out.
-    """
+    """Return a text as browsers read addresses, and where each of its letters stood."""
     letters: list[str] = []
     places: list[int] = []
     for place, letter in enumerate(text):

@@ -56,10 +56,7 @@ def rehearse() -> str:
 
 
 def take_up(complain: Callable[[str], object]) -> None:
-    """Hold the artefact that is promoted now, if a process made for that can serve with it.
-
-    If it cannot, the artefact held so far stays; `/readyz` and the log say so.
-    """
+    """Hold the artefact that is promoted now, if a process can serve with it; else complain."""
     try:
         settings = Settings.from_environ()
         unshared = settings.model_copy(update={"prometheus_multiproc_dir": None})

@@ -62,10 +62,7 @@ class Child:
 
 
 class Command(Child):
-    """A command that runs in a block, out of the reach of Ctrl-C.
-
-    It may inherit a bound socket, and gets the signal `orphaned` when this process is killed.
-    """
+    """A command that runs in a block, out of the reach of Ctrl-C."""
 
     def __init__(
         self,
@@ -73,8 +70,8 @@ class Command(Child):
         command: list[str],
         environ: Mapping[str, str],
         *,
-        listener: socket.socket | None = None,
-        orphaned: int = signal.SIGTERM,
+        listener: socket.socket | None = None,  # which it inherits
+        orphaned: int = signal.SIGTERM,  # sent to it when this process is killed
     ) -> None:
         self.name = name
         self._command = parent_death.tied(command, orphaned)
@@ -110,10 +107,7 @@ class HangUp:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[HangUp]:
-    """Let Ctrl-C, SIGTERM and the closing of the terminal end the block; it cleans up undisturbed.
-
-    Any other SIGHUP is noted in what is returned.
-    """
+    """End the block, undisturbed, at Ctrl-C, SIGTERM or a closed terminal; note other SIGHUPs."""
     hang_up = HangUp()
     had_terminal = _has_terminal()
 

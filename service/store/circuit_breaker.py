@@ -24,12 +24,10 @@ T = TypeVar("T")
 
 
 class CircuitBreaker(Retry):
-    """One for all connections of a client; its probe is a client that knows of no silence.
-
-    A command is tried twice where its connection has died since its last use.
-    """
+    """One for all connections of a client; its probe is a client that knows of no silence."""
 
     def __init__(self, probe: Callable[[], Redis]) -> None:
+        # Once more, where a connection has died since its last use.
         super().__init__(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
         self._probe = probe
         self._silent = Event()

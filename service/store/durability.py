@@ -84,10 +84,7 @@ class Durability:
         self._id, self._mark = "", 0
 
     def check(self) -> None:
-        """Check that Redis loses nothing, takes writes and has lost nothing since the last check.
-
-        Raises StoreLost, UnknownFormat, or StoreMisconfigured naming each wrong setting.
-        """
+        """Check that Redis loses nothing, takes writes and has lost nothing since it was asked."""
         self._check_settings()
         known, known_mark = self._known()
         keys, new = (KEY, MARK, FORMAT_KEY), secrets.token_hex(8)

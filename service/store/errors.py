@@ -57,10 +57,7 @@ def naming_the_site() -> Iterator[None]:
 
 
 def is_wrong_kind(answer: object) -> bool:
-    """Whether an answer in a pipeline says that the value of its key is of another kind.
-
-    That is about this one key; any other refusal is about the store.
-    """
+    """Whether an answer says that its key is of another kind; else a refusal is the store's."""
     return isinstance(answer, redis.exceptions.ResponseError) and str(answer).startswith(
         "WRONGTYPE"
     )

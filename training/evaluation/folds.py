@@ -19,10 +19,7 @@ CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")
 
 
 def own_heads(learner: Learner, split: Split) -> Measures:
-    """Measure each benchmark by the head of its own domain, as a site with labels gets it.
-
-    Thresholds come from the benchmark's own validation rows.
-    """
+    """Measure each benchmark by the head of its own domain, as a site with labels gets it."""
     return {
         name: measure(*_by_own_head(learner, split, source))
         for source, name in BENCHMARKS.items()
@@ -39,9 +36,8 @@ def cross_validate(
 ) -> Measures:
     """Measure by grouped 5-fold, each set by the head of its own domain.
 
-    One learner per fold serves all sets: a fifth of every set is left out of it together. Texts of
-    equal letters are in one fold. Each fold's threshold comes from rows of the training folds that
-    were held out of the fit. AUC and average precision are means over the folds.
+    Each fold's threshold comes from rows of the training folds that were held out of the fit. AUC
+    and average precision are means over the folds.
     """
     folds: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64], float]]] = {}
     for fold in range(N_FOLDS):
@@ -68,11 +64,7 @@ def leave_one_out(
     *,
     progress: Progress | None = None,
 ) -> Measures:
-    """Measure each set by a classifier that never saw a label of it.
-
-    The head that all sets share scores; the threshold is that of the best macro-F1 on the
-    validation rows of the others.
-    """
+    """Measure each set by a classifier that never saw a label of it, at the others' threshold."""
     figures: Measures = {}
     chosen = [source for source in sets if (corpus.source == source).any()]
     for i, source in enumerate(chosen):

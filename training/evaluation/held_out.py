@@ -146,11 +146,7 @@ def _probes(
     scores: Mapping[str, NDArray[np.float64]],
     review: Mapping[str, float],
 ) -> Measures:
-    """Measure how much is flagged of texts hardly any of which should be.
-
-    Beside the review point, the point at which `NEWS_RECALL` of the offensive news comments would
-    be flagged, so that artefacts with different review points can be compared.
-    """
+    """Measure how much is flagged of texts hardly any of which should be."""
     figures: Measures = {}
     if not split.probes or "toxicity" not in review:
         return figures
@@ -166,6 +162,7 @@ def _probes(
             "flagged_share_by_any_label": float(np.any(by_any, axis=0).mean()),
         }
         if len(positives):
+            # At this point artefacts with different review points can be compared.
             point = np.quantile(positives, 1 - NEWS_RECALL)
             figures[name] |= {
                 "news_recall": float((positives >= review["toxicity"]).mean()),

@@ -227,10 +227,7 @@ def _wanted(asked: AnalyzeCommentRequest) -> dict[str, AttributeParameters]:
 def _measurable(
     site: Site, text: str, asked: AnalyzeCommentRequest, wanted: Mapping[str, AttributeParameters]
 ) -> tuple[list[str], dict[str, AttributeParameters]]:
-    """Return the scripts of the text, and the wanted attributes that can be measured in them.
-
-    All can, in whatever letters, unless none could be read and the site wants to see such texts.
-    """
+    """Return the scripts of the text, and the wanted attributes that can be measured in them."""
     detected = detect(text)
     readable = identify(text).readable or site.unsupported_language == "approve"
     measured = _measured() if readable else frozenset()

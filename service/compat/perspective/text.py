@@ -30,8 +30,6 @@ _END = re.compile(rf"(?<![{_MARKS}])[{_MARKS}]++[{_CLOSING}]*+(?=\s|\Z)|\n")
 def detect(text: str) -> list[str]:
     r"""Return the language tags of the scripts of a text, the most frequent first.
 
-    Examples
-    --------
     >>> detect("\u0645\u0631\u062d\u0628\u0627"), detect("mar7aba"), detect("hello"), detect("!")
     (['ar'], ['ar-Latn'], ['und-Latn'], [])
     """
@@ -53,12 +51,8 @@ def _is_arabizi(word: str) -> bool:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Return where the sentences of a text begin and end, in code points.
+    """Return where the sentences of a text begin and end, without the space between them.
 
-    Space between sentences belongs to none of them.
-
-    Examples
-    --------
     >>> sentences(" One. Two?  Three")
     [(1, 5), (6, 10), (12, 17)]
     """
@@ -75,8 +69,6 @@ def sentences(text: str) -> list[tuple[int, int]]:
 def in_utf16(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     r"""Yield spans of a text, in order and apart, as UTF-16 counts them.
 
-    Examples
-    --------
     >>> list(in_utf16("a\U0001f600b", [(0, 2), (2, 3)]))
     [(0, 3), (3, 4)]
     """
