@@ -262,11 +262,6 @@ def test_a_site_stored_under_looser_rules_is_read_and_can_be_mended(
     assert sites.get("demo").webhook_secret == GOOD_SECRET
 
 
-def test_settings_that_were_renamed_are_read_under_their_old_names() -> None:
-    stored = '{"id": "demo", "audit_share": 0.1, "calibration_share": 0.2}'
-    assert Site.from_json(stored) == Site("demo", random_sample_share=0.1, known_answer_share=0.2)
-
-
 # The model, from which options, form and documents are made
 
 

@@ -176,7 +176,6 @@ class Site:
         """
         try:
             stored = json.loads(text)
-            stored = {_RENAMED.get(name, name): value for name, value in stored.items()}
             record = {
                 name: SETTINGS[name].nearest(value)
                 for name, value in stored.items()
@@ -193,10 +192,6 @@ class Site:
                 return cls(**record)
         except (InvalidRequest, ValueError, TypeError, KeyError, AttributeError):
             raise SiteUnreadable("what is stored of this site cannot be read") from None
-
-
-# What settings were called when a stored record was written.
-_RENAMED = {"audit_share": "random_sample_share", "calibration_share": "known_answer_share"}
 
 
 def _field_error(detail: ErrorDetails) -> FieldError:
