@@ -10,7 +10,8 @@ from test_accounts import PASSWORD, accounts
 
 from conftest import Clock
 from service.accounts.accounts import Accounts
-from service.accounts.sessions import SESSION_SECONDS, session_digest
+from service.accounts.records import digest
+from service.accounts.sessions import SESSION_SECONDS
 
 __all__ = ["accounts"]  # a fixture
 
@@ -22,7 +23,7 @@ def test_a_session_lasts_a_shift_and_ends_when_revoked(accounts: Accounts, clock
         accounts.sessions.open("samira"),
     )
     assert accounts.sessions.resume("samira", first)
-    accounts.sessions.close("samira", session_digest(first))
+    accounts.sessions.close("samira", digest(first))
     assert accounts.sessions.resume("samira", first) is None
     assert accounts.sessions.resume("samira", second)
     clock.now += SESSION_SECONDS + 1
@@ -55,7 +56,7 @@ def test_the_list_of_sessions_tells_them_apart_without_opening_them(
         ("Chromium", "192.0.2.2"),
         ("Firefox", "192.0.2.1"),
     ]
-    assert listed[0].digest == session_digest(later)
+    assert listed[0].digest == digest(later)
     assert accounts.sessions.resume("samira", listed[0].digest) is None
 
 

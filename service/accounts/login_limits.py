@@ -11,7 +11,6 @@ Cookies".
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter
 
+from service.accounts.records import digest
 from service.errors import LoginThrottled
 from service.store.connect import Redis
 from service.store.counts import Counts
@@ -47,7 +47,7 @@ class LoginLimits:
         counted = {"pair": f"{name}\n{place}", "address": place, "name": name}
         if device:
             counted = {"device": f"{name}\n{device}"}
-        counts = [(_ITEMS[kind], _digest(what)) for kind, what in counted.items()]
+        counts = [(_ITEMS[kind], digest(what)[:32]) for kind, what in counted.items()]
         for n, count in enumerate(counts, start=1):
             if not self._limiter.hit(*count):
                 wait = math.ceil(self._limiter.get_window_stats(*count).reset_time - time.time())
@@ -77,7 +77,3 @@ def _network(address: str) -> str:
     if isinstance(found, IPv6Address):
         return str(found.ipv4_mapped or IPv6Network((found, 64), strict=False))
     return str(found)
-
-
-def _digest(what: str) -> str:
-    return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -43,7 +43,7 @@ def key_of(kind: str, name: str) -> str:
 
 
 def digest(secret: str) -> str:
-    """Return what is stored of a random secret."""
+    """Return what is stored of a random secret, or of a name that is not to be read."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 

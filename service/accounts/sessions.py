@@ -36,11 +36,6 @@ class Session:
         return now - self.created_at <= SESSION_SECONDS
 
 
-def session_digest(session_id: str) -> str:
-    """Return the name under which a session is listed: it does not open the session."""
-    return digest(session_id)
-
-
 class Sessions:
     """The sessions of all accounts."""
 

@@ -16,7 +16,7 @@ from service.accounts.account import (
     AccountError,
     Preferences,
 )
-from service.accounts.sessions import session_digest
+from service.accounts.records import digest
 from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
 from service.console.login import too_often
@@ -121,7 +121,7 @@ def _is_own_password(password: str) -> bool:
         me().name,
         password,
         address=request.remote_addr or "",
-        device=f"session {session_digest(current_user.session_id)}",
+        device=f"session {digest(current_user.session_id)}",
     )
     return known is not None
 
@@ -164,7 +164,7 @@ def _page(**shown: object) -> str:
         commands=COMMAND_NAMES,
         themes=THEME_NAMES,
         sessions=accounts.sessions.of(account.name),
-        this_session=session_digest(current_user.session_id),
+        this_session=digest(current_user.session_id),
         n_codes=accounts.second_factor.n_recovery_codes(account.name) if account.has_totp else 0,
         max_break_minutes=MAX_BREAK_MINUTES,
         max_severe_per_hour=MAX_SEVERE_PER_HOUR,

@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from service.accounts.account import MIN_PASSWORD_LENGTH, Account, AccountError
-from service.accounts.sessions import session_digest
+from service.accounts.records import digest
 from service.console import work
 from service.console.formats import duration_after
 from service.console.known_browsers import browser_of, remember_browser
@@ -138,7 +138,7 @@ def delete() -> Response:
     """End the session here and in the store, and give back what was being read."""
     release_all()
     if current_user.is_authenticated:
-        services().accounts.sessions.close(me().name, session_digest(current_user.session_id))
+        services().accounts.sessions.close(me().name, digest(current_user.session_id))
         logout_user()
     session.clear()
     flash(_("You are logged out."))
