@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, g
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from models.language import Language, identify_all
@@ -20,7 +20,7 @@ from service import problems
 from service.api.bodies import MANY, ONE, PARTS, raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
-from service.api.schemas import MAX_COMMENTS, MendedUnicode
+from service.api.schemas import MAX_COMMENTS, Body, MendedUnicode
 from service.compat.answers import as_json
 from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
 from service.rules.policy import Policy
@@ -68,10 +68,8 @@ CATEGORIES = {
 }
 
 
-class TextPart(BaseModel):
+class TextPart(Body):
     """One part of an input; only text is measured."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     type: Literal["text"]
     text: MendedUnicode
@@ -93,10 +91,8 @@ Input = Annotated[
 ]
 
 
-class ModerationRequest(BaseModel):
+class ModerationRequest(Body):
     """What is to be judged: a text, several texts, or one comment in parts."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input: Input
     model: Annotated[MendedUnicode, Field(max_length=256)] | None = None

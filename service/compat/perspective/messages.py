@@ -7,19 +7,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from service.api.schemas import Body
 from service.api.schemas import MendedUnicode as Unicode
 
 
 class Message(BaseModel):
     """A protocol buffer message in JSON: camelCase or snake_case, null for unset."""
 
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
+    model_config = Body.model_config | ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
     )
 
     @model_validator(mode="before")
