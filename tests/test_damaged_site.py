@@ -15,7 +15,6 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from service.cli.main import hakam
-from service.delivery.coral import _key
 from service.delivery.webhooks import Deliveries
 from service.errors import NotForgotten
 from service.queue.decisions import DecisionStream
@@ -26,7 +25,7 @@ from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
 from service.sites.site import Site
 from service.sites.sites import Sites
-from service.store.scripts import SITE_KEYS, site_keys
+from service.store.scripts import SITE_KEYS, site_key, site_keys
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -139,7 +138,7 @@ def test_the_others_are_told_while_what_one_sites_coral_said_cannot_be_read(
     sites = Sites(redis)
     coral = {"coral_url": "http://127.0.0.1:9/", "coral_token": "token"}
     sites.update(replace(sites.get(DAMAGED), **coral))  # type: ignore[arg-type]
-    redis.set(_key(DAMAGED), "no")
+    redis.set(site_key(DAMAGED, "coral"), "no")
     assert whole_is_told(redis)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -144,7 +144,7 @@ def test_the_statistics_of_a_period_count_decisions_times_and_reversals() -> Non
 def test_an_empty_period_has_statistics_too() -> None:
     numbers = period_statistics("demo", [], START, END)
     assert (numbers.n_decisions, numbers.median_seconds, numbers.overturn_rate) == (0, None, 0)
-    json.dumps(numbers.to_dict())
+    json.dumps(asdict(numbers))
 
 
 def test_the_statistics_as_csv_have_a_line_per_number() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,4 +54,4 @@ def transparency(
     if form == "csv":
         click.echo(numbers.to_csv(), nl=False)
     else:
-        click.echo(json.dumps(numbers.to_dict(), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(asdict(numbers), ensure_ascii=False, indent=2))

@@ -168,7 +168,7 @@ class CoralSync:
     @naming_the_site()
     def note(self, site_id: str, comment_id: str) -> None:
         """Remember that a comment left a queue of Coral, until `catch_up` looks why."""
-        key = _key(site_id)
+        key = site_key(site_id, "coral")
         pipe = self._redis.pipeline()
         pipe.zadd(key, {comment_id: time.time()})
         pipe.zremrangebyrank(key, 0, -MAX_HEARD - 1)
@@ -179,7 +179,7 @@ class CoralSync:
         """Withdraw what was noted and decided in Coral; return what failed, to be tried again."""
         if not site.has_coral:
             return ""
-        key = _key(site.id)
+        key = site_key(site.id, "coral")
         with naming_the_site():
             heard = [
                 one
@@ -222,7 +222,8 @@ class CoralSync:
         if not site.has_coral:
             return False
         with naming_the_site():
-            return any(self._redis.zcount(_key(site.id), *times) for times in _due())
+            key = site_key(site.id, "coral")
+            return any(self._redis.zcount(key, *times) for times in _due())
 
 
 @contextmanager
@@ -250,7 +251,3 @@ def _due() -> tuple[tuple[float | str, float | str], ...]:
     """Return the times that are due: until now, and those from before the clock was set back."""
     now = time.time()
     return ("-inf", now), (now + 2 * AGAIN_SECONDS, "+inf")
-
-
-def _key(site_id: str) -> str:
-    return site_key(site_id, "coral")

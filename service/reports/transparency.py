@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import cast
 
 from service.queue.records import Decision
 from service.reports.statistics import quantile
@@ -120,18 +119,14 @@ class PeriodStatistics:
     overturn_rate: float  # share of the decisions overturned or taken back, [0, 1]
     n_damaged: int  # entries that cannot be read, and count nowhere else
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the numbers for JSON."""
-        return asdict(self)
-
     def to_csv(self) -> str:
         """Write one line per number: measure, what it is about, value."""
         rows: list[tuple[Cell, ...]] = [("measure", "about", "value")]
-        for measure, value in self.to_dict().items():
+        for measure, value in asdict(self).items():
             if isinstance(value, Mapping):
                 rows += [(measure, about, number) for about, number in value.items()]
             else:
-                rows.append((measure, "", cast(Cell, value)))
+                rows.append((measure, "", value))
         return as_csv(rows)
 
 
