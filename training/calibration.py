@@ -17,32 +17,21 @@ from models.classifier import N_KNOTS, Classifier
 from models.schema import LABELS
 from training.datasets import Split
 
-N_BINS = 15
-"""Bins of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"."""
+N_BINS = 15  # of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"
+ENOUGH_POSITIVES = 20  # held out, from which a threshold can be chosen at all
+SURE = 1.28  # standard errors by which a promise must be kept
+NEVER = 1.0  # the threshold of a promise that no held-out threshold keeps
 
-ENOUGH_POSITIVES = 20
-"""Held-out positives from which a threshold can be chosen at all."""
-
-SURE = 1.28
-"""Standard errors by which a promise must be kept."""
-
-NEVER = 1.0
-"""The threshold of a promise that no held-out threshold keeps."""
-
+# Share of the toxic comments that review must see, over all validation rows; it is higher for
+# comments under news, whose head is released.
 REVIEW_RECALL = 0.75
-"""Share of the toxic comments that review must see, over all validation rows; it is higher for
-comments under news, whose head is released."""
-
+REJECT_PRECISION = 0.95
+# Share of the comments below the review point of toxicity that a label adds to review. Insults and
+# obscenities are toxic too, so those labels say why a comment is in review and need not bring it
+# there. Threats and calls to shut people out often use no bad word, weigh most, and are seldom
+# called toxic in the public sets. Spam is no abuse and has a point of its own.
 ADDED_SHARE = {"threat": 0.008, "identity_attack": 0.01}
 ADDED_SHARE_OF_OTHERS = 0.001
-"""Share of the comments below the review point of toxicity that a label adds to review.
-
-Insults and obscenities are toxic too, so those labels say why a comment is in review and need not
-bring it there. Threats and calls to shut people out often use no bad word, weigh most, and are
-seldom called toxic in the public sets. Spam is no abuse and has a point of its own.
-"""
-
-REJECT_PRECISION = 0.95
 
 
 def calibrate(

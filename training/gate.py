@@ -7,6 +7,9 @@ from models.errors import ArtifactError
 from models.registry import Registry
 from training.evaluation.measures import Measures
 
+# How much worse than the artefact in use a candidate may be; negative where less is better. About
+# twice the standard error of a paired difference between two artefacts on a public benchmark
+# (bootstrap of the test rows). On smaller ones the metric's own standard error is allowed.
 TOLERANCES = {
     "auc": 0.005,
     "average_precision": 0.015,
@@ -16,11 +19,6 @@ TOLERANCES = {
     "flagged_share": -0.01,
     "ece": -0.01,
 }
-"""How much worse than the artefact in use a candidate may be; negative where less is better.
-
-About twice the standard error of a paired difference between two artefacts on a public benchmark
-(bootstrap of the test rows). On smaller ones the metric's own standard error is allowed.
-"""
 
 
 class PromotionRefused(ArtifactError):

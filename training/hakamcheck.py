@@ -34,24 +34,17 @@ from typing import Any
 from models.schema import LABELS
 from training.disguises.transforms import TRANSFORMS
 
-
-def suite_folder(name: str) -> Path:
-    """Return where a suite is."""
-    return Path(__file__).parent / "data" / name
-
-
-FOLDER = suite_folder("hakamcheck")
+SUITES = Path(__file__).parent / "data"
+FOLDER = SUITES / "hakamcheck"
 PARTS = ("train", "test")
-N_FILLINGS = 4
-"""How many cases a template with slots gives, at most."""
-N_HARMLESS_DISGUISES = 5
-"""In how many disguises a harmless template is written: those of all would weigh too much."""
+N_FILLINGS = 4  # cases that a template with slots gives, at most
+N_HARMLESS_DISGUISES = 5  # of a harmless template: those of all would weigh too much
 
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _MARKED = re.compile(r"\[([^\[\]]*)\]")
 _TO_THE = re.compile(r"(?<!\w)\u0644\u0627\u0644(?=\w{2})")
+# Nobody writes one word of a sentence so: who leaves out dots or changes script does it always.
 _WHOLE_TEXT = ("dotless", "arabizi")
-"""Nobody writes one word of a sentence so: who leaves out dots or changes script does it always."""
 
 
 @dataclass(frozen=True, slots=True)

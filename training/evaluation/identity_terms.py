@@ -13,9 +13,9 @@ neutral, positive, critical, which is hard but clean, or toxic, which alone is a
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.hakamcheck import join_particles, read_lines, suite_folder
+from training.hakamcheck import SUITES, join_particles, read_lines
 
-FOLDER = suite_folder("identity_terms")
+FOLDER = SUITES / "identity_terms"
 
 
 @dataclass(frozen=True, slots=True)
