@@ -230,18 +230,18 @@ def list_versions(root: Path) -> None:
             continue
         metrics = manifest.get("metrics", {})
         names = [name for name in shown if name in metrics] or list(metrics)[:1]
-        figures = ", ".join(f"{name} {_figure(metrics[name], 'macro_f1')}" for name in names)
+        figures = ", ".join(f"{name} {_macro_f1(metrics[name])}" for name in names)
         made = manifest.get("training", {})
         n_learned, license_ = f"{made.get('n_train', 0):,}", made.get("license", "")
         rows.append((star, version, manifest.get("created_at", ""), n_learned, license_, figures))
     _print_table("", ("", "version", "saved", "learned from", "licences", "macro-F1"), rows)
 
 
-def _figure(metrics: Mapping[str, Any], name: str) -> str:
-    figure = metrics.get(name)
-    if figure is None:
-        return ""
-    return f"{figure['value'] if isinstance(figure, Mapping) else figure:.3f}"
+def _macro_f1(metrics: Mapping[str, Any]) -> str:
+    from training.gate import value_of
+
+    found = metrics.get("macro_f1")
+    return "" if found is None else f"{value_of(found):.3f}"
 
 
 def _print_tables(figures: Mapping[str, Any], *, brief: bool = False) -> None:

@@ -34,7 +34,7 @@ PREFIX = "{hakam:accounts}:"
 _NAMES = PREFIX + "names"
 
 #: Collects changes: it gets a pipeline, the stored name, and the record as read.
-Change = Callable[[Any, str, Mapping[str, str]], None]
+Change = Callable[[Any, str, Mapping[str, str]], object]
 
 
 def key_of(kind: str, name: str) -> str:
@@ -103,13 +103,13 @@ class AccountRecords:
         self.redis.hset(key_of("account", self.must_get(name).name), field, value)
 
     @translating_redis_errors()
-    def change(self, name: str, work: Change, *, keeps_an_admin: bool = False) -> None:
-        """Change an account in one transaction, anew if somebody else changed it meanwhile."""
+    def change(self, name: str, work: Change, *, keeps_an_admin: bool = False) -> object:
+        """Change an account as a whole, anew if it changed meanwhile; return what `work` does."""
         name = self.must_get(name).name
         everybody = [key_of("account", one) for one in self.redis.smembers(_NAMES)]
         key = key_of("account", name)
 
-        def attempt(pipe: Any) -> None:
+        def attempt(pipe: Any) -> object:
             record = pipe.hgetall(key)
             if keeps_an_admin and _can_administer(record):
                 others = (pipe.hgetall(other) for other in everybody if other != key)
@@ -118,9 +118,10 @@ class AccountRecords:
                         "last_admin", "role", "the last admin can be neither disabled nor demoted"
                     )
             pipe.multi()
-            work(pipe, name, record)
+            return work(pipe, name, record)
 
-        self.redis.transaction(attempt, key, *(everybody if keeps_an_admin else ()))
+        watched = everybody if keeps_an_admin else ()
+        return self.redis.transaction(attempt, key, *watched, value_from_callable=True)
 
 
 def _can_administer(record: Mapping[str, str]) -> bool:

@@ -46,10 +46,8 @@ class SecondFactor:
     def confirm(self, name: str, code: str) -> Sequence[str]:
         """Turn it on if the code is right, and return the recovery codes; none if it is wrong."""
         codes = _new_codes()
-        turned_on = False
 
-        def store(pipe: Any, name: str, record: Mapping[str, str]) -> None:
-            nonlocal turned_on
+        def store(pipe: Any, name: str, record: Mapping[str, str]) -> bool:
             secret = record.get("totp_pending", "")
             step = self._matching_step(secret, code)
             turned_on = step is not None and not record.get("totp")
@@ -58,9 +56,9 @@ class SecondFactor:
                 pipe.hset(key, mapping={"totp": secret, "totp_step": step})
                 pipe.hdel(key, "totp_pending")
                 _store_codes(pipe, name, codes)
+            return turned_on
 
-        self._records.change(name, store)
-        return codes if turned_on else ()
+        return codes if self._records.change(name, store) else ()
 
     def check(self, name: str, code: str, *, address: str = "", device: str = "") -> bool:
         """Whether a code, of the authenticator or for recovery, opens the account; once each."""
@@ -95,22 +93,18 @@ class SecondFactor:
         self._records.change(name, lambda pipe, name, _record: drop(pipe, name))
 
     def _use_step(self, name: str, code: str) -> bool:
-        fresh = False
-
-        def use(pipe: Any, name: str, record: Mapping[str, str]) -> None:
-            nonlocal fresh
+        def use(pipe: Any, name: str, record: Mapping[str, str]) -> bool:
             step = self._matching_step(record.get("totp", ""), code)
             fresh = step is not None and step > int(record.get("totp_step") or 0)
             if fresh:
                 pipe.hset(key_of("account", name), "totp_step", step)
+            return fresh
 
-        self._records.change(name, use)
-        return fresh
+        return bool(self._records.change(name, use))
 
     @translating_redis_errors()
     def _use_recovery_code(self, name: str, code: str) -> bool:
-        used = self._records.redis.srem(key_of("recovery", name), _code_digest(code))
-        return bool(used)
+        return bool(self._records.redis.srem(key_of("recovery", name), _code_digest(code)))
 
     def _matching_step(self, secret: str, code: str) -> int | None:
         """Return the 30-second step whose code was given: the present one or a neighbour."""

@@ -62,8 +62,9 @@ def decide(site_id: str) -> ResponseReturnValue:
         if len(items) < len(versions):
             flash(_moved_on(), "reject")
             return redirect(back, 303)
+        kept = [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]
         return render_template(
-            "search_decide.html", site=site, items=items, draft=draft, back=back, kept=_kept()
+            "search_decide.html", site=site, items=items, draft=draft, back=back, kept=kept
         )
     try:
         taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)
@@ -140,7 +141,3 @@ def _versions() -> dict[str, int]:
 
 def _searched() -> dict[str, Any]:
     return {name: value for name in FIELDS if (value := request.form.get(name, ""))}
-
-
-def _kept() -> list[tuple[str, str]]:
-    return [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]

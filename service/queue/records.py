@@ -148,10 +148,7 @@ class Decision:
         ) and not self.superseded
 
     def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
-        """Return what training can learn from the decision of a person that stands, else None.
-
-        Where the display name was judged, it is the text.
-        """
+        """Return what training can learn from the decision of a person that stands, else None."""
         if not self.by_person or not self.stands or self.comment is None:
             return None
         by_name = self.verdict is not None and self.verdict.field == "author.name"
@@ -190,10 +187,7 @@ def news(decision: Decision) -> dict[str, Any]:
 
 
 def known_action(known: LabeledComment) -> str:
-    """Return what was, or ought to be, decided about a labelled comment.
-
-    Where the comment does not say, it is rejected for any label and approved for none.
-    """
+    """Return what was decided about a labelled comment, else a rejection for any label."""
     if known.action in ("approve", "reject"):
         return known.action
     if not known.labels:
@@ -256,8 +250,6 @@ def content_digest(comment: Comment) -> str:
     The first 28 characters of the base64url form of SHA-256 over the text, a NUL and the display
     name (empty where there is none) in UTF-8, as the site sent them.
 
-    Examples
-    --------
     >>> content_digest(Comment(id="1", text="hello", author_name="Reader"))
     'KKxP7u2qnXpvMndlviNPbS-qzK_f'
     """

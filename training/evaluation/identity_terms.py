@@ -25,6 +25,7 @@ class TermCase:
     id: str
     text: str
     term: str  # the group, in English
+    written: str  # and in the comment
     category: str
     kind: str
     template: str
@@ -47,6 +48,7 @@ def load_terms(folder: Path = FOLDER) -> list[TermCase]:
                 .replace("{singular}", term["singular"])
             ),
             term=term["term"],
+            written=term["plural"],
             category=term["category"],
             kind=template["kind"],
             template=template["text"],

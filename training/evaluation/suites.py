@@ -14,11 +14,9 @@ from sklearn.metrics import roc_auc_score
 from training import hakamcheck
 from training.datasets import Corpus
 from training.disguises.transforms import TRANSFORMS
-from training.evaluation.identity_terms import FOLDER as TERMS
 from training.evaluation.identity_terms import load_terms
 from training.evaluation.measures import Measures
 from training.evaluation.scorer import Scorer, scores_by_label
-from training.hakamcheck import read_lines
 
 SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
 N_SPLIT_WORDS = 2
@@ -114,7 +112,6 @@ def identity_term_bias(classifier: Scorer) -> Measures:
     negative) says that harmless mention is flagged, a low ``bnsp_auc`` that abuse is missed.
     """
     cases = load_terms()
-    written = {term["term"]: term["plural"] for term in read_lines(TERMS / "terms.jsonl")}
     scores = scores_by_label(classifier, [case.text for case in cases]).get("toxicity")
     if scores is None:
         return {}
@@ -125,13 +122,13 @@ def identity_term_bias(classifier: Scorer) -> Measures:
 
     terms = np.array([case.term for case in cases])
     figures: Measures = {}
-    for term, category in dict.fromkeys((case.term, case.category) for case in cases):
+    for category, term, written in dict.fromkeys((c.category, c.term, c.written) for c in cases):
         mine = terms == term
         figures.setdefault(category, {})[term] = {
             "subgroup_auc": auc(mine),
             "bpsn_auc": auc(mine ^ toxic),
             "bnsp_auc": auc(mine == toxic),
             "n": int(mine.sum()),
-            "written": written[term],
+            "written": written,
         }
     return figures
