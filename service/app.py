@@ -1,7 +1,4 @@
-"""The composition root: the one place where the parts of the service meet.
-
-Nothing is created at import. Requests find what `create_app` makes through `service.services`.
-"""
+"""The composition root: the one place where the parts of the service meet."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Prometheus metrics: requests and verdicts, how long they took, how the queue stands.
-
-No label holds a site or an id. With several workers `PROMETHEUS_MULTIPROC_DIR` must be set before
-prometheus-client is imported, as ``gunicorn.conf.py`` does.
-"""
+"""Prometheus metrics of requests, verdicts and queues, no label of which holds a site or an id."""
 
 from __future__ import annotations
 

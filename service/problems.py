@@ -1,7 +1,4 @@
-"""Error answers: problem+json (RFC 9457).
-
-An error that is no error of ours is status 500, and nothing of its message reaches the client.
-"""
+"""Error answers: problem+json (RFC 9457), with no message of an error that is none of ours."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Command ``hakam-train``: fit, evaluate, promote, rollback, list.
-
-Results go to standard output, progress to standard error; a refusal is one sentence and exit
-status 2.
-"""
+"""Command ``hakam-train``: fit, evaluate, promote, rollback, list."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

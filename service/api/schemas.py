@@ -1,7 +1,4 @@
-"""What the HTTP API accepts and answers: the models behind validation and the OpenAPI document.
-
-Bodies are read strictly: no unknown field, no conversion of types.
-"""
+"""What the HTTP API accepts and answers: the models behind validation and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -99,7 +96,7 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Body(BaseModel):
-    """What every body has in common."""
+    """What every body has in common: no unknown field, no conversion of types."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

@@ -1,8 +1,4 @@
-"""The command ``hakam``, put together from one module for each group of commands.
-
-A module is imported when a command of it is wanted, so that none waits for the libraries of others.
-Every failure that has a sentence is that sentence on standard error and exit status 2.
-"""
+"""The command ``hakam``, put together from one module for each group of commands."""
 
 from __future__ import annotations
 
@@ -14,7 +10,8 @@ import click
 from models.errors import ModerationError
 from service.errors import EXIT_REFUSED
 
-# Command to module; the module has it under the same name.
+# Command to module, which has it under the same name; it is imported when the command is wanted, so
+# that none waits for the libraries of others.
 MODULES = {
     "agreement": "agreement",
     "audit": "audit",

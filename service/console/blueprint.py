@@ -1,9 +1,4 @@
-"""The moderators' console under ``/console``: what all its pages share.
-
-Each module with views has one blueprint of its own name. :func:`init_app` binds them to an
-application whose ``extensions["hakam"]`` holds the parts of the product (sites, accounts, queue)
-and whose ``SECRET_KEY`` is set.
-"""
+"""The moderators' console under ``/console``: what all its pages share."""
 
 import time
 from dataclasses import replace
@@ -97,7 +92,7 @@ class ConsoleSessions(SecureCookieSessionInterface):
 
 
 def init_app(app: Flask) -> None:
-    """Bind the console to an application."""
+    """Bind the console to an application that has its services and a secret key."""
     app.config.update(
         SESSION_COOKIE_NAME="hakam_session",
         SESSION_COOKIE_PATH="/console",

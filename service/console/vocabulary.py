@@ -1,7 +1,4 @@
-"""Vocabulary of the console: what labels, reasons, actions, roles, scores and figures are called.
-
-The phrases are English here and Arabic in ``translations/ar``.
-"""
+"""Vocabulary of the console: names of labels, reasons, actions, roles, scores and figures."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 

@@ -1,7 +1,4 @@
-"""GraphQL client for Coral: what an author wrote, who decided about a comment, and our decisions.
-
-Every method raises CoralFault, whose message holds nothing that Coral wrote.
-"""
+"""GraphQL client for Coral: what an author wrote, who decided what, and our decisions."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ CoralComment = Mapping[str, Any]
 
 
 class CoralFault(ServiceError):
-    """Coral did not do what it was asked; where this is `final`, trying again is of no use."""
+    """Coral did not do as asked, said in our own words; where `final`, trying again is no use."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(f"Coral: {message}")
@@ -70,7 +67,7 @@ def translating_coral_faults() -> Iterator[None]:
 
 
 class CoralClient:
-    """Coral, asked as the administrator whose token a site has."""
+    """Coral, asked as the administrator whose token a site has; raises CoralFault."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

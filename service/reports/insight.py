@@ -1,8 +1,4 @@
-"""Insight: the figures of a site's verdicts and decisions, from counts by day; pure.
-
-The scripts that decide count what people decided (`service.queue.read_models`), and
-`service.reports.verdict_counts` what became of all comments.
-"""
+"""Insight: the figures of a site's verdicts and decisions, from counts by day; pure."""
 
 import json
 import math

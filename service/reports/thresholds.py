@@ -78,14 +78,10 @@ class Suggestion:
 
 
 def read_export(path: Path) -> list[PastComment]:
-    """Read a CSV file with a header, as spreadsheets and databases write it.
+    """Read a CSV file with a header, in UTF-8, UTF-16 or the Arabic code page of Windows (cp1256).
 
-    UTF-8, UTF-16 or the Arabic code page of Windows (cp1256); columns divided by comma, semicolon,
-    tab or bar. A column named text, comment, body or content is needed. Of score, toxicity,
-    old_score or perspective the first is the other service's score; of decision, action, status or
-    label the first is what people decided (rejected, deleted, 1 ... or approved, published, 0 ...;
-    anything else is unknown). Names and words may be Arabic. Rows without a visible text are left
-    out.
+    Of several columns of old scores or of decisions the first counts, and a decision in unknown
+    words is none. Rows without a visible text are left out.
     """
     try:
         text = _decoded(path.read_bytes())

@@ -1,8 +1,4 @@
-"""Suites: disguises, functions of judgement, identity terms.
-
-Sources: Roettger et al. 2021, "HateCheck", for functional suites; Borkan et al. 2019, "Nuanced
-metrics for measuring unintended bias", for subgroup, BPSN and BNSP AUC.
-"""
+"""Suites: disguises, functions of judgement, identity terms."""
 
 import random
 from collections.abc import Mapping
@@ -109,7 +105,8 @@ def identity_term_bias(classifier: Scorer) -> Measures:
     Template sentences, abusive and not, are filled with terms for peoples, sects, genders and
     tribes. An AUC of 1 means that no abusive sentence scores below a harmless one. ``subgroup_auc``
     is that among the sentences with a term; a low ``bpsn_auc`` (background positive, subgroup
-    negative) says that harmless mention is flagged, a low ``bnsp_auc`` that abuse is missed.
+    negative) says that harmless mention is flagged, a low ``bnsp_auc`` that abuse is missed
+    (Borkan et al. 2019, "Nuanced metrics for measuring unintended bias").
     """
     cases = load_terms()
     scores = scores_by_label(classifier, [case.text for case in cases]).get("toxicity")
