@@ -65,9 +65,7 @@ def calibrate(
 def calibrated(classifier: Classifier, texts: Sequence[str], y: NDArray[np.float64]) -> Classifier:
     """Fit the map from logit to probability on comments that the weights were not learned from.
 
-    An increasing step function (isotonic regression; Zadrozny and Elkan 2002) is drawn through
-    at most 16 points and made strictly increasing, so that it never ties two comments. In `y`, NaN
-    stands where a label was not observed; a label without examples of both kinds keeps its map.
+    In `y`, NaN stands where a label was not observed; a label without both kinds keeps its map.
     """
     logits = classifier.decision_function(texts)
     maps = classifier.calibration.copy()
@@ -79,7 +77,7 @@ def calibrated(classifier: Classifier, texts: Sequence[str], y: NDArray[np.float
 
 
 def _increasing_map(logits: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Draw the isotonic map from logits to calibrated logits through `N_KNOTS` points."""
+    """Draw the isotonic map (Zadrozny and Elkan 2002) through `N_KNOTS` points, without ties."""
     step = IsotonicRegression(y_min=0.0, y_max=1.0).fit(logits, y)
     knots = np.quantile(logits, np.linspace(0, 1, N_KNOTS - 2))
     # Half an example of doubt on either side keeps probabilities off 0 and 1.

@@ -29,8 +29,7 @@ from models.features import (
 from models.normalize import normalize_batch
 from models.word_scorer import SHORTEST
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of it that is done, in [0, 1]."""
+Progress = Callable[[str, float], None]  # gets what is done, and which share of it, in [0, 1]
 
 _SKELETON_VALUE = 0.5
 _IDF_EXPONENT = 1.25

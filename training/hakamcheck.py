@@ -18,8 +18,8 @@ The suite is four files of JSON Lines, written by hand:
     (singular if no form is named); ``[...]`` marks the words that an evader would disguise.
 
 No template and no abusive word is in both parts, so that a model which learns from the first is
-honestly tested by the second; the tests hold other training examples to the same rule. The secret
-kept here is the expansion: every template is filled with a few words, always the same ones.
+honestly tested by the second; the tests hold other training examples to the same rule. A template
+is filled with a few words, always the same ones.
 """
 
 import json

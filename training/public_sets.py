@@ -23,8 +23,8 @@ from models.schema import LABELS
 
 SUFFIX = ".tsv.xz"
 
+# Licences that allow a model learned from the text to be passed on under Apache-2.0.
 PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
-"""Licences that allow a model learned from the text to be passed on under Apache-2.0."""
 
 _COLUMNS = "id\ttext\tlabel_raw\tsplit\toffensive\tkind"
 _STRONG = ("profanity", "identity_attack", "threat")
@@ -32,8 +32,8 @@ _KINDS = {"identity_attack": "hate"} | {
     label: label for label in ("insult", "profanity", "threat", "spam")
 }
 
+# From a row's raw labels and kinds to labels that differ from the rule; None is unknown.
 Exceptions = Callable[[Mapping[str, Any], frozenset[str]], Mapping[str, float | None]]
-"""From a row's raw labels and kinds to labels that differ from the rule; None is unknown."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,7 @@ def _kind_or_unknown(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str
     return {"insult": None} if "hate" in kinds and "insult" not in kinds else {}
 
 
-NEWS = "news"
-"""Domain of the sets of comments under news."""
-
+NEWS = "news"  # domain of the sets of comments under news
 _MAIN = ("toxicity", "insult", "identity_attack")
 _NONE = "none stated"
 
@@ -214,7 +212,6 @@ POLICIES: Mapping[str, SetPolicy] = {
     "tunizi_arabizi_sent": SetPolicy("B", _NONE),
     "tweets58k_sent": SetPolicy("B", "Apache-2.0"),
 }
-"""Every public set this project knows, and what it does with it."""
 
 
 @dataclass(slots=True)

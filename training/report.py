@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
 from training.gate import TOLERANCES, value_of
 
-Table = tuple[Sequence[str], list[Sequence[str]]]
-"""Heads of the columns, and rows."""
+Table = tuple[Sequence[str], list[Sequence[str]]]  # heads of the columns, and rows
 
+# The best results that others published on the same benchmark.
 PUBLISHED = {
     "osact4 test": "macro-F1 0.9017 (AraBERT), 0.905 (SVM and deep ensemble)",
     "osact5 dev": "macro-F1 0.8697 (fine-tuned ensemble)",
@@ -23,7 +23,6 @@ PUBLISHED = {
     "alakrot_youtube 5-fold": "accuracy 0.9005 (SVM)",
     "mpold 5-fold": "macro-F1 0.83 (SVM, with two further sets)",
 }
-"""The best results that others published on the same benchmark."""
 
 
 def tables(figures: Mapping[str, Any]) -> dict[str, Table]:

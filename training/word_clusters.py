@@ -16,8 +16,7 @@ from sklearn.cluster import MiniBatchKMeans
 from models.normalize import normalize_batch
 from training.design_matrix import Progress, WordClusters
 
-LEVELS = (300, 1000, 4000)
-"""Number of groups at each level."""
+LEVELS = (300, 1000, 4000)  # number of groups at each
 MIN_COUNT = 4
 N_EPOCHS = 6
 

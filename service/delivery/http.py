@@ -55,23 +55,21 @@ class Answer:
 # are younger than it; and an address at which a cloud tells a machine its secrets.
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 # https://www.iana.org/assignments/iana-ipv6-special-registry
-_SPECIAL = tuple(
-    map(
-        ip_network,
-        (
-            "192.0.0.0/24",  # in it Oracle's metadata at 192.0.0.192
-            "192.31.196.0/24",
-            "192.52.193.0/24",
-            "192.88.99.0/24",
-            "192.175.48.0/24",
-            "168.63.129.16/32",  # Azure's own server for each machine
-            "2001::/23",  # in it Teredo
-            "2002::/16",  # 6to4
-            "2620:4f:8000::/48",
-            "3fff::/20",
-        ),
+_SPECIAL = [
+    ip_network(block)
+    for block in (
+        "192.0.0.0/24",  # in it Oracle's metadata at 192.0.0.192
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.175.48.0/24",
+        "168.63.129.16/32",  # Azure's own server for each machine
+        "2001::/23",  # in it Teredo
+        "2002::/16",  # 6to4
+        "2620:4f:8000::/48",
+        "3fff::/20",
     )
-)
+]
 # Of IPv6 only this has been given out to the public internet so far.
 _GIVEN_OUT = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: its last four bytes are an IPv4 address

@@ -209,10 +209,7 @@ def suggest(
 
 
 def deserving(scores: Floats, comments: Sequence[PastComment]) -> tuple[NDArray[np.bool_], Floats]:
-    """Return which comments can be judged by, and how much each of those deserves the label.
-
-    Where people decided, if there are `MIN_OF_EACH` of both kinds; else all, by their scores.
-    """
+    """Return which comments can be judged by, and how much each of those deserves the label."""
     if has_decisions(comments):
         known = np.array([c.rejected is not None for c in comments])
         return known, np.array([float(c.rejected) for c in comments if c.rejected is not None])

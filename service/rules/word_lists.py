@@ -12,8 +12,6 @@ What a list may hold, and what is found of it:
   and to no other; with a path, to that path and what lies under it.
 
 One pass over the words of a text, with look-ups in tables: the time does not grow with the list.
-
-Secret: what counts as an occurrence, and where it lies in the original text.
 """
 
 import re

@@ -29,23 +29,18 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from service.compat import coral
 from service.config import Settings
 
-IDLE_SECONDS = 20.0
-"""How long a connection may wait for its first or next request."""
-
+IDLE_SECONDS = 20.0  # that a connection may wait for its first or next request
+LINGER_SECONDS = 2.0  # that a stopping worker answers on connections that it kept open
+# How long a request may take to arrive, and an answer to be taken: the seconds, and one more for so
+# many bytes.
 EXCHANGE_SECONDS = 20.0
 LEAST_BYTES_PER_SECOND = 16 * 1024
-"""How long a request may take to arrive, and an answer to be taken: the seconds, and one more for
-so many bytes."""
-
 MAX_CONNECTIONS = 900  # of a worker
 FILES_BESIDE_CONNECTIONS = 64
 MAX_CONNECTIONS_OF_AN_ADDRESS = 200
 MAX_HEADER_BYTES = 64 * 1024
 # A thread waits for a client only when so much of its answer has not been taken.
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
-
-LINGER_SECONDS = 2.0
-"""How long a stopping worker answers on connections that it kept open."""
 
 
 class _Task(WSGITask):  # type: ignore[misc]

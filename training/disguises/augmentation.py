@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 from training.disguises.transforms import TRANSFORMS
 
+# Share of the comments that get a copy in each disguise; a comment gets one at most.
 SHARES = {"arabizi": 0.25, "dotless": 0.16, "latin_lookalike": 0.03}
-"""Share of the comments that get a copy in each disguise; a comment gets one at most."""
-COPY_WEIGHT = 0.4
-"""Weight of a copy, of its comment's."""
+COPY_WEIGHT = 0.4  # of its comment's
 _WHOLE = 0.7  # share of the copies in which every word is disguised
 
 

@@ -14,8 +14,7 @@ from training.evaluation.measures import Measures, mean_of_folds, measure, obser
 from training.fit import Learner
 from training.public_sets import domain_of
 
-CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")
-"""Benchmarks without a published test part: grouped 5-fold."""
+CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")  # they have no published test part
 
 
 def own_heads(learner: Learner, split: Split) -> Measures:

@@ -18,10 +18,9 @@ from training.evaluation import suites
 from training.evaluation.measures import Measures, measure, observed_rows
 from training.evaluation.scorer import Scorer, scores_by_label
 
+# Comments under news posts, and the recall at which false alarms are compared.
 NEWS_SET, NEWS_RECALL = "mpold", 0.75
-"""Comments under news posts, and the recall at which false alarms are compared."""
-
-BENCHMARKS = {
+BENCHMARKS = {  # the held-out part of each, by set
     "osact4": "osact4 test",
     "osact5": "osact5 dev",
     "lhsab": "lhsab fold",
@@ -30,7 +29,6 @@ BENCHMARKS = {
     "sohateful": "sohateful fold",
     "dziriofn": "dziriofn fold",
 }
-"""The held-out part of each benchmark, by set."""
 
 
 def evaluate(
@@ -40,11 +38,7 @@ def evaluate(
     *,
     progress: Progress | None = None,
 ) -> Measures:
-    """Measure a classifier on everything that its training did not see.
-
-    The ``review`` thresholds of the operating points flag; each benchmark has a threshold of its
-    own, chosen on its validation rows. Sections without rows are empty.
-    """
+    """Measure a classifier on everything that its training did not see."""
     tell = progress or (lambda phrase, share: None)
     review = {label: points["review"]["threshold"] for label, points in operating_points.items()}
     tell("scoring the test rows", 0.0)

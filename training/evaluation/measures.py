@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 Measures = dict[str, Any]
 
-N_DRAWS = 400
-"""Bootstrap draws of the rows; the interval runs from the 2.5th to the 97.5th percentile."""
+N_DRAWS = 400  # of the rows; the interval runs from the 2.5th to the 97.5th percentile
 
 
 def measure(

@@ -25,9 +25,7 @@ def evasion_retention(
 
     A disguise of letters is worn by every word. Splitting words is work and makes a text hard to
     read, so those disguises are worn by the `N_SPLIT_WORDS` words that the classifier finds most
-    telling, which is the worst that an evader who knows it can do. ``retained`` is the share of the
-    `n` flagged positives that stays flagged, ``false_share`` that of the negatives flagged when
-    they are disguised alike. At most so many rows, evenly taken, are disguised.
+    telling, which is the worst that an evader who knows it can do.
     """
     y = test.label("toxicity")
     rows = np.flatnonzero(~np.isnan(y))
@@ -61,18 +59,12 @@ def evasion_retention(
 
 
 def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measures:
-    """Run HakamCheck's test part: is each case flagged exactly when it should be?
-
-    A case is flagged if its text or its author's name reaches the review point of any label of
-    abuse, as in the service; spam is none. Where harmless cases failed, the text of the first is
-    the ``example``.
-    """
+    """Run HakamCheck's test part: is each case flagged, as in the service, when it should be?"""
     if "toxicity" not in review:
         return {}
     cases = hakamcheck.load("test")
-    columns = [
-        i for i, label in enumerate(classifier.labels) if label in review and label != "spam"
-    ]
+    abuse = review.keys() - {"spam"}
+    columns = [i for i, label in enumerate(classifier.labels) if label in abuse]
     points = np.array([review[classifier.labels[i]] for i in columns])
 
     def flagged(texts: list[str]) -> NDArray[np.bool_]:
