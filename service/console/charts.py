@@ -19,14 +19,13 @@ TIMES = (60.0, 120.0, 600.0, 1200.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar; ``series`` and ``row`` count from 0."""
+    """One bar; ``series`` counts from 0."""
 
     x: float
     y: float
     width: float
     height: float
     series: int
-    row: int
     value: float
 
 
@@ -98,7 +97,7 @@ def _standing(figure: Figure, from_right: bool) -> Chart:
         for row, value in enumerate(series.values):
             if value:
                 left = x(row + 0.1 + number * 0.8 / len(drawn)) - wide * from_right
-                bars.append(Bar(left, y(value), wide, y(0) - y(value), number, row, value))
+                bars.append(Bar(left, y(value), wide, y(0) - y(value), number, value))
     return Chart(
         WIDTH,
         HEIGHT,
@@ -131,7 +130,7 @@ def _lying(figure: Figure, from_right: bool) -> Chart:
         if value is not None:
             wide = max(0.0, value) * (WIDTH - NAME - 70)
             left = WIDTH - NAME - wide if from_right else NAME
-            bars.append(Bar(left, row * ROW + 6, wide, ROW - 12, 0, row, value))
+            bars.append(Bar(left, row * ROW + 6, wide, ROW - 12, 0, value))
     n_rows = len(figure.rows)
     names = [Tick(row * ROW + ROW / 2 + 5, row) for row in range(n_rows)]
     height = max(1, n_rows) * ROW + 8
