@@ -55,23 +55,17 @@ def note(error: Exception) -> None:
 def answer_error(error: Exception) -> Response:
     """Turn any error into its answer."""
     if isinstance(error, HTTPException):
-        return _answer_http_exception(error)
-    kind = problem_of(error)
-    note(error)
-    detail = "" if kind.status == 500 else str(error)
-    answer = problem(kind, detail, errors=getattr(error, "errors", ()))
-    answer.headers.update(headers_of(error))
-    return answer
-
-
-def _answer_http_exception(error: HTTPException) -> Response:
-    if (
-        error.response is not None or (error.code or 500) < 400
-    ):  # a redirect, or an answer made elsewhere
-        return cast(Response, error.get_response())
-    status = http.HTTPStatus(error.code or 500)
-    slug = status.phrase.lower().replace(" ", "-")
-    answer = problem(ProblemType(status, slug, status.phrase), sentence_of(error))
+        code = error.code or 500
+        if error.response is not None or code < 400:  # a redirect, or an answer made elsewhere
+            return cast(Response, error.get_response())
+        status = http.HTTPStatus(code)
+        slug = status.phrase.lower().replace(" ", "-")
+        answer = problem(ProblemType(status, slug, status.phrase), sentence_of(error))
+    else:
+        note(error)
+        kind = problem_of(error)
+        detail = "" if kind.status == 500 else str(error)
+        answer = problem(kind, detail, errors=getattr(error, "errors", ()))
     answer.headers.update(headers_of(error))
     return answer
 

@@ -131,9 +131,8 @@ class Accounts:
     def _verify(self, password_hash: str, password: str) -> bool:
         password = password[: MAX_PASSWORD_LENGTH + 1]
         try:
-            return self._hasher.verify(password_hash or self._nobody, password) and bool(
-                password_hash
-            )
+            right = self._hasher.verify(password_hash or self._nobody, password)
+            return right and bool(password_hash)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 

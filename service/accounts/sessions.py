@@ -116,7 +116,5 @@ def session_key(var: Path) -> str:
             write_durably(path, secrets.token_hex(32).encode("ascii"), mode=0o600, keep=True)
         return path.read_text(encoding="ascii")
     except OSError as error:
-        reason = error.strerror
-        raise ConfigError(
-            [f"HAKAM_VAR={str(var)!r}: cannot keep the session key: {reason}"]
-        ) from None
+        problem = f"HAKAM_VAR={str(var)!r}: cannot keep the session key: {error.strerror}"
+        raise ConfigError([problem]) from None

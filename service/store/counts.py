@@ -7,8 +7,6 @@ from redis.exceptions import ResponseError
 
 from service.store.connect import Redis
 
-__all__ = ["Counts"]
-
 
 class Counts(RedisStorage):
     """Counts on the connections of a client, and so behind its circuit breaker."""
