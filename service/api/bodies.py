@@ -90,7 +90,6 @@ _SENTENCES = {
     "list_type": "must be a list",
     "literal_error": "must be {expected}",
     "model_type": "must be an object",
-    "string_pattern_mismatch": "does not have the form of such a value",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "string_type": "must be a string",
