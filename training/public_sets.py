@@ -307,10 +307,8 @@ def _labels(
 
 def _raw(cell: str) -> Mapping[str, Any]:
     """Return the set's own labels; a cell that holds no object is one label without a name."""
-    if cell.startswith("{"):
-        raw: Mapping[str, Any] = json.loads(cell)
-        return raw
-    return {"": cell}
+    raw: Mapping[str, Any] = json.loads(cell) if cell.startswith("{") else {"": cell}
+    return raw
 
 
 _DIALECTS = {

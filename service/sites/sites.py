@@ -68,7 +68,6 @@ class Sites:
         """Return a site."""
         return self._existing(site_id).site
 
-    @translating_redis_errors()
     def list(self) -> builtins.list[Site]:
         """Return all sites in the order of their ids, but for those that cannot be read."""
         return [record.site for record in self.records()]
