@@ -18,9 +18,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 from standardwebhooks import Webhook
+from test_console import phrases
 
 from conftest import await_condition, deliver_once, n_due
-from service.console.vocabulary import FAILURE_NAMES
 from service.delivery import http, webhooks
 from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
 from service.queue.records import Comment, Decision, item_id_of
@@ -384,11 +384,11 @@ def test_an_unusable_secret_or_address_fails_the_delivery_only_and_says_why(
     assert deliveries.endpoint("demo").failure == failure
     assert deliveries.probe(Sites(redis).get("demo")) == failure
     assert queue.stats("demo").outbox == 1
-    assert failure in FAILURE_NAMES
+    assert failure in set(phrases())
 
 
 def test_every_reason_of_a_failure_has_words_for_people() -> None:
-    assert {words for _, words in http.REASONS} <= set(FAILURE_NAMES)
+    assert {words for _, words in http.REASONS} <= set(phrases())
 
 
 def test_a_site_without_a_webhook_keeps_its_outbox(

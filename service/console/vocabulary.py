@@ -43,33 +43,6 @@ _REASON_NAMES = {
 #: Reasons of a rejection, in the order in which the keys 1 to 9 choose them.
 REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
 
-N_ = str  # marks a phrase that is translated elsewhere
-
-#: Why a site could not be told, in the words of the modules that tell.
-FAILURE_NAMES = frozenset(
-    (
-        N_("the address leads to a private network"),
-        N_("no answer in time"),
-        N_("the host is not known"),
-        N_("the certificate is not valid"),
-        N_("no encrypted connection"),
-        N_("the connection was refused"),
-        N_("no connection"),
-        N_("the answer is not HTTP"),
-        N_("the connection broke off"),
-        N_("the address is not valid"),
-        N_("the secret cannot be used"),
-        N_("another test waits for its answer"),
-        N_("the access token is not that of an administrator"),
-        N_("a moderator there decided otherwise, and that stands"),
-        N_("no comment has these words, author and story"),
-        N_("the id of the author is too long"),
-        N_("the comment was edited meanwhile"),
-        N_("the answer is not understood"),
-        N_("refused"),
-    )
-)
-
 STATE_NAMES: Mapping[str, LazyString] = {
     "pending": _("waits"),
     "leased": _("in hand"),
@@ -211,7 +184,7 @@ def failure_name(failure: str) -> str:
         return "Coral: " + failure_name(failure.removeprefix("Coral: "))
     if failure.startswith("status "):
         return gettext("status %(status)s", status=failure.removeprefix("status "))
-    return gettext(failure) if failure in FAILURE_NAMES else failure
+    return gettext(failure) if failure else ""
 
 
 def score_words(score: float) -> str:

@@ -41,6 +41,7 @@ from service.queue.feedback import Feedback
 from service.queue.records import Decision, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.html_text import plain_text
+from service.rules.phrases import N_
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
@@ -147,10 +148,10 @@ class CoralSync:
                     self._coral.decide(site, found, decision.action, code)
             n_done += 1
         if n_decided_there and not n_done:
-            raise CoralFault("a moderator there decided otherwise, and that stands", final=True)
+            raise CoralFault(N_("a moderator there decided otherwise, and that stands"), final=True)
         if not n_done:
             late = time.time() - decision.decided_at > LATE_SECONDS
-            raise CoralFault("no comment has these words, author and story", final=late)
+            raise CoralFault(N_("no comment has these words, author and story"), final=late)
 
     def _with_our_id(
         self, site: Site, comment_id: str, since: float, known_at: float
@@ -158,7 +159,7 @@ class CoralSync:
         """List the comments that are this one to us, the newest first."""
         _, author, _ = comment_id.removeprefix(_PREFIX).split(":")
         if author.startswith("*"):
-            raise CoralFault("the id of the author is too long", final=True)
+            raise CoralFault(N_("the id of the author is too long"), final=True)
         author = unquote(author)
         written = self._coral.written(site, author, since, known_at)
         return [comment for comment in written if _our_id(comment, author) == comment_id]

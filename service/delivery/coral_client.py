@@ -11,6 +11,7 @@ import httpx
 
 from service.delivery import http
 from service.errors import ServiceError
+from service.rules.phrases import N_
 from service.rules.times import iso_time
 from service.sites.site import Site
 
@@ -61,7 +62,7 @@ def translating_coral_faults() -> Iterator[None]:
     except CoralFault:
         raise
     except (LookupError, TypeError, AttributeError):
-        raise CoralFault("the answer is not understood") from None
+        raise CoralFault(N_("the answer is not understood")) from None
     except http.EXPECTED as error:
         raise CoralFault(http.reason(error)) from error
 
@@ -112,7 +113,7 @@ class CoralClient:
         document = _REJECT if action == "reject" else _APPROVE
         answer = self._ask(site, document, {"input": wanted | reason})
         if answer["decided"]["comment"]["status"] != STATUSES[action]:
-            raise CoralFault("the comment was edited meanwhile")
+            raise CoralFault(N_("the comment was edited meanwhile"))
 
     def _ask(
         self, site: Site, document: str, variables: Mapping[str, Any], *, in_part: bool = False
@@ -127,15 +128,15 @@ class CoralClient:
             max_answer_bytes=MAX_ANSWER_BYTES,
         )
         if any(code in answer.body for code in _NOT_ENTITLED):
-            raise CoralFault("the access token is not that of an administrator")
+            raise CoralFault(N_("the access token is not that of an administrator"))
         if not answer.is_success:
             raise CoralFault(f"status {answer.status}")
         try:
             said = json.loads(answer.body)
         except ValueError:
-            raise CoralFault("the answer is not understood") from None
+            raise CoralFault(N_("the answer is not understood")) from None
         if said.get("errors") and not in_part:
-            raise CoralFault("refused")
+            raise CoralFault(N_("refused"))
         data: dict[str, Any] = said["data"]
         return data
 

@@ -24,6 +24,7 @@ import httpcore
 import httpx
 
 from service.errors import InvalidRequest, ServiceError
+from service.rules.phrases import N_
 
 # Of everything together: finding the server, connecting, sending, the answer.
 TIMEOUT_SECONDS = 10.0
@@ -267,23 +268,23 @@ def reason(error: Exception) -> str:
     return type(error).__name__
 
 
-#: The first kind that fits says why; `service.console.vocabulary` translates these words.
+#: The first kind that fits says why.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (ForbiddenTarget, "the address leads to a private network"),
-    (httpx.TimeoutException, "no answer in time"),
-    (httpcore.TimeoutException, "no answer in time"),
-    (socket.gaierror, "the host is not known"),
-    (ssl.SSLCertVerificationError, "the certificate is not valid"),
-    (ssl.SSLError, "no encrypted connection"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (httpx.ConnectError, "no connection"),
-    (httpx.RemoteProtocolError, "the answer is not HTTP"),
-    (httpx.ReadError, "the connection broke off"),
-    (httpx.WriteError, "the connection broke off"),
-    (httpx.InvalidURL, "the address is not valid"),
-    (httpx.UnsupportedProtocol, "the address is not valid"),
-    (UnicodeError, "the address is not valid"),  # a label of the host that is empty or too long
-    (InvalidRequest, "the secret cannot be used"),
+    (ForbiddenTarget, N_("the address leads to a private network")),
+    (httpx.TimeoutException, N_("no answer in time")),
+    (httpcore.TimeoutException, N_("no answer in time")),
+    (socket.gaierror, N_("the host is not known")),
+    (ssl.SSLCertVerificationError, N_("the certificate is not valid")),
+    (ssl.SSLError, N_("no encrypted connection")),
+    (ConnectionRefusedError, N_("the connection was refused")),
+    (httpx.ConnectError, N_("no connection")),
+    (httpx.RemoteProtocolError, N_("the answer is not HTTP")),
+    (httpx.ReadError, N_("the connection broke off")),
+    (httpx.WriteError, N_("the connection broke off")),
+    (httpx.InvalidURL, N_("the address is not valid")),
+    (httpx.UnsupportedProtocol, N_("the address is not valid")),
+    (UnicodeError, N_("the address is not valid")),  # a label of the host that is empty or too long
+    (InvalidRequest, N_("the secret cannot be used")),
 )
 #: What a configured address can do to us; anything else is a fault of ours.
 EXPECTED: tuple[type[Exception], ...] = (

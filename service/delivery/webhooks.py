@@ -47,6 +47,7 @@ from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
 from service.queue.records import NEWS_TYPES, Decision, news
+from service.rules.phrases import N_
 from service.rules.times import iso_time
 from service.sites.connections import signing_key
 from service.sites.site import Site
@@ -127,7 +128,7 @@ class Deliveries:
     def probe(self, site: Site) -> str:
         """Send a signed ``webhook.test`` message; return what went wrong, or an empty string."""
         if not self._probing.acquire(blocking=False):
-            return "another test waits for its answer"
+            return N_("another test waits for its answer")
         try:
             with http.within(PROBE_SECONDS):
                 now = datetime.now(UTC)

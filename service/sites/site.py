@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, SiteUnreadable
+from service.rules.phrases import N_
 from service.rules.policy import RANDOM_SAMPLE_SHARE
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
@@ -24,12 +25,6 @@ from service.sites.connections import SECRET_FORM, new_webhook_secret
 from service.sites.settings import described, settings_of
 
 ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
-
-
-def _(phrase: str) -> str:
-    """Mark a phrase for the catalogues of the console, which translate it."""
-    return phrase
-
 
 _NO_NUL = r"^[^\x00]*$"
 _Label = Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]
@@ -50,85 +45,85 @@ class Site:
 
     id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=63)]
     name: Annotated[str, Field(max_length=200, pattern=_NO_NUL)] = described(
-        _("Name of the site, for people"), ""
+        N_("Name of the site, for people"), ""
     )
     review: _Thresholds = described(
-        _(
+        N_(
             "From this score on a comment waits for a person. Where nothing is said, the model's "
             "own threshold holds; 1 is never."
         ),
         {},
     )
     reject: _Thresholds = described(
-        _(
+        N_(
             "From this score on a comment is rejected and nobody looks. Where nothing is said, "
             "none is."
         ),
         {},
     )
     unsupported_language: Literal["approve", "review"] = described(
-        _("What becomes of a comment of which no letter is Arabic or Latin"), "review"
+        N_("What becomes of a comment of which no letter is Arabic or Latin"), "review"
     )
-    block_words: _Words = described(_("Words that always put a comment before a person"), ())
-    allow_words: _Words = described(_("Words that count for nothing"), ())
+    block_words: _Words = described(N_("Words that always put a comment before a person"), ())
+    allow_words: _Words = described(N_("Words that count for nothing"), ())
     review_first_comments: Annotated[int, Field(ge=0, le=20)] = described(
-        _("So many comments of a new author wait for a person"), 0
+        N_("So many comments of a new author wait for a person"), 0
     )
     review_after_rejections: Annotated[int, Field(ge=0, le=20)] = described(
-        _(
+        N_(
             "After so many rejections in thirty days all comments of an author wait for a person; "
             "0 is never"
         ),
         0,
     )
     label_weights: _Weights = described(
-        _("How much a label counts for the urgency of a comment; 1 where nothing is said"), {}
+        N_("How much a label counts for the urgency of a comment; 1 where nothing is said"), {}
     )
     time_target_seconds: Annotated[int, Field(ge=1, le=MAX_TIME_TARGET_SECONDS)] = described(
-        _("Time within which a flagged comment should be decided"), 3600, unit="seconds"
+        N_("Time within which a flagged comment should be decided"), 3600, unit="seconds"
     )
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = described(
-        _("Days for which the texts of decided comments are kept"), 90
+        N_("Days for which the texts of decided comments are kept"), 90
     )
     random_sample_share: _Share = described(
-        _("Share of unflagged comments that a person sees all the same"),
+        N_("Share of unflagged comments that a person sees all the same"),
         RANDOM_SAMPLE_SHARE,
         unit="share",
     )
     second_opinion_share: _Share = described(
-        _("Share of comments that two people judge without knowing of each other"),
+        N_("Share of comments that two people judge without knowing of each other"),
         0.0,
         unit="share",
     )
     known_answer_share: _Share = described(
-        _("Share of comments with a known answer, mixed in to compare moderators"),
+        N_("Share of comments with a known answer, mixed in to compare moderators"),
         0.0,
         unit="share",
     )
-    webhook_url: _Address = described(_("Address that is told every decision"), "", kind="address")
+    webhook_url: _Address = described(N_("Address that is told every decision"), "", kind="address")
     webhook_secret: _Secret = described(
-        _("Secret with which messages to the webhook are signed; a webhook without one gets one"),
+        N_("Secret with which messages to the webhook are signed; a webhook without one gets one"),
         "",
         form=SECRET_FORM,
         secret=True,
     )
     webhook_private: bool = described(
-        _("The webhook and Coral may be in a private network, or on this machine"), False
+        N_("The webhook and Coral may be in a private network, or on this machine"), False
     )
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = described(
-        _("Requests accepted in a minute; 0 is any number"), 0
+        N_("Requests accepted in a minute; 0 is any number"), 0
     )
     queue_analyzed: bool = described(
-        _("Flagged comments of the Perspective interface wait for a person too"), False
+        N_("Flagged comments of the Perspective interface wait for a person too"), False
     )
     coral_secrets: Annotated[
         tuple[_Secret, ...], Field(max_length=16, strict=False)  # each is tried at every question
-    ] = described(_("Signing secrets of Coral that are active"), (), secret=True)
+    ] = described(N_("Signing secrets of Coral that are active"), (), secret=True)
     coral_url: _Address = described(
-        _("Address of Coral's GraphQL, which ends in /api/graphql"), "", kind="address"
+        N_("Address of Coral's GraphQL, which ends in /api/graphql"), "", kind="address"
     )
     coral_token: Annotated[str, Field(max_length=4_096, pattern=_NO_NUL)] = described(
-        _("Access token of an administrator of Coral"), "", secret=True, repr=False
+        N_("Access token of an administrator of Coral"), "", secret=True, repr=False
     )
 
     @model_validator(mode="wrap")
