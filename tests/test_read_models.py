@@ -22,7 +22,7 @@ from service.accounts.accounts import Accounts
 from service.errors import Conflict, Forbidden, ItemNotFound
 from service.queue.decisions import DecisionStream
 from service.queue.read_models import FIGURES_DAYS, SHOWN, ReadModels
-from service.queue.records import Comment, Decision, item_id_of
+from service.queue.records import Comment, Decision, facet, item_id_of
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.reports import insight, statistics
@@ -252,6 +252,45 @@ def test_a_queue_rebuilt_from_an_export_has_its_read_models(
     rebuilt = sum(map(Counter, models.days("demo", 2).values()), Counter[str]())
     assert {name: rebuilt[name] for name in hours if name.startswith("hour")} == {
         name: n for name, n in hours.items() if name.startswith("hour")
+    }
+
+
+def test_a_list_is_cut_and_still_shows_the_last_fifty(
+    queue: ReviewQueue, models: ReadModels, redis: Redis
+) -> None:
+    made = [decide(queue, number, article_id="a1", author_id="").id for number in range(90)]
+    found = models.find("demo", "article_id", "a1")
+    assert [decision.id for decision in found.decisions] == made[:-51:-1]
+    assert found.more
+    listed = redis.hget(DECIDED, facet("article_id", "a1"))
+    assert len(str(listed)) < 1_100
+
+
+def test_a_decision_reads_and_writes_each_of_its_records_once(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    seen = []
+    for number in range(5):  # one that is the first of its hour, or took longer, counts anew
+        queue.enqueue("demo", comment(number), VERDICT, scores={})
+        lease = queue.lease("demo", "amal")
+        assert lease
+        draft = Decision("reject", moderator="amal", request_id=f"r{number}")
+        redis.config_resetstat()
+        queue.decide("demo", lease.item.id, lease.token, draft)
+        stats: Any = redis.info("commandstats")
+        seen.append({name.partition("_")[2]: value["calls"] for name, value in stats.items()})
+    calls = min(seen, key=lambda calls: sum(calls.values()))
+    assert {name: n for name, n in calls.items() if not name.startswith(("config", "info"))} == {
+        "evalsha": 1,
+        "time": 1,
+        "hget": 4,  # item, author, whether the site listens, text
+        "xrevrange": 1,
+        "xadd": 1,
+        "hset": 3,  # item, author, lists of decisions
+        "hmget": 1,
+        "hincrby": 3,  # figures
+        "zrem": 2,  # lease and line
+        "zadd": 2,  # outbox and retention
     }
 
 

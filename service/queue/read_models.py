@@ -5,7 +5,7 @@ the decision stream. What the models hold is what the stream says: the last deci
 comment, of each author and under each article, and figures for each of the last days. Two keys of a
 site::
 
-    :decided  hash  i<item id>, or the facet of an author or article -> ids of the last `LISTED`
+    :decided  hash  i<item id>, or the facet of an author or article -> ids of the last 51 or more
                     entries of the stream about it, the newest first
     :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
                     `ReadModels.days`)
@@ -56,7 +56,7 @@ class ReadModels:
         """
         by_comment = name == "comment_id"
         wanted = f"i{item_id_of(value)}" if by_comment else facet(name, value)
-        entries = self._verbs(site_id, "last_decisions", list=wanted)
+        entries = self._verbs(site_id, "last_decisions", list=wanted, limit=SHOWN + 1)
         decisions = [read_decision(*entry) for entry in entries]
         found = [
             decision

@@ -2,7 +2,7 @@
 -- KEYS: items texts decisions outbox endpoint
 -- ARGV: hold_ms
 -- returns: { item id, stream id, body, attempts, digest, words } or {} where nothing is due
--- include: queue/clock queue/content queue/entry delivery/outbox
+-- include: queue/clock queue/item queue/save queue/content queue/entry queue/facts delivery/finish
 
 local at = now()
 if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return {} end

@@ -2,7 +2,7 @@
 -- KEYS: decisions dead endpoint
 -- ARGV: limit
 -- returns: { { stream id, body or '', given up at (ms), failure }, ... }
--- include: queue/entry
+-- include: queue/entry queue/facts
 
 local answer = {}
 local letters = redis.call('ZRANGE', DEAD, 0, limit - 1, 'WITHSCORES')

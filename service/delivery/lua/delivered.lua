@@ -2,7 +2,7 @@
 -- KEYS: items outbox endpoint
 -- ARGV: id delivery
 -- returns: {}
--- include: queue/clock delivery/outbox
+-- include: queue/clock delivery/under_way delivery/finish
 
 redis.call('HDEL', ENDPOINT, 'failing', 'failure')
 redis.call('HSET', ENDPOINT, 'well', now())

@@ -2,7 +2,7 @@
 -- KEYS: items outbox endpoint
 -- ARGV: id delivery delay_ms failure
 -- returns: {}
--- include: queue/clock delivery/outbox delivery/failure
+-- include: queue/clock delivery/under_way delivery/failure
 
 local at = now()
 note_failure(failure, at)

@@ -2,7 +2,7 @@
 -- KEYS: items outbox dead endpoint
 -- ARGV: id delivery failure patience_ms
 -- returns: {}
--- include: queue/clock delivery/outbox delivery/failure
+-- include: queue/clock delivery/under_way delivery/finish delivery/failure
 
 local at, item = now(), under_way(id, delivery)
 if patience_ms ~= '' then note_failure(failure, at) end

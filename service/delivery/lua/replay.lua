@@ -2,7 +2,7 @@
 -- KEYS: items decisions outbox dead endpoint
 -- ARGV: limit
 -- returns: { how many }
--- include: queue/clock queue/entry delivery/outbox
+-- include: queue/clock queue/item queue/entry queue/facts queue/order delivery/schedule
 
 local at, n_replayed = now(), 0
 for _, delivery in ipairs(redis.call('ZRANGE', DEAD, 0, limit - 1)) do

@@ -3,7 +3,7 @@
 -- ARGV: id decision slack statement
 -- returns: { 'ok', created (1 or 0), version, state }
 -- returns: { 'missing' | 'overruled' | 'gone' }
--- include: queue/content queue/entry queue/view queue/bars queue/line
+-- include: queue/clock queue/item queue/save queue/entry queue/facts queue/stands queue/bars queue/line_up
 
 local at, known, facts = now(), load(id), facts_in(entry_of(decision))
 if known then return { 'ok', 0, known.version, known.state } end
@@ -15,11 +15,11 @@ if not content or not is_finite(content) then return { 'gone' } end
 content.appeal = statement
 redis.call('HSET', TEXTS, id .. ':' .. facts.version, cjson.encode(content))
 if facts.moderator then bar(id, facts.moderator, at, '+inf') end
-local fresh = usually({
+local fresh = setmetatable({
   format = FORMAT, state = 'new', version = facts.version, since = at, due = at + slack,
-  digest = digest_of(item, facts), facets = item.facets, comment_id = item.comment_id,
+  digest = item.version == facts.version and item.digest or '', facets = item.facets, comment_id = item.comment_id,
   verdict = facts.verdict,
-})
+}, USUALLY)
 fresh.appeal = {
   decision = decision, item_id = facts.item_id, action = facts.action,
   decided = facts.decided_at, moderator = facts.moderator, version = facts.version,

@@ -4,7 +4,7 @@
 -- ARGV: id record withdrawal
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
--- include: queue/version queue/drop
+-- include: queue/clock queue/item queue/save queue/version queue/standing queue/drop
 
 local item = load(id)
 if not item then return { 0, 1, 'unseen' } end

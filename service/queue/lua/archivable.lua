@@ -3,7 +3,7 @@
 -- KEYS: items decisions dead
 -- ARGV: after last limit
 -- returns: { { id, body, digest }, ... }
--- include: queue/item queue/record queue/entry
+-- include: queue/item queue/fields queue/facts
 
 local function still_to_be_told(id, facts)
   if redis.call('ZSCORE', DEAD, id) then return true end

@@ -3,9 +3,9 @@
 -- ARGV: request moderator senior action draft words chosen...
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'changed' | 'reserved' | 'barred' }
--- include: queue/bars queue/request queue/bulk_answer queue/close
+-- include: queue/clock queue/item queue/bulk_answer queue/close
 
-local field, at, taken = named('decide', request), now(), {}
+local field, at, taken = 'decide:' .. request, now(), {}
 local known = redis.call('HGET', BULKS, field)
 if known then return bulk_answer(cjson.decode(known)) end
 local items = {}
@@ -15,7 +15,9 @@ for place = 1, #chosen, 2 do
     return { 'changed' }
   end
   if item.escalated and senior ~= '1' then return { 'reserved' } end
-  if barred_for_good(chosen[place], moderator) then return { 'barred' } end
+  if redis.call('ZSCORE', BARRED, chosen[place] .. moderator) == 'inf' then -- has judged it before
+    return { 'barred' }
+  end
   items[chosen[place]] = item
 end
 for place = 1, #chosen, 2 do

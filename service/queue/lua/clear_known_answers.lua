@@ -1,8 +1,8 @@
 -- Known answers are taken out again; who had them is still barred, should they come back.
--- KEYS: items texts lines leases retention
+-- KEYS: items texts lines leases
 -- ARGV: limit
 -- returns: { how many }
--- include: queue/record queue/texts queue/line
+-- include: queue/id_length queue/item queue/line queue/forget_version
 
 local found = redis.call('ZRANGEBYLEX', LINES, '[c', '(d', 'LIMIT', 0, limit)
 for _, entry in ipairs(found) do

@@ -3,7 +3,8 @@
 -- ARGV: id token moderator request action draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
--- include: queue/token queue/bars queue/request queue/view queue/close
+-- include: queue/clock queue/item queue/token queue/bars queue/entry queue/view queue/text
+-- include: queue/close queue/line_up
 
 local function give_opinion(id, item, at, moderator, request, action, draft, words)
   local body
@@ -20,10 +21,10 @@ local function give_opinion(id, item, at, moderator, request, action, draft, wor
   return body
 end
 
-local at, item = now(), load(id)
-request = named('decide', request)
+local at, item, record = now(), load(id)
+request = 'decide:' .. request
 if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
-local lost = why_lost(id, item, token, at) or (item.owner ~= moderator and 'expired')
+local lost = why_lost(item, record, token, at) or (item.owner ~= moderator and 'expired')
 if lost then return { lost } end
 local first = item.opinions and item.opinions[1]
 local body

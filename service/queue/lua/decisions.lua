@@ -3,7 +3,7 @@
 -- ARGV: after limit
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'archived', id of the last entry that is in an archive and no longer here } before that
--- include: queue/record queue/view queue/archived
+-- include: queue/archived queue/fields queue/order queue/view
 
 local last = archived()
 if precedes(after, last) then return { 'archived', last } end

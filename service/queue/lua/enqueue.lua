@@ -3,7 +3,7 @@
 -- ARGV: id slack record content
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
--- include: queue/admit queue/version
+-- include: queue/clock queue/admit queue/standing queue/line_up
 
 local fresh, known = admit(id, slack, record, content, now())
 if not fresh then return standing(known) end

@@ -3,7 +3,8 @@
 -- KEYS: items texts lines leases barred decisions authors retention decided
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
--- include: queue/record queue/texts queue/line queue/stream queue/decided
+-- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text
+-- include: queue/forget_version queue/leave queue/stream queue/unlist
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
@@ -34,8 +35,8 @@ local at = now()
 local page = redis.call('HSCAN', ITEMS, cursor, 'COUNT', 200)
 local answer, erased = { page[1] }, {}
 for place = 1, #page[2], 2 do
-  local id, record = page[2][place], page[2][place + 1]
-  local item = parsed(record)
+  local id = page[2][place]
+  local item, record = load(id)
   if item and is_of(id, item, author, author_id) then
     erase_item(id, item, at, draft)
     erased[id] = true

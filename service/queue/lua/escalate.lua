@@ -3,10 +3,10 @@
 -- ARGV: id token note
 -- returns: { 'ok' }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
--- include: queue/token queue/texts queue/line
+-- include: queue/clock queue/item queue/token queue/text queue/line queue/line_up
 
-local item = load(id)
-local lost = why_lost(id, item, token, now())
+local item, record = load(id)
+local lost = why_lost(item, record, token, now())
 if lost then return { lost } end
 local content = note ~= '' and decoded(text_of(id, item))
 if content and is_finite(content) then -- the note lies with the comment, and goes when it goes

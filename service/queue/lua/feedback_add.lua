@@ -4,6 +4,13 @@
 -- returns: { 1, or 0 where it only repeats what we have decided }
 -- include: queue/clock queue/feedback
 
+local function drop_known(key) -- what was known of a comment before
+  local known = redis.call('HGET', FEEDBACK_INDEX, key)
+  for _, entry in ipairs(known and redis.call('XRANGE', FEEDBACK, known, known) or {}) do
+    drop(entry)
+  end
+end
+
 local echo = redis.call('ZSCORE', FEEDBACK_ECHOES, key .. word)
 if echo and tonumber(echo) > now() then
   drop_known(key)

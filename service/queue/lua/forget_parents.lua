@@ -2,7 +2,7 @@
 -- KEYS: texts
 -- ARGV: cursor comment_ids...
 -- returns: { next cursor, how many }
--- include: queue/record
+-- include: queue/record queue/finite
 
 local erased, n_forgotten = {}, 0
 for _, comment_id in ipairs(comment_ids) do erased[comment_id] = true end

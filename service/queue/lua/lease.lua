@@ -4,7 +4,7 @@
 -- ARGV: moderator lease_ms facet senior copy
 -- returns: { 'ok', item id, record, content or false }
 -- returns: { 'none' }
--- include: queue/line queue/walk queue/bars queue/shown
+-- include: queue/clock queue/item queue/save queue/line_up queue/walk queue/bars queue/text
 
 local function return_expired(at)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', at)) do
@@ -22,7 +22,7 @@ end
 -- authors, articles and dialects keep it, because taking it out of long lines is dear; whoever walks
 -- over them steps over what is leased, which is never much.
 local function hand_out(id, item)
-  for _, entry in ipairs(entries(id, item)) do
+  for _, entry in ipairs(places(id, item)) do
     if entry:find('^[lte]') then redis.call('ZREM', LINES, entry) end
   end
 end
@@ -67,4 +67,4 @@ item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
 item.token, item.void = item.token + 1, nil
 local record = save(id, item)
 redis.call('ZADD', LEASES, item.expires, id)
-return shown(id, item, record)
+return { 'ok', id, record, text_of(id, item) }

@@ -3,7 +3,7 @@
 -- ARGV: id record content request decision
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }
--- include: queue/admit queue/version queue/close
+-- include: queue/clock queue/admit queue/standing queue/close
 
 local at = now()
 local item, known = admit(id, 0, record, content, at)

@@ -3,10 +3,10 @@
 -- ARGV: id token skip_ms
 -- returns: { 'ok' }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
--- include: queue/token queue/bars queue/line
+-- include: queue/clock queue/item queue/token queue/bars queue/line_up
 
-local at, item = now(), load(id)
-local lost = why_lost(id, item, token, at)
+local at, item, record = now(), load(id)
+local lost = why_lost(item, record, token, at)
 if lost then return { lost } end
 if tonumber(skip_ms) > 0 then bar(id, item.owner, at, at + skip_ms) end
 line_up(id, item)

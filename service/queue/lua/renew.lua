@@ -3,12 +3,12 @@
 -- ARGV: id token lease_ms
 -- returns: { 'ok', item id, record, content or false }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
--- include: queue/clock queue/token queue/shown
+-- include: queue/clock queue/item queue/save queue/token queue/text
 
-local at, item = now(), load(id)
-local lost = why_lost(id, item, token, at)
+local at, item, record = now(), load(id)
+local lost = why_lost(item, record, token, at)
 if lost then return { lost } end
 item.expires = at + lease_ms
-local record = save(id, item)
+record = save(id, item)
 redis.call('ZADD', LEASES, item.expires, id)
-return shown(id, item, record)
+return { 'ok', id, record, text_of(id, item) }

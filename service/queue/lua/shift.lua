@@ -3,7 +3,7 @@
 -- KEYS: items leases barred outbox endpoint site feedback_echoes
 -- ARGV: jump_ms
 -- returns: { 1, or 0 where it was moved already }
--- include: queue/clock queue/item
+-- include: queue/clock queue/item queue/save
 
 local SAME_JUMP_MS = 10000 -- two processes see one jump within this
 

@@ -2,7 +2,7 @@
 -- KEYS: items barred
 -- ARGV: moderator facet
 -- returns: { how many }
--- include: queue/clock queue/item queue/bars
+-- include: queue/clock queue/item queue/facet queue/put_off
 
 local n_waiting = 0
 for _, id in ipairs(put_off_by(moderator, now())) do

@@ -2,7 +2,7 @@
 -- KEYS: items lines leases decisions outbox dead site
 -- ARGV:
 -- returns: { pending, leased, age of the oldest (ms), stream entries, outbox, dead, escalated, troubled }
--- include: queue/clock queue/item queue/walk queue/archived
+-- include: queue/archived queue/clock queue/item queue/walk
 
 local N_OLDEST = 50 -- items of the head of the line, among which the oldest is looked for
 

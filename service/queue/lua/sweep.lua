@@ -5,7 +5,7 @@
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
--- include: queue/clock queue/item queue/texts queue/decided
+-- include: queue/clock queue/item queue/forget_version queue/unlist
 
 local DAY_MS = 86400000
 

@@ -3,7 +3,7 @@
 -- KEYS: items decisions outbox dead endpoint site
 -- ARGV: limit
 -- returns: { how many were forgotten }
--- include: queue/item queue/entry
+-- include: queue/item queue/save queue/entry queue/facts
 
 redis.call('HSETNX', SITE, 'listens', '0') -- a site of an older version
 if redis.call('HGET', SITE, 'listens') == '1' then return { 0 } end

@@ -4,11 +4,11 @@
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' }
 -- returns: { 'late' | 'gone' | 'appealed' | 'foreign' }
--- include: queue/request queue/view queue/reopen
+-- include: queue/clock queue/item queue/entry queue/view queue/reopen
 
-local at, item = now(), load(id)
-if not item then return { why_absent(id) } end
-request = named('undo', request)
+local at, item, record = now(), load(id)
+if not item then return { record and 'unreadable' or 'missing' } end
+request = 'undo:' .. request
 if item.request == request then return { 'ok', view(entry_of(item.last)) } end
 if item.state ~= 'decided' then return { 'undecided' } end
 if decision ~= '' and item.decision ~= decision then return { 'replaced' } end

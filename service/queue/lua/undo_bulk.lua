@@ -3,12 +3,12 @@
 -- ARGV: bulk moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }
--- include: queue/request queue/bulk_answer queue/reopen
+-- include: queue/clock queue/item queue/bulk_answer queue/reopen
 
-local at, field = now(), named('undo', request)
+local at, field = now(), 'undo:' .. request
 local known = redis.call('HGET', BULKS, field)
 if known then return bulk_answer(cjson.decode(known)) end
-local decided = redis.call('HGET', BULKS, named('decide', bulk))
+local decided = redis.call('HGET', BULKS, 'decide:' .. bulk)
 if not decided then return { 'missing' } end
 local items, undone = {}, {}
 for place, entry in ipairs(cjson.decode(decided)) do

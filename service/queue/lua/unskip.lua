@@ -2,7 +2,7 @@
 -- KEYS: barred
 -- ARGV: moderator id
 -- returns: { how many }
--- include: queue/clock queue/bars
+-- include: queue/clock queue/put_off
 
 local n_taken_back = 0
 for _, skipped in ipairs(put_off_by(moderator, now())) do

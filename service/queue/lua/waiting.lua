@@ -2,7 +2,7 @@
 -- KEYS: items texts lines leases
 -- ARGV: facet limit
 -- returns: { { 'ok', item id, record, content or false }, ... }
--- include: queue/walk queue/shown
+-- include: queue/walk queue/shown_all
 
 local ids = {}
 for id in walk(facet) do

@@ -3,10 +3,10 @@
 -- ARGV: id draft
 -- returns: { 'ok', 1 where it was waiting, else 0 }
 -- returns: { 'missing' | 'unreadable' }
--- include: queue/drop
+-- include: queue/clock queue/item queue/drop
 
-local at, item = now(), load(id)
-if not item then return { why_absent(id) } end
+local at, item, record = now(), load(id)
+if not item then return { record and 'unreadable' or 'missing' } end
 if not waits(item) then return { 'ok', 0 } end
 drop(id, item, at, draft)
 return { 'ok', 1 }

@@ -1,6 +1,6 @@
 -- Taking a comment in.
 -- KEYS: texts
--- include: queue/version queue/bars queue/texts queue/line
+-- include: queue/version queue/opinions queue/forget_version queue/line
 
 -- The same with its text, or false when nothing is new. The version before gives up its place in
 -- the line.

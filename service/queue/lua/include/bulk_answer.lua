@@ -1,5 +1,5 @@
 -- The answer to a bulk decision.
--- include: queue/view
+-- include: queue/entry queue/view
 
 local function bulk_answer(entries)
   local answer = { 'ok' }

@@ -1,6 +1,19 @@
 -- Taking a decision.
--- KEYS: retention
--- include: queue/stream queue/texts queue/line queue/bars queue/consequences queue/read_models
+-- KEYS: texts retention
+-- include: queue/stream queue/line queue/opinions queue/consequences queue/decided queue/read_models
+
+local function keep_words(id, item, words) -- what the moderator wrote, apart from the stream
+  if words == '' then return end
+  redis.call('HSET', TEXTS, id .. ':' .. item.version .. ':' .. item.token, words)
+end
+
+-- A second judgement, by somebody who did not know the first: once for each version of a comment.
+local function compare_opinion(item, at, moderator, action)
+  local first = item.opinions and #item.opinions == 1 and item.opinions[1]
+  if not first or item.compared then return end
+  item.compared = true
+  count_pair(at, first, { moderator = moderator, action = action }, 1)
+end
 
 local function close(id, item, at, request, action, draft, words, more, told_already)
   more = more or {}
@@ -13,7 +26,9 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   item.decision, body, entry = tell_stream(kind, id, item, at, draft, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
-  keep_decision(id, item, item.decision, entry)
+  if not item.known_answer then list_newest(id, item, item.decision) end
+  compare_opinion(item, at, entry.moderator, action)
+  count_consequences(item, entry, 1)
   take_out(id, item)
   forget_opinions(id, item)
   item.state, item.owner, item.expires = 'decided', nil, nil

@@ -1,6 +1,6 @@
 -- What follows from a decision: for the site and for the author.
 -- KEYS: outbox authors site
--- include: queue/item
+-- include: queue/item queue/save queue/facet
 
 local MAX_REJECTIONS = 20 -- of an author, whose times are kept
 

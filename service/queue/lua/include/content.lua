@@ -7,7 +7,3 @@ local function superseded(item, facts)
   if item.appeal then version, current = item.appeal.version, load(item.appeal.item_id) end
   return current and current.version > version
 end
-
-local function digest_of(item, facts) -- of that text, unless it was replaced
-  return item and item.version == facts.version and item.digest or ''
-end

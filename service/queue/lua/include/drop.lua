@@ -1,5 +1,5 @@
 -- Taking an item out of the queue without a decision.
--- include: queue/stream queue/texts queue/line queue/bars
+-- include: queue/stream queue/leave queue/opinions queue/forget_version queue/save
 
 local function drop(id, item, at, draft) -- its text goes at once
   tell_stream('withdrawal', id, item, at, draft)

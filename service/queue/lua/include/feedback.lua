@@ -1,6 +1,6 @@
 -- Removing entries of the feedback.
 -- KEYS: feedback feedback_index
--- include: queue/record
+-- include: queue/fields
 
 local function drop(entry)
   local fields = by_name(entry)
@@ -9,12 +9,5 @@ local function drop(entry)
   redis.call('HINCRBY', FEEDBACK_INDEX, '', -#fields.comment)
   if redis.call('HGET', FEEDBACK_INDEX, fields.key) == fields.id then
     redis.call('HDEL', FEEDBACK_INDEX, fields.key)
-  end
-end
-
-local function drop_known(key) -- what was known of a comment before
-  local known = redis.call('HGET', FEEDBACK_INDEX, key)
-  for _, entry in ipairs(known and redis.call('XRANGE', FEEDBACK, known, known) or {}) do
-    drop(entry)
   end
 end

@@ -1,5 +1,5 @@
--- What the scripts that decide keep for pages, so that no page reads the decision stream.
--- include: queue/item queue/entry queue/decided queue/figures
+-- Read model: what a decision changes in the daily figures.
+-- include: queue/item queue/save queue/entry queue/facts queue/figures
 
 -- The moderator and action of an answer to a comment with a known answer are kept with that comment,
 -- to be compared with the answers of others; an answer that is taken back is compared no longer.
@@ -29,26 +29,4 @@ local function count_consequences(item, facts, step)
     local answer = { moderator = facts.moderator, action = facts.action, at = facts.decided_at }
     count_answer(item, answer, step)
   end
-end
-
--- A second judgement, by somebody who did not know the first: once for each version of a comment.
-local function compare_opinion(item, at, moderator, action)
-  local first = item.opinions and #item.opinions == 1 and item.opinions[1]
-  if not first or item.compared then return end
-  item.compared = true
-  count_pair(at, first, { moderator = moderator, action = action }, 1)
-end
-
-local function keep_decision(id, item, entry, facts)
-  open_figures()
-  if not item.known_answer then list_newest(id, item, entry) end
-  if not facts then return end
-  compare_opinion(item, facts.decided_at, facts.moderator, facts.action)
-  count_consequences(item, facts, 1)
-end
-
-local function keep_undo(id, item, entry, decided) -- of what the decision says, if it can be read
-  open_figures()
-  if not item.known_answer then list_newest(id, item, entry) end
-  if decided then count_consequences(item, decided, -1) end
 end

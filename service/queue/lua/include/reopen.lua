@@ -1,6 +1,6 @@
 -- Taking a decision back.
 -- KEYS: retention
--- include: queue/drop queue/consequences queue/read_models
+-- include: queue/drop queue/text queue/line_up queue/consequences queue/decided queue/read_models
 
 -- Why this moderator may not take the decision on an item back; nil where nothing is against it.
 -- `decided` is what its entry says, nil if that cannot be read.
@@ -19,7 +19,8 @@ local function reopen(id, item, decided, at, request, draft, withdrawal)
   local more = { undoes = item.decision, expected = item.known_answer }
   local body, facts
   item.last, body, facts = tell_stream('undo', id, item, at, draft, more)
-  keep_undo(id, item, item.last, decided)
+  if not item.known_answer then list_newest(id, item, item.last) end
+  if decided then count_consequences(item, decided, -1) end
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)
   weigh(id, item, -1)

@@ -1,15 +1,9 @@
 -- Writing to the decision stream.
 -- KEYS: decisions
--- include: queue/record
+-- include: queue/record queue/fields
 
--- An entry is a JSON body and the SHA-1 of the digest before it and this body.
-local function append(body)
-  local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
-  local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
-  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
-end
-
--- An entry about an item; returns its id, its body and what it says.
+-- An entry about an item; returns its id, its body and what it says. It is a JSON body and the SHA-1
+-- of the digest before it and this body.
 local function tell_stream(kind, id, item, at, draft, more)
   local entry = cjson.decode(draft)
   for name, value in pairs(more or {}) do entry[name] = value end
@@ -17,5 +11,7 @@ local function tell_stream(kind, id, item, at, draft, more)
   entry.token, entry.comment_id, entry.verdict = item.token, item.comment_id, item.verdict
   entry.enqueued_at, entry.decided_at = item.since, at
   local body = cjson.encode(entry)
-  return append(body), body, entry
+  local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
+  local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
+  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body, entry
 end

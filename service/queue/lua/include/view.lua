@@ -1,13 +1,6 @@
 -- An entry of the decision stream, with what is known beside it.
 -- KEYS: texts
--- include: queue/content queue/entry
-
-local function stands(item, entry) -- until it is undone or overturned
-  for _, undone in ipairs(item.undone or {}) do
-    if undone == entry then return false end
-  end
-  return true
-end
+-- include: queue/content queue/facts queue/stands
 
 -- An entry, what may be erased beside it, whether it stands, whether its text was replaced, and the
 -- digest of that text unless it was: { stream id, body, content, words, stands (1 or 0), superseded
@@ -17,7 +10,8 @@ local function view_of(entry, body, facts, item)
   local texts = redis.call('HMGET', TEXTS, field, field .. ':' .. facts.token)
   local standing = (not item or stands(item, entry)) and 1 or 0
   local replaced = item and superseded(item, facts) and 1 or 0
-  return { entry, body, texts[1], texts[2], standing, replaced, digest_of(item, facts) }
+  local digest = item and item.version == facts.version and item.digest or ''
+  return { entry, body, texts[1], texts[2], standing, replaced, digest }
 end
 
 local function view(entry) -- which may be one that cannot be read, or none

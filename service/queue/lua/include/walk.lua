@@ -1,6 +1,6 @@
 -- Walking along a line.
 -- KEYS: lines leases
--- include: queue/record
+-- include: queue/id_length
 
 local PLACE_LENGTH = ID_LENGTH + 13 -- of the due time and the id, with which an entry ends
 

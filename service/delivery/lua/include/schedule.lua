@@ -1,6 +1,6 @@
 -- The deliveries of an item, the oldest first; the outbox says when the first of them is due.
 -- KEYS: outbox
--- include: queue/item
+-- include: queue/save
 
 local function schedule(id, item, at) -- the item's first delivery, if any, is due
   item.attempts = nil
@@ -11,14 +11,4 @@ local function schedule(id, item, at) -- the item's first delivery, if any, is d
   else
     redis.call('ZREM', OUTBOX, id)
   end
-end
-
-local function finish(id, item, at) -- the first delivery of the item is over: on to the next
-  table.remove(item.undelivered, 1)
-  schedule(id, item, at)
-end
-
-local function under_way(id, delivery) -- the item, while this delivery is its first
-  local item = load(id)
-  return item and item.undelivered and item.undelivered[1] == delivery and item
 end

@@ -1,0 +1,3 @@
+-- Ids of items.
+
+local ID_LENGTH = 12
