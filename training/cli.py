@@ -1,20 +1,20 @@
 """Command ``hakam-train``: fit, evaluate, promote, rollback, list."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import click
 from joblib import parallel_config
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from models.errors import ArtifactDamaged, ModerationError
 from models.registry import Registry
+from training.progress import told
+from training.sentence.commands import sentence
 
 DEFAULT_ROOT = Path(__file__).parent.parent / "models" / "artifacts"
 
@@ -118,7 +118,7 @@ def fit(
     from training.datasets import read_corpus
     from training.release import ENOUGH_FOR_WORDS, Settings, release
 
-    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), _told() as tell:
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places, decisions, site=settings["site"])
         if word_vectors is None:
@@ -168,7 +168,7 @@ def evaluate(
 
     artifact = Registry(root).load(version)
     made_with = artifact.manifest.get("training", {})
-    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), _told() as tell:
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places)
         split = split_corpus(corpus)
@@ -259,31 +259,7 @@ def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
     console.print(table, markup=False)
 
 
-@contextmanager
-def _told() -> Iterator[Callable[[str, float], None]]:
-    """Show what is being done, one line per stage, on standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    present: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-
-        def tell(phrase: str, share: float) -> None:
-            if phrase not in present:
-                finish()
-                present[phrase] = progress.add_task(phrase, total=1.0)
-                if not console.is_terminal:  # a log shows no bars
-                    click.echo(phrase, err=True)
-            progress.update(present[phrase], completed=share)
-
-        def finish() -> None:
-            for task in present.values():
-                progress.update(task, completed=1.0)
-                progress.stop_task(task)
-            present.clear()
-
-        yield tell
-        finish()
-
+main.add_command(sentence)
 
 if __name__ == "__main__":
     main()
