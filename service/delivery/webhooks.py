@@ -191,7 +191,7 @@ class Deliveries:
         return self._deliver_next(site)
 
     def _deliver_next(self, site: Site) -> bool | None:
-        """Make the delivery that is due first, if any; return whether the site is well."""
+        """Make the delivery due first; return whether the site is well, or None without one."""
         claimed = self._verbs(site.id, "claim", hold_ms=int(HOLD_SECONDS * 1000))
         if not claimed:
             return None

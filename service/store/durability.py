@@ -84,7 +84,7 @@ class Durability:
         self._id, self._mark = "", 0
 
     def check(self) -> None:
-        """Check that Redis loses nothing, takes writes and has lost nothing since it was asked."""
+        """Check that Redis loses nothing, takes writes and lost nothing since the last check."""
         self._check_settings()
         known, known_mark = self._known()
         keys, new = (KEY, MARK, FORMAT_KEY), secrets.token_hex(8)
