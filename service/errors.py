@@ -1,7 +1,4 @@
-"""Every error of the service in one tree, and how each is answered over HTTP.
-
-A message never repeats what the client wrote.
-"""
+"""Every error of the service in one tree; no message repeats what the client wrote."""
 
 from __future__ import annotations
 

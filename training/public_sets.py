@@ -266,7 +266,7 @@ def read_set(path: Path) -> Iterator[Row]:
                     weight=policy.weight,
                     source=set_id,
                     domain=domain_of(set_id),
-                    dialect=_dialect(raw) or policy.dialect,
+                    dialect=_DIALECTS.get(str(raw.get("dialect", raw.get("")))) or policy.dialect,
                     split=_fixed_part(policy, raw, split),
                     license=policy.license,
                 )
@@ -322,10 +322,6 @@ _DIALECTS = {
     "DIAL_LEV": "levantine",
     "MSA": "msa",
 }
-
-
-def _dialect(raw: Mapping[str, Any]) -> str:
-    return _DIALECTS.get(str(raw.get("dialect", raw.get(""))), "")
 
 
 def _fixed_part(policy: SetPolicy, raw: Mapping[str, Any], split: str) -> str:

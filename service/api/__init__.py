@@ -1,7 +1,4 @@
-"""The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document.
-
-Views only translate: what is answered, and why, is decided by moderation, policy and review queue.
-"""
+"""The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document."""
 
 from service.api import comments, decisions, health, queue
 from service.api.operation import api

@@ -1,7 +1,4 @@
-"""Browsers in which somebody has logged in before, each known by a signed cookie.
-
-A login there counts by itself, so that a stranger's failures lock nobody out.
-"""
+"""Browsers in which somebody has logged in before, each known by a signed cookie."""
 
 import hashlib
 import secrets

@@ -1,7 +1,4 @@
-"""Starting the web server.
-
-The port is bound before anything starts, so that a taken port is one sentence.
-"""
+"""Starting the web server, whose port is bound before anything else starts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Errors of Redis, translated into those of the service.
-
-A message names the kind of a fault only, because Redis repeats arguments, and so comments, in its
-messages.
-"""
+"""Errors of Redis, translated without their messages, which repeat arguments and so comments."""
 
 from __future__ import annotations
 
