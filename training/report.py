@@ -1,8 +1,4 @@
-"""Report: the model card and the HTML page of an evaluation.
-
-It computes no figure: what it shows stands in the manifest or came from `training.evaluation`, so
-card, report and terminal never disagree. Public comments are never quoted: they are not ours.
-"""
+"""Report: the model card and the HTML page of an evaluation, which quote no public comment."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path

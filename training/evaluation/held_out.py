@@ -1,7 +1,6 @@
-"""Held-out evaluation: figures on rows that were not trained on.
+"""Held-out evaluation: figures on rows that were not trained on, as one tree for all that show it.
 
-Thresholds were chosen on other rows, and each figure carries its interval. The result is a tree of
-builtins, so that manifest, card and report show the same figures.
+Thresholds were chosen on other rows, and each figure carries its interval.
 """
 
 import hashlib
