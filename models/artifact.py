@@ -3,12 +3,15 @@
 A version is a folder::
 
     slots.npy, table.npy ...   the arrays of the classifier, one file each, as NumPy writes them
+    sentence.onnx              the graph of the sentence scorer, if there is one,
+    tokenizer.json             and the pieces of words that it reads
     manifest.json              version, labels, digests, metrics, operating points
     MODEL_CARD.md              the same for people
 
 Promise: nothing is read from a file before its SHA-256 equals the manifest's; a file holds finite
-numbers or JSON, so none can run code; nothing is loaded that does not know plain abuse from plain
-kindness (`CANARIES`). Arrays are views of read-only memory maps, so that all workers of a machine
+numbers, JSON or a graph of known operators (`models.sentence_scorer`), so none can run code;
+nothing is loaded that does not know plain abuse from plain kindness (`CANARIES`), whether one
+reader judges or two. Arrays are views of read-only memory maps, so that all workers of a machine
 share one copy.
 
 Sources: ``numpy.lib.format`` for the layout of ``.npy``, whose pickled objects are refused here.
@@ -28,14 +31,15 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from models.classifier import ARRAYS, Classifier
+from models.classifier import ARRAYS, BLEND_ARRAYS, Classifier
 from models.errors import ArtifactDamaged, ArtifactError, NotJson
 from models.files import write_durably
 from models.schema import LABELS, read_comments
+from models.sentence_scorer import SentenceScorer
 from models.strict_json import read_json
 
-FORMAT = 3
-"""Form of the artefact. An artefact of another form is refused."""
+FORMAT, TWO_READERS = 3, 4
+"""Form of the artefact: of one reader, of two. An artefact of another form is refused."""
 
 LARGEST_NUMBER = 1e4
 """Weights and logits are far below it; an infinite or huge one would decide alone."""
@@ -51,6 +55,7 @@ one that would approve everything, or nothing.
 """
 
 _MANIFEST, _CARD = "manifest.json", "MODEL_CARD.md"
+_GRAPH, _TOKENIZER = "sentence.onnx", "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,19 @@ def write_classifier(classifier: Classifier, folder: Path) -> dict[str, Any]:
         write_durably(folder / f"{name}.npy", content.getvalue())
         digests[name] = hashlib.sha256(content.getbuffer()).hexdigest()
         n_bytes += content.tell()
-    labels = list(classifier.labels)
-    return {"format": FORMAT, "labels": labels, "model": {"bytes": n_bytes, "sha256": digests}}
+    model: dict[str, Any] = {"bytes": n_bytes, "sha256": digests}
+    if classifier.blend:
+        sentence = classifier.blend.scorer
+        for name, held in ((_GRAPH, sentence.graph), (_TOKENIZER, sentence.tokenizer)):
+            write_durably(folder / name, bytes(held))
+            digests[name] = hashlib.sha256(held).hexdigest()
+            model["bytes"] += len(held)
+        model["sentence_labels"] = list(sentence.labels)
+    return {
+        "format": TWO_READERS if classifier.blend else FORMAT,
+        "labels": list(classifier.labels),
+        "model": model,
+    }
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], card: str) -> None:
@@ -122,9 +138,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = read_json(path.read_bytes())
         if manifest["version"] != folder.name:
             raise ArtifactDamaged(f"{path}: names another version, {manifest['version']!r}")
-        if manifest["format"] == FORMAT:
+        if manifest["format"] in (FORMAT, TWO_READERS):
             digests = manifest["model"]["sha256"]
-            if not all(re.fullmatch("[0-9a-f]{64}", digests[name]) for name in ARRAYS):
+            if not all(re.fullmatch("[0-9a-f]{64}", digests[name]) for name in _files(manifest)):
                 raise ArtifactDamaged(f"{path}: model.sha256 holds what is not a SHA-256")
         _check_operating_points(manifest["operating_points"], manifest["labels"])
     except FileNotFoundError:
@@ -148,19 +164,29 @@ def load(folder: Path) -> Artifact:
         artefact may hold, or it judges the comments of `CANARIES` wrong.
     """
     manifest = read_manifest(folder)
-    if manifest["format"] != FORMAT:
+    if manifest["format"] not in (FORMAT, TWO_READERS):
         raise ArtifactDamaged(
-            f"{folder}: format {manifest['format']!r}, this program reads {FORMAT}; "
-            "fit a new version"
+            f"{folder}: format {manifest['format']!r}, this program reads {FORMAT} and "
+            f"{TWO_READERS}; fit a new version"
         )
     digests = manifest["model"]["sha256"]
-    arrays = {name: read_array(folder / f"{name}.npy", digests[name]) for name in ARRAYS}
+    names = [name for name in _files(manifest) if "." not in name]
+    arrays = {name: read_array(folder / f"{name}.npy", digests[name]) for name in names}
     try:
-        classifier = Classifier.from_arrays(manifest["labels"], arrays)
+        sentence = None
+        if manifest["format"] == TWO_READERS:
+            sentence = SentenceScorer(
+                _mapped(folder / _GRAPH, digests[_GRAPH]),
+                _mapped(folder / _TOKENIZER, digests[_TOKENIZER]),
+                manifest["model"]["sentence_labels"],
+            )
+        classifier = Classifier.from_arrays(manifest["labels"], arrays, sentence)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactDamaged(f"{folder}: not a classifier: {error}") from error
     artifact = Artifact(folder.name, classifier, manifest)
-    _check_canaries(artifact, folder)
+    _check_canaries(artifact.operating_points, classifier, folder)
+    if classifier.blend:
+        _check_canaries(artifact.operating_points, classifier.by_words_alone(), folder)
     return artifact
 
 
@@ -183,6 +209,24 @@ def read_array(path: Path, sha256: str) -> NDArray[Any]:
     ArtifactDamaged
         If the file is missing, has another digest, or holds anything else.
     """
+    mapped = _mapped(path, sha256)
+    try:
+        array = _view(mapped)
+        _check_finite(array)
+    except Exception as error:  # a hostile file can fail in any way
+        raise ArtifactDamaged(f"{path}: not an array of a model: {error}") from error
+    return array
+
+
+def _files(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what a version consists of: arrays, and files by their full names."""
+    if manifest["format"] == TWO_READERS:
+        return (*ARRAYS, *BLEND_ARRAYS, _GRAPH, _TOKENIZER)
+    return ARRAYS
+
+
+def _mapped(path: Path, sha256: str) -> mmap.mmap:
+    """Map a file into memory if its digest is the one that is expected."""
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -193,12 +237,7 @@ def read_array(path: Path, sha256: str) -> NDArray[Any]:
     # The digest is taken from the very map the array will come from, not from a second reading.
     if hashlib.sha256(mapped).hexdigest() != sha256:
         raise ArtifactDamaged(f"{path}: its SHA-256 is not the one in the manifest")
-    try:
-        array = _view(mapped)
-        _check_finite(array)
-    except Exception as error:  # a hostile file can fail in any way
-        raise ArtifactDamaged(f"{path}: not an array of a model: {error}") from error
-    return array
+    return mapped
 
 
 def _view(mapped: mmap.mmap) -> NDArray[Any]:
@@ -233,12 +272,13 @@ def _check_operating_points(points: Mapping[str, Any], labels: list[str]) -> Non
                 raise ValueError(f"operating point {label}.{purpose}: threshold {threshold!r}")
 
 
-def _check_canaries(artifact: Artifact, folder: Path) -> None:
-    """Raise ArtifactDamaged unless an artefact knows plain abuse from plain kindness."""
+def _check_canaries(
+    points: Mapping[str, Mapping[str, Mapping[str, float]]], classifier: Classifier, folder: Path
+) -> None:
+    """Raise ArtifactDamaged unless a classifier knows plain abuse from plain kindness."""
     canaries = list(read_comments(CANARIES))
-    scores = artifact.classifier.predict_proba([comment.text for comment in canaries])
-    points = artifact.operating_points
-    review = [points.get(label, {}).get("review") for label in artifact.classifier.labels]
+    scores = classifier.predict_proba([comment.text for comment in canaries])
+    review = [points.get(label, {}).get("review") for label in classifier.labels]
     flagged = [
         any(point and score >= point["threshold"] for score, point in zip(row, review, strict=True))
         for row in scores

@@ -33,7 +33,7 @@ ARRAYS: dict[str, NDArray[Any]] = {
 
 def written(folder: Path, arrays: dict[str, Any]) -> dict[str, str]:
     """Write arrays as those of a classifier; return their digests."""
-    classifier = SimpleNamespace(labels=(), arrays=lambda: arrays)
+    classifier = SimpleNamespace(labels=(), arrays=lambda: arrays, blend=None)
     digests: dict[str, str] = write_classifier(cast(Classifier, classifier), folder)["model"][
         "sha256"
     ]

@@ -219,7 +219,7 @@ def overwrite(registry: Registry, version: str, arrays: dict[str, NDArray[Any]])
     """Put other arrays into a version, with the digests that belong to them."""
     folder = registry.root / version
     manifest = json.loads((folder / "manifest.json").read_text())
-    forged = SimpleNamespace(labels=manifest["labels"], arrays=lambda: arrays)
+    forged = SimpleNamespace(labels=manifest["labels"], arrays=lambda: arrays, blend=None)
     manifest |= write_classifier(cast(Classifier, forged), folder)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
