@@ -29,11 +29,13 @@ local function walk(facet)
     local id
     repeat
       if taken then fronts[taken] = first('(' .. fronts[taken], line_end(fronts[taken])) end
+      local soonest
       taken = nil
       for line, front in pairs(fronts) do
-        if not taken or front:sub(-PLACE_LENGTH) < fronts[taken]:sub(-PLACE_LENGTH) then taken = line end
+        local place = front:sub(-PLACE_LENGTH)
+        if not taken or place < soonest then taken, soonest = line, place end
       end
-      id = taken and fronts[taken]:sub(-ID_LENGTH)
+      id = taken and soonest:sub(-ID_LENGTH)
     until not id or not keeps_leased or not redis.call('ZSCORE', LEASES, id)
     return id
   end
