@@ -35,6 +35,7 @@ LABELS = (
     "identity_attack",
     "threat",
     "spam",
+    "religious_insult",
 )
 """Every label, in the order of score columns. Their meaning is in the model card."""
 
@@ -46,6 +47,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "profanity": ("profanity",),
     "identity_attack": ("identity_attack",),
     "threat": ("threat",),
+    "religious_insult": ("religious_insult",),
     "severe_toxicity": ("severe_toxicity",),
     "spam": ("spam",),
     "toxicity": ("toxicity",),

@@ -13,7 +13,7 @@ from pathlib import Path
 from zlib import crc32
 
 from models.dialect import DIALECTS, dialect_of
-from training.public_sets import POLICIES, SUFFIX, read_set
+from training.public_sets import POLICIES, read_set
 
 NEWS = "aoc_news_comments_unl"
 
@@ -24,7 +24,7 @@ def main(datasets: Path) -> None:
     for set_id in POLICIES:
         if set_id == "arsarcasm_v2":
             continue
-        for row in read_set(datasets / f"{set_id}{SUFFIX}"):
+        for row in read_set(datasets / f"{set_id}.tsv.xz"):
             if row.dialect and crc32(row.text.encode()) % 2:
                 kind = "news comments" if set_id == NEWS else "sets of one dialect"
                 counts[kind, row.dialect, dialect_of(row.text)] += 1

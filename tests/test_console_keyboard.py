@@ -66,6 +66,7 @@ DIGITS = [
     ("3", "Digit7", 3),  # a layout that has its digits elsewhere
     ("\u0664", "Digit4", 4),  # ARABIC-INDIC DIGIT FOUR
     ("\u06f5", "Digit5", 5),  # EXTENDED ARABIC-INDIC DIGIT FIVE
+    ("0", "Digit0", 10),
     ("6", "Numpad6", 6),
 ]
 

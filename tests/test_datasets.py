@@ -158,6 +158,35 @@ def test_a_set_that_is_left_out_is_wholly_tested_and_nowhere_trained(folder: Pat
     assert_nothing_shared(split)
 
 
+def test_what_was_read_along_our_line_replaces_what_a_public_set_says(tmp_path: Path) -> None:
+    n = 60
+    texts = [text(i) for i in range(n)]
+    write_set(tmp_path, "omcd", [(t, "1", "train", "1", "insult") for t in texts])
+    write_set(tmp_path, "osact4", [(t, {}, "test", "1", "insult") for t in texts[:5]])
+    read = [
+        (t, "N;from=omcd", "test" if i < 10 else "train", "0", "clean") for i, t in enumerate(texts)
+    ]
+    write_set(tmp_path, "annotated_news", read)
+    split = split_corpus(read_corpus([tmp_path]))
+    assert set(split.train.source) == set(split.validation.source) == {"annotated_news"}
+    assert not split.train.label("toxicity").any()
+    assert sorted(zip(*np.unique(split.test.source, return_counts=True), strict=True)) == [
+        ("annotated_news", 10),
+        ("osact4", 5),
+    ]
+    assert len(split.train) + len(split.validation) == n - 10
+    assert_nothing_shared(split)
+
+
+def test_of_a_set_that_is_given_twice_the_first_counts(tmp_path: Path) -> None:
+    for folder, words in (("ours", text(1)), ("theirs", text(2))):
+        (tmp_path / folder).mkdir()
+        row = (words, "N;kind=num;field=name", "test", "0", "clean")
+        write_set(tmp_path / folder, "contrast", [row])
+    corpus = read_corpus([tmp_path / "ours", tmp_path / "theirs"])
+    assert (corpus.texts, corpus.kind.tolist()) == ([text(1)], ["name: num"])
+
+
 def test_repeated_texts_of_a_set_become_one_row_with_the_mean_label(tmp_path: Path) -> None:
     rows: list[Row] = [(text(1), "1", "train", offensive, "clean") for offensive in "1100"]
     corpus = read_corpus([write_set(tmp_path, "omcd", rows)])
@@ -227,7 +256,7 @@ def test_every_file_read_is_listed_with_licence_and_digest(folder: Path) -> None
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
-        (lambda folder: None, "holds no .tsv.xz"),
+        (lambda folder: None, "holds no .tsv"),
         (lambda folder: write_set(folder, "mystery", []), "no policy for the set 'mystery'"),
         (lambda folder: write_set(folder, "omcd", []), "not one labelled comment"),
     ],

@@ -31,6 +31,9 @@ def read_row(folder: Path, set_id: str, *cells: object, text: str = SALAM) -> Ro
     return row
 
 
+NOTHING = dict.fromkeys(LABELS, 0.0)
+
+
 @pytest.mark.parametrize(
     ("set_id", "row", "expected"),
     [
@@ -59,6 +62,20 @@ def read_row(folder: Path, set_id: str, *cells: object, text: str = SALAM) -> Ro
         ("aj_comments", ("-1", "1", "insult"), {}),
         ("aj_comments", ("0", "0", "clean"), {"toxicity": 0, "profanity": 0}),
         ("dziriofn", ({}, "1", "insult|profanity"), {"toxicity": 1, "insult": 1, "profanity": 1}),
+        # Read along our own line: every label was observed, and a doubt is a share.
+        (
+            "annotated_news",
+            ("IAX;from=mpold", "1", "insult|hate"),
+            NOTHING | {"toxicity": 1} | {"insult": 1, "identity_attack": 1, "severe_toxicity": 1},
+        ),
+        (
+            "annotated_news",
+            ("RU;from=mpold", "1", ""),
+            NOTHING | {"toxicity": 0.65, "religious_insult": 0.65},
+        ),
+        ("annotated_news", ("NU;from=mpold", "0", "clean"), NOTHING | {"toxicity": 0.2}),
+        ("contrast", ("S;dialect=egy;kind=num;field=text", "0", "spam"), NOTHING | {"spam": 1}),
+        ("contrast", ("N;dialect=egy;kind=num;field=text", "0", "clean"), NOTHING),
         ("armi2021", ({"category": "none"}, "", "unknown"), {}),
         (
             "armi2021",
@@ -112,7 +129,7 @@ def test_every_policy_observes_known_labels_and_names_its_licence() -> None:
         assert set(policy.observes) <= set(LABELS)
         assert policy.license
         assert policy.quality[0] in "ABC"
-        assert 0 < policy.weight <= 1
+        assert 0 < policy.weight <= 2
 
 
 def test_handles_are_masked_and_line_breaks_restored(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_card_names_version_labels_digest_and_what_it_learned_from(
     assert artifact.manifest["model"]["sha256"]["table"] in card
     for label in artifact.manifest["labels"]:
         assert f"| {label} | review |" in card
-    assert "| sample | Apache-2.0 | A | 427 |" in card
+    assert "| sample | Apache-2.0 | A | 477 |" in card
 
 
 def test_the_card_says_what_it_is_not_for_and_what_it_gets_wrong(card: str) -> None:

@@ -14,7 +14,7 @@ DATA = Path(__file__).parent.parent / "training" / "data"
 SAMPLE = list(read_comments(DATA / "samples.jsonl"))
 TRAINING = list(read_comments(DATA / "extra.jsonl"))
 DIALECTS = {"msa", "gulf", "levantine", "egyptian", "maghrebi", "iraqi"}
-ABUSE = ("severe_toxicity", "insult", "profanity", "identity_attack", "threat")
+ABUSE = ("severe_toxicity", "insult", "profanity", "identity_attack", "threat", "religious_insult")
 SAME_LETTERS = 0.5
 """Two comments are one if they share this much of their four-letter sequences."""
 

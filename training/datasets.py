@@ -22,12 +22,15 @@ from models.schema import LABELS, LabeledComment, read_comments
 from training import hakamcheck
 from training.public_sets import (
     PERMISSIVE,
-    SUFFIX,
+    POLICIES,
+    READ_ALONG_OUR_LINE,
     Row,
     domain_of,
+    is_set,
     masked,
     policy_of,
     read_set,
+    set_id,
 )
 
 OWN_LICENSE, OWN_QUALITY = "Apache-2.0", "A"
@@ -67,6 +70,7 @@ class Corpus:
     split: NDArray[np.str_]
     keys: NDArray[np.uint64]  # equal for equal letters
     permissive: NDArray[np.bool_]
+    kind: NDArray[np.str_]  # what an example is about, where its source says so
     sources: tuple[Source, ...] = ()
 
     def __len__(self) -> int:
@@ -105,9 +109,10 @@ def read_corpus(
 ) -> Corpus:
     """Read sets and labelled comments; texts of equal letters within one set are one row.
 
-    Of HakamCheck the training part is read. Decisions of a site's moderators (of all sites if none
-    is named) form the site's own domain and weigh `MODERATOR_WEIGHT`. What the policy decided alone
-    is left out: a classifier must not learn from its own verdicts.
+    Of HakamCheck the training part is read, of a set that is given twice the first file. Decisions
+    of a site's moderators (of all sites if none is named) form the site's own domain and weigh
+    `MODERATOR_WEIGHT`. What the policy decided alone is left out: a classifier must not learn from
+    its own verdicts.
     """
     rows: list[Row] = []
     sources: list[Source] = []
@@ -116,7 +121,9 @@ def read_corpus(
             read = [row for case in hakamcheck.load("train", path) for row in _case_rows(case)]
             quality = OWN_QUALITY
             path = path / "train.jsonl"  # noqa: PLW2901 -- what is read stands there
-        elif path.name.endswith(SUFFIX):
+        elif is_set(path):
+            if set_id(path) in {row.source for row in rows}:
+                continue
             read = list(read_set(path))
             quality = policy_of(path).quality
         else:
@@ -179,7 +186,7 @@ _LINK_OR_HANDLE = re.compile(r"@\S+|https?://\S+|www\.\S+|\bURL\b")
 # ALEF WASLA, ALEF MAKSURA, TEH MARBUTA; TATWEEL goes. Hamza above or below and madda are combining
 # marks once the text is decomposed, and marks are no letters.
 _FOLD = folding("\u0671\u0649\u0629") | {0x640: ""}
-_ARRAYS = ("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive")
+_ARRAYS = ("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive", "kind")
 _TRAIN, _VALIDATION, _TEST, _PROBE, _NOWHERE = range(5)
 
 
@@ -191,10 +198,10 @@ def _files(places: Iterable[Path | str]) -> Iterator[Path]:
             found = [
                 path
                 for path in sorted(place.iterdir())
-                if re.search(r"\.tsv\.xz$|\.jsonl(\.gz|\.xz)?$", path.name)
+                if is_set(path) or re.search(r"\.jsonl(\.gz|\.xz)?$", path.name)
             ]
             if not found:
-                raise RecordError(f"{place}: holds no .tsv.xz and no .jsonl file")
+                raise RecordError(f"{place}: holds no .tsv and no .jsonl file")
             yield from found
         else:
             yield place
@@ -282,6 +289,7 @@ def _merged(rows: Sequence[Row], sources: tuple[Source, ...]) -> Corpus:
         split=np.array([row.split for row in kept]),
         keys=np.array([number for _, number, _, _ in groups], dtype=np.uint64),
         permissive=np.array([row.license in PERMISSIVE for row in kept]),
+        kind=np.array([row.kind for row in kept]),
         sources=sources,
     )
 
@@ -303,6 +311,11 @@ def _parts(corpus: Corpus, fold: int) -> NDArray[np.int64]:
     part[corpus.split == "test"] = _TEST
     part[~corpus.labeled] = _NOWHERE
     part[(corpus.split == "half") & even] = _PROBE
+    # Where a text was read along our own line, what a public set says of it teaches nothing.
+    careful = np.isin(corpus.source, READ_ALONG_OUR_LINE) & corpus.labeled
+    public = np.isin(corpus.source, list(POLICIES)) & ~careful
+    again = public & np.isin(corpus.keys, corpus.keys[careful])
+    part[again & np.isin(part, (_TRAIN, _VALIDATION))] = _NOWHERE
     return part
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from models.errors import RecordError
 from models.schema import LABELS
 
-SUFFIX = ".tsv.xz"
+SUFFIXES = (".tsv.xz", ".tsv")
 
 # Licences that allow a model learned from the text to be passed on under Apache-2.0.
 PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
@@ -48,9 +48,9 @@ class SetPolicy:
     license: str
     observes: tuple[str, ...] = ()  # labels that it says something about
     weight: float = 1.0
-    domain: str = ""  # sets of one domain share a head; by default the set's id
+    domain: str = ""  # sets of one domain share a head; by default the set's id, `SHARED` is none
     # Never trained on: a value of the set's ``split`` column, or ``fold`` for a fifth (test) and a
-    # tenth (validation) of its texts.
+    # tenth (validation) of its texts; ``own`` for a fifth of a small set (validation).
     test: str = ""
     validation: str = ""
     dialect: str = ""
@@ -125,9 +125,49 @@ def _kind_or_unknown(_: Mapping[str, Any], kinds: frozenset[str]) -> Mapping[str
     return {"insult": None} if "hate" in kinds and "insult" not in kinds else {}
 
 
+# Letters of the labels in the sets that were read along our own line; N names none.
+_CODES = {
+    "I": "insult",
+    "P": "profanity",
+    "A": "identity_attack",
+    "T": "threat",
+    "R": "religious_insult",
+    "S": "spam",
+    "X": "severe_toxicity",
+}
+# Shares of readers who would say yes, where the one who read was in doubt (letter U).
+DOUBTED_ABUSE, DOUBTED_PEACE = 0.65, 0.2
+
+
+def _read_along_our_line(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[str, float | None]:
+    """Every label was observed; a doubt is a share, because another reader may say otherwise."""
+    codes = str(raw["codes"])
+    named = {_CODES[code] for code in codes if code in _CODES}
+    yes = DOUBTED_ABUSE if "U" in codes else 1.0
+    labels = {label: yes if label in named else 0.0 for label in LABELS}
+    if named - {"spam"}:
+        labels["toxicity"] = yes
+    elif "U" in codes and not named:
+        labels["toxicity"] = DOUBTED_PEACE
+    return dict(labels)
+
+
 NEWS = "news"  # domain of the sets of comments under news
+SHARED = "shared"  # said of sets that have no domain: what they teach, all domains share
+
 _MAIN = ("toxicity", "insult", "identity_attack")
 _NONE = "none stated"
+
+_WRITTEN = SetPolicy(
+    "A-",
+    "Apache-2.0",
+    LABELS,
+    weight=2.0,
+    domain=SHARED,
+    test="test",
+    validation="own",
+    exceptions=_read_along_our_line,
+)
 
 POLICIES: Mapping[str, SetPolicy] = {
     # Benchmarks, with parts that are never trained on.
@@ -165,6 +205,21 @@ POLICIES: Mapping[str, SetPolicy] = {
         validation="fold",
         dialect="maghrebi",
     ),
+    # Read along our own line: each label means what the model card says. What they say of a text
+    # replaces what a public set says of it.
+    "annotated_news": SetPolicy(
+        "A-",
+        _NONE,
+        LABELS,
+        weight=2.0,
+        domain=NEWS,
+        test="test",
+        validation="own",
+        exceptions=_read_along_our_line,
+    ),
+    # Written for the project, pen names among them: they teach what all sets share.
+    "contrast": _WRITTEN,
+    "contrast_2": _WRITTEN,
     # Labelled sets to train on.
     "letmi": SetPolicy("B", _NONE, (*_MAIN, "threat"), dialect="levantine", exceptions=_letmi),
     # It holds positives only: with a domain of its own, the domain's bias would swallow it.
@@ -213,6 +268,9 @@ POLICIES: Mapping[str, SetPolicy] = {
     "tweets58k_sent": SetPolicy("B", "Apache-2.0"),
 }
 
+# Sets whose labels mean what ours do; they stand for a text whatever other sets say of it.
+READ_ALONG_OUR_LINE = ("annotated_news", "contrast", "contrast_2")
+
 
 @dataclass(slots=True)
 class Row:
@@ -226,31 +284,44 @@ class Row:
     dialect: str
     split: str
     license: str
+    kind: str = ""  # what the example is about, where its source says so
 
 
 def domain_of(set_id: str) -> str:
     """Return the domain whose head a set's comments are scored with; else its own name."""
-    return (set_id in POLICIES and POLICIES[set_id].domain) or set_id
+    domain = (set_id in POLICIES and POLICIES[set_id].domain) or set_id
+    return "" if domain == SHARED else domain
 
 
 def policy_of(path: Path) -> SetPolicy:
     """Return what is known of the set in a file."""
-    set_id = path.name.removesuffix(SUFFIX)
-    if set_id not in POLICIES:
+    name = set_id(path)
+    if name not in POLICIES:
         raise RecordError(
-            f"{path}: there is no policy for the set {set_id!r}; add one to training.public_sets, "
+            f"{path}: there is no policy for the set {name!r}; add one to training.public_sets, "
             "or turn the set into JSON Lines of labelled comments"
         )
-    return POLICIES[set_id]
+    return POLICIES[name]
+
+
+def is_set(path: Path) -> bool:
+    """Say whether a file has the form of a public set."""
+    return path.name.endswith(SUFFIXES)
+
+
+def set_id(path: Path) -> str:
+    """Return the name of the set that a file holds."""
+    return path.name.removesuffix(".xz").removesuffix(".tsv")
 
 
 def read_set(path: Path) -> Iterator[Row]:
-    """Read a set: six columns, tab-separated, nothing quoted, compressed with xz."""
-    set_id = path.name.removesuffix(SUFFIX)
+    """Read a set: six columns, tab-separated, nothing quoted, compressed with xz or not."""
+    name = set_id(path)
     policy = policy_of(path)
     number = 0
     try:
-        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as file:
+        opened = lzma.open if path.suffix == ".xz" else open
+        with opened(path, "rt", encoding="utf-8", newline="\n") as file:
             if file.readline().rstrip("\r\n") != _COLUMNS:
                 raise RecordError(f"{path}, line 1: the columns must be {_COLUMNS.split()}")
             for number, line in enumerate(file, start=2):
@@ -264,11 +335,12 @@ def read_set(path: Path) -> Iterator[Row]:
                     text=masked(text.replace("<LF>", "\n")),
                     labels=labels,
                     weight=policy.weight,
-                    source=set_id,
-                    domain=domain_of(set_id),
-                    dialect=_DIALECTS.get(str(raw.get("dialect", raw.get("")))) or policy.dialect,
+                    source=name,
+                    domain=domain_of(name),
+                    dialect=_dialect(raw) or policy.dialect,
                     split=_fixed_part(policy, raw, split),
                     license=policy.license,
+                    kind=_kind(raw),
                 )
     except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError) as error:
         raise RecordError(f"{path}, after line {number}: cannot be read: {error}") from None
@@ -295,8 +367,9 @@ def _labels(
     for label, kind in _KINDS.items():
         if label in policy.observes:
             labels[label] = float(kind in kinds)
-    labels |= policy.exceptions(raw, kinds)
-    if "severe_toxicity" in policy.observes:
+    exceptions = policy.exceptions(raw, kinds)
+    labels |= exceptions
+    if "severe_toxicity" in policy.observes and "severe_toxicity" not in exceptions:
         # Two strong kinds are severe, none is not; one may be either, so it says nothing.
         strong = [labels.get(label) for label in _STRONG]
         labels["severe_toxicity"] = (
@@ -306,10 +379,26 @@ def _labels(
 
 
 def _raw(cell: str) -> Mapping[str, Any]:
-    """Return the set's own labels; a cell that holds no object is one label without a name."""
-    raw: Mapping[str, Any] = json.loads(cell) if cell.startswith("{") else {"": cell}
-    return raw
+    """Return the set's own labels: a JSON object, ``codes;name=value ...``, or one label alone."""
+    if cell.startswith("{"):
+        raw: Mapping[str, Any] = json.loads(cell)
+        return raw
+    if _CODED.fullmatch(cell):
+        codes, *pairs = cell.split(";")
+        return {"codes": codes} | dict(pair.split("=") for pair in pairs)
+    return {"": cell}
 
+
+_CODED = re.compile(r"[A-Z]+(;[a-z]+=[\w-]+)+")
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    """Return what an example is about; what pen names are about stands apart."""
+    kind = str(raw.get("kind", ""))
+    return f"{PEN_NAMES} {kind}" if kind and raw.get("field") == "name" else kind
+
+
+PEN_NAMES = "name:"  # begins the kinds of pen names
 
 _DIALECTS = {
     "egypt": "egyptian",
@@ -321,6 +410,11 @@ _DIALECTS = {
     "DIAL_GLF": "gulf",
     "DIAL_LEV": "levantine",
     "MSA": "msa",
+    "egy": "egyptian",
+    "lev": "levantine",
+    "glf": "gulf",
+    "irq": "iraqi",
+    "mgh": "maghrebi",
 }
 
 
@@ -333,6 +427,8 @@ def _fixed_part(policy: SetPolicy, raw: Mapping[str, Any], split: str) -> str:
         return "test"
     if split and split == policy.validation:
         return "dev"
+    if policy.validation == "own":
+        return "own"
     if policy.validation == "fold":
         return "fold" if policy.test == "fold" else "validation fold"
     return "train"

@@ -23,6 +23,7 @@ LABEL_NAMES: Mapping[str, LazyString] = {
     "profanity": _("Obscenity"),
     "identity_attack": _("Hatred of a group"),
     "threat": _("Threat"),
+    "religious_insult": _("Insult to religion"),
     "spam": _("Spam"),
 }
 
@@ -40,7 +41,7 @@ _REASON_NAMES = {
     "off_topic": _("Off topic"),
     "private_information": _("Private information"),
 }
-#: Reasons of a rejection, in the order in which the keys 1 to 9 choose them.
+#: Reasons of a rejection, in the order in which the keys 1 to 9 and 0 choose them.
 REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
 
 STATE_NAMES: Mapping[str, LazyString] = {

@@ -63,6 +63,7 @@ REJECTION_CODES = {
     "spam": "SPAM",
     "identity_attack": "HATE_SPEECH",
     "threat": "HARASSMENT_BULLYING",
+    "religious_insult": "HATE_SPEECH",
     "severe_toxicity": "ABUSIVE",
     "insult": "ABUSIVE",
     "profanity": "OFFENSIVE",

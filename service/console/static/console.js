@@ -17,11 +17,13 @@ function pressed(event, key) {
 
 const DIGITS = [0x30, 0x660, 0x6f0].map((zero) => Array.from("0123456789", (_, n) => String.fromCharCode(zero + n)));
 
-// A digit is the one that was typed, else the one on the key: AZERTY types it with Shift only.
-function digitOf(event) {
+// Which of the keys 1 to 9 and 0 it is, from 0 on; -1 for another key. A digit is the one that was
+// typed, else the one on the key: AZERTY types it with Shift only.
+function placeOf(event) {
   const typed = Math.max(...DIGITS.map((digits) => digits.indexOf(event.key)));
   const printed = /^Digit([0-9])$/.exec(event.code);
-  return typed < 0 && printed ? Number(printed[1]) : typed;
+  const digit = typed < 0 && printed ? Number(printed[1]) : typed;
+  return digit < 0 ? -1 : (digit + 9) % 10;
 }
 
 function typing(element) {
@@ -45,7 +47,7 @@ document.addEventListener("keydown", (event) => {
   if (typing(event.target)) return inField(event);
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const form = one("form.verdict");
-  const reason = form?.querySelectorAll("[name=reason]")[digitOf(event) - 1];
+  const reason = form?.querySelectorAll("[name=reason]")[placeOf(event)];
   if (reason) {
     reason.checked = true;
     return;
