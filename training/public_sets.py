@@ -337,7 +337,8 @@ def read_set(path: Path) -> Iterator[Row]:
                     weight=policy.weight,
                     source=name,
                     domain=domain_of(name),
-                    dialect=_dialect(raw) or policy.dialect,
+                    dialect=_DIALECTS.get(str(raw.get("dialect", raw.get(""))), "")
+                    or policy.dialect,
                     split=_fixed_part(policy, raw, split),
                     license=policy.license,
                     kind=_kind(raw),
