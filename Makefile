@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check test coverage train bench fuzz lint format docs browser lock clean
+.PHONY: help run check test coverage train sentence bench fuzz lint format docs browser lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -21,14 +21,17 @@ run: $(VENV)/.run  ## start Hakam here, with a private Redis unless HAKAM_REDIS_
 check: lint  ## run the linters and the fast tests, in about a minute
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
-test: lint browser  ## run everything that can fail
+test: lint browser $(VENV)/.sentence  ## run everything that can fail
 	$(BIN)/pytest -n 2 --dist worksteal
 
-coverage: browser  ## run all tests and say which lines they reach, those of child processes too
+coverage: browser $(VENV)/.sentence  ## run all tests and say which lines they reach, those of child processes too
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 train: $(VENV)/.train  ## install what hakam-train needs
 	@$(BIN)/hakam-train --help
+
+sentence: $(VENV)/.sentence  ## install what learning the sentence scorer needs, torch
+	@$(BIN)/hakam-train sentence --help
 
 bench: $(VENV)/.test  ## measure the classifier, the service and the queue
 	$(BIN)/python tests/bench_classifier.py
@@ -87,6 +90,10 @@ $(VENV)/.train: training/requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: tests/requirements.lock pyproject.toml | $(VENV)/bin/python
 	@$(INSTALL)
 	@touch $@ $(VENV)/.run $(VENV)/.train
+
+$(VENV)/.sentence: training/sentence/requirements.txt $(VENV)/.test
+	$(PIP) install -qq -r $<
+	@touch $@
 
 # The locks, for Python 3.11 and newer on Linux and macOS. Each later one holds all of the earlier.
 COMPILE = echo 'setuptools>=77' | $(BIN)/uv pip compile - pyproject.toml --quiet --universal \

@@ -58,9 +58,9 @@ def blended(
         read, skipped = seen & (states == READ), seen & (states == SKIPPED)
         given = y[:, label] >= 0.5
         if (given & seen).sum() >= ENOUGH_POSITIVES and (seen & ~given).any():
-            weights[:, label] = _regression(words[seen, label], None, given[seen], weight[seen])
+            weights[:, label] = regression(words[seen, label], None, given[seen], weight[seen])
             if columns[label] >= 0 and (given & read).sum() >= ENOUGH_POSITIVES:
-                weights[READ, label] = _regression(
+                weights[READ, label] = regression(
                     words[read, label], sentences[read, label], given[read], weight[read]
                 )
             if skipped.any():
@@ -95,7 +95,7 @@ def _floors(
     )
 
 
-def _regression(
+def regression(
     words: NDArray[np.float64],
     sentences: NDArray[np.float64] | None,
     given: NDArray[np.bool_],

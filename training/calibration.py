@@ -15,6 +15,8 @@ from sklearn.metrics import confusion_matrix_at_thresholds
 
 from models.classifier import N_KNOTS, Classifier
 from models.schema import LABELS
+from models.sentence_scorer import SentenceScorer
+from training.blend import blended
 from training.datasets import Split
 
 N_BINS = 15  # of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"
@@ -35,13 +37,18 @@ ADDED_SHARE_OF_OTHERS = 0.001
 
 
 def calibrate(
-    learned: Classifier, split: Split
+    learned: Classifier, split: Split, sentence: SentenceScorer | None = None
 ) -> tuple[Classifier, dict[str, dict[str, dict[str, float]]]]:
-    """Turn logits into probabilities and choose operating points, on the validation part."""
+    """Turn logits into probabilities and choose operating points, on the validation part.
+
+    A sentence scorer becomes the second reader first.
+    """
     validation = split.validation
     columns = [LABELS.index(label) for label in learned.labels]
     # Held-out figures are about what the majority says, so calibration is as well.
     y = np.where(np.isnan(validation.y), np.nan, validation.y >= 0.5)[:, columns]
+    if sentence:
+        learned = blended(learned, sentence, validation.texts, y)
     classifier = calibrated(learned, validation.texts, y)
     scores = classifier.predict_proba(validation.texts)
     points: dict[str, dict[str, dict[str, float]]] = {}

@@ -97,6 +97,13 @@ def main() -> None:
     default=None,
     help="Group words by their contexts first; by default if there are enough texts.",
 )
+@click.option(
+    "--sentence",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of the sentence scorer (`hakam-train sentence export`); by default that of the "
+    "version in use, if it has one.",
+)
+@click.option("--words-alone", is_flag=True, help="Make a version without a sentence scorer.")
 @_threads
 @_benchmarks
 def fit(
@@ -108,6 +115,8 @@ def fit(
     threads: int | None,
     benchmarks: bool,
     word_vectors: bool | None,
+    sentence: Path | None,
+    words_alone: bool,
     **settings: Any,
 ) -> None:
     """Fit a new version on PLACES and save it, to be promoted.
@@ -117,7 +126,10 @@ def fit(
     """
     from training.datasets import read_corpus
     from training.release import ENOUGH_FOR_WORDS, Settings, release
+    from training.sentence.exported import in_use, read_exported
 
+    if sentence and words_alone:
+        raise click.UsageError("--sentence and --words-alone exclude each other")
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
         corpus = read_corpus(places, decisions, site=settings["site"])
@@ -125,9 +137,18 @@ def fit(
             word_vectors = len(corpus) >= ENOUGH_FOR_WORDS
         chosen = Settings(word_vectors=word_vectors, **settings)
         registry = Registry(root)
+        second = None
+        if not words_alone:
+            second = read_exported(sentence) if sentence else in_use(registry)
         try:
             version = release(
-                corpus, chosen, registry, work=work, benchmarks=benchmarks, progress=tell
+                corpus,
+                chosen,
+                registry,
+                work=work,
+                sentence=second,
+                benchmarks=benchmarks,
+                progress=tell,
             )
         except ValueError as error:
             raise _Refusal(f"cannot fit on {' '.join(map(str, places))}: {error}") from None

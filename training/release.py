@@ -39,6 +39,7 @@ from training.fit import Learner
 from training.gate import deciding_metrics
 from training.public_sets import NEWS, POLICIES
 from training.report import model_card
+from training.sentence.exported import Exported
 
 ENOUGH_FOR_RARE, ENOUGH_FOR_WORDS = 5000, 50_000
 """Texts from which rare n-grams can be spared, and from which words meet often enough to be
@@ -61,14 +62,18 @@ def release(
     registry: Registry,
     *,
     work: Path | None = None,
+    sentence: Exported | None = None,
     benchmarks: bool = False,
     progress: Progress | None = None,
 ) -> str:
-    """Fit, calibrate, measure and save a new version, which is not in use before it is promoted."""
+    """Fit, calibrate, measure and save a new version, which is not in use before it is promoted.
+
+    The sentence scorer, if there is one, becomes its second reader as it is.
+    """
     split = split_corpus(corpus, license=settings.license)
     with _folder(work) as kept:
         learned, heads = fit(split, corpus, settings, kept, progress)
-        classifier, points = calibrate(learned, split)
+        classifier, points = calibrate(learned, split, sentence.scorer if sentence else None)
         figures = evaluate(classifier, points, split, progress=progress) | {"own_heads": heads}
         if benchmarks:
             figures |= measure_by_fitting(corpus, settings, kept, progress)
@@ -83,6 +88,7 @@ def release(
             "sets": _sets(corpus, split),
             "parameters": _parameters(split, classifier),
         },
+        "sentence": sentence.record if sentence else {},
         "libraries": _libraries(),
         "evaluation": figures,
     }

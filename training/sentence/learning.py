@@ -96,6 +96,7 @@ def learn(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     phrase: str = "learning",
+    note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Learn, from the checkpoint on if there is one, and say what was done."""
     tell = progress or (lambda _, __: None)
@@ -132,18 +133,17 @@ def learn(
             if not math.isfinite(now):
                 raise ValueError(f"the loss is not finite at step {step}: take a lower rate")
             state.loss = now if math.isnan(state.loss) else 0.98 * state.loss + 0.02 * now
-            pace = state.n_texts / max(state.seconds, 1e-9)
-            tell(f"{phrase}", done)
+            tell(phrase, done)
             if step % 100 == 0:
-                tell(f"{phrase}: loss {state.loss:.4f}, {pace:.0f} texts/s", done)
+                note(f"step {step} of {n_steps}, loss {state.loss:.4f}, {state.seconds:.0f} s")
         if checkpoint and time.monotonic() - saved > 60 * plan.checkpoint_minutes:
             state.save(checkpoint, network, optimizer)
             saved = time.monotonic()
     state.seconds = spent + time.monotonic() - began
     network.eval()
     return asdict(plan) | {
-        "steps": state.step,
-        "texts": state.n_texts,
+        "n_steps": state.step,
+        "n_texts": state.n_texts,
         "seconds": round(state.seconds),
         "loss": None if math.isnan(state.loss) else round(state.loss, 4),
         "device": device.type,

@@ -53,7 +53,14 @@ def batches(
         if at > first and longest * (at - first + 1) > n_tokens:
             cuts.append(order[first:at])
             first, longest = at, length
-    cuts.append(order[first:])
+    if first < len(order):
+        cuts.append(order[first:])
     if random:
         cuts = [cuts[at] for at in random.permutation(len(cuts))]
     return cuts
+
+
+def both(first: Tokens, second: Tokens) -> Tokens:
+    """Lay the texts of two behind each other."""
+    starts = np.concatenate([first.starts, second.starts[1:] + first.starts[-1]])
+    return Tokens(np.concatenate([first.ids, second.ids]), starts)

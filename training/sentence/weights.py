@@ -11,7 +11,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,36 @@ def write_weights(
         shutil.copyfile(tokenizer, folder / TOKENIZER)
     text = json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False)
     write_durably(folder / RECORD, f"{text}\n".encode())
+
+
+def averaged(
+    read: Sequence[tuple[Arrays, Record]], shares: Sequence[float]
+) -> tuple[Arrays, Record]:
+    """Average weights that come from one beginning, each with its share.
+
+    The labels are those of the last; a label that another does not know is as the last knows it.
+    """
+    last, record = read[-1]
+    names = set.intersection(*(set(arrays) for arrays, _ in read))
+    mean: Arrays = {}
+    for (arrays, known), share in zip(read, shares, strict=True):
+        for name in names:
+            values = arrays[name]
+            if name.startswith("labels."):
+                at = {label: row for row, label in enumerate(known["labels"])}
+                rows = enumerate(record["labels"])
+                values = np.stack(
+                    [values[at[label]] if label in at else last[name][row] for row, label in rows]
+                )
+            if values.shape != last[name].shape:
+                raise WeightsUnusable(f"the array {name} has not the same shape in all folders")
+            part = (share / sum(shares) * values).astype(np.float32)
+            mean[name] = mean[name] + part if name in mean else part
+    parts = [
+        {"share": share / sum(shares), "steps": known["steps"]}
+        for (_, known), share in zip(read, shares, strict=True)
+    ]
+    return mean, {"labels": record["labels"], "steps": [{"step": "average", "of": parts}]}
 
 
 def in_bytes(
