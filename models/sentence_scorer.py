@@ -44,8 +44,9 @@ rather have read, so that nothing is hidden by what stands around it."""
 PIECES = "pieces"
 """Name of the array of the graph that has a row for each piece."""
 OPERATORS = frozenset(
-    {"Add", "Attention", "Cast", "DynamicQuantizeLinear", "Gather", "Gelu", "Gemm", "Mul"}
-    | {"LayerNormalization", "MatMulInteger", "ReduceMean", "Shape", "Slice", "Split", "Tanh"}
+    {"Add", "Attention", "Cast", "Div", "DynamicQuantizeLinear", "Gather", "Gelu", "Gemm"}
+    | {"LayerNormalization", "MatMulInteger", "Max", "Mul", "ReduceMax", "ReduceMean", "Shape"}
+    | {"Slice", "Split", "Tanh"}
 )
 """What a graph may be made of. None of these repeats, branches, or makes much of little."""
 LARGEST_GRAPH, LARGEST_TOKENIZER, MOST_NODES = 64 << 20, 8 << 20, 2000

@@ -2,7 +2,9 @@
 
 Each matrix keeps the form in which `training.sentence.weights` stores it, a byte for each number
 and a scale for each row, so the graph says of the weights exactly what was stored. Activations are
-quantized while it runs, with a scale taken from the text that is read.
+quantized while it runs, with a scale taken from the text that is read. Inside a layer's dense part
+single pieces are many times as large as others, so each is first divided by its own largest number:
+without this toxicity's AUC is .0020 lower than in single precision, with it it is the same.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class _Graph:
         thirds = self._constant("thirds", np.full(3, width, dtype=np.int64))
         for at in range(self.shape.n_layers):
             name = f"encoder.layers.{at}"
-            parts = self._dense(x, self._bytes_of(x), f"{name}.attention_in")
+            parts = self._dense(x, f"{name}.attention_in")
             query, key, value = (f"{name}.{part}" for part in ("query", "key", "value"))
             self.nodes.append(
                 helper.make_node("Split", [parts, thirds], [query, key, value], axis=-1)
@@ -73,10 +75,10 @@ class _Graph:
             mixed = self._node(
                 "Attention", query, key, value, q_num_heads=n_heads, kv_num_heads=n_heads
             )
-            mixed = self._dense(mixed, self._bytes_of(mixed), f"{name}.attention_out")
+            mixed = self._dense(mixed, f"{name}.attention_out")
             x = self._norm(self._node("Add", x, mixed), f"{name}.attention_norm", 1e-12)
-            inner = self._node("Gelu", self._dense(x, self._bytes_of(x), f"{name}.dense_in"))
-            inner = self._dense(inner, self._bytes_of(inner), f"{name}.dense_out")
+            inner = self._node("Gelu", self._dense(x, f"{name}.dense_in"))
+            inner = self._dense(inner, f"{name}.dense_out", by_piece=True)
             x = self._norm(self._node("Add", x, inner), f"{name}.dense_norm", 1e-12)
         return x
 
@@ -97,14 +99,21 @@ class _Graph:
         self.nodes.append(helper.make_node("DynamicQuantizeLinear", [x], told))
         return told
 
-    def _dense(self, x: str, quantized: list[str], name: str) -> str:
+    def _dense(self, x: str, name: str, *, by_piece: bool = False) -> str:
+        if by_piece:
+            axis = self._constant("last", np.array([-1], dtype=np.int64))
+            least = self._constant("least", np.array([0.1], dtype=np.float32))
+            largest = self._node("Max", self._node("ReduceMax", x, axis, keepdims=1), least)
+            x = self._node("Div", x, largest)
         numbers, scale = in_bytes(self.arrays[f"{name}.weight"])
-        told, told_scale, told_zero = quantized
+        told, told_scale, told_zero = self._bytes_of(x)
         weights = self._constant(f"{name}.weight", numbers.T)
         zeros = self._constant(f"{name}.zero", np.zeros(len(numbers), dtype=np.int8))
         y = self._cast(self._node("MatMulInteger", told, weights, told_zero, zeros))
         scales = self._constant(f"{name}.scale", scale[:, 0])
         y = self._node("Mul", y, self._node("Mul", told_scale, scales))
+        if by_piece:
+            y = self._node("Mul", y, largest)
         return self._node("Add", y, self._constant(f"{name}.bias", self.arrays[f"{name}.bias"]))
 
     def _norm(self, x: str, name: str, epsilon: float) -> str:
