@@ -17,6 +17,7 @@ made share its memory and can use it, and so can threads.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -35,8 +36,8 @@ SIGNS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 LONGEST = 100
 """Pieces that are read at once."""
-STEP = 50
-"""Pieces from the beginning of one passage to that of the next."""
+SHARED = 25
+"""Pieces that a passage shares with the next, at the least."""
 MOST_PASSAGES = 8
 """Passages that are read of one text. Where there are more, those are read that the caller would
 rather have read, so that nothing is hidden by what stands around it."""
@@ -125,20 +126,16 @@ class SentenceScorer:
     def _passages(self, text: str, choose: Choose | None) -> list[list[int]]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
-        starts = passage_starts(len(ids))
-        if len(starts) > MOST_PASSAGES:
+        places = passages(len(ids))
+        if len(places) > MOST_PASSAGES:
             if choose:
                 offsets = encoding.offsets
-                ends = [min(start + LONGEST, len(ids)) - 1 for start in starts]
-                cut = [
-                    text[offsets[start][0] : offsets[end][1]]
-                    for start, end in zip(starts, ends, strict=True)
-                ]
+                cut = [text[offsets[start][0] : offsets[end - 1][1]] for start, end in places]
                 chosen = np.argsort(-choose(cut), kind="stable")[:MOST_PASSAGES]
             else:
-                chosen = np.linspace(0, len(starts) - 1, MOST_PASSAGES).round().astype(np.int64)
-            starts = [starts[at] for at in chosen.tolist()]
-        return [ids[start : start + LONGEST] for start in starts]
+                chosen = np.linspace(0, len(places) - 1, MOST_PASSAGES).round().astype(np.int64)
+            places = [places[at] for at in chosen.tolist()]
+        return [ids[start:end] for start, end in places]
 
     def _run(self, ids: list[int]) -> NDArray[np.float64]:
         framed = np.array([[BEGIN, *ids, END]], dtype=np.int64)
@@ -168,16 +165,19 @@ def readings(texts: Sequence[str]) -> list[str]:
     return read
 
 
-def passage_starts(n_pieces: int) -> list[int]:
-    """Say where the passages of a text begin; the last ends with it.
+def passages(n_pieces: int) -> list[tuple[int, int]]:
+    """Say where the passages of a text begin and end: as few as can be, of one length.
 
     Examples
     --------
-    >>> passage_starts(100), passage_starts(101), passage_starts(220)
-    ([0], [0, 1], [0, 50, 100, 120])
+    >>> passages(100), passages(102), passages(250)
+    ([(0, 100)], [(0, 64), (38, 102)], [(0, 100), (75, 175), (150, 250)])
     """
-    last = max(0, n_pieces - LONGEST)
-    return [*range(0, last, STEP), last]
+    n_passages = max(1, math.ceil((n_pieces - SHARED) / (LONGEST - SHARED)))
+    length = math.ceil((n_pieces + (n_passages - 1) * SHARED) / n_passages)
+    last = n_pieces - length
+    starts = [round(at * last / max(1, n_passages - 1)) for at in range(n_passages)]
+    return [(start, start + length) for start in starts]
 
 
 def _session(graph: _Buffer) -> Any:

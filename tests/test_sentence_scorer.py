@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -20,8 +21,9 @@ from models.sentence_scorer import (
     END,
     LONGEST,
     MOST_PASSAGES,
+    SHARED,
     SentenceScorer,
-    passage_starts,
+    passages,
     readings,
 )
 from training.sentence.export import graph_of
@@ -102,11 +104,12 @@ def test_what_normalization_undoes_does_not_change_the_logits(scorer: SentenceSc
 
 
 def test_passages_leave_no_piece_out_and_none_is_longer_than_can_be_read() -> None:
-    for n_pieces in (0, 1, LONGEST, LONGEST + 1, 5 * LONGEST + 3):
-        starts = passage_starts(n_pieces)
-        read = {at for start in starts for at in range(start, min(start + LONGEST, n_pieces))}
-        assert read == set(range(n_pieces))
-        assert len(set(starts)) == len(starts)
+    for n_pieces in range(1200):
+        places = passages(n_pieces)
+        assert {at for start, end in places for at in range(start, end)} == set(range(n_pieces))
+        assert all(end - start <= LONGEST for start, end in places)
+        for (_, end), (start, _) in pairwise(places):
+            assert end - start >= SHARED - 1
 
 
 def test_a_long_text_has_the_highest_logits_of_its_passages(scorer: SentenceScorer) -> None:
@@ -147,16 +150,17 @@ def test_of_a_very_long_text_those_passages_are_read_that_are_chosen(
     scorer: SentenceScorer,
 ) -> None:
     filler = " ".join(["word"] * 800)
-    hidden = f"{filler} {TEXTS[0]} {filler}"
+    told = max(readings([TEXTS[0]])[0].split(), key=len)
+    hidden = f"{filler} {told} {filler}"
     seen: list[str] = []
 
     def choose(passages: list[str]) -> NDArray[np.float64]:
         seen.extend(passages)
-        return np.array([float(readings([TEXTS[0]])[0] in passage) for passage in passages])
+        return np.array([float(told in passage) for passage in passages])
 
     chosen = scorer.logits([hidden], choose)
     assert len(seen) > MOST_PASSAGES
-    assert any(readings([TEXTS[0]])[0] in passage for passage in seen)
+    assert any(told in passage for passage in seen)
     assert count_runs(scorer, [hidden], choose) == MOST_PASSAGES
     assert not np.array_equal(chosen, scorer.logits([filler], choose))
 
