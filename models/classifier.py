@@ -34,6 +34,9 @@ SKIPPED, READ, ALONE = range(3)
 """How a text was judged: its words say that it need not be read twice; both readers read it; there
 is no second reader, or it is off."""
 
+READERS = ("words", "sentence")
+"""Short names of both readers, the word scorer first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -49,6 +52,9 @@ class Explanation:
     intercept : float
     sentence : float
         What the sentence scorer adds, 0 where it did not read the text.
+    by_words : ndarray of float64, shape (len(text),), optional
+        How much less the sentence scorer would add without the word that each code point is in,
+        shared by the letters of the word. These do not sum to `sentence`.
     """
 
     text: str
@@ -56,6 +62,12 @@ class Explanation:
     contributions: NDArray[np.float64]
     intercept: float
     sentence: float = 0.0
+    by_words: NDArray[np.float64] | None = None
+
+    @property
+    def said_by_words(self) -> float:
+        """Sum of what the word scorer finds that speaks for the label."""
+        return float(np.maximum(self.contributions, 0).sum())
 
     def evidence(self, limit: int = 5, field: Field = "text") -> list[Evidence]:
         """Name the words that speak most for the label.
@@ -74,13 +86,14 @@ class Explanation:
         """
         blank = np.array([character.isspace() for character in self.text], dtype=bool)
         edges = np.flatnonzero(np.diff(np.concatenate(([True], blank, [True])).astype(np.int8)))
+        told = self.contributions if self.by_words is None else self.contributions + self.by_words
         words = []
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             # Signs around a word that add nothing are not part of what is shown.
-            told = np.flatnonzero(self.contributions[start:end])
-            if len(told):
-                weight = float(self.contributions[start:end].sum())
-                first, last = start + int(told[0]), start + int(told[-1])
+            adding = np.flatnonzero(told[start:end])
+            if len(adding):
+                weight = float(told[start:end].sum())
+                first, last = start + int(adding[0]), start + int(adding[-1])
                 words.append(Evidence(field, self.label, first, last + 1, weight))
         least = sum(word.weight for word in words if word.weight > 0) / 20
         telling = [word for word in words if word.weight > 0 and word.weight >= least]
@@ -227,6 +240,11 @@ class Classifier:
             blend = Blend(sentence, columns, arrays["floors"], arrays["blend"])
         return cls(tuple(labels), scorer, arrays["calibration"], blend)
 
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Name those that judge: one or both of `READERS`."""
+        return READERS if self.blend and self.blend.is_on else READERS[:1]
+
     def by_words_alone(self) -> Classifier:
         """Give the same classifier with the sentence scorer off."""
         return replace(self, blend=self.blend and replace(self.blend, is_on=False))
@@ -337,6 +355,18 @@ class Classifier:
                 strict=True,
             )
         ]
+
+    def explain_sentence(self, explanation: Explanation) -> Explanation:
+        """Say also how much less the sentence scorer would add without each word.
+
+        Up to `models.sentence_scorer.MOST_LEFT_OUT` more readings. Nothing is added where the
+        sentence scorer did not read the text, or read it in more than one passage.
+        """
+        if not self.blend or not explanation.sentence:
+            return explanation
+        label = self.labels.index(explanation.label)
+        changes = self.blend.scorer.changes(explanation.text)[:, self.blend.columns[label]]
+        return replace(explanation, by_words=self.blend.weights[READ, label, 1] * changes)
 
 
 def columns_of(sentence: SentenceScorer, labels: Sequence[str]) -> tuple[int, ...]:

@@ -94,13 +94,33 @@ class Evidence:
     end : int
         Code point after the last.
     weight : float
-        What it adds to the logit of the label; 0 for a word of the site's list.
+        What it adds to the logit of the label, by the word scorer and, where that was asked, by
+        the sentence scorer; 0 for a word of the site's list.
     """
 
     field: Field
     label: str
     start: int
     end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEvidence:
+    """What the sentence as a whole says of a label, where the sentence scorer has read it.
+
+    Attributes
+    ----------
+    field : {"text", "author.name"}
+        Which was read: the text or the display name.
+    label : str
+        One of `LABELS`.
+    weight : float
+        What the sentence scorer adds to the logit of the label; below 0 it speaks against it.
+    """
+
+    field: Field
+    label: str
     weight: float
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import NotJson
-from models.normalize import normalize_batch, refuse_one_text
+from models.normalize import normalize, normalize_batch, refuse_one_text
 from models.strict_json import read_json
 
 BEGIN, PAD, END, UNKNOWN, MASK = range(5)
@@ -41,6 +42,10 @@ SHARED = 25
 MOST_PASSAGES = 8
 """Passages that are read of one text. Where there are more, those are read that the caller would
 rather have read, so that nothing is hidden by what stands around it."""
+
+MOST_LEFT_OUT = 24
+"""Readings of one text with something left out; where there are more words, neighbours go
+together."""
 
 PIECES = "pieces"
 """Name of the array of the graph that has a row for each piece."""
@@ -122,6 +127,42 @@ class SentenceScorer:
             passages = self._passages(text, choose)
             logits[row] = np.max([self._run(ids) for ids in passages], axis=0)
         return logits
+
+    def changes(self, text: str) -> NDArray[np.float64]:
+        """Say how much higher each logit is with a word than without it.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        ndarray of float64, shape (len(text), n_labels)
+            The change is shared by the code points of the word. All 0 where the text has more
+            pieces than are read at once.
+
+        Raises
+        ------
+        InvalidText
+            If the text is not valid Unicode.
+        """
+        normalized = normalize(text)
+        encoding = self._tokenizer.encode(normalized.text.rstrip(" "), add_special_tokens=False)
+        ids = np.array(encoding.ids, dtype=np.int64)
+        changes = np.zeros((len(text), len(self.labels)))
+        words = [found.span() for found in re.finditer("[^ ]+", normalized.text)]
+        if not words or len(ids) > LONGEST:
+            return changes
+        whole = self._run(ids.tolist())
+        ends = np.array([end for _, end in words])
+        word_of = ends.searchsorted([end for _, end in encoding.offsets])
+        together = -(-len(words) // MOST_LEFT_OUT)
+        for first in range(0, len(words), together):
+            last = min(first + together, len(words)) - 1
+            left = ids[(word_of < first) | (word_of > last)]
+            places = np.unique(normalized.offsets[words[first][0] : words[last][1]])
+            changes[places] += (whole - self._run(left.tolist())) / len(places)
+        return changes
 
     def _passages(self, text: str, choose: Choose | None) -> list[list[int]]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
