@@ -9,7 +9,6 @@ import structlog
 from flask import Flask, Response
 
 from models.artifact import Artifact
-from models.registry import Registry
 from service import address, api, compat, logs, problems
 from service.accounts.accounts import Accounts
 from service.accounts.sessions import session_key
@@ -27,6 +26,7 @@ from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
+from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
@@ -49,7 +49,7 @@ def create_app(
     logs.configure(settings.log_level)
     coral_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)
-    artifact = artifact or Registry(settings.artifacts).load()
+    artifact = artifact_in_use(settings, artifact)
     durability, sites, known_sites, queue = _over(redis, settings)
     _, _, coral_sites, coral_queue = _over(coral_redis, settings)
     deliveries = Deliveries(redis, sites)

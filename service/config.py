@@ -96,6 +96,11 @@ class Settings(BaseSettings):
     artifacts: Path = _variable(
         "Where the artefacts and CURRENT are.", _INSTALLATION / "models/artifacts", form="folder"
     )
+    sentence_scorer: Annotated[Literal["on", "off"], BeforeValidator(str.lower)] = _variable(
+        "Whether comments over which the word scorer hesitates are read by the artefact's sentence "
+        "scorer as well; off, words alone decide.",
+        "on",
+    )
     var: Path = _variable(
         "Data of the private Redis, the session key, and which Redis was filled.",
         Path("var"),

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import Language, identify_all
-from models.schema import UMBRELLA, Evidence, Field, LabeledComment
+from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvidence
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.records import Comment, Enqueued, known_action
@@ -33,7 +33,7 @@ from service.rules.policy import (
     random_draw,
 )
 from service.rules.word_lists import word_list
-from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer
+from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer, Why
 from service.sites.site import Site
 
 MAX_LISTED = 50  # occurrences of listed words that are kept per field
@@ -51,7 +51,9 @@ class Judgement:
     signals: Signals
     verdict: Verdict
     language: Language  # a remark: a text has its scores whatever is said here
+    readers: Sequence[str]  # who read the text or the display name
     evidence: Sequence[Evidence]  # of each flagged field what made its label
+    sentence: Sequence[SentenceEvidence]  # and what the whole of it adds, where it was read
 
 
 class Moderation:
@@ -89,41 +91,45 @@ class Moderation:
 
     def judge(self, site: Site, comments: Sequence[Comment]) -> list[Judgement]:
         """Judge comments, whose texts are valid Unicode, by what they say; nothing is stored."""
-        policy = self.policy(site)
-        return [
-            Judgement(signals, policy.verdict(signals), language, evidence)
-            for signals, language, evidence in self._signals(site, policy, comments)
-        ]
+        return list(self._judged(site, self.policy(site), comments))
 
-    def _signals(
+    def _judged(
         self, site: Site, policy: Policy, comments: Sequence[Comment]
-    ) -> Iterator[tuple[Signals, Language, Sequence[Evidence]]]:
+    ) -> Iterator[Judgement]:
         """Yield what each comment says of itself; evidence is looked for in flagged fields only."""
         named = [i for i, comment in enumerate(comments) if comment.author_name.strip()]
         listed = [_listed(site, comment) for comment in comments]
         comments = _without_allowed(site, comments)
         texts = [comment.text for comment in comments]
         languages = identify_all(texts)
-        scores = self.scorer.scores([*texts, *(comments[i].author_name for i in named)])
-        authors = dict(zip(named, scores[len(texts) :], strict=True))
-        evidence = self.scorer.evidence(
+        scored = self.scorer.judge([*texts, *(comments[i].author_name for i in named)])
+        authors = dict(zip(named, scored[len(texts) :], strict=True))
+        why = self.scorer.why(
             [
                 Flagged(i, field, text, label)
                 for i, comment in enumerate(comments)
                 for (field, text), found in zip(
-                    _fields(comment), (scores[i], authors.get(i, {})), strict=True
+                    _fields(comment), (scored[i], authors.get(i)), strict=True
                 )
-                if (label := policy.flagged_label(found))
+                if found and (label := policy.flagged_label(found.scores))
             ]
         )
         for i, language in enumerate(languages):
+            text, name, found = scored[i], authors.get(i), why.get(i, Why())
             signals = Signals(
-                scores[i],
-                authors.get(i),
+                text.scores,
+                name.scores if name else None,
                 readable=language.readable,
                 listed=listed[i][-1].field if listed[i] else None,
             )
-            yield signals, language, [*evidence.get(i, ()), *listed[i]]
+            yield Judgement(
+                signals,
+                policy.verdict(signals),
+                language,
+                readers=max(text.readers, name.readers if name else (), key=len),
+                evidence=[*found.parts, *listed[i]],
+                sentence=found.sentence,
+            )
 
     def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
         """Judge a comment, and queue it when a person should see it.
@@ -134,10 +140,10 @@ class Moderation:
         value is None.
         """
         policy = self.policy(site)
-        ((signals, language, evidence),) = self._signals(site, policy, [comment])
+        (judgement,) = self._judged(site, policy, [comment])
         author = self._author_history(policy, site, comment.author_id)
-        signals = replace(signals, author=author, draw=random_draw(site.id, comment.id))
-        judgement = Judgement(signals, policy.verdict(signals), language, evidence)
+        draw = random_draw(site.id, comment.id)
+        judgement = _knowing(policy, judgement, author=author, draw=draw)
         standing = None
         try:
             standing = self._store(site, *self._fitting(site, comment, judgement))
@@ -147,7 +153,10 @@ class Moderation:
                 raise
         self._metrics.count(judgement.verdict)
         self._verdict_counts.count(
-            site.id, judgement.verdict.action, signals.scores, signals.author_scores
+            site.id,
+            judgement.verdict.action,
+            judgement.signals.scores,
+            judgement.signals.author_scores,
         )
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
@@ -196,7 +205,7 @@ class Moderation:
 
         part, judged = max(zip(parts, self.judge(site, parts), strict=True), key=badness)
         shown = replace(part, text=part.text + CUT)
-        return shown, replace(judgement, evidence=judged.evidence)
+        return shown, replace(judgement, evidence=judged.evidence, sentence=judged.sentence)
 
     def _store(
         self, site: Site, comment: Comment, judgement: Judgement, known_action: str = ""
@@ -209,6 +218,7 @@ class Moderation:
             "scores": judgement.signals.scores,
             "author_scores": judgement.signals.author_scores,
             "evidence": judgement.evidence,
+            "sentence": judgement.sentence,
         }
         if verdict.action == "reject":
             return self._queue.reject(site.id, comment, verdict, **found)

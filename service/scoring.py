@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from models.artifact import Artifact
+from models.classifier import READ, READERS
 from models.normalize import normalize
-from models.schema import Evidence, Field
+from models.registry import Registry
+from models.schema import Evidence, Field, SentenceEvidence
+from service.config import Settings
 from service.rules.disguises import readings
 
 MAX_TEXT_BYTES = 20_480  # in UTF-8; what an interface of ours takes
@@ -20,6 +23,8 @@ MAX_PARTS = 5  # of evidence, per field
 # Finding evidence costs three times what scoring does. A thousand comments of the usual length stay
 # below this; of a thousand very long ones the later get their verdict without evidence.
 MAX_EVIDENCE_CHARACTERS = 250_000  # per request
+# Asking the sentence scorer about single words costs up to `MOST_LEFT_OUT` readings more.
+MAX_ASKED = 10  # fields, per request
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,30 @@ class Flagged:
     label: str
 
 
+@dataclass(slots=True)
+class Why:
+    """What made the labels of a comment's flagged fields."""
+
+    parts: list[Evidence] = field(default_factory=list)
+    sentence: list[SentenceEvidence] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a text has got, and from whom."""
+
+    scores: dict[str, float]  # by label, [0, 1]
+    readers: tuple[str, ...]  # of `READERS`, who read any piece or reading of it
+
+
+def artifact_in_use(settings: Settings, artifact: Artifact | None = None) -> Artifact:
+    """Return the promoted artefact, unless one is given, with the readers that are wanted."""
+    artifact = artifact or Registry(settings.artifacts).load()
+    if settings.sentence_scorer == "off":
+        return replace(artifact, classifier=artifact.classifier.by_words_alone())
+    return artifact
+
+
 class Scorer:
     """Scores texts with one artefact."""
 
@@ -39,7 +68,11 @@ class Scorer:
         self._classifier = artifact.classifier
 
     def scores(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Score texts: for each the probability, in [0, 1], of each label the artefact knows.
+        """Score texts: for each the probability, in [0, 1], of each label the artefact knows."""
+        return [one.scores for one in self.judge(texts)]
+
+    def judge(self, texts: Sequence[str]) -> list[Scored]:
+        """Score texts, and say who read each.
 
         In linear time and bounded memory: the score of a very long text is the highest of its
         pieces, and that of a disguised one the highest of its readings.
@@ -48,17 +81,22 @@ class Scorer:
             return []
         labels = self._classifier.labels
         pieces = [list(chain(*map(_pieces, readings(text)))) for text in texts]
-        rows = iter(self._classifier.predict_proba(list(chain(*pieces))).tolist())
+        probabilities, states = self._classifier.judge(list(chain(*pieces)))
+        rows, told = iter(probabilities.tolist()), iter(states.tolist())
         return [
-            dict(zip(labels, map(max, zip(*islice(rows, len(of_text)), strict=True)), strict=True))
-            for of_text in pieces
+            Scored(
+                dict(zip(labels, map(max, zip(*islice(rows, n), strict=True)), strict=True)),
+                READERS if READ in list(islice(told, n)) else READERS[:1],
+            )
+            for n in map(len, pieces)
         ]
 
-    def evidence(self, flagged: Sequence[Flagged]) -> dict[int, list[Evidence]]:
+    def why(self, flagged: Sequence[Flagged]) -> dict[int, Why]:
         """Find what made the labels of flagged fields, by the number of the comment.
 
-        The heaviest of each field first; only of the first `MAX_EVIDENCE_CHARACTERS`, and not of
-        very long texts.
+        The heaviest part of each field first; only of the first `MAX_EVIDENCE_CHARACTERS`, and not
+        of very long texts. Where the sentence says more than its words do, the sentence scorer is
+        asked about each word, for the first `MAX_ASKED` fields.
         """
         by_label: dict[str, list[Flagged]] = defaultdict(list)
         n_characters = 0
@@ -68,14 +106,22 @@ class Scorer:
             if len(one.text) <= MAX_TEXT_BYTES:
                 by_label[one.label].append(one)
                 n_characters += len(one.text)
-        found: dict[int, list[Evidence]] = defaultdict(list)
+        found: dict[int, Why] = defaultdict(Why)
+        n_asked = 0
         for label, fields in by_label.items():
             explanations = self._classifier.explain([one.text for one in fields], label)
-            for one, explanation in zip(fields, explanations, strict=True):
-                found[one.comment] += [
+            for one, explained in zip(fields, explanations, strict=True):
+                explanation, why = explained, found[one.comment]
+                if explained.sentence > explained.said_by_words and n_asked < MAX_ASKED:
+                    explanation = self._classifier.explain_sentence(explained)
+                    n_asked += 1
+                why.parts += [
                     replace(part, weight=round(part.weight, 4))
                     for part in explanation.evidence(MAX_PARTS, one.field)
                 ]
+                if explained.sentence:
+                    weight = round(explained.sentence, 4)
+                    why.sentence.append(SentenceEvidence(one.field, label, weight))
         return found
 
 

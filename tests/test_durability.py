@@ -26,6 +26,10 @@ from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.config import Settings
 from service.errors import StoreLost, StoreMisconfigured, UnknownFormat
+from service.queue.decisions import DecisionStream
+from service.queue.records import Comment, Decision
+from service.queue.review_queue import ReviewQueue
+from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis, socket_url
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -131,7 +135,31 @@ def test_a_store_of_another_format_is_refused_at_the_start_with_what_to_do(
     said = rehearsal(own_settings)
     assert said.returncode == 2
     (sentence,) = said.stderr.splitlines()
-    assert sentence.startswith("Error: What Redis holds was not written in format 1")
+    assert sentence.startswith("Error: What Redis holds was not written in format 1 or 2")
+
+
+def test_a_store_of_format_1_is_worked_on_and_closed_to_the_version_that_filled_it(
+    redis: Redis, artifact: Artifact, tmp_path: Path
+) -> None:
+    queue = ReviewQueue(redis)
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    old = queue.enqueue("demo", Comment("c1", "text"), verdict, scores={"insult": 0.9})
+    for key in ("items", "texts"):  # as they were written then
+        stored: Any = redis.hgetall(f"{{hakam:demo}}:{key}")
+        for name, record in stored.items():
+            as_then = record.replace(f'"format":{FORMAT}', '"format":1')
+            assert as_then != record
+            redis.hset(f"{{hakam:demo}}:{key}", name, as_then)
+    redis.set(FORMAT_KEY, "1")
+    Durability(redis, tmp_path / "store").check()
+    assert redis.get(FORMAT_KEY) == str(FORMAT), "which a Hakam of format 1 refuses"
+    lease = queue.lease("demo", "samira")
+    assert lease is not None
+    assert (lease.item.id, lease.item.sentence, lease.item.damaged) == (old.item_id, (), False)
+    draft = Decision("reject", ("insult",), moderator="samira", request_id="r1")
+    queue.decide("demo", lease.item.id, lease.token, draft)
+    (decision,) = DecisionStream(redis).read("demo")
+    assert (decision.comment_id, decision.damaged) == ("c1", False)
 
 
 def test_an_emptied_store_whose_loss_is_accepted_has_the_format_of_this_version(

@@ -50,7 +50,7 @@ EXTREMES = (0.0, -1.0, 1e9, 1e15, 6e11, -6.3e10, 1e308, -1e308, float("inf"), fl
 @pytest.mark.parametrize("language", sorted(vocabulary.LANGUAGES))
 def test_every_number_has_a_form_however_bad(app: Flask, language: str) -> None:
     said = (
-        *(formats.number, formats.percent, formats.score, vocabulary.score_words),
+        *(formats.number, formats.signed, formats.percent, formats.score, vocabulary.score_words),
         *(
             formats.duration,
             formats.duration_after,

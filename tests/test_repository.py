@@ -166,6 +166,7 @@ WHOLE = {
     "retrain_flow",
     "sample_data",
     "slow_clients",
+    "two_readers",
 }
 
 

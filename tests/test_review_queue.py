@@ -42,6 +42,7 @@ from service.reports.statistics import agreement_with_known_answers
 from service.reports.transparency import period_statistics, statements
 from service.rules.policy import Verdict
 from service.rules.priority import head_start
+from service.store.durability import FORMAT
 from service.store.scripts import read_script, site_keys
 
 pytestmark = pytest.mark.every_redis
@@ -1145,7 +1146,7 @@ def test_a_decision_that_was_taken_back_cannot_be_appealed_against(queue: Review
 # What is stored
 
 
-@pytest.mark.parametrize("fields", [{"format": 2}, {"format": None}, {"due": "soon"}])
+@pytest.mark.parametrize("fields", [{"format": FORMAT + 1}, {"format": None}, {"due": "soon"}])
 def test_an_item_that_cannot_be_read_is_said_to_be_and_bars_no_other(
     queue: ReviewQueue, redis: Redis, fields: dict[str, Any]
 ) -> None:

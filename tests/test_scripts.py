@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from service.store.durability import FORMAT
+from service.store.durability import FORMAT, OLDEST
 from service.store.scripts import SITE_KEYS, Verbs, declared, read_script
 
 SERVICE = Path(__file__).parent.parent / "service"
@@ -114,4 +114,4 @@ def test_a_verb_refuses_arguments_that_its_file_does_not_declare(redis: Redis) -
 
 def test_the_scripts_and_the_service_mean_the_same_format() -> None:
     record = (SERVICE / "queue" / "lua" / "include" / "record.lua").read_text(encoding="utf-8")
-    assert f"local FORMAT = {FORMAT} " in record
+    assert f"local OLDEST = {OLDEST}\nlocal FORMAT = {FORMAT} " in record

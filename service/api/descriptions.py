@@ -82,11 +82,15 @@ FIELDS: Mapping[str, str] = {
     "reach": "How many people see the comment.",
     "reason": "Why.",
     "rejected_at": "Times of the latest rejections, newest first, seconds since 1970; at most 20.",
+    "readers": "Who judges texts: the word scorer, and the sentence scorer where the artefact has "
+    "one and it is on.",
     "reply": "What the moderator lets the author know.",
     "request_id": "Chosen by the client; the same again gets the same answer.",
     "sampling_probability": "With what probability a comment like this comes before a person.",
     "score": "Calibrated probability of the label, 0 to 1.",
     "scores": "Calibrated probability of each label, 0 to 1.",
+    "sentence": "What the sentence as a whole adds, for each flagged field that the sentence "
+    "scorer has read.",
     "site": "Id of the site.",
     "site_id": "Id of the site.",
     "source": "Who decided: a moderator, or the site's policy.",
@@ -128,6 +132,10 @@ FIELDS: Mapping[str, str] = {
     "because it needed nobody.",
     "Evidence.field": "Where it stands: in the text or in the display name.",
     "Evidence.label": "The label that it speaks for.",
+    "SentenceEvidence.field": "Which was read: the text or the display name.",
+    "SentenceEvidence.label": "The label that it is about.",
+    "SentenceEvidence.weight": "What it adds to the logit of the label; below 0 it speaks against "
+    "it.",
     "Health.status": "`ok`, or `ready`.",
     "Problem.request_id": "Id of this request, which is in the log too.",
     "Problem.title": "The kind of problem, in words.",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.api.openapi import document
 from service.api.operation import operation
+from service.api.schemas import Reader
 from service.services import services
 
 
@@ -16,6 +17,7 @@ class Health(BaseModel):
 
     status: str
     model_version: str
+    readers: list[Reader]
     notice: str | None = Field(
         default=None, description="What to look at although all work is done."
     )
@@ -24,7 +26,7 @@ class Health(BaseModel):
 @operation("GET", "/healthz", answers={200: Health}, needs_key=False)
 def healthz() -> Health:
     """Say that the service runs. Asks nobody else: a restart does not repair Redis."""
-    return Health(status="ok", model_version=services().artifact.version)
+    return _health("ok")
 
 
 @operation("GET", "/readyz", answers={200: Health}, needs_key=False, problems=(503,))
@@ -36,8 +38,13 @@ def readyz() -> Health:
     one is better off.
     """
     services().durability.check()
-    version, notice = services().artifact.version, services().notice or None
-    return Health(status="ready", model_version=version, notice=notice)
+    return _health("ready", services().notice or None)
+
+
+def _health(status: str, notice: str | None = None) -> Health:
+    artifact = services().artifact
+    readers = list(artifact.classifier.readers)
+    return Health(status=status, model_version=artifact.version, readers=readers, notice=notice)
 
 
 @operation("GET", "/metrics", answers={200: CONTENT_TYPE_LATEST}, needs_key=False)

@@ -17,8 +17,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from models.characters import is_visible
+from models.classifier import READERS
 from models.dialect import DIALECTS
-from models.schema import LABELS, REASONS, Evidence
+from models.schema import LABELS, REASONS, Evidence, SentenceEvidence
 from service.api.bodies import MANY, ONE
 from service.queue.records import Comment, Decision
 from service.rules.policy import Reason
@@ -82,6 +83,7 @@ Text = Annotated[
 ]
 ParentText = Annotated[Unicode, AfterValidator(_short_enough), AfterValidator(_printable)]
 Label = Literal[LABELS]  # type: ignore[valid-type]  # a Literal made from the one tuple of labels
+Reader = Literal[READERS]  # type: ignore[valid-type]
 Dialect = Literal[DIALECTS]  # type: ignore[valid-type]
 Timestamp = Annotated[
     Unicode,
@@ -313,7 +315,15 @@ class CommentAnswer(BaseModel):
     scores: dict[Label, Probability]
     author_scores: dict[Label, Probability] | None
     evidence: list[Evidence]
+    sentence: list[SentenceEvidence] = Field(
+        description="What the sentence as a whole adds, for each flagged field that the sentence "
+        "scorer has read"
+    )
     model_version: str
+    readers: list[Reader] = Field(
+        description="Who read the text and the display name: the word scorer alone, or the "
+        "sentence scorer as well, where the first hesitated over one of them"
+    )
     version: int | None = Field(
         description="Of the comment: 1, and one more each time it came with another text or "
         "display name, as far as something was kept of it. null where nothing is stored "

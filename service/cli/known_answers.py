@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from models.registry import Registry
 from models.schema import read_comments
 from service.cli.environment import connect_for, site_argument
 from service.config import Settings
 from service.queue.records import known_action
 from service.queue.review_queue import ReviewQueue
+from service.scoring import artifact_in_use
 
 
 @click.group()
@@ -35,7 +35,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
     comments = list(read_comments(known))
     for comment in comments:
         known_action(comment)  # before anything is added
-    artifact = Registry(Settings.from_environ().artifacts).load()
+    artifact = artifact_in_use(Settings.from_environ())
     with connect_for(site_id) as (redis, site):
         moderation = Moderation(
             artifact, ReviewQueue(redis), Metrics(None, list), VerdictCounts(redis)

@@ -135,11 +135,12 @@ def serve() -> None:
 )
 def check(accept_loss: bool) -> None:
     """Check the environment, the artefact and Redis; start nothing."""
-    from models.registry import Registry
+    from service.scoring import artifact_in_use
 
     settings = Settings.from_environ()
     click.echo("environment: good")
-    click.echo(f"artefact: {Registry(settings.artifacts).load().version}")
+    artifact = artifact_in_use(settings)
+    click.echo(f"artefact: {artifact.version}, read by {' and '.join(artifact.classifier.readers)}")
     with connect() as redis:
         durability = Durability(redis, settings.store_file)
         if accept_loss:

@@ -12,10 +12,10 @@ import numpy as np
 
 from models.artifact import Artifact
 from models.errors import RecordError
-from models.registry import Registry
 from models.schema import LABELS
 from service.config import Settings
 from service.reports.thresholds import Suggestion, has_decisions, read_export, suggest
+from service.scoring import artifact_in_use
 
 _BATCH = 1_000
 
@@ -104,7 +104,7 @@ def suggest_thresholds(
     action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
     """
     for line in suggestions(
-        Registry(Settings.from_environ().artifacts).load(),
+        artifact_in_use(Settings.from_environ()),
         export,
         label,
         recall=recall,

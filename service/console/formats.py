@@ -36,6 +36,13 @@ def number(value: float) -> str:
     return str(flask_babel.format_decimal(_bounded(value, _MOST)))
 
 
+def signed(value: float) -> str:
+    """Return a number with its sign and one digit behind the point."""
+    value, locale = _bounded(value, _MOST), flask_babel.get_locale()
+    sign = babel.numbers.get_minus_sign_symbol if value < 0 else babel.numbers.get_plus_sign_symbol
+    return sign(locale) + str(flask_babel.format_decimal(abs(value), format="0.0"))
+
+
 def percent(share: float) -> str:
     """Return a share of one in percent; what is not all or nothing never reads as if it were."""
     if not 0 < share < 1 or 0 < round(share * 100) < 100:

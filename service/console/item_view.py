@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from models.schema import REASONS, UMBRELLA
+from models.schema import REASONS, UMBRELLA, SentenceEvidence
+from service.console import formats
 from service.console.highlight import Segment, marked
 from service.console.keyboard import keys_of
 from service.console.leases import is_severe, last_action, minutes_without_break
@@ -19,6 +20,7 @@ from service.sites.site import Site
 
 MAX_CHIPS = 4
 WORTH_A_LOOK = 0.33  # the score from which a label is shown
+WORTH_SAYING = 0.05  # what a sentence as a whole adds, so that no 0.0 is shown
 #: A mark behind so many characters or lines is offered a jump to.
 FAR_CHARACTERS, FAR_LINES = 400, 6
 THREAD_READ, THREAD_SHOWN = 50, 5
@@ -35,6 +37,7 @@ def item_view(site: Site, lease: Lease) -> dict[str, Any]:
         "far_mark": _is_far(text),
         "pen_name": list(marked(item.comment.author_name, "author.name", item.evidence)),
         "chips": _chips(item),
+        "wholes": [_whole(one) for one in item.sentence if abs(one.weight) >= WORTH_SAYING],
         "suggested": label if label in REASONS else UMBRELLA,
         "why": _why(item),
         "site": site,
@@ -86,6 +89,13 @@ def _chips(item: ReviewItem) -> list[dict[str, Any]]:
         if score >= WORTH_A_LOOK or (label, field) == (item.verdict.label, item.verdict.field)
     ]
     return sorted(chips, key=lambda chip: -chip["score"])[:MAX_CHIPS]
+
+
+def _whole(said: SentenceEvidence) -> str:
+    weight, label = formats.signed(said.weight), label_name(said.label)
+    if said.field == "author.name":
+        return _("The pen name as a whole: %(weight)s (%(label)s)", weight=weight, label=label)
+    return _("The sentence as a whole: %(weight)s (%(label)s)", weight=weight, label=label)
 
 
 def _why(item: ReviewItem) -> str:

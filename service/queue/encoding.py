@@ -5,6 +5,7 @@ well (``lua/include/record.lua``). A field that has its usual value, the default
 a record is kept for every comment, and Lua cannot tell an empty list from an empty object.
 
 A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
+Format 2 knows `ContentRecord.sentence` and the label ``religious_insult``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.schema import LABELS, Evidence
+from models.schema import LABELS, Evidence, SentenceEvidence
 from models.schema import Field as CommentField
 from service.queue.records import (
     UNKNOWN_VERDICT,
@@ -55,7 +56,7 @@ class _Record(BaseModel):
 
 
 class _Formatted(_Record):
-    format: Literal[1]  # FORMAT
+    format: Literal[1, 2]  # from OLDEST to FORMAT
 
 
 class VerdictRecord(_Record):
@@ -150,6 +151,7 @@ class ContentRecord(_Formatted):
     scores: dict[str, float] = {}
     author_scores: dict[str, float] = {}
     evidence: tuple[Evidence, ...] = ()
+    sentence: tuple[SentenceEvidence, ...] = ()
     appeal: str = ""
     note: str = ""
 
@@ -230,6 +232,7 @@ def content_json(
     scores: Mapping[str, float],
     author_scores: Mapping[str, float] | None,
     evidence: Sequence[Evidence],
+    sentence: Sequence[SentenceEvidence] = (),
 ) -> str:
     """Write what people wrote, and what is only of use beside it."""
     return ContentRecord(
@@ -238,6 +241,7 @@ def content_json(
         scores=_rounded(scores),
         author_scores=_rounded(author_scores or {}),
         evidence=tuple(evidence),
+        sentence=tuple(sentence),
     ).to_json()
 
 
@@ -287,6 +291,7 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
         scores=wrote.scores,
         author_scores=wrote.author_scores or None,
         evidence=wrote.evidence,
+        sentence=wrote.sentence,
         state=item.state,
         version=item.version,
         enqueued_at=item.since / 1000,
@@ -310,6 +315,7 @@ def _damaged(site_id: str, item_id: str, record: str) -> ReviewItem:
         scores={},
         author_scores=None,
         evidence=(),
+        sentence=(),
         state=next((state for state in get_args(State) if f'"{state}"' in record), "pending"),
         version=0,
         enqueued_at=0.0,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.schema import Evidence, LabeledComment, observed_labels
+from models.schema import Evidence, LabeledComment, SentenceEvidence, observed_labels
 from service.errors import InvalidRequest
 from service.rules.policy import Verdict
 from service.rules.times import iso_time
@@ -53,6 +53,7 @@ class ReviewItem:
     scores: Mapping[str, float]  # of the text, by label
     author_scores: Mapping[str, float] | None  # of the display name
     evidence: Sequence[Evidence]
+    sentence: Sequence[SentenceEvidence]
     state: State
     version: int  # 1, and one more after each edit
     enqueued_at: float

@@ -59,7 +59,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from models.schema import LABELS, Evidence
+from models.schema import LABELS, Evidence, SentenceEvidence
 from service.errors import (
     AlreadyDecided,
     Conflict,
@@ -134,6 +134,7 @@ class ReviewQueue:
         *,
         scores: Mapping[str, float],
         evidence: Sequence[Evidence] = (),
+        sentence: Sequence[SentenceEvidence] = (),
         author_scores: Mapping[str, float] | None = None,
         label_weights: Mapping[str, float] | None = None,  # in the urgency, 1 where absent
         time_target_seconds: float = 3600,
@@ -160,7 +161,7 @@ class ReviewQueue:
             id=item_id,
             slack=slack_ms(time_target_seconds, start),
             record=record,
-            content=content_json(comment, scores, author_scores, evidence),
+            content=content_json(comment, scores, author_scores, evidence, sentence),
         )
         return read_standing(item_id, *found)
 
@@ -184,6 +185,7 @@ class ReviewQueue:
         *,
         scores: Mapping[str, float],
         evidence: Sequence[Evidence] = (),
+        sentence: Sequence[SentenceEvidence] = (),
         author_scores: Mapping[str, float] | None = None,
     ) -> Enqueued:
         """Record, once, that the policy rejected a comment, which the site gets as its answer."""
@@ -195,7 +197,7 @@ class ReviewQueue:
             "reject",
             id=item_id,
             record=item_json(comment, verdict),
-            content=content_json(comment, scores, author_scores, evidence),
+            content=content_json(comment, scores, author_scores, evidence, sentence),
             request="",
             decision=draft_json(draft),
         )

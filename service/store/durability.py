@@ -33,7 +33,10 @@ log = structlog.get_logger()
 CHECK_EVERY_SECONDS = 5.0
 REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 
-FORMAT: Final = 1  # of what is stored, as in service/queue/lua/include/record.lua
+# Of what is stored, as in service/queue/lua/include/record.lua. A store of a format from OLDEST on
+# is read as it is, and called FORMAT from then on, so that no older Hakam misreads what is added.
+OLDEST: Final = 1
+FORMAT: Final = 2
 
 KEY = "hakam:store"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY
@@ -47,7 +50,7 @@ SETTINGS = {
 }
 
 _CHECK = """
-local known, new, known_mark, format = unpack(ARGV)
+local known, new, known_mark, oldest, format = unpack(ARGV)
 local store_id, mark = redis.call('GET', KEYS[1]) or '', tonumber(redis.call('GET', KEYS[2]) or 0)
 if (known ~= '' and store_id ~= known) or mark < tonumber(known_mark) then
   return {store_id, string.format('%.0f', mark), ''}
@@ -58,7 +61,11 @@ if store_id == '' then
   redis.call('SET', KEYS[3], format)
 end
 local found = redis.call('GET', KEYS[3]) or ''
-if found ~= format then return {store_id, found, 'format'} end
+local number = tonumber(found) or 0
+if number < tonumber(oldest) or number > tonumber(format) then
+  return {store_id, found, 'format'}
+end
+if found ~= format then redis.call('SET', KEYS[3], format) end
 local time = redis.call('TIME')
 local now = string.format('%.0f', math.max(mark + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('SET', KEYS[2], now)
@@ -92,7 +99,7 @@ class Durability:
             if not known and self._redis.exists(BEFORE_FORMATS):
                 raise UnknownFormat(_FORMAT_UNKNOWN)
             store_id, mark, outcome = self._redis.eval(
-                _CHECK, len(keys), *keys, known, new, known_mark, FORMAT
+                _CHECK, len(keys), *keys, known, new, known_mark, OLDEST, FORMAT
             )
         if outcome == "format":
             raise UnknownFormat(_FORMAT_UNKNOWN)
@@ -161,9 +168,9 @@ class Durability:
 
 
 _FORMAT_UNKNOWN = (
-    f"What Redis holds was not written in format {FORMAT}, which this version reads: export"
-    " the decisions with the version that wrote it (`hakam decisions export`), empty Redis and take"
-    " them over with `hakam queue rebuild`."
+    f"What Redis holds was not written in format {OLDEST} or {FORMAT}, which this version reads:"
+    " export the decisions with the version that wrote it (`hakam decisions export`), empty Redis"
+    " and take them over with `hakam queue rebuild`."
 )
 
 

@@ -1,9 +1,11 @@
 -- Stored records: JSON objects of named fields, with the number of their format.
 
-local FORMAT = 1 -- as in service/store/durability.py
+local OLDEST = 1
+local FORMAT = 2 -- both as in service/store/durability.py
 
 -- The object that is stored; nil for what cannot be read, or is of another format.
 local function decoded(text)
   local known, object = pcall(cjson.decode, text)
-  return known and type(object) == 'table' and object.format == FORMAT and object or nil
+  local format = known and type(object) == 'table' and object.format
+  return (format == OLDEST or format == FORMAT) and object or nil
 end
