@@ -43,7 +43,7 @@ MOST_PASSAGES = 8
 """Passages that are read of one text. Where there are more, those are read that the caller would
 rather have read, so that nothing is hidden by what stands around it."""
 
-MOST_LEFT_OUT = 24
+MOST_LEFT_OUT = 16
 """Readings of one text with something left out; where there are more words, neighbours go
 together."""
 

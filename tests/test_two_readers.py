@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from flask import Flask
 from redis import Redis
 from test_console import PASSWORD, Console
 from tiny_sentence_scorer import tiny_sentence_scorer
 
-from conftest import SAMPLE_COMMENTS, hakam, served, settings_in
+from conftest import SAMPLE_COMMENTS, await_condition, hakam, served, settings_in
 from models.artifact import Artifact
 from models.classifier import READ, SKIPPED, Blend, Classifier
 from models.registry import Registry
@@ -291,25 +294,51 @@ def test_what_a_word_changes_costs_a_bounded_number_of_readings(trusting: Artifa
 # Processes
 
 
-def test_workers_made_from_one_process_score_by_both_readers_and_alike(
+def new_workers(server: psutil.Process, before: set[psutil.Process]) -> set[psutil.Process]:
+    """The two workers of a server once none of those before is left, else none."""
+    workers = set(server.children())
+    return workers if len(workers) == 2 and not workers & before else set()
+
+
+@pytest.mark.slow
+def test_each_worker_scores_by_both_readers_and_alike_after_a_reload_too(
     environ: dict[str, str], redis: Redis, two_readers: Path, api_key: str, tmp_path: Path
 ) -> None:
     environ = environ | {"HAKAM_ARTIFACTS": str(two_readers), "HAKAM_WORKERS": "2"}
-    texts = [comment.text for comment in read_comments(SAMPLE_COMMENTS)][:100]
-    classifier = Registry(two_readers).load().classifier
-    expected = classifier.predict_proba(texts)
-    with served(environ, tmp_path / "log") as url, httpx.Client(timeout=60.0) as client:
-        assert client.get(f"{url}/readyz").json()["readers"] == ["words", "sentence"]
-        headers = {"Authorization": f"Bearer {api_key}", "Connection": "close"}
-        for _ in range(6):  # new connections, which both workers take
-            answers = client.post(
-                f"{url}/v1/score", json=[{"text": text} for text in texts], headers=headers
-            ).json()
-            assert any("sentence" in answer["readers"] for answer in answers)
-            for answer, row, text in zip(answers, expected, texts, strict=True):
-                assert answer["scores"].keys() == set(classifier.labels), text
-                least = dict(zip(classifier.labels, np.round(row, 6), strict=True))
-                assert all(answer["scores"][label] >= least[label] for label in least)
+    texts = [comment.text for comment in read_comments(SAMPLE_COMMENTS)][:60]
+    bodies = [{"text": text} for text in texts]
+    here = create_app(settings_in(environ), redis=redis)
+    expected = post_to(here, api_key)("/v1/score", bodies)
+    assert {len(answer["readers"]) for answer in expected} == {1, 2}
+
+    def answers_of(worker: psutil.Process, workers: set[psutil.Process]) -> Any:
+        """Let no other worker answer."""
+        for other in workers - {worker}:
+            other.suspend()
+        try:
+            headers = {"Authorization": f"Bearer {api_key}"}
+            answer = httpx.post(f"{url}/v1/score", json=bodies, headers=headers, timeout=50.0)
+            return answer.json()
+        finally:
+            for other in workers - {worker}:
+                other.resume()
+
+    before: set[psutil.Process] = set()
+    with served(environ, tmp_path / "log") as url:
+        port = int(url.rpartition(":")[2])
+        (server,) = (
+            one
+            for one in psutil.Process().children()
+            if any(c.laddr.port == port for c in one.net_connections())
+        )
+        for _ in range(2):
+            workers = await_condition(
+                partial(new_workers, server, before), what="two new workers", seconds=60.0
+            )
+            for worker in workers:
+                assert answers_of(worker, workers) == expected
+            before = workers
+            server.send_signal(signal.SIGHUP)
 
 
 def loaded(code: str) -> set[str]:
