@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -222,6 +223,9 @@ def passages(n_pieces: int) -> list[tuple[int, int]]:
 
 
 def _session(graph: _Buffer) -> Any:
+    # It would report how it is used to its makers, by a thread that starts when it is imported and
+    # that a forked process cannot end without.
+    os.putenv("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -94,6 +97,39 @@ def test_a_process_forked_after_loading_gives_the_same_logits(scorer: SentenceSc
         theirs = np.frombuffer(pipe.read()).reshape(mine.shape)
     os.waitpid(child, 0)
     assert np.array_equal(mine, theirs)
+
+
+ALONE = """
+import os, pathlib, sys
+from models.sentence_scorer import SentenceScorer
+import numpy, tokenizers
+threads = len(os.listdir("/proc/self/task"))
+folder = pathlib.Path(sys.argv[1])
+scorer = SentenceScorer(
+    (folder / "graph").read_bytes(), (folder / "tokenizer").read_bytes(), range(int(sys.argv[2]))
+)
+scorer.logits(["a"])
+assert len(os.listdir("/proc/self/task")) == threads, "it started a thread"
+if (child := os.fork()) == 0:
+    scorer.logits(["a"])
+    sys.exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_it_starts_no_thread_so_nothing_reports_home_and_forked_processes_end(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "graph").write_bytes(GRAPH)
+    (tmp_path / "tokenizer").write_bytes(TOKENIZER)
+    ended = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path), str(len(LABELS))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_what_normalization_undoes_does_not_change_the_logits(scorer: SentenceScorer) -> None:
