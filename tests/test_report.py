@@ -53,6 +53,28 @@ def test_the_card_names_version_labels_digest_and_what_it_learned_from(
     assert "| sample | Apache-2.0 | A | 477 |" in card
 
 
+def test_the_card_says_in_which_steps_a_sentence_scorer_was_made(
+    artifact: Artifact, card: str
+) -> None:
+    begun = {"step": "beginning", "base": "e5", "base_licence": "MIT"}
+    first = [begun, {"step": "distil", "layers_kept": [0, 5, 11]}]
+    parts = [{"share": 0.3, "steps": first}, {"share": 0.7, "steps": [{"step": "continue"}]}]
+    steps = [{"step": "average", "of": parts}]
+    told = model_card({**artifact.manifest, "sentence": {"labels": [], "steps": steps}})
+    rows = told.split("## How its sentence scorer was made")[1].splitlines()
+    assert [row.split(" | ")[0] for row in rows if row.startswith("| ")] == [
+        "| step",
+        "| ---",
+        "| average",
+        "| beginning",
+        "| distil",
+        "| continue",
+    ]
+    assert "| beginning | base e5, base_licence MIT |" in rows
+    assert "shares [0.3, 0.7]" in told
+    assert "sentence scorer was made" not in card
+
+
 def test_the_card_says_what_it_is_not_for_and_what_it_gets_wrong(card: str) -> None:
     for heading in ("## What it must not be used for", "## What it gets wrong"):
         after = card.split(heading)[1]

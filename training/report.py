@@ -60,7 +60,22 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         learned=(("set", "licence", "quality", "comments", "learned from"), learned),
         others=[f"{s['id']} ({s['license']})" for s in training["sets"] if not s["n_train"]],
         made=(("setting", "value"), [(name, str(value)) for name, value in settings.items()]),
+        sentence=_steps_table(manifest.get("sentence", {}).get("steps", [])),
     )
+
+
+def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Tabulate what was done to a sentence scorer; an average is followed by its parts."""
+    rows: list[Sequence[str]] = []
+    for step in steps:
+        said = {key: value for key, value in step.items() if key not in ("step", "of")}
+        if "of" in step:
+            said["shares"] = [round(part["share"], 3) for part in step["of"]]
+        rows.append((step["step"], ", ".join(f"{key} {value}" for key, value in said.items())))
+        for part in step.get("of", ()):
+            found = _steps_table(part["steps"])
+            rows += found[1] if found else []
+    return (("step", "how"), rows) if rows else None
 
 
 def html_report(
