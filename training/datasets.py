@@ -21,6 +21,7 @@ from models.orthography import folding
 from models.schema import LABELS, LabeledComment, read_comments
 from training import hakamcheck
 from training.public_sets import (
+    NEWS_SITES,
     PERMISSIVE,
     POLICIES,
     READ_ALONG_OUR_LINE,
@@ -41,6 +42,7 @@ OWN_WEIGHT = 2.0
 """Of a comment of our own: there are few, and each makes a point."""
 
 N_FOLDS = 5
+ENOUGH_NEWS = 10_000  # texts from which it is known how news comes
 MODERATOR_WEIGHT = 3.0
 """Weight of a moderator's decision against a row of a public set, for the site's own head."""
 
@@ -102,6 +104,7 @@ class Split:
     test: Corpus
     probes: Mapping[str, list[str]]  # by name, texts hardly any of which should be flagged
     unlabeled: list[str]  # further texts, each once
+    news: Sequence[str] = ()  # what news sites get, whatever is known of it: to weigh rows by
 
 
 def read_corpus(
@@ -332,6 +335,9 @@ def _cut(corpus: Corpus, part: NDArray[np.int64], license: str) -> Split:  # noq
     spare &= ~np.isin(keys, np.union1d(held_out, keys[train]))
     _, first = np.unique(keys[spare], return_index=True)
     unlabeled = np.flatnonzero(spare)[np.sort(first)]
+    news = np.flatnonzero(
+        np.isin(corpus.source, NEWS_SITES) & ~np.isin(keys, held_out) & allowed
+    )
     probes = {
         str(source): [corpus.texts[i] for i in np.flatnonzero((part == _PROBE) & of_source)]
         for source in np.unique(corpus.source[part == _PROBE])
@@ -343,4 +349,5 @@ def _cut(corpus: Corpus, part: NDArray[np.int64], license: str) -> Split:  # noq
         test=corpus.select(part == _TEST),
         probes=probes,
         unlabeled=[corpus.texts[i] for i in unlabeled],
+        news=[corpus.texts[i] for i in news[:: max(1, len(news) // ENOUGH_NEWS)]],
     )

@@ -153,6 +153,7 @@ def _read_along_our_line(raw: Mapping[str, Any], _: frozenset[str]) -> Mapping[s
 
 
 NEWS = "news"  # domain of the sets of comments under news
+NEWS_SITES = ("aoc_news_comments_unl", "hespress_comments", "aj_comments")  # comments of news sites
 SHARED = "shared"  # said of sets that have no domain: what they teach, all domains share
 
 _MAIN = ("toxicity", "insult", "identity_attack")
@@ -268,8 +269,9 @@ POLICIES: Mapping[str, SetPolicy] = {
     "tweets58k_sent": SetPolicy("B", "Apache-2.0"),
 }
 
+WRITTEN = ("contrast", "contrast_2")  # by the project itself
 # Sets whose labels mean what ours do; they stand for a text whatever other sets say of it.
-READ_ALONG_OUR_LINE = ("annotated_news", "contrast", "contrast_2")
+READ_ALONG_OUR_LINE = ("annotated_news", *WRITTEN)
 
 
 @dataclass(slots=True)

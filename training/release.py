@@ -37,7 +37,7 @@ from training.evaluation.held_out import BENCHMARKS, evaluate
 from training.evaluation.measures import Measures
 from training.fit import Learner
 from training.gate import deciding_metrics
-from training.public_sets import NEWS, POLICIES
+from training.public_sets import NEWS, POLICIES, WRITTEN
 from training.report import model_card
 from training.sentence.exported import Exported
 
@@ -207,7 +207,7 @@ def texts_for_words(split: Split) -> list[str]:
     Without our own comments and moderators' decisions, where there are others: those change
     often, are few, and would have the slowest stage done again each time.
     """
-    public = np.isin(split.train.source, list(POLICIES))
+    public = np.isin(split.train.source, list(POLICIES.keys() - set(WRITTEN)))
     train = split.train.select(public) if public.any() else split.train
     return [*train.texts, *split.unlabeled]
 

@@ -28,6 +28,10 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
         "Toxicity by the head of the site's own domain": _measured(figures.get("own_heads", {})),
         "Grouped 5-fold, own heads": _measured(figures.get("cross_validated", {})),
         "Sets left out of training altogether": _measured(figures.get("left_out", {})),
+        "As the service flags, by any label": _table(
+            "texts", _FLAGGED_BY_ANY, figures["as_flagged"]
+        ),
+        "Kinds of examples": _table("kind", _KINDS, figures["kinds"]),
         "Labels at their review point": _table("label", _LABELS, figures["labels"]),
         "What hardly anybody should flag": _table("texts", _PROBES, figures["probes"]),
         "Dialects": _table("slice", _SLICES, figures["dialects"]),
@@ -130,6 +134,8 @@ _CURVES = {"AUC": _interval("auc"), "average precision": _interval("average_prec
 _FLAGGED = {"precision": _interval("precision"), "recall": _interval("recall")}
 _MACRO_F1 = {"macro-F1": _interval("macro_f1")}
 _LABELS = _COUNTS | _CURVES | _FLAGGED | {"ECE": lambda m: f"{m['ece']:.3f}"}
+_FLAGGED_BY_ANY = _COUNTS | _CURVES | _FLAGGED
+_KINDS = _COUNTS | {"right": _percent("accuracy"), "harmless ones flagged": _percent("false_share")}
 _SLICES = _COUNTS | {"AUC": _interval("auc")} | _FLAGGED | _MACRO_F1
 _PROBES = _N | {
     "flagged at review": _percent("flagged_share"),
@@ -193,6 +199,14 @@ _EXPLANATIONS = {
     "Toxicity on held-out parts, one head for all sites": (
         "What a new site gets. Each threshold was chosen on validation rows of the same set; in "
         "brackets 95 % intervals by bootstrap."
+    ),
+    "As the service flags, by any label": (
+        "Comments and examples read along our own line, none of which was learned from: AUC and "
+        "average precision of toxicity, precision and recall of what goes to review by any label."
+    ),
+    "Kinds of examples": (
+        "Test parts of the examples that were written for the project, by what they are about: "
+        "how often what should go to review does, and the rest does not."
     ),
     "HakamCheck by function": (
         "The suite's test part, written for the project; training shares no template and no insult "

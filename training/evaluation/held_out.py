@@ -16,9 +16,11 @@ from training.design_matrix import Progress
 from training.evaluation import suites
 from training.evaluation.measures import Measures, measure, observed_rows
 from training.evaluation.scorer import Scorer, scores_by_label
+from training.public_sets import PEN_NAMES, READ_ALONG_OUR_LINE
 
 # Comments under news posts, and the recall at which false alarms are compared.
 NEWS_SET, NEWS_RECALL = "mpold", 0.75
+FEW_WORDS, MANY_WORDS = 3, 40  # very short texts, and long ones
 BENCHMARKS = {  # the held-out part of each, by set
     "osact4": "osact4 test",
     "osact5": "osact5 dev",
@@ -48,6 +50,8 @@ def evaluate(
         "labels": _labels(split.test, scores, review),
         "sets": _slices(split.test, scores, review, split.test.source),
         "dialects": _slices(split.test, scores, review, split.test.dialect),
+        "as_flagged": _as_flagged(split.test, scores, review),
+        "kinds": _kinds(split.test, scores, review),
     }
     tell("scoring what nobody should flag", 0.2)
     figures["probes"] = _probes(classifier, split, scores, review)
@@ -131,6 +135,70 @@ def _slices(
         if rows.sum() >= 10:
             figures[str(name)] = measure(y[rows], scores["toxicity"][rows], review["toxicity"])
     return figures
+
+
+def _as_flagged(
+    test: Corpus, scores: Mapping[str, NDArray[np.float64]], review: Mapping[str, float]
+) -> Measures:
+    """Measure what was read along our own line as the service flags it, by any label.
+
+    What must be flagged is abuse or spam. AUC and average precision are those of toxicity.
+    """
+    ours = np.isin(test.source, READ_ALONG_OUR_LINE)
+    toxicity = test.label("toxicity")
+    n_words = np.array([len(text.split()) for text in test.texts])
+    slices = {source: test.source == source for source in READ_ALONG_OUR_LINE} | {
+        "annotated_news without doubt": (test.source == "annotated_news")
+        & np.isin(toxicity, (0, 1)),
+        "pen names": np.char.startswith(test.kind, PEN_NAMES),
+        f"texts of at most {FEW_WORDS} words": ours & (n_words <= FEW_WORDS),
+        f"texts of {MANY_WORDS} words and more": ours & (n_words >= MANY_WORDS),
+    }
+    figures: Measures = {}
+    if "toxicity" not in review:
+        return figures
+    should, margin = _should_be_flagged(test), _margin(scores, review)
+    for name, chosen in slices.items():
+        rows = chosen & ~np.isnan(toxicity)
+        if rows.any():
+            ranked = measure(toxicity[rows], scores["toxicity"][rows], review["toxicity"])
+            figures[name] = measure(should[rows], margin[rows], 0.0) | {
+                key: ranked[key] for key in ("auc", "average_precision") if key in ranked
+            }
+    return figures
+
+
+def _kinds(
+    test: Corpus, scores: Mapping[str, NDArray[np.float64]], review: Mapping[str, float]
+) -> Measures:
+    """Count by kind of example how often what should be flagged is, and the rest is not."""
+    figures: Measures = {}
+    if "toxicity" not in review:
+        return figures
+    should = _should_be_flagged(test)
+    right = (_margin(scores, review) >= 0) == (should >= 0.5)
+    for kind in np.unique(test.kind[test.kind != ""]):
+        rows = test.kind == kind
+        harmless = rows & (should < 0.5)
+        figures[str(kind)] = {
+            "n": int(rows.sum()),
+            "n_positive": int(rows.sum() - harmless.sum()),
+            "accuracy": float(right[rows].mean()),
+            "false_share": float(1 - right[harmless].mean()) if harmless.any() else 0.0,
+        }
+    return figures
+
+
+def _should_be_flagged(test: Corpus) -> NDArray[np.float64]:
+    return np.fmax(test.label("toxicity"), test.label("spam"))
+
+
+def _margin(
+    scores: Mapping[str, NDArray[np.float64]], review: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Return how far the score that stands highest over its review point is above it."""
+    over = [scores[label] - point for label, point in review.items() if label in scores]
+    return np.asarray(np.max(over, axis=0))
 
 
 def _probes(
