@@ -335,9 +335,7 @@ def _cut(corpus: Corpus, part: NDArray[np.int64], license: str) -> Split:  # noq
     spare &= ~np.isin(keys, np.union1d(held_out, keys[train]))
     _, first = np.unique(keys[spare], return_index=True)
     unlabeled = np.flatnonzero(spare)[np.sort(first)]
-    news = np.flatnonzero(
-        np.isin(corpus.source, NEWS_SITES) & ~np.isin(keys, held_out) & allowed
-    )
+    news = np.flatnonzero(np.isin(corpus.source, NEWS_SITES) & ~np.isin(keys, held_out) & allowed)
     probes = {
         str(source): [corpus.texts[i] for i in np.flatnonzero((part == _PROBE) & of_source)]
         for source in np.unique(corpus.source[part == _PROBE])

@@ -28,6 +28,7 @@ from models.classifier import Classifier
 from models.files import write_durably
 from models.registry import Registry
 from models.schema import LABELS
+from models.sentence_scorer import SentenceScorer
 from training.calibration import calibrate
 from training.datasets import Corpus, Split, site_domain, split_corpus
 from training.design_matrix import Progress, WordClusters
@@ -72,8 +73,9 @@ def release(
     """
     split = split_corpus(corpus, license=settings.license)
     with _folder(work) as kept:
-        learned, heads = fit(split, corpus, settings, kept, progress)
-        classifier, points = calibrate(learned, split, sentence.scorer if sentence else None)
+        second = sentence.scorer if sentence else None
+        learned, heads = fit(split, corpus, settings, kept, second, progress)
+        classifier, points = calibrate(learned, split, second)
         figures = evaluate(classifier, points, split, progress=progress) | {"own_heads": heads}
         if benchmarks:
             figures |= measure_by_fitting(corpus, settings, kept, progress)
@@ -99,13 +101,20 @@ def release(
 
 
 def fit(
-    split: Split, corpus: Corpus, settings: Settings, work: Path, progress: Progress | None = None
+    split: Split,
+    corpus: Corpus,
+    settings: Settings,
+    work: Path,
+    sentence: SentenceScorer | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Classifier, Measures]:
     """Return the classifier before calibration, and what its domains' own heads measure.
 
     Read from the work folder where it is there.
     """
     digests = [source.sha256 for source in corpus.sources]
+    if sentence:
+        digests.append(hashlib.sha256(sentence.graph).hexdigest())
     made_from = _digest(digests, asdict(settings), _sources_digest())
     arrays_path = work / f"classifier-{made_from}.npz"
     heads_path = work / f"classifier-{made_from}.json"
@@ -117,7 +126,7 @@ def fit(
     if settings.word_vectors:
         clusters = word_clusters(texts_for_words(split), settings.seed, work, progress)
     learner = build(split, clusters, seed=settings.seed, progress=progress)
-    heads = own_heads(learner, split)
+    heads = own_heads(learner, split, sentence)
     classifier = _for_release(learner, split, settings.site)
     np.savez(arrays_path, allow_pickle=False, **classifier.arrays())
     kept = {"labels": classifier.labels, "own_heads": heads}

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier import Classifier
+from models.schema import LABELS
+from models.sentence_scorer import SentenceScorer
+from training.blend import blended
 from training.calibration import best_threshold
 from training.datasets import N_FOLDS, Corpus, Split, leave_out, split_corpus
 from training.design_matrix import Progress
@@ -17,10 +20,13 @@ from training.public_sets import domain_of
 CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")  # they have no published test part
 
 
-def own_heads(learner: Learner, split: Split) -> Measures:
-    """Measure each benchmark by the head of its own domain, as a site with labels gets it."""
+def own_heads(learner: Learner, split: Split, sentence: SentenceScorer | None = None) -> Measures:
+    """Measure each benchmark by the head of its own domain, as a site with labels gets it.
+
+    A sentence scorer, the same for all, is heard as the set's validation rows say.
+    """
     return {
-        name: measure(*_by_own_head(learner, split, source))
+        name: measure(*_by_own_head(learner, split, source, sentence))
         for source, name in BENCHMARKS.items()
         if len(_of(split.test, source)) and len(_of(split.validation, source))
     }
@@ -82,11 +88,14 @@ _RANKED = ("auc", "average_precision")
 
 
 def _by_own_head(
-    learner: Learner, split: Split, source: str
+    learner: Learner, split: Split, source: str, sentence: SentenceScorer | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return the truth about a set's test rows, their scores by its own head, and a threshold."""
-    own = learner.for_domain(domain_of(source))
-    threshold = best_threshold(*_toxicity(own, _of(split.validation, source)))
+    own, validation = learner.for_domain(domain_of(source)), _of(split.validation, source)
+    if sentence:
+        y = validation.y[:, [LABELS.index(label) for label in own.labels]]
+        own = blended(own, sentence, validation.texts, y)
+    threshold = best_threshold(*_toxicity(own, validation))
     return *_toxicity(own, _of(split.test, source)), threshold
 
 

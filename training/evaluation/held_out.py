@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training.calibration import best_threshold, cuts, reliability
+from models.classifier import Classifier
+from training.calibration import as_news_comes, best_threshold, cuts, reliability
 from training.datasets import Corpus, Split
 from training.design_matrix import Progress
 from training.evaluation import suites
@@ -52,6 +54,7 @@ def evaluate(
         "dialects": _slices(split.test, scores, review, split.test.dialect),
         "as_flagged": _as_flagged(split.test, scores, review),
         "kinds": _kinds(split.test, scores, review),
+        "as_news_comes": _as_news_comes(classifier, split, scores, review),
     }
     tell("scoring what nobody should flag", 0.2)
     figures["probes"] = _probes(classifier, split, scores, review)
@@ -164,6 +167,49 @@ def _as_flagged(
             ranked = measure(toxicity[rows], scores["toxicity"][rows], review["toxicity"])
             figures[name] = measure(should[rows], margin[rows], 0.0) | {
                 key: ranked[key] for key in ("auc", "average_precision") if key in ranked
+            }
+    return figures
+
+
+def _as_news_comes(
+    classifier: Scorer,
+    split: Split,
+    scores: Mapping[str, NDArray[np.float64]],
+    review: Mapping[str, float],
+) -> Measures:
+    """Measure each label on comments under news, weighed as they come: an estimate for a site.
+
+    ``any label`` is what the service flags; ``without doubt`` leaves out what a reader doubted.
+    """
+    weight = None
+    if isinstance(classifier, Classifier) and "toxicity" in review:
+        weight = as_news_comes(split.test, split.news, classifier.scorer)
+    if weight is None:
+        return {}
+    news = weight > 0
+    toxicity = split.test.label("toxicity")
+    sure = news & np.isin(toxicity, (0, 1))
+    any_label = (_should_be_flagged(split.test), scores["toxicity"], _margin(scores, review))
+    measured = {
+        label: (split.test.label(label), scores[label], scores[label] - point, news)
+        for label, point in review.items()
+    } | {"any label": (*any_label, news), "any label, without doubt": (*any_label, sure)}
+    figures: Measures = {}
+    for name, (truth, ranking, margin, rows) in measured.items():
+        y, w, flagged = truth[rows] >= 0.5, weight[rows], margin[rows] >= 0
+        if 0 < y.sum() < len(y):
+            true = float(w[y & flagged].sum())
+            figures[name] = {
+                "n": int(rows.sum()),
+                "n_positive": int(y.sum()),
+                "auc": float(roc_auc_score(y, ranking[rows], sample_weight=w)),
+                "average_precision": float(
+                    average_precision_score(y, ranking[rows], sample_weight=w)
+                ),
+                "precision": true / max(float(w[flagged].sum()), 1e-12),
+                "recall": true / float(w[y].sum()),
+                "flagged_share": float(w[flagged].sum() / w.sum()),
+                "ece": reliability(y.astype(np.float64), ranking[rows], w).error,
             }
     return figures
 
