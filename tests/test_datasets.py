@@ -21,6 +21,7 @@ from training.datasets import (
     read_corpus,
     split_corpus,
 )
+from training.public_sets import POLICIES
 
 COLUMNS = ("id", "text", "label_raw", "split", "offensive", "kind")
 Row = tuple[str, object, str, str, str]
@@ -41,11 +42,11 @@ def text(number: int) -> str:
     return " ".join(SYLLABLES[int(digit)] for digit in digits)
 
 
-def write_set(folder: Path, set_id: str, rows: Sequence[Row]) -> Path:
+def write_set(folder: Path, set_id: str, rows: Sequence[Row], first: int = 0) -> Path:
     """Write a set as it is published: six columns, nothing quoted."""
     path = folder / f"{set_id}.tsv.xz"
     lines = ["\t".join(COLUMNS)]
-    for i, (body, raw, split, offensive, kind) in enumerate(rows):
+    for i, (body, raw, split, offensive, kind) in enumerate(rows, first):
         cell = raw if isinstance(raw, str) else json.dumps(raw)
         lines.append("\t".join((str(i), body, cell, split, offensive, kind)))
     path.write_bytes(lzma.compress("\n".join([*lines, ""]).encode()))
@@ -166,16 +167,26 @@ def test_what_was_read_along_our_line_replaces_what_a_public_set_says(tmp_path: 
     read = [
         (t, "N;from=omcd", "test" if i < 10 else "train", "0", "clean") for i, t in enumerate(texts)
     ]
-    write_set(tmp_path, "annotated_news", read)
+    write_set(tmp_path, "contrast_2", read)
     split = split_corpus(read_corpus([tmp_path]))
-    assert set(split.train.source) == set(split.validation.source) == {"annotated_news"}
+    assert set(split.train.source) == set(split.validation.source) == {"contrast_2"}
     assert not split.train.label("toxicity").any()
     assert sorted(zip(*np.unique(split.test.source, return_counts=True), strict=True)) == [
-        ("annotated_news", 10),
+        ("contrast_2", 10),
         ("osact4", 5),
     ]
     assert len(split.train) + len(split.validation) == n - 10
     assert_nothing_shared(split)
+
+
+def test_what_the_sentence_scorer_began_with_validates_nothing(tmp_path: Path) -> None:
+    learned = POLICIES["annotated_news"].learned_before
+    rows: list[Row] = [(text(i), "N;from=omcd", "train", "0", "clean") for i in range(100)]
+    path = write_set(tmp_path, "annotated_news", rows, first=learned - 49)
+    split = split_corpus(read_corpus([path]))
+    begun_with = {text(i) for i in range(50)}
+    assert begun_with <= set(split.train.texts)
+    assert 0 < len(split.validation) < 50
 
 
 def test_of_a_set_that_is_given_twice_the_first_counts(tmp_path: Path) -> None:
