@@ -207,6 +207,51 @@ def distil(
     click.echo(f"wrote {out}")
 
 
+@sentence.command(cls=_Step)
+@_places
+@_from
+@click.option(
+    "--artifacts",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the artefacts: the words of the version in use then speak as well.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--seed", type=int, default=0)
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True)
+def rows(
+    *,
+    places: Sequence[Path],
+    start: Path,
+    root: Path | None,
+    out: Path,
+    seed: int,
+    threads: int,
+) -> None:
+    """Mix rows of PLACES that the weights can go on learning from, with soft targets."""
+    from models.registry import Registry
+    from training.datasets import read_corpus, split_corpus
+    from training.sentence import mixture, steps
+    from training.sentence.rows import write_rows
+
+    words = Registry(root).load().classifier.by_words_alone() if root else None
+    with told() as tell:
+        tell("reading", 0.0)
+        split = split_corpus(read_corpus(places))
+        given, run = steps.given(start), steps.Run(out, 0.0, threads, tell)
+
+        def by_sentence(texts: list[str]) -> mixture.Said:
+            return given.labels, steps.said([given], given.pieces(texts), run)
+
+        by_words: mixture.Reader | None = None
+        if words:
+            by_words = lambda texts: (words.labels, words.predict_proba(texts))  # noqa: E731
+        tell("scoring", 0.1)
+        mixed = mixture.rows(split, by_sentence, by_words, seed)
+        write_rows(mixed, out)
+    click.echo(f"wrote {out}: {len(mixed):,} rows")
+
+
 @sentence.command("continue", cls=_Step)
 @click.argument("rows", nargs=-1, required=True, type=_FILE)
 @_from

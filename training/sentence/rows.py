@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -65,6 +65,13 @@ def read_rows(places: Iterable[Path], tokenizer: Tokenizer, labels: Iterable[str
     return Rows(in_pieces(texts, tokenizer), y, np.array(weight, dtype=np.float32), names)
 
 
+def write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as `read_rows` reads them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _OPENERS.get(path.suffix, open)(path, "wt", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
 def in_pieces(texts: list[str], tokenizer: Tokenizer) -> Tokens:
     """Cut texts into pieces, normalized as the scorer will have them."""
     encoded = tokenizer.encode_batch_fast(readings(texts), add_special_tokens=False)
@@ -72,6 +79,8 @@ def in_pieces(texts: list[str], tokenizer: Tokenizer) -> Tokens:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    openers: dict[str, Callable[..., IO[Any]]] = {".xz": lzma.open, ".gz": gzip.open}
-    with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+    with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
         yield from enumerate(file, 1)
+
+
+_OPENERS: dict[str, Callable[..., IO[Any]]] = {".xz": lzma.open, ".gz": gzip.open}

@@ -36,7 +36,8 @@ from training.sentence.weights import (
     write_weights,
 )
 
-__all__ = ["Given", "Plan", "Run", "beginning", "distil", "finetune", "given", "go_on", "pretrain"]
+__all__ = ["Given", "Plan", "Run", "beginning", "distil", "finetune"]
+__all__ += ["given", "go_on", "pretrain", "said"]
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,10 @@ def distil(
     kept = np.linspace(0, n_taught - 1, n_layers).round().astype(int).tolist()
     learned, spare = first.pieces(split.train.texts), first.pieces(split.unlabeled)
     run.progress("asking the teachers", 0.0)
-    say = _said(teachers, learned, run)
+    say = said(teachers, learned, run)
     y = split.train.y[:, [LABELS.index(label) for label in first.labels]]
     soft = np.where(np.isnan(y), say, (y + say) / 2)
-    soft_spare = _said(teachers, spare, run)
+    soft_spare = said(teachers, spare, run)
     if words:
         soft_spare = _with_words(teachers, words, split, soft_spare, run)
     tokens = both(learned, spare)
@@ -216,14 +217,14 @@ def _learn(
     checkpoint.unlink(missing_ok=True)
 
 
-def _said(teachers: Sequence[Given], tokens: Tokens, run: Run) -> NDArray[np.float64]:
+def said(teachers: Sequence[Given], tokens: Tokens, run: Run) -> NDArray[np.float64]:
     """Return the mean of the probabilities that teachers give."""
     torch.set_num_threads(run.threads)
-    said = [
+    each_said = [
         expit(predict(network_of(each.arrays, each.labels), tokens, run.device))
         for each in teachers
     ]
-    mean: NDArray[np.float64] = np.mean(said, axis=0)
+    mean: NDArray[np.float64] = np.mean(each_said, axis=0)
     return mean
 
 
@@ -236,7 +237,7 @@ def _with_words(
 ) -> NDArray[np.float64]:
     """Let the words of a classifier count as well, by a regression on the validation part."""
     validation, told = split.validation, say.copy()
-    known = _logits(_said(teachers, teachers[0].pieces(validation.texts), run))
+    known = _logits(said(teachers, teachers[0].pieces(validation.texts), run))
     by_words = words.scorer.logits(validation.texts)
     by_words_here = words.scorer.logits(split.unlabeled)
     for column, label in enumerate(teachers[0].labels):
