@@ -109,8 +109,9 @@ class Blend:
     scorer : SentenceScorer
     columns : tuple of int, length n_labels
         Which of the scorer's labels each label is, -1 if none.
-    floors : ndarray of float64, shape (n_labels,)
-        A text is read twice if the word logit of one label is above that label's floor.
+    floors : ndarray of float64, shape (2, n_labels)
+        A text is read twice if the word logit of one label is above that label's first floor, and
+        closely (`SentenceScorer.logits`) if it is above the second.
     weights : ndarray of float64, shape (3, n_labels, 3)
         For a text that is `SKIPPED`, `READ` or judged by words `ALONE`, and each label: the weight
         of the word logit, that of the sentence logit, and a constant.
@@ -133,7 +134,8 @@ class Blend:
         n_labels = len(self.columns)
         unread = np.array(self.columns) < 0
         if (
-            self.floors.shape != (n_labels,)
+            self.floors.shape != (2, n_labels)
+            or (self.floors[1] < self.floors[0]).any()
             or self.weights.shape != (3, n_labels, 3)
             or (self.weights[:, :, :2] < 0).any()
             or self.weights[[SKIPPED, ALONE], :, 1].any()
@@ -145,20 +147,26 @@ class Blend:
         """Say how texts with these word logits are judged, shape (n_texts,)."""
         if not self.is_on:
             return np.full(len(words), ALONE)
-        return np.where((words > self.floors).any(axis=1), READ, SKIPPED)
+        return np.where((words > self.floors[0]).any(axis=1), READ, SKIPPED)
 
     def sentence_logits(
-        self, texts: Sequence[str], states: NDArray[np.int64], words: WordScorer
+        self,
+        texts: Sequence[str],
+        states: NDArray[np.int64],
+        words: NDArray[np.float64],
+        scorer: WordScorer,
     ) -> NDArray[np.float64]:
         """Give the sentence logits of the labels, 0 for texts that are not read twice.
 
-        Of very long texts those passages are read in which the words speak most for the first
-        label.
+        Of long texts, and of those that are read closely, those passages are read in which the
+        words speak most for the first label.
         """
         logits = np.zeros((len(texts), len(self.columns)))
         (read,) = (states == READ).nonzero()
         told = self.scorer.logits(
-            [texts[at] for at in read], lambda passages: words.logits(passages)[:, 0]
+            [texts[at] for at in read],
+            lambda passages: scorer.logits(passages)[:, 0],
+            (words[read] > self.floors[1]).any(axis=1),
         )
         for label, column in enumerate(self.columns):
             if column >= 0:
@@ -275,7 +283,7 @@ class Classifier:
         if not self.blend:
             return words, np.full(len(texts), ALONE)
         states = self.blend.states(words)
-        sentences = self.blend.sentence_logits(texts, states, self.scorer)
+        sentences = self.blend.sentence_logits(texts, states, words, self.scorer)
         by_words, by_sentences, constants = self.blend.parts(words, sentences, states)
         return by_words + by_sentences + constants, states
 
@@ -341,8 +349,9 @@ class Classifier:
             return [
                 Explanation(text, label, *parts) for text, parts in zip(texts, told, strict=True)
             ]
-        states = self.blend.states(self.scorer.logits(texts))
-        sentences = self.blend.sentence_logits(texts, states, self.scorer)[:, column]
+        words = self.scorer.logits(texts)
+        states = self.blend.states(words)
+        sentences = self.blend.sentence_logits(texts, states, words, self.scorer)[:, column]
         return [
             Explanation(
                 text, label, by_word * told_by, by_word * rest + constant, by_sentence * says

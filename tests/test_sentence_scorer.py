@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,8 @@ from models.errors import InvalidText
 from models.schema import LABELS
 from models.sentence_scorer import (
     BEGIN,
+    CLOSE,
+    CLOSE_MARGIN,
     END,
     LONGEST,
     MOST_PASSAGES,
@@ -163,6 +165,7 @@ def count_runs(
     scorer: SentenceScorer,
     texts: list[str],
     choose: Callable[[list[str]], NDArray[np.float64]] | None = None,
+    closely: Sequence[bool] = (),
 ) -> int:
     read: list[list[int]] = []
 
@@ -174,7 +177,7 @@ def count_runs(
 
     counted = Counted(scorer.graph, scorer.tokenizer, scorer.labels)
     read.clear()
-    counted.logits(texts, choose)
+    counted.logits(texts, choose, closely)
     return len(read)
 
 
@@ -199,6 +202,31 @@ def test_of_a_very_long_text_those_passages_are_read_that_are_chosen(
     assert any(told in passage for passage in seen)
     assert count_runs(scorer, [hidden], choose) == MOST_PASSAGES
     assert not np.array_equal(chosen, scorer.logits([filler], choose))
+
+
+def test_what_is_most_telling_in_a_text_that_is_read_closely_is_read_by_itself(
+    scorer: SentenceScorer,
+) -> None:
+    told = max(readings([TEXTS[0]])[0].split(), key=len)
+    hidden = f"{'word ' * 6}{told}{' word' * 6}"
+    given: list[NDArray[np.float64]] = []
+
+    class Kept(SentenceScorer):
+        def _run(self, ids: list[int]) -> NDArray[np.float64]:
+            given.append(super()._run(ids))
+            return given[-1]
+
+    def choose(passages: list[str]) -> NDArray[np.float64]:
+        return np.array([float(told in passage) for passage in passages])
+
+    kept = Kept(scorer.graph, scorer.tokenizer, scorer.labels)
+    given.clear()
+    (closely,) = kept.logits([hidden], choose, [True])
+    whole, *windows = given
+    assert len(windows) == len(CLOSE)
+    assert np.array_equal(closely, np.max([whole, *(w - CLOSE_MARGIN for w in windows)], axis=0))
+    assert np.array_equal(whole, scorer.logits([hidden], choose, [False])[0])
+    assert count_runs(scorer, ["word"], choose, [True]) == 1
 
 
 def test_a_lone_surrogate_is_refused_and_one_text_in_place_of_many(scorer: SentenceScorer) -> None:

@@ -66,7 +66,7 @@ def trusting(two_readers: Path) -> Artifact:
     blend = blend_of(artifact.classifier)
     weights = blend.weights.copy()
     weights[READ] = 0.01, SENTENCE, 0.0
-    blend = replace(blend, weights=weights, floors=np.full(len(LABELS), -np.inf))
+    blend = replace(blend, weights=weights, floors=np.repeat([[-np.inf], [np.inf]], len(LABELS), 1))
     return replace(artifact, classifier=replace(artifact.classifier, blend=blend))
 
 

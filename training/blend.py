@@ -20,10 +20,12 @@ from sklearn.linear_model import LogisticRegression
 from models.classifier import ALONE, READ, SKIPPED, Blend, Classifier, columns_of
 from models.sentence_scorer import SentenceScorer
 
-SKIPPED_SHARE = 0.6
-"""Share of the harmless comments over which the words of toxicity do not hesitate."""
+SKIPPED_SHARE, CLOSE_SHARE = 0.2, 0.7
+"""Shares of the harmless comments over which the words of toxicity do not hesitate, and which they
+do not have read closely."""
 OTHER_SHARE = 0.995
 """The same of each other label, whose words bring few comments more to be read twice."""
+LOWEST, HIGHEST = -1000.0, 1000.0  # beyond every logit
 ENOUGH_POSITIVES = 20
 """Comments with a label from which its blend can be learned; else its words alone count."""
 
@@ -51,7 +53,7 @@ def blended(
         np.tile(_WORDS_ALONE, (3, n_labels, 1)),
     )
     states = blend.states(words)
-    sentences = blend.sentence_logits(texts, states, learned.scorer)
+    sentences = blend.sentence_logits(texts, states, words, learned.scorer)
     weights = blend.weights.copy()
     for label in range(n_labels):
         seen = ~np.isnan(y[:, label])
@@ -76,23 +78,18 @@ _WORDS_ALONE = np.array([1.0, 0.0, 0.0])
 def _floors(
     words: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find the word logits below which most harmless comments are."""
+    """Find the word logits below which most harmless comments are, shape (2, n_labels)."""
     harmless = ~(y >= 0.5).any(axis=1)
     if not harmless.any():
-        return np.full(words.shape[1], -np.inf)
-    shares = np.full(words.shape[1], OTHER_SHARE)
-    shares[0] = SKIPPED_SHARE
-    return np.array(
-        [
-            np.quantile(
-                words[harmless, label],
-                share,
-                weights=weight[harmless],
-                method="inverted_cdf",
-            )
-            for label, share in enumerate(shares)
-        ]
-    )
+        return np.full((2, words.shape[1]), LOWEST)
+    floors = np.full((2, words.shape[1]), HIGHEST)
+    shares = [(0, 0, SKIPPED_SHARE), (1, 0, CLOSE_SHARE)]
+    shares += [(0, label, OTHER_SHARE) for label in range(1, words.shape[1])]
+    for row, label, share in shares:
+        floors[row, label] = np.quantile(
+            words[harmless, label], share, weights=weight[harmless], method="inverted_cdf"
+        )
+    return floors
 
 
 def regression(

@@ -70,7 +70,7 @@ def calibrate(
         review_at = None
         if label == "toxicity" and news.any():
             sure = news & np.isin(validation.label(label), (0.0, 1.0))
-            review_at = best_f1(y[sure, i], scores[sure, i], weight[sure])
+            review_at = break_even(y[sure, i], scores[sure, i], weight[sure])
         elif "toxicity" in points and label != "spam":
             rows = news if news.any() else np.ones(len(validation), dtype=bool)
             passed = rows & (scores[:, 0] < points["toxicity"]["review"]["threshold"])
@@ -246,13 +246,12 @@ def best_threshold(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float
     return float(at.threshold[np.argmax(_smoothed(at.macro_f1))])
 
 
-def best_f1(
+def break_even(
     y: NDArray[np.float64], scores: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> float:
-    """Return the threshold of the best F1 of the positives on a smoothed curve."""
+    """Return the threshold at which as much is missed as is flagged wrongly."""
     at = cuts(y, scores, weight)
-    f1 = 2 * at.true / (2 * at.true + at.false + at.missed)
-    return float(at.threshold[np.argmax(_smoothed(f1))])
+    return float(at.threshold[np.argmax(at.missed <= at.false)])
 
 
 def operating_points(

@@ -64,7 +64,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         domain_copy: float = 0.7,  # value of the copy of a feature in its domain
         nb_exponent: float = 0.5,  # power of the log-count ratio in the column scales
         min_df: int = 4,  # n-grams in fewer comments are ignored
-        n_rows: int = 300_000,  # n-grams kept in the table, heaviest first
+        n_rows: int = 240_000,  # n-grams kept in the table, heaviest first
         n_epochs: int = 12,  # passes of the solver over the comments, per label
         word_clusters: WordClusters | None = None,
     ) -> None:
