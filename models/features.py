@@ -253,9 +253,14 @@ def pair_buckets(words: Words, chosen: NDArray[np.int64]) -> NDArray[np.uint32]:
     before = chosen - 1
     hashed = words.hashed[before]
     hashed *= (words.text[before] == words.text[chosen]) & (before >= 0)
-    hashed *= np.uint32(_BASE)
-    hashed += words.hashed[chosen]
-    return _bucket(hashed, _SPREADS[_PAIR], N_PLAIN_BUCKETS)
+    return buckets_of_pairs(hashed, words.hashed[chosen])
+
+
+def buckets_of_pairs(before: NDArray[np.uint32], hashed: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Hash pairs of words, given the hash of each; 0 is that of a text's beginning."""
+    pair = before * np.uint32(_BASE)
+    pair += hashed
+    return _bucket(pair, _SPREADS[_PAIR], N_PLAIN_BUCKETS)
 
 
 def gram_buckets(

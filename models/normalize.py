@@ -41,7 +41,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,6 +215,70 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
         # A text holds the separator. It is dropped as any control is, so another does as well.
         return normalize_batch([text.replace(SEPARATOR, "\1") for text in texts])
     return Batch(codes, breaks, laid_out, edits)
+
+
+def plain_words(text: str) -> list[str] | None:
+    """Find the words of a normalized text quickly, where its spelling is plain.
+
+    To most comments only rules 1 and 7 and the shortening of blanks apply. They are told from the
+    rest by one search for all that the other rules change; what it finds may also be harmless.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str or None
+        What stands between the blanks of the normalized text; None if another rule may apply.
+    """
+    letters, apart = _plain_spelling()
+    text = text.translate(letters)
+    return None if apart.search(text) else _PARTS.findall(text)
+
+
+class _Letters(dict[int, str]):
+    """What plain code points become; any other becomes a separator."""
+
+    def __missing__(self, code: int) -> str:
+        return SEPARATOR
+
+
+@lru_cache(maxsize=1)
+def _plain_spelling() -> tuple[_Letters, re.Pattern[str]]:
+    """Tell rule 1 as a table for strings, and what the rules from 2 on could change."""
+    table = unicode_alphabet().letters
+    codes = np.concatenate([np.arange(first, end) for first, end in _PLAIN_PLANES])
+    letters, by_kind = _Letters(), {kind: set[str]() for kind in _PLAIN}
+    for code, becomes in zip(codes.tolist(), table[codes].tolist(), strict=True):
+        kind, letter = becomes & ~CODE_POINT, chr(becomes & CODE_POINT)
+        if kind == DROPPED:
+            letters[code] = ""
+        elif kind in _PLAIN and re.fullmatch(_PLAIN[kind], letter):
+            letters[code] = letter
+            by_kind[kind].add(letter)
+    arabic, parting = (re.escape("".join(sorted(by_kind[kind]))) for kind in (ARABIC, SIGN))
+    # What is not plain or is elongated, words of Arabic and other letters, signs inside words,
+    # three single letters in a row.
+    return letters, re.compile(
+        rf"{SEPARATOR}|(\S)\1\1"
+        rf"|[{arabic}][^\W{arabic}]|[^\W{arabic}][{arabic}]"
+        rf"|\w[^\w\s{parting}]+\w"
+        r"|(?<![^\W\d])([^\W\d])\2*[\W\d]+([^\W\d])\3*[\W\d]+([^\W\d])\4*(?![^\W\d])"
+    )
+
+
+_PLAIN_PLANES = (0, 0x700), (0x2000, 0x3000), (0xFE00, 0xFE10), (0x1F000, 0x20000)
+_PARTS = re.compile(r"\w+|\S")
+# What each kind must be to a pattern, so that a word is there what it is to the rules.
+_PLAIN = {
+    0: " ",
+    SIGN: r"[^\w\s]",
+    JOINING: r"[^\w\s]",
+    DIGIT: r"\d",
+    LETTER: r"[^\W\d]",
+    ARABIC: r"[^\W\d]",
+}
 
 
 def refuse_one_text(texts: Sequence[str]) -> None:

@@ -13,12 +13,17 @@ it (`models.features`), and is kept ready for the words that are known, so scori
 table look-ups for each word. No word speaks against a label by more than `LEAST`. A text has the
 highest score of its passages, which are the whole and, in a longer text, every few words in a row,
 less a `MARGIN`: an insult weighs almost what it weighs by itself, whatever stands around it.
+
+Of one text that comes alone the calls into NumPy cost more than the arithmetic. Its words are
+looked up in a memory of words weighed before, and its passages are added up by one product of
+matrices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +32,31 @@ from models.features import (
     N_BUCKETS,
     Passages,
     Words,
+    buckets_of_pairs,
     earlier_in_text,
     gram_buckets,
     n_plain,
     pair_buckets,
     passages_of,
     sums_of,
+    words_alone,
     words_of,
 )
-from models.normalize import Batch, normalize_batch, refuse_one_text, stretches
+from models.normalize import (
+    Batch,
+    normalize,
+    normalize_batch,
+    plain_words,
+    refuse_one_text,
+    stretches,
+)
 
 # Scored at a time: what it takes stays in the processor's cache, and in bounds.
 _CHUNK_TEXTS, _CHUNK_LETTERS = 512, 1 << 16
+# A text of at most so many letters and words, given alone, is scored by fewer calls.
+_FEW_LETTERS, _FEW_WORDS = 600, 64
+# So many words are remembered then, of so many letters: some 10 MB.
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 1 << 15, 32
 SHORTEST = 4
 """A text with fewer plain n-grams counts as having this many, so that one word cannot shout."""
 LEAST = -1.0
@@ -48,7 +66,7 @@ MARGIN = 0.4
 Chosen on validation rows, between insults that harmless words hide and long harmless comments."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class WordScorer:
     """The weights of words and n-grams, laid out for look-up.
 
@@ -120,6 +138,12 @@ class WordScorer:
             If one text is given in place of many.
         """
         refuse_one_text(texts)
+        if len(texts) == 1 and len(texts[0]) <= _FEW_LETTERS:
+            names = plain_words(texts[0])
+            if names is None:
+                names = normalize(texts[0]).text.split()
+            if 0 < len(names) <= _FEW_WORDS:
+                return self._logits_of_one(names)
         logits = np.empty((len(texts), len(self.intercepts)))
         for first, last in _chunks(texts):
             words = words_of(normalize_batch(texts[first:last]))
@@ -165,6 +189,18 @@ class WordScorer:
         -------
         ndarray of float64, shape (n_words, n_labels)
         """
+        weights = self._weights_apart(words).take(words.same, axis=0)
+        return self._with_pairs(weights, pair_buckets(words, np.arange(len(weights))))
+
+    def _with_pairs(
+        self, weights: NDArray[np.float64], pairs: NDArray[np.uint32]
+    ) -> NDArray[np.float64]:
+        """Add the weights of pairs to those of words, in place; none weighs less than `LEAST`."""
+        weights += self.table.take(self.slots.take(pairs), axis=0)
+        return np.maximum(weights, LEAST, out=weights)
+
+    def _weights_apart(self, words: Words) -> NDArray[np.float64]:
+        """Weigh each distinct word by itself, where it first stands in the batch."""
         every = np.arange(len(words.same))
         distinct = (words.same == every).nonzero()[0]
         known = self._known(words, distinct)
@@ -178,9 +214,52 @@ class WordScorer:
             adds = self.table.take(row[hit], axis=0)
             cells = unknown[word[hit], None] * adds.shape[1] + np.arange(adds.shape[1])
             weights += np.bincount(cells.ravel(), adds.ravel(), weights.size).reshape(weights.shape)
-        weights = weights.take(words.same, axis=0)
-        weights += self.table.take(self.slots.take(pair_buckets(words, every)), axis=0)
-        return np.maximum(weights, LEAST, out=weights)
+        return weights
+
+    def _logits_of_one(self, names: list[str]) -> NDArray[np.float64]:
+        """Score one text of few words: what it takes is the number of calls, not the arithmetic.
+
+        Sums are without rounding, so that any order of adding gives the logits of a batch.
+        """
+        known = b"".join(self._remembered(names))
+        rows = np.frombuffer(known).reshape(len(names), -1)
+        hashed = rows[:, -1].astype(np.uint32)
+        before = np.zeros_like(hashed)
+        before[1:] = hashed[:-1]
+        values = rows[:, :-1].copy()
+        self._with_pairs(values[:, :-1], buckets_of_pairs(before, hashed))
+        passages, counts = _passages_of_one(len(names))
+        if len(set(names)) < len(names):
+            counts = counts * (passages.first[:, None] > _earlier(names))
+        logits: NDArray[np.float64] = _scores(passages, counts @ values).max(axis=0, keepdims=True)
+        logits += self.intercepts
+        return logits
+
+    @cached_property
+    def _memory(self) -> dict[str, bytes]:
+        """What was found out of words: weights, number of n-grams and hash, as float64."""
+        return {}
+
+    def _remembered(self, names: list[str]) -> list[bytes]:
+        """Look words up in the memory, and weigh those that are not there.
+
+        Threads share the memory. When it is full it is emptied; threads that fill it at the same
+        moment may each go beyond its bound by the words of one text.
+        """
+        memory = self._memory
+        found = {name: memory.get(name) for name in names}
+        missing = [name for name, row in found.items() if row is None]
+        if missing:
+            words = words_alone(missing)
+            weights = _with_lengths(self._weights_apart(words), words)
+            rows = np.concatenate((weights, words.hashed[:, None]), axis=1)
+            fresh = dict(zip(missing, map(bytes, rows), strict=True))
+            found |= fresh
+            short = {name: row for name, row in fresh.items() if len(name) <= _LONGEST_REMEMBERED}
+            if len(memory) + len(short) > _MOST_REMEMBERED:
+                memory.clear()
+            memory.update(short)
+        return [row for name in names if (row := found[name]) is not None]
 
     def _known(self, words: Words, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find the row of each chosen word, 0 where it is not known."""
@@ -236,6 +315,25 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
             first, n_letters = last, len(text)
     if first < len(texts):
         yield first, len(texts)
+
+
+@lru_cache(maxsize=_FEW_WORDS)
+def _passages_of_one(n_words: int) -> tuple[Passages, NDArray[np.float64]]:
+    """List the passages of a text of so many words, and which words each has, as 0 and 1."""
+    passages = passages_of(words_alone(["x"] * n_words), 1)
+    at = np.arange(n_words)
+    inside = (passages.first[:, None] <= at) & (at < passages.stop[:, None])
+    return passages, inside.astype(np.float64)
+
+
+def _earlier(names: list[str]) -> list[int]:
+    """Find the equal word that stands before each word of a text, -1 if there is none."""
+    last: dict[str, int] = {}
+    earlier = []
+    for at, name in enumerate(names):
+        earlier.append(last.get(name, -1))
+        last[name] = at
+    return earlier
 
 
 def _with_lengths(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:

@@ -87,6 +87,13 @@ def main() -> None:
         ),
         LogisticRegression(C=10.0, max_iter=50),
     ).fit(texts, toxic)
+    words = classifier.scorer
+
+    def by_words_met_for_the_first_time() -> None:
+        words._memory.clear()
+        for text in alone:
+            words.logits([text])
+
     short, longer = (" ".join(texts)[:n] for n in (10_000, 20_000))
     times = best_times(
         {
@@ -94,6 +101,9 @@ def main() -> None:
             "fastText, batch": lambda: [fast.predict(t + "\n", 1, 0.0, "strict") for t in batch],
             "scikit-learn, batch": lambda: plain.predict_proba(batch),
             "hakam, evidence for the batch": lambda: classifier.explain(batch),
+            "word scorer, batch": lambda: words.logits(batch),
+            "word scorer, one by one": lambda: [words.logits([t]) for t in alone],
+            "word scorer, words never met": by_words_met_for_the_first_time,
             "hakam, one by one": lambda: [classifier.predict_proba([t]) for t in alone],
             "scikit-learn, one by one": lambda: [plain.predict_proba([t]) for t in alone],
             "hakam, 10,000 letters": lambda: classifier.predict_proba([short]),

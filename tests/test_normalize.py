@@ -4,12 +4,14 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conftest import SAMPLE_COMMENTS
 from models.alphabet import BREAK
 from models.errors import InvalidText
-from models.normalize import LINK, normalize, normalize_batch
+from models.normalize import LINK, normalize, normalize_batch, plain_words
+from models.schema import read_comments
 
 DOG = "\u0643\u0644\u0628"  # kalb, "dog"
 DONKEY = "\u062d\u0645\u0627\u0631"  # himar, "donkey"
@@ -23,6 +25,14 @@ PIECES = [
 ]  # fmt: skip
 hostile = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+# What plain texts are made of, with enough of the rest to leave plainness now and then.
+mostly_plain = st.lists(
+    st.sampled_from([
+        *"\u0643\u0644\u0628\u0627\u0623\u0629 \u060c.!-/()15ab\u0661\u0640\u064e\n\U0001f600",
+        " ", " ", DOG, DONKEY, f" {DOG} ", f" {DONKEY} ", " kalb ", " \u0648 ", ", ", ". ",
+    ]),
+    max_size=30,
+).map("".join)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -159,3 +169,27 @@ def test_the_way_back_is_the_same_alone_and_in_a_batch(texts: list[str]) -> None
 def test_a_lone_surrogate_is_named_with_its_place() -> None:
     with pytest.raises(InvalidText, match="text 1 has a lone surrogate at position 2"):
         normalize_batch(["fine", "ab\ud800c", "fine"])
+
+
+@settings(max_examples=1000)
+@example(f"a1 {DOG[0]} {DOG[1]}")  # a letter beside a digit is a single one as well
+@given(st.one_of(mostly_plain, hostile, any_text))
+def test_plain_words_are_the_words_of_the_normalized_text_or_left_to_the_rules(text: str) -> None:
+    words = plain_words(text)
+    assert words is None or words == normalize(text).text.split()
+
+
+def test_a_letter_beside_any_other_is_read_by_the_short_way_as_by_the_rules() -> None:
+    for code in [*range(0xD800), *range(0xE000, 0x110000)]:
+        text = f"{DOG} {chr(code)} {DOG}{chr(code)} {chr(code)}{DOG}"
+        words = plain_words(text)
+        assert words is None or words == normalize(text).text.split(), hex(code)
+
+
+def test_most_comments_are_plain() -> None:
+    plain = [plain_words(comment.text) is not None for comment in read_comments(SAMPLE_COMMENTS)]
+    assert np.mean(plain) > 0.85
+
+
+def test_a_lone_surrogate_is_not_plain() -> None:
+    assert plain_words("a \ud800") is None
