@@ -220,8 +220,8 @@ def normalize_batch(texts: Sequence[str]) -> Batch:
 def plain_words(text: str) -> list[str] | None:
     """Find the words of a normalized text quickly, where its spelling is plain.
 
-    To most comments only rules 1 and 7 and the shortening of blanks apply. They are told from the
-    rest by one search for all that the other rules change; what it finds may also be harmless.
+    To most comments only rules 1, 3 and 7 apply. They are told from the rest by one search for
+    all that the other rules change; what it finds may also be harmless.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def plain_words(text: str) -> list[str] | None:
         What stands between the blanks of the normalized text; None if another rule may apply.
     """
     letters, apart = _plain_spelling()
-    text = text.translate(letters)
+    text = _LONG_RUNS.sub(r"\1\1", text.translate(letters))
     return None if apart.search(text) else _PARTS.findall(text)
 
 
@@ -257,11 +257,12 @@ def _plain_spelling() -> tuple[_Letters, re.Pattern[str]]:
         elif kind in _PLAIN and re.fullmatch(_PLAIN[kind], letter):
             letters[code] = letter
             by_kind[kind].add(letter)
+    by_kind[SIGN] |= by_kind[OPENS | SIGN]
     arabic, parting = (re.escape("".join(sorted(by_kind[kind]))) for kind in (ARABIC, SIGN))
-    # What is not plain or is elongated, words of Arabic and other letters, signs inside words,
-    # three single letters in a row.
+    # What is not plain or is elongated, links, words of Arabic and other letters, signs inside
+    # words, three single letters in a row.
     return letters, re.compile(
-        rf"{SEPARATOR}|(\S)\1\1"
+        rf"{SEPARATOR}|([^\W\d])\1\1|:/"
         rf"|[{arabic}][^\W{arabic}]|[^\W{arabic}][{arabic}]"
         rf"|\w[^\w\s{parting}]+\w"
         r"|(?<![^\W\d])([^\W\d])\2*[\W\d]+([^\W\d])\3*[\W\d]+([^\W\d])\4*(?![^\W\d])"
@@ -269,11 +270,13 @@ def _plain_spelling() -> tuple[_Letters, re.Pattern[str]]:
 
 
 _PLAIN_PLANES = (0, 0x700), (0x2000, 0x3000), (0xFE00, 0xFE10), (0x1F000, 0x20000)
+_LONG_RUNS = re.compile(r"([^\w\s])\1\1+")
 _PARTS = re.compile(r"\w+|\S")
 # What each kind must be to a pattern, so that a word is there what it is to the rules.
 _PLAIN = {
     0: " ",
     SIGN: r"[^\w\s]",
+    OPENS | SIGN: ":",
     JOINING: r"[^\w\s]",
     DIGIT: r"\d",
     LETTER: r"[^\W\d]",

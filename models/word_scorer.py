@@ -38,13 +38,13 @@ from models.features import (
     n_plain,
     pair_buckets,
     passages_of,
+    spelled,
     sums_of,
     words_alone,
     words_of,
 )
 from models.normalize import (
     Batch,
-    normalize,
     normalize_batch,
     plain_words,
     refuse_one_text,
@@ -141,7 +141,7 @@ class WordScorer:
         if len(texts) == 1 and len(texts[0]) <= _FEW_LETTERS:
             names = plain_words(texts[0])
             if names is None:
-                names = normalize(texts[0]).text.split()
+                names = spelled(normalize_batch(texts).codes.view(np.uint32))
             if 0 < len(names) <= _FEW_WORDS:
                 return self._logits_of_one(names)
         logits = np.empty((len(texts), len(self.intercepts)))
