@@ -22,7 +22,6 @@ from models.schema import LABELS
 from models.sentence_scorer import (
     BEGIN,
     CLOSE,
-    CLOSE_MARGIN,
     END,
     LONGEST,
     MOST_PASSAGES,
@@ -224,9 +223,16 @@ def test_what_is_most_telling_in_a_text_that_is_read_closely_is_read_by_itself(
     (closely,) = kept.logits([hidden], choose, [True])
     whole, *windows = given
     assert len(windows) == len(CLOSE)
-    assert np.array_equal(closely, np.max([whole, *(w - CLOSE_MARGIN for w in windows)], axis=0))
+    assert np.array_equal(closely, np.max([whole, *windows], axis=0))
     assert np.array_equal(whole, scorer.logits([hidden], choose, [False])[0])
     assert count_runs(scorer, ["word"], choose, [True]) == 1
+
+
+def test_a_text_that_is_repeated_is_read_once(scorer: SentenceScorer) -> None:
+    text = TEXTS[0]
+    many = [f"{text}\n{text}", " ".join([text] * 40), f" {text}  {text} {text} "]
+    assert (scorer.logits(many) == scorer.logits([text])).all()
+    assert readings(["wo rd wo", "", "wowo", "wo wo"]) == ["wo rd wo", "", "wowo", "wo"]
 
 
 def test_a_lone_surrogate_is_refused_and_one_text_in_place_of_many(scorer: SentenceScorer) -> None:

@@ -228,7 +228,7 @@ def rows(
     seed: int,
     threads: int,
 ) -> None:
-    """Mix rows of PLACES that the weights can go on learning from, with soft targets."""
+    """Mix rows of PLACES for `continue`, with soft targets."""
     from models.registry import Registry
     from training.datasets import read_corpus, split_corpus
     from training.sentence import mixture, steps
