@@ -23,6 +23,7 @@ from tiny_sentence_scorer import tiny_sentence_scorer
 from conftest import SAMPLE_COMMENTS, await_condition, hakam, served, settings_in
 from models.artifact import Artifact
 from models.classifier import READ, SKIPPED, Blend, Classifier
+from models.normalize import normalize
 from models.registry import Registry
 from models.schema import LABELS, read_comments
 from models.sentence_scorer import LONGEST, MOST_LEFT_OUT, SentenceScorer
@@ -72,12 +73,8 @@ def trusting(two_readers: Path) -> Artifact:
 
 @pytest.fixture(scope="session")
 def flagged(trusting: Artifact) -> str:
-    """A text of some words, and no signs, that the sentence scorer finds bad."""
-    texts = [
-        one.text
-        for one in read_comments(SAMPLE_COMMENTS)
-        if 5 <= len(one.text.split()) <= 9 and one.text.replace(" ", "").isalpha()
-    ]
+    """A text of some words that the sentence scorer finds bad."""
+    texts = [one.text for one in read_comments(SAMPLE_COMMENTS) if 5 <= len(one.text.split()) <= 9]
     told = trusting.classifier.explain(texts, "insult")
     return texts[int(np.argmax([one.sentence for one in told]))]
 
@@ -245,13 +242,18 @@ def test_where_the_sentence_says_more_than_its_words_each_word_is_marked_by_what
         return SENTENCE * float(logits[blend_of(classifier).columns[labels]])
 
     (explained,) = classifier.explain([flagged], "insult")
+    n_alone = 0
     for part in answer["evidence"]:
         start, end = part["start"], part["end"]
+        if " " in normalize(flagged[start:end]).text.strip():
+            continue  # a word and a sign are left out one after the other
         without = flagged[:start] + flagged[end:]
         changes = sentence(flagged) - sentence(" ".join(without.split()))
         by_words = float(explained.contributions[start:end].sum())
         assert part["weight"] == pytest.approx(changes + by_words, abs=1e-3)
         assert part["weight"] > 0
+        n_alone += 1
+    assert n_alone
 
 
 def test_the_sentence_scorer_is_asked_about_words_of_so_many_fields_of_a_request_and_no_more(
