@@ -39,7 +39,7 @@ Source: Unicode Standard Annex 15 (normalization forms).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -232,9 +232,11 @@ def plain_words(text: str) -> list[str] | None:
     list of str or None
         What stands between the blanks of the normalized text; None if another rule may apply.
     """
-    letters, apart = _plain_spelling()
+    letters, kinds = _plain_spelling()
     text = _LONG_RUNS.sub(r"\1\1", text.translate(letters))
-    return None if apart.search(text) else _PARTS.findall(text)
+    if _NOT_PLAIN.search(text) or _MIXED.search(text.translate(kinds)):
+        return None
+    return _PARTS.findall(text)
 
 
 class _Letters(dict[int, str]):
@@ -245,42 +247,60 @@ class _Letters(dict[int, str]):
 
 
 @lru_cache(maxsize=1)
-def _plain_spelling() -> tuple[_Letters, re.Pattern[str]]:
-    """Tell rule 1 as a table for strings, and what the rules from 2 on could change."""
+def _plain_spelling() -> tuple[_Letters, dict[int, str]]:
+    """Tell rule 1 as a table for strings, and of what kind what comes out of it is.
+
+    The kinds are Arabic letters (a), other letters and digits (l), signs that part words (.),
+    other signs (-) and blanks.
+    """
     table = unicode_alphabet().letters
     codes = np.concatenate([np.arange(first, end) for first, end in _PLAIN_PLANES])
-    letters, by_kind = _Letters(), {kind: set[str]() for kind in _PLAIN}
+    letters, kinds = _Letters(), dict[int, str]()
     for code, becomes in zip(codes.tolist(), table[codes].tolist(), strict=True):
         kind, letter = becomes & ~CODE_POINT, chr(becomes & CODE_POINT)
         if kind == DROPPED:
             letters[code] = ""
-        elif kind in _PLAIN and re.fullmatch(_PLAIN[kind], letter):
+        elif kind in _PLAIN and _PLAIN[kind](letter):
             letters[code] = letter
-            by_kind[kind].add(letter)
-    by_kind[SIGN] |= by_kind[OPENS | SIGN]
-    arabic, parting = (re.escape("".join(sorted(by_kind[kind]))) for kind in (ARABIC, SIGN))
-    # What is not plain or is elongated, links, words of Arabic and other letters, signs inside
-    # words, three single letters in a row.
-    return letters, re.compile(
-        rf"{SEPARATOR}|([^\W\d])\1\1|:/"
-        rf"|[{arabic}][^\W{arabic}]|[^\W{arabic}][{arabic}]"
-        rf"|\w[^\w\s{parting}]+\w"
-        r"|(?<![^\W\d])([^\W\d])\2*[\W\d]+([^\W\d])\3*[\W\d]+([^\W\d])\4*(?![^\W\d])"
-    )
+            if kind == ARABIC:
+                kinds[ord(letter)] = "a"
+            elif letter.isalnum() or letter == "_":
+                kinds.setdefault(ord(letter), "l")
+            elif kind in (SIGN, OPENS | SIGN):
+                kinds[ord(letter)] = "."
+            elif not letter.isspace():
+                kinds.setdefault(ord(letter), "-")
+    return letters, kinds
 
 
+# What is not plain or is elongated, links, three single letters in a row.
+_NOT_PLAIN = re.compile(
+    rf"{SEPARATOR}|([^\W\d])\1\1|:/"
+    r"|(?<![^\W\d])([^\W\d])\2*[\W\d]+([^\W\d])\3*[\W\d]+([^\W\d])\4*(?![^\W\d])"
+)
+_MIXED = re.compile("al|la|[al]-+[al]")  # words of Arabic and other letters, signs inside words
 _PLAIN_PLANES = (0, 0x700), (0x2000, 0x3000), (0xFE00, 0xFE10), (0x1F000, 0x20000)
 _LONG_RUNS = re.compile(r"([^\w\s])\1\1+")
 _PARTS = re.compile(r"\w+|\S")
+
+
+def _is_sign(letter: str) -> bool:
+    return not (letter.isalnum() or letter == "_" or letter.isspace())
+
+
+def _is_letter(letter: str) -> bool:
+    return (letter.isalnum() or letter == "_") and not letter.isdecimal()
+
+
 # What each kind must be to a pattern, so that a word is there what it is to the rules.
-_PLAIN = {
-    0: " ",
-    SIGN: r"[^\w\s]",
-    OPENS | SIGN: ":",
-    JOINING: r"[^\w\s]",
-    DIGIT: r"\d",
-    LETTER: r"[^\W\d]",
-    ARABIC: r"[^\W\d]",
+_PLAIN: Mapping[int, Callable[[str], bool]] = {
+    0: " ".__eq__,
+    SIGN: _is_sign,
+    OPENS | SIGN: ":".__eq__,
+    JOINING: _is_sign,
+    DIGIT: str.isdecimal,
+    LETTER: _is_letter,
+    ARABIC: _is_letter,
 }
 
 

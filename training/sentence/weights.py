@@ -33,20 +33,22 @@ Record = dict[str, Any]
 """``labels``, and ``steps``: what was done, in order."""
 
 # Names that other programs gave to the same arrays.
-_RENAMED = (
-    (r"^enc\.", "encoder."),
-    (r"^encoder\.emb\.", "encoder.pieces."),
-    (r"^encoder\.pos\.", "encoder.positions."),
-    (r"^encoder\.ln\.", "encoder.norm."),
-    (r"\.qkv\.", ".attention_in."),
-    (r"\.o\.", ".attention_out."),
-    (r"\.ln1\.", ".attention_norm."),
-    (r"\.fi\.", ".dense_in."),
-    (r"\.fo\.", ".dense_out."),
-    (r"\.ln2\.", ".dense_norm."),
-    (r"^h\.", "dense."),
-    (r"^out\.", "labels."),
-)
+_BEGINNINGS = {
+    "enc.": "encoder.",
+    "encoder.emb.": "encoder.pieces.",
+    "encoder.pos.": "encoder.positions.",
+    "encoder.ln.": "encoder.norm.",
+    "h.": "dense.",
+    "out.": "labels.",
+}
+_PARTS = {
+    ".qkv.": ".attention_in.",
+    ".o.": ".attention_out.",
+    ".ln1.": ".attention_norm.",
+    ".fi.": ".dense_in.",
+    ".fo.": ".dense_out.",
+    ".ln2.": ".dense_norm.",
+}
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ def read_weights(folder: Path) -> tuple[Arrays, Record]:
         if name.endswith("|q"):
             values = values * stored[f"{name[:-2]}|s"]  # noqa: PLW2901 -- the same numbers
         plain = name.removesuffix("|q")
-        for pattern, ours in _RENAMED:
-            plain = re.sub(pattern, ours, plain)
+        for theirs, ours in _BEGINNINGS.items():
+            if plain.startswith(theirs):
+                plain = ours + plain.removeprefix(theirs)
+        for theirs, ours in _PARTS.items():
+            plain = plain.replace(theirs, ours)
         arrays[plain] = values.astype(np.float32)
     record: Record = {}
     if (folder / RECORD).exists():

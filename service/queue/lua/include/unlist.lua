@@ -7,7 +7,8 @@ local function unlist(id, item) -- they leave the lists of its author and articl
   redis.call('HDEL', DECIDED, 'i' .. id)
   for _, facet in ipairs(item.facets) do
     local listed, left = facet:find('^[ua]') and redis.call('HGET', DECIDED, facet), {}
-    for entry in (listed or ''):gmatch('%S+ ') do
+    for one in (listed or ''):gmatch('%S+') do
+      local entry = one .. ' '
       if not (' ' .. own):find(' ' .. entry, 1, true) then left[#left + 1] = entry end
     end
     if #left > 0 then
