@@ -37,6 +37,7 @@ def test_an_evaluation_has_every_section(sample: Split, fitted: Classifier) -> N
     assert {"egyptian", "gulf", "levantine", "msa"} <= set(figures["dialects"])
     assert set(figures["sets"]) == {"sample"}
     assert set(figures["evasion"]) == set(TRANSFORMS)
+    assert set(figures["dilution"]) == {"20 harmless words", "100 harmless words"}
     assert figures["functions"]["overall"]["n"] > 1000
     assert figures["identity_terms"]
     assert told[0] == "scoring the test rows"
@@ -54,8 +55,24 @@ def test_a_benchmark_is_told_apart_from_another_of_the_same_name(sample: Split) 
 def test_shares_of_what_nobody_should_flag_are_counts(sample: Split) -> None:
     probes = {"news": [RUDE, POLITE, POLITE, POLITE]}
     split = Split(sample.train, sample.validation, sample.test, probes, [])
-    probed = evaluate(Keyword(), {"toxicity": REVIEW}, split)["probes"]["news"]
-    assert probed == {"n": 4, "flagged_share": 0.25, "flagged_share_by_any_label": 0.25}
+    probed = evaluate(Keyword(), {"toxicity": REVIEW}, split)["probes"]
+    share = {"n": 4, "flagged_share": 0.25, "flagged_share_by_any_label": 0.25}
+    assert probed == {"news": share, "news, at most 2 words": share}
+
+
+def test_long_harmless_comments_and_very_short_ones_are_counted_by_themselves(
+    sample: Split,
+) -> None:
+    long = " ".join([POLITE] * 39)
+    texts = [POLITE, f"{POLITE} {RUDE}", f"{long} {RUDE}", f"{long} {POLITE}", long]
+    split = Split(sample.train, sample.validation, sample.test, {"news": texts}, [])
+    probed = evaluate(Keyword(), {"toxicity": REVIEW}, split)["probes"]
+    found = {name: (m["n"], m["flagged_share"]) for name, m in probed.items()}
+    assert found == {
+        "news": (5, 0.4),
+        "news, at most 2 words": (2, 0.5),
+        "news, 40 words and more": (2, 0.5),
+    }
 
 
 def test_curves_are_drawn_for_labels_of_both_kinds_only(sample: Split, fitted: Classifier) -> None:

@@ -26,6 +26,7 @@ TABLES = (
     "Sets",
     "HakamCheck by function",
     "Disguised text",
+    "Insults among harmless words",
     "Identity terms",
 )
 

@@ -39,6 +39,7 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
         "Sets": _table("slice", _SLICES, figures["sets"]),
         "HakamCheck by function": _table("function", _FUNCTIONS, figures["functions"]),
         "Disguised text": _table("disguise", _EVASION, figures["evasion"]),
+        "Insults among harmless words": _table("among", _DILUTION, figures.get("dilution", {})),
         "Identity terms": _identity_table(figures["identity_terms"]),
     }
     return {title: table for title, table in found.items() if table[1]}
@@ -166,6 +167,13 @@ _EVASION = {
     "false alarms without it": _percent("plain_false_share"),
 }
 
+_DILUTION = {
+    "insults": _count("n"),
+    "of all such": _percent("plain_share"),
+    "still flagged": _percent("retained"),
+    "the words alone": _percent("false_share"),
+}
+
 
 def _measured(measured: Mapping[str, Any]) -> Table:
     columns = _N | _CURVES | _MACRO_F1 | {"accuracy": _interval("accuracy")}
@@ -242,6 +250,10 @@ _EXPLANATIONS = {
         "offensive comments under news posts."
     ),
     "Disguised text": "Share of the comments caught plainly that is still caught in disguise.",
+    "Insults among harmless words": (
+        "Direct insults of our own that are flagged by themselves, with harmless words of news "
+        "comments before and behind them; and how often those words are flagged without them."
+    ),
     "Identity terms": (
         "AUC on template sentences, by term. A low BPSN says that harmless mention is flagged, a "
         "low BNSP that abuse is missed (Borkan et al. 2019)."

@@ -22,7 +22,7 @@ from training.public_sets import PEN_NAMES, READ_ALONG_OUR_LINE
 
 # Comments under news posts, and the recall at which false alarms are compared.
 NEWS_SET, NEWS_RECALL = "mpold", 0.75
-FEW_WORDS, MANY_WORDS = 3, 40  # very short texts, and long ones
+FEW_WORDS, MANY_WORDS = 2, 40  # very short texts, and long ones
 BENCHMARKS = {  # the held-out part of each, by set
     "osact4": "osact4 test",
     "osact5": "osact5 dev",
@@ -60,6 +60,8 @@ def evaluate(
     figures["probes"] = _probes(classifier, split, scores, review)
     tell("disguising the test rows", 0.3)
     figures["evasion"] = suites.evasion_retention(classifier, split.test, review)
+    tell("hiding insults among harmless words", 0.7)
+    figures["dilution"] = suites.dilution(classifier, split, review)
     tell("running the functional suite", 0.8)
     figures["functions"] = suites.functional_suite(classifier, review)
     tell("comparing identity terms", 0.9)
@@ -259,22 +261,30 @@ def _probes(
         return figures
     news = (split.test.source == NEWS_SET) & (split.test.label("toxicity") >= 0.5)
     positives = scores["toxicity"][news]
-    for name, texts in split.probes.items():
+    for probe, texts in split.probes.items():
         every = scores_by_label(classifier, texts)
-        flagged = every["toxicity"]
-        by_any = [every[label] >= threshold for label, threshold in review.items()]
-        figures[name] = {
-            "n": len(texts),
-            "flagged_share": float((flagged >= review["toxicity"]).mean()),
-            "flagged_share_by_any_label": float(np.any(by_any, axis=0).mean()),
-        }
-        if len(positives):
-            # At this point artefacts with different review points can be compared.
-            point = np.quantile(positives, 1 - NEWS_RECALL)
-            figures[name] |= {
-                "news_recall": float((positives >= review["toxicity"]).mean()),
-                "flagged_share_at_news_recall": float((flagged >= point).mean()),
+        by_any = _margin(every, review) >= 0
+        n_words = np.array([len(text.split()) for text in texts])
+        for name, rows in {
+            probe: n_words >= 0,
+            f"{probe}, at most {FEW_WORDS} words": n_words <= FEW_WORDS,
+            f"{probe}, {MANY_WORDS} words and more": n_words >= MANY_WORDS,
+        }.items():
+            if not rows.any():
+                continue
+            flagged = every["toxicity"][rows]
+            figures[name] = {
+                "n": int(rows.sum()),
+                "flagged_share": float((flagged >= review["toxicity"]).mean()),
+                "flagged_share_by_any_label": float(by_any[rows].mean()),
             }
+            if len(positives):
+                # At this point artefacts with different review points can be compared.
+                point = np.quantile(positives, 1 - NEWS_RECALL)
+                figures[name] |= {
+                    "news_recall": float((positives >= review["toxicity"]).mean()),
+                    "flagged_share_at_news_recall": float((flagged >= point).mean()),
+                }
     return figures
 
 

@@ -1,21 +1,24 @@
-"""Suites: disguises, functions of judgement, identity terms."""
+"""Suites: disguises, insults among harmless words, functions of judgement, identity terms."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from training import hakamcheck
-from training.datasets import Corpus
+from training.datasets import OWN_SOURCES, Corpus, Split
 from training.disguises.transforms import TRANSFORMS
 from training.evaluation.identity_terms import load_terms
 from training.evaluation.measures import Measures
 from training.evaluation.scorer import Scorer, scores_by_label
+from training.public_sets import NEWS_SITES, PEN_NAMES, WRITTEN
 
 SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
 N_SPLIT_WORDS = 2
+N_HARMLESS_WORDS = (20, 100)  # around an insult, half of them on either side
+MOST_DIRECT = 6  # words of an insult that is said straight away
 
 
 def evasion_retention(
@@ -58,18 +61,49 @@ def evasion_retention(
     return figures
 
 
+def dilution(classifier: Scorer, split: Split, review: Mapping[str, float]) -> Measures:
+    """Measure how many direct insults are still flagged among harmless words, as in the service.
+
+    The insults are our own, of the test and validation parts; the words come from comments that a
+    news site let stand and of which none is flagged, else from harmless comments of the test part.
+    """
+    if "toxicity" not in review:
+        return {}
+    flagged = _flags(classifier, review)
+    said = _direct_insults(split)
+    insults = [text for text, is_flagged in zip(said, flagged(said), strict=True) if is_flagged]
+    let_stand = [text for name in NEWS_SITES for text in split.probes.get(name, ())]
+    peaceful = np.flatnonzero(split.test.label("toxicity") == 0)
+    harmless = let_stand or [split.test.texts[i] for i in peaceful]
+    passed = zip(harmless, flagged(harmless), strict=True)
+    words = " ".join(text for text, is_flagged in passed if not is_flagged).split()
+    figures: Measures = {}
+    if not insults or not words:
+        return figures
+    for n_words in N_HARMLESS_WORDS:
+        words *= -(-n_words // len(words))
+        starts = [i * n_words % (len(words) - n_words + 1) for i in range(len(insults))]
+        pieces = [words[start : start + n_words] for start in starts]
+        half = n_words // 2
+        hidden = [
+            " ".join((*piece[:half], text, *piece[half:]))
+            for text, piece in zip(insults, pieces, strict=True)
+        ]
+        figures[f"{n_words} harmless words"] = {
+            "retained": float(flagged(hidden).mean()),
+            "false_share": float(flagged([" ".join(piece) for piece in pieces]).mean()),
+            "plain_share": len(insults) / len(said),
+            "n": len(insults),
+        }
+    return figures
+
+
 def functional_suite(classifier: Scorer, review: Mapping[str, float]) -> Measures:
     """Run HakamCheck's test part: is each case flagged, as in the service, when it should be?"""
     if "toxicity" not in review:
         return {}
     cases = hakamcheck.load("test")
-    abuse = review.keys() - {"spam"}
-    columns = [i for i, label in enumerate(classifier.labels) if label in abuse]
-    points = np.array([review[classifier.labels[i]] for i in columns])
-
-    def flagged(texts: list[str]) -> NDArray[np.bool_]:
-        return np.asarray((classifier.predict_proba(texts)[:, columns] >= points).any(axis=1))
-
+    flagged = _flags(classifier, review)
     found = flagged([case.text for case in cases])
     named = [i for i, case in enumerate(cases) if case.author_name]
     found[named] |= flagged([cases[i].author_name for i in named])
@@ -121,3 +155,27 @@ def identity_term_bias(classifier: Scorer) -> Measures:
             "written": written,
         }
     return figures
+
+
+def _flags(
+    classifier: Scorer, review: Mapping[str, float]
+) -> Callable[[list[str]], NDArray[np.bool_]]:
+    """Return what says which texts are flagged by any label of abuse."""
+    abuse = review.keys() - {"spam"}
+    columns = [i for i, label in enumerate(classifier.labels) if label in abuse]
+    points = np.array([review[classifier.labels[i]] for i in columns])
+
+    def flagged(texts: list[str]) -> NDArray[np.bool_]:
+        return np.asarray((classifier.predict_proba(texts)[:, columns] >= points).any(axis=1))
+
+    return flagged
+
+
+def _direct_insults(split: Split) -> list[str]:
+    """List our own short texts that are insults beyond doubt, each once."""
+    found = [case.text for case in hakamcheck.load("test") if case.function == "insult_direct"]
+    for part in (split.test, split.validation):
+        ours = np.isin(part.source, (*WRITTEN, *OWN_SOURCES))
+        ours &= (part.label("insult") == 1) & ~np.char.startswith(part.kind, PEN_NAMES)
+        found += [part.texts[i] for i in np.flatnonzero(ours)]
+    return [text for text in dict.fromkeys(found) if len(text.split()) <= MOST_DIRECT]
