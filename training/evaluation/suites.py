@@ -18,7 +18,8 @@ from training.public_sets import NEWS_SITES, PEN_NAMES, WRITTEN
 SPLITTING = ("split_space", "split_dot", "split_star", "emoji_inside")
 N_SPLIT_WORDS = 2
 N_HARMLESS_WORDS = (20, 100)  # around an insult, half of them on either side
-MOST_DIRECT = 6  # words of an insult that is said straight away
+N_LET_STAND = 1500  # comments that such words come from
+MOST_DIRECT = 8  # words of an insult that is said straight away
 
 
 def evasion_retention(
@@ -72,7 +73,7 @@ def dilution(classifier: Scorer, split: Split, review: Mapping[str, float]) -> M
     flagged = _flags(classifier, review)
     said = _direct_insults(split)
     insults = [text for text, is_flagged in zip(said, flagged(said), strict=True) if is_flagged]
-    let_stand = [text for name in NEWS_SITES for text in split.probes.get(name, ())]
+    let_stand = [text for name in NEWS_SITES for text in split.probes.get(name, [])[:N_LET_STAND]]
     peaceful = np.flatnonzero(split.test.label("toxicity") == 0)
     harmless = let_stand or [split.test.texts[i] for i in peaceful]
     passed = zip(harmless, flagged(harmless), strict=True)
