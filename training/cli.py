@@ -167,6 +167,20 @@ def fit(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write an HTML page with all tables and pictures.",
 )
+@click.option(
+    "--errors",
+    "errors_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write false alarms and misses among texts read along our own line, with their kinds and "
+    "what each reader says (JSON Lines). The file holds comments, some abusive.",
+)
+@click.option(
+    "--n-errors",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="At most so many of each side and set.",
+)
 @_work
 @_threads
 @_benchmarks
@@ -176,13 +190,16 @@ def evaluate(
     root: Path,
     version: str | None,
     report: Path | None,
+    errors_path: Path | None,
+    n_errors: int,
     work: Path | None,
     threads: int | None,
     benchmarks: bool,
 ) -> None:
     """Measure a version on held-out rows of PLACES and our suites."""
     from training.datasets import read_corpus, split_corpus
-    from training.evaluation.held_out import curves
+    from training.evaluation.errors import errors, write_errors
+    from training.evaluation.held_out import curves, review_points
     from training.evaluation.held_out import evaluate as measured
     from training.release import Settings, measure_by_fitting
     from training.report import write_report
@@ -201,7 +218,14 @@ def evaluate(
             known = {name: made_with[name] for name in Settings.__annotations__}
             figures |= measure_by_fitting(corpus, Settings(**known), work, tell)
         drawn = curves(artifact.classifier, split.test) if report else {}
+        found = []
+        if errors_path:
+            review = review_points(artifact.operating_points)
+            found = errors(artifact.classifier, review, split.test, n_errors)
+            write_errors(errors_path, found)
     _print_tables(figures)
+    if errors_path:
+        click.echo(f"wrote {len(found)} errors to {errors_path}; it holds comments, some abusive")
     if report:
         write_report(report, artifact.manifest, figures, drawn)
         click.echo(f"wrote {report}")

@@ -43,7 +43,7 @@ def evaluate(
 ) -> Measures:
     """Measure a classifier on everything that its training did not see."""
     tell = progress or (lambda phrase, share: None)
-    review = {label: points["review"]["threshold"] for label, points in operating_points.items()}
+    review = review_points(operating_points)
     tell("scoring the test rows", 0.0)
     scores = scores_by_label(classifier, split.test.texts)
     validation = scores_by_label(classifier, split.validation.texts)
@@ -86,6 +86,24 @@ def curves(classifier: Scorer, test: Corpus) -> Measures:
     return drawn
 
 
+def review_points(operating_points: Mapping[str, Any]) -> dict[str, float]:
+    """Return the threshold from which each label's comments go to review."""
+    return {label: points["review"]["threshold"] for label, points in operating_points.items()}
+
+
+def should_be_flagged(test: Corpus) -> NDArray[np.float64]:
+    """Return the share of readers who would have each text flagged: abuse or spam."""
+    return np.fmax(test.label("toxicity"), test.label("spam"))
+
+
+def margins(
+    scores: Mapping[str, NDArray[np.float64]], review: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Return how far the score that stands highest over its review point is above it."""
+    over = [scores[label] - point for label, point in review.items() if label in scores]
+    return np.asarray(np.max(over, axis=0))
+
+
 def _benchmarks(
     split: Split,
     scores: Mapping[str, NDArray[np.float64]],
@@ -101,6 +119,8 @@ def _benchmarks(
             continue
         # A set without validation rows of its own is judged at everybody's threshold.
         others = others if others.any() else ~np.isnan(held_out)
+        if not others.any():
+            continue
         threshold = best_threshold(held_out[others], validation["toxicity"][others])
         name = BENCHMARKS.get(str(source), f"{source} test")
         figures[name] = measure(truth[rows], scores["toxicity"][rows], threshold)
@@ -162,7 +182,7 @@ def _as_flagged(
     figures: Measures = {}
     if "toxicity" not in review:
         return figures
-    should, margin = _should_be_flagged(test), _margin(scores, review)
+    should, margin = should_be_flagged(test), margins(scores, review)
     for name, chosen in slices.items():
         rows = chosen & ~np.isnan(toxicity)
         if rows.any():
@@ -191,7 +211,7 @@ def _as_news_comes(
     news = weight > 0
     toxicity = split.test.label("toxicity")
     sure = news & np.isin(toxicity, (0, 1))
-    any_label = (_should_be_flagged(split.test), scores["toxicity"], _margin(scores, review))
+    any_label = (should_be_flagged(split.test), scores["toxicity"], margins(scores, review))
     measured = {
         label: (split.test.label(label), scores[label], scores[label] - point, news)
         for label, point in review.items()
@@ -223,8 +243,8 @@ def _kinds(
     figures: Measures = {}
     if "toxicity" not in review:
         return figures
-    should = _should_be_flagged(test)
-    right = (_margin(scores, review) >= 0) == (should >= 0.5)
+    should = should_be_flagged(test)
+    right = (margins(scores, review) >= 0) == (should >= 0.5)
     for kind in np.unique(test.kind[test.kind != ""]):
         rows = test.kind == kind
         harmless = rows & (should < 0.5)
@@ -235,18 +255,6 @@ def _kinds(
             "false_share": float(1 - right[harmless].mean()) if harmless.any() else 0.0,
         }
     return figures
-
-
-def _should_be_flagged(test: Corpus) -> NDArray[np.float64]:
-    return np.fmax(test.label("toxicity"), test.label("spam"))
-
-
-def _margin(
-    scores: Mapping[str, NDArray[np.float64]], review: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """Return how far the score that stands highest over its review point is above it."""
-    over = [scores[label] - point for label, point in review.items() if label in scores]
-    return np.asarray(np.max(over, axis=0))
 
 
 def _probes(
@@ -263,7 +271,7 @@ def _probes(
     positives = scores["toxicity"][news]
     for probe, texts in split.probes.items():
         every = scores_by_label(classifier, texts)
-        by_any = _margin(every, review) >= 0
+        by_any = margins(every, review) >= 0
         n_words = np.array([len(text.split()) for text in texts])
         for name, rows in {
             probe: n_words >= 0,
