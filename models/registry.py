@@ -14,7 +14,8 @@ stops half way. Whether a version is good enough to be promoted, `training.gate`
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,25 @@ class Registry:
             return (self.root / "CURRENT").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             raise ArtifactMissing(f"{self.root}: no artefact has been promoted") from None
+
+    def mark(self) -> tuple[Hashable, ...]:
+        """Return what changes with every promotion, and with the files of the promoted version.
+
+        Its first part is the version; it is empty where none is promoted. Only ``CURRENT`` is read;
+        a version that is missing, or not whole yet, has a mark too.
+        """
+        try:
+            mark: list[Hashable] = [self.current()]
+        except ArtifactMissing:
+            return ()
+        paths = [self.root / "CURRENT"]
+        with suppress(ArtifactMissing, OSError):
+            paths += sorted(self._folder(str(mark[0])).iterdir())
+        for path in paths:
+            with suppress(OSError):  # it has gone since
+                found = path.stat()
+                mark.append((path.name, found.st_size, found.st_mtime_ns))
+        return tuple(mark)
 
     def promote(self, version: str, *, forced: bool = False) -> None:
         """Put a version in use.

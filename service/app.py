@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, g
 
 from models.artifact import Artifact
 from service import address, api, compat, logs, problems
@@ -36,6 +36,7 @@ from service.store.durability import Durability
 
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
+MODEL_VERSION = "Hakam-Model-Version"
 
 
 def create_app(
@@ -57,6 +58,8 @@ def create_app(
         settings.prometheus_multiproc_dir,
         lambda: _queue_stats(sites, queue, durability),
         deliveries=deliveries.counts,
+        version=artifact.version,
+        is_refused=bool(notice),
     )
     verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
     quota = Quota(redis, settings.workers)
@@ -94,6 +97,7 @@ def create_app(
         coral_moderation=Moderation(artifact, coral_queue, metrics, verdict_counts),
     )
     app.after_request(_no_sniffing)
+    app.after_request(_naming(artifact.version))
     app.after_request(_counting(verdict_counts, quota))
     problems.install(app, compat.FORMS)
     metrics.install(app)
@@ -118,6 +122,16 @@ def _counting(verdict_counts: VerdictCounts, quota: Quota) -> Callable[[Response
         return answer
 
     return count
+
+
+def _naming(version: str) -> Callable[[Response], Response]:
+    """Name in every answer the artefact that is in use, or that was asked for in its place."""
+
+    def name(answer: Response) -> Response:
+        answer.headers[MODEL_VERSION] = g.get("model_version", version)
+        return answer
+
+    return name
 
 
 def _no_sniffing(response: Response) -> Response:

@@ -28,11 +28,15 @@ class Metrics(Collector):
         shared: Path | None,
         queues: Callable[[], Sequence[QueueStats | None]],  # None for one that cannot be counted
         deliveries: Callable[[], Mapping[str, int]] = dict,
+        *,
+        version: str = "",  # of the artefact in use
+        is_refused: bool = False,  # whether another is promoted that cannot be used
     ) -> None:
         self._own = CollectorRegistry()
         self._shared = shared
         self._queues = queues
         self._deliveries = deliveries
+        self._version, self._is_refused = version, is_refused
         self._requests = Counter(
             "hakam_requests", "Requests.", ["method", "route", "status"], registry=self._own
         )
@@ -84,10 +88,18 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Ask the store now; what it cannot tell is absent, never 0."""
+        yield from self._of_artifact()
         with suppress(StoreUnavailable):
             yield from _of_queues(self._queues())
         with suppress(StoreUnavailable):
             yield _of_deliveries(self._deliveries())
+
+    def _of_artifact(self) -> Iterator[Metric]:
+        in_use = GaugeMetricFamily("hakam_artifact", "The artefact in use.", labels=["version"])
+        in_use.add_metric([self._version], 1)
+        yield in_use
+        told = "Whether another artefact is promoted, which cannot be used."
+        yield GaugeMetricFamily("hakam_artifact_refused", told, value=self._is_refused)
 
     def _end(self, response: Response) -> Response:
         rule = request.url_rule

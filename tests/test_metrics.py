@@ -56,3 +56,11 @@ def test_verdicts_are_counted_by_action_label_and_reason() -> None:
     numbers = metrics.render().decode()
     assert 'hakam_verdicts_total{action="review",label="threat",reason="score"} 1.0' in numbers
     assert 'hakam_verdicts_total{action="approve",label="",reason="clean"} 1.0' in numbers
+
+
+def test_the_artefact_in_use_is_named_and_one_that_was_refused_counts() -> None:
+    numbers = Metrics(None, list, version="2026.01.31-1").render().decode()
+    assert 'hakam_artifact{version="2026.01.31-1"} 1.0' in numbers
+    assert "hakam_artifact_refused 0.0" in numbers
+    numbers = Metrics(None, list, version="2026.01.31-1", is_refused=True).render().decode()
+    assert "hakam_artifact_refused 1.0" in numbers

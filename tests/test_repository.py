@@ -160,6 +160,7 @@ WHOLE = {
     "install",
     "padding",
     "patterns",
+    "promotion",
     "proxy",
     "released_artifact",
     "repository",

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -215,6 +216,12 @@ def workers(run: Run) -> set[int]:
     return {one.pid for one in child(run, "gunicorn").children()}
 
 
+def two_workers(run: Run) -> set[int]:
+    """The workers once those that were replaced have ended, else none."""
+    found = workers(run)
+    return found if len(found) == 2 else set()
+
+
 @pytest.fixture
 def own_artifacts(artifacts: Path, tmp_path: Path) -> Registry:
     shutil.copytree(artifacts, tmp_path / "artifacts")
@@ -278,16 +285,15 @@ def test_a_broken_artefact_is_not_taken_up_whoever_dies_meanwhile(
         good = version(run)["model_version"]
         broken = second(own_artifacts)
         breaking(own_artifacts, broken)
-        # Without a reload nobody looks at it, not even a worker that takes the place of another.
         before = workers(run)
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         await_condition(lambda: len(workers(run) - before) == len(before), what="new workers")
         assert sends_a_comment(run, 1)
-        before = workers(run)
-        run.command.send_signal(signal.SIGHUP)
-        await_condition(lambda: workers(run).isdisjoint(before), what="a reload", seconds=60.0)
-        before = workers(run)
+        if breaking is all_gone:  # nothing is promoted then, and nobody looks by himself
+            run.command.send_signal(signal.SIGHUP)
+        await_condition(lambda: version(run)["notice"], what="a reload", seconds=60.0)
+        before = await_condition(lambda: two_workers(run), what="the end of the others")
         os.kill(min(before), signal.SIGKILL)
         await_condition(lambda: len(workers(run) - before) == 1, what="a new worker")
         answer = httpx.get(f"http://127.0.0.1:{run.port}/readyz", timeout=10.0)
@@ -311,3 +317,33 @@ def test_an_artefact_that_hangs_its_loader_is_not_taken_up(
     assert application._held.artifact is artifact
     assert complaints == [application._held.notice]
     assert found("took more than 0.01 seconds", application._held.notice)
+
+
+def test_an_artefact_that_was_not_taken_up_is_tried_again_after_a_while_and_no_more_often(
+    monkeypatch: pytest.MonkeyPatch, own_artifacts: Registry, artifact: Any
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: sent.append(number))
+    held = application._Held(artifact, mark=own_artifacts.mark(), tried_at=time.monotonic())
+    monkeypatch.setattr(application, "_held", held)
+
+    def look() -> int:
+        sent.clear()
+        for _ in range(5):
+            application._look(own_artifacts)
+        return len(sent)
+
+    assert look() == 0
+    os.utime(own_artifacts.root / "CURRENT", ns=(1, 1))
+    assert look() == 0, "promoted again: it is in use"
+    shutil.copytree(own_artifacts.root / artifact.version, own_artifacts.root / "2000.01.01-1")
+    (own_artifacts.root / "CURRENT").write_text("2000.01.01-1\n")
+    assert look() == 1
+    held.notice = "it cannot be loaded"
+    assert look() == 0
+    held.tried_at -= application.TRY_AGAIN_SECONDS + 1
+    assert look() == 1
+    (own_artifacts.root / "2000.01.01-1" / "manifest.json").write_text("{}")
+    assert look() == 1, "its files have changed"
+    (own_artifacts.root / "CURRENT").unlink()
+    assert look() == 0

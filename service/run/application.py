@@ -2,27 +2,36 @@
 
 gunicorn makes it once before it makes workers, which inherit the artefact and all imports. At a
 reload a process of its own makes it first, so that a broken artefact never replaces a working one.
+gunicorn reloads by itself when another version is promoted or rolled back.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+import structlog
 from flask import Flask
 
-from models.artifact import Artifact
+from models.artifact import CANARIES, Artifact
 from models.errors import ModerationError
 from models.registry import Registry
+from models.schema import read_comments
 from service.app import create_app
 from service.config import Settings
 from service.errors import EXIT_REFUSED, LaunchFailed
 from service.run import parent_death
+from service.scoring import Flagged, Scorer
 
-REHEARSAL_SECONDS = 20.0
+REHEARSAL_SECONDS = 60.0  # a second or two where the machine has time
+LOOK_EVERY_SECONDS = 1.0
+TRY_AGAIN_SECONDS = 300.0  # after which a promoted artefact that was not taken up gets a new try
 
 
 @dataclass
@@ -31,6 +40,9 @@ class _Held:
 
     artifact: Artifact | None = None
     notice: str = ""
+    mark: tuple[Hashable, ...] = ()  # of the registry, when an artefact was taken up or refused
+    seen: tuple[Hashable, ...] = ()  # of the registry, at the last look
+    tried_at: float = 0.0  # by the monotonic clock
 
 
 _held = _Held()
@@ -46,19 +58,62 @@ def application() -> Flask:
 
 
 def rehearse() -> str:
-    """Make the application once and return its artefact's version; what is wrong is a sentence."""
+    """Make the application once, score with it, and return the version of its artefact.
+
+    What is wrong ends the process with a sentence.
+    """
     try:
+        _held.mark = Registry(Settings.from_environ().artifacts).mark()
         _held.artifact = application().extensions["hakam"].artifact
+        _try_out(_held.artifact)
     except ModerationError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(EXIT_REFUSED)
     return _held.artifact.version
 
 
+def _try_out(artifact: Artifact) -> None:
+    """Score and explain what every artefact knows, as requests will; LaunchFailed if it fails."""
+    scorer = Scorer(artifact)
+    texts = [comment.text for comment in read_comments(CANARIES)]
+    label = artifact.classifier.labels[0]
+    try:
+        scores = [score for one in scorer.judge(texts) for score in one.scores.values()]
+        scorer.why([Flagged(at, "text", text, label) for at, text in enumerate(texts)])
+    except Exception as error:
+        raise LaunchFailed(f"{artifact.version} cannot score: {error}") from error
+    if not all(map(math.isfinite, scores)):
+        raise LaunchFailed(f"{artifact.version} gives a score that is no number")
+
+
+def watch(registry: Registry) -> None:
+    """Have this process reload, as by a SIGHUP, whenever another version is put in use.
+
+    By a timer, not by a thread: a process that has threads must not fork.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: _look(registry))
+    signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_SECONDS, LOOK_EVERY_SECONDS)
+
+
+def _look(registry: Registry) -> None:
+    """Reload for another promoted version, once its files are the same as at the last look."""
+    before, _held.seen = _held.seen, registry.mark()
+    if not _held.seen or _held.seen != before:
+        return
+    is_new, _held.mark = _held.seen != _held.mark, _held.seen
+    now, in_use = time.monotonic(), _held.artifact.version if _held.artifact else ""
+    is_overdue = bool(_held.notice) and now - _held.tried_at > TRY_AGAIN_SECONDS
+    if is_overdue or (is_new and (_held.notice or _held.seen[0] != in_use)):
+        _held.tried_at = now
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
 def take_up(complain: Callable[[str], object]) -> None:
     """Hold the artefact that is promoted now, if a process can serve with it; else complain."""
     try:
         settings = Settings.from_environ()
+        registry = Registry(settings.artifacts)
+        _held.mark, _held.tried_at = registry.mark(), time.monotonic()
         unshared = settings.model_copy(update={"prometheus_multiproc_dir": None})
         rehearsal = subprocess.run(
             parent_death.tied([sys.executable, "-m", "service.run.application"], signal.SIGKILL),
@@ -73,7 +128,8 @@ def take_up(complain: Callable[[str], object]) -> None:
         said = rehearsal.stderr.strip().rpartition("\n")[2].removeprefix("Error: ")
         if rehearsal.returncode != 0 or not version:
             raise LaunchFailed(said or f"loading it ended with status {rehearsal.returncode}")
-        _held.artifact, _held.notice = Registry(settings.artifacts).load(version), ""
+        _held.artifact, _held.notice = registry.load(version), ""
+        structlog.get_logger().info("artifact", version=version)
     except (ModerationError, OSError, subprocess.TimeoutExpired) as error:
         in_use = _held.artifact.version if _held.artifact else "none"
         reason = str(error)

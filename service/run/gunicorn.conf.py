@@ -1,7 +1,8 @@
 """How gunicorn serves Hakam. Read by ``hakam serve`` and ``hakam run``, which bind the port first.
 
-HUP makes gunicorn start new workers and let the old ones finish: after a promotion they score with
-the new artefact, and no request is lost. An artefact that cannot be loaded is not taken up.
+After a promotion or a rollback, and at a HUP, gunicorn starts new workers and lets the old ones
+finish: the new ones score with the new artefact, all share one copy of it, and no request is lost.
+An artefact that cannot be loaded is not taken up.
 """
 
 import os
@@ -19,6 +20,7 @@ _shared = shared_metrics(_OURS)
 
 from prometheus_client import multiprocess
 
+from models.registry import Registry
 from service.run import application, parent_death
 
 _settings = Settings.from_environ()
@@ -41,6 +43,7 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """Fail in one sentence, and import once what all workers need."""
     application.rehearse()
+    application.watch(Registry(_settings.artifacts))
 
 
 def on_reload(server: Any) -> None:
