@@ -187,9 +187,9 @@ class LabeledComment:
                 )
 
 
-_FIELDS = tuple(field.name for field in fields(LabeledComment))
-_STRING_FIELDS = tuple(name for name in _FIELDS if name != "labels")
-_REQUIRED = ("id", "text", "labels", "source")
+FIELDS = tuple(field.name for field in fields(LabeledComment))
+_STRING_FIELDS = tuple(name for name in FIELDS if name != "labels")
+REQUIRED = ("id", "text", "labels", "source")
 _JSON_KINDS = {
     dict: "an object",
     list: "an array",
@@ -283,9 +283,9 @@ def _parse(line: bytes | str) -> LabeledComment:
     if not isinstance(record, dict):
         raise RecordError(f"expected an object, got {_kind(record)}")
     for name in record:
-        if name not in _FIELDS:
-            raise RecordError(f"unknown field {name!r}; known are {', '.join(_FIELDS)}")
-    for name in _REQUIRED:
+        if name not in FIELDS:
+            raise RecordError(f"unknown field {name!r}; known are {', '.join(FIELDS)}")
+    for name in REQUIRED:
         if name not in record:
             raise RecordError(f'field "{name}" is missing')
     return LabeledComment(**record)
@@ -293,15 +293,15 @@ def _parse(line: bytes | str) -> LabeledComment:
 
 def _record(comment: LabeledComment) -> dict[str, Any]:
     """Return the JSON object of a labelled comment; empty optional fields are left out."""
-    record = {name: getattr(comment, name) for name in _FIELDS}
+    record = {name: getattr(comment, name) for name in FIELDS}
     record["labels"] = {label: comment.labels[label] for label in LABELS if label in comment.labels}
-    return {name: value for name, value in record.items() if value or name in _REQUIRED}
+    return {name: value for name, value in record.items() if value or name in REQUIRED}
 
 
 def _check_string(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise RecordError(f'field "{name}": expected a string, got {_kind(value)}')
-    if name in _REQUIRED and not value.strip():
+    if name in REQUIRED and not value.strip():
         raise RecordError(f'field "{name}" is empty')
     try:
         value.encode()

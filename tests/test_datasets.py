@@ -267,7 +267,7 @@ def test_every_file_read_is_listed_with_licence_and_digest(folder: Path) -> None
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
-        (lambda folder: None, "holds no .tsv"),
+        (lambda folder: None, "holds no table"),
         (lambda folder: write_set(folder, "mystery", []), "no policy for the set 'mystery'"),
         (lambda folder: write_set(folder, "omcd", []), "not one labelled comment"),
     ],
@@ -278,3 +278,27 @@ def test_a_folder_that_holds_nothing_to_learn_from_is_refused(
     write(tmp_path)
     with pytest.raises(RecordError, match=complaint):
         read_corpus([tmp_path])
+
+
+def test_a_table_is_learned_from_wherever_labelled_comments_are(tmp_path: Path) -> None:
+    places, decisions = tmp_path / "places", tmp_path / "export.csv"
+    places.mkdir()
+    (places / "ours.tsv").write_text("text\tlabels.insult\n" + f"{text(1)}\tyes\n{text(2)}\tno\n")
+    decisions.write_text(f"text;decision\n{text(3)};rejected\n{text(4)};approved\n")
+    told: list[str] = []
+    corpus = read_corpus([places], [decisions], site="demo", tell=told.append)
+    assert corpus.label("insult").tolist()[:2] == [1.0, 0.0]
+    assert corpus.label("toxicity").tolist()[2:] == [1.0, 0.0]
+    assert corpus.weight.tolist()[2:] == [MODERATOR_WEIGHT] * 2
+    assert corpus.domain.tolist()[2:] == ["site demo"] * 2, "who names no site is of this one"
+    assert [line for line in told if not line.startswith(" ")] == [
+        f"{places / 'ours.tsv'}: text in UTF-8, divided by tabs, 2 rows",
+        f"{decisions}: text in UTF-8, divided by ';', 2 rows",
+    ]
+
+
+def test_a_table_that_says_nothing_of_labels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,page\na,1\n")
+    with pytest.raises(RecordError, match=r"no column says what was decided .* or observed"):
+        read_corpus([path])

@@ -22,6 +22,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from googleapiclient import discovery  # type: ignore[import-untyped]
 
+from models.comment_files import open_comments
 from models.schema import read_comments
 from service.cli.main import hakam
 from service.compat.openai import CATEGORIES
@@ -234,6 +235,30 @@ def test_the_labelled_comments_of_the_documents_are_read() -> None:
         {"toxicity": 0, "insult": 0},
         {"insult": 0.8},
     ]
+
+
+def test_the_documented_columns_and_words_of_a_table_are_understood(tmp_path: Path) -> None:
+    table = DOCUMENTS["docs/model.md"].partition("| column | other names |")[2]
+    rows = re.findall(
+        r"(?m)^\| (`\w[^|]+) \| ([^|]*?) ?\| ([^|]*?) ?\|$", table.partition("\n\n")[0]
+    )
+    assert len(rows) >= 7
+    path = tmp_path / "comments.csv"
+    for names, others, meaning in rows:
+        first, *more = re.findall(r"`([\w.]+)`", names)
+        also = re.findall(r"[^`,\s]+", others)
+        for name in (first, *more, *also):
+            role = name if name in more else first
+            path.write_text(f"text,{name}\na,0\n" if role != "text" else f"{name}\na\n")
+            with open_comments(path) as file:
+                assert file.understood.columns[role] == name
+        if first == "decision":
+            words = re.split(r"[,;] | or ", meaning.removesuffix("nothing"))
+            path.write_text("text,decision\n" + "".join(f"a,{word}\n" for word in words))
+            with open_comments(path) as file:
+                assert len(list(file.rows())) > 10
+            assert not file.understood.unknown_words
+            assert min(file.understood.decisions[one] for one in ("approve", "reject")) >= 6
 
 
 def test_the_documented_digest_of_a_content_is_the_one_that_we_tell() -> None:

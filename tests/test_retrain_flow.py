@@ -189,7 +189,7 @@ def test_labels_of_one_kind_cannot_be_learned_and_the_refusal_says_so(
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"{}", 'line 1: field "id" is missing'), (b"", "not one labelled comment")],
+    [(b"{}", "line 1: has no text"), (b"", "no column is named text")],
 )
 def test_comments_that_cannot_be_read_are_refused(
     tmp_path: Path, content: bytes, complaint: str

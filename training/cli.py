@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from models.comment_files import Names
 from models.errors import ArtifactDamaged, ModerationError
 from models.registry import Registry
 from training.progress import told
@@ -44,6 +45,20 @@ _decisions = click.option(
 )
 _site = click.option(
     "--site", default="", help="Learn this site's decisions alone, and make the artefact its own."
+)
+_columns = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="A column of another name: text, decision, reason, labels.insult, ... May be repeated.",
+)
+_words = click.option(
+    "--word",
+    "words",
+    multiple=True,
+    metavar="WORD=MEANING",
+    help="A word for a decision that means approve, reject or a reason. May be repeated.",
 )
 _threads = click.option(
     "--threads",
@@ -83,6 +98,8 @@ def main() -> None:
 @_places
 @_decisions
 @_site
+@_columns
+@_words
 @_artifacts
 @_work
 @click.option(
@@ -117,12 +134,14 @@ def fit(
     word_vectors: bool | None,
     sentence: Path | None,
     words_alone: bool,
+    columns: Sequence[str],
+    words: Sequence[str],
     **settings: Any,
 ) -> None:
     """Fit a new version on PLACES and save it, to be promoted.
 
-    PLACES are folders of data sets (.tsv.xz) and labelled comments (.jsonl, also .gz and .xz), or
-    single files.
+    PLACES are files of comments (CSV, JSON Lines, Parquet, spreadsheets), public sets (.tsv.xz)
+    or folders of these.
     """
     from training.datasets import read_corpus
     from training.release import ENOUGH_FOR_WORDS, Settings, release
@@ -132,7 +151,8 @@ def fit(
         raise click.UsageError("--sentence and --words-alone exclude each other")
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
-        corpus = read_corpus(places, decisions, site=settings["site"])
+        names = Names.given(columns, words)
+        corpus = read_corpus(places, decisions, site=settings["site"], names=names, tell=_tell)
         if word_vectors is None:
             word_vectors = len(corpus) >= ENOUGH_FOR_WORDS
         chosen = Settings(word_vectors=word_vectors, **settings)
@@ -181,6 +201,8 @@ def fit(
     show_default=True,
     help="At most so many of each side and set.",
 )
+@_columns
+@_words
 @_work
 @_threads
 @_benchmarks
@@ -195,6 +217,8 @@ def evaluate(
     work: Path | None,
     threads: int | None,
     benchmarks: bool,
+    columns: Sequence[str],
+    words: Sequence[str],
 ) -> None:
     """Measure a version on held-out rows of PLACES and our suites."""
     from training.datasets import read_corpus, split_corpus
@@ -208,7 +232,7 @@ def evaluate(
     made_with = artifact.manifest.get("training", {})
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
-        corpus = read_corpus(places)
+        corpus = read_corpus(places, names=Names.given(columns, words), tell=_tell)
         split = split_corpus(corpus)
         figures = measured(artifact.classifier, artifact.operating_points, split, progress=tell)
         # What only a fresh classifier has, its own heads, was measured when it was fitted.
@@ -276,6 +300,11 @@ def list_versions(root: Path) -> None:
         n_learned, license_ = f"{made.get('n_train', 0):,}", made.get("license", "")
         rows.append((star, version, manifest.get("created_at", ""), n_learned, license_, figures))
     _print_table("", ("", "version", "saved", "learned from", "licences", "macro-F1"), rows)
+
+
+def _tell(line: str) -> None:
+    """Say what was understood of the files, before anything starts."""
+    click.echo(line, err=True)
 
 
 def _macro_f1(metrics: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ text belongs to: the same one on every machine and in every year.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.comment_files import Names, open_comments
 from models.errors import RecordError
 from models.orthography import folding
-from models.schema import LABELS, LabeledComment, read_comments
+from models.schema import LABELS, LabeledComment
 from training import hakamcheck
 from training.public_sets import (
     NEWS_SITES,
@@ -108,14 +109,22 @@ class Split:
 
 
 def read_corpus(
-    places: Iterable[Path | str], decisions: Iterable[Path | str] = (), *, site: str = ""
+    places: Iterable[Path | str],
+    decisions: Iterable[Path | str] = (),
+    *,
+    site: str = "",
+    names: Names | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Corpus:
-    """Read sets and labelled comments; texts of equal letters within one set are one row.
+    """Read sets and comments; texts of equal letters within one set are one row.
 
     Of HakamCheck the training part is read, of a set that is given twice the first file. Decisions
     of a site's moderators (of all sites if none is named) form the site's own domain and weigh
-    `MODERATOR_WEIGHT`. What the policy decided alone is left out: a classifier must not learn from
-    its own verdicts.
+    `MODERATOR_WEIGHT`; a decision that names no site is of the one that is named here. What the
+    policy decided alone is left out: a classifier must not learn from its own verdicts.
+
+    `names` says what columns and words mean that nobody would guess; `tell` is told, line by line,
+    what was understood.
     """
     rows: list[Row] = []
     sources: list[Source] = []
@@ -129,22 +138,45 @@ def read_corpus(
                 continue
             read = list(read_set(path))
             quality = policy_of(path).quality
+            tell(f"{path}: public set {set_id(path)}, {len(read):,} rows")
         else:
-            read = [_own_row(comment) for comment in read_comments(path)]
+            read = [_own_row(comment) for comment in read_file(path, names, tell)]
             quality = OWN_QUALITY
         rows += read
         sources += _sources(read, path, quality)
     for path in map(Path, decisions):
         read = [
-            _decided_row(comment)
-            for comment in read_comments(path)
-            if comment.source != "policy" and site in ("", comment.site)
+            _decided_row(replace(comment, site=comment.site or site))
+            for comment in read_file(path, names, tell)
+            if comment.source != "policy" and site in ("", comment.site or site)
         ]
         rows += read
         sources += _sources(read, path, OWN_QUALITY)
     if not rows:
         raise RecordError("there is not one labelled comment in what was given")
     return _merged(rows, tuple(sources))
+
+
+def read_file(
+    path: Path | str, names: Names | None = None, tell: Callable[[str], None] = lambda line: None
+) -> list[LabeledComment]:
+    """Read the comments of a file in any form, and tell what was understood of it.
+
+    Raises
+    ------
+    RecordError
+        If it cannot be read, or says nothing of decisions or labels.
+    """
+    with open_comments(path, names) as file:
+        comments = [row.comment for row in file.rows()]
+    for line in file.understood.lines():
+        tell(line)
+    if comments and not file.says_labels:
+        raise RecordError(
+            f"{path}: no column says what was decided (decision, action, status) or observed "
+            "(labels.insult); --column decision=NAME names it"
+        )
+    return comments
 
 
 def split_corpus(corpus: Corpus, *, fold: int = 0, license: str = "any") -> Split:  # noqa: A002
@@ -198,16 +230,15 @@ def _files(places: Iterable[Path | str]) -> Iterator[Path]:
         if (place / "functions.jsonl").exists():
             yield place
         elif place.is_dir():
-            found = [
-                path
-                for path in sorted(place.iterdir())
-                if is_set(path) or re.search(r"\.jsonl(\.gz|\.xz)?$", path.name)
-            ]
+            found = [path for path in sorted(place.iterdir()) if _IN_FOLDERS.search(path.name)]
             if not found:
-                raise RecordError(f"{place}: holds no .tsv and no .jsonl file")
+                raise RecordError(f"{place}: holds no table (.tsv, .csv, .jsonl, .parquet)")
             yield from found
         else:
             yield place
+
+
+_IN_FOLDERS = re.compile(r"\.(tsv|csv|jsonl|ndjson|parquet|xlsx)(\.gz|\.xz|\.bz2)?$")
 
 
 def _sources(rows: Sequence[Row], path: Path, quality: str) -> list[Source]:

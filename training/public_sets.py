@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from models.errors import RecordError
 from models.schema import LABELS
@@ -311,8 +311,20 @@ def policy_of(path: Path) -> SetPolicy:
 
 
 def is_set(path: Path) -> bool:
-    """Say whether a file has the form of a public set."""
-    return path.name.endswith(SUFFIXES)
+    """Say whether a file has the form of a public set: its name ends so, and its columns are."""
+    if not path.name.endswith(SUFFIXES):
+        return False
+    try:
+        with _opened(path) as file:
+            return file.readline(2 * len(_COLUMNS)).rstrip("\r\n") == _COLUMNS
+    except (OSError, EOFError, lzma.LZMAError, ValueError):
+        return path.name.endswith(".tsv.xz")  # reading it says what is wrong
+
+
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8", newline="\n")
+    return path.open(encoding="utf-8", newline="\n")
 
 
 def set_id(path: Path) -> str:
@@ -326,8 +338,7 @@ def read_set(path: Path) -> Iterator[Row]:
     policy = policy_of(path)
     number = 0
     try:
-        opened = lzma.open if path.suffix == ".xz" else open
-        with opened(path, "rt", encoding="utf-8", newline="\n") as file:
+        with _opened(path) as file:
             if file.readline().rstrip("\r\n") != _COLUMNS:
                 raise RecordError(f"{path}, line 1: the columns must be {_COLUMNS.split()}")
             for number, line in enumerate(file, start=2):

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from models.artifact import Artifact
+from models.comment_files import Names
 from models.errors import RecordError
 from models.schema import LABELS
 from service.config import Settings
@@ -35,11 +36,13 @@ def suggestions(
     recall: float,
     precision: float,
     old_threshold: float | None,
+    names: Names | None = None,
 ) -> Iterator[str]:
     """Read an export, score it and propose thresholds, line by line."""
     if label not in artifact.classifier.labels:
         raise RecordError(f"the artefact {artifact.version} has not learned {label}")
-    comments = read_export(export)
+    comments, understood = read_export(export, names, label)
+    yield from (*understood.lines(), "")
     texts = [comment.text for comment in comments]
     column = artifact.classifier.labels.index(label)
     scores = np.concatenate(
@@ -89,18 +92,42 @@ def thresholds() -> None:
 
 @thresholds.command("suggest")
 @click.option(
-    "--from", "export", type=click.Path(path_type=Path), required=True, help="CSV of comments."
+    "--from",
+    "export",
+    type=click.Path(path_type=Path, allow_dash=True),
+    required=True,
+    help="CSV, JSON Lines, Parquet or a spreadsheet.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="A column of another name: text, decision, reason, score, ... May be repeated.",
+)
+@click.option(
+    "--word",
+    "words",
+    multiple=True,
+    metavar="WORD=MEANING",
+    help="A word for a decision that means approve, reject or a reason. May be repeated.",
 )
 @click.option("--label", type=click.Choice(LABELS), default="toxicity", show_default=True)
 @click.option("--recall", type=_Share(0, 1), default=0.9, show_default=True)
 @click.option("--precision", type=_Share(0, 1), default=0.95, show_default=True)
 @click.option("--old-threshold", type=_Share(0, 1), help="Where the old scores flagged.")
 def suggest_thresholds(
-    export: Path, label: str, recall: float, precision: float, old_threshold: float | None
+    export: Path,
+    label: str,
+    recall: float,
+    precision: float,
+    old_threshold: float | None,
+    columns: tuple[str, ...],
+    words: tuple[str, ...],
 ) -> None:
     """Propose thresholds from past decisions or other scores.
 
-    The CSV file needs a column of texts (text, comment, body); a column of decisions (decision,
+    The file needs a column of texts (text, comment, body); a column of decisions (decision,
     action, status) or of old scores (score, toxicity) says more. Names and words may be Arabic.
     """
     for line in suggestions(
@@ -110,5 +137,6 @@ def suggest_thresholds(
         recall=recall,
         precision=precision,
         old_threshold=old_threshold,
+        names=Names.given(columns, words),
     ):
         click.echo(line)

@@ -8,46 +8,17 @@ expected to be what the label says.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import math
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.characters import is_visible
+from models.comment_files import Names, Understood, open_comments
 from models.errors import RecordError
+from models.schema import LabeledComment
 from service.reports.statistics import share_interval
-
-# Names of columns and words for decisions, as `_plain` leaves them.
-_TEXT = ("text", "comment", "body", "content", "النص", "نص", "التعليق", "تعليق")  # the first two
-_OLD_SCORE = ("score", "toxicity", "old_score", "perspective", "الدرجة", "درجة")  # "score"
-_DECISION = (
-    *("decision", "action", "status", "label"),
-    *("القرار", "قرار", "الحالة", "حالة"),  # "decision", "status"
-)
-_BAD_WORDS = (
-    "1 true reject rejected delete deleted remove removed hide hidden block blocked spam trash",
-    "toxic رفض مرفوض مرفوضة",  # "rejected"
-    "حذف محذوف محذوفة أزيل مزال إزالة",  # "deleted", "removed"
-    "حجب محجوب محجوبة منع ممنوع ممنوعة إخفاء مخفي مخفية",  # "blocked", "forbidden", "hidden"
-    "مخالف مخالفة مسيء مسيئة سام سامة إهانة",  # "against the rules", "abusive", "toxic", "insult"
-    "سبام إزعاج نعم",  # "spam", "nuisance", "yes"
-)
-_GOOD_WORDS = (
-    "0 false approve approved publish published accept accepted allow allowed clean none",
-    "قبول قبل مقبول مقبولة موافقة موافق ووفق",  # "accepted", "agreed to"
-    "نشر منشور منشورة اعتماد معتمد معتمدة اعتمد",  # "published", "approved"
-    "سماح مسموح مسموحة سليم سليمة نظيف نظيفة عادي عادية لا",  # "allowed", "clean", "usual", "no"
-)
-_BAD, _GOOD = (frozenset(" ".join(words).split()) for words in (_BAD_WORDS, _GOOD_WORDS))
-_DELIMITERS = (",", ";", "\t", "|", "\N{ARABIC SEMICOLON}")
 
 MIN_OF_EACH = 20  # with fewer comments of a kind a share says nothing
 MIN_FLAGGED = 30  # as many must be above a threshold before its precision counts
@@ -77,94 +48,28 @@ class Suggestion:
     share: float  # of all those flagged, [0, 1]
 
 
-def read_export(path: Path) -> list[PastComment]:
-    """Read a CSV file with a header, in UTF-8, UTF-16 or the Arabic code page of Windows (cp1256).
+def read_export(
+    path: Path, names: Names | None = None, label: str = "toxicity"
+) -> tuple[list[PastComment], Understood]:
+    """Read what is known of comments, and say what of the file was understood.
 
-    Of several columns of old scores or of decisions the first counts, and a decision in unknown
-    words is none. Rows without a visible text are left out.
+    What was observed of the label counts as a decision where there is none.
     """
-    try:
-        text = _decoded(path.read_bytes())
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be opened: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RecordError(f"{path}: not a text in UTF-8, UTF-16 or cp1256") from None
-    try:
-        comments = list(_rows(path, _reader(text)))
-    except csv.Error as error:
-        raise RecordError(f"{path}: not a CSV file: {error}") from None
+    with open_comments(path, names) as file:
+        comments = [
+            PastComment(row.comment.text, row.old_score, _rejected(row.comment, label))
+            for row in file.rows()
+        ]
     if not comments:
         raise RecordError(f"{path}: holds no comment")
-    return comments
+    return comments, file.understood
 
 
-def _decoded(raw: bytes) -> str:
-    """Decode a file by its byte order mark, else by where its first letter has a zero byte."""
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return raw.decode("utf-16")
-    if b"\0" in raw[:2]:
-        return raw.decode("utf-16-be" if raw[0] == 0 else "utf-16-le")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        if b"\0" in raw:  # no text in any code page
-            raise
-        if fault.start and fault.end == len(raw) and fault.reason == "unexpected end of data":
-            raise  # UTF-8 that was cut off
-        return raw.decode("cp1256")
-
-
-def _reader(text: str) -> csv.DictReader[str]:
-    """Read with the delimiter under which the header has most columns that we know."""
-    first, _, rest = text.partition("\n")
-    if named := re.fullmatch(r"sep=(.)\r?", first):  # Excel's way to name it
-        return csv.DictReader(io.StringIO(rest, newline=""), delimiter=named[1])
-
-    def n_known(delimiter: str) -> int:
-        names = next(csv.reader([first], delimiter=delimiter), [])
-        return sum(_plain(name) in (*_TEXT, *_OLD_SCORE, *_DECISION) for name in names)
-
-    best = max(_DELIMITERS, key=n_known)  # the first of equals
-    return csv.DictReader(io.StringIO(text, newline=""), delimiter=best)
-
-
-def _plain(word: str) -> str:
-    """Return a word in lower case, digits plain, without blanks, vowel signs and tatweel."""
-    known = unicodedata.normalize("NFC", word).strip().lower().replace("\N{ARABIC TATWEEL}", "")
-    letters = (one for one in known if unicodedata.category(one) not in ("Mn", "Cf"))
-    return "".join(str(unicodedata.digit(one, one)) for one in letters)
-
-
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[PastComment]:
-    columns = {_plain(name or ""): name for name in reader.fieldnames or ()}
-    text, score, decision = (
-        next((columns[name] for name in names if name in columns), None)
-        for names in (_TEXT, _OLD_SCORE, _DECISION)
-    )
-    if text is None:
-        raise RecordError(f"{path}: no column is named {', '.join(_TEXT)}")
-    for row in reader:
-        if not is_visible(row[text] or ""):
-            continue
-        said = _plain(row[decision] or "") if decision else ""
-        yield PastComment(
-            row[text],
-            _old_score(path, reader.line_num, row[score]) if score else None,
-            True if said in _BAD else False if said in _GOOD else None,
-        )
-
-
-def _old_score(path: Path, line: int, word: str | None) -> float | None:
-    plain = _plain(word or "").replace("\N{ARABIC DECIMAL SEPARATOR}", ".").replace(",", ".")
-    if not plain:
-        return None
-    try:
-        score = float(plain)
-    except ValueError:
-        score = math.nan
-    if not 0 <= score <= 1:
-        raise RecordError(f"{path}, line {line}: the score is not a number from 0 to 1")
-    return score
+def _rejected(comment: LabeledComment, label: str) -> bool | None:
+    if comment.action:
+        return comment.action == "reject"
+    share = comment.labels.get(label)
+    return None if share is None else share >= 0.5
 
 
 def suggest(
