@@ -9,10 +9,11 @@ from test_datasets import text, write_set
 
 from models.schema import LABELS
 from training.datasets import Split, read_corpus, split_corpus
+from training.disguises.augmentation import disguised_copies
 from training.sentence import mixture
 from training.sentence.mixture import Row, Said, rows
 
-SAYS = 0.9
+SAYS = 0.6
 
 
 def sentence(texts: list[str]) -> Said:
@@ -41,9 +42,27 @@ def by_text(mixed: list[Row]) -> dict[str, Row]:
 def test_a_public_label_is_softened_by_what_the_scorer_says(split: Split) -> None:
     mixed = by_text(rows(split, sentence))
     row = mixed[split.train.texts[split.train.source.tolist().index("osact4")]]
-    assert row["labels"] == dict.fromkeys(
-        ("toxicity", "insult", "identity_attack"), pytest.approx(0.65 * SAYS)
-    )
+    softened = dict.fromkeys(("toxicity", "insult", "identity_attack"), pytest.approx(0.65 * SAYS))
+    assert row["labels"] == softened | {"public_toxicity": 0.0}
+
+
+def test_a_public_label_that_contradicts_the_scorer_is_not_learned(split: Split) -> None:
+    def sure(texts: list[str]) -> Said:
+        return LABELS, np.full((len(texts), len(LABELS)), 0.9)
+
+    row = by_text(rows(split, sure))[split.train.texts[split.train.source.tolist().index("osact4")]]
+    assert row["labels"]["toxicity"] == pytest.approx(0.9)
+    assert row["labels"]["public_toxicity"] == 0.0
+
+
+def test_copies_in_disguise_have_the_labels_of_what_they_copy(split: Split) -> None:
+    ours = split.train.select(split.train.source == "contrast")
+    copied, copies = disguised_copies(ours.texts, 0)
+    mixed = by_text(rows(split, sentence, seed=0))
+    found = [(at, copy) for at, copy in zip(copied, copies, strict=True) if copy in mixed]
+    assert found
+    for at, copy in found:
+        assert mixed[copy]["labels"]["insult"] == ours.label("insult")[at]
 
 
 def test_rows_read_along_our_line_come_as_they_are_several_times(split: Split) -> None:
@@ -76,7 +95,11 @@ def test_abuse_among_harmless_comments_stays_abuse_and_harmless_ones_stay_harmle
         if share == 1
     ]
     single = {*split.train.texts, *split.unlabeled}
-    joined = [row for row in rows(split, sentence) if row["text"] not in single]
+    joined = [
+        row
+        for row in rows(split, sentence)
+        if row["text"] not in single and len(row["labels"]) == len(LABELS) and row["weight"] == 1
+    ]
     assert len(joined) == 80
     for row in joined:
         has_abuse = any(one in row["text"] for one in abusive)

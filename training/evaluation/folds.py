@@ -15,7 +15,7 @@ from training.design_matrix import Progress
 from training.evaluation.held_out import BENCHMARKS
 from training.evaluation.measures import Measures, mean_of_folds, measure, observed_rows
 from training.fit import Learner
-from training.public_sets import domain_of
+from training.public_sets import PUBLIC_TOXICITY, domain_of
 
 CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")  # they have no published test part
 
@@ -94,7 +94,7 @@ def _by_own_head(
     own, validation = learner.for_domain(domain_of(source)), _of(split.validation, source)
     if sentence:
         y = validation.y[:, [LABELS.index(label) for label in own.labels]]
-        own = blended(own, sentence, validation.texts, y)
+        own = blended(own, sentence, validation.texts, y, heard_as={"toxicity": PUBLIC_TOXICITY})
     threshold = best_threshold(*_toxicity(own, validation))
     return *_toxicity(own, _of(split.test, source)), threshold
 
