@@ -13,6 +13,7 @@ from service import address, api, compat, logs, problems
 from service.accounts.accounts import Accounts
 from service.accounts.sessions import session_key
 from service.api import bodies
+from service.artifacts import Artifacts
 from service.config import Settings
 from service.console.blueprint import init_app as init_console
 from service.delivery.coral import CoralSync
@@ -78,6 +79,7 @@ def create_app(
     app.extensions[EXTENSION] = Services(
         settings=settings,
         artifact=artifact,
+        artifacts=Artifacts(settings, artifact),
         notice=notice,
         durability=durability,
         sites=sites,

@@ -215,6 +215,22 @@ class AccountExists(Conflict):
     """An account with this name exists already."""
 
 
+class VersionNotKept(Conflict):
+    """The version that a request names is not kept here, or cannot be used."""
+
+    problem = ProblemType(409, "version-not-kept", "The model version is not kept")
+
+    def __init__(self, versions: Sequence[str]) -> None:
+        super().__init__(f"model_version: expected one of {', '.join(versions)}")
+        self.versions = tuple(versions)
+
+
+class VersionNotReady(ServiceError):
+    """The version that a request names is kept, and cannot be loaded at this moment."""
+
+    problem = ProblemType(503, "version-not-ready", "The model version is not loaded yet")
+
+
 class LeaseLost(Conflict):
     """The lease has expired or belongs to someone else, so its token no longer counts."""
 

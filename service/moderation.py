@@ -76,6 +76,15 @@ class Moderation:
         self._queue = queue
         self._metrics = metrics
         self._verdict_counts = verdict_counts
+        self._is_in_use = True
+
+    def by(self, artifact: Artifact) -> Moderation:
+        """Return what judges by another artefact, whose scores are not counted among this one's."""
+        if artifact.version == self._model_version:
+            return self
+        other = Moderation(artifact, self._queue, self._metrics, self._verdict_counts)
+        other._is_in_use = False
+        return other
 
     def policy(self, site: Site) -> Policy:
         """Return what a site wants, with the artefact's review thresholds where it names none."""
@@ -155,7 +164,7 @@ class Moderation:
         self._verdict_counts.count(
             site.id,
             judgement.verdict.action,
-            judgement.signals.scores,
+            judgement.signals.scores if self._is_in_use else {},
             judgement.signals.author_scores,
         )
         if before := _standing(standing):

@@ -28,7 +28,13 @@ _SENTENCES = {
 }
 
 
-def problem(kind: ProblemType, detail: str = "", *, errors: Sequence[FieldError] = ()) -> Response:
+def problem(
+    kind: ProblemType,
+    detail: str = "",
+    *,
+    errors: Sequence[FieldError] = (),
+    versions: Sequence[str] = (),
+) -> Response:
     """Render an error answer as problem+json (RFC 9457) with the id of the request."""
     body: dict[str, object] = {
         "type": f"urn:hakam:problem:{kind.slug}",
@@ -40,6 +46,8 @@ def problem(kind: ProblemType, detail: str = "", *, errors: Sequence[FieldError]
         body["detail"] = detail
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
+    if versions:
+        body["versions"] = list(versions)
     answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
     if kind.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
@@ -65,7 +73,8 @@ def answer_error(error: Exception) -> Response:
         note(error)
         kind = problem_of(error)
         detail = "" if kind.status == 500 else str(error)
-        answer = problem(kind, detail, errors=getattr(error, "errors", ()))
+        more = {name: getattr(error, name, ()) for name in ("errors", "versions")}
+        answer = problem(kind, detail, **more)
     answer.headers.update(headers_of(error))
     return answer
 

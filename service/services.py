@@ -9,6 +9,7 @@ from flask import current_app
 
 from models.artifact import Artifact
 from service.accounts.accounts import Accounts
+from service.artifacts import Artifacts
 from service.config import Settings
 from service.delivery.coral import CoralSync
 from service.delivery.webhooks import Deliveries
@@ -32,7 +33,8 @@ class Services:
     """What `service.app.create_app` puts together."""
 
     settings: Settings
-    artifact: Artifact
+    artifact: Artifact  # in use
+    artifacts: Artifacts  # this one and the others that are kept
     notice: str
     durability: Durability
     sites: Sites

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask import g
 from pydantic import BaseModel
 
 from service.api.operation import operation
+from service.api.pins import moderation_by, moderations_by
 from service.api.schemas import (
     Body,
     CommentAnswer,
@@ -44,6 +46,7 @@ class Withdrawn(BaseModel):
     "/v1/score",
     body=ScoreBody,
     answers={200: CommentAnswer | list[CommentAnswer]},
+    problems=(409,),
     max_body_bytes=sys.maxsize,  # up to 1,000 comments: as much as the settings allow
 )
 def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
@@ -55,11 +58,14 @@ def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     comments = body if isinstance(body, list) else [body]
     g.n_comments = len(comments)
     sent = [comment.to_comment() for comment in comments]
-    judgements = services().moderation.judge(site, sent)
-    answers = [
-        _comment_answer(comment, judgement)
-        for comment, judgement in zip(sent, judgements, strict=True)
-    ]
+    places = defaultdict[str | None, list[int]](list)
+    for place, comment in enumerate(comments):
+        places[comment.model_version].append(place)
+    found: dict[int, Judgement] = {}
+    for version, moderation in moderations_by(places).items():
+        judgements = moderation.judge(site, [sent[place] for place in places[version]])
+        found |= zip(places[version], judgements, strict=True)
+    answers = [_comment_answer(comment, found[place]) for place, comment in enumerate(sent)]
     return answers if isinstance(body, list) else answers[0]
 
 
@@ -69,6 +75,7 @@ def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     name="moderate",
     body=SubmittedComment,
     answers={200: CommentAnswer, 202: CommentAnswer},
+    problems=(409,),
 )
 def create(site: Site, body: SubmittedComment) -> Any:
     """Decide about a comment, or put it before a person.
@@ -84,7 +91,7 @@ def create(site: Site, body: SubmittedComment) -> Any:
     """
     g.n_comments = 1
     comment = body.to_comment()
-    judgement, standing = services().moderation.submit(site, comment)
+    judgement, standing = moderation_by(body.model_version).submit(site, comment)
     answer = _comment_answer(comment, judgement, standing)
     return answer, 202 if answer.action == "review" else 200
 

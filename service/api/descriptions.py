@@ -138,6 +138,7 @@ FIELDS: Mapping[str, str] = {
     "it.",
     "Health.status": "`ok`, or `ready`.",
     "Problem.request_id": "Id of this request, which is in the log too.",
+    "Problem.versions": "The versions of the artefact that are kept, the oldest first.",
     "Problem.title": "The kind of problem, in words.",
     "Problem.type": "The kind of problem, a URN.",
     "ReviewItem.decision_id": "Of a decided item, the decision.",

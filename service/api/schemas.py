@@ -135,6 +135,11 @@ class ScoredComment(Body):
     parent: Parent = Parent()
     created_at: Timestamp = ""
     reach: Count | None = Field(None, description="How many people see the comment.")
+    model_version: Line | None = Field(
+        None,
+        description="The version of the artefact that is to score it, if it is kept; by default "
+        "the one in use. 409 names the versions that are kept.",
+    )
 
     def to_comment(self) -> Comment:
         """Return the same comment in the words of the queue."""
@@ -364,4 +369,5 @@ class Problem(BaseModel):
     status: int
     detail: str = ""
     errors: list[FieldProblem] = []
+    versions: list[str] = []
     request_id: str

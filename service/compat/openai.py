@@ -20,13 +20,21 @@ from service import problems
 from service.api.bodies import MANY, ONE, PARTS, raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
 from service.api.openapi import Operation, describes
+from service.api.pins import moderation_by
 from service.api.schemas import MAX_COMMENTS, Body, MendedUnicode
 from service.compat.answers import as_json
-from service.errors import InvalidRequest, MalformedJson, RateLimited, Unauthorized, status_of
+from service.errors import (
+    InvalidRequest,
+    MalformedJson,
+    RateLimited,
+    Unauthorized,
+    VersionNotKept,
+    status_of,
+)
 from service.rules.policy import Policy
-from service.services import services
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
+MODEL = "hakam-"  # and the version of an artefact
 
 blueprint = Blueprint("openai", __name__)
 
@@ -104,6 +112,11 @@ class ModerationRequest(Body):
         parts = [one.text for one in self.input if isinstance(one, TextPart)]
         return [parts] if parts else [[one] for one in self.input if isinstance(one, str)]
 
+    def version(self) -> str | None:
+        """Return the version of the artefact that is named; the names of others mean none."""
+        name = self.model or ""
+        return name.removeprefix(MODEL) if name.startswith(MODEL) else None
+
 
 class Moderation(BaseModel):
     """What is said of one comment; each mapping is by the name of the category."""
@@ -142,22 +155,24 @@ class OpenAIError(BaseModel):
     Operation(
         {200: Moderations},
         ModerationRequest,
-        errors=dict.fromkeys((400, 401, 413, 415, 429, 503), OpenAIError),
+        errors=dict.fromkeys((400, 401, 409, 413, 415, 429, 503), OpenAIError),
     )
 )
 def moderations() -> Response:
     """Judge texts; nothing is stored."""
     site = site_of(bearer_key())
-    comments = validate(ModerationRequest, read_json(raw_body(MAX_BODY_BYTES))).comments()
+    asked = validate(ModerationRequest, read_json(raw_body(MAX_BODY_BYTES)))
+    comments = asked.comments()
     g.n_comments = len(comments)
-    policy = services().moderation.policy(site)
+    moderation = moderation_by(asked.version())
+    policy = moderation.policy(site)
     texts = [text for parts in comments for text in parts]
-    scores = services().moderation.scorer.scores(texts)
+    scores = moderation.scorer.scores(texts)
     read = iter(zip(scores, identify_all(texts), strict=True))
     results = [_result(list(islice(read, len(parts))), policy) for parts in comments]
-    version = f"hakam-{services().artifact.version}"
+    model = f"{MODEL}{policy.model_version}"
     return as_json(
-        Moderations(id=f"modr-{uuid.uuid4().hex}", model=version, results=results).model_dump()
+        Moderations(id=f"modr-{uuid.uuid4().hex}", model=model, results=results).model_dump()
     )
 
 
@@ -201,6 +216,8 @@ def refuse(error: Exception) -> Response:
             message = f"We could not parse the JSON body of your request: {error}"
         case Unauthorized():
             message, code = "Incorrect API key provided.", "invalid_api_key"
+        case VersionNotKept():
+            param, code = "model", "model_not_found"
         case RateLimited():
             kind, code = "requests", "rate_limit_exceeded"
         case _ if status == 503:
