@@ -175,6 +175,59 @@ def test_a_report_without_figures_is_still_a_page(artifact: Artifact) -> None:
     assert page.pictures == {}
 
 
+def measured(value: float) -> dict[str, Any]:
+    """What has the same value whatever is measured."""
+    figure = {"value": value, "low": value, "high": value}
+    names = ("auc", "average_precision", "macro_f1", "accuracy", "precision", "recall")
+    return {"n": 100, "n_positive": 50} | dict.fromkeys(names, figure)
+
+
+def test_what_others_published_stands_beside_ours_on_their_protocol_and_on_a_stricter_one() -> None:
+    fitted = {
+        "lhsab, random 15%": measured(0.91),
+        "lhsab, random 15%, both readers": measured(0.92),
+        "lhsab 5-fold": measured(0.88),
+        "lhsab 5-fold, both readers": measured(0.89),
+        "osact4 test": measured(0.9),
+    }
+    heads = {"osact4 test": measured(0.87)}
+    found = tables(EMPTY | {"cross_validated": fitted, "benchmarks": heads})
+    heads_of, rows = found["Beside what others published"]
+    told = [dict(zip(heads_of, row, strict=True)) for row in rows]
+    assert [row["benchmark"] for row in told] == ["osact4", "lhsab", "lhsab"]
+    assert {row["figure"] for row in told[1:]} == {"accuracy", "macro-F1"}
+    for row in told[1:]:
+        assert (row["ours: words"][:5], row["ours: both"][:5]) == ("0.910", "0.920")
+        assert (row["words"][:5], row["both"][:5]) == ("0.880", "0.890")
+        assert row["theirs"]
+        assert row["stricter"]
+    # One head for all sites has the readers of the artefact.
+    assert (told[0]["ours: both"], told[0]["words"], told[0]["both"][:5]) == ("", "", "0.870")
+
+
+def test_sets_left_out_have_a_mean_for_words_and_one_for_both_readers() -> None:
+    left_out = {}
+    for i, source in enumerate(("osact4", "mpold", "lhsab")):
+        left_out[f"{source} left out"] = measured(0.8 + i / 100)
+        left_out[f"{source} left out, both readers"] = measured(0.9 + i / 100)
+    found = tables(EMPTY | {"left_out": left_out})["Sets left out of training altogether"]
+    assert [(row[0], row[2]) for row in found[1][-2:]] == [
+        ("mean of 3 public sets", "0.810"),
+        ("mean of 3 public sets, both readers", "0.910"),
+    ]
+
+
+def test_a_step_that_could_not_be_measured_somewhere_is_blank_there() -> None:
+    slices = ("annotated_news", "annotated_news without doubt", "contrast", "contrast_2")
+    steps: dict[str, Any] = {
+        "all: words": {"public_auc": None} | {name: {} for name in (*slices, "pen names")}
+    }
+    steps["all: words"]["contrast"] = {"auc": 0.95, "precision": 0.9, "recall": 0.8}
+    heads, (row,) = tables(EMPTY | {"steps": steps})["Gain of each step"]
+    assert dict(zip(heads, row, strict=True))["contrast: AUC"] == "0.950"
+    assert [cell for cell in row if cell] == ["all: words", "0.950", "0.900 / 0.800"]
+
+
 def test_names_in_tables_cannot_become_markup(artifact: Artifact) -> None:
     gulf = artifact.manifest["evaluation"]["dialects"]["gulf"]
     evaluation = EMPTY | {"dialects": {"<b>|</b>": gulf}}

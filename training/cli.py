@@ -68,7 +68,8 @@ _threads = click.option(
 _benchmarks = click.option(
     "--benchmarks",
     is_flag=True,
-    help="Also fit a dozen times for grouped 5-fold and leave-one-set-out figures (ten minutes).",
+    help="Also fit some twenty times for grouped 5-fold and leave-one-set-out figures, protocols "
+    "of others and the gain of each step (half an hour).",
 )
 
 
@@ -203,6 +204,12 @@ def fit(
 )
 @_columns
 @_words
+@click.option(
+    "--recorded",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of what sentence scorers said that learned from the other folds or without a set "
+    "(`FIT.jsonl`, see training/evaluation/recorded.py), for --benchmarks.",
+)
 @_work
 @_threads
 @_benchmarks
@@ -214,6 +221,7 @@ def evaluate(
     report: Path | None,
     errors_path: Path | None,
     n_errors: int,
+    recorded: Path | None,
     work: Path | None,
     threads: int | None,
     benchmarks: bool,
@@ -225,6 +233,7 @@ def evaluate(
     from training.evaluation.errors import errors, write_errors
     from training.evaluation.held_out import curves, review_points
     from training.evaluation.held_out import evaluate as measured
+    from training.evaluation.recorded import recorded_in
     from training.release import Settings, measure_by_fitting
     from training.report import write_report
 
@@ -236,11 +245,19 @@ def evaluate(
         split = split_corpus(corpus)
         figures = measured(artifact.classifier, artifact.operating_points, split, progress=tell)
         # What only a fresh classifier has, its own heads, was measured when it was fitted.
-        for name in ("own_heads", "cross_validated", "left_out"):
+        for name in ("own_heads", "cross_validated", "left_out", "steps"):
             figures[name] = artifact.manifest.get("evaluation", {}).get(name, {})
         if benchmarks:
             known = {name: made_with[name] for name in Settings.__annotations__}
-            figures |= measure_by_fitting(corpus, Settings(**known), work, tell)
+            blend = artifact.classifier.blend
+            figures |= measure_by_fitting(
+                corpus,
+                Settings(**known),
+                work,
+                blend.scorer if blend else None,
+                recorded=recorded_in(recorded) if recorded else None,
+                progress=tell,
+            )
         drawn = curves(artifact.classifier, split.test) if report else {}
         found = []
         if errors_path:

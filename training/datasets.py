@@ -179,15 +179,21 @@ def read_file(
     return comments
 
 
-def split_corpus(corpus: Corpus, *, fold: int = 0, license: str = "any") -> Split:  # noqa: A002
+def split_corpus(
+    corpus: Corpus,
+    *,
+    fold: int = 0,
+    license: str = "any",  # noqa: A002
+    without: Sequence[str] = (),
+) -> Split:
     """Cut a corpus into parts that share no text.
 
     The fifth named `fold` of the sets without a fixed test part is their test part. A released
     model uses fold 0; a benchmark that is reported by cross-validation uses all five. With the
-    license ``permissive``, only permissively licensed text and our own is learned from; the figures
-    are measured on the same rows as with ``any``.
+    license ``permissive``, only permissively licensed text and our own is learned from, and from
+    the sets named in `without` nothing; the figures are measured on the same rows as otherwise.
     """
-    return _cut(corpus, _parts(corpus, fold), license)
+    return _cut(corpus, _parts(corpus, fold, without), license)
 
 
 def leave_out(corpus: Corpus, source: str) -> Split:
@@ -195,6 +201,21 @@ def leave_out(corpus: Corpus, source: str) -> Split:
     part = _parts(corpus, 0)
     part[part == _TEST] = _NOWHERE
     part[(corpus.source == source) & corpus.labeled] = _TEST
+    return _cut(corpus, part, "any")
+
+
+def draw_at_random(corpus: Corpus, source: str, share: float) -> Split:
+    """Make a random share of one set its test part, out of that of fold 0; the rest is learned.
+
+    Who learned from the train part of fold 0 has seen no text of it.
+    """
+    part = _parts(corpus, 0)
+    mine = (corpus.source == source) & corpus.labeled
+    tested = np.flatnonzero(mine & (part == _TEST))
+    n_tested = round(share * mine.sum())
+    if n_tested > len(tested):
+        raise ValueError(f"a share of {share} is more than the test part of {source}")
+    part[np.random.default_rng(0).permutation(tested)[n_tested:]] = _TRAIN
     return _cut(corpus, part, "any")
 
 
@@ -328,7 +349,7 @@ def _merged(rows: Sequence[Row], sources: tuple[Source, ...]) -> Corpus:
     )
 
 
-def _parts(corpus: Corpus, fold: int) -> NDArray[np.int64]:
+def _parts(corpus: Corpus, fold: int, without: Sequence[str] = ()) -> NDArray[np.int64]:
     """Say for every row which part it belongs to, before texts in two parts are removed."""
     folds = (corpus.keys % np.uint64(N_FOLDS)).astype(np.int64)
     even = (corpus.keys // np.uint64(N_FOLDS)) % np.uint64(2) == 0
@@ -345,8 +366,9 @@ def _parts(corpus: Corpus, fold: int) -> NDArray[np.int64]:
     part[corpus.split == "test"] = _TEST
     part[~corpus.labeled] = _NOWHERE
     part[(corpus.split == "half") & even] = _PROBE
+    part[np.isin(corpus.source, without) & np.isin(part, (_TRAIN, _VALIDATION))] = _NOWHERE
     # Where a text was read along our own line, what a public set says of it teaches nothing.
-    careful = np.isin(corpus.source, READ_ALONG_OUR_LINE) & corpus.labeled
+    careful = np.isin(corpus.source, READ_ALONG_OUR_LINE) & corpus.labeled & (part != _NOWHERE)
     public = np.isin(corpus.source, list(POLICIES)) & ~careful
     again = public & np.isin(corpus.keys, corpus.keys[careful])
     part[again & np.isin(part, (_TRAIN, _VALIDATION))] = _NOWHERE

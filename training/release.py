@@ -33,9 +33,17 @@ from training.calibration import calibrate
 from training.datasets import Corpus, Split, site_domain, split_corpus
 from training.design_matrix import Progress, WordClusters
 from training.disguises.augmentation import COPY_WEIGHT, disguised_copies
-from training.evaluation.folds import cross_validate, leave_one_out, own_heads
+from training.evaluation.folds import (
+    Second,
+    cross_validate,
+    draw_as_published,
+    leave_one_out,
+    own_heads,
+    released,
+)
 from training.evaluation.held_out import BENCHMARKS, evaluate
 from training.evaluation.measures import Measures
+from training.evaluation.steps import gains
 from training.fit import Learner
 from training.gate import deciding_metrics
 from training.public_sets import NEWS, POLICIES, WRITTEN
@@ -78,7 +86,7 @@ def release(
         classifier, points = calibrate(learned, split, second)
         figures = evaluate(classifier, points, split, progress=progress) | {"own_heads": heads}
         if benchmarks:
-            figures |= measure_by_fitting(corpus, settings, kept, progress)
+            figures |= measure_by_fitting(corpus, settings, kept, second, progress=progress)
     manifest = {
         "operating_points": points,
         "metrics": deciding_metrics(figures),
@@ -159,11 +167,18 @@ def build(
 
 
 def measure_by_fitting(
-    corpus: Corpus, settings: Settings, work: Path | None, progress: Progress | None = None
+    corpus: Corpus,
+    settings: Settings,
+    work: Path | None,
+    sentence: SentenceScorer | None = None,
+    *,
+    recorded: Second | None = None,
+    progress: Progress | None = None,
 ) -> Measures:
-    """Measure what one fitted classifier cannot show: all folds, and sets never seen.
+    """Measure what one fitted classifier cannot show: all folds, sets never seen, steps alone.
 
-    The words are grouped over texts of no benchmark, once for all fits.
+    The words are grouped over texts of no benchmark, once for all fits. The sentence scorer is
+    heard where it learned nothing that is tested, or by what is recorded of others.
     """
     clusters = None
     if settings.word_vectors:
@@ -173,12 +188,15 @@ def measure_by_fitting(
         with _folder(work) as kept:
             clusters = word_clusters(texts, settings.seed, kept, progress)
 
-    def refit(split: Split) -> Learner:
-        return build(split, clusters, labels=("toxicity",), progress=progress)
+    def refit(split: Split, labels: tuple[str, ...] = ("toxicity",)) -> Learner:
+        return build(split, clusters, labels=labels, progress=progress)
 
+    second = recorded or released(sentence)
+    folds = cross_validate(corpus, refit, second=second, progress=progress)
     return {
-        "cross_validated": cross_validate(corpus, refit, progress=progress),
-        "left_out": leave_one_out(corpus, refit, progress=progress),
+        "cross_validated": folds | draw_as_published(corpus, refit, second=second),
+        "left_out": leave_one_out(corpus, refit, second=second, progress=progress),
+        "steps": gains(corpus, refit, sentence, progress=progress),
     }
 
 

@@ -1,24 +1,88 @@
 """Report: the model card and the HTML page of an evaluation, which quote no public comment."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from training.evaluation.folds import BOTH
 from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
 from training.gate import TOLERANCES, value_of
 
 Table = tuple[Sequence[str], list[Sequence[str]]]  # heads of the columns, and rows
 
-# The best results that others published on the same benchmark.
-PUBLISHED = {
-    "osact4 test": "macro-F1 0.9017 (AraBERT), 0.905 (SVM and deep ensemble)",
-    "osact5 dev": "macro-F1 0.8697 (fine-tuned ensemble)",
-    "lhsab 5-fold": "macro-F1 0.896 (naive Bayes)",
-    "alakrot_youtube 5-fold": "accuracy 0.9005 (SVM)",
-    "mpold 5-fold": "macro-F1 0.83 (SVM, with two further sets)",
-}
+
+@dataclass(frozen=True)
+class _Published:
+    """What others published, and which of our figures are measured as theirs was."""
+
+    benchmark: str
+    protocol: str  # test part, repeated rows, classes
+    theirs: str
+    metric: str
+    ours: str  # name of our figure on that protocol
+    stricter: tuple[str, str]  # section and name of our figure on our own
+    stricter_by: str  # what is stricter
+
+
+_PUBLISHED = (
+    _Published(
+        "osact4",
+        "published test part, repeated rows stay; offensive or not",
+        "0.9017 (AraBERT), 0.905 (SVM and deep ensemble), 0.93 (2025, with extra data)",
+        "macro_f1",
+        "osact4 test",
+        ("benchmarks", "osact4 test"),
+        "one head for all sites",
+    ),
+    _Published(
+        "osact5",
+        "published dev part; offensive or not",
+        "0.8697 (fine-tuned ensemble)",
+        "macro_f1",
+        "osact5 dev",
+        ("benchmarks", "osact5 dev"),
+        "one head for all sites",
+    ),
+    _Published(
+        "lhsab",
+        "a random 15 % tested, theirs with repeated rows, ours without; normal or not",
+        "0.910 (fine-tuned MARBERT)",
+        "accuracy",
+        "lhsab, random 15%",
+        ("cross_validated", "lhsab 5-fold"),
+        "5-fold, equal letters in one fold",
+    ),
+    _Published(
+        "lhsab",
+        "the same",
+        "0.904 (fine-tuned MARBERT), 0.896 (naive Bayes, its own test part)",
+        "macro_f1",
+        "lhsab, random 15%",
+        ("cross_validated", "lhsab 5-fold"),
+        "5-fold, equal letters in one fold",
+    ),
+    _Published(
+        "alakrot_youtube",
+        "5-fold, rows on which all three readers agree (theirs fits only these)",
+        "0.9005 (SVM)",
+        "accuracy",
+        "alakrot_youtube 5-fold, unanimous",
+        ("cross_validated", "alakrot_youtube 5-fold"),
+        "all rows, by majority",
+    ),
+    _Published(
+        "mpold",
+        "5-fold; offensive or not. Theirs learned from two further sets, ours from all",
+        "0.83 (SVM)",
+        "macro_f1",
+        "mpold 5-fold",
+        ("benchmarks", "mpold fold"),
+        "one head for all sites",
+    ),
+)
 
 
 def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
@@ -26,8 +90,10 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
     found = {
         "Toxicity on held-out parts, one head for all sites": _measured(figures["benchmarks"]),
         "Toxicity by the head of the site's own domain": _measured(figures.get("own_heads", {})),
-        "Grouped 5-fold, own heads": _measured(figures.get("cross_validated", {})),
+        "Fresh fits, own heads": _measured(figures.get("cross_validated", {})),
+        "Beside what others published": _beside_others(figures),
         "Sets left out of training altogether": _measured(figures.get("left_out", {})),
+        "Gain of each step": _steps_gained(figures.get("steps", {})),
         "Comments under news, as they come": _table("label", _NEWS, figures["as_news_comes"]),
         "As the service flags, by any label": _table(
             "texts", _FLAGGED_BY_ANY, figures["as_flagged"]
@@ -66,11 +132,11 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         learned=(("set", "licence", "quality", "comments", "learned from"), learned),
         others=[f"{s['id']} ({s['license']})" for s in training["sets"] if not s["n_train"]],
         made=(("setting", "value"), [(name, str(value)) for name, value in settings.items()]),
-        sentence=_steps_table(manifest.get("sentence", {}).get("steps", [])),
+        sentence=_steps_made(manifest.get("sentence", {}).get("steps", [])),
     )
 
 
-def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table | None:
+def _steps_made(steps: Sequence[Mapping[str, Any]]) -> Table | None:
     """Tabulate what was done to a sentence scorer; an average is followed by its parts."""
     rows: list[Sequence[str]] = []
     for step in steps:
@@ -79,7 +145,7 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table | None:
             said["shares"] = [round(part["share"], 3) for part in step["of"]]
         rows.append((step["step"], ", ".join(f"{key} {value}" for key, value in said.items())))
         for part in step.get("of", ()):
-            found = _steps_table(part["steps"])
+            found = _steps_made(part["steps"])
             rows += found[1] if found else []
     return (("step", "how"), rows) if rows else None
 
@@ -178,12 +244,71 @@ _DILUTION = {
 def _measured(measured: Mapping[str, Any]) -> Table:
     columns = _N | _CURVES | _MACRO_F1 | {"accuracy": _interval("accuracy")}
     heads, rows = _table("benchmark", columns, measured)
-    rows = [(*row, PUBLISHED.get(row[0], "")) for row in rows]
-    aucs = [m["auc"]["value"] for name, m in measured.items() if "auc" in m and _is_public(name)]
-    if len(aucs) > 1:
-        mean = f"{sum(aucs) / len(aucs):.3f}"
-        rows.append((f"mean of {len(aucs)} public sets", "", mean, "", "", "", ""))
-    return (*heads, "published"), rows
+    for readers in ("", BOTH):
+        public = [
+            m["auc"]["value"]
+            for name, m in measured.items()
+            if "auc" in m and name.endswith(readers) and _is_public(name.removesuffix(readers))
+        ]
+        if len(public) > 2:
+            mean = f"{sum(public) / len(public):.3f}"
+            rows.append((f"mean of {len(public)} public sets{readers}", "", mean, "", "", ""))
+    return heads, rows
+
+
+def _beside_others(figures: Mapping[str, Any]) -> Table:
+    heads = (
+        *("benchmark", "as they measured", "figure", "theirs", "ours: words", "ours: both"),
+        *("stricter", "words", "both"),
+    )
+    rows: list[Sequence[str]] = []
+    fitted = figures.get("cross_validated", {})
+    for said in _PUBLISHED:
+        if said.ours not in fitted:
+            continue
+        section, name = said.stricter
+        strict = figures.get(section, {})
+        # One head for all sites is measured by the readers that the artefact has.
+        names = (None, name) if section == "benchmarks" else (name, f"{name}{BOTH}")
+        stricter = [_of(strict, name, said.metric) for name in names]
+        ours = [_of(fitted, f"{said.ours}{readers}", said.metric) for readers in ("", BOTH)]
+        metric = said.metric.replace("_f1", "-F1")
+        told = (said.benchmark, said.protocol, metric, said.theirs, *ours)
+        rows.append((*told, said.stricter_by, *stricter))
+    return heads, rows
+
+
+def _of(figures: Mapping[str, Any], name: str | None, metric: str) -> str:
+    found = figures.get(name, {}) if name else {}
+    return _with_interval(found, metric) if metric in found else ""
+
+
+def _steps_gained(steps: Mapping[str, Any]) -> Table:
+    heads = (
+        *("learned from: readers", "mean AUC of public sets", "annotated: AUC / AP"),
+        *("without doubt: precision / recall", "contrast: AUC", "precision / recall"),
+        *("contrast_2: AUC", "precision / recall", "pen names: AUC"),
+    )
+
+    def cell(m: Mapping[str, Any], *keys: str) -> str:
+        return " / ".join(f"{m[key]:.3f}" for key in keys if key in m)
+
+    found = ("precision", "recall")
+    rows: list[Sequence[str]] = [
+        (
+            step,
+            "" if m["public_auc"] is None else f"{m['public_auc']:.3f}",
+            cell(m["annotated_news"], "auc", "average_precision"),
+            cell(m["annotated_news without doubt"], *found),
+            cell(m["contrast"], "auc"),
+            cell(m["contrast"], *found),
+            cell(m["contrast_2"], "auc"),
+            cell(m["contrast_2"], *found),
+            cell(m["pen names"], "auc"),
+        )
+        for step, m in steps.items()
+    ]
+    return heads, rows
 
 
 def _identity_table(groups: Mapping[str, Any]) -> Table:
@@ -220,6 +345,20 @@ def _points_table(points: Mapping[str, Any]) -> Table:
 
 
 _EXPLANATIONS = {
+    "Beside what others published": (
+        "Each figure on the protocol of theirs, by the head of the set's own domain, and on a "
+        "stricter one of ours. Words are learned anew for each fold. The sentence scorer learned "
+        "from the train part of fold 0, so unless others were recorded, both readers are measured "
+        "on fold 0 alone; the random 15 % are drawn from its test part."
+    ),
+    "Sets left out of training altogether": (
+        "By words; by both readers only where a sentence scorer did not learn from the set either."
+    ),
+    "Gain of each step": (
+        "Word weights, blend and operating points learned without the annotated comments, the "
+        "contrasts or both, by words alone and by both readers; labels toxicity and spam. What the "
+        "sentence scorer itself learned from them, it keeps."
+    ),
     "Toxicity on held-out parts, one head for all sites": (
         "What a new site gets. Each threshold was chosen on validation rows of the same set; in "
         "brackets 95 % intervals by bootstrap."

@@ -46,16 +46,7 @@ def evaluate(
     review = review_points(operating_points)
     tell("scoring the test rows", 0.0)
     scores = scores_by_label(classifier, split.test.texts)
-    validation = scores_by_label(classifier, split.validation.texts)
-    figures: Measures = {
-        "benchmarks": _benchmarks(split, scores, validation),
-        "labels": _labels(split.test, scores, review),
-        "sets": _slices(split.test, scores, review, split.test.source),
-        "dialects": _slices(split.test, scores, review, split.test.dialect),
-        "as_flagged": _as_flagged(split.test, scores, review),
-        "kinds": _kinds(split.test, scores, review),
-        "as_news_comes": _as_news_comes(classifier, split, scores, review),
-    }
+    figures = _on_rows(classifier, review, split, scores)
     tell("scoring what nobody should flag", 0.2)
     figures["probes"] = _probes(classifier, split, scores, review)
     tell("disguising the test rows", 0.3)
@@ -67,6 +58,30 @@ def evaluate(
     tell("comparing identity terms", 0.9)
     figures["identity_terms"] = suites.identity_term_bias(classifier)
     return figures
+
+
+def on_rows(classifier: Scorer, operating_points: Mapping[str, Any], split: Split) -> Measures:
+    """Measure a classifier on the test rows alone, without probes and suites."""
+    scores = scores_by_label(classifier, split.test.texts)
+    return _on_rows(classifier, review_points(operating_points), split, scores)
+
+
+def _on_rows(
+    classifier: Scorer,
+    review: Mapping[str, float],
+    split: Split,
+    scores: Mapping[str, NDArray[np.float64]],
+) -> Measures:
+    validation = scores_by_label(classifier, split.validation.texts)
+    return {
+        "benchmarks": _benchmarks(split, scores, validation),
+        "labels": _labels(split.test, scores, review),
+        "sets": _slices(split.test, scores, review, split.test.source),
+        "dialects": _slices(split.test, scores, review, split.test.dialect),
+        "as_flagged": _as_flagged(split.test, scores, review),
+        "kinds": _kinds(split.test, scores, review),
+        "as_news_comes": _as_news_comes(classifier, split, scores, review),
+    }
 
 
 def curves(classifier: Scorer, test: Corpus) -> Measures:
