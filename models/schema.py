@@ -147,6 +147,10 @@ class LabeledComment:
     author_id, action, reason, moderator, decided_at : str
         Of a decision: whose comment it was, ``approve`` or ``reject``, reason code, who decided,
         when (ISO 8601). Training reads none of them; with them a lost queue is rebuilt.
+    seen_for : str
+        Of a decision: what brought the comment before a person, ``score``, ``random_sample``,
+        ``uncertain`` or another reason of the policy. Only the random sample stands for all
+        comments that were not flagged.
 
     Raises
     ------
@@ -170,6 +174,7 @@ class LabeledComment:
     author_id: str = ""
     action: str = ""
     moderator: str = ""
+    seen_for: str = ""
 
     def __post_init__(self) -> None:
         for name in _STRING_FIELDS:

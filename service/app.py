@@ -21,11 +21,13 @@ from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
 from service.moderation import Moderation
+from service.queue.chosen import Chosen
 from service.queue.decisions import DecisionStream
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
 from service.queue.review_queue import ReviewQueue
+from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
 from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
@@ -64,6 +66,7 @@ def create_app(
     )
     verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
     quota = Quota(redis, settings.workers)
+    hesitation = Hesitation(verdict_counts)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -88,7 +91,7 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
-        moderation=Moderation(artifact, queue, metrics, verdict_counts),
+        moderation=Moderation(artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis)),
         deliveries=deliveries,
         verdict_counts=verdict_counts,
         metrics=metrics,
@@ -96,11 +99,13 @@ def create_app(
         feedback=Feedback(redis),
         coral=CoralSync(redis),
         coral_sites=coral_sites,
-        coral_moderation=Moderation(artifact, coral_queue, metrics, verdict_counts),
+        coral_moderation=Moderation(
+            artifact, coral_queue, metrics, verdict_counts, hesitation, Chosen(coral_redis)
+        ),
     )
     app.after_request(_no_sniffing)
     app.after_request(_naming(artifact.version))
-    app.after_request(_counting(verdict_counts, quota))
+    app.after_request(_counting(verdict_counts, hesitation, quota))
     problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
@@ -112,11 +117,14 @@ def create_app(
     return app
 
 
-def _counting(verdict_counts: VerdictCounts, quota: Quota) -> Callable[[Response], Response]:
-    """Write what was counted once an answer has gone out, so that no answer waits for it."""
+def _counting(
+    verdict_counts: VerdictCounts, hesitation: Hesitation, quota: Quota
+) -> Callable[[Response], Response]:
+    """Write and read counts once an answer has gone out, so that no answer waits for them."""
 
     def write() -> None:
         verdict_counts.flush_if_due()
+        hesitation.refresh_if_due()
         quota.exchange_if_due()
 
     def count(answer: Response) -> Response:

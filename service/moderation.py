@@ -2,7 +2,7 @@
 
 Every interface goes through here, so that all judge alike. While Redis is down, a comment that
 needs a person is refused, because it must never get lost; one that was only drawn for the random
-sample is answered as if it had not been drawn.
+sample, or chosen because the model hesitates, is answered as if it had not been.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from models.language import Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvidence
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
+from service.queue.chosen import Chosen
 from service.queue.records import Comment, Enqueued, known_action
 from service.queue.review_queue import ReviewQueue
+from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
+from service.rules import uncertainty
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -65,6 +68,8 @@ class Moderation:
         queue: ReviewQueue,
         metrics: Metrics,
         verdict_counts: VerdictCounts,
+        hesitation: Hesitation,
+        chosen: Chosen,
     ) -> None:
         self.scorer = Scorer(artifact)
         self._model_version = artifact.version
@@ -76,13 +81,16 @@ class Moderation:
         self._queue = queue
         self._metrics = metrics
         self._verdict_counts = verdict_counts
+        self._hesitation = hesitation
+        self._chosen = chosen
         self._is_in_use = True
 
     def by(self, artifact: Artifact) -> Moderation:
         """Return what judges by another artefact, whose scores are not counted among this one's."""
         if artifact.version == self._model_version:
             return self
-        other = Moderation(artifact, self._queue, self._metrics, self._verdict_counts)
+        parts = (self._queue, self._metrics, self._verdict_counts, self._hesitation, self._chosen)
+        other = Moderation(artifact, *parts)
         other._is_in_use = False
         return other
 
@@ -153,11 +161,18 @@ class Moderation:
         author = self._author_history(policy, site, comment.author_id)
         draw = random_draw(site.id, comment.id)
         judgement = _knowing(policy, judgement, author=author, draw=draw)
+        near, is_clean = None, judgement.verdict.reason == "clean"
+        wanted = site.uncertain_per_day and self._is_in_use
+        if wanted and (is_clean or judgement.verdict.only_sampled):
+            away = policy.distance(judgement.signals)
+            near = uncertainty.counter(away)
+            if is_clean and self._is_chosen(site, comment, away):
+                judgement = _knowing(policy, judgement, chosen=True)
         standing = None
         try:
             standing = self._store(site, *self._fitting(site, comment, judgement))
         except StoreUnavailable:
-            judgement = _knowing(policy, judgement, draw=NEVER_DRAWN)
+            judgement = _knowing(policy, judgement, draw=NEVER_DRAWN, chosen=False)
             if judgement.verdict.action != "approve":
                 raise
         self._metrics.count(judgement.verdict)
@@ -166,6 +181,7 @@ class Moderation:
             judgement.verdict.action,
             judgement.signals.scores if self._is_in_use else {},
             judgement.signals.author_scores,
+            near,
         )
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
@@ -198,6 +214,15 @@ class Moderation:
             return "unknown"
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
         return AuthorHistory(record.n_approved + record.n_rejected, lately)
+
+    def _is_chosen(self, site: Site, comment: Comment, away: float) -> bool:
+        """Say whether a person is to see an unflagged comment because the model hesitates."""
+        if away >= self._hesitation.farthest(site.id, site.uncertain_per_day) or not comment.text:
+            return False
+        try:
+            return self._chosen.choose(site.id, comment, site.uncertain_per_day)
+        except StoreUnavailable:
+            return False  # nothing is lost: nobody need see it
 
     def _fitting(
         self, site: Site, comment: Comment, judgement: Judgement

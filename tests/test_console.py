@@ -968,6 +968,7 @@ def test_a_reply_to_the_author_travels_with_the_decision(
             {"verdict": Verdict("review", "insult", "text", 0.9, "random_sample", 0.005, "v1")},
         ),
         ("name", {"verdict": Verdict("review", "insult", "author.name", 0.9, "score", 1.0, "v1")}),
+        ("unsure", {"verdict": Verdict("review", "insult", "text", 0.3, "uncertain", 1.0, "v1")}),
     ],
 )
 def test_the_page_says_why_the_comment_is_here(
@@ -979,6 +980,7 @@ def test_the_page_says_why_the_comment_is_here(
         "score": "The text looks like: Insult (very likely).",
         "sampled": "Drawn at random",
         "name": "The pen name looks like: Insult (very likely).",
+        "unsure": "The machine is not sure about it and would let it pass",
     }
     assert sentence[why] in console.get("/demo/work")
 
@@ -1612,6 +1614,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "review_first_comments": ("2", 2),
         "review_after_rejections": ("3", 3),
         "random_sample_share": ("1.5", 0.015),
+        "uncertain_per_day": ("50", 50),
         "reject": ("0.99", {"insult": 0.99}),
         "block_words": ("one\ntwo", ("one", "two")),
         "allow_words": ("three", ("three",)),

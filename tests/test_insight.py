@@ -168,7 +168,7 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
         queue.enqueue("demo", Comment(id=f"c{n}", text="x"), VERDICT, scores={"insult": 0.9})
         lease = queue.lease("demo", "samira")
         assert lease
-        draft = Decision("reject", reason="insult", moderator="samira", request_id=str(n))
+        draft = Decision("reject", ("insult",), "insult", moderator="samira", request_id=str(n))
         queue.decide("demo", lease.item.id, lease.token, draft)
         services.verdict_counts.count("demo", "review", {"insult": 0.9})
     services.verdict_counts.flush()

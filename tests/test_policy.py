@@ -65,6 +65,7 @@ EVERYTHING: dict[str, Any] = {
     "author": NEW,
     "readable": False,
     "draw": DRAWN,
+    "chosen": True,
 }
 
 # fmt: off
@@ -119,6 +120,19 @@ VERDICTS = [
     Row(sig(draw=0.0), NO_SAMPLE, "approve", "clean", p=0.0),
     Row(sig(THREAT, draw=DRAWN), STRICT, "review", "random_sample", "threat", "text", 0.9, 0.01),
     Row(sig(readable=False, draw=DRAWN), LENIENT, "review", "random_sample", p=0.01),
+    # Chosen, because the model hesitates: the nearest label, and never what is in the sample
+    Row(sig({"toxicity": 0.3, "threat": 0.29}, chosen=True), {},
+        "review", "uncertain", "threat", "text", 0.29),
+    Row(sig({"toxicity": 0.3}, {"insult": 0.39}, chosen=True), {},
+        "review", "uncertain", "insult", "author.name", 0.39),
+    Row(sig({"toxicity": 0.3}, chosen=True, draw=DRAWN), {}, "review", "random_sample", score=0.3,
+        p=0.01),
+    Row(sig(ABUSE, chosen=True), {}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig({}, chosen=True), {}, "review", "uncertain", score=0.0),
+    Row(sig({"toxicity": 0.3}, chosen=True, standing="waiting"), {},
+        "review", "uncertain", "toxicity", "text", 0.3),
+    Row(sig({"toxicity": 0.3}, chosen=True, standing="approve"), {},
+        "approve", "decided", "toxicity", "text", 0.3),
     # A known answer looks like a comment of the sample
     Row(sig(draw=ALWAYS_DRAWN), {}, "review", "random_sample", p=0.01),
     Row(sig(draw=ALWAYS_DRAWN), NO_SAMPLE, "review", "random_sample", p=0.0),
@@ -130,6 +144,7 @@ VERDICTS = [
     Row(sig(**EVERYTHING), WATCHING, "review", "listed", "toxicity", "text"),
     Row(sig(**EVERYTHING | {"listed": None}), WATCHING, "review", "author"),
     Row(sig(readable=False, draw=DRAWN), WATCHING, "review", "unsupported_language"),
+    Row(sig(draw=DRAWN, chosen=True), WATCHING, "review", "random_sample", p=0.01),
     # A comment that came before
     Row(sig(standing="waiting"), {}, "review", "waiting"),
     Row(sig(THREAT, standing="waiting"), STRICT, "review", "waiting", "threat", "text", 0.9),

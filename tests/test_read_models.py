@@ -17,7 +17,7 @@ from test_console import Console
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
 from conftest import let_time_pass
-from models.schema import LABELS
+from models.schema import LABELS, REASONS
 from service.accounts.accounts import Accounts
 from service.errors import Conflict, Forbidden, ItemNotFound
 from service.queue.decisions import DecisionStream
@@ -82,8 +82,16 @@ def counted(entries: Iterable[Decision]) -> Counter[str]:
             if entry.verdict and entry.verdict.label:
                 bin_ = min(19, int(entry.verdict.score * 20))
                 why = "score" if entry.verdict.reason == "score" else "other"
-                counts[f"{why}:{entry.verdict.label}:{bin_}:{entry.action}"] += 1
+                counts[f"{why}:{entry.verdict.label}:{bin_}:{said(entry)}"] += 1
+            again = entry.appeal_of and not entry.overturned
+            if entry.verdict and entry.verdict.reason != "score" and not again:
+                drawn = "rejected" if entry.verdict.label else "random_sample"
+                counts[f"seen:{drawn}:0.25:{said(entry)}"] += 1
     return counts
+
+
+def said(entry: Decision) -> str:
+    return "other" if entry.reason and not entry.labels else entry.action
 
 
 def compare(models: ReadModels, stream: DecisionStream) -> None:
@@ -150,7 +158,9 @@ class Newsroom:
         score = self.random.choice((0.05, 0.5, 0.93, 1.0))
         reason: Literal["score", "random_sample"] = self.random.choice(("score", "random_sample"))
         text = self.random.choice(("one", "two"))
-        verdict = Verdict("review", label, "text" if label else None, score, reason, 1.0, "v1")
+        probability = 1.0 if reason == "score" else 0.25
+        field: Literal["text"] | None = "text" if label else None
+        verdict = Verdict("review", label, field, score, reason, probability, "v1")
         self.queue.enqueue(
             "demo", comment(number, text=text), verdict, scores={}, second_opinion_share=0.5
         )
@@ -164,7 +174,9 @@ class Newsroom:
         lease = self.queue.lease("demo", moderator, senior=True, known_answer_share=0.3)
         if lease:
             action = self.random.choice(("approve", "reject"))
-            draft = Decision(action, moderator=moderator, request_id=self.request())
+            why = self.random.choice((*REASONS, "")) if action == "reject" else ""
+            labels = REASONS.get(why, ())
+            draft = Decision(action, labels, why, moderator=moderator, request_id=self.request())
             made = self.queue.decide("demo", lease.item.id, lease.token, draft)
             self.decided.append(made)
 

@@ -87,6 +87,11 @@ def test_a_rejection_by_the_policy_is_fully_automated() -> None:
             "No",
             "The text classifier cannot read the letters of the comment",
         ),
+        (
+            replace(SCORED, reason="uncertain"),
+            "Yes",
+            "A text classifier was not sure about the comment",
+        ),
         (None, "No", "A moderator came upon the comment"),
     ],
 )

@@ -294,6 +294,7 @@ class DecisionLine(ToldDecision):
     article_title: str | None = None
     dialect: str | None = None
     site: str | None = None
+    seen_for: Reason | None = None
 
 
 class ReviewState(BaseModel):

@@ -30,6 +30,8 @@ def add_known_answers(site_id: str, known: Path) -> None:
     """
     from service.metrics import Metrics
     from service.moderation import Moderation
+    from service.queue.chosen import Chosen
+    from service.reports.hesitation import Hesitation
     from service.reports.verdict_counts import VerdictCounts
 
     comments = list(read_comments(known))
@@ -37,8 +39,14 @@ def add_known_answers(site_id: str, known: Path) -> None:
         known_action(comment)  # before anything is added
     artifact = artifact_in_use(Settings.from_environ())
     with connect_for(site_id) as (redis, site):
+        counts = VerdictCounts(redis)
         moderation = Moderation(
-            artifact, ReviewQueue(redis), Metrics(None, list), VerdictCounts(redis)
+            artifact,
+            ReviewQueue(redis),
+            Metrics(None, list),
+            counts,
+            Hesitation(counts),
+            Chosen(redis),
         )
         n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
     click.echo(f"{n_added} known answers added")

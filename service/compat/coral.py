@@ -201,7 +201,7 @@ def _comment(asked: Question, text: str) -> Comment:
 
 def _opinion(judgement: Judgement) -> Response:
     verdict = judgement.verdict
-    if verdict.action == "approve" or verdict.only_sampled:
+    if verdict.action == "approve" or verdict.only_asked:
         return Response(status=NO_OPINION)
     reason = "COMMENT_DETECTED_SPAM" if verdict.label == "spam" else "COMMENT_DETECTED_TOXIC"
     flags = [{"actionType": "FLAG", "reason": reason}]

@@ -106,6 +106,10 @@ def _why(item: ReviewItem) -> str:
         return _("A colleague leaves it to a senior moderator.")
     if item.verdict.only_sampled:
         return _("Drawn at random to check the machine; it saw nothing against this comment.")
+    if item.why == "uncertain":
+        return _(
+            "The machine is not sure about it and would let it pass; your decision teaches it."
+        )
     if item.why == "author":
         return _("Little is known of its author, or too much: the site wants a look.")
     if item.why == "listed":

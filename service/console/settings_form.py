@@ -30,6 +30,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
             "review_first_comments",
             "review_after_rejections",
             "random_sample_share",
+            "uncertain_per_day",
         ),
     ),
     (_("When the machine rejects by itself"), ("reject",)),

@@ -14,9 +14,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from models.schema import LabeledComment, write_comments
 from service.errors import Archived, ChainBroken, InvalidRequest
@@ -29,6 +29,7 @@ from service.queue.records import (
     item_id_of,
     known_action,
 )
+from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
 from service.store.errors import naming_the_site
@@ -131,6 +132,10 @@ class DecisionStream:
         decided_at = read_time(known.decided_at)
         if decided_at is None:
             raise InvalidRequest.of(f"decided_at of {known.id}", f"expected {EXPECTED}")
+        reasons: dict[str, Reason] = {"": UNKNOWN_VERDICT.reason} | {r: r for r in get_args(Reason)}
+        if known.seen_for not in reasons:
+            raise InvalidRequest.of(f"seen_for of {known.id}", "expected a reason of the policy")
+        verdict = replace(UNKNOWN_VERDICT, reason=reasons[known.seen_for])
         draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
         comment = Comment(
             id=known.id,
@@ -145,7 +150,7 @@ class DecisionStream:
                 site_id,
                 "restore",
                 id=item_id_of(comment.id),
-                record=item_json(comment, UNKNOWN_VERDICT),  # an export does not say
+                record=item_json(comment, verdict),  # of which an export says no more
                 content=content_json(comment, {}, None, ()),
                 action=draft.action,
                 decision=draft_json(draft),

@@ -74,10 +74,15 @@ class ReadModels:
 
             hour:<0 to 23>:<action>
             wait:<bin>                       from arrival to decision, 2^(bin/16) seconds
-            score:<label>:<bin>:<action>     of a verdict that the score made, [bin/20, (bin+1)/20)
-            other:<label>:<bin>:<action>     of any other verdict
+            score:<label>:<bin>:<said>       of a verdict that the score made, [bin/20, (bin+1)/20)
+            other:<label>:<bin>:<said>       of any other verdict
+            seen:<reason>:<p>:<said>         of those, by the verdict's reason and the probability
+                                             with which a person saw the comment; the reason is
+                                             `rejected` where the policy would have rejected it
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
+
+        What was said is approve, reject, or other: rejected for a reason that names no label.
         """
         stored = self._verbs(site_id, "figures")
         figures = dict(zip(stored[::2], stored[1::2], strict=True))

@@ -171,6 +171,7 @@ class Decision:
             author_id=self.comment.author_id,
             action=self.action,
             moderator=self.moderator,
+            seen_for=self.verdict.reason if self.verdict else "",
         )
 
 

@@ -26,6 +26,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :dead       zset    stream id of a delivery given up, by the time of giving up
     :endpoint   hash    how the site's webhook fares (see webhooks)
     :authors    hash    author facet -> `CountsRecord`
+    :chosen     zset    comments that the model hesitates about (see chosen), with :sketches
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,

@@ -20,6 +20,7 @@ Days = Mapping[str, Mapping[str, int]]
 N_BINS = 20
 _ACTIONS = ("approve", "review", "reject")
 _DECIDED = ("approve", "reject")
+_SAID = (*_DECIDED, "other")  # which is a rejection for a reason that names no label
 MIN_PAIRS = 5  # fewer comments that two people judged say nothing about their agreement
 
 
@@ -194,7 +195,7 @@ def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview
             for n in bins
             for why in ("score", "other")
         )
-        for action in _DECIDED
+        for action in _SAID
     }
     n_decided = sum(decided.values())
     rejected = decided["reject"] / n_decided if n_decided else None

@@ -39,6 +39,7 @@ _WHY_SEEN: Mapping[str, str] = {
     "author": "The site reviews what its author writes",
     "unsupported_language": "The text classifier cannot read the letters of the comment",
     "random_sample": "The comment was drawn at random",
+    "uncertain": "A text classifier was not sure about the comment",
 }
 
 

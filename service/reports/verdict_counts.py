@@ -5,6 +5,8 @@ In a hash per site and day, ``{hakam:<site>}:verdicts:<YYYY-MM-DD>``, kept `KEPT
     action:<approve|review|reject>   comments
     score:<label>:<bin>              comments whose score lies in [bin/20, (bin+1)/20); of the text
                                      and the display name the higher one
+    near:<step>                      comments that nobody need see, by how far the nearest label is
+                                     below its threshold (see `service.rules.uncertainty`)
 
 No answer waits for a count: they gather in memory and are written after an answer has gone out, at
 most every `FLUSH_SECONDS`. What a killed worker had gathered is lost.
@@ -47,8 +49,9 @@ class VerdictCounts:
         action: str,
         scores: Mapping[str, float],
         author_scores: Mapping[str, float] | None = None,
+        near: str | None = None,
     ) -> None:
-        """Count one comment, in memory."""
+        """Count one comment, in memory; `near` is the counter of how far it is from a flag."""
         day = day_of(self._clock())
         higher = {
             label: max(score, (author_scores or {}).get(label, 0.0))
@@ -57,6 +60,8 @@ class VerdictCounts:
         with self._lock:
             if len(self._gathered) < MAX_GATHERED:
                 self._gathered[site_id, day, f"action:{action}"] += 1
+                if near:
+                    self._gathered[site_id, day, near] += 1
                 for label, score in higher.items():
                     place = min(N_BINS - 1, int(score * N_BINS))
                     self._gathered[site_id, day, f"score:{label}:{place}"] += 1

@@ -7,11 +7,13 @@ without one. Out of the box nothing is rejected without a person.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from models.schema import LABELS, UMBRELLA, Field
+from service.rules.uncertainty import distance
 
 Action = Literal["approve", "review", "reject"]
 Reason = Literal[
@@ -20,6 +22,7 @@ Reason = Literal[
     "author",
     "unsupported_language",
     "random_sample",
+    "uncertain",
     "clean",
     "waiting",
     "decided",
@@ -54,6 +57,7 @@ class Signals:
     # ``unknown`` while nobody can look it up; None without an author, or where nobody asks.
     author: AuthorHistory | Literal["unknown"] | None = None
     draw: float = NEVER_DRAWN  # uniform in [0, 1); below the share of the random sample it is drawn
+    chosen: bool = False  # for people because the model hesitates, within the site's daily budget
     standing: Standing | None = None  # of the same comment before
 
 
@@ -66,7 +70,8 @@ class Verdict:
     field: Field | None
     score: float  # of that label in that field; else the highest of the comment; [0, 1]
     reason: Reason
-    # With which a comment of these scores reaches a person: estimates weigh by its inverse.
+    # With which a comment of these scores reaches a person: estimates weigh by its inverse. Of an
+    # uncertain one it is 1, but estimates leave it out: others like it are in the random sample.
     sampling_probability: float
     model_version: str
 
@@ -74,6 +79,11 @@ class Verdict:
     def only_sampled(self) -> bool:
         """Whether nothing but the random sample puts the comment before a person."""
         return self.reason == "random_sample" and self.label is None
+
+    @property
+    def only_asked(self) -> bool:
+        """Whether nothing is held against the comment: a person is asked to measure or to learn."""
+        return self.only_sampled or self.reason == "uncertain"
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,7 @@ class Policy:
         the author is new, or often rejected   review  author
         no letter could be read                review  unsupported_language
         drawn                                  review  random_sample
+        chosen, because the model hesitates    review  uncertain
         the same comment waits for a person    review  waiting
         none of these                          approve clean
         ====================================== ======= =====================
@@ -144,8 +155,10 @@ class Policy:
             return self._say(signals, "review", "author", 1.0)
         if not signals.readable and self.unreadable == "review":
             return self._say(signals, "review", "unsupported_language", 1.0)
-        if drawn:
+        if drawn:  # before it is chosen: the random sample is of all comments that nobody would see
             return self._say(signals, "review", "random_sample", sampled)
+        if signals.chosen:
+            return self._say(signals, "review", "uncertain", 1.0, self._nearest(signals)[1])
         reason: Reason = "clean" if signals.readable else "unsupported_language"
         return self._say(signals, "approve", reason, sampled)
 
@@ -157,6 +170,20 @@ class Policy:
     def flags(self, label: str, scores: Mapping[str, float]) -> bool:
         """Whether a score is at or above the label's threshold for review."""
         return label in scores and scores[label] >= self.review.get(label, 1.0) < 1.0
+
+    def distance(self, signals: Signals) -> float:
+        """Return how far a comment is from being flagged, in log-odds; infinite where never."""
+        return self._nearest(signals)[0]
+
+    def _nearest(self, signals: Signals) -> tuple[float, tuple[Field, str, float] | None]:
+        """Return which field and label is nearest to being flagged, and how far away."""
+        found = [
+            (distance(self.review, scores, label), (where, label, scores[label]))
+            for where, scores in _by_field(signals).items()
+            for label in scores
+        ]
+        away, nearest = min(found, key=lambda entry: entry[0], default=(math.inf, None))
+        return away, nearest if away < math.inf else None
 
     def _watches(self, author: AuthorHistory | Literal["unknown"] | None) -> bool:
         if author is None or not self.watches_authors:
@@ -183,13 +210,9 @@ class Policy:
     def _strongest(
         self, thresholds: Mapping[str, float], signals: Signals
     ) -> tuple[Field, str, float] | None:
-        by_field: Mapping[Field, Mapping[str, float]] = {
-            "text": signals.scores,
-            "author.name": signals.author_scores or {},
-        }
         found = [
             (where, *crossed)
-            for where, scores in by_field.items()
+            for where, scores in _by_field(signals).items()
             if (crossed := self._crossed(thresholds, scores))
         ]
         return max(found, key=lambda entry: _telling(entry[1], entry[2]), default=None)
@@ -205,6 +228,10 @@ class Policy:
         ]
         crossed.sort(key=lambda entry: LABELS.index(entry[0]))
         return max(crossed, key=lambda entry: _telling(*entry), default=None)
+
+
+def _by_field(signals: Signals) -> Mapping[Field, Mapping[str, float]]:
+    return {"text": signals.scores, "author.name": signals.author_scores or {}}
 
 
 def _telling(label: str, score: float) -> tuple[bool, float]:

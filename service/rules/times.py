@@ -14,6 +14,15 @@ def day_of(seconds: float) -> str:
     return iso_time(seconds)[:10]
 
 
+def start_of(day: str) -> float:
+    """Return the moment, in seconds since 1970, at which a day of `day_of` begins.
+
+    >>> start_of("1970-01-02")
+    86400.0
+    """
+    return datetime.fromisoformat(f"{day}T00:00+00:00").timestamp()
+
+
 def iso_time(seconds: float, to_the: str = "seconds") -> str:
     """Write a moment, in seconds since 1970, to the second, minute ("minutes") or "milliseconds".
 

@@ -90,6 +90,10 @@ class Site:
         RANDOM_SAMPLE_SHARE,
         unit="share",
     )
+    uncertain_per_day: Annotated[int, Field(ge=0, le=1_000)] = described(
+        N_("So many comments a day wait for a person because the model hesitates most about them"),
+        0,
+    )
     second_opinion_share: _Share = described(
         N_("Share of comments that two people judge without knowing of each other"),
         0.0,

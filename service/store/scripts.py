@@ -49,6 +49,8 @@ SITE_KEYS = (
     "feedback",
     "feedback_index",
     "feedback_echoes",
+    "chosen",
+    "sketches",
 )
 
 _SERVICE = Path(__file__).parent.parent

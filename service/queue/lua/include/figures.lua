@@ -23,6 +23,24 @@ local function count(at, names, step)
   end
 end
 
+-- What somebody said of a comment: `other` is a rejection for a reason that names no label.
+local function said(facts)
+  local labeled = type(facts.labels) == 'table' and next(facts.labels)
+  local other = facts.action == 'reject' and type(facts.reason) == 'string' and not labeled
+  return other and 'other' or facts.action
+end
+
+-- What brought a comment before a person, where that was not its score, and how likely it was to be.
+local function seen(facts)
+  local verdict = facts.verdict
+  local why, likely = verdict.reason, verdict.sampling_probability or 1
+  if type(why) ~= 'string' or type(likely) ~= 'number' or why == 'score' then return end
+  if facts.restored then return end -- an export does not say how likely it was
+  if facts.appeal_of and not facts.overturned then return end -- the first decision was counted
+  if why == 'random_sample' and type(verdict.label) == 'string' then why = 'rejected' end
+  return 'seen:' .. why .. ':' .. likely .. ':' .. said(facts)
+end
+
 -- Count what a person decided, if it can be read, or with step -1 no longer count it, because it was
 -- taken back.
 local function count_decision(facts, step)
@@ -46,8 +64,9 @@ local function count_decision(facts, step)
     if type(label) == 'string' and type(score) == 'number' then
       local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
       local why = (facts.verdict.reason or 'score') == 'score' and 'score:' or 'other:'
-      names[3] = why .. label .. ':' .. bin .. ':' .. facts.action
+      names[#names + 1] = why .. label .. ':' .. bin .. ':' .. said(facts)
     end
+    names[#names + 1] = seen(facts)
     count(at, names, step)
   end
 end
