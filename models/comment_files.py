@@ -191,7 +191,8 @@ class Understood:
 
     def lines(self) -> list[str]:
         """Say it to people, a line each; no line repeats what a comment says."""
-        told = [f"{self.name}: {self.form}, {self.n_rows:,} rows"]
+        rows = f", {self.n_rows:,} rows" if self.n_rows else ""
+        told = [f"{self.name}: {self.form}{rows}"]
         roles = ", ".join(
             f"{role} is {_shown(name)}" for role, name in self.columns.items() if name
         )

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from platform import machine
 from time import monotonic, sleep, time
@@ -242,6 +242,28 @@ def artifact(artifacts: Path) -> Artifact:
     from models.registry import Registry
 
     return Registry(artifacts).load()
+
+
+@pytest.fixture(scope="session")
+def two_readers(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry's folder with one artefact of two readers, promoted."""
+    import numpy as np
+    from tiny_sentence_scorer import tiny_sentence_scorer
+
+    from models.registry import Registry
+    from models.schema import LABELS, read_comments
+    from training.blend import blended
+    from training.calibration import calibrated
+
+    comments = [comment for comment in read_comments(SAMPLE_COMMENTS) if comment.labels]
+    texts = [comment.text for comment in comments]
+    y = np.array([[c.labels.get(label, np.nan) for label in LABELS] for c in comments], float)
+    known = replace(artifact.classifier, blend=None)
+    classifier = calibrated(blended(known, tiny_sentence_scorer(), texts, y), texts, y)
+    registry = Registry(tmp_path_factory.mktemp("artifacts"))
+    points = {"operating_points": artifact.manifest["operating_points"]}
+    registry.promote(registry.save(classifier, points, "# Fitted for tests\n"))
+    return registry.root
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ import pytest
 from flask import Flask
 from redis import Redis
 from test_console import PASSWORD, Console
-from tiny_sentence_scorer import tiny_sentence_scorer
 
 from conftest import SAMPLE_COMMENTS, await_condition, hakam, served, settings_in
 from models.artifact import Artifact
@@ -41,23 +40,6 @@ Post = Callable[[str, Any], Any]
 def blend_of(classifier: Classifier) -> Blend:
     assert classifier.blend
     return classifier.blend
-
-
-@pytest.fixture(scope="session")
-def two_readers(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry's folder with one artefact of two readers, promoted."""
-    from training.blend import blended
-    from training.calibration import calibrated
-
-    comments = [comment for comment in read_comments(SAMPLE_COMMENTS) if comment.labels]
-    texts = [comment.text for comment in comments]
-    y = np.array([[c.labels.get(label, np.nan) for label in LABELS] for c in comments], float)
-    known = replace(artifact.classifier, blend=None)
-    classifier = calibrated(blended(known, tiny_sentence_scorer(), texts, y), texts, y)
-    registry = Registry(tmp_path_factory.mktemp("artifacts"))
-    points = {"operating_points": artifact.manifest["operating_points"]}
-    registry.promote(registry.save(classifier, points, "# Fitted for tests\n"))
-    return registry.root
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Command ``hakam-train``: fit, evaluate, promote, rollback, list."""
+"""Command ``hakam-train``: fit, evaluate, score, promote, rollback, list."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any
 
 import click
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from models.comment_files import Names
+from models.comment_files import Names, open_comments
 from models.errors import ArtifactDamaged, ModerationError
 from models.registry import Registry
 from training.progress import told
@@ -270,6 +271,79 @@ def evaluate(
     if report:
         write_report(report, artifact.manifest, figures, drawn)
         click.echo(f"wrote {report}")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where to write the scores: .csv, .jsonl or .parquet.",
+)
+@_artifacts
+@click.option("--version", help="By default the one in use.")
+@click.option("--words-alone", is_flag=True, help="Score by words alone, many times as fast.")
+@click.option("--with-text", is_flag=True, help="Write the texts beside their scores.")
+@_columns
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Processor cores to use; by default all."
+)
+@click.option(
+    "--dask", metavar="ADDRESS", help="Score on this Dask cluster (tcp://HOST:8786) instead."
+)
+def score(
+    *,
+    files: Sequence[Path],
+    output: Path,
+    root: Path,
+    version: str | None,
+    words_alone: bool,
+    with_text: bool,
+    columns: Sequence[str],
+    threads: int | None,
+    dask: str | None,
+) -> None:
+    """Score the comments of FILES, however many they are.
+
+    FILES are CSV, JSON Lines, Parquet or spreadsheets. A run that was stopped goes on when its
+    command is given again.
+    """
+    from training import bulk_scoring
+
+    if output.suffix not in bulk_scoring.FORMATS:
+        raise click.UsageError(f"--output ends in {', '.join(bulk_scoring.FORMATS)}")
+    registry = Registry(root)
+    version = version or registry.current()
+    labels = registry.load(version).classifier.labels
+    names = Names.given(columns, ())
+    for path in files:
+        with open_comments(path, names) as file:
+            for line in file.understood.lines():
+                _tell(line)
+    model = bulk_scoring.Model.of(root / version, words_alone=words_alone, is_sent=bool(dask))
+    job = bulk_scoring.Job(
+        files=tuple(map(str, files)),
+        columns=tuple(sorted(names.columns.items())),
+        version=version,
+        labels=labels,
+        words_alone=words_alone,
+        with_text=with_text,
+        form=output.suffix,
+    )
+    where = bulk_scoring.on_dask(dask, model) if dask else bulk_scoring.local(threads)
+    began = monotonic()
+    with where as n_cores, told() as tell:
+        n_before, done = bulk_scoring.score(job, names, model, output, tell)
+    seconds = monotonic() - began
+    rate = (done.n_rows - n_before) / seconds
+    before = f", {n_before:,} of them before" if n_before else ""
+    click.echo(
+        f"{done.n_rows:,} rows scored by {version}{before}, {rate:,.0f} a second on {n_cores} cores"
+    )
+    if done.n_faults:
+        click.echo(f"{done.n_faults:,} rows have no scores; the column fault says why")
+    click.echo(f"wrote {output}")
 
 
 @main.command()

@@ -6,13 +6,13 @@ from flask import Blueprint, Response, render_template
 from flask_babel import get_locale
 
 from models.schema import LABELS
+from models.spreadsheets import as_csv
 from service.console.charts import draw
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
 from service.reports import insight
 from service.reports.insight import Figure
-from service.reports.tables import as_csv
 from service.services import services
 from service.sites.site import Site
 

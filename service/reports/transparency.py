@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from models.spreadsheets import Cell, as_csv
 from service.queue.records import Decision
 from service.reports.statistics import quantile
-from service.reports.tables import Cell, as_csv
 from service.rules.policy import Verdict
 from service.rules.times import day_of
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from service.reports.tables import as_csv
+from models.spreadsheets import as_csv
 
 FORMULAS = [
     "=1+1",
