@@ -181,7 +181,17 @@ class Newsroom:
             self.decided.append(made)
 
     def other(self) -> None:
-        self.random.choice((self.undo, self.undo, self.appeal, self.withdraw, self.bulk))()
+        verbs = (self.undo, self.undo, self.appeal, self.withdraw, self.bulk, self.external)
+        self.random.choice(verbs)()
+
+    def external(self) -> None:
+        about = comment(self.random.randrange(12), text=self.random.choice(("one", "two")))
+        action = self.random.choice(("approve", "reject"))
+        draft = Decision(action, moderator="basma", request_id=self.request())
+        try:
+            self.queue.decide_external("demo", about, VERDICT, draft, scores={})
+        except Conflict:
+            return
 
     def undo(self) -> None:
         made = self.random.choice(self.decided) if self.decided else None
@@ -232,6 +242,7 @@ def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
     compare(models, stream)
     kinds = {entry.kind for entry in stream.history("demo")}
     assert {"decision", "opinion", "undo", "known_answer", "withdrawal"} <= kinds
+    assert any(entry.source == "moderator_external" for entry in stream.history("demo"))
     assert not insight.agreement(models.days("demo", FIGURES_DAYS)).empty
 
 
