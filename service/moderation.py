@@ -182,6 +182,8 @@ class Moderation:
             judgement.signals.scores if self._is_in_use else {},
             judgement.signals.author_scores,
             near,
+            text=comment.text,
+            language=judgement.language.unsupported or judgement.language.script,
         )
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
