@@ -276,8 +276,6 @@ POLICIES: Mapping[str, SetPolicy] = {
 WRITTEN = ("contrast", "contrast_2")  # by the project itself
 # Sets whose labels mean what ours do; they stand for a text whatever other sets say of it.
 READ_ALONG_OUR_LINE = ("annotated_news", *WRITTEN)
-# What the other sets call toxic: a label that a sentence scorer may know beside `LABELS`.
-PUBLIC_TOXICITY = "public_toxicity"
 
 
 @dataclass(slots=True)
