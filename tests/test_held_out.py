@@ -1,16 +1,21 @@
 """A classifier is measured on everything that its training did not see."""
 
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keyword_scorer import POLITE, RUDE, Keyword
 
 from conftest import SAMPLE_COMMENTS
 from models.classifier import Classifier
-from models.schema import LABELS
+from models.schema import LABELS, LabeledComment, write_comments
 from training.calibration import calibrate
 from training.datasets import Split, read_corpus, split_corpus
 from training.disguises.transforms import TRANSFORMS
 from training.evaluation.held_out import curves, evaluate
+from training.gate import deciding_metrics
 from training.release import build
 
 pytestmark = pytest.mark.slow
@@ -73,6 +78,22 @@ def test_long_harmless_comments_and_very_short_ones_are_counted_by_themselves(
         "news, at most 2 words": (2, 0.5),
         "news, 40 words and more": (2, 0.5),
     }
+
+
+def test_a_promotion_is_decided_by_whole_probes_and_not_by_the_few_texts_of_a_length(
+    tmp_path: Path,
+) -> None:
+    comments = [
+        LabeledComment(str(i), f"{RUDE} {letters}", {"toxicity": 1.0}, "mpold")
+        for i, letters in enumerate(map("".join, permutations("abcdef", 4)))
+    ]
+    write_comments(comments, tmp_path / "news.jsonl")
+    split = replace(split_corpus(read_corpus([tmp_path / "news.jsonl"])), probes={"aoc": [POLITE]})
+    figures = evaluate(Keyword(), {"toxicity": REVIEW}, split)
+    assert list(figures["probes"]) == ["aoc", "aoc, at most 2 words"]
+    decided = deciding_metrics(figures)
+    assert decided["aoc"] == {"flagged_share": 0.0, "n": 1}
+    assert "aoc, at most 2 words" not in decided
 
 
 def test_curves_are_drawn_for_labels_of_both_kinds_only(sample: Split, fitted: Classifier) -> None:

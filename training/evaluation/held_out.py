@@ -301,8 +301,9 @@ def _probes(
                 "flagged_share": float((flagged >= review["toxicity"]).mean()),
                 "flagged_share_by_any_label": float(by_any[rows].mean()),
             }
-            if len(positives):
-                # At this point artefacts with different review points can be compared.
+            if len(positives) and name == probe:
+                # At this point artefacts with different review points can be compared, on all of
+                # a probe: the lengths are too few to decide on a promotion.
                 point = np.quantile(positives, 1 - NEWS_RECALL)
                 figures[name] |= {
                     "news_recall": float((positives >= review["toxicity"]).mean()),
