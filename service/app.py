@@ -64,8 +64,7 @@ def create_app(
         version=artifact.version,
         is_refused=bool(notice),
     )
-    scorer, accounts = artifact.classifier.scorer, Accounts(redis)
-    verdict_counts = VerdictCounts(redis, count_words=scorer.count_words)
+    verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
     quota = Quota(redis, settings.workers)
     hesitation = Hesitation(verdict_counts)
     with contextlib.suppress(StoreUnavailable):

@@ -30,7 +30,6 @@ from service.queue.records import (
     LastWord,
     Lease,
     ReviewItem,
-    Source,
     State,
     content_digest,
     facet,
@@ -172,7 +171,7 @@ class DraftRecord(_Record):
     labels: tuple[str, ...] = ()
     reason: str = ""
     moderator: str = ""
-    source: Source
+    source: str
     request_id: str = ""
 
 

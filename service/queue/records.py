@@ -20,10 +20,6 @@ Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "era
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
 
-#: Where a person decided: here, or at the site's own desk, of which the site itself has told us.
-Source = Literal["moderator", "moderator_external", "policy", "site"]
-PEOPLE: tuple[Source, ...] = ("moderator", "moderator_external")
-
 # Where it is not known how a comment was scored.
 UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
@@ -119,7 +115,7 @@ class Decision:
     note: str = ""  # of the moderator; erased with the comment
     moderator: str = ""
     request_id: str = ""  # chosen by the client: the same request again gets the same answer
-    source: Source = "moderator"
+    source: str = "moderator"  # or policy, or site
     kind: Kind = "decision"
     id: str = ""  # position in the site's decision stream
     item_id: str = ""
@@ -143,11 +139,11 @@ class Decision:
     @property
     def by_person(self) -> bool:
         """Whether this is a person's last word on a comment."""
-        return self.kind == "decision" and self.source in PEOPLE
+        return self.kind == "decision" and self.source == "moderator"
 
     @property
     def is_news(self) -> bool:
-        """Whether it is news of a text that still is: a person's decision, or an undo."""
+        """Whether the site is told: a person's decision or an undo, about a text that still is."""
         return (
             self.by_person or (self.kind == "undo" and not self.expected)
         ) and not self.superseded

@@ -15,7 +15,6 @@ One pass over the words of a text, with look-ups in tables: the time does not gr
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +22,8 @@ from itertools import product
 from typing import Any
 
 from models.normalize import LINK, normalize
+from service.rules.addresses import addresses, under
+from service.rules.plain_text import plain
 
 MAX_WORDS, MAX_WORD_LENGTH = 1_000, 100
 
@@ -59,19 +60,12 @@ _HEH = "\u0647"
 _LINK = chr(LINK)
 _HANDLE = re.compile(r"@(?:[a-z0-9_]+(?:\.[a-z0-9_]+)*|\w*)")
 _LONGEST_HANDLE = 2 * MAX_WORD_LENGTH
-_HOST = re.compile(r"(?<![a-z0-9_-])[a-z0-9_-]++(?:\.[a-z0-9_-]++)++")
-_REST_OF_LINK = re.compile("(?::[0-9]+)?(?P<path>[/?#][^\\s\u0600-\u06ff]*)?")
-_LONGEST_REST = 2_048  # links may stand in links, and none is read to the end of the text each time
-_SENTENCE_SIGNS = ".,;:!?)"  # behind a link they are not of it
 _NAME = re.compile("[a-z0-9_-]")
-_SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,15}://\Z")
-_LONGEST_SCHEME = 20
 _ADDRESS = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+-]*://)?(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::[0-9]+)?"
     r"(?P<path>[/?#]\S*)?"
 )
 _TOP_LEVEL = re.compile(r".+\.[a-z]{2,}")
-_IDEOGRAPHIC_FULL_STOP = "\u3002"  # a dot in names of hosts, as IDNA has it
 
 _END = ""  # no token is empty; in the tree of phrases: one ends here
 
@@ -184,27 +178,15 @@ class WordList:
     # Links
 
     def _find_links(self, text: str) -> Iterator[Occurrence]:
-        plain, places = _plain(text)
-        link_end = 0
-        for match in _HOST.finditer(plain):
-            start, host_end = match.span()
-            head = _SCHEME.search(plain[max(0, start - _LONGEST_SCHEME) : start])
-            if start < link_end and not head:
-                continue  # in the path of another link
-            rest = _REST_OF_LINK.match(plain, host_end, host_end + _LONGEST_REST)
-            link_end = host_end + len(rest[0].rstrip(_SENTENCE_SIGNS) if rest else "")
-            path = (rest["path"] or "") if rest else ""
-            if not any(_lies_under(path, listed) for listed in self._listed(match[0])):
-                continue
-            begin = start - len(head[0]) if head else start
-            whole = places[begin], places[link_end - 1] + 1
-            yield Occurrence(*whole, *whole)
+        letters, places = plain(text)
+        for one in addresses(letters):
+            if any(_lies_under(one.path, listed) for listed in self._listed(one.host)):
+                whole = places[one.start], places[one.end - 1] + 1
+                yield Occurrence(*whole, *whole)
 
     def _listed(self, host: str) -> Iterator[set[str]]:
         """Yield what paths are listed of a host and of each one above it."""
-        above = ""
-        for label in reversed(host.split(".")):
-            above = f"{label}.{above}" if above else label
+        for above in under(host):
             if len(above) > MAX_WORD_LENGTH:
                 return
             if above in self._paths:
@@ -264,47 +246,27 @@ def _tokens(text: str) -> list[_Token]:
 
 def _handle(text: str, start: int) -> _Token:
     """Write a handle out; it may go on behind the sign at which the normalizer ends it."""
-    plain, places = _plain(text[start : start + _LONGEST_HANDLE])
-    found = _HANDLE.match(plain)
+    letters, places = plain(text[start : start + _LONGEST_HANDLE])
+    found = _HANDLE.match(letters)
     key = found[0] if found else "@"
     return _Token(key, [start + place for place in places[: len(key)]])
 
 
 def _link(text: str, start: int, end: int | None) -> _Token:
     address = text[start:end].rstrip()
-    host = _HOST.search(_plain(address)[0])
-    key = _LINK + (host[0] if host else "")
+    found = next(addresses(plain(address)[0]), None)
+    key = _LINK + (found.host if found else "")
     return _Token(key, [start] * (len(key) - 1) + [start + max(len(address), 1) - 1])
 
 
 def _address(word: str) -> tuple[str, str] | None:
     """Read a listed address: its host and path; None if it is none."""
-    plain = _plain(word.strip())[0]
-    found = _ADDRESS.fullmatch(plain)
+    found = _ADDRESS.fullmatch(plain(word.strip())[0])
     if found is None or "." not in found["host"]:
         return None
     if not found["scheme"] and not _TOP_LEVEL.fullmatch(found["host"]):
         return None
     return found["host"].removeprefix("www."), (found["path"] or "").rstrip("/")
-
-
-def _plain(text: str) -> tuple[str, list[int]]:
-    """Return a text as browsers read addresses, and where each of its letters stood."""
-    letters: list[str] = []
-    places: list[int] = []
-    for place, letter in enumerate(text):
-        for plain in letter if letter.isascii() and not letter.isupper() else _plain_letter(letter):
-            letters.append(plain)
-            places.append(place)
-    return "".join(letters), places
-
-
-@lru_cache(maxsize=4_096)
-def _plain_letter(letter: str) -> str:
-    if letter == _IDEOGRAPHIC_FULL_STOP:
-        return "."
-    folded = unicodedata.normalize("NFKC", letter).casefold()
-    return "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
 
 
 @lru_cache(maxsize=256)
