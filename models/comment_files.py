@@ -15,7 +15,7 @@ import math
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +52,14 @@ def plain(word: str) -> str:
     >>> plain(" Rejected "), plain("\u0661.0")
     ('rejected', '1')
     """
+    return _plain_word(word) if len(word) <= _LONGEST_WORD else _plain_word.__wrapped__(word)
+
+
+_LONGEST_WORD = 64  # that is remembered; a file has few words for decisions
+
+
+@lru_cache(maxsize=10_000)
+def _plain_word(word: str) -> str:
     known = unicodedata.normalize("NFC", word).strip().lower().replace("\N{ARABIC TATWEEL}", "")
     letters = (one for one in known if unicodedata.category(one) not in ("Mn", "Cf"))
     digits = "".join(str(unicodedata.digit(one, one)) for one in letters)
@@ -85,6 +93,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         "moderator": "moderator,المشرف",  # "moderator"
     }.items()
 } | {f"labels.{label}": (f"labels.{label}", f"label_{label}", f"label.{label}") for label in LABELS}
+_LABEL_ROLES = {f"labels.{label}": label for label in LABELS}
 ROLES = tuple(_COLUMNS)
 """What a column can be."""
 
@@ -186,7 +195,7 @@ class Understood:
     decisions: Counter[str] = field(default_factory=Counter)
     unknown_words: Counter[str] = field(default_factory=Counter)  # by role
     first_unknown: dict[str, int] = field(default_factory=dict)  # line, by role
-    labels: dict[str, Counter[str]] = field(default_factory=dict)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     n_old_scores: int = 0
 
     def lines(self) -> list[str]:
@@ -235,6 +244,7 @@ class CommentFile:
 
     def __init__(self, table: Table, names: Names) -> None:
         self.table = table
+        self._source = Path(table.name).name.partition(".")[0] or "table"
         self._words = {plain(word): meaning for word, meaning in names.words.items()}
         self._asked = {role: plain(name) for role, name in names.columns.items()}
         self._roles = lru_cache(maxsize=1_000)(self._find_roles)
@@ -323,18 +333,17 @@ class CommentFile:
 
     def _row(self, line: int, cells: Row) -> FileRow:
         action, labels = self._decision(line, cells)
-        for label in LABELS:
-            share = _share(cells.get(f"labels.{label}", ""), yes_or_no=True)
+        for role, label in _LABEL_ROLES.items():
+            share = _share(cells.get(role, ""), yes_or_no=True)
             if share is None:
                 continue
             if math.isnan(share):
-                self._fault(line, f"labels.{label}", "expected yes, no or a number from 0 to 1")
+                self._fault(line, role, "expected yes, no or a number from 0 to 1")
             labels[label] = share
         score = _share(cells.get("score", ""))
         if score is not None and math.isnan(score):
             self._fault(line, "score", "the score is not a number from 0 to 1")
-        name = Path(self.table.name).name.partition(".")[0] or "table"
-        source = cells.get("source", "").strip() or ("moderator" if "decision" in cells else name)
+        source = "moderator" if "decision" in cells else self._source
         others = {
             role: cells[role].strip()
             for role in ("site", "split", "dialect", "license", "moderator", "author_id")
@@ -345,7 +354,7 @@ class CommentFile:
                 id=cells.get("id", "").strip() or str(line),
                 text=cells["text"],
                 labels=labels,
-                source=source,
+                source=cells.get("source", "").strip() or source,
                 author_name=cells.get("author_name", ""),
                 article_title=cells.get("article_title", ""),
                 reason=self._reason(cells.get("reason", "")) or "",
@@ -406,7 +415,7 @@ class CommentFile:
             told.decisions[comment.action] += 1
         for label, share in comment.labels.items():
             kind = "yes" if share == 1 else "no" if share == 0 else "divided"
-            told.labels.setdefault(label, Counter())[kind] += 1
+            told.labels[label][kind] += 1
         if comment.decided_at:
             told.first_time = min(told.first_time or comment.decided_at, comment.decided_at)
             told.last_time = max(told.last_time, comment.decided_at)
@@ -458,9 +467,11 @@ def iso_time(written: str) -> str | None:
     >>> iso_time("2026-01-02 03:04"), iso_time("1767323040"), iso_time("02/01/26")
     ('2026-01-02T03:04:00', '2026-01-02T03:04:00+00:00', None)
     """
-    text = "".join(str(unicodedata.digit(one, one)) for one in written.strip())
+    text = written.strip()
     if not text:
         return ""
+    if not text.isascii():
+        text = "".join(str(unicodedata.digit(one, one)) for one in text)
     try:
         if re.fullmatch(r"\d{9,11}(\.\d+)?|\d{12,14}", text):
             seconds = float(text) / (1000 if re.fullmatch(r"\d{12,14}", text) else 1)
@@ -472,6 +483,8 @@ def iso_time(written: str) -> str | None:
 
 def _share(written: str, *, yes_or_no: bool = False) -> float | None:
     """Return a number in [0, 1], None where none is given, NaN for what is none."""
+    if not written:
+        return None
     word = plain(written).replace("\N{ARABIC DECIMAL SEPARATOR}", ".").replace(",", ".")
     if not word:
         return None

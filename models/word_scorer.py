@@ -182,6 +182,27 @@ class WordScorer:
             for start, end, margin in zip(starts, starts[1:], margins.tolist(), strict=False):
                 yield per_code_point[start:end], float(self.intercepts[column] - margin)
 
+    def count_words(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the words of texts, and how many of them are not among the known words.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n_texts
+
+        Returns
+        -------
+        ndarray of int64, shape (n_texts, 2)
+            All words, and those that nothing is known of but their n-grams.
+        """
+        refuse_one_text(texts)
+        counts = np.empty((len(texts), 2), dtype=np.int64)
+        for first, last in _chunks(texts):
+            words = words_of(normalize_batch(texts[first:last]))
+            unknown = self._known(words, np.arange(len(words.text))) == 0
+            counts[first:last, 0] = np.bincount(words.text, minlength=last - first)
+            counts[first:last, 1] = np.bincount(words.text[unknown], minlength=last - first)
+        return counts
+
     def _weights(self, words: Words) -> NDArray[np.float64]:
         """Weigh every word, the pair included that it makes with the word before it.
 

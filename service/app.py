@@ -64,7 +64,8 @@ def create_app(
         version=artifact.version,
         is_refused=bool(notice),
     )
-    verdict_counts, accounts = VerdictCounts(redis), Accounts(redis)
+    scorer, accounts = artifact.classifier.scorer, Accounts(redis)
+    verdict_counts = VerdictCounts(redis, count_words=scorer.count_words)
     quota = Quota(redis, settings.workers)
     hesitation = Hesitation(verdict_counts)
     with contextlib.suppress(StoreUnavailable):

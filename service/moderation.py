@@ -20,7 +20,7 @@ from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvi
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.chosen import Chosen
-from service.queue.records import Comment, Enqueued, known_action
+from service.queue.records import Comment, Decision, Enqueued, known_action
 from service.queue.review_queue import ReviewQueue
 from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
@@ -182,10 +182,28 @@ class Moderation:
             judgement.signals.scores if self._is_in_use else {},
             judgement.signals.author_scores,
             near,
+            text=comment.text,
+            language=judgement.language.unsupported or judgement.language.script,
         )
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
         return judgement, standing
+
+    def decided_elsewhere(
+        self, site: Site, comment: Comment, draft: Decision
+    ) -> tuple[Decision, bool]:
+        """Record what a person decided at the site's own desk; return it, and whether it is new.
+
+        See `ReviewQueue.decide_external`; the verdict beside it is what the text alone gets.
+        """
+        (judgement,) = self.judge(site, [comment])
+        return self._queue.decide_external(
+            site.id,
+            replace(comment, dialect=dialect_of(comment.text)),
+            judgement.verdict,
+            draft,
+            **_found(judgement),
+        )
 
     def add_known_answer(self, site: Site, known: LabeledComment) -> bool:
         """Let a labelled comment be mixed into a site's work, judged as if it had just come.
@@ -248,12 +266,7 @@ class Moderation:
         if verdict.action == "approve":
             return self._queue.approve(site.id, comment, verdict)
         comment = replace(comment, dialect=dialect_of(comment.text))
-        found: dict[str, Any] = {
-            "scores": judgement.signals.scores,
-            "author_scores": judgement.signals.author_scores,
-            "evidence": judgement.evidence,
-            "sentence": judgement.sentence,
-        }
+        found = _found(judgement)
         if verdict.action == "reject":
             return self._queue.reject(site.id, comment, verdict, **found)
         return self._queue.enqueue(
@@ -266,6 +279,16 @@ class Moderation:
             known_action=known_action,
             **found,
         )
+
+
+def _found(judgement: Judgement) -> dict[str, Any]:
+    """Return what is kept beside a text."""
+    return {
+        "scores": judgement.signals.scores,
+        "author_scores": judgement.signals.author_scores,
+        "evidence": judgement.evidence,
+        "sentence": judgement.sentence,
+    }
 
 
 def _knowing(policy: Policy, judgement: Judgement, **more: Any) -> Judgement:

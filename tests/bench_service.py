@@ -50,6 +50,7 @@ SITE = Site("bench", coral_secrets=("empsec_bench",), random_sample_share=0.0)
 N_TURNS = 7
 N_COMPARED = 2_000  # requests of each contender in a turn
 LEAST_RATIO = 0.5
+MOST_MB = 150
 
 Ask = Callable[[httpx.Client, int], httpx.Response]
 
@@ -225,6 +226,15 @@ def compare(empty_url: str, url: str, key: str, texts: Sequence[str]) -> None:
         print(f"  {what:24} {rate:10.0f}{cpu * 1e6:10.0f}{ratio:10.2f}{cpu_ratio:10.2f}{target}")
 
 
+def memory(url: str) -> None:
+    """Print how much memory a worker takes: what it shares with others is counted by its share."""
+    port = int(url.rpartition(":")[2])
+    for number, worker in enumerate(workers(port), start=1):
+        took = worker.memory_full_info()
+        own, fair = took.uss / 1e6, getattr(took, "pss", took.rss) / 1e6
+        print(f"  worker {number}: {fair:.0f} MB, {own:.0f} MB of it its own   (at most {MOST_MB})")
+
+
 def verdict(ratio: float) -> str:
     """Say whether a ratio is what is wanted."""
     return "kept" if ratio >= LEAST_RATIO else "MISSED"
@@ -281,6 +291,8 @@ def main() -> None:
                 ("Perspective, analyze", perspective(texts, key), N_PERSPECTIVE, "Coral: 800"),
             ):
                 show(what, n_requests, limit, *timed(url, ask, n_requests))
+            print("\nmemory of a worker that has scored all this")
+            memory(url)
 
 
 if __name__ == "__main__":

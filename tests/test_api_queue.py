@@ -13,6 +13,7 @@ from redis import Redis
 
 from models.dialect import dialect_of
 from models.schema import LABELS
+from service.queue.decisions import DecisionStream
 from service.sites.site import Site
 from service.sites.sites import Sites
 
@@ -216,3 +217,141 @@ def test_two_filters_at_once_are_refused_by_name(caller: Caller) -> None:
     answer = caller.client.get("/v1/queue/items?label=insult&author_id=x", headers=caller.headers)
     assert answer.status_code == 422
     assert "one filter" in answer.text
+
+
+# At the site's own desk
+
+
+def external(action: str, request_id: str, **comment: Any) -> dict[str, Any]:
+    """What the site tells of a comment that somebody decided at its own desk."""
+    sent = {"id": "c-1", "text": INSULT, "author": {"id": "reader-7"}} | comment
+    return {
+        "comment": sent,
+        "action": action,
+        "moderator": "editor",
+        "request_id": request_id,
+    }
+
+
+def test_what_the_sites_own_desk_decides_leaves_the_queue_and_is_chained(
+    caller: Caller, stream: DecisionStream
+) -> None:
+    caller.send("c-1")
+    lease = caller.post("/v1/queue/lease", {"moderator": "amal"})
+    answer = caller.post("/v1/decisions/external", external("approve", "r-1"))
+    assert answer["recorded"]
+    made = answer["decision"]
+    assert (made["source"], made["moderator"], made["kind"]) == (
+        "moderator_external",
+        "editor",
+        "decision",
+    )
+    late = {"token": lease["token"], "action": "reject", "moderator": "amal", "request_id": "r"}
+    path = f"/v1/queue/items/{made['item_id']}/decide"
+    assert caller.post(path, late, 409)["type"] == "urn:hakam:problem:already-decided"
+    caller.post("/v1/queue/lease", {"moderator": "basma"}, 204)
+    sent_again = caller.post("/v1/comments", external("approve", "r-1")["comment"])
+    assert sent_again["decision"]["decision_id"] == made["id"]
+    line = caller.client.get("/v1/decisions", headers=caller.headers).get_json(force=True)
+    assert (line["source"], line["text"]) == ("moderator_external", INSULT)
+    assert stream.verify("demo").n_entries == 1
+
+
+def test_a_comment_that_needed_nobody_here_may_still_be_rejected_at_the_sites_desk(
+    caller: Caller,
+) -> None:
+    thanks = {"id": "c-2", "text": "شكرا"}  # "thanks"
+    assert caller.post("/v1/comments", thanks)["action"] == "approve"
+    told = external("reject", "r-1", **thanks) | {"reason": "spam"}
+    made = caller.post("/v1/decisions/external", told)["decision"]
+    assert (made["version"], made["labels"], made["verdict"]["action"]) == (1, ["spam"], "approve")
+    assert caller.post("/v1/comments", told["comment"])["action"] == "reject"
+    record = caller.get("/v1/authors?id=reader-7")
+    assert (record["n_approved"], record["n_rejected"]) == (0, 1)
+
+
+def test_the_same_decision_of_the_sites_desk_is_recorded_once(
+    caller: Caller, stream: DecisionStream
+) -> None:
+    first = caller.post("/v1/decisions/external", external("reject", "r-1"))
+    again = caller.post("/v1/decisions/external", external("reject", "r-1"))
+    assert again == first | {"recorded": False}
+    other_request = caller.post("/v1/decisions/external", external("reject", "r-2"))
+    assert other_request == again
+    assert len(stream.read("demo")) == 1
+
+
+def test_the_sites_desk_has_the_last_word_and_is_not_told_what_it_replaces(
+    caller: Caller, redis: Redis, stream: DecisionStream
+) -> None:
+    site = Sites(redis).get("demo").changed({"webhook_url": "https://news.example/hakam"})
+    Sites(redis).update(site)
+    caller.send("c-1")
+    here = caller.decide("reject")
+    assert redis.zcard("{hakam:demo}:outbox") == 1
+    made = caller.post("/v1/decisions/external", external("approve", "r-1"))["decision"]
+    assert redis.zcard("{hakam:demo}:outbox") == 0
+    rejection, undo, approval = stream.read("demo")
+    assert (rejection.id, rejection.stands) == (here["id"], False)
+    assert (undo.kind, undo.undoes, undo.source) == ("undo", here["id"], "moderator_external")
+    assert (approval.id, approval.stands) == (made["id"], True)
+    record = caller.get("/v1/authors?id=reader-7")
+    assert (record["n_approved"], record["n_rejected"]) == (1, 0)
+
+
+def test_a_changed_text_from_the_sites_desk_is_the_next_version(caller: Caller) -> None:
+    caller.send("c-1")
+    edited = external("approve", "r-1", text="شكرا")  # "thanks"
+    made = caller.post("/v1/decisions/external", edited)["decision"]
+    assert (made["version"], made["comment"]["text"]) == (2, "شكرا")
+    caller.post("/v1/queue/lease", {"moderator": "amal"}, 204)
+
+
+def test_an_appeal_that_was_decided_otherwise_is_not_overruled_by_the_sites_desk(
+    caller: Caller,
+) -> None:
+    caller.send("c-1")
+    made = caller.decide()
+    caller.post("/v1/decisions/appeal", {"decision_id": made["id"], "statement": "x"})
+    granted = caller.decide("approve", "basma")
+    caller.post("/v1/decisions/external", external("reject", "r-1"), 409)
+    same = caller.post("/v1/decisions/external", external("approve", "r-2"))
+    assert (same["recorded"], same["decision"]["id"]) == (False, granted["id"])
+
+
+def test_an_appeal_that_waits_goes_when_the_sites_desk_decides_otherwise(caller: Caller) -> None:
+    caller.send("c-1")
+    made = caller.decide()
+    caller.post("/v1/decisions/appeal", {"decision_id": made["id"], "statement": "x"})
+    assert caller.post("/v1/decisions/external", external("approve", "r-1"))["recorded"]
+    caller.post("/v1/queue/lease", {"moderator": "basma", "senior": True}, 204)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"action": "undo"}, "action"),
+        ({"moderator": ""}, "moderator"),
+        ({"comment": {"id": "c-1"}}, "comment.text"),
+        ({"comment": {"text": INSULT}}, "comment.id"),
+        ({"token": 1}, "token"),
+    ],
+)
+def test_a_wrong_decision_of_the_sites_desk_is_refused_by_field(
+    caller: Caller, change: dict[str, Any], field: str
+) -> None:
+    answer = caller.post("/v1/decisions/external", external("approve", "r-1") | change, 422)
+    assert [error["field"] for error in answer["errors"]] == [field]
+
+
+def test_decisions_of_the_sites_desk_change_no_figure_of_this_desk(
+    caller: Caller, redis: Redis, stream: DecisionStream
+) -> None:
+    caller.post("/v1/decisions/external", external("reject", "r-1"))
+    assert redis.hgetall("{hakam:demo}:figures") == {}
+    export = stream.read("demo")[0].to_labeled_comment("demo")
+    assert export is not None
+    assert export.source == "moderator_external"
+    redis.delete("{hakam:demo}:items", "{hakam:demo}:decisions")
+    assert stream.rebuild("demo", [export]) == 1
+    assert stream.read("demo")[0].source == "moderator_external"

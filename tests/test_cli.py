@@ -91,6 +91,7 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "time_target_seconds": (("--time-target-seconds", "600"), 600),
     "retention_days": (("--retention-days", "30"), 30),
     "random_sample_share": (("--random-sample-share", "0"), 0.0),
+    "drift_alarm": (("--drift-alarm", "0.5"), 0.5),
     "uncertain_per_day": (("--uncertain-per-day", "50"), 50),
     "second_opinion_share": (("--second-opinion-share", "0.1"), 0.1),
     "known_answer_share": (("--known-answer-share", "0.02"), 0.02),

@@ -1614,6 +1614,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "review_first_comments": ("2", 2),
         "review_after_rejections": ("3", 3),
         "random_sample_share": ("1.5", 0.015),
+        "drift_alarm": ("0.5", 0.5),
         "uncertain_per_day": ("50", 50),
         "reject": ("0.99", {"insult": 0.99}),
         "block_words": ("one\ntwo", ("one", "two")),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pyotp
 import pytest
 from argon2 import PasswordHasher
@@ -34,8 +35,22 @@ pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parent / "data"
 SCREENSHOTS = DATA.parent.parent / "docs" / "images"
-PICTURED = ("work", "overview", "search", "insight", "settings")  # delete a picture to renew it
+PICTURED = (
+    "work",
+    "overview",
+    "search",
+    "insight",
+    "drift",
+    "settings",
+)  # delete a picture to renew it
 PASSWORD = "correct horse battery"
+# "want" in Egyptian, "now" in Levantine, "what" in Gulf Arabic, and a word of standard Arabic.
+DIALECT_WORDS = (
+    "\u0639\u0627\u064a\u0632",
+    "\u0647\u0644\u0642",
+    "\u0648\u0627\u064a\u062f",
+    "\u0643\u062a\u0627\u0628",
+)
 
 # What a hostile commenter may try in a field: markup, attributes, addresses, templates, and
 # characters that turn the page around.
@@ -129,17 +144,34 @@ class Console:
             lease = self.queue.lease("demo", ("samira", "omar")[n % 2])
             assert lease
             action = "approve" if n % 4 == 0 else "reject"
-            draft = Decision(action, reason=label, moderator=lease.item.moderator or "")
+            draft = Decision(action, (label,), label, moderator=lease.item.moderator or "")
             draft = replace(draft, request_id=f"r{n}")
             self.queue.decide("demo", lease.item.id, lease.token, draft)
-        for back in range(14):
-            verdict_counts = VerdictCounts(self.redis, clock=partial(now.__sub__, back * 86_400.0))
+        for back in range(35):
+            verdict_counts = VerdictCounts(
+                self.redis,
+                count_words=lambda texts: np.array([[9, 1 + (back < 7)]] * len(texts)),  # noqa: B023
+                clock=partial(now.__sub__, back * 86_400.0),
+            )
             for n in range(40):
                 action = "review" if n % 10 == 0 else "approve"
+                insult = (n * n % 97) / 140 + (0.25 if back < 7 else 0.0)
                 verdict_counts.count(
-                    "demo", action, {"insult": (n * n % 97) / 140, "threat": n / 80}
+                    "demo",
+                    action,
+                    {"insult": insult, "threat": n / 80},
+                    text=DIALECT_WORDS[n % len(DIALECT_WORDS)],
+                    language=("fa", "Latn", "Arab", "Arab")[n % 4],
                 )
             verdict_counts.flush()
+        for n in range(30):
+            verdict = Verdict("review", None, None, 0.1, "random_sample", 0.2, "v1")
+            self.queue.enqueue("demo", Comment(id=f"s{n}", text="x"), verdict, scores={})
+            lease = self.queue.lease("demo", "samira")
+            assert lease
+            draft = Decision("reject" if n < 1 else "approve", moderator="samira")
+            draft = replace(draft, request_id=f"s{n}")
+            self.queue.decide("demo", lease.item.id, lease.token, draft)
 
     @property
     def actions(self) -> list[str]:
@@ -629,6 +661,7 @@ PAGES = {
     "overview": "/overview",
     "search": "/demo/search?article_id=bread",
     "insight": "/demo/insight",
+    "drift": "/demo/drift",
     "settings": "/demo/settings",
     "moderators": "/people",
     "account": "/me",
@@ -657,7 +690,7 @@ def test_the_dark_colours_and_english_pass_axe_too(console: Console) -> None:
     console.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
     page = console.page("layla", viewport={"width": 1200, "height": 760})
     problems = []
-    for name in ("work", "insight", "settings"):
+    for name in ("work", "insight", "drift", "settings"):
         page.goto(f"{console.url}/console{PAGES[name]}")
         problems += accessible(page)
     assert problems == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 
 import pytest
@@ -18,6 +19,7 @@ from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
 from service.reports import insight
 from service.reports.insight import Figure, Series
+from service.reports.statistics import share_interval
 from service.rules.policy import Verdict
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
@@ -66,6 +68,8 @@ def test_precision_says_which_share_of_the_flagged_was_rejected() -> None:
     figure = insight.precision_by_label(days)
     assert (list(figure.rows), values(figure, "rejected")) == (["insult"], [0.5])
     assert values(figure, "n") == [2.0]
+    low, high = share_interval(1, 2)
+    assert (values(figure, "low"), values(figure, "high")) == ([low], [high])
 
 
 def agreed(**said: int) -> Days:
@@ -101,18 +105,6 @@ def test_the_share_of_the_machine_is_what_nobody_had_to_look_at() -> None:
     assert values(insight.decided_by_machine(verdict_counts), "machine") == [0.9, None]
 
 
-def test_a_shift_of_the_scores_is_seen_and_steady_scores_are_not() -> None:
-    def week(first: int, place: int) -> dict[str, dict[str, int]]:
-        return {f"2026-01-{first + n:02}": {f"score:insult:{place}": 10} for n in range(7)}
-
-    moved = insight.stability(insight.drift(week(1, 2) | week(8, 15), "insult"))
-    steady = insight.stability(insight.drift(week(1, 2) | week(8, 2), "insult"))
-    assert moved is not None
-    assert moved > 0.25
-    assert steady == pytest.approx(0.0)
-    assert insight.stability(insight.drift(week(1, 2), "insult")) is None
-
-
 def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_thought() -> None:
     verdict_counts = {DAY: {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
     days = {
@@ -141,6 +133,33 @@ def test_a_chart_stays_inside_its_frame_and_runs_with_the_language(from_right: b
     assert (first > last) == from_right
     tallest = max(chart.bars, key=lambda bar: bar.height)
     assert tallest.value == 9.0
+
+
+@pytest.mark.parametrize("from_right", [True, False])
+def test_an_interval_is_drawn_around_the_end_of_its_bar(from_right: bool) -> None:
+    series = [
+        Series("share", [0.5, None, 1.0]),
+        Series("low", [0.25, None, 0.9]),
+        Series("high", [0.75, None, 1.0]),
+        Series("n", [3.0, 0.0, 9.0]),
+    ]
+    figure = Figure("f", "measure", "share", ["precision", "recall", "other"], series)
+    chart = draw(figure, from_right=from_right)
+    assert [bar.value for bar in chart.bars] == [0.5, 1.0], "bounds and counts are no bars"
+    assert len(chart.intervals) == 2
+    for bar, (low, high, height) in zip(chart.bars, chart.intervals, strict=True):
+        end = bar.x if from_right else bar.x + bar.width
+        assert min(low, high) <= end <= max(low, high)
+        assert bar.y < height < bar.y + bar.height
+        assert bar.written_at == high, "the value stands behind the line"
+
+
+def test_bars_of_two_series_stand_below_each_other_in_their_row() -> None:
+    series = [Series("this_week", [0.5, 0.5]), Series("weeks_before", [0.9, 0.1])]
+    chart = draw(Figure("f", "dialect", "share", ["gulf", "none"], series), from_right=False)
+    tops = sorted((bar.y, bar.y + bar.height) for bar in chart.bars)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(tops))
+    assert tops[-1][1] <= chart.height
 
 
 def test_a_gap_in_the_values_is_a_gap_in_the_line() -> None:
@@ -174,14 +193,14 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
     services.verdict_counts.flush()
     senior = Console(app, "omar").log_in()
     page = senior.get("/demo/insight")
-    assert page.count('class="chart"') == page.count("<table>") == 5
+    assert page.count('class="chart"') == page.count("<table>") == 4
     addresses = re.findall(r'href="/console(/demo/insight/[^"]+)"', page)
-    assert len(addresses) == 5
+    assert len(addresses) == 4
     for address in addresses:
         text = senior.get(address)
         assert senior.last.mimetype == "text/csv"
         assert len(list(csv.reader(io.StringIO(text)))) > 1
-    assert "insult,1,3" in senior.get("/demo/insight/precision_by_label.csv")
+    assert "insult,1,0.438" in senior.get("/demo/insight/precision_by_label.csv")
     senior.get("/demo/insight/nothing.csv")
     assert senior.last.status_code == 404
 

@@ -1,5 +1,6 @@
 """The path of a retraining: fit, promote, learn from decisions, refuse what is worse, roll back."""
 
+import csv
 import subprocess
 import sys
 from dataclasses import replace
@@ -138,6 +139,27 @@ def test_a_sites_own_artifact_judges_as_its_moderators_do(
 
 
 _BITS = str.maketrans("01", "\u0646\u0645")  # noon and meem, so that the texts differ in letters
+
+
+def test_a_table_teaches_what_the_same_labelled_comments_teach(
+    tmp_path: Path, fitted: Path, comments: list[LabeledComment]
+) -> None:
+    table, kept = tmp_path / "base.csv", ("toxicity", "insult")
+    with table.open("w", encoding="utf-16", newline="") as file:
+        rows = csv.writer(file, delimiter=";")
+        rows.writerow(
+            ("Kommentar", "labels.toxicity", "labels.insult", "source", "split", "dialect")
+        )
+        rows.writerows(
+            (one.text, *map(one.labels.get, kept), one.source, one.split, one.dialect)
+            for one in comments
+        )
+    result = run("fit", table, "--column", "text=Kommentar", "--out", fitted)
+    assert result.exit_code == 0, result.output
+    assert f"{table}: text in UTF-16, divided by ';', {len(comments)} rows" in result.stderr
+    assert 'text is "Kommentar"' in result.stderr
+    registry = Registry(fitted)
+    assert weights(fitted, registry.versions()[-1]) == weights(fitted, registry.current())
 
 
 def test_the_same_comments_and_seed_give_the_same_weights(base: Path, fitted: Path) -> None:

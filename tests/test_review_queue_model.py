@@ -265,6 +265,39 @@ class QueueMachine(RuleBasedStateMachine):
             item.token += 1
             self.entries.append((made.id, action))
 
+    @rule(comment_id=COMMENTS, text=TEXTS, action=st.sampled_from(["approve", "reject"]))
+    def decide_external(self, comment_id: str, text: str, action: str) -> None:
+        verdict = Verdict("approve", None, None, 0.1, "clean", 0.005, "v1")
+        comment = Comment(id=comment_id, text=text, author_id="reader", article_id="article")
+        draft = Decision(action, moderator="site", request_id=self.request())
+        before = len(self.entries)
+        made, recorded = self.queue.decide_external("demo", comment, verdict, draft, scores={})
+        item = self.items.get(comment_id)
+        same = item is not None and item.text == text and item.state != "withdrawn"
+        if item and same and item.state == "decided":
+            said = dict(self.entries)[item.decision]
+            assert recorded == (said != action)
+            if not recorded:
+                assert made.id == item.decision
+                return
+            entries = DecisionStream(self.redis).read("demo", limit=1000)
+            assert entries[before].undoes == item.decision
+            self.entries.append((entries[before].id, "undo"))
+        assert recorded
+        found = self.queue.item("demo", made.item_id)
+        if item is None:
+            item = self.items[comment_id] = Item(text, found.due_at, found.enqueued_at)
+        elif not same:
+            fresh = Item(text, found.due_at, found.enqueued_at, version=item.version + 1)
+            fresh.token, fresh.skipped = item.token, item.skipped
+            item = self.items[comment_id] = fresh
+        item.state, item.decided, item.decision = "decided", self.now, made.id
+        item.request, item.decider = draft.request_id, "site"
+        item.token += 1
+        self.entries.append((made.id, action))
+        again = self.queue.decide_external("demo", comment, verdict, draft, scores={})
+        assert again == (made, False)
+
     # What else happens
 
     @rule(seconds=st.sampled_from([10, LEASE_SECONDS + 1, UNDO_SECONDS + 1, SKIP_SECONDS + 1]))

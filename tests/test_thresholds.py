@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from conftest import SAMPLE_COMMENTS
 from models.artifact import Artifact
 from models.errors import RecordError
 from models.schema import read_comments
+from service.cli.main import hakam
 from service.cli.thresholds import suggestions
 from service.reports.thresholds import PastComment, read_export, suggest
 
@@ -187,3 +189,15 @@ def test_the_command_scores_an_export_and_says_how_to_use_the_answer(
         list(
             suggestions(artifact, export, "rudeness", recall=0.9, precision=0.9, old_threshold=None)
         )
+
+
+def test_the_command_is_told_what_a_newsrooms_own_columns_and_words_mean(
+    environ: dict[str, str], export: Path
+) -> None:
+    written(export, "Kommentar,Stand\n" + "a,gut\nb,weg\n" * 20)
+    command = ["thresholds", "suggest", "--from", str(export), "--column", "text=Kommentar"]
+    command += ["--column", "decision=Stand", "--word", "gut=approve", "--word", "weg=reject"]
+    answer = CliRunner().invoke(hakam, command, env=environ)
+    assert answer.exit_code == 0, answer.output
+    assert "decisions: 20 approved, 20 rejected, 0 without" in answer.output
+    assert "judged by people's decisions" in answer.output

@@ -74,6 +74,19 @@ def test_a_rejection_by_the_policy_is_fully_automated() -> None:
     assert statement["automated_decision"] == "AUTOMATED_DECISION_FULLY"
 
 
+def test_a_rejection_at_the_sites_own_desk_is_by_a_person_who_came_upon_the_comment() -> None:
+    clean = Verdict("approve", None, None, 0.1, "clean", 0.01, "v1")
+    external = replace(REJECTION, source="moderator_external", verdict=clean, enqueued_at=NOON)
+    [statement] = statements("demo", [external])
+    assert statement["automated_decision"] == "AUTOMATED_DECISION_NOT_AUTOMATED"
+    assert statement["decision_facts"] == (
+        "A moderator came upon the comment; a moderator read it and rejected it."
+    )
+    counted = period_statistics("demo", [REJECTION, external], START, END)
+    assert (counted.n_by_people, counted.n_automated) == (2, 0)
+    assert counted.median_seconds == 60, "of how long it waited there, nothing is known"
+
+
 @pytest.mark.parametrize(
     ("verdict", "detected", "facts"),
     [

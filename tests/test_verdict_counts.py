@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import httpx
+import numpy as np
+from flask import Flask
+from flask.testing import FlaskClient
+from numpy.typing import NDArray
 from redis import Redis
 
 from conftest import NOWHERE, await_condition
-from service.reports.verdict_counts import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS, VerdictCounts
+from models.artifact import Artifact
+from service.reports.verdict_counts import (
+    FLUSH_SECONDS,
+    KEPT_DAYS,
+    MAX_LETTERS,
+    MAX_TEXTS,
+    RETRY_SECONDS,
+    VerdictCounts,
+)
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
@@ -77,3 +91,52 @@ def test_a_submitted_comment_is_counted_after_it_was_answered(
         return VerdictCounts(redis).days("demo", 2).popitem()[1].get(f"action:{action}") == 1
 
     await_condition(counted, what="the count")
+
+
+def test_words_languages_and_dialects_are_counted_and_no_text_is_kept(
+    redis: Redis, artifact: Artifact
+) -> None:
+    words = artifact.classifier.scorer.count_words
+    counts = VerdictCounts(redis, count_words=words, clock=lambda: NOON)
+    egyptian = "\u0639\u0627\u064a\u0632 \u062f\u0644\u0648\u0642\u062a\u064a"  # "want now"
+    for text in (egyptian, "qwzx qwzx"):
+        counts.count("demo", "approve", {}, text=text, language="Arab")
+    counts.count("demo", "approve", {}, language="fa")
+    counts.flush()
+    (found,) = counts.days("demo", 1).values()
+    assert found["texts"] == 2
+    assert (found["dialect:egyptian"], found["dialect:none"]) == (1, 1)
+    assert (found["language:Arab"], found["language:fa"]) == (2, 1)
+    n_unknown = int(words([egyptian])[0, 1]) + 2
+    assert (found.get("words:known", 0), found["words:unknown"]) == (4 - n_unknown, n_unknown)
+    assert counts._texts == []
+    assert egyptian[:4] not in str(redis.hgetall("{hakam:demo}:verdicts:2026-01-01"))
+
+
+def test_looking_at_texts_is_bounded_however_many_and_long_they_are(redis: Redis) -> None:
+    seen: list[str] = []
+
+    def count_words(texts: Sequence[str]) -> NDArray[np.int64]:
+        seen.extend(texts)
+        return np.ones((len(texts), 2), dtype=np.int64)
+
+    counts = VerdictCounts(redis, count_words=count_words, clock=lambda: NOON)
+    for _ in range(10 * MAX_TEXTS):
+        counts.count("demo", "approve", {}, text="a" * (10 * MAX_LETTERS))
+    counts.flush()
+    assert len(seen) == MAX_TEXTS
+    assert {len(text) for text in seen} == {MAX_LETTERS}
+    (found,) = counts.days("demo", 1).values()
+    assert (found["action:approve"], found["texts"]) == (10 * MAX_TEXTS, MAX_TEXTS)
+
+
+def test_the_service_counts_what_comments_are_made_of(
+    client: FlaskClient, app: Flask, api_key: str
+) -> None:
+    body = {"id": "c1", "text": "\u0634\u0643\u0631\u0627"}  # "thanks"
+    client.post("/v1/comments", json=body, headers={"Authorization": f"Bearer {api_key}"}).close()
+    services = app.extensions["hakam"]
+    services.verdict_counts.flush()
+    (found,) = services.verdict_counts.days("demo", 1).values()
+    assert (found["texts"], found["language:Arab"], found["dialect:none"]) == (1, 1, 1)
+    assert found.get("words:known", 0) + found.get("words:unknown", 0) == 1

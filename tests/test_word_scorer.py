@@ -119,3 +119,10 @@ def test_threads_that_share_a_scorer_get_the_logits_of_one(
 def test_a_text_alone_that_is_not_valid_unicode_is_refused(scorer: WordScorer) -> None:
     with pytest.raises(InvalidText, match="text 0 has a lone surrogate at position 2"):
         scorer.logits(["a \ud800"])
+
+
+def test_the_words_that_are_not_known_are_counted_of_each_text(scorer: WordScorer) -> None:
+    known = "".join(map(chr, scorer.word_letters[: scorer.word_starts[1]].tolist()))
+    texts = [f"{known} qwzxv {known}", "", known, "qwzxv " * 700]
+    assert scorer.count_words(texts).tolist() == [[3, 1], [0, 0], [1, 0], [700, 700]]
+    assert scorer.count_words([]).shape == (0, 2)

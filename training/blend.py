@@ -8,7 +8,7 @@ on one scale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,19 +36,16 @@ def blended(
     texts: Sequence[str],
     y: NDArray[np.float64],
     weight: NDArray[np.float64] | None = None,
-    heard_as: Mapping[str, str] | None = None,
 ) -> Classifier:
     """Give a classifier a second reader.
 
     `y`, (n_comments, n_labels), has NaN where a label was not observed; `weight` says how often
-    each comment comes among those that will be judged; `heard_as` names the labels of the sentence
-    scorer that stand for others.
+    each comment comes among those that will be judged.
     """
     n_labels = len(learned.labels)
     weight = np.ones(len(texts)) if weight is None else np.asarray(weight, dtype=np.float64)
     words = learned.scorer.logits(texts)
-    others = {label: other for label, other in (heard_as or {}).items() if other in sentence.labels}
-    columns = columns_of(sentence, [others.get(label, label) for label in learned.labels])
+    columns = columns_of(sentence, learned.labels)
     blend = Blend(
         sentence,
         columns,

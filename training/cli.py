@@ -1,4 +1,4 @@
-"""Command ``hakam-train``: fit, evaluate, score, promote, rollback, list."""
+"""Command ``hakam-train``: public sets, fit, evaluate, score, promote, rollback, list."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -422,6 +422,54 @@ def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
     # A pipe has no width of its own, and a table cut off there is of no use.
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table, markup=False)
+
+
+@main.command()
+@click.option(
+    "--build",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Make sets (.tsv.xz) of the downloaded files in this folder, whatever their names.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to put the sets."
+)
+def datasets(folder: Path | None, out: Path | None) -> None:
+    """List the public sets and where they are published, or build them.
+
+    Their texts are other people's, so they are not in this repository. Download the files that are
+    listed, and let --build make of them what `hakam-train fit` reads. A set of which a file is
+    missing is left out.
+    """
+    from training.public_sets import POLICIES
+    from training.upstream import build, found, upstream
+
+    known = upstream()
+    if folder is None:
+        for name, policy in POLICIES.items():
+            click.echo(f"{name}: licence {policy.license}, quality {policy.quality}")
+            for file in known.get(name, ()):
+                click.echo(f"  {file.name}, {file.n_bytes:,} bytes, sha256 {file.sha256}")
+                for repository, commit, place in file.places:
+                    click.echo(f"    https://github.com/{repository} at {commit}: {place}")
+            if name not in known:
+                click.echo("  where it is published is not recorded here")
+        return
+    if out is None:
+        raise click.UsageError("--build needs --out")
+    there = found(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    n_built = 0
+    for name, files in known.items():
+        missing = [file.name for file in files if file.sha256 not in there]
+        if missing:
+            click.echo(f"{name}: left out, missing {', '.join(missing)}")
+            continue
+        path, n_rows = build(name, {file.name: there[file.sha256] for file in files}, out)
+        n_built += 1
+        click.echo(f"{name}: {n_rows:,} rows in {path}")
+    if not n_built:
+        raise _Refusal(f"{folder}: no set has all of its files; `hakam-train datasets` lists them")
 
 
 main.add_command(sentence)

@@ -26,7 +26,7 @@ SUFFIXES = (".tsv.xz", ".tsv")
 # Licences that allow a model learned from the text to be passed on under Apache-2.0.
 PERMISSIVE = ("Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "AFL-3.0", "BSD-3-Clause")
 
-_COLUMNS = "id\ttext\tlabel_raw\tsplit\toffensive\tkind"
+COLUMNS = "id\ttext\tlabel_raw\tsplit\toffensive\tkind"
 _STRONG = ("profanity", "identity_attack", "threat")
 _KINDS = {"identity_attack": "hate"} | {
     label: label for label in ("insult", "profanity", "threat", "spam")
@@ -276,8 +276,6 @@ POLICIES: Mapping[str, SetPolicy] = {
 WRITTEN = ("contrast", "contrast_2")  # by the project itself
 # Sets whose labels mean what ours do; they stand for a text whatever other sets say of it.
 READ_ALONG_OUR_LINE = ("annotated_news", *WRITTEN)
-# What the other sets call toxic: a label that a sentence scorer may know beside `LABELS`.
-PUBLIC_TOXICITY = "public_toxicity"
 
 
 @dataclass(slots=True)
@@ -318,7 +316,7 @@ def is_set(path: Path) -> bool:
         return False
     try:
         with _opened(path) as file:
-            return file.readline(2 * len(_COLUMNS)).rstrip("\r\n") == _COLUMNS
+            return file.readline(2 * len(COLUMNS)).rstrip("\r\n") == COLUMNS
     except (OSError, EOFError, lzma.LZMAError, ValueError):
         return path.name.endswith(".tsv.xz")  # reading it says what is wrong
 
@@ -341,8 +339,8 @@ def read_set(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with _opened(path) as file:
-            if file.readline().rstrip("\r\n") != _COLUMNS:
-                raise RecordError(f"{path}, line 1: the columns must be {_COLUMNS.split()}")
+            if file.readline().rstrip("\r\n") != COLUMNS:
+                raise RecordError(f"{path}, line 1: the columns must be {COLUMNS.split()}")
             for number, line in enumerate(file, start=2):
                 cells = line.rstrip("\r\n").split("\t")
                 if len(cells) != 6:

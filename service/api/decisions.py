@@ -6,11 +6,18 @@ from dataclasses import asdict
 from typing import Annotated
 
 from flask import Response, url_for
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from service.api.openapi import Lines
 from service.api.operation import operation
-from service.api.schemas import Body, DecisionLine, DecisionsQuery, Id, Unicode
+from service.api.schemas import (
+    Body,
+    DecisionLine,
+    DecisionsQuery,
+    ExternalDecision,
+    Id,
+    Unicode,
+)
 from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
 from service.rules.times import iso_time
 from service.services import services
@@ -22,6 +29,13 @@ class Appeal(Body):
 
     decision_id: Id
     statement: Annotated[Unicode, Field(max_length=4_000)] = ""
+
+
+class Recorded(BaseModel):
+    """The decision that stands, and whether this request recorded it."""
+
+    recorded: bool
+    decision: Decision
 
 
 class AuthorQuery(Body):
@@ -47,7 +61,8 @@ def index(site: Site, query: DecisionsQuery) -> Response:
     """Read decisions as labelled comments, oldest first, one JSON object per line.
 
     Whoever reads all lines knows what the webhook tells: each decision of a person and each undo,
-    in order, but none about a text that has been replaced since. A line that training can learn
+    in order, but none about a text that has been replaced since. Beside that it reads what the
+    site's own desk has told (`source` is `moderator_external`). A line that training can learn
     from has the text. The header `Hakam-Cursor` holds the position after the last entry read: the
     `after` of the next request. While there are more, `Link` names that request (rel="next").
     What has no line takes a position all the same. Who decided is not said. Decisions that were
@@ -76,6 +91,27 @@ def _line(site: Site, entry: Decision) -> str:
     decided_at = iso_time(entry.decided_at, "milliseconds")
     line = DecisionLine(**told | {"type": NEWS_TYPES[entry.kind], "decided_at": decided_at})
     return line.model_dump_json(exclude_none=True)
+
+
+@operation(
+    "POST",
+    "/v1/decisions/external",
+    body=ExternalDecision,
+    answers={200: Recorded},
+    problems=(409,),
+)
+def external(site: Site, body: ExternalDecision) -> Recorded:
+    """Record what a person decided at the site's own desk.
+
+    The site has the last word: a comment that waits here leaves the queue, whoever holds it;
+    another decision on the same content is taken back; and a comment that was never sent is taken
+    in. Nothing of it is told to the webhook. The same request again, by its `request_id`, and one
+    that says what was decided already, change nothing: `recorded` is false. 409: an appeal was
+    decided otherwise.
+    """
+    comment = body.comment.to_comment()
+    decision, recorded = services().moderation.decided_elsewhere(site, comment, body.to_draft())
+    return Recorded(recorded=recorded, decision=decision)
 
 
 @operation(

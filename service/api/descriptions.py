@@ -96,7 +96,9 @@ FIELDS: Mapping[str, str] = {
     "scorer has read.",
     "site": "Id of the site.",
     "site_id": "Id of the site.",
-    "source": "Who decided: a moderator, or the site's policy.",
+    "recorded": "False where the same was decided already.",
+    "source": "Who decided: a moderator here (`moderator`), one at the site's own desk "
+    "(`moderator_external`), the site's policy (`policy`), or the site itself (`site`).",
     "stands": "False once the decision was undone or overturned.",
     "start": "First code point of the part, in the field as it was written.",
     "state": "Where it stands.",

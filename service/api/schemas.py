@@ -237,6 +237,12 @@ class DecisionRequest(Decided):
     note: Annotated[Unicode, Field(max_length=4_000), AfterValidator(_printable)] = ""
 
 
+class ExternalDecision(Decided):
+    """What a person decided at the site's own desk, and the comment as the site has it now."""
+
+    comment: SubmittedComment
+
+
 class DecisionsQuery(Body):
     """Which decisions to read."""
 

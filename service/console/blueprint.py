@@ -28,6 +28,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.console import (
     account,
+    drift,
     formats,
     insight,
     login,
@@ -74,7 +75,7 @@ HEADERS = {
 bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
-for module in (login, account, moderators, overview, search, insight, settings, work):
+for module in (login, account, moderators, overview, search, insight, drift, settings, work):
     bp.register_blueprint(module.bp)
 
 csrf = CSRFProtect()

@@ -14,6 +14,7 @@ from service.reports.insight import Figure
 WIDTH, HEIGHT = 640.0, 240.0
 EDGE, FOOT, HEAD = 56.0, 28.0, 12.0
 ROW, NAME = 34.0, 190.0  # height of a lying bar with its gap; width of its name
+THICKER = 16.0  # a row for each further bar in it
 TIMES = (60.0, 120.0, 600.0, 1200.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0)
 
 
@@ -27,6 +28,7 @@ class Bar:
     height: float
     series: int
     value: float
+    written_at: float = 0.0  # of a lying bar, the edge beside which its value stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Chart:
     height: float
     lying: bool  # bars lie along the rows (for names) instead of standing on a time axis
     bars: Sequence[Bar] = ()
+    intervals: Sequence[tuple[float, float, float]] = ()  # from x to x, at a height
     lines: Sequence[tuple[int, str]] = ()  # series, SVG path commands
     scale: Sequence[Tick] = ()
     names: Sequence[Tick] = ()
@@ -54,7 +57,7 @@ class Chart:
 
 def draw(figure: Figure, *, from_right: bool) -> Chart:
     """Place a figure: names as lying bars, counts as standing bars, all else as lines."""
-    if figure.kind in ("label", "people"):
+    if figure.kind in ("label", "people", "language", "dialect", "measure"):
         return _lying(figure, from_right)
     return _standing(figure, from_right)
 
@@ -74,7 +77,7 @@ def ceiling(value: float, unit: str = "count") -> float:
 
 
 def _standing(figure: Figure, from_right: bool) -> Chart:
-    drawn = [s for s in figure.series if s.code != "n"]
+    drawn = figure.drawn
     known = [v for s in drawn for v in s.values if v is not None]
     top = ceiling(max([*known, figure.target or 0.0]), figure.unit)
     n_rows = max(1, len(figure.rows))
@@ -125,13 +128,28 @@ def _path(points: Iterable[tuple[float, float | None]], y: Callable[[float], flo
 
 
 def _lying(figure: Figure, from_right: bool) -> Chart:
+    def x(value: float) -> float:
+        wide = max(0.0, value) * (WIDTH - NAME - 70)
+        return WIDTH - NAME - wide if from_right else NAME + wide
+
+    n_rows, n_drawn = len(figure.rows), max(1, len(figure.drawn))
+    high_of_row = ROW + (n_drawn - 1) * THICKER
+    thick = (high_of_row - 12) / n_drawn
+    bounds = {series.code: series.values for series in figure.series}
+    lows, highs = (bounds.get(code, [None] * n_rows) for code in ("low", "high"))
+    intervals = [
+        (x(low), x(high), row * high_of_row + high_of_row / 2)
+        for row, (low, high) in enumerate(zip(lows, highs, strict=True))
+        if low is not None and high is not None
+    ]
     bars = []
-    for row, value in enumerate(figure.series[0].values):
-        if value is not None:
-            wide = max(0.0, value) * (WIDTH - NAME - 70)
-            left = WIDTH - NAME - wide if from_right else NAME
-            bars.append(Bar(left, row * ROW + 6, wide, ROW - 12, 0, value))
-    n_rows = len(figure.rows)
-    names = [Tick(row * ROW + ROW / 2 + 5, row) for row in range(n_rows)]
-    height = max(1, n_rows) * ROW + 8
-    return Chart(WIDTH, height, lying=True, bars=bars, names=names, edge=NAME)
+    for number, series in enumerate(figure.drawn):
+        for row, value in enumerate(series.values):
+            if value is not None:
+                left, right = sorted((x(0), x(value)))
+                top = row * high_of_row + 6 + number * thick
+                end = x(max(value, highs[row] or 0.0))
+                bars.append(Bar(left, top, right - left, thick, number, value, end))
+    names = [Tick(row * high_of_row + high_of_row / 2 + 5, row) for row in range(n_rows)]
+    height = max(1, n_rows) * high_of_row + 8
+    return Chart(WIDTH, height, lying=True, bars=bars, intervals=intervals, names=names, edge=NAME)

@@ -1,13 +1,19 @@
 """Formats: numbers, shares, lengths of time and dates in the reader's language."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import babel.numbers
 import flask_babel
 from flask_babel import npgettext
 
-from service.console.vocabulary import gettext, label_name
+from service.console.vocabulary import (
+    dialect_row,
+    gettext,
+    label_name,
+    language_name,
+    measure_name,
+)
 
 # Whatever number comes to be shown, be it a bad one that somebody stored, has a form: a page that
 # shows many comments must not fail for one of them.
@@ -115,10 +121,18 @@ def moment(seconds: float) -> str:
     return gettext("%(moment)s UTC", moment=flask_babel.format_datetime(at, "medium", rebase=False))
 
 
+_ROW_NAMES: Mapping[str, Callable[[str], str]] = {
+    "label": label_name,
+    "language": language_name,
+    "dialect": dialect_row,
+    "measure": measure_name,
+}
+
+
 def row_name(kind: str, row: str, *, short: bool = False) -> str:
     """Return what a row is called; ``short`` where there is little room."""
-    if kind == "label":
-        return label_name(row)
+    if kind in _ROW_NAMES:
+        return _ROW_NAMES[kind](row)
     if kind not in ("hour", "day"):
         return row
     at = datetime.datetime.fromisoformat(row).replace(tzinfo=datetime.UTC)

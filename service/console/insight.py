@@ -1,13 +1,13 @@
 """Insight: the figures of a site, each with its chart, its table and its CSV."""
 
 import time
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, render_template
 from flask_babel import get_locale
 
-from models.schema import LABELS
 from models.spreadsheets import as_csv
-from service.console.charts import draw
+from service.console.charts import Chart, draw
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
@@ -26,22 +26,29 @@ DAYS = 14
 def index(site_id: str) -> str:
     """Show all figures of a site."""
     site = site_for(site_id)
-    figures = _figures(site)
-    from_right = str(get_locale()) in RIGHT_TO_LEFT
     return render_template(
         "insight.html",
         site=site,
-        charts=[(figure, draw(figure, from_right=from_right)) for figure in figures],
-        moved={f.code: insight.stability(f) for f in figures if f.kind == "bin"},
+        charts=drawn(_figures(site)),
     )
+
+
+def drawn(figures: Sequence[Figure]) -> list[tuple[Figure, Chart]]:
+    """Return figures with their charts, in the direction in which the reader reads."""
+    from_right = str(get_locale()) in RIGHT_TO_LEFT
+    return [(figure, draw(figure, from_right=from_right)) for figure in figures]
 
 
 @bp.get("/<site_id>/insight/<code>.csv")
 @needs("senior")
 def download(site_id: str, code: str) -> Response:
     """Give one figure as CSV."""
-    site = site_for(site_id)
-    found = [figure for figure in _figures(site) if figure.code == code]
+    return csv_of(_figures(site_for(site_id)), code)
+
+
+def csv_of(figures: Sequence[Figure], code: str) -> Response:
+    """Answer with the figure that has this code, as CSV."""
+    found = [figure for figure in figures if figure.code == code]
     if not found:
         raise NotFound("there is no such figure")
     # Spreadsheets read UTF-8 only behind U+FEFF ZERO WIDTH NO-BREAK SPACE.
@@ -68,8 +75,6 @@ def _figures(site: Site) -> list[Figure]:
     """Return all figures of a site."""
     verdict_counts = services().verdict_counts.days(site.id, DAYS)
     days = services().read_models.days(site.id, DAYS)
-    counted = {counter.rpartition(":")[0] for day in verdict_counts.values() for counter in day}
-    seen = [label for label in LABELS if f"score:{label}" in counted]
     return [
         insight.decisions_per_hour(days, until=time.time()),
         insight.time_to_decision(days, target_seconds=site.time_target_seconds),
@@ -77,5 +82,4 @@ def _figures(site: Site) -> list[Figure]:
         insight.agreement(days),
         insight.known_answers(days),
         insight.decided_by_machine(verdict_counts),
-        *(insight.drift(verdict_counts, label) for label in seen),
     ]

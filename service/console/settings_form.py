@@ -37,6 +37,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     (_("Lists"), ("block_words", "allow_words")),
     (_("Urgency"), ("time_target_seconds", "label_weights")),
     (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),
+    (_("Drift"), ("drift_alarm",)),
     (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_private")),
     (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
     (

@@ -121,7 +121,27 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
     ),
     "drift": (
         _("Drift of scores"),
-        _("How the scores of this label lie this week and the week before."),
+        _("How the scores of this label lie this week and in the weeks before."),
+    ),
+    "quality": (
+        _("How well the machine finds what people reject"),
+        _(
+            "Precision: of what it flags, what people reject for a label. Recall: of what deserves "
+            "it, what it flags, estimated from the random sample. The lines are intervals of 95 "
+            "percent."
+        ),
+    ),
+    "unknown_words": (
+        _("Words that the machine does not know"),
+        _("Their share of all words of each day; a new topic or a new spelling raises it."),
+    ),
+    "languages": (
+        _("Languages"),
+        _("In what comments are written, this week and in the weeks before."),
+    ),
+    "dialects": (
+        _("Dialects"),
+        _("As far as small words tell them, this week and in the weeks before."),
     ),
 }
 
@@ -135,8 +155,13 @@ _SERIES: Mapping[str, LazyString] = {
     "right": _("share as known"),
     "machine": _("share without a person"),
     "this_week": _("this week"),
-    "last_week": _("the week before"),
+    "weeks_before": _("the weeks before"),
+    "unknown": _("share of unknown words"),
+    "share": _("share"),
+    "low": _("at least"),
+    "high": _("at most"),
     "n": _("number of comments"),
+    "n_words": _("number of words"),
 }
 
 _ROW_KINDS: Mapping[str, LazyString] = {
@@ -145,6 +170,32 @@ _ROW_KINDS: Mapping[str, LazyString] = {
     "label": _("Label"),
     "people": _("Moderators"),
     "bin": _("Score from"),
+    "language": _("Language"),
+    "dialect": _("Dialect"),
+    "measure": _("Measure"),
+}
+
+_MEASURES: Mapping[str, LazyString] = {"precision": _("Precision"), "recall": _("Recall")}
+
+# What comments are written in, where Babel's names of languages and scripts would not say it.
+_WRITTEN_IN: Mapping[str, LazyString] = {
+    "Arab": _("Arabic"),
+    "Latn": _("Latin letters"),
+    "Zyyy": _("without letters"),
+    "und-Zzzz": _("other letters"),
+}
+
+_SHIFTS: Mapping[str, LazyString] = {
+    "language": _("Languages"),
+    "dialect": _("Dialects"),
+    "words": _("Words that the machine does not know"),
+}
+_SHIFT_WORDS: Mapping[str, LazyString] = {
+    "moved": _("has moved"),
+    "look": _("worth a look"),
+    "steady": _("steady"),
+    "chance": _("no more than chance"),
+    "unknown": _("too little to compare"),
 }
 
 
@@ -165,7 +216,27 @@ def _names(names: Mapping[str, LazyString]) -> Callable[[str | None], str]:
 
 label_name, dialect_name, reason_name = map(_names, (LABEL_NAMES, DIALECT_NAMES, REASON_NAMES))
 action_name, state_name = map(_names, (ACTION_NAMES, STATE_NAMES))
-series_name, row_kind = map(_names, (_SERIES, _ROW_KINDS))
+series_name, row_kind, measure_name = map(_names, (_SERIES, _ROW_KINDS, _MEASURES))
+shift_word = _names(_SHIFT_WORDS)
+
+
+def language_name(code: str) -> str:
+    """Return what comments are written in: the tag of a language, or a script (ISO 15924)."""
+    if code in _WRITTEN_IN:
+        return str(_WRITTEN_IN[code])
+    locale, script = flask_babel.get_locale(), code.removeprefix("und-")
+    return str(locale.languages.get(code) or locale.scripts.get(script) or code)
+
+
+def dialect_row(code: str) -> str:
+    """Return the name of a dialect, or that a text does not say which it is of."""
+    return gettext("not told") if code == "none" else dialect_name(code)
+
+
+def shift_name(about: str) -> str:
+    """Return what has moved: the scores of a label, or a mix."""
+    kind, _colon, label = about.partition(":")
+    return gettext("Scores: %(label)s", label=label_name(label)) if label else str(_SHIFTS[kind])
 
 
 def listed(names: Iterable[str]) -> str:

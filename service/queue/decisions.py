@@ -136,7 +136,13 @@ class DecisionStream:
         if known.seen_for not in reasons:
             raise InvalidRequest.of(f"seen_for of {known.id}", "expected a reason of the policy")
         verdict = replace(UNKNOWN_VERDICT, reason=reasons[known.seen_for])
-        draft = Decision(known_action(known), labels, known.reason, moderator=known.moderator)
+        draft = Decision(
+            known_action(known),
+            labels,
+            known.reason,
+            moderator=known.moderator,
+            source="moderator_external" if known.source == "moderator_external" else "moderator",
+        )
         comment = Comment(
             id=known.id,
             text=known.text,

@@ -30,6 +30,7 @@ from service.queue.records import (
     LastWord,
     Lease,
     ReviewItem,
+    Source,
     State,
     content_digest,
     facet,
@@ -171,7 +172,7 @@ class DraftRecord(_Record):
     labels: tuple[str, ...] = ()
     reason: str = ""
     moderator: str = ""
-    source: str
+    source: Source
     request_id: str = ""
 
 

@@ -20,6 +20,10 @@ Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "era
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
 
+#: Where a person decided: here, or at the site's own desk, of which the site itself has told us.
+Source = Literal["moderator", "moderator_external", "policy", "site"]
+PEOPLE: tuple[Source, ...] = ("moderator", "moderator_external")
+
 # Where it is not known how a comment was scored.
 UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
 
@@ -115,7 +119,7 @@ class Decision:
     note: str = ""  # of the moderator; erased with the comment
     moderator: str = ""
     request_id: str = ""  # chosen by the client: the same request again gets the same answer
-    source: str = "moderator"  # or policy, or site
+    source: Source = "moderator"
     kind: Kind = "decision"
     id: str = ""  # position in the site's decision stream
     item_id: str = ""
@@ -139,11 +143,11 @@ class Decision:
     @property
     def by_person(self) -> bool:
         """Whether this is a person's last word on a comment."""
-        return self.kind == "decision" and self.source == "moderator"
+        return self.kind == "decision" and self.source in PEOPLE
 
     @property
     def is_news(self) -> bool:
-        """Whether the site is told: a person's decision or an undo, about a text that still is."""
+        """Whether it is news of a text that still is: a person's decision, or an undo."""
         return (
             self.by_person or (self.kind == "undo" and not self.expected)
         ) and not self.superseded

@@ -58,6 +58,7 @@ import hashlib
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from models.schema import LABELS, Evidence, SentenceEvidence
@@ -299,6 +300,41 @@ class ReviewQueue:
             words=words_json(draft),
         )
         return read_decision(*answer[0])
+
+    def decide_external(
+        self,
+        site_id: str,
+        comment: Comment,
+        verdict: Verdict,
+        draft: Decision,
+        *,
+        scores: Mapping[str, float],
+        evidence: Sequence[Evidence] = (),
+        sentence: Sequence[SentenceEvidence] = (),
+        author_scores: Mapping[str, float] | None = None,
+    ) -> tuple[Decision, bool]:
+        """Record what a person decided at the site's own desk; return it, and whether it is new.
+
+        Whether the comment waits, is held, was decided or was never seen here: the site has the
+        last word, and is not told it. Another decision on the same content is taken back. Where it
+        says what was decided already, that stands, and is returned. Conflict where an appeal was
+        decided otherwise.
+        """
+        _check_draft(draft)
+        draft = replace(draft, source="moderator_external")
+        entry, recorded = self._done(
+            site_id,
+            "decide_external",
+            id=item_id_of(comment.id),
+            record=item_json(comment, verdict),
+            content=content_json(comment, scores, author_scores, evidence, sentence),
+            request=draft.request_id,
+            action=draft.action,
+            draft=draft_json(draft),
+            undo=draft_json(draft, "undo"),
+            withdrawal=draft_json(draft, "withdraw"),
+        )
+        return read_decision(*entry), bool(recorded)
 
     def escalate(self, site_id: str, item_id: str, token: int, note: str = "") -> None:
         """Leave an item to the seniors, with a note that they will see."""

@@ -1,10 +1,9 @@
 """Insight: the figures of a site's verdicts and decisions, from counts by day; pure."""
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.schema import LABELS
@@ -12,12 +11,13 @@ from service.reports import statistics
 from service.rules.times import day_of, iso_time
 
 Unit = Literal["count", "share", "seconds", "kappa"]
-Kind = Literal["hour", "day", "label", "people", "bin"]  # of rows
+Kind = Literal["hour", "day", "label", "people", "bin", "language", "dialect", "measure"]  # of rows
 
 #: Day (``2026-01-31``) -> counter -> count; the oldest day first.
 Days = Mapping[str, Mapping[str, int]]
 
 N_BINS = 20
+BESIDE = ("n", "n_words", "low", "high")  # series that stand in the table, not in the drawing
 _ACTIONS = ("approve", "review", "reject")
 _DECIDED = ("approve", "reject")
 _SAID = (*_DECIDED, "other")  # which is a rejection for a reason that names no label
@@ -44,9 +44,14 @@ class Figure:
     target: float | None = None  # to compare with, in the unit
 
     @property
+    def drawn(self) -> Sequence[Series]:
+        """Return the series that are drawn; the others are counts and bounds of the first."""
+        return [series for series in self.series if series.code not in BESIDE]
+
+    @property
     def empty(self) -> bool:
         """Return whether there is nothing to draw."""
-        return not any(v is not None for series in self.series for v in series.values)
+        return not any(v is not None for series in self.drawn for v in series.values)
 
 
 def decisions_per_hour(days: Days, *, until: float, n_hours: int = 24) -> Figure:
@@ -100,14 +105,21 @@ def known_answers(days: Days) -> Figure:
 
 
 def precision_by_label(days: Days) -> Figure:
-    """Give the share of the comments flagged with each label that people rejected, and how many."""
+    """Give the share of the comments flagged with each label that people rejected, and how many.
+
+    With the bounds of its 95 % interval.
+    """
     flagged, rejected = Counter[str](), Counter[str]()
     for (label, _bin, action), n in _counts(_sum(days), "score", parts=3).items():
         flagged[label] += n
         rejected[label] += n if action == "reject" else 0
     seen = [label for label in LABELS if flagged[label]]
     whole = {label: flagged[label] for label in seen}
-    return _shares_of("precision_by_label", "label", "rejected", rejected, whole)
+    figure = _shares_of("precision_by_label", "label", "rejected", rejected, whole)
+    bounds = [statistics.share_interval(rejected[label], flagged[label]) for label in seen]
+    low, high = ([one[end] for one in bounds] for end in (0, 1))
+    shares, counts = figure.series
+    return replace(figure, series=[shares, Series("low", low), Series("high", high), counts])
 
 
 def _shares_of(
@@ -143,34 +155,6 @@ def decided_by_machine(verdicts: Days) -> Figure:
     }
     n_alone = {day: n - verdicts[day].get("action:review", 0) for day, n in n_comments.items()}
     return _shares_of("decided_by_machine", "day", "machine", n_alone, n_comments)
-
-
-def drift(verdicts: Days, label: str) -> Figure:
-    """Compare how one label's scores lie this week and the week before, of verdicts of 14 days."""
-    days = sorted(verdicts)
-    rows = [f"{n / N_BINS:.2f}" for n in range(N_BINS)]
-    this_week = Series("this_week", _shares(verdicts, days[-7:], label))
-    last_week = Series("last_week", _shares(verdicts, days[-14:-7], label))
-    return Figure(f"drift:{label}", "bin", "share", rows, [this_week, last_week])
-
-
-def _shares(verdicts: Days, days: Sequence[str], label: str) -> list[float | None]:
-    counts = [sum(verdicts[d].get(f"score:{label}:{n}", 0) for d in days) for n in range(N_BINS)]
-    total = sum(counts)
-    return [count / total if total else None for count in counts]
-
-
-def stability(figure: Figure) -> float | None:
-    """Return the population stability index of a drift figure; None when one of the weeks is empty.
-
-    Source: Siddiqi, Credit Risk Scorecards (2006), chapter 9: below 0.1 stable, above 0.25 not.
-    """
-    now, before = (series.values for series in figure.series)
-    if all(v is None for v in now) or all(v is None for v in before):
-        return None
-    floor = 0.00005  # of a bin without a comment, so that the logarithm exists
-    pairs = [(max(a or 0.0, floor), max(b or 0.0, floor)) for a, b in zip(now, before, strict=True)]
-    return sum((a - b) * math.log(a / b) for a, b in pairs)
 
 
 @dataclass(frozen=True, slots=True)

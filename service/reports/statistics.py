@@ -129,11 +129,13 @@ def _blind_judgements(entries: Iterable[Decision]) -> Iterable[Sequence[Decision
     opinions: dict[tuple[str, int], list[Decision]] = defaultdict(list)
     answers: dict[tuple[str, int], list[Decision]] = defaultdict(list)
     for entry in entries:
+        blind_pair = opinions[entry.item_id, entry.version]
         if entry.source != "moderator":
+            if entry.by_person and len(blind_pair) == 1:
+                blind_pair.clear()  # decided at the site's own desk before a second was given
             continue
         if entry.kind == "known_answer" and entry.stands:  # everybody's is an item of its own
             answers[entry.comment_id, entry.version].append(entry)
-        blind_pair = opinions[entry.item_id, entry.version]
         starts = entry.kind == "opinion" and not blind_pair
         follows = entry.kind in ("opinion", "decision") and len(blind_pair) == 1
         if starts or follows:

@@ -93,7 +93,7 @@ def _circumstances(entry: Decision) -> str:
 
 
 def _why_seen(verdict: Verdict | None) -> str:
-    if verdict is None:
+    if verdict is None or verdict.action == "approve":  # which nobody here was to see
         return "A moderator came upon the comment"
     if verdict.reason == "random_sample" and not verdict.only_sampled:
         return _FLAGGED
@@ -113,7 +113,7 @@ class PeriodStatistics:
     by_reason: Mapping[str, int]
     n_automated: int
     n_by_people: int
-    median_seconds: float | None  # from the comment's arrival to the decision, by people
+    median_seconds: float | None  # from the comment's arrival to the decision, by people here
     p90_seconds: float | None
     n_appeals: int
     n_overturned: int
@@ -139,7 +139,9 @@ def period_statistics(
     within = [entry for entry in entries if start.timestamp() <= entry.decided_at < end.timestamp()]
     decisions = [entry for entry in within if entry.kind == "decision"]
     by_people = [entry for entry in decisions if entry.source != "policy"]
-    waits = [round(entry.decided_at - entry.enqueued_at, 3) for entry in by_people]
+    # How long a comment waited at the site's own desk, nobody has told us.
+    here = [entry for entry in by_people if entry.source == "moderator"]
+    waits = [round(entry.decided_at - entry.enqueued_at, 3) for entry in here]
     n_undone = sum(entry.kind == "undo" and not entry.expected for entry in within)
     n_overturned = sum(entry.overturned for entry in decisions)
     return PeriodStatistics(

@@ -94,6 +94,13 @@ class Site:
         N_("So many comments a day wait for a person because the model hesitates most about them"),
         0,
     )
+    drift_alarm: Annotated[float, Field(ge=0, le=10)] = described(
+        N_(
+            "From this stability index on the scores, languages, dialects or words of a week count "
+            "as moved; 0 is never"
+        ),
+        0.25,
+    )
     second_opinion_share: _Share = described(
         N_("Share of comments that two people judge without knowing of each other"),
         0.0,

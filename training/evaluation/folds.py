@@ -20,7 +20,7 @@ from training.design_matrix import Progress
 from training.evaluation.held_out import BENCHMARKS
 from training.evaluation.measures import Measures, mean_of_folds, measure, observed_rows
 from training.fit import Learner
-from training.public_sets import PUBLIC_TOXICITY, domain_of
+from training.public_sets import domain_of
 
 CROSS_VALIDATED = ("lhsab", "alakrot_youtube", "mpold")  # they have no published test part
 FIXED = ("osact4", "osact5")  # they have one, the same in every fold
@@ -192,7 +192,7 @@ def _heard(learned: Classifier, sentence: SentenceScorer | None, validation: Cor
     if sentence is None:
         return learned
     y = validation.y[:, [LABELS.index(label) for label in learned.labels]]
-    return blended(learned, sentence, validation.texts, y, heard_as={"toxicity": PUBLIC_TOXICITY})
+    return blended(learned, sentence, validation.texts, y)
 
 
 def _toxicity(

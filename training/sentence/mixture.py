@@ -2,9 +2,9 @@
 
 What it once learned must stay while it learns more, and single labels are often wrong: the target
 of a public row lies between its label and what the scorer already says of it, and a label that
-contradicts the scorer is not learned (of 1,449 such labels that were read again, 58 % were wrong);
-what the set calls toxic is learned as a label of its own, `PUBLIC_TOXICITY`. Rows read along our
-line count as they are, several times over. Copies in disguise have the targets of what they copy.
+contradicts the scorer is not learned (of 1,449 such labels that were read again, 58 % were wrong).
+Rows read along our line count as they are, several times over. Copies in disguise have the targets
+of what they copy.
 Comments end to end, and comments among words of no meaning, teach that an insult among harmless
 words is one, and that a long harmless comment is none.
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from models.schema import LABELS
 from training.datasets import Corpus, Split
 from training.disguises.augmentation import disguised_copies
-from training.public_sets import POLICIES, PUBLIC_TOXICITY, READ_ALONG_OUR_LINE
+from training.public_sets import POLICIES, READ_ALONG_OUR_LINE
 
 TIMES = {"annotated_news": 3, "contrast": 4, "contrast_2": 5}
 TIMES_OWN = 2  # other rows written for the project
@@ -34,8 +34,6 @@ N_UNLABELED, UNLABELED_WEIGHT, WORDS_SHARE = 26_000, 0.7, 0.3
 N_JOINED = 15_000  # of either kind: abuse among harmless words, harmless words alone
 PADDED_SHARE, MOST_PADDING = 0.55, 50  # of these, so many are a comment among so many words
 JOINTS = (" ", "\N{ARABIC COMMA} ", ". ", "\n")
-
-_NAMES = (*LABELS, PUBLIC_TOXICITY)
 
 Row = Mapping[str, Any]
 Said = tuple[Sequence[str], NDArray[np.float64]]  # labels, and probabilities, (n_texts, n_labels)
@@ -56,10 +54,9 @@ def rows(split: Split, sentence: Reader, words: Reader | None = None, seed: int 
 
 def _labeled(train: Corpus, sentence: Reader, seed: int) -> Iterator[Row]:
     public = np.isin(train.source, list(POLICIES)) & ~np.isin(train.source, READ_ALONG_OUR_LINE)
-    targets = np.concatenate([train.y, np.full((len(train), 1), np.nan)], axis=1)
-    targets[public, -1] = train.label("toxicity")[public]
+    targets = train.y.copy()
     said = _in_order(sentence([train.texts[i] for i in np.flatnonzero(public)]))
-    targets[public, :-1] = _softened(train.y[public], said[:, : len(LABELS)])
+    targets[public] = _softened(train.y[public], said)
     weights = np.where(public & (train.weight < POLICIES["omcd"].weight), LITTLE_WEIGHT, 1.0)
     for i, text in enumerate(train.texts):
         times = 1 if public[i] else TIMES.get(str(train.source[i]), TIMES_OWN)
@@ -133,12 +130,12 @@ _OTHER_LETTERS = ((0x61, 0x7A), (0x430, 0x44F), (0x30, 0x39))  # Latin, Cyrillic
 
 
 def _in_order(said: Said) -> NDArray[np.float64]:
-    """Give probabilities a column for each of `_NAMES`, NaN where a label is not known."""
+    """Give probabilities a column for each of `LABELS`, NaN where a label is not known."""
     labels, told = said
     return np.stack(
         [
             told[:, labels.index(label)] if label in labels else np.full(len(told), np.nan)
-            for label in _NAMES
+            for label in LABELS
         ],
         axis=1,
     )
@@ -147,7 +144,7 @@ def _in_order(said: Said) -> NDArray[np.float64]:
 def _row(text: str, target: NDArray[np.float64], weight: float) -> Row:
     labels = {
         label: round(float(share), 3)
-        for label, share in zip(_NAMES, target, strict=False)
+        for label, share in zip(LABELS, target, strict=True)
         if not np.isnan(share)
     }
     return {"text": text, "labels": labels, "weight": weight}

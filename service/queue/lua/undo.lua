@@ -4,7 +4,7 @@
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' }
 -- returns: { 'late' | 'gone' | 'appealed' | 'foreign' }
--- include: queue/clock queue/item queue/entry queue/view queue/reopen
+-- include: queue/clock queue/item queue/entry queue/view queue/why_kept queue/reopen
 
 local at, item, record = now(), load(id)
 if not item then return { record and 'unreadable' or 'missing' } end

@@ -3,7 +3,7 @@
 -- ARGV: bulk moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }
--- include: queue/clock queue/item queue/bulk_answer queue/reopen
+-- include: queue/clock queue/item queue/bulk_answer queue/why_kept queue/reopen
 
 local at, field = now(), 'undo:' .. request
 local known = redis.call('HGET', BULKS, field)

@@ -1,16 +1,6 @@
 -- Taking a decision back.
 -- KEYS: retention
--- include: queue/drop queue/text queue/line_up queue/consequences queue/decided queue/read_models
-
--- Why this moderator may not take the decision on an item back; nil where nothing is against it.
--- `decided` is what its entry says, nil if that cannot be read.
-local function why_kept(id, item, decided, moderator, senior, window_ms, at)
-  if at - item.decided > tonumber(window_ms) then return 'late' end
-  if not text_of(id, item) then return 'gone' end -- erased: nobody could judge it again
-  local appeal = item.appealed and load(item.appealed)
-  if appeal and appeal.state == 'decided' then return 'appealed' end
-  if senior ~= '1' and not (decided and decided.moderator == moderator) then return 'foreign' end
-end
+-- include: queue/drop queue/line_up queue/consequences queue/decided queue/read_models
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
 local function reopen(id, item, decided, at, request, draft, withdrawal)

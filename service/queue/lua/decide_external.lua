@@ -1,0 +1,29 @@
+-- Record what a person decided about a comment at the site's own desk, which needs no lease. The last
+-- word is theirs: another decision is taken back first, and the site is told of neither.
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
+-- ARGV: id record content request action draft undo withdrawal
+-- returns: { 'ok', entry (see queue/view), 1 where this call recorded it, else 0 }
+-- returns: { 'unreadable' | 'appealed' }
+-- include: queue/clock queue/admit queue/close queue/reopen queue/standing queue/text queue/view
+
+local at, item, stored = now(), load(id)
+if stored and not item then return { 'unreadable' } end
+request = 'external:' .. request
+if item and item.request == request then return { 'ok', view(entry_of(item.last)), 0 } end
+local fresh = admit(id, 0, record, content, at)
+if fresh then
+  item = fresh
+elseif item.state == 'decided' then
+  local _, _, _, last, said = unpack(standing(item))
+  if said == action then return { 'ok', view(entry_of(last)), 0 } end
+  local appeal = item.appealed and load(item.appealed)
+  if appeal and appeal.state == 'decided' then return { 'appealed' } end
+  reopen(id, item, facts_in(entry_of(item.decision)), at, request, undo, withdrawal)
+end
+redis.call('HSETNX', TEXTS, id .. ':' .. item.version, content)
+item.token = item.token + 1
+forget_opinions(id, item) -- nobody was asked for a second one
+item.undelivered, item.attempts = nil, nil -- what was decided before, and is over
+redis.call('ZREM', OUTBOX, id)
+local body = close(id, item, at, request, action, draft, '', nil, true)
+return { 'ok', { item.decision, body, text_of(id, item), false, 1, 0, item.digest or '' }, 1 }
