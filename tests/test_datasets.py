@@ -1,7 +1,9 @@
 """Sets and labelled comments as one corpus that cannot leak."""
 
+import io
 import json
 import lzma
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -302,3 +304,13 @@ def test_a_table_that_says_nothing_of_labels_is_refused(tmp_path: Path) -> None:
     path.write_text("text,page\na,1\n")
     with pytest.raises(RecordError, match=r"no column says what was decided .* or observed"):
         read_corpus([path])
+
+
+def test_comments_come_through_a_pipe_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = f"text;decision\n{text(1)};rejected\n{text(2)};approved\n"
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        corpus = read_corpus(["-"])
+        assert corpus.label("toxicity").tolist() == [1.0, 0.0]
+        [source] = corpus.sources
+        assert (source.file, len(source.sha256)) == ("-", 64)

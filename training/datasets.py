@@ -264,8 +264,11 @@ _IN_FOLDERS = re.compile(r"\.(tsv|csv|jsonl|ndjson|parquet|xlsx)(\.gz|\.xz|\.bz2
 
 def _sources(rows: Sequence[Row], path: Path, quality: str) -> list[Source]:
     """Summarize what a file holds, one entry per source."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if path == Path("-"):  # what came through a pipe is known by its texts
+        sha256 = hashlib.sha256("\n".join(row.text for row in rows).encode()).hexdigest()
+    else:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     summaries = []
     for name in dict.fromkeys(row.source for row in rows):
         licenses = [row.license for row in rows if row.source == name]
