@@ -41,6 +41,7 @@ from models.table_files import Row, Table, open_table
 # Letters that many write one for another: hamza on ALEF, TEH MARBUTA, ALEF MAKSURA.
 _FOLD = folding("\u0623\u0625\u0622\u0629\u0649")
 
+_DECIDERS = ("moderator", "policy", "site_feedback")
 APPROVE, REJECT, UNDECIDED = "approve", "reject", ""
 
 
@@ -343,7 +344,9 @@ class CommentFile:
         score = _share(cells.get("score", ""))
         if score is not None and math.isnan(score):
             self._fault(line, "score", "the score is not a number from 0 to 1")
-        source = "moderator" if "decision" in cells else self._source
+        source = cells.get("source", "").strip()
+        if "decision" in cells and source not in _DECIDERS:
+            source = "moderator"  # where the comment came from, it may say
         others = {
             role: cells[role].strip()
             for role in ("site", "split", "dialect", "license", "moderator", "author_id")
@@ -354,7 +357,7 @@ class CommentFile:
                 id=cells.get("id", "").strip() or str(line),
                 text=cells["text"],
                 labels=labels,
-                source=cells.get("source", "").strip() or source,
+                source=source or self._source,
                 author_name=cells.get("author_name", ""),
                 article_title=cells.get("article_title", ""),
                 reason=self._reason(cells.get("reason", "")) or "",

@@ -5,7 +5,7 @@ is told with the file and the line, without a word of what stands there.
 
 Secret: how a file says what it is. Its form is told by how it begins, not by its name; a text is
 UTF-8, UTF-16 or the Arabic code page of Windows (cp1256); the delimiter is the sign under which the
-header has most names that are known; quotation marks quote where the rows fit the header so.
+header has most names that are known; quotation marks quote if all rows fit the header so.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -43,8 +43,9 @@ Row = Mapping[str, str]
 """The cells of a row by the names of their columns; what is missing or null is empty."""
 
 _CHUNK = 1 << 20
-_SAMPLE = 1 << 16  # characters by which the delimiter and the quotation marks are told
+_SAMPLE = 1 << 16  # characters in which the header ends
 _BATCH = 4_096  # rows of Parquet in memory at once
+_MOST_SIGNS = 20  # of a header that are tried as delimiters
 _NONE = "\x1f"  # stands for the delimiter of a table of one column
 _DAMAGED = 10  # letters that are UTF-8 before a fault: it is a damaged file, no other code page
 _PACKED: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
@@ -303,56 +304,73 @@ def _delimited(
     is_known: Callable[[str], bool],
     share: Callable[[], float],
 ) -> Table:
-    sample = _text(binary, encoding, "").read(_SAMPLE)
-    header = re.split(r"[\r\n]", sample, maxsplit=1)[0]
-    n_skipped = 0
-    if named := re.fullmatch(r"sep=(.)", header):  # Excel's way to name the delimiter
-        n_skipped, delimiter = 1, named[1]
-        sample = re.sub(r"^[^\r\n]*(\r\n|\r|\n)?", "", sample, count=1)
-    else:
-        delimiter = _delimiter(header, is_known)
+    header = re.split(r"[\r\n]", _text(binary, encoding, "").read(_SAMPLE), maxsplit=1)[0]
+    named = re.fullmatch(r"sep=(.)", header)  # Excel's way to name the delimiter
+    delimiter = named[1] if named else _delimiter(header, is_known)
+
+    def records(*, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line and the cells of each row, the header first, all as long as it is."""
+        text = _text(binary, encoding, "" if quoted else "\n")
+        lines = itertools.islice(_lines(name, text), bool(named), None)
+        cut = _quoted if quoted else _unquoted
+        n_columns = 0
+        for line, record in cut(name, lines, delimiter, 1 + bool(named)):
+            if not any(record) and len(record) != n_columns:
+                continue  # an empty line
+            n_columns = n_columns or len(record)
+            while len(record) > n_columns and not record[-1]:
+                record.pop()
+            if len(record) != n_columns:
+                raise RecordError(
+                    f"{name}, line {line}: {len(record)} columns, the header has {n_columns}"
+                )
+            yield line, record
+
     # Tables with other delimiters quote; of tables with tabs and of lists some do not.
     is_quoted = (
         delimiter not in ("\t", _NONE)
-        or _fits(sample, delimiter, quoted=True)
-        or not _fits(sample, delimiter, quoted=False)
+        or _is_readable(records(quoted=True))
+        or not _is_readable(records(quoted=False))
     )
-
-    def records() -> Iterator[tuple[int, list[str]]]:
-        if not is_quoted:
-            lines = enumerate(_lines(name, _text(binary, encoding, "\n")), start=1)
-            for number, written in itertools.islice(lines, n_skipped, None):
-                yield number, written.rstrip("\r\n").split(delimiter)
-            return
-        plain = itertools.islice(_lines(name, _text(binary, encoding, "")), n_skipped, None)
-        reader = csv.reader(plain, delimiter=delimiter, strict=True)
-        line = 1 + n_skipped
-        try:
-            for record in reader:
-                yield line, record
-                line = 1 + n_skipped + reader.line_num
-        except csv.Error as error:
-            last = n_skipped + reader.line_num
-            lines_ = f"line {line}" if last <= line else f"lines {line} to {last}"
-            raise RecordError(f"{name}, {lines_}: not CSV: {error}") from None
-
-    columns = _names(next(records(), (1, []))[1])
+    columns = _names(next(records(quoted=is_quoted), (1, []))[1])
 
     def rows() -> Iterator[tuple[int, Row]]:
-        for line, record in itertools.islice(records(), 1, None):
-            if not record or record == [""] != list(columns):
-                continue  # an empty line
-            while len(record) > len(columns) and not record[-1]:
-                record.pop()
-            if len(record) != len(columns):
-                raise RecordError(
-                    f"{name}, line {line}: {len(record)} columns, the header has {len(columns)}"
-                )
+        for line, record in itertools.islice(records(quoted=is_quoted), 1, None):
             yield line, dict(zip(columns, record, strict=True))
 
     by = {"\t": "divided by tabs", _NONE: "one column"}.get(delimiter, f"divided by {delimiter!r}")
     form = f"text in {_encoding_name(encoding)}, {by}" + ", unquoted" * (not is_quoted)
     return Table(name, form, columns, rows, binary, share)
+
+
+def _quoted(
+    name: str, lines: Iterable[str], delimiter: str, first: int
+) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    line = first
+    try:
+        for record in reader:
+            yield line, record
+            line = first + reader.line_num
+    except csv.Error as error:
+        last = first + reader.line_num - 1
+        place = f"line {line}" if last <= line else f"lines {line} to {last}"
+        raise RecordError(f"{name}, {place}: not CSV: {error}") from None
+
+
+def _unquoted(
+    _name: str, lines: Iterable[str], delimiter: str, first: int
+) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(lines, start=first):
+        yield number, line.rstrip("\r\n").split(delimiter)
+
+
+def _is_readable(records: Iterable[object]) -> bool:
+    try:
+        deque(records, maxlen=0)
+    except RecordError:
+        return False
+    return True
 
 
 def _delimiter(header: str, is_known: Callable[[str], bool]) -> str:
@@ -365,31 +383,9 @@ def _delimiter(header: str, is_known: Callable[[str], bool]) -> str:
             return 0
         return sum(map(is_known, names))
 
-    others = (sign for sign in dict.fromkeys(header) if not (sign.isalnum() or sign in "\" _-.'\0"))
-    found = max([",", ";", "\t", "|", *others], key=n_known)  # the first of equals
+    others = [one for one in dict.fromkeys(header) if not (one.isalnum() or one in "\" _-.'\0")]
+    found = max([",", ";", "\t", "|", *others[:_MOST_SIGNS]], key=n_known)  # the first of equals
     return found if found in header else _NONE
-
-
-def _fits(sample: str, delimiter: str, *, quoted: bool) -> bool:
-    """Say whether all rows of a sample have as many cells as its header."""
-    is_cut = len(sample) >= _SAMPLE - 256
-    if not quoted:
-        lines = sample.split("\n")
-        lines = lines[:-1] if is_cut else lines
-        counts = {line.count(delimiter) for line in lines if line.strip("\r")}
-        return len(counts) <= 1
-    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", sample)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    n_columns = 0
-    try:
-        for record in reader:
-            n_columns = n_columns or len(record)
-            over = record[n_columns:]
-            if (record and len(record) < n_columns) or any(over):
-                return is_cut and reader.line_num == len(lines)
-    except csv.Error:
-        return is_cut and reader.line_num == len(lines)
-    return True
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:

@@ -101,6 +101,16 @@ def test_a_decision_observes_what_its_reason_names(
     assert comment.labels == labels
 
 
+@pytest.mark.parametrize(
+    ("source", "kept"), [("Facebook", "moderator"), ("", "moderator"), ("policy", "policy")]
+)
+def test_who_decided_is_a_person_unless_the_file_says_that_the_policy_did(
+    path: Path, source: str, kept: str
+) -> None:
+    [comment] = read_text(path, f"text,decision,source\na,1,{source}\n")
+    assert comment.source == kept
+
+
 def test_a_column_of_labels_says_what_was_observed_and_one_of_scores_teaches_nothing(
     path: Path,
 ) -> None:

@@ -93,8 +93,13 @@ def test_a_table_may_name_its_delimiter_as_excel_does(path: Path) -> None:
 
 
 def test_quotation_marks_in_a_file_that_quotes_nothing_are_letters(path: Path) -> None:
-    path.write_text(f'id\ttext\n1\t"{HELLO}\n2\t"a" and "b"\n3\t5" or 6"\n')
-    assert [row["text"] for row in read(path)] == [f'"{HELLO}', '"a" and "b"', '5" or 6"']
+    many = "3\tplain\n" * 20_000
+    path.write_text(f'id\ttext\n{many}1\t"{HELLO}\n2\t"a" and "b"\n3\t5" or 6"\n')
+    assert [row["text"] for row in read(path)][20_000:] == [
+        f'"{HELLO}',
+        '"a" and "b"',
+        '5" or 6"',
+    ]
     assert "unquoted" in form(path)
 
 
