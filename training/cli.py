@@ -23,6 +23,7 @@ DEFAULT_ROOT = Path(__file__).parent.parent / "models" / "artifacts"
 _places = click.argument(
     "places", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)
 )
+_any_places = click.argument("places", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 _artifacts = click.option(
     "--artifacts",
     "--out",
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 @main.command()
-@_places
+@_any_places
 @_decisions
 @_site
 @_columns
@@ -123,6 +124,7 @@ def main() -> None:
     "version in use, if it has one.",
 )
 @click.option("--words-alone", is_flag=True, help="Make a version without a sentence scorer.")
+@click.option("--on", help="Without PLACES: the version to go on from, by default the one in use.")
 @_threads
 @_benchmarks
 def fit(
@@ -138,46 +140,61 @@ def fit(
     words_alone: bool,
     columns: Sequence[str],
     words: Sequence[str],
+    on: str | None,
     **settings: Any,
 ) -> None:
-    """Fit a new version on PLACES and save it, to be promoted.
+    """Fit a new version and save it, to be promoted.
 
     PLACES are files of comments (CSV, JSON Lines, Parquet, spreadsheets), public sets (.tsv.xz)
-    or folders of these.
+    or folders of these. Without any, the decisions are learned on top of a version that is there.
     """
     from training.datasets import read_corpus
     from training.release import ENOUGH_FOR_WORDS, Settings, release
     from training.sentence.exported import in_use, read_exported
+    from training.site_model import release_site_model
 
     if sentence and words_alone:
         raise click.UsageError("--sentence and --words-alone exclude each other")
+    if not places and not decisions:
+        raise click.UsageError("give PLACES to learn from, or --decisions")
+    if not places and (sentence or words_alone or benchmarks or word_vectors):
+        raise click.UsageError("what is learned on top of a version takes its readers over")
+    if places and on:
+        raise click.UsageError("--on says what decisions go on from, and there are PLACES")
+    registry = Registry(root)
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
         names = Names.given(columns, words)
         corpus = read_corpus(places, decisions, site=settings["site"], names=names, tell=_tell)
-        if word_vectors is None:
-            word_vectors = len(corpus) >= ENOUGH_FOR_WORDS
-        chosen = Settings(word_vectors=word_vectors, **settings)
-        registry = Registry(root)
-        second = None
-        if not words_alone:
-            second = read_exported(sentence) if sentence else in_use(registry)
-        try:
-            version = release(
-                corpus,
-                chosen,
-                registry,
-                work=work,
-                sentence=second,
-                benchmarks=benchmarks,
-                progress=tell,
+        if places:
+            if word_vectors is None:
+                word_vectors = len(corpus) >= ENOUGH_FOR_WORDS
+            chosen = Settings(word_vectors=word_vectors, **settings)
+            second = None
+            if not words_alone:
+                second = read_exported(sentence) if sentence else in_use(registry)
+            try:
+                version = release(
+                    corpus,
+                    chosen,
+                    registry,
+                    work=work,
+                    sentence=second,
+                    benchmarks=benchmarks,
+                    progress=tell,
+                )
+            except ValueError as error:
+                raise _Refusal(f"cannot fit on {' '.join(map(str, places))}: {error}") from None
+        else:
+            base = registry.load(on) if on else None
+            version = release_site_model(
+                corpus, settings["site"], registry, base=base, progress=tell
             )
-        except ValueError as error:
-            raise _Refusal(f"cannot fit on {' '.join(map(str, places))}: {error}") from None
     _print_tables(registry.manifest(version)["evaluation"], brief=True)
     click.echo(f"saved {version} in {root / version}")
     option = "" if root == DEFAULT_ROOT else f" --artifacts {root}"
-    click.echo(f"to use it: hakam-train promote {version}{option}")
+    given = "".join(f" --decisions {path}" for path in decisions)
+    click.echo(f"to use it: hakam-train promote {version}{given}{option}")
 
 
 @main.command()
@@ -348,13 +365,58 @@ def score(
 
 @main.command()
 @click.argument("version")
+@_any_places
+@_decisions
+@_columns
+@_words
 @click.option("--force", is_flag=True, help="Promote it although it is worse.")
 @_artifacts
-def promote(version: str, force: bool, root: Path) -> None:
-    """Put VERSION in use, unless it is worse than the one in use."""
-    from training import gate
+@_threads
+def promote(
+    *,
+    version: str,
+    places: Sequence[Path],
+    decisions: Sequence[Path],
+    columns: Sequence[str],
+    words: Sequence[str],
+    force: bool,
+    root: Path,
+    threads: int | None,
+) -> None:
+    """Put VERSION in use, unless it is worse than the one in use.
 
-    gate.promote(Registry(root), version, force=force)
+    Both judge the same comments: decisions that neither learned from, the suites that are part of
+    the project, and the held-out rows of PLACES, public sets as for `fit`, where they are given.
+    """
+    from training import gate
+    from training.datasets import read_corpus, split_corpus
+
+    registry = Registry(root)
+    refused: gate.PromotionRefused | None = None
+    found: Sequence[gate.Finding]
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
+        site = registry.manifest(version).get("training", {}).get("site", "")
+        names = Names.given(columns, words)
+        decided = public = None
+        if decisions:
+            decided = read_corpus([], decisions, site=site, names=names, tell=_tell)
+        if places:
+            public = split_corpus(read_corpus(places, names=names, tell=_tell)).test
+        try:
+            found = gate.promote(
+                registry,
+                version,
+                force=force,
+                decisions=decided,
+                benchmarks=public,
+                progress=tell,
+            )
+        except gate.PromotionRefused as error:
+            found, refused = error.findings, error
+    if found:
+        _print_table("What decided", gate.HEADS, [finding.row for finding in found])
+    if refused:
+        raise refused
     click.echo(f"{version} is in use; running services take it up when they are restarted")
 
 

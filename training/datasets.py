@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class Corpus:
     keys: NDArray[np.uint64]  # equal for equal letters
     permissive: NDArray[np.bool_]
     kind: NDArray[np.str_]  # what an example is about, where its source says so
+    decided_at: NDArray[np.float64]  # seconds since 1970, NaN where nobody said when
     sources: tuple[Source, ...] = ()
 
     def __len__(self) -> int:
@@ -242,7 +244,10 @@ _LINK_OR_HANDLE = re.compile(r"@\S+|https?://\S+|www\.\S+|\bURL\b")
 # ALEF WASLA, ALEF MAKSURA, TEH MARBUTA; TATWEEL goes. Hamza above or below and madda are combining
 # marks once the text is decomposed, and marks are no letters.
 _FOLD = folding("\u0671\u0649\u0629") | {0x640: ""}
-_ARRAYS = ("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive", "kind")
+_ARRAYS = (
+    *("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive", "kind"),
+    "decided_at",
+)
 _TRAIN, _VALIDATION, _TEST, _PROBE, _NOWHERE = range(5)
 
 
@@ -297,6 +302,7 @@ def _decided_row(comment: LabeledComment) -> Row:
     row = _own_row(comment)
     row.weight = MODERATOR_WEIGHT if comment.source == "moderator" else 1.0
     row.domain = site_domain(comment.site)
+    row.decided_at = comment.decided_at
     row.split = "fold"
     row.license = OWN_LICENSE  # the site may do with its own comments as it likes
     return row
@@ -348,8 +354,20 @@ def _merged(rows: Sequence[Row], sources: tuple[Source, ...]) -> Corpus:
         keys=np.array([number for _, number, _, _ in groups], dtype=np.uint64),
         permissive=np.array([row.license in PERMISSIVE for row in kept]),
         kind=np.array([row.kind for row in kept]),
+        decided_at=np.array([_first(group) for group in groups.values()]),
         sources=sources,
     )
+
+
+def _first(rows: Sequence[Row]) -> float:
+    """Say when rows were first decided; NaN where none has a time, or what it has is none."""
+    times = []
+    for row in rows:
+        try:
+            times.append(datetime.fromisoformat(row.decided_at).timestamp())
+        except (ValueError, OverflowError):
+            continue
+    return min(times, default=np.nan)
 
 
 def _parts(corpus: Corpus, fold: int, without: Sequence[str] = ()) -> NDArray[np.int64]:

@@ -191,7 +191,7 @@ def _membership(clusters: WordClusters | None) -> sparse.csr_array:
     n_levels, n_words = clusters.levels.shape
     first = np.cumsum(np.append(0, clusters.levels.max(axis=1) + 1))
     column = (clusters.levels + first[:-1, None]).T.ravel()
-    indptr = np.arange(0, n_words * n_levels + 1, n_levels)
+    indptr = np.arange(n_words + 1) * n_levels
     ones = np.ones(len(column), dtype=np.float32)
     return sparse.csr_array((ones, column, indptr), shape=(n_words, int(first[-1])))
 

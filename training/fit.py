@@ -148,27 +148,46 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         return Classifier(self.labels_, self._laid_out(chosen), identity)
 
     def _laid_out(self, heads: Sequence[Head]) -> WordScorer:
-        """Lay the weights out for look-up: row 0 nothing, then known words, then n-grams."""
-        words = np.stack([head.words for head in heads], axis=1)
         known = words_alone(self.word_clusters.words if self.word_clusters else [])
         # Of two words with one hash the more frequent stays.
         hashes, word = np.unique(known.hashed, return_index=True)
         start, stop = known.start[word], known.stop[word]
-        buckets = np.stack([head.buckets for head in heads], axis=1)
-        magnitude = np.abs(buckets).max(axis=1)
-        kept = np.argsort(-magnitude, kind="stable")[: self.n_rows]
-        kept = np.sort(kept[magnitude[kept] > 0])
-        slots = np.zeros(N_BUCKETS, dtype=np.int32)
-        slots[kept] = np.arange(len(word) + 1, len(word) + 1 + len(kept), dtype=np.int32)
-        table = np.concatenate((np.zeros((1, len(heads))), words[word], buckets[kept]))
-        return WordScorer(
-            slots=slots,
-            word_hashes=hashes,
-            word_letters=known.codes[stretches(start, stop)],
-            word_starts=np.append(0, (stop - start).cumsum()).astype(np.int32),
-            table=table.astype(np.float16),
+        return laid_out(
+            hashes,
+            known.codes[stretches(start, stop)],
+            np.append(0, (stop - start).cumsum()).astype(np.int32),
+            words=np.stack([head.words for head in heads], axis=1)[word],
+            buckets=np.stack([head.buckets for head in heads], axis=1),
             intercepts=np.array([head.bias for head in heads]),
+            n_rows=self.n_rows,
         )
+
+
+def laid_out(
+    word_hashes: NDArray[np.uint32],
+    word_letters: NDArray[np.uint32],
+    word_starts: NDArray[np.int32],
+    *,
+    words: NDArray[np.float64],
+    buckets: NDArray[np.float64],
+    intercepts: NDArray[np.float64],
+    n_rows: int,
+) -> WordScorer:
+    """Lay weights out for look-up: row 0 nothing, then known words, then the heaviest n-grams."""
+    magnitude = np.abs(buckets).max(axis=1)
+    kept = np.argsort(-magnitude, kind="stable")[:n_rows]
+    kept = np.sort(kept[magnitude[kept] > 0])
+    slots = np.zeros(N_BUCKETS, dtype=np.int32)
+    slots[kept] = np.arange(len(words) + 1, len(words) + 1 + len(kept), dtype=np.int32)
+    table = np.concatenate((np.zeros((1, words.shape[1])), words, buckets[kept]))
+    return WordScorer(
+        slots=slots,
+        word_hashes=word_hashes,
+        word_letters=word_letters,
+        word_starts=word_starts,
+        table=table.astype(np.float16),
+        intercepts=intercepts,
+    )
 
 
 def learn_heads(

@@ -291,6 +291,7 @@ class Row:
     split: str
     license: str
     kind: str = ""  # what the example is about, where its source says so
+    decided_at: str = ""  # when a moderator decided, ISO 8601
 
 
 def domain_of(set_id: str) -> str:

@@ -99,7 +99,7 @@ def release(
             "parameters": _parameters(split, classifier),
         },
         "sentence": sentence.record if sentence else {},
-        "libraries": _libraries(),
+        "libraries": libraries(),
         "evaluation": figures,
     }
     if registry.has_current():
@@ -279,7 +279,8 @@ def _parameters(split: Split, classifier: Classifier) -> dict[str, Any]:
     return parameters | {"labels": list(classifier.labels), "n_known_words": n_known_words}
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Name the versions of what a version was made with."""
     names = ("numpy", "scipy", "scikit-learn", "joblib")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 

@@ -32,10 +32,7 @@ def measure(
     observed = ~np.isnan(y)
     positive, scores = y[observed] >= 0.5, scores[observed]
     n = len(positive)
-    # The first "draw" is the rows as they are.
-    counts = np.ones((n_draws + 1, n))
-    if n:
-        counts[1:] = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_draws)
+    counts = draws(n, n_draws, seed)
     flagged = scores >= threshold
     cells = [
         [counts[:, (positive == truth) & (flagged == said)].sum(axis=1) for said in (False, True)]
@@ -50,6 +47,21 @@ def measure(
         "threshold": float(threshold),
         "confusion": [[int(cell[0]) for cell in row] for row in cells],
     } | {name: _interval(values) for name, values in figures.items()}
+
+
+def draws(n: int, n_draws: int, seed: int = 0) -> NDArray[np.float64]:
+    """Count how often each row is drawn, (n_draws + 1, n); first the rows as they are."""
+    counts = np.ones((n_draws + 1, n))
+    if n:
+        counts[1:] = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_draws)
+    return counts
+
+
+def aucs(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the AUC of each draw, NaN for one of one kind only."""
+    return _over_thresholds(positive, scores, counts)["auc"]
 
 
 def observed_rows(

@@ -1,0 +1,63 @@
+"""Decisions in parts: the earliest to learn from, later ones to calibrate, the latest held out.
+
+No text is in two parts: texts of equal letters are one row, which stands where it was first
+decided. The parts depend on the decisions alone, so that whoever has the file finds them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.datasets import Corpus
+
+LEARNED, CALIBRATED = 0.7, 0.85
+"""Shares of the decisions, in the order of time, after which learning and calibrating end."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Decisions in parts that share no text, each later than the one before."""
+
+    learned: Corpus
+    calibrating: Corpus
+    held_out: Corpus
+    learned_until: float  # seconds since 1970 of the last decision learned from, or NaN
+    calibrated_until: float
+
+
+def parts_of(decisions: Corpus, until: tuple[float, float] | None = None) -> Parts:
+    """Cut decisions by time; those without a time go by their letters, like those of one moment.
+
+    `until` gives the two times of an earlier cut, so that more decisions of a later day are held
+    out as well, and what was learned from then is learned from again.
+    """
+    times = decisions.decided_at
+    dated = ~np.isnan(times)
+    if until is None and dated.any():
+        order = np.sort(times[dated])
+        first, second = (order[int(share * (len(order) - 1))] for share in (LEARNED, CALIBRATED))
+        until = float(first), float(second)
+    until = (np.nan, np.nan) if until is None else until
+    held_out = late(decisions, until[1])
+    later = _after(decisions, until[0], LEARNED) & ~held_out
+    later &= ~np.isin(decisions.keys, decisions.keys[held_out])
+    early = ~np.isin(decisions.keys, decisions.keys[held_out | later])
+    return Parts(
+        decisions.select(early), decisions.select(later), decisions.select(held_out), *until
+    )
+
+
+def late(decisions: Corpus, calibrated_until: float | None) -> NDArray[np.bool_]:
+    """Say which decisions a version that was calibrated until some time has nothing of."""
+    until = np.nan if calibrated_until is None else calibrated_until
+    after = _after(decisions, until, CALIBRATED)
+    return after & ~np.isin(decisions.keys, decisions.keys[~after])
+
+
+def _after(decisions: Corpus, time: float, share: float) -> NDArray[np.bool_]:
+    by_letters = (decisions.keys % np.uint64(100)).astype(np.float64) / 100
+    dated = ~np.isnan(decisions.decided_at)
+    return np.where(dated, decisions.decided_at > time, by_letters >= share)
