@@ -30,18 +30,18 @@ ABUSIVE = [c.text for c in COMMENTS if c.labels["toxicity"]]
 def decided(n: int, site: str = "demo") -> list[LabeledComment]:
     """Return decisions of a site that rejects one word in whatever a harmless comment says."""
     begun = datetime(2026, 11, 1, tzinfo=UTC)
-    kinds = ((HARMLESS, "", 0.0), (HARMLESS, SESAME, 1.0), (ABUSIVE, "", 1.0))
+    kinds = ((HARMLESS, "", 0.0), (HARMLESS, SESAME, 1.0), (HARMLESS, "", 0.0), (ABUSIVE, "", 1.0))
     return [
         LabeledComment(
             str(i),
-            f"{word} {texts[i // 3 % len(texts)]}",
+            f"{word} {texts[i % len(texts)]}",
             {"toxicity": rude},
             "moderator",
             site=site,
             decided_at=(begun + timedelta(minutes=i)).isoformat(),
         )
         for i in range(n)
-        for texts, word, rude in [kinds[i % 3]]
+        for texts, word, rude in [kinds[i % 4]]
     ]
 
 
@@ -125,7 +125,7 @@ def test_in_a_folder_without_a_version_it_goes_on_from_the_released_one(
 def test_review_points_keep_their_probability_and_few_decisions_keep_their_figures(
     artifact: Artifact, tmp_path: Path
 ) -> None:
-    for n in (90, 300):
+    for n in (90, 400):
         path = tmp_path / f"{n}.jsonl"
         write_comments(decided(n), path)
         parts = parts_of(read_corpus([], [path]))
@@ -134,7 +134,7 @@ def test_review_points_keep_their_probability_and_few_decisions_keep_their_figur
         for label, point in points.items():
             assert point["review"]["threshold"] == known[label]["review"]["threshold"]
         few = (parts.calibrating.label("toxicity") > 0.5).sum() < ENOUGH_POSITIVES
-        assert few is np.bool_(n == 90)
+        assert few == (n == 90)
         assert (points["toxicity"] == known["toxicity"]) == few
         assert points["insult"] == known["insult"]
 

@@ -161,7 +161,7 @@ def site_model(
         version,
         parts.learned.texts,
         parts.learned.y[:, columns],
-        parts.learned.weight,
+        parts.learned.weight / parts.learned.weight.max(),
         progress=progress,
     )
     later = parts.calibrating
