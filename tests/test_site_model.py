@@ -125,7 +125,7 @@ def test_in_a_folder_without_a_version_it_goes_on_from_the_released_one(
 def test_review_points_keep_their_probability_and_few_decisions_keep_their_figures(
     artifact: Artifact, tmp_path: Path
 ) -> None:
-    for n in (90, 400):
+    for n in (90, 480):
         path = tmp_path / f"{n}.jsonl"
         write_comments(decided(n), path)
         parts = parts_of(read_corpus([], [path]))
