@@ -26,7 +26,10 @@ from models.classifier import Classifier
 from models.errors import ArtifactMissing
 from models.files import sync, write_durably
 
-_VERSION = re.compile(r"\d{4}\.\d{2}\.\d{2}-\d+")
+VERSION = "[0-9]{4}[.][0-9]{2}[.][0-9]{2}-[0-9]+"
+"""The form of a version: the day it was saved, and its number on that day."""
+
+_VERSION = re.compile(VERSION)
 _PROMOTION = re.compile(
     rf"[^\t]*\t(?P<verb>promote|promote --force|rollback)\t(?P<version>{_VERSION.pattern})"
 )

@@ -28,9 +28,11 @@ from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
 from service.queue.review_queue import ReviewQueue
 from service.reports.hesitation import Hesitation
+from service.reports.shadow import ShadowCounts
 from service.reports.verdict_counts import VerdictCounts
 from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
+from service.shadow import Shadow
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
@@ -47,9 +49,13 @@ def create_app(
     *,
     redis: Redis | None = None,
     artifact: Artifact | None = None,
+    ready: Sequence[Artifact] = (),
     notice: str = "",
 ) -> Flask:
-    """Put the service together; Redis need not answer yet. `notice` is shown by `/readyz`."""
+    """Put the service together; Redis need not answer yet.
+
+    `ready` are other artefacts that are loaded already; `notice` is shown by `/readyz`.
+    """
     logs.configure(settings.log_level)
     coral_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
     redis = redis or connect(settings.redis_url)
@@ -66,6 +72,8 @@ def create_app(
     )
     scorer, accounts = artifact.classifier.scorer, Accounts(redis)
     verdict_counts = VerdictCounts(redis, count_words=scorer.count_words)
+    artifacts = Artifacts(settings, artifact, ready)
+    shadow = Shadow(settings, artifacts, ShadowCounts(redis))
     quota = Quota(redis, settings.workers)
     hesitation = Hesitation(verdict_counts)
     with contextlib.suppress(StoreUnavailable):
@@ -83,7 +91,8 @@ def create_app(
     app.extensions[EXTENSION] = Services(
         settings=settings,
         artifact=artifact,
-        artifacts=Artifacts(settings, artifact),
+        artifacts=artifacts,
+        shadow=shadow,
         notice=notice,
         durability=durability,
         sites=sites,
@@ -92,7 +101,9 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
-        moderation=Moderation(artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis)),
+        moderation=Moderation(
+            artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis), shadow.note
+        ),
         deliveries=deliveries,
         verdict_counts=verdict_counts,
         metrics=metrics,
@@ -101,12 +112,18 @@ def create_app(
         coral=CoralSync(redis),
         coral_sites=coral_sites,
         coral_moderation=Moderation(
-            artifact, coral_queue, metrics, verdict_counts, hesitation, Chosen(coral_redis)
+            artifact,
+            coral_queue,
+            metrics,
+            verdict_counts,
+            hesitation,
+            Chosen(coral_redis),
+            shadow.note,
         ),
     )
     app.after_request(_no_sniffing)
     app.after_request(_naming(artifact.version))
-    app.after_request(_counting(verdict_counts, hesitation, quota))
+    app.after_request(_counting(verdict_counts, hesitation, quota, shadow))
     problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
@@ -119,7 +136,7 @@ def create_app(
 
 
 def _counting(
-    verdict_counts: VerdictCounts, hesitation: Hesitation, quota: Quota
+    verdict_counts: VerdictCounts, hesitation: Hesitation, quota: Quota, shadow: Shadow
 ) -> Callable[[Response], Response]:
     """Write and read counts once an answer has gone out, so that no answer waits for them."""
 
@@ -127,6 +144,7 @@ def _counting(
         verdict_counts.flush_if_due()
         hesitation.refresh_if_due()
         quota.exchange_if_due()
+        shadow.release()
 
     def count(answer: Response) -> Response:
         answer.call_on_close(write)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -32,10 +32,12 @@ class Artifacts:
         self,
         settings: Settings,
         in_use: Artifact,
+        ready: Sequence[Artifact] = (),  # loaded already, and shared with other workers
         *,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.in_use = in_use
+        self._ready = {artifact.version: artifact for artifact in (*ready, in_use)}
         self._settings = settings
         self._registry = Registry(settings.artifacts)
         self._timer = timer
@@ -53,8 +55,8 @@ class Artifacts:
         VersionNotKept where there is none that can be used; VersionNotReady while it cannot be
         loaded, because another is being loaded or as many as may be were asked for just now.
         """
-        if version == self.in_use.version:
-            return self.in_use
+        if version in self._ready:
+            return self._ready[version]
         if found := self._found(version):
             return found
         versions = self.versions()

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from models.registry import VERSION
 from service.errors import ConfigError
 
 UNBELIEVED_PROXY = (
@@ -100,6 +101,12 @@ class Settings(BaseSettings):
         "Whether comments over which the word scorer hesitates are read by the artefact's sentence "
         "scorer as well; off, words alone decide.",
         "on",
+    )
+    shadow: str = _variable(
+        "Version of an artefact that is compared with the one in use, on sites that name no other.",
+        "",
+        form="a version, as 2026.01.31-1",
+        pattern=f"^{VERSION}$",
     )
     var: Path = _variable(
         "Data of the private Redis, the session key, and which Redis was filled.",

@@ -8,7 +8,7 @@ sample, or chosen because the model hesitates, is answered as if it had not been
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -59,6 +59,13 @@ class Judgement:
     sentence: Sequence[SentenceEvidence]  # and what the whole of it adds, where it was read
 
 
+Note = Callable[["Moderation", Site, Comment, Signals, Enqueued | None], object]
+
+
+def _nobody(*_: object) -> None:
+    """Take no note."""
+
+
 class Moderation:
     """Judges comments for sites."""
 
@@ -70,6 +77,7 @@ class Moderation:
         verdict_counts: VerdictCounts,
         hesitation: Hesitation,
         chosen: Chosen,
+        note: Note = _nobody,  # is told of each comment that was judged for the first time
     ) -> None:
         self.scorer = Scorer(artifact)
         self._model_version = artifact.version
@@ -83,6 +91,7 @@ class Moderation:
         self._verdict_counts = verdict_counts
         self._hesitation = hesitation
         self._chosen = chosen
+        self._note = note
         self._is_in_use = True
 
     def by(self, artifact: Artifact) -> Moderation:
@@ -187,6 +196,9 @@ class Moderation:
         )
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
+        elif self._is_in_use:
+            is_seen = judgement.verdict.action == "review"
+            self._note(self, site, comment, judgement.signals, standing if is_seen else None)
         return judgement, standing
 
     def decided_elsewhere(
@@ -204,6 +216,13 @@ class Moderation:
             draft,
             **_found(judgement),
         )
+
+    def rescored(self, site: Site, comment: Comment, signals: Signals) -> Signals:
+        """Return what is known of a comment, with the scores of this artefact."""
+        (comment,) = _without_allowed(site, [comment])
+        names = [comment.author_name] if comment.author_name.strip() else []
+        text, *of_name = self.scorer.scores([comment.text, *names])
+        return replace(signals, scores=text, author_scores=of_name[0] if of_name else None)
 
     def add_known_answer(self, site: Site, known: LabeledComment) -> bool:
         """Let a labelled comment be mixed into a site's work, judged as if it had just come.

@@ -20,6 +20,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
+from service.shadow import Shadow
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
@@ -36,6 +37,7 @@ class Services:
     artifact: Artifact  # in use
     artifacts: Artifacts  # this one and the others that are kept
     notice: str
+    shadow: Shadow
     durability: Durability
     sites: Sites
     known_sites: KnownSites

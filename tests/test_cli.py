@@ -89,6 +89,8 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "review_after_rejections": (("--review-after-rejections", "3"), 3),
     "label_weights": (("--label-weight", "threat=2.5"), {"threat": 2.5}),
     "time_target_seconds": (("--time-target-seconds", "600"), 600),
+    "shadow": (("--shadow", "2026.01.31-1"), "2026.01.31-1"),
+    "shadow_share": (("--shadow-share", "0.5"), 0.5),
     "retention_days": (("--retention-days", "30"), 30),
     "random_sample_share": (("--random-sample-share", "0"), 0.0),
     "drift_alarm": (("--drift-alarm", "0.5"), 0.5),

@@ -1607,6 +1607,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    version = app.extensions["hakam"].artifact.version
     sent = {
         "name": ("The North", "The North"),
         "review": ("0.4", {"insult": 0.4}),
@@ -1623,6 +1624,8 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "label_weights": ("2.5", {"insult": 2.5}),
         "second_opinion_share": ("10", 0.1),
         "known_answer_share": ("2", 0.02),
+        "shadow": (version, version),
+        "shadow_share": ("50", 0.5),
         "webhook_url": ("https://news.example/", "https://news.example/"),
         "webhook_secret": (secret, secret),
         "webhook_private": ("yes", True),

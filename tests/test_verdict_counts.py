@@ -13,14 +13,8 @@ from redis import Redis
 
 from conftest import NOWHERE, await_condition
 from models.artifact import Artifact
-from service.reports.verdict_counts import (
-    FLUSH_SECONDS,
-    KEPT_DAYS,
-    MAX_LETTERS,
-    MAX_TEXTS,
-    RETRY_SECONDS,
-    VerdictCounts,
-)
+from service.reports.daily_counts import FLUSH_SECONDS, KEPT_DAYS, RETRY_SECONDS
+from service.reports.verdict_counts import MAX_LETTERS, MAX_TEXTS, VerdictCounts
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import click
 
+from models.registry import Registry
 from service.accounts.accounts import Accounts
 from service.cli.environment import connect
 from service.config import UNBELIEVED_PROXY, Settings
@@ -141,6 +142,9 @@ def check(accept_loss: bool) -> None:
     click.echo("environment: good")
     artifact = artifact_in_use(settings)
     click.echo(f"artefact: {artifact.version}, read by {' and '.join(artifact.classifier.readers)}")
+    if settings.shadow:
+        shadow = Registry(settings.artifacts).load(settings.shadow)
+        click.echo(f"compared with: {shadow.version}")
     with connect() as redis:
         durability = Durability(redis, settings.store_file)
         if accept_loss:

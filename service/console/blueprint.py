@@ -36,6 +36,7 @@ from service.console import (
     overview,
     search,
     settings,
+    shadow,
     vocabulary,
     work,
 )
@@ -75,7 +76,8 @@ HEADERS = {
 bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
-for module in (login, account, moderators, overview, search, insight, drift, settings, work):
+PAGES = (login, account, moderators, overview, search, insight, drift, shadow, settings, work)
+for module in PAGES:
     bp.register_blueprint(module.bp)
 
 csrf = CSRFProtect()

@@ -35,6 +35,8 @@ def update(site_id: str) -> ResponseReturnValue:
     site = site_for(site_id)
     try:
         wanted = read(site)
+        if wanted.shadow not in ("", site.shadow, *services().artifacts.versions()):
+            raise InvalidRequest.of("shadow", "expected a version that is kept")
         if request.form.get("action") == "preview":
             return _page(wanted)
         services().sites.update(wanted)
@@ -96,6 +98,7 @@ def _page(site: Site, **shown: object) -> str:
         site=site,
         thresholds=thresholds,
         groups=form_of(site),
+        versions=reversed(services().artifacts.versions()),
         previews=_previews(site, thresholds),
         **shown,
     )

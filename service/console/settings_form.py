@@ -38,6 +38,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     (_("Urgency"), ("time_target_seconds", "label_weights")),
     (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),
     (_("Drift"), ("drift_alarm",)),
+    (_("Model on trial"), ("shadow", "shadow_share")),
     (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_private")),
     (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
     (
@@ -59,6 +60,7 @@ _COMPLAINTS = {
     "number": _NUMBER,
     "by_label": _NUMBER,
     "address": _("%(name)s: expected an address with http or https."),
+    "version": _("%(name)s: this version is not kept here."),
     "line": _("%(name)s: expected one line of at most %(length)s characters."),
     "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
     "choice": _CHOICE,

@@ -418,6 +418,13 @@ class ReviewQueue:
         """Return an item as it is now."""
         return read_item(site_id, *self._done(site_id, "item", id=item_id))
 
+    def standings(self, site_id: str, item_ids: Sequence[str]) -> list[tuple[int, str]]:
+        """Return of each item its version and the last word on it, empty where there is none."""
+        if not item_ids:
+            return []
+        found = self._verbs(site_id, "standings", *item_ids)
+        return list(zip(map(int, found[::2]), found[1::2], strict=True))
+
     def waiting(
         self,
         site_id: str,

@@ -238,9 +238,10 @@ def _telling(label: str, score: float) -> tuple[bool, float]:
     return label != UMBRELLA, score  # which is the least telling name for abuse
 
 
-def random_draw(site_id: str, comment_id: str) -> float:
+def random_draw(
+    site_id: str, comment_id: str, purpose: Literal["sample", "shadow"] = "sample"
+) -> float:
     """Uniform number in [0, 1), the same whenever the same comment is sent."""
-    digest = hashlib.blake2b(
-        f"{site_id}\0{comment_id}".encode(), digest_size=8, person=b"hakam-sample"
-    )
+    person = f"hakam-{purpose}".encode()
+    digest = hashlib.blake2b(f"{site_id}\0{comment_id}".encode(), digest_size=8, person=person)
     return int.from_bytes(digest.digest()) / 2**64

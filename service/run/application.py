@@ -27,7 +27,7 @@ from service.app import create_app
 from service.config import Settings
 from service.errors import EXIT_REFUSED, LaunchFailed
 from service.run import parent_death
-from service.scoring import Flagged, Scorer
+from service.scoring import Flagged, Scorer, artifact_in_use
 
 REHEARSAL_SECONDS = 60.0  # a second or two where the machine has time
 LOOK_EVERY_SECONDS = 1.0
@@ -39,6 +39,7 @@ class _Held:
     """What workers inherit, so that one made while an artefact is copied scores as the others."""
 
     artifact: Artifact | None = None
+    shadow: Artifact | None = None  # that is compared with it
     notice: str = ""
     mark: tuple[Hashable, ...] = ()  # of the registry, when an artefact was taken up or refused
     seen: tuple[Hashable, ...] = ()  # of the registry, at the last look
@@ -51,7 +52,8 @@ _held = _Held()
 def application() -> Flask:
     """Return the application that the environment describes; each web worker calls this."""
     settings = Settings.from_environ()
-    app = create_app(settings, artifact=_held.artifact, notice=_held.notice)
+    ready = [_held.shadow] if _held.shadow else []
+    app = create_app(settings, artifact=_held.artifact, ready=ready, notice=_held.notice)
     # The first look at a memory-mapped artefact takes a tenth of a second; no comment should wait.
     app.extensions["hakam"].artifact.classifier.predict_proba(["\N{ARABIC LETTER MEEM}"])
     return app
@@ -106,6 +108,21 @@ def _look(registry: Registry) -> None:
     if is_overdue or (is_new and (_held.notice or _held.seen[0] != in_use)):
         _held.tried_at = now
         os.kill(os.getpid(), signal.SIGHUP)
+
+
+def load_shadow(complain: Callable[[str], object]) -> None:
+    """Hold what is compared with the artefact in use; without it all goes on."""
+    settings = Settings.from_environ()
+    wanted = settings.shadow
+    in_use = _held.artifact.version if _held.artifact else ""
+    if not wanted or wanted == in_use:
+        _held.shadow = None
+    elif _held.shadow is None or _held.shadow.version != wanted:
+        try:
+            _held.shadow = artifact_in_use(settings, Registry(settings.artifacts).load(wanted))
+        except ModerationError as error:
+            _held.shadow = None
+            complain(f"HAKAM_SHADOW={wanted} cannot be loaded: {error}")
 
 
 def take_up(complain: Callable[[str], object]) -> None:

@@ -43,12 +43,14 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """Fail in one sentence, and import once what all workers need."""
     application.rehearse()
+    application.load_shadow(server.log.error)
     application.watch(Registry(_settings.artifacts))
 
 
 def on_reload(server: Any) -> None:
     """Take up the artefact that is promoted now, before the new workers are made."""
     application.take_up(server.log.error)
+    application.load_shadow(server.log.error)
 
 
 def post_fork(server: Any, worker: Any) -> None:

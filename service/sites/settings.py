@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 ADDRESS_FORM = "an http or https address"
 
 # `by_label` is a number for each label; a `switch` is true or false.
-Kind = Literal["number", "by_label", "choice", "switch", "line", "address", "lines"]
+Kind = Literal["number", "by_label", "choice", "switch", "line", "address", "version", "lines"]
 _KINDS: Mapping[str, Kind] = {
     "integer": "number",
     "number": "number",
@@ -92,6 +92,7 @@ def _setting(name: str, schema: Mapping[str, Any], default: Any) -> Setting:
         "switch": "true or false",
         "line": f"one line of at most {length} characters",
         "address": ADDRESS_FORM,
+        "version": "a version of the artefact, as 2026.01.31-1",
         "lines": f"at most {n_lines} lines of {length} characters",
     }[kind]
     return Setting(

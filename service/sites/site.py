@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from models.registry import VERSION
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, SiteUnreadable
 from service.rules.phrases import N_
@@ -109,6 +110,16 @@ class Site:
     known_answer_share: _Share = described(
         N_("Share of comments with a known answer, mixed in to compare moderators"),
         0.0,
+        unit="share",
+    )
+    shadow: Annotated[str, Field(max_length=32, pattern=f"^({VERSION})?$")] = described(
+        N_("Version of the model that is on trial; where none is named, that of the installation"),
+        "",
+        kind="version",
+    )
+    shadow_share: _Share = described(
+        N_("Share of comments that the model on trial judges as well, without effect"),
+        0.1,
         unit="share",
     )
     webhook_url: _Address = described(N_("Address that is told every decision"), "", kind="address")
