@@ -123,6 +123,8 @@ def create_app(
     )
     app.after_request(_no_sniffing)
     app.after_request(_naming(artifact.version))
+    app.before_request(shadow.begin)
+    app.teardown_request(shadow.end)
     app.after_request(_counting(verdict_counts, hesitation, quota, shadow))
     problems.install(app, compat.FORMS)
     metrics.install(app)

@@ -1,10 +1,10 @@
 """Shadow: a second artefact that judges a share of the comments after their answers.
 
 Nobody waits for it and nothing depends on it. A comment is noted while it is judged, and becomes
-due when an answer has gone out; one thread of the worker then judges what is due, and counts
-(`service.reports.shadow`). Where it cannot keep up, comments are left out; where the version cannot
-be loaded, or fails, all are. The thread has no lower priority than others: whoever holds Python's
-lock holds up the rest, and must not be put off itself.
+due when an answer has gone out; one thread of the worker then judges what is due while no request
+is being answered, and counts (`service.reports.shadow`). Where it cannot keep up, comments are left
+out; where the version cannot be loaded, or fails, all are. The thread has no lower priority than
+others: whoever holds Python's lock holds up the rest, and must not be put off itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Shadow:
         self._artifacts = artifacts
         self._waiting: deque[_Noted] = deque()
         self._due = threading.Event()
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
+        self._n_answering = 0  # requests that are being answered
+        self._idle = threading.Event()
+        self._idle.set()
         self._thread: threading.Thread | None = None
         self._failed: dict[str, int] = {}  # version -> comments left out since it failed
 
@@ -75,12 +78,25 @@ class Shadow:
         else:
             self.counts.leave_out(site.id, self._artifacts.in_use.version, version)
 
+    def begin(self) -> None:
+        """Hold still: a request has come."""
+        with self._lock:
+            self._n_answering += 1
+            self._idle.clear()
+
+    def end(self, _error: BaseException | None = None) -> None:
+        """Go on, unless there are more: a request has its answer, or has failed."""
+        with self._lock:
+            self._n_answering = max(0, self._n_answering - 1)
+            if not self._n_answering:
+                self._idle.set()
+
     def release(self) -> None:
         """Have what was noted judged: an answer has gone out."""
         if not self._waiting:
             return
         if self._thread is None:
-            with self._starting:
+            with self._lock:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
                     self._thread.start()
@@ -90,7 +106,7 @@ class Shadow:
         while True:
             self._due.wait(LOOK_EVERY_SECONDS)
             self._due.clear()
-            while self._waiting:
+            while self._waiting and self._idle.wait(LOOK_EVERY_SECONDS):
                 self._judge(self._waiting.popleft())
             self.counts.flush_if_due()
 

@@ -662,6 +662,7 @@ PAGES = {
     "search": "/demo/search?article_id=bread",
     "insight": "/demo/insight",
     "drift": "/demo/drift",
+    "shadow": "/demo/shadow",
     "settings": "/demo/settings",
     "moderators": "/people",
     "account": "/me",

@@ -112,6 +112,20 @@ def test_nothing_is_judged_before_an_answer_has_gone_out(
     assert begun.wait(30)
 
 
+def test_nothing_is_judged_while_a_request_is_being_answered(own_app: Flask, key: str) -> None:
+    shadow_of(own_app).begin()
+    send(own_app, key, 1)
+    await_condition(lambda: shadow_of(own_app)._thread, what="somebody to judge")
+    assert n_judged(own_app) == 0
+    assert len(shadow_of(own_app)._waiting) == 1
+    shadow_of(own_app).end()
+    await_condition(lambda: n_judged(own_app) == 1, what="the second verdict")
+    with pytest.raises(ZeroDivisionError), own_app.test_request_context():
+        raise ZeroDivisionError
+    send(own_app, key, 2)
+    await_condition(lambda: n_judged(own_app) == 2, what="the verdict after a failure")
+
+
 def test_no_answer_waits_for_a_shadow_that_hangs_and_what_is_too_much_is_left_out(
     own_app: Flask, key: str, monkeypatch: pytest.MonkeyPatch, artifact: Artifact
 ) -> None:
