@@ -269,6 +269,22 @@ def test_the_documented_digest_of_a_content_is_the_one_that_we_tell() -> None:
     assert known["content_digest"] == content_digest(comment)
 
 
+def test_the_page_on_the_model_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:
+    page: dict[str, Any] = {}
+    for block in blocks("docs/model.md", "python"):
+        exec(compile(block, "docs/model.md", "exec"), page)
+    kind, abusive = page["toxicity"] >= page["review"]
+    assert abusive
+    assert not kind
+    logits = page["classifier"].decision_function(page["texts"])
+    insult = page["classifier"].labels.index("insult")
+    assert page["total"] == pytest.approx(logits[1, insult], abs=1e-6)
+    sesame = "\u0633\u0645\u0633\u0645"
+    before, after = (page[name].predict_proba([sesame])[0, 0] for name in ("classifier", "own"))
+    assert after > before
+    assert capsys.readouterr().out.startswith(f"{page['artifact'].version} ('toxicity', ")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_examples_in_python_are_python(document: str) -> None:
     for block in blocks(document, "python"):

@@ -420,6 +420,46 @@ def promote(
     click.echo(f"{version} is in use; running services take it up when they are restarted")
 
 
+@main.command("curve")
+@_places
+@_work
+@click.option("--set", "sets", multiple=True, help="A newsroom's public set. May be repeated.")
+@click.option("--seed", type=int, default=0, help="Of the word vectors.")
+@click.option("--word-vectors/--no-word-vectors", default=True, help="Group words first.")
+@_threads
+def learning_curve(
+    *,
+    places: Sequence[Path],
+    work: Path | None,
+    sets: Sequence[str],
+    seed: int,
+    word_vectors: bool,
+    threads: int | None,
+) -> None:
+    """Show the learning curve of a site's own model.
+
+    Of the public sets in PLACES some are newsrooms, each beside a version that saw nothing of it.
+    The word scorers are compared; it takes five fits and some minutes more.
+    """
+    from training import newsrooms
+    from training.calibration import calibrate
+    from training.datasets import Split, read_corpus
+    from training.release import Settings, fresh_fits, head_for
+
+    with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
+        tell("reading", 0.0)
+        corpus = read_corpus(places)
+        settings = Settings(seed=seed, word_vectors=word_vectors)
+        refit = fresh_fits(corpus, settings, work, tell)
+
+        def without(split: Split) -> newsrooms.Version:
+            return calibrate(head_for(refit(split), split), split)
+
+        chosen = sets or newsrooms.SETS
+        steps = list(newsrooms.learning_curve(corpus, without, chosen, progress=tell))
+    _print_table("What a site's own model gains", *newsrooms.table(steps))
+
+
 @main.command()
 @_artifacts
 def rollback(root: Path) -> None:

@@ -147,8 +147,9 @@ def findings(
     """Look at all that can be looked at, what decides first."""
     tell = progress or (lambda phrase, share: None)
     own_line = any(
-        version and "on_top_of" in version.manifest.get("training", {})
+        made.get("site") or made.get("on_top_of")
         for version in (candidate, present)
+        for made in [version.manifest.get("training", {}) if version else {}]
     )
     if present:
         yield from _recorded(present.manifest, candidate.manifest)

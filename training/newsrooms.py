@@ -25,6 +25,13 @@ from training.site_model import Points, TooFewDecisions, site_model
 SIZES = (100, 300, 1000, 5000)
 SETS = ("mpold", "lhsab", "osact4", "alakrot_youtube", "sohateful")
 SAMPLED = 0.05  # of what is not flagged, the share that people see
+HEADS = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "macro_f1": "macro-F1",
+    "precision": "precision",
+    "recall": "recall",
+}
 N_ORDERS = 3  # in which decisions are taken; figures are means over them
 
 
@@ -57,6 +64,20 @@ def learning_curve(
             progress(f"without {source}", at / len(chosen))
         rows = leave_out(corpus, source)
         yield from newsroom(source, without(rows), rows.test, sizes)
+
+
+def table(steps: Iterable[Step]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Make heads and rows of a table."""
+    heads = ("newsroom", "people see", "decisions", "abusive", *HEADS.values())
+    rows: list[Sequence[str]] = [
+        (
+            *(step.source, "" if not step.n else step.queue, f"{step.n:,}"),
+            f"{step.n_abusive:,.0f}",
+            *(f"{step.figures[name]:.3f}" for name in HEADS),
+        )
+        for step in steps
+    ]
+    return heads, rows
 
 
 def newsroom(
@@ -108,5 +129,4 @@ def _measured(classifier: Classifier, points: Points, test: Corpus) -> Measures:
     scores = classifier.predict_proba(test.texts)[:, classifier.labels.index("toxicity")]
     threshold = points["toxicity"]["review"]["threshold"]
     told = measure(test.label("toxicity"), scores, threshold, n_draws=0)
-    names = ("auc", "average_precision", "macro_f1", "precision", "recall")
-    return {name: told[name]["value"] for name in names}
+    return {name: told[name]["value"] for name in HEADS}

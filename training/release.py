@@ -11,7 +11,7 @@ from: the files' digests, the settings and this program's own sources.
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -135,7 +135,7 @@ def fit(
         clusters = word_clusters(texts_for_words(split), settings.seed, work, progress)
     learner = build(split, clusters, seed=settings.seed, progress=progress)
     heads = own_heads(learner, split, sentence)
-    classifier = _for_release(learner, split, settings.site)
+    classifier = head_for(learner, split, settings.site)
     np.savez(arrays_path, allow_pickle=False, **classifier.arrays())
     kept = {"labels": classifier.labels, "own_heads": heads}
     write_durably(heads_path, json.dumps(kept).encode())
@@ -166,19 +166,12 @@ def build(
     )
 
 
-def measure_by_fitting(
-    corpus: Corpus,
-    settings: Settings,
-    work: Path | None,
-    sentence: SentenceScorer | None = None,
-    *,
-    recorded: Second | None = None,
-    progress: Progress | None = None,
-) -> Measures:
-    """Measure what one fitted classifier cannot show: all folds, sets never seen, steps alone.
+def fresh_fits(
+    corpus: Corpus, settings: Settings, work: Path | None, progress: Progress | None = None
+) -> Callable[..., Learner]:
+    """Return what fits the words on a split, of toxicity alone if no labels are named.
 
-    The words are grouped over texts of no benchmark, once for all fits. The sentence scorer is
-    heard where it learned nothing that is tested, or by what is recorded of others.
+    The words are grouped over texts of no benchmark, once for all fits.
     """
     clusters = None
     if settings.word_vectors:
@@ -191,6 +184,24 @@ def measure_by_fitting(
     def refit(split: Split, labels: tuple[str, ...] = ("toxicity",)) -> Learner:
         return build(split, clusters, labels=labels, progress=progress)
 
+    return refit
+
+
+def measure_by_fitting(
+    corpus: Corpus,
+    settings: Settings,
+    work: Path | None,
+    sentence: SentenceScorer | None = None,
+    *,
+    recorded: Second | None = None,
+    progress: Progress | None = None,
+) -> Measures:
+    """Measure what one fitted classifier cannot show: all folds, sets never seen, steps alone.
+
+    The sentence scorer is heard where it learned nothing that is tested, or by what is recorded of
+    others.
+    """
+    refit = fresh_fits(corpus, settings, work, progress)
     second = recorded or released(sentence)
     folds = cross_validate(corpus, refit, second=second, progress=progress)
     return {
@@ -239,7 +250,7 @@ def texts_for_words(split: Split) -> list[str]:
     return [*train.texts, *split.unlabeled]
 
 
-def _for_release(learner: Learner, split: Split, site: str) -> Classifier:
+def head_for(learner: Learner, split: Split, site: str = "") -> Classifier:
     """Choose the head: the site's own, or the news sites' for all sites, which are news sites."""
     if site:
         try:
