@@ -23,6 +23,7 @@ from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.chosen import Chosen
 from service.queue.decisions import DecisionStream
+from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
@@ -101,6 +102,7 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
+        doubts=DoubtfulDecisions(redis),
         moderation=Moderation(
             artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis), shadow.note
         ),

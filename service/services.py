@@ -16,6 +16,7 @@ from service.delivery.webhooks import Deliveries
 from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.decisions import DecisionStream
+from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.review_queue import ReviewQueue
@@ -45,6 +46,7 @@ class Services:
     queue: ReviewQueue
     decisions: DecisionStream
     read_models: ReadModels
+    doubts: DoubtfulDecisions
     moderation: Moderation
     deliveries: Deliveries
     verdict_counts: VerdictCounts

@@ -24,6 +24,7 @@ from models.schema import Evidence
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
 from service.queue.decisions import DecisionStream
+from service.queue.doubts import DoubtfulDecisions
 from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
@@ -172,6 +173,10 @@ class Console:
             draft = Decision("reject" if n < 1 else "approve", moderator="samira")
             draft = replace(draft, request_id=f"s{n}")
             self.queue.decide("demo", lease.item.id, lease.token, draft)
+
+        listed = [d for d in self.decisions.read("demo") if d.comment_id in ("h4", "h9")]
+        doubts = {decision.id: 0.05 + n / 5 for n, decision in enumerate(listed)}
+        DoubtfulDecisions(self.redis).exchange("demo", doubts, "0-0")
 
     @property
     def actions(self) -> list[str]:
@@ -663,6 +668,7 @@ PAGES = {
     "insight": "/demo/insight",
     "drift": "/demo/drift",
     "shadow": "/demo/shadow",
+    "second_look": "/demo/second-look",
     "settings": "/demo/settings",
     "moderators": "/people",
     "account": "/me",
@@ -691,7 +697,7 @@ def test_the_dark_colours_and_english_pass_axe_too(console: Console) -> None:
     console.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
     page = console.page("layla", viewport={"width": 1200, "height": 760})
     problems = []
-    for name in ("work", "insight", "drift", "settings"):
+    for name in ("work", "insight", "drift", "second_look", "settings"):
         page.goto(f"{console.url}/console{PAGES[name]}")
         problems += accessible(page)
     assert problems == []

@@ -28,6 +28,7 @@ MODULES = {
     "sites": "sites",
     "thresholds": "thresholds",
     "transparency": "transparency",
+    "watch": "watch",
     "webhooks": "webhooks",
 }
 

@@ -13,6 +13,7 @@ from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
 from service.queue.retention import Retention
 from service.rules.times import iso_time
+from service.run import daily
 from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
 from service.store.durability import Durability
@@ -23,7 +24,8 @@ from service.store.durability import Durability
 def webhooks(context: click.Context) -> None:
     """Deliver decisions to sites, until stopped.
 
-    Texts that are older than their site's retention are removed meanwhile.
+    Texts that are older than their site's retention are removed meanwhile, and `hakam watch` is
+    run.
     """
     if context.invoked_subcommand is not None:
         return
@@ -31,7 +33,12 @@ def webhooks(context: click.Context) -> None:
     logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
         durability = Durability(redis, settings.store_file)
-        for one in (Retention(redis, Sites(redis)), ClockWatch(redis, Sites(redis)), durability):
+        for one in (
+            Retention(redis, Sites(redis)),
+            ClockWatch(redis, Sites(redis)),
+            durability,
+            daily,
+        ):
             Thread(target=one.run, args=(stop,), daemon=True).start()
         Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
 

@@ -35,6 +35,7 @@ from service.console import (
     moderators,
     overview,
     search,
+    second_look,
     settings,
     shadow,
     vocabulary,
@@ -76,7 +77,10 @@ HEADERS = {
 bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
-PAGES = (login, account, moderators, overview, search, insight, drift, shadow, settings, work)
+PAGES = (
+    *(login, account, moderators, overview, search, second_look),
+    *(insight, drift, shadow, settings, work),
+)
 for module in PAGES:
     bp.register_blueprint(module.bp)
 

@@ -27,6 +27,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :endpoint   hash    how the site's webhook fares (see webhooks)
     :authors    hash    author facet -> `CountsRecord`
     :chosen     zset    comments that the model hesitates about (see chosen), with :sketches
+    :doubts     hash    decisions that deserve a second look (see doubts)
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,
@@ -363,6 +364,31 @@ class ReviewQueue:
             **self._undoing(moderator, request_id, senior=senior),
         )
         return read_decision(*found[0])
+
+    def decide_again(
+        self, site_id: str, item_id: str, decision_id: str, draft: Decision
+    ) -> Decision:
+        """Take a decision back and take another, as one, however long ago that was.
+
+        Seniors may: whoever calls this has seen to it. Not where an appeal was decided about it, or
+        the text is gone. The site is told of both.
+        """
+        _check_draft(draft)
+        check_decision_id("decision_id", decision_id)
+        answer = self._done(
+            site_id,
+            "decide_again",
+            id=item_id,
+            decision=decision_id,
+            moderator=draft.moderator,
+            request=draft.request_id,
+            action=draft.action,
+            undo=draft_json(draft, "undo"),
+            withdrawal=draft_json(draft, "withdraw"),
+            draft=draft_json(draft),
+            words=words_json(draft),
+        )
+        return read_decision(*answer[0])
 
     # Many items at once
 

@@ -51,6 +51,7 @@ SITE_KEYS = (
     "feedback_echoes",
     "chosen",
     "sketches",
+    "doubts",
 )
 
 _SERVICE = Path(__file__).parent.parent

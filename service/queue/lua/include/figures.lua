@@ -24,7 +24,7 @@ local function count(at, names, step)
 end
 
 -- What somebody said of a comment: `other` is a rejection for a reason that names no label.
-local function said(facts)
+local function said_of(facts)
   local labeled = type(facts.labels) == 'table' and next(facts.labels)
   local other = facts.action == 'reject' and type(facts.reason) == 'string' and not labeled
   return other and 'other' or facts.action
@@ -38,7 +38,7 @@ local function seen(facts)
   if facts.restored then return end -- an export does not say how likely it was
   if facts.appeal_of and not facts.overturned then return end -- the first decision was counted
   if why == 'random_sample' and type(verdict.label) == 'string' then why = 'rejected' end
-  return 'seen:' .. why .. ':' .. likely .. ':' .. said(facts)
+  return 'seen:' .. why .. ':' .. likely .. ':' .. said_of(facts)
 end
 
 -- Count what a person decided, if it can be read, or with step -1 no longer count it, because it was
@@ -64,7 +64,7 @@ local function count_decision(facts, step)
     if type(label) == 'string' and type(score) == 'number' then
       local bin = math.min(SCORE_BINS - 1, math.floor(score * SCORE_BINS))
       local why = (facts.verdict.reason or 'score') == 'score' and 'score:' or 'other:'
-      names[#names + 1] = why .. label .. ':' .. bin .. ':' .. said(facts)
+      names[#names + 1] = why .. label .. ':' .. bin .. ':' .. said_of(facts)
     end
     names[#names + 1] = seen(facts)
     count(at, names, step)

@@ -1,0 +1,20 @@
+-- Decide a comment otherwise than somebody did: that decision is taken back and another taken, as one.
+-- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
+-- ARGV: id decision moderator request action undo withdrawal draft words
+-- returns: { 'ok', entry (see queue/view) }
+-- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'gone' | 'appealed' }
+-- include: queue/clock queue/item queue/entry queue/view queue/text queue/why_kept queue/reopen queue/close
+
+local at, item, record = now(), load(id)
+if not item then return { record and 'unreadable' or 'missing' } end
+request = 'again:' .. request
+if item.request == request then return { 'ok', view(entry_of(item.last)) } end
+if item.state ~= 'decided' then return { 'undecided' } end
+if item.decision ~= decision then return { 'replaced' } end
+local decided = facts_in(entry_of(item.decision))
+local kept = why_kept(id, item, decided, moderator, '1', math.huge, at) -- however long ago it was
+if kept then return { kept } end
+reopen(id, item, decided, at, request, undo, withdrawal)
+item.token = item.token + 1
+local body = close(id, item, at, request, action, draft, words)
+return { 'ok', { item.decision, body, text_of(id, item), words, 1, 0, item.digest or '' } }
