@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check test coverage train sentence bench fuzz lint format docs browser lock clean
+.PHONY: help run check test coverage train sentence bench fuzz lint format docs browser wordpress lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -71,6 +71,12 @@ browser: $(VENV)/.test  ## find or install Chromium for the tests
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-noto-core; \
 	else $(BIN)/playwright install chromium; fi
+
+ZIP ?= build/hakam.zip
+wordpress:  ## pack the WordPress plugin into build/hakam.zip
+	@mkdir -p $(dir $(ZIP)) && rm -f $(ZIP)
+	@cd integrations/wordpress && $(PYTHON) -m zipfile -c $(abspath $(ZIP)) hakam
+	@echo $(ZIP)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Hakam needs Python 3.11 or newer, and $(PYTHON) is " \

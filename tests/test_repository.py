@@ -170,6 +170,7 @@ WHOLE = {
     "sample_data",
     "slow_clients",
     "two_readers",
+    "wordpress",
 }
 
 
@@ -196,6 +197,7 @@ def test_the_top_level_holds_what_the_layout_says() -> None:
         "SECURITY.md",
         "docker-compose.yml",
         "docs",
+        "integrations",
         "models",
         "pyproject.toml",
         "requirements.lock",
