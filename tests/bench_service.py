@@ -194,7 +194,8 @@ def workers(port: int) -> list[psutil.Process]:
 
 def compare(empty_url: str, by_words_url: str, url: str, key: str, texts: Sequence[str]) -> None:
     """Print what a request that needs no person costs, beside a view that does nothing."""
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=bearer, timeout=60.0) as client:
         answers = client.post("/v1/score", json=[{"text": text} for text in texts]).json()
     clean = [t for t, answer in zip(texts, answers, strict=True) if answer["action"] == "approve"]
 
