@@ -417,7 +417,7 @@ def promote(
         _print_table("What decided", gate.HEADS, [finding.row for finding in found])
     if refused:
         raise refused
-    click.echo(f"{version} is in use; running services take it up when they are restarted")
+    click.echo(f"{version} is in use; running services take it up by themselves")
 
 
 @main.command("curve")
