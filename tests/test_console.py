@@ -1467,6 +1467,18 @@ def test_a_comment_is_found_by_author_article_and_id(
     assert console.get("/demo/search?comment_id=none").count('<li class="hint"') == 2
 
 
+def test_a_decision_of_the_sites_own_desk_says_so(
+    console: Console, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    flag("c1")
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    draft = Decision("reject", moderator="editor", request_id="r1")
+    queue.decide_external("demo", Comment("c1", TEXT), verdict, draft, scores={})
+    # "on the site itself"
+    words = "\u0641\u064a \u0627\u0644\u0645\u0648\u0642\u0639 \u0646\u0641\u0633\u0647"
+    assert f"<bdi>editor</bdi> ({words})" in console.get("/demo/search?comment_id=c1")
+
+
 def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes_it_back(
     app: Flask,
     accounts: Accounts,

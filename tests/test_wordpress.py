@@ -262,6 +262,16 @@ def test_the_own_rules_of_wordpress_go_on_holding_where_the_settings_say_so(
     assert newsroom.blog.status(held) == "unapproved"
 
 
+def test_no_other_plugin_publishes_a_comment_unseen(newsroom: Newsroom, abusive: str) -> None:
+    newsroom.blog.php("update_option( 'careless_plugin_for_tests', 1 );")
+    try:
+        comment = newsroom.blog.comment(abusive)
+    finally:
+        newsroom.blog.php("delete_option( 'careless_plugin_for_tests' );")
+    assert newsroom.blog.status(comment) == "unapproved"
+    assert newsroom.waiting() == [str(comment)]
+
+
 def test_people_get_one_letter_about_a_comment(
     newsroom: Newsroom, harmless: str, abusive: str
 ) -> None:

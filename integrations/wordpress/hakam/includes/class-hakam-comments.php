@@ -48,7 +48,7 @@ final class Hakam_Comments {
 	 * Listens.
 	 */
 	public static function register() {
-		add_filter( 'pre_comment_approved', array( __CLASS__, 'held' ), 100, 2 );
+		add_filter( 'pre_comment_approved', array( __CLASS__, 'held' ), PHP_INT_MAX, 2 );
 		add_action( 'wp_insert_comment', array( __CLASS__, 'inserted' ), 1, 2 );
 		add_action( 'edit_comment', array( __CLASS__, 'edited' ), 10, 1 );
 		add_action( 'delete_comment', array( __CLASS__, 'deleted' ), 10, 1 );
@@ -86,10 +86,16 @@ final class Hakam_Comments {
 	 */
 	public static function inserted( $comment_id, $comment ) {
 		$expected = self::$expected;
-		if ( ! $expected || (int) $comment->comment_post_ID !== $expected['post'] || '0' !== (string) $comment->comment_approved ) {
+		if ( ! $expected || (int) $comment->comment_post_ID !== $expected['post'] ) {
 			return;
 		}
 		self::$expected = null;
+		$status         = wp_get_comment_status( $comment );
+		if ( 'approved' === $status ) { // Another plugin had its say after us.
+			self::set_status( $comment, 'hold' );
+		} elseif ( 'unapproved' !== $status ) {
+			return;
+		}
 		self::remember(
 			$comment_id,
 			array(
