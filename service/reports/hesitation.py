@@ -31,18 +31,23 @@ class Hesitation:
         self._clock = clock
         self._lock = threading.Lock()
         self._read: dict[str, tuple[float, Days]] = {}  # by site: when, and what was found
+        self._known: dict[tuple[str, int], float] = {}  # what follows from it, by site and budget
 
     def farthest(self, site_id: str, budget: int) -> float:
         """Return the distance, in log-odds, at which the budget of a day is about used up."""
         if not budget:
             return 0.0
-        _at, days = self._read.setdefault(site_id, (float("-inf"), {}))
-        return farthest(days, budget, self._clock())
+        known = self._known.get((site_id, budget))
+        if known is None:
+            _at, days = self._read.setdefault(site_id, (float("-inf"), {}))
+            known = self._known[site_id, budget] = farthest(days, budget, self._clock())
+        return known
 
     def refresh_if_due(self) -> None:
         """Read the counts of the site for which that is longest due, if it is due for any."""
         with self._lock:
-            due = min(self._read, key=lambda site_id: self._read[site_id][0], default=None)
+            sites = list(self._read)  # to which other threads may add
+            due = min(sites, key=lambda site_id: self._read[site_id][0], default=None)
             now = self._clock()
             if due is None or now < self._read[due][0] + REFRESH_SECONDS:
                 return
@@ -54,3 +59,6 @@ class Hesitation:
             return
         with self._lock:
             self._read[due] = now, days
+            for key in list(self._known):
+                if key[0] == due:
+                    del self._known[key]
