@@ -426,9 +426,13 @@ def promote(
 @click.option("--set", "sets", multiple=True, help="A newsroom's public set. May be repeated.")
 @click.option("--seed", type=int, default=0, help="Of the word vectors.")
 @click.option("--word-vectors/--no-word-vectors", default=True, help="Group words first.")
+@click.option(
+    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw it in this file."
+)
 @_threads
 def learning_curve(
     *,
+    picture: Path | None,
     places: Sequence[Path],
     work: Path | None,
     sets: Sequence[str],
@@ -458,6 +462,9 @@ def learning_curve(
         chosen = sets or newsrooms.SETS
         steps = list(newsrooms.learning_curve(corpus, without, chosen, progress=tell))
     _print_table("What a site's own model gains", *newsrooms.table(steps))
+    if picture:
+        newsrooms.draw(steps).savefig(picture, dpi=90, metadata={"Software": None})
+        click.echo(f"drew {picture}")
 
 
 @main.command()

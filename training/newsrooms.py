@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from training.decision_parts import parts_of
 from training.design_matrix import Progress
 from training.evaluation.measures import Measures, measure
 from training.site_model import Points, TooFewDecisions, site_model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIZES = (100, 300, 1000, 5000)
 SETS = ("mpold", "lhsab", "osact4", "alakrot_youtube", "sohateful")
@@ -40,7 +44,7 @@ class Step:
     """Figures of one newsroom after so many decisions."""
 
     source: str
-    queue: str  # which comments people see: all, flagged
+    queue: str  # which comments people see: all or flagged; empty without decisions
     n: int  # decisions, 0 for the version as it is
     n_abusive: float
     figures: Measures  # auc, average_precision, macro_f1: means
@@ -71,13 +75,34 @@ def table(steps: Iterable[Step]) -> tuple[Sequence[str], list[Sequence[str]]]:
     heads = ("newsroom", "people see", "decisions", "abusive", *HEADS.values())
     rows: list[Sequence[str]] = [
         (
-            *(step.source, "" if not step.n else step.queue, f"{step.n:,}"),
+            *(step.source, step.queue, f"{step.n:,}"),
             f"{step.n_abusive:,.0f}",
             *(f"{step.figures[name]:.3f}" for name in HEADS),
         )
         for step in steps
     ]
     return heads, rows
+
+
+def draw(steps: Sequence[Step]) -> Figure:
+    """Draw AUC by the number of decisions, a line for each newsroom, by what people see."""
+    from matplotlib.figure import Figure  # only those who draw need it
+
+    titles = {"all": "people see every comment", "flagged": "people see what is flagged"}
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(titles), sharey=True)
+    for axis, (queue, title) in zip(axes, titles.items(), strict=True):
+        for source in dict.fromkeys(step.source for step in steps):
+            told = [step for step in steps if step.source == source and step.queue in {queue, ""}]
+            at = [max(step.n, 30) for step in told]  # 0 has no place on this scale
+            axis.plot(at, [step.figures["auc"] for step in told], marker="o", label=source)
+        axis.set(title=title, xscale="log", xlabel="decisions")
+        axis.set_xticks((30, 100, 300, 1000, 5000), ("none", "100", "300", "1,000", "5,000"))
+        axis.set_xticks((), minor=True)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("AUC of toxicity")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return figure
 
 
 def newsroom(
@@ -89,7 +114,7 @@ def newsroom(
     held_out = rows.keys % np.uint64(N_FOLDS) == 0
     test, others = rows.select(held_out), rows.select(~held_out)
     others = others.select(~np.isin(others.keys, test.keys))
-    yield Step(source, "all", 0, 0, _measured(classifier, points, test))
+    yield Step(source, "", 0, 0, _measured(classifier, points, test))
     at = classifier.labels.index("toxicity")
     flagged = (
         classifier.predict_proba(others.texts)[:, at] >= points["toxicity"]["review"]["threshold"]
