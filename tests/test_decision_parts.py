@@ -80,6 +80,15 @@ def test_decisions_without_a_time_go_to_the_same_part_whatever_is_beside_them(
     assert late(decided(tmp_path, 100, dated=False), None).sum() == len(few.held_out)
 
 
+def test_decisions_of_one_moment_go_by_their_letters(tmp_path: Path) -> None:
+    corpus = decided(tmp_path, 400)
+    corpus.decided_at[:] = 1_800_000_000.0
+    parts = parts_of(corpus)
+    assert min(len(part) for part in (parts.learned, parts.calibrating, parts.held_out)) > 30
+    assert np.isnan(parts.calibrated_until)
+    assert late(corpus, None).sum() == len(parts.held_out)
+
+
 def test_a_text_in_two_sources_is_held_out_of_both_or_of_neither(tmp_path: Path) -> None:
     corpus = decided(tmp_path, 100)
     twice = replace(corpus, decided_at=corpus.decided_at.copy())

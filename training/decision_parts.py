@@ -34,12 +34,11 @@ def parts_of(decisions: Corpus, until: tuple[float, float] | None = None) -> Par
     `until` gives the two times of an earlier cut, so that more decisions of a later day are held
     out as well, and what was learned from then is learned from again.
     """
-    times = decisions.decided_at
-    dated = ~np.isnan(times)
-    if until is None and dated.any():
-        order = np.sort(times[dated])
+    order = np.sort(decisions.decided_at[~np.isnan(decisions.decided_at)])
+    if until is None and len(order):
         first, second = (order[int(share * (len(order) - 1))] for share in (LEARNED, CALIBRATED))
-        until = float(first), float(second)
+        # What was decided in one moment, as a file that was imported may say, has no order in time.
+        until = (float(first), float(second)) if second < order[-1] else None
     until = (np.nan, np.nan) if until is None else until
     held_out = late(decisions, until[1])
     later = _after(decisions, until[0], LEARNED) & ~held_out
@@ -59,5 +58,5 @@ def late(decisions: Corpus, calibrated_until: float | None) -> NDArray[np.bool_]
 
 def _after(decisions: Corpus, time: float, share: float) -> NDArray[np.bool_]:
     by_letters = (decisions.keys % np.uint64(100)).astype(np.float64) / 100
-    dated = ~np.isnan(decisions.decided_at)
+    dated = ~np.isnan(decisions.decided_at) & ~np.isnan(time)
     return np.where(dated, decisions.decided_at > time, by_letters >= share)
