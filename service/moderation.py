@@ -24,7 +24,8 @@ from service.queue.records import Comment, Decision, Enqueued, known_action
 from service.queue.review_queue import ReviewQueue
 from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
-from service.rules import uncertainty
+from service.rules import links, personal_data, uncertainty
+from service.rules.findings import LINK, Finding
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -112,6 +113,8 @@ class Moderation:
             unreadable=site.unsupported_language,
             review_first_comments=site.review_first_comments,
             review_after_rejections=site.review_after_rejections,
+            personal_data=site.personal_data,
+            links=site.links,
             model_version=self._model_version,
         )
 
@@ -146,6 +149,7 @@ class Moderation:
                 text.scores,
                 name.scores if name else None,
                 readable=language.readable,
+                findings=findings(site, comments[i]),
                 listed=listed[i][-1].field if listed[i] else None,
             )
             yield Judgement(
@@ -341,6 +345,20 @@ def _without_allowed(site: Site, comments: Sequence[Comment]) -> Sequence[Commen
         )
         for comment in comments
     ]
+
+
+def findings(site: Site, comment: Comment) -> list[Finding]:
+    """Find what the site has a rule for: personal data, links to hosts that it does not allow."""
+    found = list[Finding]()
+    allowed = frozenset(map(links.host_of, site.allow_hosts))
+    for field, text in _fields(comment):
+        if site.personal_data != "ignore":
+            spans = personal_data.find(text)
+            found += [Finding(field, one.kind, one.start, one.end) for one in spans]
+        if site.links != "ignore":
+            places = links.find(text, allowed)
+            found += [Finding(field, LINK, start, end) for start, end in places]
+    return found
 
 
 def _listed(site: Site, comment: Comment) -> list[Evidence]:

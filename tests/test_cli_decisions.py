@@ -179,3 +179,27 @@ def test_a_site_that_does_not_exist_is_named(command: Command, words: tuple[str,
     result = command(*words)
     assert result.exit_code == 2
     assert "site" in result.output
+
+
+def test_an_export_masks_personal_data_unless_they_are_asked_for(
+    command: Command, redis: Redis
+) -> None:
+    queue, comment = (
+        ReviewQueue(redis),
+        Comment(id="c-9", text="call 0500000000", author_name="a@b.example"),
+    )
+    queue.enqueue("demo", comment, VERDICT, scores={})
+    lease = queue.lease("demo", "amal")
+    assert lease is not None
+    queue.decide(
+        "demo", lease.item.id, lease.token, Decision("approve", moderator="amal", request_id="r-9")
+    )
+
+    def last(*words: str) -> tuple[str, str]:
+        written = command("decisions", "export", "demo", *words).stdout.splitlines()[-1]
+        line = json.loads(written)
+        return line["text"], line["author_name"]
+
+    bullet = "\N{BULLET}"
+    assert last() == (f"call {bullet * 10}", f"{bullet}@{bullet}.{bullet * 7}")
+    assert last("--with-personal-data") == (comment.text, comment.author_name)

@@ -1000,6 +1000,39 @@ def test_an_appeal_shows_what_its_author_says(
     assert "third time today" in page, "what was decided before is not shown"
 
 
+def test_personal_data_are_masked_on_the_desk_until_somebody_asks_for_them(
+    console: Console, queue: ReviewQueue
+) -> None:
+    verdict = Verdict("review", None, "text", 0.1, "personal_data", 1.0, "v1")
+    names = ("0500000001", "0500000002", "0500000003")
+    comment = Comment("c1", f"call {names[0]}", "u", f"me {names[1]}", parent_text=names[2])
+    queue.enqueue("demo", comment, verdict, scores={"spam": 0.1})
+    form = console.open()
+    masked = console.get("/demo/work")
+    assert not any(name in masked for name in names)
+    assert "رقم هاتف" in masked  # "phone number"
+    assert re.search('value="private_information" checked', masked)
+    shown = console.post(f"{form['path']}/personal-data", token=form["token"], note="a long note")
+    assert all(name in shown for name in names)
+    assert "a long note" in shown
+    assert not any(name in console.get("/demo/work") for name in names), "shown again unasked"
+    search = "/demo/search?comment_id=c1"
+    assert "call •" in console.get(search)
+    assert not any(name in console.get(search) for name in names)
+    assert names[0] in console.get(f"{search}&personal_data=shown")
+
+
+def test_only_who_holds_a_comment_is_shown_its_personal_data(
+    console: Console, app: Flask, queue: ReviewQueue
+) -> None:
+    verdict = Verdict("review", None, "text", 0.1, "personal_data", 1.0, "v1")
+    queue.enqueue("demo", Comment("c1", "call 0500000001"), verdict, scores={})
+    form = console.open()
+    page = console.post(f"{form['path']}/personal-data", token="99")
+    assert console.last.status_code == 409
+    assert "0500000001" not in page
+
+
 def test_somebody_may_work_on_one_label_only(console: Console, flag: Callable[..., str]) -> None:
     flag("c1", score=0.99)
     threat = flag("c2", verdict=Verdict("review", "threat", "text", 0.6, "score", 1.0, "v1"))
@@ -1624,6 +1657,12 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "name": ("The North", "The North"),
         "review": ("0.4", {"insult": 0.4}),
         "unsupported_language": ("approve", "approve"),
+        "personal_data": ("reject", "reject"),
+        "links": ("review", "review"),
+        "allow_hosts": (
+            "news.example\nhttps://tv.example/",
+            ("news.example", "https://tv.example/"),
+        ),
         "review_first_comments": ("2", 2),
         "review_after_rejections": ("3", 3),
         "random_sample_share": ("1.5", 0.015),

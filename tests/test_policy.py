@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.schema import LABELS
+from service.rules.findings import Finding
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -68,6 +69,12 @@ EVERYTHING: dict[str, Any] = {
     "chosen": True,
 }
 
+PHONE, NAMED_PHONE = Finding("text", "phone", 0, 10), Finding("author.name", "phone", 0, 10)
+LINKED = Finding("text", "link", 0, 20)
+SEES_DATA: dict[str, Any] = {"personal_data": "review"}
+SEES_BOTH: dict[str, Any] = {"personal_data": "review", "links": "review"}
+REJECTS_LINKS: dict[str, Any] = {"personal_data": "review", "links": "reject"}
+
 # fmt: off
 VERDICTS = [
     # Scores
@@ -96,6 +103,22 @@ VERDICTS = [
     Row(sig({"insult": 1.0}, THREAT), STRICT, "reject", "score", "threat", "author.name", 0.9),
     Row(sig({"threat": 1.0}), {}, "review", "score", "threat", "text", 1.0),
     Row(sig({"spam": 0.9}), {"reject": {"spam": 0.9}}, "reject", "score", "spam", "text", 0.9),
+    # Personal data and links
+    Row(sig(findings=[PHONE]), {}, "approve", "clean", p=0.01),
+    Row(sig(findings=[PHONE]), SEES_DATA, "review", "personal_data", None, "text"),
+    Row(sig(findings=[NAMED_PHONE]), SEES_DATA, "review", "personal_data", None, "author.name"),
+    Row(sig(findings=[LINKED]), SEES_DATA, "approve", "clean", p=0.01),
+    Row(sig(findings=[LINKED]), SEES_BOTH, "review", "link", None, "text"),
+    Row(sig(findings=[LINKED, PHONE]), SEES_BOTH, "review", "personal_data", None, "text"),
+    Row(sig(findings=[PHONE, LINKED]), REJECTS_LINKS, "reject", "link", None, "text"),
+    Row(sig(findings=[LINKED], draw=DRAWN), REJECTS_LINKS, "review", "random_sample", None, "text",
+        p=0.01),
+    Row(sig(ABUSE, findings=[LINKED]), REJECTS_LINKS, "reject", "link", None, "text", 0.9),
+    Row(sig(ABUSE, findings=[PHONE]), SEES_DATA, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(THREAT, findings=[LINKED]), REJECTS_LINKS | STRICT, "reject", "score", "threat", "text",
+        0.9),
+    Row(sig(findings=[PHONE], listed="author.name"), SEES_DATA, "review", "personal_data", None,
+        "text"),
     # Words of the site's list
     Row(sig(listed="text"), {}, "review", "listed", "toxicity", "text"),
     Row(sig(listed="author.name"), {}, "review", "listed", "toxicity", "author.name"),

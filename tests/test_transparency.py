@@ -105,6 +105,12 @@ def test_a_rejection_at_the_sites_own_desk_is_by_a_person_who_came_upon_the_comm
             "Yes",
             "A text classifier was not sure about the comment",
         ),
+        (
+            replace(SAMPLED, reason="personal_data", field="text"),
+            "Yes",
+            "A rule found personal data in the comment",
+        ),
+        (replace(SAMPLED, field="text"), "Yes", "A rule flagged the comment"),
         (None, "No", "A moderator came upon the comment"),
     ],
 )
@@ -114,6 +120,22 @@ def test_a_statement_says_why_a_person_saw_the_comment(
     [statement] = statements("demo", [replace(REJECTION, verdict=verdict)])
     assert statement["automated_detection"] == detected
     assert statement["decision_facts"] == f"{facts}; a moderator read it and rejected it."
+
+
+def test_personal_data_are_told_in_their_own_category_and_what_found_them() -> None:
+    verdict = Verdict("reject", None, "text", 0.1, "personal_data", 1.0, "v1")
+    by_rule = replace(REJECTION, labels=(), reason="private_information", source="policy")
+    [statement] = statements("demo", [replace(by_rule, verdict=verdict)])
+    assert statement["category"] == "STATEMENT_CATEGORY_DATA_PROTECTION_AND_PRIVACY_VIOLATIONS"
+    assert statement["category_specification"] == ["KEYWORD_MISSING_PROCESSING_GROUND"]
+    assert (statement["automated_detection"], statement["automated_decision"]) == (
+        "Yes",
+        "AUTOMATED_DECISION_FULLY",
+    )
+    assert statement["decision_facts"] == (
+        "A rule found personal data in the comment; "
+        "the site rejects such comments without a person."
+    )
 
 
 def test_the_gravest_label_gives_the_category_and_the_others_are_added() -> None:

@@ -133,6 +133,7 @@ def _comment_answer(
         author_scores=_rounded(signals.author_scores) if signals.author_scores else None,
         evidence=list(judgement.evidence),
         sentence=list(judgement.sentence),
+        findings=list(signals.findings),
         model_version=verdict.model_version,
         readers=list(judgement.readers),
         version=standing.version if standing else None,

@@ -19,6 +19,7 @@ from service.api.schemas import (
     Unicode,
 )
 from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
+from service.rules.personal_data import without_personal_data
 from service.rules.times import iso_time
 from service.services import services
 from service.sites.site import Site
@@ -63,30 +64,35 @@ def index(site: Site, query: DecisionsQuery) -> Response:
     Whoever reads all lines knows what the webhook tells: each decision of a person and each undo,
     in order, but none about a text that has been replaced since. Beside that it reads what the
     site's own desk has told (`source` is `moderator_external`). A line that training can learn
-    from has the text. The header `Hakam-Cursor` holds the position after the last entry read: the
+    from has the text, with personal data masked unless `personal_data=shown` asks for them. The
+    header `Hakam-Cursor` holds the position after the last entry read: the
     `after` of the next request. While there are more, `Link` names that request (rel="next").
     What has no line takes a position all the same. Who decided is not said. Decisions that were
     archived cannot be read any more: 410 says after which one to read on.
     """
     found = services().decisions.read(site.id, query.after, query.limit)
-    lines = (line for entry in found if (line := _line(site, entry)))
+    lines = (line for entry in found if (line := _line(site, entry, query)))
     answer = Response("".join(f"{line}\n" for line in lines), content_type="application/x-ndjson")
     cursor = found[-1].id if found else query.after
     answer.headers["Hakam-Cursor"] = cursor
     if n_damaged := sum(entry.kind == "damaged" for entry in found):
         answer.headers["Hakam-Damaged"] = str(n_damaged)
     if len(found) == query.limit:
-        following = url_for("api.decisions", after=cursor, limit=query.limit)
+        following = url_for(
+            "api.decisions", after=cursor, limit=query.limit, personal_data=query.personal_data
+        )
         answer.headers["Link"] = f'<{following}>; rel="next"'
     return answer
 
 
-def _line(site: Site, entry: Decision) -> str:
+def _line(site: Site, entry: Decision, query: DecisionsQuery) -> str:
     if not entry.is_news:
         return ""
     told = news(entry)
     told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
     if learned := entry.to_labeled_comment(site.id):
+        if query.personal_data == "masked":
+            learned = without_personal_data(learned)
         told |= {name: value for name, value in asdict(learned).items() if value}
     decided_at = iso_time(entry.decided_at, "milliseconds")
     line = DecisionLine(**told | {"type": NEWS_TYPES[entry.kind], "decided_at": decided_at})

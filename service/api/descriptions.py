@@ -45,6 +45,7 @@ FIELDS: Mapping[str, str] = {
     "detail": "What is wrong with this request.",
     "dialect": "Dialect of the text, where small words tell it.",
     "due_at": "When it should be decided, seconds since 1970.",
+    "Finding.kind": "What was found: a kind of personal data, or a link.",
     "end": "Code point after the last.",
     "enqueued_at": "When it came into the queue, seconds since 1970.",
     "error": "What is wrong.",

@@ -22,6 +22,7 @@ from models.dialect import DIALECTS
 from models.schema import LABELS, REASONS, Evidence, SentenceEvidence
 from service.api.bodies import MANY, ONE
 from service.queue.records import Comment, Decision
+from service.rules.findings import Finding
 from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
 from service.scoring import MAX_TEXT_BYTES
@@ -248,6 +249,9 @@ class DecisionsQuery(Body):
 
     after: Annotated[Unicode, Field(max_length=64)] = "0"
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    personal_data: Literal["masked", "shown"] = Field(
+        "masked", description="Whether texts and display names hold the personal data found in them"
+    )
 
 
 _DIGEST = (
@@ -330,6 +334,10 @@ class CommentAnswer(BaseModel):
     sentence: list[SentenceEvidence] = Field(
         description="What the sentence as a whole adds, for each flagged field that the sentence "
         "scorer has read"
+    )
+    findings: list[Finding] = Field(
+        description="Personal data, and links to hosts that the site does not allow; of each kind "
+        "only where the site does not ignore it"
     )
     model_version: str
     readers: list[Reader] = Field(

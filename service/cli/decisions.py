@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from service.cli.environment import connect_for, day, output_option, site_argument
+from service.cli.environment import (
+    connect_for,
+    day,
+    output_option,
+    personal_data_option,
+    site_argument,
+)
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.queue.records import Decision
@@ -22,11 +28,13 @@ def decisions() -> None:
 @decisions.command("export")
 @site_argument
 @click.option("--after", default="0", show_default=True, help="The cursor of the last export.")
+@personal_data_option
 @output_option
-def export_decisions(site_id: str, after: str, output: Path) -> None:
+def export_decisions(site_id: str, after: str, output: Path, *, with_personal_data: bool) -> None:
     """Write decisions as labelled comments, one JSON object a line."""
     with connect_for(site_id) as (redis, _site):
-        exported = DecisionStream(redis).export(site_id, str(output), after)
+        stream = DecisionStream(redis)
+        exported = stream.export(site_id, str(output), after, with_personal_data=with_personal_data)
     show_damage(exported.n_damaged)
     click.echo(
         f"{exported.n_comments} labelled comments; the next export: --after {exported.cursor}",

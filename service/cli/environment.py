@@ -19,6 +19,11 @@ from service.store.connect import Redis
 from service.store.connect import connect as connect_to
 
 site_argument = click.argument("site_id", metavar="SITE")
+personal_data_option = click.option(
+    "--with-personal-data",
+    is_flag=True,
+    help="Do not mask phone numbers, addresses, accounts and ids.",
+)
 output_option = click.option(
     "--output", type=click.Path(path_type=Path), default="-", help="File, or -."
 )

@@ -35,7 +35,8 @@ def queue_stats(site_id: str) -> None:
 def rebuild_queue(site_id: str, export: Path) -> None:
     """Restore decisions from EXPORT after Redis has lost them.
 
-    `hakam decisions export` writes such a file. Then let the site send its open comments again:
+    `hakam decisions export --with-personal-data` writes such a file; without the option, comments
+    with personal data are put before people again. Then let the site send its open comments again:
     what was decided is not queued twice. Restart servers that do not share this HAKAM_VAR, so that
     they accept the loss.
     """

@@ -36,7 +36,7 @@ def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
             yield click.option(
                 one, setting.name, multiple=True, metavar=form, callback=_numbers, help=repeated
             )
-        case "lines":
+        case "lines" | "hosts":
             yield click.option(one, setting.name, multiple=True, help=repeated)
             yield click.option(
                 f"--{name}",

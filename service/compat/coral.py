@@ -26,6 +26,7 @@ from service.moderation import Judgement
 from service.problems import answer_error, note
 from service.queue.records import Comment
 from service.rules.html_text import plain_text
+from service.rules.policy import Verdict
 from service.services import services
 from service.sites.site import Site
 
@@ -203,11 +204,17 @@ def _opinion(judgement: Judgement) -> Response:
     verdict = judgement.verdict
     if verdict.action == "approve" or verdict.only_asked:
         return Response(status=NO_OPINION)
-    reason = "COMMENT_DETECTED_SPAM" if verdict.label == "spam" else "COMMENT_DETECTED_TOXIC"
-    flags = [{"actionType": "FLAG", "reason": reason}]
+    flags = [] if verdict.reason == "personal_data" else [_flag(verdict)]
     opinion = Opinion(status="SYSTEM_WITHHELD", actions=flags)
     if verdict.action == "reject":
-        code = {"code": rejection_code(verdict.label or "", ())}
+        code = {"code": rejection_code(verdict.rejection_reason, ())}
         refused = {"status": "REJECTED", "rejectionReason": code}
         opinion = Opinion(status="REJECTED", actions=flags, moderation_action=refused)
     return as_json(opinion.model_dump(by_alias=True, exclude_defaults=True))
+
+
+def _flag(verdict: Verdict) -> dict[str, str]:
+    """Flag a comment with one of the two reasons that Coral takes from outside."""
+    is_spam = verdict.label == "spam" or verdict.reason == "link"
+    reason = "COMMENT_DETECTED_SPAM" if is_spam else "COMMENT_DETECTED_TOXIC"
+    return {"actionType": "FLAG", "reason": reason}

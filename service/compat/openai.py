@@ -31,6 +31,8 @@ from service.errors import (
     VersionNotKept,
     status_of,
 )
+from service.moderation import findings
+from service.queue.records import Comment
 from service.rules.policy import Policy
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -167,25 +169,31 @@ def moderations() -> Response:
     moderation = moderation_by(asked.version())
     policy = moderation.policy(site)
     texts = [text for parts in comments for text in parts]
+    ruled = iter([bool(findings(site, Comment("", text))) for text in texts])
     scores = moderation.scorer.scores(texts)
     read = iter(zip(scores, identify_all(texts), strict=True))
-    results = [_result(list(islice(read, len(parts))), policy) for parts in comments]
+    results = [
+        _result(list(islice(read, len(parts))), policy, ruled=any(list(islice(ruled, len(parts)))))
+        for parts in comments
+    ]
     model = f"{MODEL}{policy.model_version}"
     return as_json(
         Moderations(id=f"modr-{uuid.uuid4().hex}", model=model, results=results).model_dump()
     )
 
 
-def _result(parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy) -> Moderation:
-    """Judge one comment by its worst part."""
+def _result(
+    parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy, *, ruled: bool
+) -> Moderation:
+    """Judge one comment by its worst part; `ruled`, where a rule of the site holds for it."""
     holds = {
         name: any(category.holds(scores, policy) for scores, _ in parts)
         for name, category in CATEGORIES.items()
     }
-    # Scores say nothing of what could not be read: it is flagged without a category.
+    # Scores say nothing of what could not be read, nor of what a rule finds: no category does.
     unread = policy.unreadable == "review" and not all(one.readable for _, one in parts)
     return Moderation(
-        flagged=any(holds.values()) or unread,
+        flagged=any(holds.values()) or unread or ruled,
         categories=holds,
         category_scores={
             name: round(max(category.score(scores) for scores, _ in parts), 7)

@@ -57,6 +57,7 @@ from service.errors import (
 )
 from service.errors import NotFound as NothingThere
 from service.problems import note
+from service.rules.personal_data import masked
 from service.services import EXTENSION, services
 
 HEADERS = {
@@ -230,6 +231,12 @@ def _nowhere(path: str) -> str:
 
 for form in (formats.number, formats.percent, formats.score):
     bp.add_app_template_filter(form)
+
+
+@bp.app_template_filter("masked")
+def _masked(text: str, shows: bool = False) -> str:
+    """Return a text without its personal data, unless that is to be shown."""
+    return text if shows else masked(text)
 
 
 @bp.app_template_filter("web_address")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from models.schema import Evidence
+from service.rules.findings import Finding
 
 #: Marked is what weighs at least this share of the heaviest part, and every word of a site's list,
 #: which weighs nothing.
@@ -19,18 +20,27 @@ _JOINERS = "\N{ZERO WIDTH JOINER}\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of text that is marked with one label, or with none (``""``)."""
+    """A stretch of text that is marked with a label or a kind of finding, or not (``""``)."""
 
     text: str
     label: str = ""
 
 
-def marked(text: str, field: str, evidence: Iterable[Evidence]) -> Iterator[Segment]:
-    """Cut a text into marked and unmarked segments; where two parts overlap, the heavier counts."""
+def marked(
+    text: str, field: str, evidence: Iterable[Evidence], findings: Iterable[Finding] = ()
+) -> Iterator[Segment]:
+    """Cut a text into marked and unmarked segments.
+
+    Where two parts overlap, the heavier counts, and a finding before all of them.
+    """
     found = sorted(
         (part for part in evidence if part.field == field), key=lambda part: -part.weight
     )
     labels = [""] * len(text)
+    for finding in findings:
+        if finding.field == field:
+            length = min(finding.end, len(text)) - finding.start
+            labels[finding.start : finding.end] = [finding.kind] * length
     for part in found:
         if part.weight and part.weight < TELLING_SHARE * found[0].weight:
             continue

@@ -12,9 +12,11 @@ from service.console.highlight import Segment, marked
 from service.console.keyboard import keys_of
 from service.console.leases import is_severe, last_action, minutes_without_break
 from service.console.permissions import me
-from service.console.vocabulary import REASON_NAMES, label_name, score_words
+from service.console.vocabulary import FINDING_NAMES, REASON_NAMES, label_name, listed, score_words
 from service.console.vocabulary import gettext as _
+from service.moderation import findings
 from service.queue.records import Lease, ReviewItem
+from service.rules.personal_data import find, masked
 from service.services import services
 from service.sites.site import Site
 
@@ -26,19 +28,32 @@ FAR_CHARACTERS, FAR_LINES = 400, 6
 THREAD_READ, THREAD_SHOWN = 50, 5
 
 
-def item_view(site: Site, lease: Lease) -> dict[str, Any]:
+def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[str, Any]:
     """Return what the template of the work page is filled with."""
     item, queue = lease.item, services().queue
-    author, label = item.comment.author_id, item.verdict.label
+    author = item.comment.author_id
     seen_before = item.why == "appeal" or item.version > 1 or bool(item.decision_id)
-    text = list(marked(item.comment.text, "text", item.evidence))
+    shows = shows_personal_data or site.personal_data == "ignore"
+    found = findings(site, item.comment)
+    text, pen_name = (
+        list(marked(value if shows else masked(value), field, item.evidence, found))
+        for field, value in (("text", item.comment.text), ("author.name", item.comment.author_name))
+    )
+    thread = _thread(site.id, item)
+    beside = [item.comment.parent_text, item.appeal]
+    beside += [t for o in thread["thread"] for t in (o.comment.text, o.comment.author_name)]
+    suggested = item.verdict.rejection_reason
     return {
         "text": text,
         "far_mark": _is_far(text),
-        "pen_name": list(marked(item.comment.author_name, "author.name", item.evidence)),
+        "pen_name": pen_name,
+        "shows_personal_data": shows,
+        "hides": not shows
+        and any(map(find, [item.comment.text, item.comment.author_name, *beside])),
+        "holds": listed(dict.fromkeys(str(FINDING_NAMES[one.kind]) for one in found)),
         "chips": _chips(item),
         "wholes": [_whole(one) for one in item.sentence if abs(one.weight) >= WORTH_SAYING],
-        "suggested": label if label in REASONS else UMBRELLA,
+        "suggested": suggested if suggested in REASONS else UMBRELLA,
         "why": _why(item),
         "site": site,
         "item": item,
@@ -49,7 +64,7 @@ def item_view(site: Site, lease: Lease) -> dict[str, Any]:
         "keys": keys_of(me().preferences.keys),
         "stats": queue.stats(site.id),
         "record": queue.author(site.id, author) if author else None,
-        **_thread(site.id, item),
+        **thread,
         "severe": is_severe(item),
         "last": last_action(site.id),
         "tired": minutes_without_break(),
@@ -110,12 +125,18 @@ def _why(item: ReviewItem) -> str:
         return _(
             "The machine is not sure about it and would let it pass; your decision teaches it."
         )
+    if item.why == "personal_data":
+        return _("It holds personal data, which the site wants a person to see.")
+    if item.why == "link":
+        return _("It holds a link to a host that the site does not allow.")
     if item.why == "author":
         return _("Little is known of its author, or too much: the site wants a look.")
     if item.why == "listed":
         return _("It holds a word of the site's list.")
     if item.why == "unsupported_language":
         return _("The machine cannot read its letters; nothing else speaks against it.")
+    if not item.verdict.label:
+        return _("The site's rules would reject it; it was drawn at random to check them.")
     if item.verdict.field == "author.name":
         return _("The pen name looks like: %(label)s (%(words)s).", label=label, words=words)
     return _("The text looks like: %(label)s (%(words)s).", label=label, words=words)

@@ -30,7 +30,7 @@ class SiteStatus:
     site: Site
     stats: QueueStats
     n_damaged: int  # waiting items of which what is stored cannot be read
-    labels: list[tuple[str, int]]  # of the waiting items; "" for those drawn at random
+    labels: list[tuple[str, int]]  # and findings of the waiting items; "" where there is none
     dialects: list[tuple[str, int]]
     ages: list[tuple[int | None, int]]  # waiting items by bound of their age in seconds
     held: list[ReviewItem]
@@ -100,7 +100,7 @@ def _status(site: Site) -> SiteStatus:
         site=site,
         stats=stats,
         n_damaged=len(waiting) - len(whole),
-        labels=Counter(item.verdict.label or "" for item in whole).most_common(),
+        labels=Counter(item.verdict.rejection_reason for item in whole).most_common(),
         dialects=Counter(filter(None, (i.comment.dialect for i in whole))).most_common(),
         ages=histogram([time.time() - item.enqueued_at for item in whole]),
         held=queue.held(site.id),

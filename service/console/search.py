@@ -14,6 +14,7 @@ from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, It
 from service.queue.records import ReviewItem, item_id_of
 from service.queue.review_queue import MAX_BULK
 from service.services import services
+from service.sites.site import Site
 
 bp = Blueprint("search", __name__)
 
@@ -31,6 +32,7 @@ def index(site_id: str) -> str:
     return render_template(
         "search.html",
         site=site,
+        shows_personal_data=_shows_personal_data(site),
         wanted=wanted,
         searched=bool(value),
         items=waiting,
@@ -64,7 +66,13 @@ def decide(site_id: str) -> ResponseReturnValue:
             return redirect(back, 303)
         kept = [(n, v) for n, v in request.form.items(multi=True) if n != "csrf_token"]
         return render_template(
-            "search_decide.html", site=site, items=items, draft=draft, back=back, kept=kept
+            "search_decide.html",
+            site=site,
+            shows_personal_data=site.personal_data == "ignore",
+            items=items,
+            draft=draft,
+            back=back,
+            kept=kept,
         )
     try:
         taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)
@@ -106,6 +114,11 @@ def undo(site_id: str) -> ResponseReturnValue:
             "skip",
         )
     return redirect(url_for(".index", site_id=site.id, **_searched()), 303)
+
+
+def _shows_personal_data(site: Site) -> bool:
+    """Return whether texts are shown with personal data: where the site ignores it, or on wish."""
+    return site.personal_data == "ignore" or request.args.get("personal_data") == "shown"
 
 
 def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:

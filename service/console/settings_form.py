@@ -34,6 +34,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
         ),
     ),
     (_("When the machine rejects by itself"), ("reject",)),
+    (_("Personal data and links"), ("personal_data", "links", "allow_hosts")),
     (_("Lists"), ("block_words", "allow_words")),
     (_("Urgency"), ("time_target_seconds", "label_weights")),
     (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),
@@ -49,6 +50,8 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
 _CHOICES = {
     "review": _("waits for a person"),
     "approve": _("is approved"),
+    "ignore": _("is not looked at for it"),
+    "reject": _("is rejected"),
     "yes": _("yes"),
     "no": _("no"),
 }
@@ -63,6 +66,7 @@ _COMPLAINTS = {
     "version": _("%(name)s: this version is not kept here."),
     "line": _("%(name)s: expected one line of at most %(length)s characters."),
     "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
+    "hosts": _("%(name)s: expected at most %(n_lines)s hosts, such as news.example, one a line."),
     "choice": _CHOICE,
     "switch": _CHOICE,
 }
@@ -138,7 +142,7 @@ def _written(setting: Setting, value: Any) -> str | Mapping[str, str]:
             return f"{value / _FACTORS.get(setting.unit, 1):.10g}"
         case "by_label":
             return {label: f"{number:.10g}" for label, number in value.items()}
-        case "lines":
+        case "lines" | "hosts":
             return "\n".join(value)
         case "switch":
             return "yes" if value else "no"
@@ -156,7 +160,7 @@ def _read(setting: Setting, now: Any) -> Any:
         case "number":
             number = _number(setting.name, text) * _FACTORS.get(setting.unit, 1)
             return round(number) if setting.whole and math.isfinite(number) else number
-        case "lines":
+        case "lines" | "hosts":
             return lines_of(text)
         case "switch":
             return text == "yes"

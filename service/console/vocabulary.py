@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from models.schema import REASONS
+from service.rules.policy import Verdict
 
 #: The catalogues, each named in its own words ("Arabic" is written in Arabic letters).
 LANGUAGES: Mapping[str, str] = {
@@ -43,6 +44,17 @@ _REASON_NAMES = {
 }
 #: Reasons of a rejection, in the order in which the keys 1 to 9 and 0 choose them.
 REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
+
+FINDING_NAMES: Mapping[str, LazyString] = {
+    "phone": _("Phone number"),
+    "email": _("Mail address"),
+    "iban": _("Bank account"),
+    "card": _("Card number"),
+    "national_id": _("National id"),
+    "handle": _("Account on a network"),
+    "street_address": _("Street address"),
+    "link": _("Link"),
+}
 
 STATE_NAMES: Mapping[str, LazyString] = {
     "pending": _("waits"),
@@ -214,7 +226,10 @@ def _names(names: Mapping[str, LazyString]) -> Callable[[str | None], str]:
     return lambda code: str(names.get(code or "", code or ""))
 
 
-label_name, dialect_name, reason_name = map(_names, (LABEL_NAMES, DIALECT_NAMES, REASON_NAMES))
+label_name, dialect_name = map(_names, (LABEL_NAMES, DIALECT_NAMES))
+# A rejection by the policy may have a reason from which no person chooses.
+reason_name = _names({**REASON_NAMES, "link": FINDING_NAMES["link"]})
+mark_name = _names({**LABEL_NAMES, **FINDING_NAMES})
 action_name, state_name = map(_names, (ACTION_NAMES, STATE_NAMES))
 series_name, row_kind, measure_name = map(_names, (_SERIES, _ROW_KINDS, _MEASURES))
 shift_word = _names(_SHIFT_WORDS)
@@ -237,6 +252,11 @@ def shift_name(about: str) -> str:
     """Return what has moved: the scores of a label, or a mix."""
     kind, _colon, label = about.partition(":")
     return gettext("Scores: %(label)s", label=label_name(label)) if label else str(_SHIFTS[kind])
+
+
+def cause_name(verdict: Verdict) -> str:
+    """Return the name of what speaks against a comment: a label or a finding; else nothing."""
+    return label_name(verdict.label) or reason_name(verdict.rejection_reason)
 
 
 def listed(names: Iterable[str]) -> str:

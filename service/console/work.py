@@ -88,6 +88,17 @@ def decide(site_id: str, item_id: str) -> ResponseReturnValue:
     return redirect(url_for(".index", site_id=site.id), 303)
 
 
+@bp.post("/<site_id>/items/<item_id>/personal-data")
+def show_personal_data(site_id: str, item_id: str) -> ResponseReturnValue:
+    """Show the comment on the screen once with its personal data, and what was typed so far."""
+    site = site_for(site_id)
+    try:
+        lease = services().queue.renew(site.id, item_id, request.form.get("token", 0, type=int))
+    except (Conflict, ItemNotFound) as conflict:
+        return _show_conflict(site, conflict, _typed), 409
+    return _show(site, lease, draft=_typed, shows_personal_data=True)
+
+
 @bp.post("/<site_id>/items/<item_id>/undo")
 def undo(site_id: str, item_id: str) -> ResponseReturnValue:
     """Take back a decision of this moderator, or as a senior, so that the comment waits again."""
@@ -198,14 +209,17 @@ def _typed(name: str) -> str:
 # -- what is on the screen ----------------------------------------------------------------------
 
 
-def _show(site: Site, lease: Lease, draft: Fields | None = None) -> str:
+def _show(
+    site: Site, lease: Lease, draft: Fields | None = None, *, shows_personal_data: bool = False
+) -> str:
     """Show a comment that this moderator holds, with what they typed before, if anything."""
     leases.keep(site.id, lease)
     if not lease.item.damaged:
         try:
             return render_template(
                 "work.html",
-                **item_view(site, lease),
+                **item_view(site, lease, shows_personal_data=shows_personal_data),
+                asked=shows_personal_data,
                 only=session.get("only"),
                 draft=draft,
                 max_note_length=MAX_NOTE_LENGTH,

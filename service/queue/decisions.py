@@ -29,6 +29,7 @@ from service.queue.records import (
     item_id_of,
     known_action,
 )
+from service.rules.personal_data import without_personal_data
 from service.rules.policy import Reason
 from service.rules.times import EXPECTED, read_time
 from service.store.connect import Redis
@@ -99,8 +100,13 @@ class DecisionStream:
             yield from page
             after = page[-1].id
 
-    def export(self, site_id: str, output: str, after: str = "0") -> Exported:
-        """Write what training can learn from the decisions after a position, as JSON Lines."""
+    def export(
+        self, site_id: str, output: str, after: str = "0", *, with_personal_data: bool = False
+    ) -> Exported:
+        """Write what training can learn from the decisions after a position, as JSON Lines.
+
+        Personal data are masked, unless they are asked for.
+        """
         cursor, n_damaged = after, 0
 
         def learned() -> Iterator[LabeledComment]:
@@ -108,7 +114,7 @@ class DecisionStream:
             for decision in self.history(site_id, after):
                 cursor, n_damaged = decision.id, n_damaged + decision.damaged
                 if comment := decision.to_labeled_comment(site_id):
-                    yield comment
+                    yield comment if with_personal_data else without_personal_data(comment)
 
         n_comments = write_comments(learned(), output)
         return Exported(n_comments, cursor, n_damaged)
@@ -119,7 +125,8 @@ class DecisionStream:
         A comment that the site sends again afterwards, or has sent again before, is then known as
         decided, by whom, and counts for its author. Doing it twice changes nothing. An export holds
         neither what the policy decided nor erased texts; where only the display name was judged, it
-        lacks the text, so that the comment is put before people again.
+        lacks the text, so that the comment is put before people again, and so is one of which it
+        masks the personal data.
         """
         return sum(
             self._restore(site_id, comment)

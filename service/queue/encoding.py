@@ -5,8 +5,8 @@ well (``lua/include/record.lua``). A field that has its usual value, the default
 a record is kept for every comment, and Lua cannot tell an empty list from an empty object.
 
 A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
-Format 2 knows `ContentRecord.sentence`, the label ``religious_insult`` and the reason
-``uncertain``.
+Format 2 knows `ContentRecord.sentence`, the label ``religious_insult``, and the reasons
+``uncertain``, ``personal_data`` and ``link``.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class ReviewQueue:
         """Record, once, that the policy rejected a comment, which the site gets as its answer."""
         item_id = item_id_of(comment.id)
         labels = (verdict.label,) if verdict.label else ()
-        draft = Decision("reject", labels, reason=verdict.label or "", source="policy")
+        draft = Decision("reject", labels, reason=verdict.rejection_reason, source="policy")
         found = self._verbs(
             site_id,
             "reject",

@@ -31,8 +31,19 @@ _CATEGORIES = {
     "spam": ("STATEMENT_CATEGORY_SCAMS_AND_FRAUD", "KEYWORD_OTHER"),
     "profanity": _OTHER,
 }
+# Reasons without a label; the database has no keyword for what is told of somebody in public.
+_BY_REASON = {
+    "private_information": (
+        "STATEMENT_CATEGORY_DATA_PROTECTION_AND_PRIVACY_VIOLATIONS",
+        "KEYWORD_MISSING_PROCESSING_GROUND",
+    ),
+}
 
 _FLAGGED = "A text classifier flagged the comment"
+_FOUND: Mapping[str, str] = {
+    "personal_data": "A rule found personal data in the comment",
+    "link": "A rule found a link in the comment to a host that the site does not allow",
+}
 # Why a person saw a comment that no classifier flagged.
 _WHY_SEEN: Mapping[str, str] = {
     "listed": "The comment holds a word of the site's list",
@@ -52,8 +63,9 @@ def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, 
 
 def _statement(site_id: str, entry: Decision) -> dict[str, object]:
     by_machine = entry.source == "policy"
-    flagged = entry.verdict is not None and entry.verdict.label is not None
-    found = [_CATEGORIES[label] for label in _CATEGORIES if label in entry.labels] or [_OTHER]
+    flagged = entry.verdict is not None and entry.verdict.field is not None
+    found = [_CATEGORIES[label] for label in _CATEGORIES if label in entry.labels]
+    found = found or [_BY_REASON.get(entry.reason, _OTHER)]
     category, _ = found[0]
     added = sorted({other for other, _ in found[1:]} - {category})
     keywords = sorted({keyword for _, keyword in found})
@@ -87,6 +99,9 @@ def _statement(site_id: str, entry: Decision) -> dict[str, object]:
 
 
 def _circumstances(entry: Decision) -> str:
+    found = _FOUND.get(entry.verdict.reason) if entry.verdict else None
+    if entry.source == "policy" and found:
+        return f"{found}; the site rejects such comments without a person."
     if entry.source == "policy":
         return f"{_FLAGGED}; its score passed the threshold for rejection without a person."
     return f"{_why_seen(entry.verdict)}; a moderator read it and rejected it."
@@ -96,7 +111,9 @@ def _why_seen(verdict: Verdict | None) -> str:
     if verdict is None or verdict.action == "approve":  # which nobody here was to see
         return "A moderator came upon the comment"
     if verdict.reason == "random_sample" and not verdict.only_sampled:
-        return _FLAGGED
+        return _FLAGGED if verdict.label else "A rule flagged the comment"
+    if verdict.reason in _FOUND:
+        return _FOUND[verdict.reason]
     return _WHY_SEEN.get(verdict.reason, _FLAGGED)
 
 

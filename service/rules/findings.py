@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from models.schema import Field
 
 Rule = Literal["ignore", "review", "reject"]  # what becomes of a comment with such a finding
 
 PERSONAL_DATA = ("phone", "email", "iban", "card", "national_id", "handle", "street_address")
-LINK = "link"
+LINK: Final = "link"
 Kind = Literal["phone", "email", "iban", "card", "national_id", "handle", "street_address", "link"]
 
 

@@ -26,11 +26,20 @@ _TOP_LEVELS = frozenset(_WRITTEN_BARE.split())
 _WRITTEN_OUT = re.compile(
     r"(?<![a-z0-9+-])[a-z][a-z0-9+-]{1,15}+://([^\s/?#]{1,253})(?:[/?#]\S{0,2000})?"
 )
+# A dot in any form, or in words: without one there is no link.
+_WORTH_READING = re.compile(
+    "[.:\u2024\u2488-\u249b\u3002\uff0e\uff61]|[dD][oO][tT]|\u062f\u0648\u062a"
+)
 # With blanks around the dot, or the dot in brackets or in words.
 _SPLIT = re.compile(
     r"(?<![a-z0-9@.-])[a-z0-9-]{2,63}+"
     r"(?: {1,2}\. {0,2}|\. {1,2}| ?[(\[{] ?(?:\.|dot|\u062f\u0648\u062a) ?[)\]}] ?"
     r"| dot | \u062f\u0648\u062a )(?:com|net|org)(?![a-z0-9-])"
+)
+#: A line of the allow list: a host, or an address of which it is the host.
+HOST_FORM = (
+    r"^(?:[A-Za-z][A-Za-z0-9+-]*://)?[^\s/?#:@.\x00]+(?:\.[^\s/?#:@.\x00]+)+(?::[0-9]+)?"
+    r"(?:[/?#][^\s\x00]*)?$"
 )
 _HOST_OF_LINE = re.compile(
     r"(?:[a-z][a-z0-9+-]{1,15}://)?([^\s/?#:@.]+(?:\.[^\s/?#:@.]+)+)(?::[0-9]+)?(?:[/?#]\S*)?"
@@ -44,6 +53,8 @@ def find(text: str, allowed: Collection[str] = frozenset()) -> tuple[tuple[int, 
     >>> find("see https://a.example/x and b.com, not c.me", frozenset({"a.example"}))
     ((28, 33),)
     """
+    if not _WORTH_READING.search(text):
+        return ()
     letters, places = plain(text)
     found = sorted(_links(letters, allowed))
     apart = list[tuple[int, int]]()

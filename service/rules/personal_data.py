@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+from models.schema import LabeledComment
 from service.rules import numbers
 from service.rules.addresses import Address, addresses
 from service.rules.cues import Cue, Cues, Word, folded
@@ -26,8 +27,11 @@ from service.rules.plain_text import plain
 MASK = "\N{BULLET}"
 _GONE = "\N{START OF HEADING}"  # in place of what was read already; part of nothing
 
-# Arabic letters and marks, blanks and the usual signs: where is nothing else, nothing is found.
-_NOTHING_HERE = re.compile('[\\s\u0600-\u063f\u0641-\u065f\u066a-\u06ef\u06fa-\u06ff!.,:;"()-]*')
+# A digit of any script, a Latin letter in any form, or the sign @: without one nothing is found.
+_WORTH_READING = re.compile(
+    "[0-9A-Za-z@\\d\u00aa-\u024f\u1d00-\u1eff\u2070-\u218b\u2460-\u24ff\u2776-\u2793\uff01-\uff5e"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff\U0001fbf0-\U0001fbf9]"
+)
 _BLANKS = " \t"
 _SIGNS = ".\\-\u2010-\u2015\u2212/()_\u00b7\u2022*~|"  # dashes, a minus, dots, bullets
 _ROW = re.compile(f"\\(?\\+?\\(?[0-9](?:[{_BLANKS}{_SIGNS}]{{0,3}}[0-9])*+")
@@ -108,7 +112,7 @@ def find(text: str) -> tuple[Span, ...]:
     >>> find("in 2023 it cost 1234567890, see law 51/2012")
     ()
     """
-    if _NOTHING_HERE.fullmatch(text):
+    if not _WORTH_READING.search(text):
         return ()
     return tuple(sorted(_Reading(text).spans(), key=lambda span: span.start))
 
@@ -130,6 +134,11 @@ def masked(text: str) -> str:
             MASK if letter.isalnum() else letter for letter in letters[span.start : span.end]
         )
     return "".join(letters)
+
+
+def without_personal_data(comment: LabeledComment) -> LabeledComment:
+    """Return a labelled comment with the personal data of text and display name masked."""
+    return replace(comment, text=masked(comment.text), author_name=masked(comment.author_name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from models.schema import LABELS, UMBRELLA, Field
+from service.rules.findings import LINK, Finding, Rule
 from service.rules.uncertainty import distance
 
 Action = Literal["approve", "review", "reject"]
 Reason = Literal[
     "score",
+    "personal_data",
+    "link",
     "listed",
     "author",
     "unsupported_language",
@@ -32,6 +35,9 @@ Standing = Literal["waiting", "approve", "reject"]
 # One comment in two hundred is shown to a person whatever its score: enough to measure what the
 # thresholds miss, little enough not to be felt by moderators. A site may choose another share.
 RANDOM_SAMPLE_SHARE = 0.005
+
+# What a rejection by rule is called where people choose from `models.schema.REASONS`.
+_REJECTIONS: Mapping[Reason, str] = {"personal_data": "private_information", "link": "link"}
 
 # Draws for what is not left to chance: a comment with a known answer is to look like one of the
 # random sample.
@@ -53,6 +59,7 @@ class Signals:
     scores: Mapping[str, float]  # by label, of the text, [0, 1]
     author_scores: Mapping[str, float] | None = None  # of the display name, if there is one
     readable: bool = True  # False where none of its letters could be read: scores say nothing then
+    findings: Sequence[Finding] = ()  # of the kinds that the site does not ignore
     listed: Field | None = None  # where a word stands that the site always wants a person to see
     # ``unknown`` while nobody can look it up; None without an author, or where nobody asks.
     author: AuthorHistory | Literal["unknown"] | None = None
@@ -78,7 +85,12 @@ class Verdict:
     @property
     def only_sampled(self) -> bool:
         """Whether nothing but the random sample puts the comment before a person."""
-        return self.reason == "random_sample" and self.label is None
+        return self.reason == "random_sample" and self.field is None
+
+    @property
+    def rejection_reason(self) -> str:
+        """Why the policy rejects, in the words of a decision."""
+        return _REJECTIONS.get(self.reason, self.label or "")
 
     @property
     def only_asked(self) -> bool:
@@ -96,6 +108,8 @@ class Policy:
     unreadable: str = "review"  # what becomes of a text without a letter that could be read
     review_first_comments: int = 0  # of a new author
     review_after_rejections: int = 0  # so many lately, and all of an author's; 0 is never
+    personal_data: Rule = "ignore"
+    links: Rule = "ignore"
     model_version: str = ""  # for whose scores the thresholds are meant
 
     @property
@@ -113,8 +127,12 @@ class Policy:
         ====================================== ======= =====================
         a decision on the same comment stands  that    decided
         a score from its reject threshold on   reject  score
-        the same, and drawn                    review  random_sample
+        personal data, which the site rejects  reject  personal_data
+        a link, which the site rejects         reject  link
+        one of these three, and drawn          review  random_sample
         a score from its review threshold on   review  score
+        personal data, which it wants to see   review  personal_data
+        a link, which it wants to see          review  link
         a word of the site's list              review  listed
         the author is new, or often rejected   review  author
         no letter could be read                review  unsupported_language
@@ -146,8 +164,16 @@ class Policy:
             if drawn:
                 return self._say(signals, "review", "random_sample", sampled, found)
             return self._say(signals, "reject", "score", 1.0, found)
+        if finding := self._ruled("reject", signals):
+            verdict = self._say(signals, "reject", _reason_of(finding), 1.0)
+            if drawn:
+                verdict = self._say(signals, "review", "random_sample", sampled)
+            return replace(verdict, field=finding.field)
         if found := self._strongest(self.review, signals):
             return self._say(signals, "review", "score", 1.0, found)
+        if finding := self._ruled("review", signals):
+            verdict = self._say(signals, "review", _reason_of(finding), 1.0)
+            return replace(verdict, field=finding.field)
         if signals.listed:
             verdict = self._say(signals, "review", "listed", 1.0)
             return replace(verdict, label=UMBRELLA, field=signals.listed)
@@ -161,6 +187,15 @@ class Policy:
             return self._say(signals, "review", "uncertain", 1.0, self._nearest(signals)[1])
         reason: Reason = "clean" if signals.readable else "unsupported_language"
         return self._say(signals, "approve", reason, sampled)
+
+    def _ruled(self, rule: Rule, signals: Signals) -> Finding | None:
+        """Return the first finding for which the site has a rule; personal data before links."""
+        found = (one for one in signals.findings if self.rule_for(one) == rule)
+        return min(found, key=lambda one: one.kind == LINK, default=None)
+
+    def rule_for(self, finding: Finding) -> Rule:
+        """Return what becomes of a comment with a finding of this kind."""
+        return self.links if finding.kind == LINK else self.personal_data
 
     def flagged_label(self, scores: Mapping[str, float]) -> str | None:
         """Label for which a person should look at a field with these scores, or None."""
@@ -236,6 +271,10 @@ def _by_field(signals: Signals) -> Mapping[Field, Mapping[str, float]]:
 
 def _telling(label: str, score: float) -> tuple[bool, float]:
     return label != UMBRELLA, score  # which is the least telling name for abuse
+
+
+def _reason_of(finding: Finding) -> Reason:
+    return "link" if finding.kind == LINK else "personal_data"
 
 
 def random_draw(

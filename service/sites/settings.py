@@ -11,7 +11,9 @@ from pydantic import Field, TypeAdapter
 ADDRESS_FORM = "an http or https address"
 
 # `by_label` is a number for each label; a `switch` is true or false.
-Kind = Literal["number", "by_label", "choice", "switch", "line", "address", "version", "lines"]
+Kind = Literal[
+    "number", "by_label", "choice", "switch", "line", "address", "version", "lines", "hosts"
+]
 _KINDS: Mapping[str, Kind] = {
     "integer": "number",
     "number": "number",
@@ -94,6 +96,7 @@ def _setting(name: str, schema: Mapping[str, Any], default: Any) -> Setting:
         "address": ADDRESS_FORM,
         "version": "a version of the artefact, as 2026.01.31-1",
         "lines": f"at most {n_lines} lines of {length} characters",
+        "hosts": f"at most {n_lines} hosts, such as news.example",
     }[kind]
     return Setting(
         name=name,

@@ -18,6 +18,8 @@ from pydantic_core import ErrorDetails
 from models.registry import VERSION
 from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, SiteUnreadable
+from service.rules.findings import Rule
+from service.rules.links import HOST_FORM, MAX_HOST_LENGTH, MAX_HOSTS
 from service.rules.phrases import N_
 from service.rules.policy import RANDOM_SAMPLE_SHARE
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
@@ -35,6 +37,8 @@ _Weights = Mapping[_Label, Annotated[float, Field(ge=0, le=100)]]
 _Address = Annotated[str, Field(max_length=2_000, pattern=r"^(?i:https?://[^\x00]+)?$")]
 _Secret = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
 _Word = Annotated[str, Field(max_length=MAX_WORD_LENGTH, pattern=_NO_NUL)]
+_Host = Annotated[str, Field(max_length=MAX_HOST_LENGTH, pattern=HOST_FORM)]
+_Hosts = Annotated[tuple[_Host, ...], Field(max_length=MAX_HOSTS, strict=False)]
 _Words = Annotated[tuple[_Word, ...], Field(max_length=MAX_WORDS, strict=False)]
 
 
@@ -67,6 +71,14 @@ class Site:
     )
     block_words: _Words = described(N_("Words that always put a comment before a person"), ())
     allow_words: _Words = described(N_("Words that count for nothing"), ())
+    personal_data: Rule = described(
+        N_("What becomes of a comment with a phone number, an address, an account or an id"),
+        "review",
+    )
+    links: Rule = described(N_("What becomes of a comment with a link"), "ignore")
+    allow_hosts: _Hosts = described(
+        N_("Hosts to which links may lead, with all under them"), (), kind="hosts"
+    )
     review_first_comments: Annotated[int, Field(ge=0, le=20)] = described(
         N_("So many comments of a new author wait for a person"), 0
     )

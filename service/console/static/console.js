@@ -89,11 +89,12 @@ document.addEventListener("submit", async (event) => {
   sending = true;
   form.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(form.getAttribute("action"), {
+    const elsewhere = event.submitter?.getAttribute("formaction"); // shows the same comment again
+    const answer = await fetch(elsewhere || form.getAttribute("action"), {
       method: "POST",
       body: new FormData(form, event.submitter),
     });
-    show(new DOMParser().parseFromString(await answer.text(), "text/html"), answer.url);
+    show(new DOMParser().parseFromString(await answer.text(), "text/html"), elsewhere ? location.href : answer.url);
   } catch {
     form.removeAttribute("data-swap"); // let the browser try, and say what is wrong in its own words
     sending = false;

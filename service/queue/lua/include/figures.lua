@@ -37,7 +37,8 @@ local function seen(facts)
   if type(why) ~= 'string' or type(likely) ~= 'number' or why == 'score' then return end
   if facts.restored then return end -- an export does not say how likely it was
   if facts.appeal_of and not facts.overturned then return end -- the first decision was counted
-  if why == 'random_sample' and type(verdict.label) == 'string' then why = 'rejected' end
+  -- Drawn from those that would be rejected: something is held against a field, usually the text.
+  if why == 'random_sample' and verdict.field ~= cjson.null then why = 'rejected' end
   return 'seen:' .. why .. ':' .. likely .. ':' .. said_of(facts)
 end
 
