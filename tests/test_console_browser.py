@@ -199,6 +199,20 @@ def comment_on(page: Page) -> str:
 # The work loop
 
 
+def test_one_press_shows_personal_data_and_what_was_typed_stays(console: Console) -> None:
+    console.flag("c1", "call 0500000000")
+    page = console.page(path="/demo/work")
+    expect(page.locator("#comment")).to_contain_text("call \N{BULLET}")
+    page.keyboard.press("n")
+    page.keyboard.type("seen before")
+    page.locator("[formaction$='personal-data']").click()
+    expect(page.locator("#comment")).to_contain_text("call 0500000000")
+    assert page.input_value("#note") == "seen before"
+    assert page.url.endswith("/demo/work"), "reloading would ask for it again"
+    page.reload()
+    expect(page.locator("#comment")).to_contain_text("call \N{BULLET}")
+
+
 def test_somebody_logs_in_and_out_by_hand(console: Console, page: Page) -> None:
     console.flag("c1", "first")
     page.goto(f"{console.url}/console/demo/work")

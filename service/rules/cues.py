@@ -43,9 +43,9 @@ _WORDS: dict[Cue, str] = {
     "other_number": """
         طلب طلبي طلبيه طلبيتي فاتوره شحنه شحنتي تتبع حجز حجزي تذكره تذكرتي قضيه قرار
         مرسوم قانون ماده بلاغ شكوي معامله معاملتي ترخيص رخصه عقد سند كود باركود
-        سيريال موديل ايداع مرجع مرجعي رحله قطعه حلقه عدد صك ايصال حواله قسيمه كوبون
+        سيريال موديل ايداع مرجع مرجعي رحله قطعه حلقه عدد سر باسورد صك ايصال حواله قسيمه كوبون
         جلوس order invoice shipment tracking ticket booking case ref reference isbn
-        issn doi serial model code sku barcode flight episode facture commande colis
+        issn doi serial model code sku barcode flight episode password facture commande colis
     """,
     # Identity, residence permit, card, national and civil registry
     "id": """
