@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
+from flask import request
 from flask_login import UserMixin, current_user
 
 from service.accounts.account import Account
@@ -66,3 +67,8 @@ def site_for(site_id: str) -> Site:
     if not me().may_see(site_id):
         raise UnknownSite("there is no such site")
     return services().sites.get(site_id)
+
+
+def shows_personal_data(site: Site) -> bool:
+    """Return whether a page shows personal data: where the site ignores them, or on wish."""
+    return site.personal_data == "ignore" or request.args.get("personal_data") == "shown"

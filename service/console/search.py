@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import me, needs, site_for
+from service.console.permissions import me, needs, shows_personal_data, site_for
 from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import draft_of_form
@@ -14,7 +14,6 @@ from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, It
 from service.queue.records import ReviewItem, item_id_of
 from service.queue.review_queue import MAX_BULK
 from service.services import services
-from service.sites.site import Site
 
 bp = Blueprint("search", __name__)
 
@@ -32,7 +31,7 @@ def index(site_id: str) -> str:
     return render_template(
         "search.html",
         site=site,
-        shows_personal_data=_shows_personal_data(site),
+        shows_personal_data=shows_personal_data(site),
         wanted=wanted,
         searched=bool(value),
         items=waiting,
@@ -114,11 +113,6 @@ def undo(site_id: str) -> ResponseReturnValue:
             "skip",
         )
     return redirect(url_for(".index", site_id=site.id, **_searched()), 303)
-
-
-def _shows_personal_data(site: Site) -> bool:
-    """Return whether texts are shown with personal data: where the site ignores it, or on wish."""
-    return site.personal_data == "ignore" or request.args.get("personal_data") == "shown"
 
 
 def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:

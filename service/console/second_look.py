@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import needs, site_for
+from service.console.permissions import needs, shows_personal_data, site_for
 from service.console.vocabulary import REASON_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import draft_of_form
@@ -25,6 +25,7 @@ def index(site_id: str) -> str:
     return render_template(
         "second_look.html",
         site=site,
+        shows_personal_data=shows_personal_data(site),
         found=services().doubts.read(site.id),
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
