@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tracemalloc
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import distributed
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from pyarrow import parquet
@@ -31,6 +31,14 @@ from training.cli import main
 
 Client: Any = distributed.Client  # which has no types
 TEXTS = [comment.text for comment in read_comments(SAMPLE_COMMENTS)]
+
+
+# The command with small tasks and short waves, so that there is something to break off.
+SMALL = """
+from training import bulk_scoring, cli
+bulk_scoring.TASK_ROWS, bulk_scoring.TASKS, bulk_scoring.PATIENCE = 20, 4, 30.0
+cli.main()
+"""
 
 
 def run(artifacts: Path, *arguments: object) -> Result:
@@ -178,26 +186,39 @@ def test_a_wrong_row_is_told_by_its_line_and_what_stands_before_it_need_not_be_s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("killed", ["the run", "its workers"])
 def test_a_run_that_is_killed_goes_on_and_gives_what_an_unbroken_one_gives(
-    artifacts: Path, tmp_path: Path
+    artifacts: Path, tmp_path: Path, killed: str
 ) -> None:
-    archive = write_archive(tmp_path / "archive.csv", 20_000)
+    archive = write_archive(tmp_path / "archive.csv", 4_000)
     output = tmp_path / "scores.csv"
-    command = [sys.executable, "-m", "training.cli", "score", str(archive)]
+    command = [sys.executable, "-c", SMALL, "score", str(archive)]
     command += ["--artifacts", str(artifacts), "--threads", "2", "--output"]
-    with subprocess.Popen([*command, str(output)]) as running:
+    said = tmp_path / "said"
+    with said.open("w") as errors, subprocess.Popen([*command, str(output)], stderr=errors) as run:
         await_condition((tmp_path / "scores.csv.progress").exists, what="some scores", seconds=200)
-        running.send_signal(signal.SIGKILL)
+        workers = [
+            child
+            for child in psutil.Process(run.pid).children()
+            if any("LokyProcess" in word for word in child.cmdline())
+        ]
+        if killed == "the run":
+            run.kill()
+        for worker in workers:
+            worker.kill()
+    if killed == "its workers":
+        assert run.returncode == 2
+        assert "workers are lost" in said.read_text()
     assert not output.exists()
     with (tmp_path / "scores.csv.part").open("ab") as part:
         part.write(b"what was written and not counted")
     again = subprocess.run([*command, str(output)], capture_output=True, text=True, check=True)
-    assert "20,000 rows scored" in again.stdout
+    assert "4,000 rows scored" in again.stdout
     assert "of them before" in again.stdout
     unbroken = tmp_path / "unbroken.csv"
     subprocess.run([*command, str(unbroken)], capture_output=True, check=True)
     assert output.read_bytes() == unbroken.read_bytes()
-    assert [row["id"] for row in read_scores(output)] == [f"c{i}" for i in range(20_000)]
+    assert [row["id"] for row in read_scores(output)] == [f"c{i}" for i in range(4_000)]
 
 
 @pytest.fixture
@@ -338,6 +359,29 @@ def test_a_dask_cluster_scores_an_archive_as_one_machine_does(
     with Client(dask, set_as_default=False) as client:
         loaded = client.run(eval, "len(__import__('training.bulk_scoring').bulk_scoring._loaded)")
     assert list(loaded.values()) == [1, 1], "both workers have scored"
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_lost_is_told_and_nothing_that_it_scored_is_lost(
+    artifacts: Path, tmp_path: Path, dask: str
+) -> None:
+    archive = write_archive(tmp_path / "archive.csv", 4_000)
+    output = tmp_path / "scores.csv"
+    command = [sys.executable, "-c", SMALL, "score", str(archive), "--dask", dask]
+    command += ["--artifacts", str(artifacts), "--output", str(output)]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running,
+        Client(dask, set_as_default=False) as client,
+    ):
+        await_condition((tmp_path / "scores.csv.progress").exists, what="some scores", seconds=200)
+        client.shutdown()
+        _, said = running.communicate()
+    assert running.returncode == 2
+    assert "the same command goes on" in said.splitlines()[-1]
+    here = [one for one in command if one not in ("--dask", dask)]
+    again = subprocess.run(here, capture_output=True, text=True, check=True)
+    assert "of them before" in again.stdout
+    assert [row["id"] for row in read_scores(output)] == [f"c{i}" for i in range(4_000)]
 
 
 def test_a_cluster_that_is_not_there_is_refused(

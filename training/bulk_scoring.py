@@ -16,9 +16,12 @@ import fcntl
 import hashlib
 import itertools
 import json
+import logging
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -41,6 +44,7 @@ from models.table_files import Row
 TASK_ROWS, TASK_LETTERS = 500, 250_000
 """A task is as long as one of these, so that its memory and its time have bounds."""
 
+PATIENCE = 600.0  # seconds without an answer after which a cluster is lost
 TASKS = 16  # of a wave, for each core
 GROUP_ROWS = 50_000  # of Parquet, in memory at once
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -188,9 +192,17 @@ class Done:
 
 
 def score(
-    job: Job, names: Names, model: Model, output: Path, tell: Progress = lambda phrase, share: None
+    job: Job,
+    names: Names,
+    model: Model,
+    output: Path,
+    tell: Progress = lambda phrase, share: None,
+    *,
+    patience: float | None = None,
 ) -> tuple[int, Done]:
     """Score the files of a job by as many processes as `joblib.parallel_config` says.
+
+    Without an answer for `patience` seconds the workers count as lost.
 
     Returns
     -------
@@ -203,11 +215,15 @@ def score(
     RecordError
         If a file cannot be read; what comes before that row is kept.
     BulkScoringRefused
-        If there is an output already, or one was begun from something else.
+        If there is an output already, one was begun from something else, or workers are lost.
     """
     if output.exists():
         raise BulkScoringRefused(f"{output}: is there already")
-    with _part(output) as part, Parallel(return_as="generator") as parallel:
+    with (
+        _part(output) as part,
+        _lost_workers(output),
+        Parallel(return_as="generator", timeout=patience) as parallel,
+    ):
         done = _taken_up(job, output, part)
         n_before = done.n_rows
         rows = _rows(job, names, tell)
@@ -232,6 +248,21 @@ def score(
             raise fault
         _finish(job, output, part)
     return n_before, done
+
+
+# What joblib raises where a process ends, and where a cluster is silent.
+_LOST = (BrokenExecutor, multiprocessing.TimeoutError)
+
+
+@contextmanager
+def _lost_workers(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except _LOST:
+        raise BulkScoringRefused(
+            f"workers are lost, or have no memory left; what they scored is in {output}.part, and "
+            "the same command goes on from there"
+        ) from None
 
 
 def _rows(job: Job, names: Names, tell: Progress) -> Iterator[InputRow]:
@@ -400,15 +431,28 @@ def on_dask(address: str, model: Model) -> Iterator[int]:
     """Score on a Dask cluster; say how many cores it has."""
     try:
         import distributed
+        from distributed.comm.core import CommClosedError
     except ImportError:
         raise BulkScoringRefused("Dask is needed: pip install distributed") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told below
     connect: Any = distributed.Client
     try:
         client = connect(address, timeout=10, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:
         raise BulkScoringRefused(f"{address}: no Dask scheduler answers: {error}") from None
-    with client:
-        if not client.ncores():
-            raise BulkScoringRefused(f"{address}: the cluster has no worker")
-        with parallel_config(backend="dask", client=client, scatter=[model]):
-            yield effective_n_jobs(None)
+    try:
+        with client:
+            if not client.ncores():
+                raise BulkScoringRefused(f"{address}: the cluster has no worker")
+            with parallel_config(backend="dask", client=client, scatter=[model]):
+                n_cores = effective_n_jobs(None)
+                if n_cores == 1:
+                    raise BulkScoringRefused(
+                        f"{address}: the cluster has one core, for which joblib would work here "
+                        "instead; leave --dask out"
+                    )
+                yield n_cores
+    except (distributed.CancelledError, distributed.KilledWorker, CommClosedError):
+        raise BulkScoringRefused(
+            f"{address}: the cluster is lost; the same command goes on where it was lost"
+        ) from None

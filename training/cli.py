@@ -351,7 +351,8 @@ def score(
     where = bulk_scoring.on_dask(dask, model) if dask else bulk_scoring.local(threads)
     began = monotonic()
     with where as n_cores, told() as tell:
-        n_before, done = bulk_scoring.score(job, names, model, output, tell)
+        patience = bulk_scoring.PATIENCE if dask else None
+        n_before, done = bulk_scoring.score(job, names, model, output, tell, patience=patience)
     seconds = monotonic() - began
     rate = (done.n_rows - n_before) / seconds
     before = f", {n_before:,} of them before" if n_before else ""
