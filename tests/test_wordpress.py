@@ -795,6 +795,31 @@ def test_only_administrators_with_a_nonce_change_settings_or_ask(newsroom: Newsr
     assert blog.php("return get_transient( 'hakam_test1' );") is False
 
 
+def test_the_plugin_speaks_arabic_where_wordpress_does(newsroom: Newsroom, abusive: str) -> None:
+    newsroom.blog.comment(abusive)
+    newsroom.blog.php("update_option( 'locale_for_tests', 'ar' );")
+    try:
+        with newsroom.blog.logged_in() as editor:
+            page = settings_page(newsroom, editor)
+            listed = editor.get(f"{newsroom.blog.url}/wp-admin/edit-comments.php").text
+            plugins = editor.get(f"{newsroom.blog.url}/wp-admin/plugins.php").text
+    finally:
+        newsroom.blog.php("delete_option( 'locale_for_tests' );")
+    arabic = catalogue("hakam-ar.po")
+    assert arabic["Address of Hakam"].string in page
+    assert arabic["Waits for a person"].string in listed
+    assert arabic["Hakam: moderation of Arabic comments"].string in plugins
+
+
+def test_people_are_told_while_hakam_is_not_connected(newsroom: Newsroom, abusive: str) -> None:
+    newsroom.blog.set_up(url="")
+    comment = newsroom.blog.comment(abusive)
+    assert newsroom.blog.known(comment) == {}
+    with newsroom.blog.logged_in() as editor:
+        page = editor.get(f"{newsroom.blog.url}/wp-admin/edit-comments.php").text
+    assert "Hakam is not connected" in page
+
+
 def test_constants_of_wp_config_go_before_the_form(newsroom: Newsroom) -> None:
     said = newsroom.blog.php(
         "define( 'HAKAM_SITE_KEY', 'hk_from_config' ); define( 'HAKAM_URL', 'https://h.example/' );"

@@ -47,7 +47,7 @@ def connect(page: Page, blog: WordPress, server: str, key: str) -> str:
     page.fill("#hakam-site_key", key)
     page.click("#submit")
     command = page.text_content("code") or ""
-    return command.rpartition(" ")[2]
+    return command.rpartition(" ")[2].strip('"')
 
 
 def write(page: Page, blog: WordPress, text: str) -> int:

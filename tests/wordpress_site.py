@@ -71,6 +71,9 @@ add_filter( 'pre_option_show_avatars', '__return_zero' );
 add_filter( 'comment_flood_filter', '__return_false', 100 );
 add_filter( 'duplicate_comment_id', '__return_zero' );
 add_filter( 'rest_allow_anonymous_comments', '__return_true' );
+add_filter( 'locale', static function ( $locale ) {
+    return get_option( 'locale_for_tests', $locale );
+} );
 add_action( 'init', static function () {
     if ( get_option( 'careless_plugin_for_tests' ) ) {
         add_filter( 'pre_comment_approved', static function () {

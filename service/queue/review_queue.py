@@ -50,7 +50,8 @@ States of an item::
                             +-----------------------------------------+
                               undo; an edit (a new version, whatever the state was)
 
-An edit that needs nobody leaves a record as well, ``withdrawn``: the count of its version.
+An edit that needs nobody leaves a record as well, ``withdrawn``: the count of its version. What the
+site's own desk decides is decided from whatever state the item was in, or without one.
 """
 
 from __future__ import annotations

@@ -54,25 +54,28 @@ final class Hakam_Comment_List {
 	}
 
 	/**
-	 * Tells who works on comments that Hakam does not answer.
+	 * Tells who works on comments that Hakam is not asked, or does not answer.
 	 */
 	public static function notice() {
 		$screen = get_current_screen();
-		$health = Hakam_Client::health();
-		if ( ! $screen || ! in_array( $screen->id, array( 'edit-comments', 'settings_page_' . Hakam_Settings_Page::SLUG ), true ) || ! $health || ! current_user_can( 'moderate_comments' ) ) {
+		$shown  = array( 'edit-comments', 'settings_page_' . Hakam_Settings_Page::SLUG );
+		if ( ! $screen || ! in_array( $screen->id, $shown, true ) || ! current_user_can( 'moderate_comments' ) ) {
 			return;
 		}
-		printf(
-			'<div class="notice notice-warning"><p>%s</p></div>',
-			esc_html(
-				sprintf(
-					/* translators: 1: what is wrong, 2: a time span, as "5 mins". */
-					__( '%1$s For %2$s new comments have been held here; they are sent again by themselves.', 'hakam' ),
-					(string) ( $health['why'] ?? '' ),
-					human_time_diff( (int) ( $health['since'] ?? time() ) )
-				)
-			)
-		);
+		$health = Hakam_Client::health();
+		if ( ! Hakam_Settings::is_ready() ) {
+			$words = __( 'Hakam is not connected: it reads no comments. Enter its address and the site key under Settings, Hakam.', 'hakam' );
+		} elseif ( $health ) {
+			$words = sprintf(
+				/* translators: 1: what is wrong, 2: a time span, as "5 mins". */
+				__( '%1$s For %2$s new comments have been held here; they are sent again by themselves.', 'hakam' ),
+				(string) ( $health['why'] ?? '' ),
+				human_time_diff( (int) ( $health['since'] ?? time() ) )
+			);
+		} else {
+			return;
+		}
+		printf( '<div class="notice notice-warning"><p>%s</p></div>', esc_html( $words ) );
 	}
 
 	/**

@@ -280,6 +280,6 @@ final class Hakam_Settings_Page {
 	private static function show_webhook() {
 		echo '<h2>' . esc_html__( 'What moderators decide in Hakam', 'hakam' ) . '</h2>';
 		printf( '<p>%s</p>', esc_html__( 'Run this where Hakam runs, with the id of your site, and enter the secret that it prints above:', 'hakam' ) );
-		printf( '<p><code dir="ltr">hakam sites set ID --webhook-url %s</code></p>', esc_html( Hakam_Settings::webhook_url() ) );
+		printf( '<p><code dir="ltr">hakam sites set ID --webhook-url "%s"</code></p>', esc_html( Hakam_Settings::webhook_url() ) );
 	}
 }
