@@ -380,6 +380,9 @@ def test_a_moderator_s_password_is_reset_and_the_second_factor_kept_unless_told_
 
 def test_check_names_what_is_wrong(command: Command, artifacts: Path, tmp_path: Path) -> None:
     assert "no artefact has been promoted" in command("check", HAKAM_ARTIFACTS=str(tmp_path)).output
+    shadow = {"HAKAM_ARTIFACTS": str(artifacts), "HAKAM_SHADOW": "2001.01.01-1"}
+    result = command("check", **shadow)
+    assert (result.exit_code, "no artefact '2001.01.01-1'" in result.output) == (2, True)
     nowhere = f"unix://{tmp_path}/nobody"
     result = command("check", HAKAM_ARTIFACTS=str(artifacts), HAKAM_REDIS_URL=nowhere)
     assert (result.exit_code, "Redis" in result.output) == (2, True)
