@@ -14,7 +14,7 @@ from test_coral import abusive
 from test_wordpress import packed
 from wordpress_site import EDITOR, PASSWORD, WordPress, wordpress
 
-from conftest import deliver_once
+from conftest import await_condition, deliver_once
 from service.accounts.accounts import Accounts
 from service.delivery.webhooks import Deliveries
 from service.queue.decisions import DecisionStream
@@ -108,7 +108,10 @@ def test_an_uploaded_zip_an_address_and_a_key_are_enough_to_moderate_comments(
         expect(page.locator(f"#comment-{comment} .hakam-state")).to_have_text("Waits for a person")
         log_in_to_hakam(form, server)
         form.goto(f"{server}/console/demo/work")
+        stream = DecisionStream(redis)
         form.click("button.approve")
+        expect(form.locator("button.approve")).to_have_count(0, timeout=60_000)  # nothing waits
+        assert len(stream.read("demo")) == 1
         deliver_once(Deliveries(redis, Sites(redis)))
         page.goto(f"{blog.url}/?p=1")
         expect(page.locator(f"#comment-{comment}")).to_be_visible()
@@ -116,9 +119,12 @@ def test_an_uploaded_zip_an_address_and_a_key_are_enough_to_moderate_comments(
         row = page.locator(f"#comment-{comment}")
         expect(row.locator(".hakam-state")).to_have_text("Approved by a moderator in Hakam")
         row.hover()
-        row.locator(".spam a").click()
+        with page.expect_response(re.compile("admin-ajax")) as pressed:
+            row.locator(".spam a").click()
+        pressed.value.finished()
         expect(page.locator(f"#undo-{comment}")).to_be_visible()
-        sources = [entry.source for entry in DecisionStream(redis).read("demo")]
+        await_condition(lambda: len(stream.read("demo")) == 3, what="the decision in WordPress")
+        sources = [entry.source for entry in stream.read("demo")]
         assert sources == ["moderator", "moderator_external", "moderator_external"]
         other.close()
     assert elsewhere == []
