@@ -33,7 +33,7 @@ _WORDS: dict[Cue, str] = {
         رقمنا رقمهم ارقامنا اتصل اتصلوا اتصلي يتصل تتصل نتصل كلمني كلموني كلمه كلمها
         كلمنا راسلني راسلوني راسله راسلها راسلنا تواصل تواصلوا يتواصل نتواصل للتواصل
         للاتصال للاستفسار للحجز دق دقوا رن رنوا خابرني خابروني نمرتي نمره نيميرو
-        نومرو عيطلي عيطولي صيفطلي خطي بوتيم فايبر ايمو whatsapp whatsap watsap whats
+        نومرو عيطلي عيطولي صيفطلي خطي بوتيم فايبر ايمو whatsapp whatsap watsap
         wats tel telephone phone mobile mob cell call contact sms text gsm numero
         appelez contactez raqmi ra9mi rakmi nemti nemra nimero tlfon telefon watsapp
         viber imo signal
