@@ -48,9 +48,9 @@ MOST_LEFT_OUT = 16
 """Readings of one text with something left out; where there are more words, neighbours go
 together."""
 
-CLOSE = (10, 16)
-"""Pieces in a row that are read by themselves in a text that is read closely. Chosen on validation
-rows and on insults among harmless words."""
+CLOSE, MOST_CLOSE = (10, 16), 2
+"""Pieces in a row that are read by themselves in a text that is read closely, and how many times so
+many. Chosen on validation rows and on insults among harmless words."""
 
 PIECES = "pieces"
 """Name of the array of the graph that has a row for each piece."""
@@ -187,7 +187,7 @@ class SentenceScorer:
         ids: list[int] = encoding.ids
         places = passages(len(ids))
         if len(places) > MOST_PASSAGES and choose:
-            places = _chosen(text, encoding, places, choose, MOST_PASSAGES)
+            places = _ranked(text, encoding, places, choose)[:MOST_PASSAGES]
         elif len(places) > MOST_PASSAGES:
             spread = np.linspace(0, len(places) - 1, MOST_PASSAGES).round().astype(np.int64)
             places = [places[at] for at in spread.tolist()]
@@ -243,23 +243,27 @@ def passages(n_pieces: int) -> list[tuple[int, int]]:
 
 
 def _windows(text: str, encoding: Any, choose: Choose) -> Iterator[list[int]]:
-    """Yield the most telling pieces in a row, of each size of `CLOSE`."""
+    """Yield the most telling pieces in a row, of each size of `CLOSE`, not half of them shared."""
     ids: list[int] = encoding.ids
     for size in CLOSE:
         last = len(ids) - size
         if last > 0:
             starts = [*range(0, last, size // 4), last]
             places = [(start, start + size) for start in starts]
-            ((start, end),) = _chosen(text, encoding, places, choose, 1)
-            yield ids[start:end]
+            read: list[int] = []
+            for start, end in _ranked(text, encoding, places, choose):
+                if all(abs(start - other) >= size // 2 for other in read):
+                    read.append(start)
+                    yield ids[start:end]
+                if len(read) == MOST_CLOSE:
+                    break
 
 
-def _chosen(
-    text: str, encoding: Any, places: Places, choose: Choose, most: int
-) -> list[tuple[int, int]]:
+def _ranked(text: str, encoding: Any, places: Places, choose: Choose) -> Places:
+    """Put places in order, those first that are rather to be read."""
     offsets = encoding.offsets
     cut = [text[offsets[start][0] : offsets[end - 1][1]] for start, end in places]
-    return [places[at] for at in np.argsort(-choose(cut), kind="stable")[:most].tolist()]
+    return [places[at] for at in np.argsort(-choose(cut), kind="stable").tolist()]
 
 
 def _session(graph: _Buffer) -> Any:
