@@ -48,9 +48,9 @@ MOST_LEFT_OUT = 16
 """Readings of one text with something left out; where there are more words, neighbours go
 together."""
 
-CLOSE, MOST_CLOSE = (10, 16), 2
-"""Pieces in a row that are read by themselves in a text that is read closely, and how many times so
-many. Chosen on validation rows and on insults among harmless words."""
+CLOSE = (6, 10, 16)
+"""Pieces in a row that are read by themselves in a text that is read closely. Chosen on validation
+rows and on insults among harmless words."""
 
 PIECES = "pieces"
 """Name of the array of the graph that has a row for each piece."""
@@ -243,20 +243,15 @@ def passages(n_pieces: int) -> list[tuple[int, int]]:
 
 
 def _windows(text: str, encoding: Any, choose: Choose) -> Iterator[list[int]]:
-    """Yield the most telling pieces in a row, of each size of `CLOSE`, not half of them shared."""
+    """Yield the most telling pieces in a row, of each size of `CLOSE`."""
     ids: list[int] = encoding.ids
     for size in CLOSE:
         last = len(ids) - size
         if last > 0:
             starts = [*range(0, last, size // 4), last]
             places = [(start, start + size) for start in starts]
-            read: list[int] = []
-            for start, end in _ranked(text, encoding, places, choose):
-                if all(abs(start - other) >= size // 2 for other in read):
-                    read.append(start)
-                    yield ids[start:end]
-                if len(read) == MOST_CLOSE:
-                    break
+            start, end = _ranked(text, encoding, places, choose)[0]
+            yield ids[start:end]
 
 
 def _ranked(text: str, encoding: Any, places: Places, choose: Choose) -> Places:

@@ -69,8 +69,9 @@ def calibrate(
         seen = ~np.isnan(deciding[:, i])
         review_at = None
         if label == "toxicity" and news.any():
-            sure = news & np.isin(validation.label(label), (0.0, 1.0))
-            review_at = break_even(y[sure, i], scores[sure, i], weight[sure])
+            # What careful readers doubted counts by how sure they were.
+            certain = weight * np.abs(2 * validation.label(label) - 1)
+            review_at = break_even(y[news, i], scores[news, i], certain[news])
         elif "toxicity" in points and label != "spam":
             rows = news if news.any() else np.ones(len(validation), dtype=bool)
             passed = rows & (scores[:, 0] < points["toxicity"]["review"]["threshold"])
