@@ -158,7 +158,9 @@ def test_a_clean_comment_gets_no_opinion(coral: Coral, api_key: str, harmless: s
 def test_a_comment_with_personal_data_is_withheld_and_called_neither_toxic_nor_spam(
     coral: Coral, queue: ReviewQueue, harmless: str
 ) -> None:
-    assert coral.ask(f"<div>{harmless} 0500000000</div>").json == {"status": "SYSTEM_WITHHELD"}
+    assert coral.ask(f"<div>{harmless} samira@mail.example</div>").json == {
+        "status": "SYSTEM_WITHHELD"
+    }
     lease = queue.lease("demo", "samira")
     assert lease is not None
     assert lease.item.verdict.reason == "personal_data"
