@@ -4,9 +4,8 @@ What it once learned must stay while it learns more, and single labels are often
 of a public row lies between its label and what the scorer already says of it, and a label that
 contradicts the scorer is not learned (of 1,449 such labels that were read again, 58 % were wrong).
 Rows read along our line count as they are, several times over. Copies in disguise have the targets
-of what they copy.
-Comments end to end, and comments among words of no meaning, teach that an insult among harmless
-words is one, and that a long harmless comment is none.
+of what they copy. Comments end to end, and comments among words of no meaning, teach that an insult
+among harmless words is one, and that a long harmless comment is none.
 """
 
 from __future__ import annotations

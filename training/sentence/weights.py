@@ -165,7 +165,3 @@ def shape_of(arrays: Mapping[str, NDArray[np.float32]]) -> Shape:
     numbers = [re.match(r"encoder\.layers\.(\d+)\.", name) for name in arrays]
     n_layers = 1 + max(int(number[1]) for number in numbers if number)
     return Shape(n_pieces, n_layers, width, width // HEAD_WIDTH, inner, n_positions)
-
-
-HEAD_WIDTH = 32
-"""Width of one head of attention, in networks of any size."""
