@@ -206,7 +206,7 @@ SOME_UTF8 = f"id,text\n1,{HELLO} {HELLO} {HELLO}\n".encode()
         (b"PAR1" + SECRET.encode(), "is damaged Parquet"),
         (zipped(), "is an archive of files"),
         (zipped()[:-9], "is an archive of files"),
-        (gzip.compress(SOME_UTF8 * 99)[:-30], "cannot be read"),
+        (gzip.compress(SOME_UTF8 * 99, mtime=0)[:-30], "cannot be read"),
         (lzma.compress(SOME_UTF8)[:-30], "cannot be read"),
     ],
 )
