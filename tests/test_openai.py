@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -11,10 +14,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from conftest import SAMPLE_COMMENTS
+from conftest import SAMPLE_COMMENTS, settings_in
 from models.artifact import Artifact
 from models.schema import read_comments
-from service.compat.openai import CATEGORIES, Category
+from service.app import create_app
+from service.compat.openai import CATEGORIES, OPENAIS_MODELS, Category
 from service.rules.policy import Policy
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -70,6 +74,48 @@ def test_the_official_client_raises_its_own_errors(
     ):
         stranger.moderations.create(input=abusive)
     assert refused.value.code == "invalid_api_key"
+
+
+def test_the_official_client_finds_the_versions_and_the_names_that_it_may_pass(
+    official: openai.OpenAI, artifact: Artifact
+) -> None:
+    names = [model.id for model in official.models.list()]
+    assert names == [f"hakam-{artifact.version}", *OPENAIS_MODELS]
+    for name in names:
+        model = official.models.retrieve(name)
+        assert (model.id, model.object, model.owned_by) == (name, "model", "hakam")
+        day = datetime.fromtimestamp(model.created, tz=UTC).strftime("%Y.%m.%d")
+        assert day == artifact.version.partition("-")[0]
+        judged = official.moderations.create(input=HELLO, model=name)
+        assert judged.model == f"hakam-{artifact.version}"
+    with pytest.raises(openai.NotFoundError) as unknown:
+        official.models.retrieve("gpt-4")
+    assert (unknown.value.param, unknown.value.code) == ("model", "model_not_found")
+
+
+def test_every_version_that_is_kept_is_listed_as_a_model(
+    environ: dict[str, str], redis: Redis, api_key: str, artifacts: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "artifacts"
+    shutil.copytree(artifacts, kept)
+    current = (kept / "CURRENT").read_text().strip()
+    for version in ("2020.02.29-1", "2020.02.30-2"):
+        shutil.copytree(kept / current, kept / version)
+    app = create_app(settings_in(environ | {"HAKAM_ARTIFACTS": str(kept)}), redis=redis)
+    answer = app.test_client().get("/v1/models", headers={"Authorization": f"Bearer {api_key}"})
+    listed = answer.get_json()["data"][:3]
+    assert [one["id"] for one in listed] == [
+        f"hakam-{version}" for version in (current, "2020.02.30-2", "2020.02.29-1")
+    ]
+    assert [one["created"] for one in listed[1:]] == [0, 1_582_934_400]  # no such day; that day
+
+
+def test_models_are_listed_to_nobody_without_a_key(client: FlaskClient) -> None:
+    for path in ("/v1/models", "/v1/models/text-moderation-latest"):
+        for headers in ({}, {"Authorization": "Bearer sk-x"}):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.get_json()["error"]["code"] == "invalid_api_key"
 
 
 def test_a_list_of_texts_gets_a_result_for_each(post: Post, abusive: str) -> None:
@@ -182,6 +228,10 @@ def test_a_lone_surrogate_keeps_no_text_from_being_judged(post: Post, abusive: s
         ("GET", "/v1/moderations", 405, "method_not_supported"),
         ("POST", "/v1/moderations/x", 404, None),
         ("POST", "/v1/moderations/", 200, None),
+        ("POST", "/v1/models", 405, "method_not_supported"),
+        ("GET", "/v1/models/", 200, None),
+        ("GET", "/v1/models/hakam-7", 404, "model_not_found"),
+        ("DELETE", "/v1/models/hakam-7", 405, "method_not_supported"),
     ],
 )
 def test_its_routes_answer_in_openais_form_even_where_nothing_is(

@@ -42,6 +42,7 @@ _SECURITY = {
 }
 _TAGS = {
     "/v1/moderations": "OpenAI",
+    "/v1/models": "OpenAI",
     "/v1/comments": "Comments",
     "/v1/score": "Comments",
     "/v1/queue": "Review queue",

@@ -9,4 +9,5 @@ FORMS = {  # of errors under these addresses, also where no blueprint answers
     "/comments:": errors.answer,
     "/$discovery": errors.answer,
     "/v1/moderations": openai.refuse,
+    "/v1/models": openai.refuse,
 }

@@ -1,4 +1,4 @@
-"""OpenAI's moderation endpoint: its wire format, and its categories in our labels.
+"""OpenAI's moderation and model endpoints: their wire format, and its categories in our labels.
 
 Categories that we do not measure (docs/openai.md) are false with score 0 and apply to no input.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -26,6 +28,7 @@ from service.compat.answers import as_json
 from service.errors import (
     InvalidRequest,
     MalformedJson,
+    NotFound,
     RateLimited,
     Unauthorized,
     VersionNotKept,
@@ -34,9 +37,18 @@ from service.errors import (
 from service.moderation import findings
 from service.queue.records import Comment
 from service.rules.policy import Policy
+from service.services import services
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MODEL = "hakam-"  # and the version of an artefact
+#: Models of OpenAI's that its clients name; each means the version in use, as any other name does.
+OPENAIS_MODELS = (
+    "omni-moderation-latest",
+    "omni-moderation-2024-09-26",
+    "text-moderation-latest",
+    "text-moderation-stable",
+    "text-moderation-007",
+)
 
 blueprint = Blueprint("openai", __name__)
 
@@ -137,6 +149,22 @@ class Moderations(BaseModel):
     results: list[Moderation]
 
 
+class Model(BaseModel):
+    """A name that may stand as `model` of a request."""
+
+    id: str = Field(description="The name.")
+    object: Literal["model"] = Field(default="model", description="Always `model`.")
+    created: int = Field(description="Day of the version that scores, seconds since 1970.")
+    owned_by: Literal["hakam"] = Field(default="hakam", description="Always `hakam`.")
+
+
+class Models(BaseModel):
+    """The names as OpenAI lists its models: versions that are kept, then names of OpenAI's."""
+
+    object: Literal["list"] = Field(default="list", description="Always `list`.")
+    data: list[Model] = Field(description="The names, the version in use first.")
+
+
 class OpenAIErrorDetail(BaseModel):
     """What is wrong."""
 
@@ -182,6 +210,43 @@ def moderations() -> Response:
     )
 
 
+@blueprint.get("/v1/models", strict_slashes=False)
+@describes(Operation({200: Models}, errors=dict.fromkeys((401, 429, 503), OpenAIError)))
+def models() -> Response:
+    """List the names that may stand as `model`."""
+    site_of(bearer_key())
+    return as_json(Models(data=_models()).model_dump())
+
+
+@blueprint.get("/v1/models/<model>")
+@describes(Operation({200: Model}, errors=dict.fromkeys((401, 404, 429, 503), OpenAIError)))
+def model(model: str) -> Response:
+    """Say whether a name is one of those that are listed."""
+    site_of(bearer_key())
+    found = next((one for one in _models() if one.id == model), None)
+    if found is None:
+        raise NotFound("the model does not exist")
+    return as_json(found.model_dump())
+
+
+def _models() -> list[Model]:
+    in_use = services().artifact.version
+    kept = [version for version in services().artifacts.versions() if version != in_use]
+    versions = [in_use, *reversed(kept)]
+    return [
+        *(Model(id=f"{MODEL}{version}", created=_day(version)) for version in versions),
+        *(Model(id=name, created=_day(in_use)) for name in OPENAIS_MODELS),
+    ]
+
+
+def _day(version: str) -> int:
+    """Return when the day began that a version is named for; 0 where there is no such day."""
+    with suppress(ValueError):
+        day = datetime.strptime(version.partition("-")[0], "%Y.%m.%d").replace(tzinfo=UTC)
+        return int(day.timestamp())
+    return 0
+
+
 def _result(
     parts: Sequence[tuple[Mapping[str, float], Language]], policy: Policy, *, ruled: bool
 ) -> Moderation:
@@ -214,7 +279,8 @@ def refuse(error: Exception) -> Response:
     match error:
         case MethodNotAllowed():
             status, code = 405, "method_not_supported"
-            message = "Only POST requests are accepted."
+            taken = sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"})
+            message = f"Only {' and '.join(taken)} requests are accepted."
         case HTTPException():
             status = error.code or 500
             message = problems.sentence_of(error) or error.name
@@ -224,7 +290,7 @@ def refuse(error: Exception) -> Response:
             message = f"We could not parse the JSON body of your request: {error}"
         case Unauthorized():
             message, code = "Incorrect API key provided.", "invalid_api_key"
-        case VersionNotKept():
+        case VersionNotKept() | NotFound():
             param, code = "model", "model_not_found"
         case RateLimited():
             kind, code = "requests", "rate_limit_exceeded"
