@@ -35,6 +35,14 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     ),
     (_("When the machine rejects by itself"), ("reject",)),
     (_("Personal data and links"), ("personal_data", "links", "allow_hosts")),
+    (
+        _("Repeats and floods"),
+        ("repeat_review", "repeat_reject", "author_per_hour", "raid_factor"),
+    ),
+    (
+        _("Trusted authors and warnings"),
+        ("trust_after", "trusted_sample_share", "warn_after", "hold_after", "hold_hours"),
+    ),
     (_("Lists"), ("block_words", "allow_words")),
     (_("Urgency"), ("time_target_seconds", "label_weights")),
     (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),

@@ -89,6 +89,52 @@ class Site:
         ),
         0,
     )
+    repeat_review: Annotated[int, Field(ge=0, le=10_000)] = described(
+        N_("From so many copies of a text within a day on, each waits for a person; 0 is never"), 0
+    )
+    repeat_reject: Annotated[int, Field(ge=0, le=10_000)] = described(
+        N_("From so many copies of a text within a day on, each is rejected; 0 is never"), 0
+    )
+    author_per_hour: Annotated[int, Field(ge=0, le=10_000)] = described(
+        N_("What an author sends beyond so many comments an hour waits for a person; 0 is never"),
+        0,
+    )
+    raid_factor: Annotated[int, Field(ge=0, le=1_000)] = described(
+        N_(
+            "An article that gets so many times the usual number of comments is shown as flooded; "
+            "0 is never"
+        ),
+        5,
+    )
+    trust_after: Annotated[int, Field(ge=0, le=1_000)] = described(
+        N_(
+            "After so many approvals without a rejection an author is trusted: flagged comments "
+            "pass unless the machine is sure; 0 is never"
+        ),
+        0,
+    )
+    trusted_sample_share: _Share = described(
+        N_("Share of the flagged comments of trusted authors that a person sees all the same"),
+        0.1,
+        unit="share",
+    )
+    warn_after: Annotated[int, Field(ge=0, le=20)] = described(
+        N_(
+            "After so many rejections in thirty days the site is told to warn the author; "
+            "0 is never"
+        ),
+        0,
+    )
+    hold_after: Annotated[int, Field(ge=0, le=20)] = described(
+        N_(
+            "After so many rejections in thirty days all comments of an author wait for a person "
+            "for a while, and the site is told; 0 is never"
+        ),
+        0,
+    )
+    hold_hours: Annotated[int, Field(ge=1, le=8_760)] = described(
+        N_("Hours for which the comments of such an author wait for a person"), 24
+    )
     label_weights: _Weights = described(
         N_("How much a label counts for the urgency of a comment; 1 where nothing is said"), {}
     )
