@@ -16,6 +16,7 @@ from redis import Redis
 
 from conftest import RedisServer
 from models.artifact import Artifact
+from models.registry import Registry
 from models.schema import LabeledComment, write_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app
@@ -101,7 +102,7 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "hold_hours": (("--hold-hours", "48"), 48),
     "label_weights": (("--label-weight", "threat=2.5"), {"threat": 2.5}),
     "time_target_seconds": (("--time-target-seconds", "600"), 600),
-    "shadow": (("--shadow", "2026.01.31-1"), "2026.01.31-1"),
+    "shadow": (("--shadow", Registry().current()), Registry().current()),
     "shadow_share": (("--shadow-share", "0.5"), 0.5),
     "retention_days": (("--retention-days", "30"), 30),
     "random_sample_share": (("--random-sample-share", "0"), 0.0),
@@ -133,6 +134,29 @@ def test_every_setting_of_a_site_is_set_and_set_back_by_an_option(
     assert getattr(Sites(redis).get("north"), name) == getattr(Site("north"), name)
     if name == "webhook_url":
         assert Sites(redis).get("north").webhook_secret
+
+
+@pytest.mark.parametrize("verb", ["add", "set"])
+def test_a_version_on_trial_that_is_not_kept_is_refused_with_those_that_are(
+    command: Command, redis: Redis, artifacts: Path, tmp_path: Path, verb: str
+) -> None:
+    if verb == "set":
+        command("sites", "add", "north")
+    kept = Registry(artifacts).current()
+    wrong = ("sites", verb, "north", "--shadow", "2001.01.01-1")
+    result = command(*wrong, HAKAM_ARTIFACTS=str(artifacts))
+    assert (result.exit_code, f"shadow: expected one of {kept}" in result.output) == (2, True)
+    result = command(*wrong, HAKAM_ARTIFACTS=str(tmp_path))
+    assert (result.exit_code, "no version is kept" in result.output) == (2, True)
+    assert [site.shadow for site in Sites(redis).list()] == [""] * (verb == "set")
+
+
+def test_a_site_is_changed_while_the_version_on_its_trial_is_no_longer_kept(
+    command: Command, redis: Redis
+) -> None:
+    Sites(redis).add(Site("north", shadow="2001.01.01-1"))
+    assert command("sites", "set", "north", "--name", "The North").exit_code == 0
+    assert Sites(redis).get("north").shadow == "2001.01.01-1"
 
 
 def test_words_are_read_from_a_file_and_an_empty_file_takes_them_all_away(

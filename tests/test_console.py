@@ -1761,6 +1761,17 @@ def test_what_cannot_be_is_named_with_its_bounds_in_the_reader_s_language(
     assert bool(re.search("[\u0600-\u06ff]", said)) == (language == "ar")
 
 
+def test_a_version_on_trial_that_is_not_kept_is_refused_with_those_that_are(
+    app: Flask, accounts: Accounts, api_key: str
+) -> None:
+    admin = Console(app, "layla").log_in()
+    page = admin.post("/demo/settings", action="save", shadow="2001.01.01-1")
+    (said,) = re.findall(r'role="alert">([^<]*)<', page)
+    assert admin.last.status_code == 422
+    assert ", ".join(app.extensions["hakam"].artifacts.versions()) in said
+    assert not app.extensions["hakam"].sites.get("demo").shadow
+
+
 def test_a_threshold_is_previewed_on_last_week(
     app: Flask, accounts: Accounts, api_key: str, flag: Callable[..., str]
 ) -> None:

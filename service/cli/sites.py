@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from models.registry import Registry
 from service.cli.environment import connect
+from service.config import Settings
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
@@ -79,6 +81,7 @@ def add_site(site_id: str, **options: Any) -> None:
     """
     given = _given(options)
     site = Site(site_id).changed(given)
+    _check_shadow(site, "")
     with connect() as redis:
         click.echo(Sites(redis).add(site))
     _show_new_secret(site, {"", given.get("webhook_secret")})
@@ -102,6 +105,7 @@ def set_site(site_id: str, defaults: tuple[str, ...], **options: Any) -> None:
     with connect() as redis:
         before = Sites(redis).get(site_id)
         site = before.changed(given)
+        _check_shadow(site, before.shadow)
         Sites(redis).update(site)
     _show_new_secret(site, {"", before.webhook_secret, given.get("webhook_secret")})
 
@@ -116,6 +120,11 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
         if in_file is not None or value not in (None, {}, ()):
             given[name] = value
     return given
+
+
+def _check_shadow(site: Site, before: str) -> None:
+    if site.shadow != before:
+        site.check_shadow(Registry(Settings.from_environ().artifacts).versions(), before)
 
 
 def _show_new_secret(site: Site, known: Container[str | None]) -> None:

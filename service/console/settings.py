@@ -32,16 +32,16 @@ def index(site_id: str) -> str:
 @needs("admin")
 def update(site_id: str) -> ResponseReturnValue:
     """Keep the settings of a site, or show what their thresholds would have meant."""
-    site = site_for(site_id)
+    site, versions = site_for(site_id), services().artifacts.versions()
     try:
         wanted = read(site)
-        if wanted.shadow not in ("", site.shadow, *services().artifacts.versions()):
-            raise InvalidRequest.of("shadow", "expected a version that is kept")
+        wanted.check_shadow(versions, site.shadow)
         if request.form.get("action") == "preview":
             return _page(wanted)
         services().sites.update(wanted)
     except InvalidRequest as refusal:
-        return _page(site, complaint=" ".join(map(complaint, refusal.errors))), 422
+        told = (complaint(error, versions) for error in refusal.errors)
+        return _page(site, complaint=" ".join(told)), 422
     if wanted.webhook_secret not in (site.webhook_secret, request.form.get("webhook_secret")):
         return _page(wanted, new_secret=wanted.webhook_secret)
     flash(_("Saved."))

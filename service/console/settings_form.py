@@ -71,7 +71,7 @@ _COMPLAINTS = {
     "number": _NUMBER,
     "by_label": _NUMBER,
     "address": _("%(name)s: expected an address with http or https."),
-    "version": _("%(name)s: this version is not kept here."),
+    "version": _("%(name)s: this version is not kept here; kept are %(versions)s."),
     "line": _("%(name)s: expected one line of at most %(length)s characters."),
     "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
     "hosts": _("%(name)s: expected at most %(n_lines)s hosts, such as news.example, one a line."),
@@ -114,8 +114,8 @@ def read(site: Site) -> Site:
     )
 
 
-def complaint(error: FieldError) -> str:
-    """Say in the reader's language what is wrong with a field."""
+def complaint(error: FieldError, versions: Sequence[str]) -> str:
+    """Say in the reader's language what is wrong with a field; these versions are kept."""
     name, _dot, label = error.field.partition(".")
     setting = SETTINGS[name]
     low, high = _bounds(setting)
@@ -125,6 +125,7 @@ def complaint(error: FieldError) -> str:
         "high": high,
         "length": setting.length,
         "n_lines": setting.n_lines,
+        "versions": ", ".join(versions),
     }
     if setting.secret:
         return gettext("%(name)s: this cannot be used.", **values)

@@ -7,7 +7,7 @@ from this model by way of `SETTINGS`, so a new setting is one field here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
@@ -241,6 +241,12 @@ class Site:
     def to_json(self) -> str:
         """Write the site as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    def check_shadow(self, versions: Sequence[str], before: str = "") -> None:
+        """Raise InvalidRequest, with the versions, where that on trial is new and not kept."""
+        if self.shadow not in ("", before, *versions):
+            kept = f"one of {', '.join(versions)}" if versions else "none, as no version is kept"
+            raise InvalidRequest.of("shadow", f"expected {kept}")
 
     @classmethod
     def from_json(cls, text: str) -> Site:
