@@ -92,6 +92,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         "dialect": "dialect",
         "license": "license",
         "moderator": "moderator,المشرف",  # "moderator"
+        "sampling_probability": "sampling_probability",
     }.items()
 } | {f"labels.{label}": (f"labels.{label}", f"label_{label}", f"label.{label}") for label in LABELS}
 _LABEL_ROLES = {f"labels.{label}": label for label in LABELS}
@@ -344,6 +345,9 @@ class CommentFile:
         score = _share(cells.get("score", ""))
         if score is not None and math.isnan(score):
             self._fault(line, "score", "the score is not a number from 0 to 1")
+        likely = _share(cells.get("sampling_probability", ""))
+        if likely is not None and not likely > 0:
+            self._fault(line, "sampling_probability", "expected a number above 0 and up to 1")
         source = cells.get("source", "").strip()
         if "decision" in cells and source not in _DECIDERS:
             source = "moderator"  # where the comment came from, it may say
@@ -363,6 +367,7 @@ class CommentFile:
                 reason=self._reason(cells.get("reason", "")) or "",
                 decided_at=self._time(cells.get("decided_at", "")),
                 action=action,
+                sampling_probability=likely,
                 **others,
             )
         except RecordError as error:

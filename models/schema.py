@@ -151,12 +151,16 @@ class LabeledComment:
         Of a decision: what brought the comment before a person, ``score``, ``random_sample``,
         ``uncertain`` or another reason of the policy. Only the random sample stands for all
         comments that were not flagged.
+    sampling_probability : float or None
+        Of a decision: with what probability a comment like it comes before a person, in (0, 1];
+        None where that is not known, or where it was chosen by hand or by hesitation.
 
     Raises
     ------
     RecordError
         If a field has the wrong type, ``id``, ``text`` or ``source`` is empty, a string holds a
-        lone surrogate, or a label is not in `LABELS` or not a number in [0, 1].
+        lone surrogate, a label is not in `LABELS` or not a number in [0, 1], or
+        ``sampling_probability`` is not in (0, 1].
     """
 
     id: str
@@ -175,6 +179,7 @@ class LabeledComment:
     action: str = ""
     moderator: str = ""
     seen_for: str = ""
+    sampling_probability: float | None = None
 
     def __post_init__(self) -> None:
         for name in _STRING_FIELDS:
@@ -185,15 +190,17 @@ class LabeledComment:
             if label not in LABELS:
                 known = ", ".join(LABELS)
                 raise RecordError(f'field "labels": unknown label {label!r}; known are {known}')
-            is_number = isinstance(share, int | float) and not isinstance(share, bool)
-            if not (is_number and 0 <= share <= 1):
+            if not (_is_number(share) and 0 <= share <= 1):
                 raise RecordError(
                     f'field "labels.{label}": expected a number between 0 and 1, got {share!r}'
                 )
+        likely = self.sampling_probability
+        if likely is not None and not (_is_number(likely) and 0 < likely <= 1):
+            raise RecordError('field "sampling_probability": expected a number above 0 and up to 1')
 
 
 FIELDS = tuple(field.name for field in fields(LabeledComment))
-_STRING_FIELDS = tuple(name for name in FIELDS if name != "labels")
+_STRING_FIELDS = tuple(name for name in FIELDS if name not in ("labels", "sampling_probability"))
 REQUIRED = ("id", "text", "labels", "source")
 _JSON_KINDS = {
     dict: "an object",
@@ -301,6 +308,10 @@ def _record(comment: LabeledComment) -> dict[str, Any]:
     record = {name: getattr(comment, name) for name in FIELDS}
     record["labels"] = {label: comment.labels[label] for label in LABELS if label in comment.labels}
     return {name: value for name, value in record.items() if value or name in REQUIRED}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_string(name: str, value: object) -> None:

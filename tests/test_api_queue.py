@@ -254,6 +254,7 @@ def test_what_the_sites_own_desk_decides_leaves_the_queue_and_is_chained(
     assert sent_again["decision"]["decision_id"] == made["id"]
     line = caller.client.get("/v1/decisions", headers=caller.headers).get_json(force=True)
     assert (line["source"], line["text"]) == ("moderator_external", INSULT)
+    assert "sampling_probability" not in line, "the site's own desk chose what it looked at"
     assert stream.verify("demo").n_entries == 1
 
 

@@ -120,6 +120,17 @@ def test_a_column_of_labels_says_what_was_observed_and_one_of_scores_teaches_not
     assert (second.comment.labels, second.old_score) == ({"spam": 1}, 0.5)  # "yes"
 
 
+def test_how_likely_a_person_was_to_see_a_comment_is_read_and_a_wrong_number_named(
+    path: Path,
+) -> None:
+    rows = "text,decision,sampling_probability\na,1,0.005\nb,0,\n"
+    assert [one.sampling_probability for one in read_text(path, rows)] == [0.005, None]
+    for wrong in ("0", "7", "often"):
+        with pytest.raises(RecordError, match='line 2, column "sampling_probability"') as refusal:
+            read_text(path, f"text,decision,sampling_probability\na,1,{wrong}\n")
+        assert wrong not in str(refusal.value).rpartition(":")[2].replace("0 and", "")
+
+
 @pytest.mark.parametrize("word", ["0.75", "0,75", "٠٫٧٥", " .75 "])
 def test_old_scores_are_read_in_the_ways_people_write_numbers(path: Path, word: str) -> None:
     path.write_text(f"text;score\na;{word}\n")

@@ -6,6 +6,7 @@ import lzma
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,7 +219,7 @@ def test_a_permissive_split_learns_from_permissive_text_alone_but_is_measured_al
     assert_nothing_shared(permissive)
 
 
-def comments(**fields: str) -> list[LabeledComment]:
+def comments(**fields: Any) -> list[LabeledComment]:
     return [
         LabeledComment(str(i), text(i), {"insult": float(i % 2)}, **({"source": "sample"} | fields))
         for i in range(100)

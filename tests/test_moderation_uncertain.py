@@ -156,6 +156,10 @@ def test_what_is_drawn_for_the_random_sample_is_told_apart_from_what_is_chosen(
         drawn: "random_sample",
         other: "uncertain",
     }
+    assert {name: one.sampling_probability for name, one in learned.items() if one} == {
+        drawn: 0.5,
+        other: None,
+    }
     lines = client.get("/v1/decisions", headers={"Authorization": f"Bearer {api_key}"}).text
     assert '"seen_for":"uncertain"' in lines
     (day,) = app.extensions["hakam"].read_models.days("demo", 1).values()
@@ -163,19 +167,30 @@ def test_what_is_drawn_for_the_random_sample_is_told_apart_from_what_is_chosen(
     assert seen == {"seen:random_sample:0.5:reject": 1, "seen:uncertain:1:reject": 1}
 
 
-def test_an_export_tells_for_what_a_comment_was_seen_and_a_rebuilt_queue_knows_it(
-    app: Flask, client: FlaskClient, redis: Redis, api_key: str, near: list[str]
+@pytest.mark.parametrize(("share", "likely"), [(0.0, None), (1.0, 1.0)])
+def test_an_export_tells_why_and_how_likely_a_comment_was_seen_and_a_rebuilt_queue_knows_it(
+    app: Flask,
+    client: FlaskClient,
+    redis: Redis,
+    api_key: str,
+    near: list[str],
+    share: float,
+    likely: float | None,
 ) -> None:
     know(app, redis)
+    Sites(redis).update(Site("demo", random_sample_share=share, uncertain_per_day=BUDGET))
+    app.extensions["hakam"].known_sites.remember()
     send(client, api_key, "c1", near[0])
     decide(redis, "approve")
     stream = DecisionStream(redis)
     (entry,) = stream.history("demo")
     learned = entry.to_labeled_comment("demo")
     assert learned
+    assert learned.sampling_probability == likely
+    old = replace(learned, id="c2", sampling_probability=None)  # as exports were before
     redis.flushall()
-    assert stream.rebuild("demo", [learned]) == 1
-    assert [one.to_labeled_comment("demo") for one in stream.history("demo")] == [learned]
+    assert stream.rebuild("demo", [learned, old]) == 2
+    assert [one.to_labeled_comment("demo") for one in stream.history("demo")] == [learned, old]
     days = app.extensions["hakam"].read_models.days("demo", 1).values()
     assert not [name for day in days for name in day if name.startswith("seen")]
 

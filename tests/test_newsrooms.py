@@ -68,7 +68,7 @@ def test_what_is_measured_is_never_decided(
 
     def seen(classifier: object, points: object, parts: object) -> object:
         learned.extend((parts.learned, parts.calibrating, parts.held_out))  # type: ignore[attr-defined]
-        return classifier, points
+        return classifier, points, None
 
     monkeypatch.setattr("training.newsrooms.site_model", seen)
     list(newsroom("mpold", (artifact.classifier, artifact.operating_points), rows, sizes=(150,)))

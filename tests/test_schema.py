@@ -50,6 +50,7 @@ def test_comments_come_back_from_disk_as_they_were_written(tmp_path: Path, name:
             labels=st.dictionaries(st.sampled_from(LABELS), st.floats(0, 1)),
             source=st.just("sample"),
             reason=st.text(),
+            sampling_probability=st.none() | st.floats(0, 1, exclude_min=True),
         )
     )
 )
@@ -132,6 +133,10 @@ VALID: dict[str, Any] = {"id": "1", "text": "a", "labels": {"insult": 1}, "sourc
         ({"labels": {"insult": float("nan")}}, "a number that is not finite"),
         ({"mood": "bad"}, "unknown field 'mood'"),
         ({"site": 3}, 'field "site": expected a string'),
+        ({"sampling_probability": 0}, 'field "sampling_probability": expected a number above 0'),
+        ({"sampling_probability": 1.5}, 'field "sampling_probability": expected a number'),
+        ({"sampling_probability": True}, 'field "sampling_probability": expected a number'),
+        ({"sampling_probability": "1"}, 'field "sampling_probability": expected a number'),
     ],
 )
 def test_a_bad_line_is_refused_naming_file_line_and_field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,21 +123,32 @@ def test_in_a_folder_without_a_version_it_goes_on_from_the_released_one(
     assert own.manifest["training"]["on_top_of"] == Registry().current()
 
 
-def test_review_points_keep_their_probability_and_few_decisions_keep_their_figures(
-    artifact: Artifact, tmp_path: Path
+@pytest.mark.parametrize(("n", "likely"), [(90, 1.0), (480, 1.0), (480, None)])
+def test_the_review_point_is_chosen_where_decisions_tell_of_all_comments_else_its_line_is_kept(
+    artifact: Artifact, tmp_path: Path, n: int, likely: float | None
 ) -> None:
-    for n in (90, 480):
+    path = tmp_path / f"{n}.jsonl"
+    write_comments((replace(one, sampling_probability=likely) for one in decided(n)), path)
+    parts = parts_of(read_corpus([], [path]))
+    own = site_model(artifact.classifier, artifact.operating_points, parts)
+    known = artifact.operating_points
+    assert own.review.chosen == (n == 480 and likely == 1.0)
+    assert own.points["insult"] == known["insult"], "of which the decisions say nothing"
+    few = (parts.calibrating.label("toxicity") > 0.5).sum() < ENOUGH_POSITIVES
+    assert few == (n == 90)
+    now, before = own.points["toxicity"]["review"], known["toxicity"]["review"]
+    assert (now["recall"] == before["recall"]) == few
+
+
+def test_the_command_says_whether_a_review_point_was_chosen(root: Path, tmp_path: Path) -> None:
+    for n, told in ((300, "review point of toxicity: chosen"), (90, "the version's line is kept")):
         path = tmp_path / f"{n}.jsonl"
-        write_comments(decided(n), path)
-        parts = parts_of(read_corpus([], [path]))
-        _, points = site_model(artifact.classifier, artifact.operating_points, parts)
-        known = artifact.operating_points
-        for label, point in points.items():
-            assert point["review"]["threshold"] == known[label]["review"]["threshold"]
-        few = (parts.calibrating.label("toxicity") > 0.5).sum() < ENOUGH_POSITIVES
-        assert few == (n == 90)
-        assert (points["toxicity"] == known["toxicity"]) == few
-        assert points["insult"] == known["insult"]
+        write_comments((replace(one, sampling_probability=1.0) for one in decided(n)), path)
+        result = run("fit", "--decisions", path, "--site", "demo", "--out", root)
+        assert result.exit_code == 0, result.output
+        assert told in result.output
+        made = Registry(root).load(Registry(root).versions()[-1]).manifest["training"]
+        assert made["review_point"]["chosen"] == (n == 300)
 
 
 def test_maps_follow_later_decisions_and_stay_where_there_are_none(artifact: Artifact) -> None:
@@ -157,9 +169,9 @@ def test_nothing_is_learned_from_what_is_held_out(artifact: Artifact, tmp_path: 
     path = tmp_path / "decisions.jsonl"
     write_comments(comments, path)
     parts = parts_of(read_corpus([], [path]))
-    own, _ = site_model(artifact.classifier, artifact.operating_points, parts)
+    own, *_ = site_model(artifact.classifier, artifact.operating_points, parts)
     parts.held_out.y[:] = 1 - parts.held_out.y
-    again, _ = site_model(artifact.classifier, artifact.operating_points, parts)
+    again, *_ = site_model(artifact.classifier, artifact.operating_points, parts)
     assert np.array_equal(own.scorer.table, again.scorer.table)
     assert np.array_equal(own.calibration, again.calibration)
 

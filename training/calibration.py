@@ -277,7 +277,7 @@ def operating_points(
     weight = np.ones(len(y)) if weight is None else weight
     if (y >= 0.5).sum() < ENOUGH_POSITIVES:
         even = max(0.5, review_at or 0.0)
-        review = {"threshold": even} | _seen(y, scores, weight, even)
+        review = {"threshold": even} | seen_at(y, scores, weight, even)
         return {"review": review, "reject": {"threshold": NEVER, "precision": 1.0, "recall": 0.0}}
     at = cuts(y, scores, weight)
     if review_recall is not None:
@@ -291,17 +291,18 @@ def operating_points(
     chosen = np.flatnonzero(at.true - p * n >= SURE * np.sqrt(p * (1 - p) * n))
     reject_at = max(review_at, float(at.threshold[chosen[-1]]) if len(chosen) else NEVER)
     return {
-        "review": {"threshold": review_at} | _seen(y, scores, weight, review_at),
-        "reject": {"threshold": reject_at} | _seen(y, scores, weight, reject_at),
+        "review": {"threshold": review_at} | seen_at(y, scores, weight, review_at),
+        "reject": {"threshold": reject_at} | seen_at(y, scores, weight, reject_at),
     }
 
 
-def _seen(
+def seen_at(
     y: NDArray[np.float64],
     scores: NDArray[np.float64],
     weight: NDArray[np.float64],
     threshold: float,
 ) -> dict[str, float]:
+    """Measure precision and recall at a threshold."""
     flagged, positive = scores >= threshold, y >= 0.5
     true, n_flagged = weight[flagged & positive].sum(), weight[flagged].sum()
     return {

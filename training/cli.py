@@ -192,6 +192,8 @@ def fit(
             )
     _print_tables(registry.manifest(version)["evaluation"], brief=True)
     click.echo(f"saved {version} in {root / version}")
+    if point := registry.manifest(version)["training"].get("review_point"):
+        click.echo(_of_review_point(**point))
     option = "" if root == DEFAULT_ROOT else f" --artifacts {root}"
     given = "".join(f" --decisions {path}" for path in decisions)
     click.echo(f"to use it: hakam-train promote {version}{given}{option}")
@@ -513,6 +515,19 @@ def _macro_f1(metrics: Mapping[str, Any]) -> str:
 
     found = metrics.get("macro_f1")
     return "" if found is None else f"{value_of(found):.3f}"
+
+
+def _of_review_point(*, chosen: bool, n_effective: float) -> str:
+    """Say how a site's review point came about."""
+    from training.site_points import ENOUGH
+
+    told = f"later decisions say as much of all comments as {n_effective:.0f} drawn at random"
+    if chosen:
+        return f"review point of toxicity: chosen on the site's own decisions; {told}"
+    return (
+        f"review point of toxicity: the version's line is kept; {told}, and {ENOUGH:.0f} are "
+        "needed (a larger share of the random sample says more)"
+    )
 
 
 def _print_tables(figures: Mapping[str, Any], *, brief: bool = False) -> None:

@@ -76,6 +76,7 @@ class Corpus:
     permissive: NDArray[np.bool_]
     kind: NDArray[np.str_]  # what an example is about, where its source says so
     decided_at: NDArray[np.float64]  # seconds since 1970, NaN where nobody said when
+    sampled: NDArray[np.float64]  # probability with which people were to see it; NaN where unknown
     sources: tuple[Source, ...] = ()
 
     def __len__(self) -> int:
@@ -246,7 +247,7 @@ _LINK_OR_HANDLE = re.compile(r"@\S+|https?://\S+|www\.\S+|\bURL\b")
 _FOLD = folding("\u0671\u0649\u0629") | {0x640: ""}
 _ARRAYS = (
     *("y", "weight", "source", "domain", "dialect", "split", "keys", "permissive", "kind"),
-    "decided_at",
+    *("decided_at", "sampled"),
 )
 _TRAIN, _VALIDATION, _TEST, _PROBE, _NOWHERE = range(5)
 
@@ -303,6 +304,7 @@ def _decided_row(comment: LabeledComment) -> Row:
     row.weight = MODERATOR_WEIGHT if comment.source == "moderator" else 1.0
     row.domain = site_domain(comment.site)
     row.decided_at = comment.decided_at
+    row.sampled = comment.sampling_probability
     row.split = "fold"
     row.license = OWN_LICENSE  # the site may do with its own comments as it likes
     return row
@@ -355,6 +357,7 @@ def _merged(rows: Sequence[Row], sources: tuple[Source, ...]) -> Corpus:
         permissive=np.array([row.license in PERMISSIVE for row in kept]),
         kind=np.array([row.kind for row in kept]),
         decided_at=np.array([_first(group) for group in groups.values()]),
+        sampled=np.array([_likeliest(group) for group in groups.values()]),
         sources=sources,
     )
 
@@ -368,6 +371,11 @@ def _first(rows: Sequence[Row]) -> float:
         except (ValueError, OverflowError):
             continue
     return min(times, default=np.nan)
+
+
+def _likeliest(rows: Sequence[Row]) -> float:
+    """Say with what probability rows were to be seen; NaN where nobody knows of any."""
+    return max((row.sampled for row in rows if row.sampled is not None), default=np.nan)
 
 
 def _parts(corpus: Corpus, fold: int, without: Sequence[str] = ()) -> NDArray[np.int64]:

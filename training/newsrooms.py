@@ -21,7 +21,8 @@ from training.datasets import N_FOLDS, Corpus, Split, leave_out
 from training.decision_parts import parts_of
 from training.design_matrix import Progress
 from training.evaluation.measures import Measures, measure
-from training.site_model import Points, TooFewDecisions, site_model
+from training.site_model import TooFewDecisions, site_model
+from training.site_points import Points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,7 +128,7 @@ def newsroom(
                 if len(decided) < n:
                     break
                 try:
-                    own, its_points = site_model(classifier, points, parts_of(decided))
+                    own, its_points, _ = site_model(classifier, points, parts_of(decided))
                 except TooFewDecisions:
                     break
                 n_abusive = (decided.label("toxicity") > 0.5).sum()
@@ -143,10 +144,11 @@ def _decided(others: Corpus, flagged: NDArray[np.bool_] | None, n: int, seed: in
     """Take the first decisions in an order by chance."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(others))
+    sampled = np.ones(len(others))
     if flagged is not None:
-        seen = flagged | (random.random(len(others)) < SAMPLED)
-        order = order[seen[order]]
-    taken = others.select(order[:n])
+        sampled[~flagged] = SAMPLED
+        order = order[(random.random(len(others)) < sampled)[order]]
+    taken = replace(others, sampled=sampled).select(order[:n])
     return replace(taken, decided_at=np.arange(len(taken), dtype=np.float64))
 
 

@@ -292,6 +292,7 @@ class Row:
     license: str
     kind: str = ""  # what the example is about, where its source says so
     decided_at: str = ""  # when a moderator decided, ISO 8601
+    sampled: float | None = None  # with what probability a moderator was to see it, where known
 
 
 def domain_of(set_id: str) -> str:

@@ -3,16 +3,15 @@
 The earliest decisions are learned from, later ones calibrate, the latest are held out to be
 measured and to face the gate; no text is in two parts. All that is needed is the decisions and the
 version that judges today: its weights are where learning starts (`training.adaptation`), its maps
-from logit to probability are moved and stretched, and its review points stay at their probability,
-because what a site's moderators see was chosen by a model: nobody knows what else there was, so the
-share of the abuse that a point finds cannot be counted on it, but what a probability means can.
+from logit to probability are moved and stretched, and its review points follow as far as decisions
+tell of all comments (`training.site_points`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ from models.errors import ModerationError
 from models.registry import Registry
 from models.schema import LABELS
 from training.adaptation import ENOUGH, MIN_DF, MORE_ROWS, C, adapted, enough, log_odds
-from training.calibration import ENOUGH_POSITIVES, REJECT_PRECISION, operating_points
 from training.datasets import Corpus, Split
 from training.decision_parts import LEARNED, Parts, parts_of
 from training.design_matrix import Progress
@@ -32,6 +30,7 @@ from training.gate import deciding_metrics
 from training.offset_regression import OffsetLogisticRegression
 from training.release import libraries
 from training.report import model_card
+from training.site_points import Points, ReviewPoint, site_points
 
 STRENGTH = 1.0
 """Inverse strength of the ridge that draws a map towards the version's."""
@@ -42,7 +41,13 @@ _NO_SUITES: dict[str, Any] = {
 }
 """The gate runs the suites, on this version and the one in use."""
 
-Points = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+class SiteModel(NamedTuple):
+    """What was learned from a site's decisions."""
+
+    classifier: Classifier
+    points: dict[str, Any]  # by label and purpose
+    review: ReviewPoint
 
 
 class TooFewDecisions(ModerationError):
@@ -79,7 +84,7 @@ def release_site_model(
     """
     base = base_of(registry) if base is None else base
     parts = parts_of(decisions)
-    classifier, points = site_model(
+    classifier, points, review = site_model(
         base.classifier, base.operating_points, parts, progress=progress
     )
     split = Split(parts.learned, parts.calibrating, parts.held_out, {}, [])
@@ -99,6 +104,7 @@ def release_site_model(
             "n_test": len(parts.held_out),
             "learned_until": _json_time(parts.learned_until),
             "calibrated_until": _json_time(parts.calibrated_until),
+            "review_point": review._asdict(),
             "sets": [*known.get("sets", []), *_sources(decisions, parts)],
             "parameters": {
                 "C": C,
@@ -152,8 +158,8 @@ def site_model(
     parts: Parts,
     *,
     progress: Progress | None = None,
-) -> tuple[Classifier, dict[str, Any]]:
-    """Learn from a site's decisions on top of a version; return the classifier and its points."""
+) -> SiteModel:
+    """Learn from a site's decisions on top of a version."""
     n_all = len(parts.learned) + len(parts.calibrating) + len(parts.held_out)
     check_enough(parts.learned, n_all)
     columns = [LABELS.index(label) for label in version.labels]
@@ -167,12 +173,12 @@ def site_model(
     later = parts.calibrating
     y = later.y[:, columns]
     classifier = recalibrated(learned, later.texts, y)
-    scores = classifier.predict_proba(later.texts) if len(later) else np.zeros(y.shape)
-    return classifier, {
-        label: _points(y[:, i], scores[:, i], points[label])
-        for i, label in enumerate(version.labels)
-        if label in points
-    }
+    before, after = (
+        one.predict_proba(later.texts) if len(later) else np.zeros(y.shape)
+        for one in (version, classifier)
+    )
+    found, review = site_points(version.labels, points, y, before, after, later.sampled)
+    return SiteModel(classifier, found, review)
 
 
 def recalibrated(
@@ -197,20 +203,3 @@ def recalibrated(
         stretch = max(FLATTEST, 1 + told.coef_[0, 0] / np.abs(x).mean())
         maps[column, 1] = stretch * maps[column, 1] + told.coef_[0, 1]
     return replace(classifier, calibration=maps)
-
-
-def _points(
-    y: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    points: Mapping[str, Mapping[str, float]],
-) -> dict[str, dict[str, float]]:
-    """Measure a label's points on later decisions; where those are few, the version's stand."""
-    seen = ~np.isnan(y)
-    if (y[seen] >= 0.5).sum() < ENOUGH_POSITIVES:
-        return {purpose: dict(point) for purpose, point in points.items()}
-    return operating_points(
-        y[seen],
-        scores[seen],
-        review_at=points["review"]["threshold"],
-        reject_precision=REJECT_PRECISION,
-    )

@@ -305,6 +305,7 @@ class DecisionLine(ToldDecision):
     dialect: str | None = None
     site: str | None = None
     seen_for: Reason | None = None
+    sampling_probability: Probability | None = None
 
 
 class ReviewState(BaseModel):

@@ -142,7 +142,11 @@ class DecisionStream:
         reasons: dict[str, Reason] = {"": UNKNOWN_VERDICT.reason} | {r: r for r in get_args(Reason)}
         if known.seen_for not in reasons:
             raise InvalidRequest.of(f"seen_for of {known.id}", "expected a reason of the policy")
-        verdict = replace(UNKNOWN_VERDICT, reason=reasons[known.seen_for])
+        verdict = replace(
+            UNKNOWN_VERDICT,
+            reason=reasons[known.seen_for],
+            sampling_probability=known.sampling_probability or 0.0,
+        )
         draft = Decision(
             known_action(known),
             labels,

@@ -25,7 +25,7 @@ Source = Literal["moderator", "moderator_external", "policy", "site"]
 PEOPLE: tuple[Source, ...] = ("moderator", "moderator_external")
 
 # Where it is not known how a comment was scored.
-UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 1.0, "")
+UNKNOWN_VERDICT = Verdict("review", None, None, 0.0, "score", 0.0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,16 @@ class Decision:
             action=self.action,
             moderator=self.moderator,
             seen_for=self.verdict.reason if self.verdict else "",
+            sampling_probability=self._sampling_probability,
         )
+
+    @property
+    def _sampling_probability(self) -> float | None:
+        """With what probability a person was to see the comment; None where it was chosen."""
+        verdict = self.verdict if self.source == "moderator" else None
+        if verdict is None or verdict.reason == "uncertain":
+            return None
+        return verdict.sampling_probability or None
 
 
 #: Kind of an entry -> type of the message that a site gets about it.

@@ -35,7 +35,7 @@ local function seen(facts)
   local verdict = facts.verdict
   local why, likely = verdict.reason, verdict.sampling_probability or 1
   if type(why) ~= 'string' or type(likely) ~= 'number' or why == 'score' then return end
-  if facts.restored then return end -- an export does not say how likely it was
+  if facts.restored then return end -- not every export says how likely it was
   if facts.appeal_of and not facts.overturned then return end -- the first decision was counted
   -- Drawn from those that would be rejected: something is held against a field, usually the text.
   if why == 'random_sample' and verdict.field ~= cjson.null then why = 'rejected' end
