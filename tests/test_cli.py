@@ -159,6 +159,18 @@ def test_a_site_is_changed_while_the_version_on_its_trial_is_no_longer_kept(
     assert Sites(redis).get("north").shadow == "2001.01.01-1"
 
 
+@pytest.mark.parametrize("name", ["coral_token", "webhook_secret"])
+def test_a_secret_is_read_where_no_list_of_commands_shows_it(
+    redis_server: RedisServer, redis: Redis, name: str
+) -> None:
+    _, value = WISHES[name]
+    words = ["sites", "add", "north", f"--{name.replace('_', '-')}", "-"]
+    environ = {"HAKAM_REDIS_URL": redis_server.url}
+    result = CliRunner().invoke(hakam, words, env=environ, input=f"{value}\n")
+    assert result.exit_code == 0, result.output
+    assert getattr(Sites(redis).get("north"), name) == value
+
+
 def test_words_are_read_from_a_file_and_an_empty_file_takes_them_all_away(
     command: Command, redis: Redis, tmp_path: Path
 ) -> None:

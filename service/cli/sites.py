@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
@@ -47,8 +48,16 @@ def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
                 callback=lambda _context, _option, file: file and lines_of(file.read()),
                 help="The same from a file, one on each line; - is standard input.",
             )
+        case _ if setting.secret:
+            told = f"{help_} - reads it from standard input."
+            yield click.option(f"--{name}", callback=_secret, help=told)
         case _:
             yield click.option(f"--{name}", help=help_)
+
+
+def _secret(_context: click.Context, _option: click.Parameter, word: str | None) -> str | None:
+    """Read a secret where other users of the machine see no command line."""
+    return sys.stdin.readline().strip() if word == "-" else word
 
 
 def _numbers(
