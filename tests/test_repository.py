@@ -51,6 +51,7 @@ NOT_IMPORTED = {
     "types-psutil",
     "types-pyyaml",
     "types-regex",
+    "tzdata",
     "uv",
 }
 FORBIDDEN_NAMES = re.compile(r"Manager|Handler|Helper|Util|Process$")
