@@ -17,6 +17,7 @@ from service.artifacts import Artifacts
 from service.config import Settings
 from service.console.blueprint import init_app as init_console
 from service.delivery.coral import CoralSync
+from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
@@ -107,6 +108,7 @@ def create_app(
             artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis), shadow.note
         ),
         deliveries=deliveries,
+        notices=Notices(redis, sites, queue, deliveries),
         verdict_counts=verdict_counts,
         metrics=metrics,
         quota=quota,

@@ -12,6 +12,7 @@ from service.accounts.accounts import Accounts
 from service.artifacts import Artifacts
 from service.config import Settings
 from service.delivery.coral import CoralSync
+from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.metrics import Metrics
 from service.moderation import Moderation
@@ -49,6 +50,7 @@ class Services:
     doubts: DoubtfulDecisions
     moderation: Moderation
     deliveries: Deliveries
+    notices: Notices
     verdict_counts: VerdictCounts
     metrics: Metrics
     quota: Quota

@@ -31,7 +31,8 @@ def settings() -> Sequence[str]:
     """One row for each setting of a site."""
     rows = []
     for one in SETTINGS.values():
-        default = str(one.default).lower() if one.default not in ("", (), {}) else "none"
+        default = str(one.default) if one.default not in ("", (), {}) else "none"
+        default = default.lower() if one.kind == "switch" else default
         rows.append(f"| `{one.option}` | {default}; {one.form}. {one.meaning.rstrip('.')}. |")
     return rows
 

@@ -22,6 +22,7 @@ MODULES = {
     "forget": "retention",
     "known-answers": "known_answers",
     "moderators": "moderators",
+    "notices": "notices",
     "queue": "queue",
     "run": "start",
     "serve": "start",

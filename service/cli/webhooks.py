@@ -9,9 +9,11 @@ import click
 from service import logs
 from service.cli.environment import connect, connect_for, site_argument
 from service.config import Settings
+from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
 from service.queue.retention import Retention
+from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
 from service.run import daily
 from service.run.supervision import stopped_by_signals
@@ -24,23 +26,28 @@ from service.store.durability import Durability
 def webhooks(context: click.Context) -> None:
     """Deliver decisions to sites, until stopped.
 
-    Texts that are older than their site's retention are removed meanwhile, and `hakam watch` is
-    run.
+    Moderators get their notices meanwhile, texts that are older than their site's retention are
+    removed, and `hakam watch` is run.
     """
     if context.invoked_subcommand is not None:
         return
     settings, stop = Settings.from_environ(), Event()
     logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
-        durability = Durability(redis, settings.store_file)
-        for one in (
-            Retention(redis, Sites(redis)),
-            ClockWatch(redis, Sites(redis)),
-            durability,
-            daily,
-        ):
+        sites, durability = Sites(redis), Durability(redis, settings.store_file)
+        deliveries = Deliveries(redis, sites)
+        notices = Notices(
+            redis,
+            sites,
+            ReviewQueue(redis),
+            deliveries,
+            trouble=lambda: durability.failing_since,
+            expect=durability.expect,
+            console=settings.public_url,
+        )
+        for one in (Retention(redis, sites), ClockWatch(redis, sites), durability, notices, daily):
             Thread(target=one.run, args=(stop,), daemon=True).start()
-        Deliveries(redis, Sites(redis)).run(stop)  # a signal ends it, after what is under way
+        deliveries.run(stop)  # a signal ends it, after what is under way
 
 
 @webhooks.command("dead")

@@ -18,6 +18,14 @@ from service.sites.site import Site
 bp = Blueprint("settings", __name__)
 
 WEEK_DAYS = 7
+#: Offered first; any other can be written.
+TIME_ZONES = (
+    *("Asia/Riyadh", "Asia/Dubai", "Asia/Qatar", "Asia/Kuwait", "Asia/Bahrain", "Asia/Muscat"),
+    *("Asia/Aden", "Asia/Baghdad", "Asia/Damascus", "Asia/Beirut", "Asia/Amman", "Asia/Jerusalem"),
+    *("Asia/Gaza", "Africa/Cairo", "Africa/Khartoum", "Africa/Tripoli", "Africa/Tunis"),
+    *("Africa/Algiers", "Africa/Casablanca", "Africa/Nouakchott", "Africa/Mogadishu"),
+    *("Africa/Djibouti", "Europe/London", "Europe/Paris", "Europe/Berlin", "UTC"),
+)
 GRACE_SECONDS = 24 * 3600.0  # how long the old key goes on working
 
 
@@ -77,6 +85,22 @@ def update_webhook(site_id: str) -> ResponseReturnValue:
     return redirect(url_for(".index", site_id=site.id), 303)
 
 
+@bp.post("/<site_id>/settings/notices")
+@needs("admin")
+def test_notices(site_id: str) -> ResponseReturnValue:
+    """Send a test to each address of the site's moderators."""
+    site = site_for(site_id)
+    for service, failure in services().notices.probe(site):
+        if failure:
+            why = failure_name(failure)
+            flash(
+                _("%(service)s did not take the test: %(why)s", service=service, why=why), "reject"
+            )
+        else:
+            flash(_("%(service)s took the test.", service=service), "approve")
+    return redirect(url_for(".index", site_id=site.id), 303)
+
+
 @bp.post("/<site_id>/settings/key")
 @needs("admin")
 def rotate_key(site_id: str) -> str:
@@ -100,6 +124,8 @@ def _page(site: Site, **shown: object) -> str:
         groups=form_of(site),
         versions=reversed(services().artifacts.versions()),
         previews=_previews(site, thresholds),
+        fared=services().notices.fared(site),
+        time_zones=TIME_ZONES,
         **shown,
     )
 

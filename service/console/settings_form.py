@@ -49,6 +49,10 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     (_("Drift"), ("drift_alarm",)),
     (_("Model on trial"), ("shadow", "shadow_share")),
     (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_private")),
+    (
+        _("Notices to moderators"),
+        ("notice_addresses", "notice_language", "quiet_hours", "time_zone"),
+    ),
     (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
     (
         _("Interfaces and retention"),
@@ -62,6 +66,8 @@ _CHOICES = {
     "reject": _("is rejected"),
     "yes": _("yes"),
     "no": _("no"),
+    "ar": _("Arabic"),
+    "en": _("English"),
 }
 _FACTORS: Mapping[str, float] = {"share": 0.01, "seconds": 60}
 _UNITS = {"share": _("%(name)s, in percent"), "seconds": _("%(name)s, in minutes")}
@@ -74,6 +80,8 @@ _COMPLAINTS = {
     "version": _("%(name)s: this version is not kept here; kept are %(versions)s."),
     "line": _("%(name)s: expected one line of at most %(length)s characters."),
     "lines": _("%(name)s: expected at most %(n_lines)s lines of %(length)s characters."),
+    "hours": _("%(name)s: expected two times of day, such as 22:00-07:00."),
+    "zone": _("%(name)s: no time zone has this name."),
     "hosts": _("%(name)s: expected at most %(n_lines)s hosts, such as news.example, one a line."),
     "choice": _CHOICE,
     "switch": _CHOICE,

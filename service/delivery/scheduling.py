@@ -65,12 +65,19 @@ class Scheduler:
         sites: Callable[[], Iterable[Site]],
         waiting: Callable[[Site], tuple[int, bool]],
         serve: Callable[[Site], bool | None],
-        after_each_look: Callable[[], None],
+        after_each_look: Callable[[], None] = lambda: None,
+        *,
+        name: str = "deliveries",  # of its lines in the log
+        n_threads: int = N_THREADS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._sites = sites
         self._waiting = waiting
         self._serve = serve
         self._after_each_look = after_each_look
+        self._name, self._waits = name, f"{name}_wait_for_store"
+        self._n_threads = n_threads
+        self._poll_seconds = poll_seconds
         self._states: dict[str, _State] = {}
         self._lock = Lock()
         self._n_busy = self._n_busy_doubtful = 0
@@ -79,7 +86,7 @@ class Scheduler:
     def run(self, stop: Event) -> None:
         """Serve until `stop` is set, and set it where something else ends the loop."""
         available = True
-        with ThreadPoolExecutor(N_THREADS, thread_name_prefix="deliveries") as threads:
+        with ThreadPoolExecutor(self._n_threads, thread_name_prefix=self._name) as threads:
             try:
                 while not stop.is_set():
                     spent = thread_time()
@@ -89,12 +96,12 @@ class Scheduler:
                         available = True
                     except StoreUnavailable as fault:
                         if available:
-                            log.warning("deliveries_wait_for_store", error=str(fault))
+                            log.warning(self._waits, error=str(fault))
                         available = False
                     except Exception as error:  # noqa: BLE001 - the loop serves all sites
-                        log.warning("deliveries", error=type(error).__name__, places=places(error))
+                        log.warning(self._name, error=type(error).__name__, places=places(error))
                     spent = thread_time() - spent
-                    stop.wait(max(POLL_SECONDS, spent / LOOKING_SHARE))
+                    stop.wait(max(self._poll_seconds, spent / LOOKING_SHARE))
             finally:
                 stop.set()
 
@@ -126,7 +133,10 @@ class Scheduler:
 
     def _take_thread(self, state: _State, *, well: bool) -> bool:
         with self._lock:
-            if self._n_busy >= N_THREADS or (not well and self._n_busy_doubtful >= N_THREADS // 2):
+            n_doubtful = self._n_threads // 2
+            if self._n_busy >= self._n_threads or (
+                not well and self._n_busy_doubtful >= n_doubtful
+            ):
                 return False
             self._n_busy += 1
             self._n_busy_doubtful += not well
@@ -158,7 +168,7 @@ class Scheduler:
     def _failed(self, site: Site, state: _State, error: Exception) -> None:
         with self._lock:
             state.note(well=False)
-        log.warning("deliveries", site=site.id, error=type(error).__name__, places=places(error))
+        log.warning(self._name, site=site.id, error=type(error).__name__, places=places(error))
 
 
 def _is_its_own(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Addresses and secrets of a site's webhook and of its Coral: which of them can be used.
+"""Addresses and secrets of a site's webhook, Coral and notices: which of them can be used.
 
 A site may hold ones that cannot, because looser rules held once; new ones must be usable.
 """
@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 
 from service.errors import InvalidRequest
-from service.sites.settings import ADDRESS_FORM
+from service.rules.notices import is_zone
+from service.sites.notice_addresses import check_addresses
+from service.sites.settings import ADDRESS_FORM, ZONE_FORM
 
 SECRET_FORM = "whsec_ and 24 to 64 bytes in base64"  # noqa: S105 - its form
 
@@ -60,10 +62,17 @@ def _check_tokens(name: str, tokens: tuple[str, ...]) -> None:
             raise InvalidRequest.of(name, "expected ASCII characters without blanks")
 
 
+def _check_zone(name: str, zone: str) -> None:
+    if not is_zone(zone):
+        raise InvalidRequest.of(name, f"expected {ZONE_FORM}")
+
+
 _CHECKS: Mapping[str, Callable[[str, Any], object]] = {
     "webhook_url": _check_address,
     "coral_url": _check_address,
     "webhook_secret": lambda _name, secret: signing_key(secret),
     "coral_secrets": _check_tokens,
     "coral_token": lambda name, token: _check_tokens(name, (token,)),
+    "notice_addresses": check_addresses,
+    "time_zone": _check_zone,
 }

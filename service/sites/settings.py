@@ -9,10 +9,21 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 ADDRESS_FORM = "an http or https address"
+ZONE_FORM = "the name of a time zone, as Asia/Riyadh"
 
 # `by_label` is a number for each label; a `switch` is true or false.
 Kind = Literal[
-    "number", "by_label", "choice", "switch", "line", "address", "version", "lines", "hosts"
+    "number",
+    "by_label",
+    "choice",
+    "switch",
+    "line",
+    "address",
+    "version",
+    "lines",
+    "hosts",
+    "hours",
+    "zone",
 ]
 _KINDS: Mapping[str, Kind] = {
     "integer": "number",
@@ -97,6 +108,8 @@ def _setting(name: str, schema: Mapping[str, Any], default: Any) -> Setting:
         "version": "a version of the artefact, as 2026.01.31-1",
         "lines": f"at most {n_lines} lines of {length} characters",
         "hosts": f"at most {n_lines} hosts, such as news.example",
+        "hours": "two times of day, as 22:00-07:00",
+        "zone": ZONE_FORM,
     }[kind]
     return Setting(
         name=name,

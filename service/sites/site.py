@@ -20,11 +20,14 @@ from models.schema import LABELS
 from service.errors import FieldError, InvalidRequest, SiteUnreadable
 from service.rules.findings import Rule
 from service.rules.links import HOST_FORM, MAX_HOST_LENGTH, MAX_HOSTS
+from service.rules.notices import QUIET_HOURS_FORM
 from service.rules.phrases import N_
 from service.rules.policy import RANDOM_SAMPLE_SHARE
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 from service.sites.connections import SECRET_FORM, new_webhook_secret
+from service.sites.notice_addresses import ADDRESS_FORM as NOTICE_ADDRESS_FORM
+from service.sites.notice_addresses import EXPECTED as NOTICE_ADDRESSES_EXPECTED
 from service.sites.settings import described, settings_of
 
 ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
@@ -188,7 +191,26 @@ class Site:
         secret=True,
     )
     webhook_private: bool = described(
-        N_("The webhook and Coral may be in a private network, or on this machine"), False
+        N_("The webhook, Coral and notices may lead into a private network, or to this machine"),
+        False,
+    )
+    notice_addresses: Annotated[
+        tuple[Annotated[str, Field(max_length=2_000, pattern=NOTICE_ADDRESS_FORM)], ...],
+        Field(max_length=8, strict=False),
+    ] = described(
+        N_("Addresses at which moderators are told of a backlog, a raid or a failure"),
+        (),
+        form=NOTICE_ADDRESSES_EXPECTED,
+        secret=True,
+    )
+    notice_language: Literal["ar", "en"] = described(N_("Language of these notices"), "ar")
+    quiet_hours: Annotated[str, Field(max_length=11, pattern=QUIET_HOURS_FORM)] = described(
+        N_("Hours in which no notice is sent, such as 22:00-07:00"),
+        "",
+        kind="hours",
+    )
+    time_zone: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)] = described(
+        N_("Time zone of these hours, such as Asia/Riyadh"), "UTC", kind="zone"
     )
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = described(
         N_("Requests accepted in a minute; 0 is any number"), 0

@@ -89,6 +89,7 @@ class Durability:
         self._redis: Any = redis
         self._file = file
         self._id, self._mark = "", 0
+        self.failing_since = 0.0  # since when the checks of `run` have failed, Unix time; 0 for not
 
     def check(self) -> None:
         """Check that Redis loses nothing, takes writes and lost nothing since the last check."""
@@ -113,8 +114,9 @@ class Durability:
         while not stop.is_set():
             try:
                 self.check()
-                said = ""
+                said, self.failing_since = "", 0.0
             except ServiceError as problem:
+                self.failing_since = self.failing_since or time.time()
                 if str(problem) != said:
                     said = str(problem)
                     log.warning("store", problem=said)
