@@ -118,6 +118,13 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "coral_secrets": (("--coral-secret", "empsec_a"), ("empsec_a",)),
     "coral_url": (("--coral-url", "https://coral.example/"), "https://coral.example/"),
     "coral_token": (("--coral-token", "t"), "t"),
+    "notice_addresses": (
+        ("--notice-address", "json://hooks.news.example"),
+        ("json://hooks.news.example",),
+    ),
+    "notice_language": (("--notice-language", "en"), "en"),
+    "quiet_hours": (("--quiet-hours", "22:00-07:00"), "22:00-07:00"),
+    "time_zone": (("--time-zone", "Asia/Riyadh"), "Asia/Riyadh"),
 }
 
 

@@ -23,7 +23,7 @@ def sites() -> None:
 
 def _options(setting: Setting) -> Iterator[Callable[[Any], Any]]:
     """Yield the options that set one setting; what is repeated is named in the singular."""
-    name, one = setting.option, f"--{setting.option.removesuffix('s')}"
+    name, one = setting.option, f"--{setting.singular}"
     help_ = f"{setting.meaning.rstrip('.')} ({setting.form})."
     repeated = f"{help_} May be repeated."
     match setting.kind:

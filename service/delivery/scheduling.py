@@ -68,16 +68,16 @@ class Scheduler:
         after_each_look: Callable[[], None] = lambda: None,
         *,
         name: str = "deliveries",  # of its lines in the log
-        n_threads: int = N_THREADS,
-        poll_seconds: float = POLL_SECONDS,
+        n_threads: int | None = None,
+        poll_seconds: float | None = None,
     ) -> None:
         self._sites = sites
         self._waiting = waiting
         self._serve = serve
         self._after_each_look = after_each_look
         self._name, self._waits = name, f"{name}_wait_for_store"
-        self._n_threads = n_threads
-        self._poll_seconds = poll_seconds
+        self._n_threads = n_threads or N_THREADS
+        self._poll_seconds = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._states: dict[str, _State] = {}
         self._lock = Lock()
         self._n_busy = self._n_busy_doubtful = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,6 +58,11 @@ class Setting:
     def option(self) -> str:
         """Its name as people write it, in options and documents."""
         return self.name.replace("_", "-")
+
+    @property
+    def singular(self) -> str:
+        """Its option for one of several: ``coral-secret``, ``notice-address``."""
+        return re.sub("(?<=ss)es$|s$", "", self.option)
 
     def nearest(self, value: Any) -> Any:
         """Return a stored value, or the nearest that it can be where it is a number."""
