@@ -29,6 +29,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
 from service.queue.review_queue import ReviewQueue
+from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
 from service.reports.shadow import ShadowCounts
 from service.reports.verdict_counts import VerdictCounts
@@ -69,11 +70,12 @@ def create_app(
         settings.prometheus_multiproc_dir,
         lambda: _queue_stats(sites, queue, durability),
         deliveries=deliveries.counts,
+        alarms=lambda: DriftAlarms(redis).read([site.id for site in sites.list()]),
         version=artifact.version,
         is_refused=bool(notice),
     )
     scorer, accounts = artifact.classifier.scorer, Accounts(redis)
-    verdict_counts = VerdictCounts(redis, count_words=scorer.count_words)
+    verdict_counts = VerdictCounts(redis, count_words=scorer.count_words, version=artifact.version)
     artifacts = Artifacts(settings, artifact, ready)
     shadow = Shadow(settings, artifacts, ShadowCounts(redis))
     quota = Quota(redis, settings.workers)

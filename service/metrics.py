@@ -28,6 +28,8 @@ class Metrics(Collector):
         shared: Path | None,
         queues: Callable[[], Sequence[QueueStats | None]],  # None for one that cannot be counted
         deliveries: Callable[[], Mapping[str, int]] = dict,
+        # What has moved, the highest stability index of any site, and on how many beyond its alarm.
+        alarms: Callable[[], Sequence[tuple[str, float, int]]] = tuple,
         *,
         version: str = "",  # of the artefact in use
         is_refused: bool = False,  # whether another is promoted that cannot be used
@@ -36,6 +38,7 @@ class Metrics(Collector):
         self._shared = shared
         self._queues = queues
         self._deliveries = deliveries
+        self._alarms = alarms
         self._version, self._is_refused = version, is_refused
         self._requests = Counter(
             "hakam_requests", "Requests.", ["method", "route", "status"], registry=self._own
@@ -93,6 +96,8 @@ class Metrics(Collector):
             yield from _of_queues(self._queues())
         with suppress(StoreUnavailable):
             yield _of_deliveries(self._deliveries())
+        with suppress(StoreUnavailable):
+            yield from _of_drift(self._alarms())
 
     def _of_artifact(self) -> Iterator[Metric]:
         in_use = GaugeMetricFamily("hakam_artifact", "The artefact in use.", labels=["version"])
@@ -129,6 +134,17 @@ def _of_queues(found: Sequence[QueueStats | None]) -> Iterator[GaugeMetricFamily
     yield GaugeMetricFamily("hakam_queue_oldest_seconds", told, value=oldest)
     told = "Sites of which what is stored cannot be worked with, so that they are not counted."
     yield GaugeMetricFamily("hakam_sites_unreadable", told, value=len(found) - len(counts))
+
+
+def _of_drift(alarms: Sequence[tuple[str, float, int]]) -> Iterator[GaugeMetricFamily]:
+    told = "Highest stability index of any site, at the daily look; 0 where nothing has moved."
+    highest = GaugeMetricFamily("hakam_drift_index", told, labels=["about"])
+    told = "Sites on which it has moved beyond their alarm, at the daily look."
+    moved = GaugeMetricFamily("hakam_drift_sites", told, labels=["about"])
+    for about, index, n_sites in alarms:
+        highest.add_metric([about], index)
+        moved.add_metric([about], n_sites)
+    yield from (highest, moved)
 
 
 def _of_deliveries(counts: Mapping[str, int]) -> CounterMetricFamily:

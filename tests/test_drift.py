@@ -71,13 +71,13 @@ def test_a_few_comments_of_one_population_raise_no_alarm_and_many_of_another_do(
 
 
 def test_words_count_as_many_times_as_there_are_comments() -> None:
-    before = {"texts": 5, "words:known": 80, "words:unknown": 20}
-    recent = {"texts": 5, "words:known": 50, "words:unknown": 50}
+    before = {"read": 5, "words:known": 80, "words:unknown": 20}
+    recent = {"read": 5, "words:known": 50, "words:unknown": 50}
     found = shift(days(recent, before), "words")
     assert (found.n_recent, found.n_before) == (35, 140)
     assert found.index == pytest.approx(0.4159, abs=1e-4)
     assert found.is_beyond(0.25)
-    few = days(recent | {"texts": 1}, before | {"texts": 1})
+    few = days(recent | {"read": 1}, before | {"read": 1})
     assert not shift(few, "words").is_beyond(0.25), "seven comments, however many words"
 
 
@@ -104,6 +104,22 @@ def test_the_share_of_unknown_words_is_told_by_day() -> None:
     figure = drift.unknown_words({"2026-01-01": one, "2026-01-02": {}})
     assert [list(series.values) for series in figure.series] == [[0.1, None], [10.0, 0.0]]
     assert figure.rows[0] == "2026-01-01T00:00+00:00"
+
+
+def test_a_promotion_is_no_drift(redis: Redis) -> None:
+    for back in range(35):
+        version, score = ("2", 0.1) if back < 10 else ("1", 0.9)
+        clock = partial(time.time().__sub__, back * 86_400.0)
+        counts = VerdictCounts(redis, version=version, clock=clock)
+        for _ in range(20):
+            counts.count("demo", "approve", {"insult": score})
+        counts.flush()
+    found = shift(VerdictCounts(redis, version="2").days("demo", drift.N_DAYS), "score:insult")
+    assert found.index == pytest.approx(0)
+    assert (found.n_recent, found.n_before) == (140, 60)
+    assert shift(VerdictCounts(redis).days("demo", drift.N_DAYS), "score:insult") == found
+    unknown = VerdictCounts(redis, version="3").days("demo", drift.N_DAYS)
+    assert not [one for one in drift.shifts(unknown) if one.about == "score:insult"]
 
 
 # How well the model does
@@ -202,7 +218,7 @@ def moved(app: Flask, redis: Redis, artifact: Artifact) -> Flask:
     words = artifact.classifier.scorer.count_words
     for back in range(35):
         clock = partial(time.time().__sub__, back * 86_400.0)
-        counts = VerdictCounts(redis, count_words=words, clock=clock)
+        counts = VerdictCounts(redis, count_words=words, version=artifact.version, clock=clock)
         for n in range(20):
             score = 0.9 if back < 7 else 0.1
             counts.count("demo", "approve", {"insult": score}, text=f"x{n}", language="Arab")

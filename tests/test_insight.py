@@ -106,7 +106,7 @@ def test_the_share_of_the_machine_is_what_nobody_had_to_look_at() -> None:
 
 
 def test_a_threshold_s_preview_says_what_it_would_have_queued_and_what_people_thought() -> None:
-    verdict_counts = {DAY: {"action:approve": 8, "action:review": 2, "score:insult:18": 2}}
+    verdict_counts = {DAY: {"action:approve": 9, "scored": 10, "score:insult:18": 2}}
     days = {
         DAY: {
             "score:insult:18:reject": 1,

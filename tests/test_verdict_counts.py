@@ -29,6 +29,7 @@ def test_comments_are_counted_by_day_action_and_the_higher_score(redis: Redis) -
         "2026-01-01": {
             "action:approve": 1,
             "action:review": 1,
+            "scored": 2,
             "score:insult:2": 1,
             "score:insult:19": 1,
         },
@@ -64,6 +65,7 @@ def test_without_redis_counting_goes_on_and_is_written_later(redis: Redis) -> No
     verdict_counts.flush_if_due()
     assert verdict_counts.days("demo", 1)["2026-01-01"] == {
         "action:approve": 1,
+        "scored": 1,
         "score:insult:10": 1,
     }
 
@@ -85,6 +87,38 @@ def test_a_submitted_comment_is_counted_after_it_was_answered(
         return VerdictCounts(redis).days("demo", 2).popitem()[1].get(f"action:{action}") == 1
 
     await_condition(counted, what="the count")
+
+
+def test_scores_and_words_are_told_apart_by_the_version_that_said_them(redis: Redis) -> None:
+    day, now = 86_400.0, NOON
+
+    def counts(version: str, at: float = NOON) -> VerdictCounts:
+        def count_words(texts: Sequence[str]) -> NDArray[np.int64]:
+            return np.full((len(texts), 2), [3, 1])
+
+        return VerdictCounts(redis, count_words=count_words, version=version, clock=lambda: at)
+
+    for version, at, score, n in (("1", now - day, 0.9, 5), ("1", now, 0.9, 3), ("2", now, 0.1, 2)):
+        written = counts(version, at)
+        for _ in range(n):
+            written.count("demo", "approve", {"insult": score}, text="x", language="Arab")
+        written.flush()
+    redis.hincrby("{hakam:demo}:verdicts:2026-01-01", "score:insult:7", 100)  # of a release before
+    before, today = counts("2").days("demo", 2).values()
+    assert today == {
+        "action:approve": 5,
+        "language:Arab": 5,
+        "texts": 5,
+        "dialect:none": 5,
+        "scored": 2,
+        "score:insult:2": 2,
+        "read": 2,
+        "words:known": 4,
+        "words:unknown": 2,
+    }
+    assert before == {"action:approve": 5, "language:Arab": 5, "texts": 5, "dialect:none": 5}
+    before, today = counts("").days("demo", 2).values()
+    assert (before["scored"], today["scored"]) == (5, 3), "who names none means the one most used"
 
 
 def test_words_languages_and_dialects_are_counted_and_no_text_is_kept(

@@ -22,6 +22,7 @@ from service.cli.main import hakam
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
+from service.reports.drift_alarms import DriftAlarms
 from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
 from service.run import daily
@@ -72,6 +73,9 @@ def test_a_doubtful_decision_is_listed_and_what_has_moved_is_said(
     (said,) = command()
     assert (said["event"], said["site"]) == ("watch", "demo")
     assert said["moved"].keys() == {"score:insult"}
+    (alarm,) = [one for one in DriftAlarms(redis).read(["demo", "other"]) if one.n_moved]
+    assert (alarm.about, alarm.n_moved) == ("score:insult", 1)
+    assert alarm.highest == pytest.approx(said["moved"]["score:insult"], abs=0.01)
     listed = DoubtfulDecisions(redis).read("demo").doubts
     assert [one.decision.id for one in listed][:1] == [wrong]
     assert said["n_second_look"] == len(listed)

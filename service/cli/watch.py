@@ -11,6 +11,7 @@ from service.cli.environment import connect
 from service.errors import ServiceError, UnknownSite
 from service.queue.doubts import DoubtfulDecisions
 from service.reports import drift, second_look
+from service.reports.drift_alarms import DriftAlarms
 from service.reports.verdict_counts import VerdictCounts
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -48,6 +49,7 @@ def _look(redis: Redis, site: Site, *, due: bool) -> dict[str, object]:
         return {}
     shifts = drift.shifts(VerdictCounts(redis).days(site.id, drift.N_DAYS))
     beyond = [shift for shift in shifts if shift.is_beyond(site.drift_alarm)]
+    DriftAlarms(redis).keep(site.id, shifts, site.drift_alarm)
     entries = list(doubts.latest(site.id, second_look.MAX_ENTRIES))
     found = second_look.doubtful(second_look.comparable(entries))
     n_listed = doubts.exchange(site.id, found, entries[-1].id if entries else "")

@@ -24,6 +24,7 @@ def index(site_id: str) -> str:
     return render_template(
         "drift.html",
         site=site,
+        version=services().artifact.version,
         shifts=[(shift, _word(shift, site.drift_alarm)) for shift in shifts],
         charts=drawn(_figures(site, verdicts, shifts)),
     )

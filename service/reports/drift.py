@@ -79,7 +79,7 @@ def _shift(about: str, recent: Mapping[str, int], before: Mapping[str, int]) -> 
 
     now, then = _categories(recent, about), _categories(before, about)
     # Words of one comment go together, so it is comments that chance draws.
-    counted = "texts" if about in ("words", "dialect") else ""
+    counted = {"words": "read", "dialect": "texts"}.get(about, "")
     n_recent, n_before = (
         counts.get(counted, 0) if counted else sum(kinds.values())
         for counts, kinds in ((recent, now), (before, then))

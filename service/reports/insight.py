@@ -169,7 +169,7 @@ class Preview:
 
 def preview(verdicts: Days, days: Days, label: str, threshold: float) -> Preview:
     """Say what a review threshold, read to its bin, would have meant for the days of the counts."""
-    n_comments = sum(day.get(f"action:{a}", 0) for day in verdicts.values() for a in _ACTIONS)
+    n_comments = sum(day.get("scored", 0) for day in verdicts.values())
     bins = range(min(N_BINS, round(threshold * N_BINS)), N_BINS)
     n_flagged = sum(day.get(f"score:{label}:{n}", 0) for day in verdicts.values() for n in bins)
     decided = {
