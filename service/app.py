@@ -28,6 +28,7 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.records import QueueStats
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
@@ -80,6 +81,7 @@ def create_app(
     shadow = Shadow(settings, artifacts, ShadowCounts(redis))
     quota = Quota(redis, settings.workers)
     hesitation = Hesitation(verdict_counts)
+    repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -105,9 +107,17 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
+        repeats=repeats,
         doubts=DoubtfulDecisions(redis),
         moderation=Moderation(
-            artifact, queue, metrics, verdict_counts, hesitation, Chosen(redis), shadow.note
+            artifact,
+            queue,
+            metrics,
+            verdict_counts,
+            hesitation,
+            Chosen(redis),
+            repeats,
+            shadow.note,
         ),
         deliveries=deliveries,
         notices=Notices(redis, sites, queue, deliveries),
@@ -124,6 +134,7 @@ def create_app(
             verdict_counts,
             hesitation,
             Chosen(coral_redis),
+            coral_repeats,
             shadow.note,
         ),
     )
@@ -131,7 +142,7 @@ def create_app(
     app.after_request(_naming(artifact.version))
     app.before_request(shadow.begin)
     app.teardown_request(shadow.end)
-    app.after_request(_counting(verdict_counts, hesitation, quota, shadow))
+    app.after_request(_counting(verdict_counts, hesitation, quota, shadow, repeats, coral_repeats))
     problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
@@ -144,7 +155,11 @@ def create_app(
 
 
 def _counting(
-    verdict_counts: VerdictCounts, hesitation: Hesitation, quota: Quota, shadow: Shadow
+    verdict_counts: VerdictCounts,
+    hesitation: Hesitation,
+    quota: Quota,
+    shadow: Shadow,
+    *repeats: Repeats,
 ) -> Callable[[Response], Response]:
     """Write and read counts once an answer has gone out, so that no answer waits for them."""
 
@@ -153,6 +168,8 @@ def _counting(
         hesitation.refresh_if_due()
         quota.exchange_if_due()
         shadow.release()
+        for one in repeats:
+            one.flush_if_due()
 
     def count(answer: Response) -> Response:
         answer.call_on_close(write)

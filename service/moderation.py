@@ -21,6 +21,7 @@ from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.chosen import Chosen
 from service.queue.records import Comment, Decision, Enqueued, known_action
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
@@ -36,6 +37,7 @@ from service.rules.policy import (
     Verdict,
     random_draw,
 )
+from service.rules.repeats import Seen
 from service.rules.word_lists import word_list
 from service.scoring import MAX_TEXT_BYTES, Flagged, Scorer, Why
 from service.sites.site import Site
@@ -78,20 +80,26 @@ class Moderation:
         verdict_counts: VerdictCounts,
         hesitation: Hesitation,
         chosen: Chosen,
+        repeats: Repeats,
         note: Note = _nobody,  # is told of each comment that was judged for the first time
     ) -> None:
         self.scorer = Scorer(artifact)
         self._model_version = artifact.version
-        self._review = {  # the thresholds of sites that name none
-            label: at["review"]["threshold"]
-            for label, at in artifact.operating_points.items()
-            if "review" in at
-        }
+        # The thresholds of sites that name none; the point of rejection tells who is not trusted.
+        self._review, self._sure = (
+            {
+                label: at[point]["threshold"]
+                for label, at in artifact.operating_points.items()
+                if point in at
+            }
+            for point in ("review", "reject")
+        )
         self._queue = queue
         self._metrics = metrics
         self._verdict_counts = verdict_counts
         self._hesitation = hesitation
         self._chosen = chosen
+        self._repeats = repeats
         self._note = note
         self._is_in_use = True
 
@@ -99,8 +107,8 @@ class Moderation:
         """Return what judges by another artefact, whose scores are not counted among this one's."""
         if artifact.version == self._model_version:
             return self
-        parts = (self._queue, self._metrics, self._verdict_counts, self._hesitation, self._chosen)
-        other = Moderation(artifact, *parts)
+        parts = (self._queue, self._metrics, self._verdict_counts, self._hesitation)
+        other = Moderation(artifact, *parts, self._chosen, self._repeats)
         other._is_in_use = False
         return other
 
@@ -115,6 +123,13 @@ class Moderation:
             review_after_rejections=site.review_after_rejections,
             personal_data=site.personal_data,
             links=site.links,
+            repeat_review=site.repeat_review,
+            repeat_reject=site.repeat_reject,
+            author_per_hour=site.author_per_hour,
+            trust_after=site.trust_after,
+            trusted_sample_share=site.trusted_sample_share,
+            sure=self._sure | dict(site.reject),
+            holds_authors=bool(site.hold_after),
             model_version=self._model_version,
         )
 
@@ -174,6 +189,10 @@ class Moderation:
         author = self._author_history(policy, site, comment.author_id)
         draw = random_draw(site.id, comment.id)
         judgement = _knowing(policy, judgement, author=author, draw=draw)
+        seen = self._seen(policy, site, comment, judgement)
+        if isinstance(seen, Seen):
+            comment = replace(comment, copies=seen.group)
+        judgement = _knowing(policy, judgement, seen=seen)
         near, is_clean = None, judgement.verdict.reason == "clean"
         wanted = site.uncertain_per_day and self._is_in_use
         if wanted and (is_clean or judgement.verdict.only_sampled):
@@ -255,6 +274,22 @@ class Moderation:
             return "unknown"
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
         return AuthorHistory(record.n_approved + record.n_rejected, lately)
+
+    def _seen(
+        self, policy: Policy, site: Site, comment: Comment, judgement: Judgement
+    ) -> Seen | Literal["unknown"] | None:
+        """Count a comment and return what came like it, where a person or the policy asks for it.
+
+        Where nobody does, it is counted behind the answer, for raids.
+        """
+        if not policy.counts_repeats and judgement.verdict.action == "approve":
+            if site.raid_factor:
+                self._repeats.note(site.id, comment, site.raid_factor)
+            return None
+        try:
+            return self._repeats.observe(site.id, comment, site.raid_factor)
+        except StoreUnavailable:
+            return "unknown"
 
     def _is_chosen(self, site: Site, comment: Comment, away: float) -> bool:
         """Say whether a person is to see an unflagged comment because the model hesitates."""

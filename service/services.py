@@ -20,6 +20,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
@@ -47,6 +48,7 @@ class Services:
     queue: ReviewQueue
     decisions: DecisionStream
     read_models: ReadModels
+    repeats: Repeats
     doubts: DoubtfulDecisions
     moderation: Moderation
     deliveries: Deliveries

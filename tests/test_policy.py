@@ -19,11 +19,15 @@ from service.rules.policy import (
     Signals,
     random_draw,
 )
+from service.rules.repeats import Seen
 
 REVIEW = {"toxicity": 0.5, "threat": 0.3, "insult": 0.4}
 REJECT = {"toxicity": 0.95, "threat": 0.8}
 DRAWN, NOT_DRAWN = 0.009, 0.01  # of the share 0.01
 NEW, KNOWN, REJECTED = AuthorHistory(1, 0), AuthorHistory(9, 1), AuthorHistory(9, 2)
+TRUSTED, NEARLY = AuthorHistory(5, 0, 5), AuthorHistory(4, 0, 4)
+HELD = AuthorHistory(9, 3, 5, is_held=True)
+COPIED = Seen("a group", n_copies=5, n_of_author=9)
 
 CLEAN = {"toxicity": 0.1}
 ABUSE = {"toxicity": 0.9}
@@ -61,6 +65,11 @@ LENIENT: dict[str, Any] = {"unreadable": "approve"}
 SWITCHED_OFF: dict[str, Any] = {"review": {"toxicity": 1.0}}
 STRICT: dict[str, Any] = {"reject": REJECT}
 WATCHING: dict[str, Any] = {"review_first_comments": 2, "review_after_rejections": 2}
+TRUSTING: dict[str, Any] = {
+    "trust_after": 5,
+    "trusted_sample_share": 0.1,
+    "sure": {"toxicity": 0.95, "threat": 0.95},
+}
 EVERYTHING: dict[str, Any] = {
     "listed": "text",
     "author": NEW,
@@ -156,6 +165,58 @@ VERDICTS = [
         "review", "uncertain", "toxicity", "text", 0.3),
     Row(sig({"toxicity": 0.3}, chosen=True, standing="approve"), {},
         "approve", "decided", "toxicity", "text", 0.3),
+    # Copies, and floods of an author
+    Row(sig(seen=COPIED), {}, "approve", "clean", p=0.01),
+    Row(sig(seen=COPIED), {"repeat_review": 5}, "review", "repeat", None, "text"),
+    Row(sig(seen=COPIED), {"repeat_review": 6}, "approve", "clean", p=0.01),
+    Row(sig(seen=COPIED), {"repeat_review": 2, "repeat_reject": 5}, "reject", "repeat", None,
+        "text"),
+    Row(sig(seen=COPIED, draw=DRAWN), {"repeat_reject": 5}, "review", "random_sample", None, "text",
+        p=0.01),
+    Row(sig(ABUSE, seen=COPIED), {"repeat_review": 5}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(seen=COPIED, listed="text"), {"repeat_review": 5}, "review", "repeat", None, "text"),
+    Row(sig(seen="unknown"), {"repeat_reject": 5}, "review", "repeat", None, "text"),
+    Row(sig(seen="unknown"), {"author_per_hour": 9}, "review", "repeat", None, "text"),
+    Row(sig(seen="unknown"), {}, "approve", "clean", p=0.01),
+    Row(sig(seen=COPIED), {"author_per_hour": 9}, "approve", "clean", p=0.01),
+    Row(sig(seen=COPIED), {"author_per_hour": 8}, "review", "flood"),
+    Row(sig(seen=COPIED, readable=False), {"author_per_hour": 8}, "review", "flood"),
+    # What people made of the article
+    Row(sig(article="held"), {}, "review", "article_held"),
+    Row(sig(article="held", author=TRUSTED), TRUSTING, "review", "article_held"),
+    Row(sig(ABUSE, article="held"), {}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(THREAT, article="held"), STRICT, "reject", "score", "threat", "text", 0.9),
+    Row(sig(article="closed"), {}, "reject", "article_closed"),
+    Row(sig(article="closed", draw=DRAWN), {}, "reject", "article_closed"),
+    Row(sig(THREAT, article="closed"), STRICT, "reject", "article_closed", score=0.9),
+    Row(sig(article="closed", standing="approve"), {}, "approve", "decided"),
+    Row(sig(article="closed", standing="waiting"), {}, "review", "waiting"),
+    # Trusted authors: what is doubted passes but for a sample, what is certain never
+    Row(sig(author=TRUSTED), TRUSTING, "approve", "clean", p=0.01),
+    Row(sig(ABUSE, author=TRUSTED), TRUSTING, "approve", "trusted", "toxicity", "text", 0.9, 0.1),
+    Row(sig(ABUSE, author=TRUSTED, draw=0.09), TRUSTING, "review", "random_sample", "toxicity",
+        "text", 0.9, 0.1),
+    Row(sig(ABUSE, author=TRUSTED, draw=0.1), TRUSTING, "approve", "trusted", "toxicity", "text",
+        0.9, 0.1),
+    Row(sig({"toxicity": 0.95}, author=TRUSTED), TRUSTING, "review", "score", "toxicity", "text",
+        0.95),
+    Row(sig(THREAT, author=TRUSTED), TRUSTING | STRICT, "review", "score", "threat", "text", 0.9),
+    Row(sig(ABUSE, author=NEARLY), TRUSTING, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(ABUSE, author=TRUSTED), {}, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(ABUSE, author="unknown"), TRUSTING, "review", "score", "toxicity", "text", 0.9),
+    Row(sig(author="unknown"), TRUSTING, "approve", "clean", p=0.01),
+    Row(sig(ABUSE, author=TRUSTED, findings=[PHONE]), TRUSTING | SEES_DATA, "review",
+        "personal_data", None, "text", 0.9),
+    Row(sig(ABUSE, author=TRUSTED, seen=COPIED), TRUSTING | {"repeat_review": 5}, "review",
+        "repeat", None, "text", 0.9),
+    Row(sig(ABUSE, author=TRUSTED, listed="text"), TRUSTING, "review", "listed", "toxicity", "text",
+        0.9),
+    # Authors who are held for a while
+    Row(sig(author=HELD), {"holds_authors": True}, "review", "author"),
+    Row(sig(author=HELD), {}, "approve", "clean", p=0.01),
+    Row(sig(ABUSE, author=HELD), TRUSTING | {"holds_authors": True}, "review", "score", "toxicity",
+        "text", 0.9),
+    Row(sig(author="unknown"), {"holds_authors": True}, "review", "author"),
     # A known answer looks like a comment of the sample
     Row(sig(draw=ALWAYS_DRAWN), {}, "review", "random_sample", p=0.01),
     Row(sig(draw=ALWAYS_DRAWN), NO_SAMPLE, "review", "random_sample", p=0.0),
@@ -196,7 +257,9 @@ signals = st.builds(
     st.none() | scores,
     readable=st.booleans(),
     listed=st.sampled_from(["text", "author.name", None]),
-    author=st.sampled_from([NEW, KNOWN, REJECTED, "unknown", None]),
+    author=st.sampled_from([NEW, KNOWN, REJECTED, TRUSTED, HELD, "unknown", None]),
+    seen=st.sampled_from([COPIED, "unknown", None]),
+    article=st.sampled_from(["held", None]),
     draw=st.floats(0, 1, exclude_max=True),
     standing=st.sampled_from(["waiting", "approve", None]),
 )

@@ -24,6 +24,7 @@ from service.api.schemas import (
 )
 from service.moderation import Judgement
 from service.queue.records import Comment, Enqueued, content_digest
+from service.rules.repeats import Seen
 from service.rules.times import iso_time
 from service.services import services
 from service.sites.site import Site
@@ -134,6 +135,7 @@ def _comment_answer(
         evidence=list(judgement.evidence),
         sentence=list(judgement.sentence),
         findings=list(signals.findings),
+        n_copies=signals.seen.n_copies if isinstance(signals.seen, Seen) else None,
         model_version=verdict.model_version,
         readers=list(judgement.readers),
         version=standing.version if standing else None,

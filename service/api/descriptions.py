@@ -33,6 +33,7 @@ FIELDS: Mapping[str, str] = {
     "bulk": "Request id of the bulk decision.",
     "comment": "The comment; null once it was erased.",
     "comment_id": "The site's id of the comment.",
+    "copies": "Group of texts that are nearly the same; empty where it was not counted.",
     "created": "Whether this request made the item, or a new version of it.",
     "created_at": "When it was written, ISO 8601.",
     "damaged": "Whether what is stored of it cannot be read.",

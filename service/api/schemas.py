@@ -190,12 +190,13 @@ class SubmittedComment(ScoredComment):
 
 
 class Filter(Body):
-    """Which review items: of one label, article, author or dialect (one at most)."""
+    """Which review items: of one label, article, author, dialect or text (one at most)."""
 
     label: Label | None = None
     article_id: Id | None = None
     author_id: Id | None = None
     dialect: Dialect | None = None
+    copies: Id | None = None
 
 
 class LeaseRequest(Filter):
@@ -339,6 +340,11 @@ class CommentAnswer(BaseModel):
     findings: list[Finding] = Field(
         description="Personal data, and links to hosts that the site does not allow; of each kind "
         "only where the site does not ignore it"
+    )
+    n_copies: int | None = Field(
+        description="How often this text or nearly this came within a day, this time included; 0 "
+        "for one that is too short to count. null where it was not counted before the answer: the "
+        "site minds neither copies nor floods, and nobody need see the comment"
     )
     model_version: str
     readers: list[Reader] = Field(

@@ -31,6 +31,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
     from service.metrics import Metrics
     from service.moderation import Moderation
     from service.queue.chosen import Chosen
+    from service.queue.repeats import Repeats
     from service.reports.hesitation import Hesitation
     from service.reports.verdict_counts import VerdictCounts
 
@@ -47,6 +48,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
             counts,
             Hesitation(counts),
             Chosen(redis),
+            Repeats(redis),
         )
         n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
     click.echo(f"{n_added} known answers added")

@@ -42,7 +42,7 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
     thread = _thread(site.id, item)
     beside = [item.comment.parent_text, item.appeal]
     beside += [t for o in thread["thread"] for t in (o.comment.text, o.comment.author_name)]
-    suggested = item.verdict.rejection_reason
+    suggested = "spam" if item.why in ("repeat", "flood") else item.verdict.rejection_reason
     return {
         "text": text,
         "far_mark": _is_far(text),
@@ -129,6 +129,12 @@ def _why(item: ReviewItem) -> str:
         return _("It holds personal data, which the site wants a person to see.")
     if item.why == "link":
         return _("It holds a link to a host that the site does not allow.")
+    if item.why == "repeat":
+        return _("Copies of it keep coming, which the site wants a person to see.")
+    if item.why == "flood":
+        return _("Its author has sent many comments within an hour.")
+    if item.why == "article_held":
+        return _("All comments on its article wait for a person.")
     if item.why == "author":
         return _("Little is known of its author, or too much: the site wants a look.")
     if item.why == "listed":

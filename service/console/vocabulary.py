@@ -228,7 +228,14 @@ def _names(names: Mapping[str, LazyString]) -> Callable[[str | None], str]:
 
 label_name, dialect_name = map(_names, (LABEL_NAMES, DIALECT_NAMES))
 # A rejection by the policy may have a reason from which no person chooses.
-reason_name = _names({**REASON_NAMES, "link": FINDING_NAMES["link"]})
+reason_name = _names(
+    {
+        **REASON_NAMES,
+        "link": FINDING_NAMES["link"],
+        "repeat": _("Repeated text"),
+        "article_closed": _("Article closed to comments"),
+    }
+)
 mark_name = _names({**LABEL_NAMES, **FINDING_NAMES})
 action_name, state_name = map(_names, (ACTION_NAMES, STATE_NAMES))
 series_name, row_kind, measure_name = map(_names, (_SERIES, _ROW_KINDS, _MEASURES))

@@ -6,7 +6,8 @@ a record is kept for every comment, and Lua cannot tell an empty list from an em
 
 A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
 Format 2 knows `ContentRecord.sentence`, the label ``religious_insult``, and the reasons
-``uncertain``, ``personal_data`` and ``link``.
+``uncertain``, ``personal_data`` and ``link``; format 3 the copies of a comment, and the reasons
+``repeat``, ``flood``, ``article_held``, ``article_closed`` and ``trusted``.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Record(BaseModel):
 
 
 class _Formatted(_Record):
-    format: Literal[1, 2]  # from OLDEST to FORMAT
+    format: Literal[1, 2, 3]  # from OLDEST to FORMAT
 
 
 class VerdictRecord(_Record):
@@ -217,7 +218,7 @@ class CountsRecord(_Formatted):
 
 def item_json(comment: Comment, verdict: Verdict, **more: Any) -> str:
     """Write the part of an item's record that comes with the comment."""
-    kinds = ("article_id", "author_id", "dialect")
+    kinds = ("article_id", "author_id", "dialect", "copies")
     named = [(kind, value) for kind in kinds if (value := getattr(comment, kind))]
     return ItemRecord(
         format=FORMAT,

@@ -44,6 +44,7 @@ class Comment:
     created_at: str = ""
     reach: int | None = None  # how many people see it, as far as the site knows
     dialect: str = ""  # one of `models.dialect.DIALECTS`, where the text says it
+    copies: str = ""  # group of texts that are nearly the same, where it was counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,7 @@ def content_digest(comment: Comment) -> str:
     return short_digest(comment.text, comment.author_name, length=DIGEST_LENGTH)
 
 
-_FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d"}
+_FACET_KINDS = {"label": "l", "article_id": "a", "author_id": "u", "dialect": "d", "copies": "g"}
 _FACETS = {"troubled": "t", "escalated": "e"}
 
 

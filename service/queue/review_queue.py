@@ -12,9 +12,9 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         with this token
                         (the only key that holds what people wrote: retention and erasure empty it)
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
-                        article, author and dialect, of the seniors, of the troubled items and the
-                        known answers. The lines of all labels together are the whole line.
-                        A leased item stays in the lines of its article, author and dialect.
+                        article, author, dialect and group of copies, of the seniors, of the
+                        troubled items and the known answers. The lines of all labels together are
+                        the whole line. A leased item stays in its lines but for that of its label.
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (`EntryRecord`, facts only) and digest: SHA-1 of the digest before and
@@ -27,6 +27,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :endpoint   hash    how the site's webhook fares (see webhooks)
     :authors    hash    author facet -> `CountsRecord`
     :chosen     zset    comments that the model hesitates about (see chosen), with :sketches
+    :groups     hash    what is counted of copies and floods (see repeats), with :bands, :grouped,
+                        :paces, :paced and :raids
     :doubts     hash    decisions that deserve a second look (see doubts)
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
@@ -242,6 +244,7 @@ class ReviewQueue:
         article_id: str | None = None,
         author_id: str | None = None,
         dialect: str | None = None,
+        copies: str | None = None,
         senior: bool = False,
         known_answer_share: float = 0.0,
     ) -> Lease | None:
@@ -253,7 +256,13 @@ class ReviewQueue:
         """
         if not moderator:
             raise InvalidRequest.of("moderator", "expected a name")
-        line = _line(label=label, article_id=article_id, author_id=author_id, dialect=dialect)
+        line = _line(
+            label=label,
+            article_id=article_id,
+            author_id=author_id,
+            dialect=dialect,
+            copies=copies,
+        )
         mixing = not line and random.random() < known_answer_share  # noqa: S311 - hides no secret
         copy = secrets.token_urlsafe(9) if mixing else ""
         outcome, *found = self._verbs(
@@ -460,6 +469,7 @@ class ReviewQueue:
         article_id: str | None = None,
         author_id: str | None = None,
         dialect: str | None = None,
+        copies: str | None = None,
         troubled: bool = False,
         escalated: bool = False,
         limit: int = 100,
@@ -474,6 +484,7 @@ class ReviewQueue:
             article_id=article_id,
             author_id=author_id,
             dialect=dialect,
+            copies=copies,
         )
         found = self._verbs(site_id, "waiting", facet=line, limit=limit)
         return [read_item(site_id, *shown[1:]) for shown in found]

@@ -43,6 +43,8 @@ _FLAGGED = "A text classifier flagged the comment"
 _FOUND: Mapping[str, str] = {
     "personal_data": "A rule found personal data in the comment",
     "link": "A rule found a link in the comment to a host that the site does not allow",
+    "repeat": "A rule found that many copies of the comment had come",
+    "article_closed": "People had closed the article to comments",
 }
 # Why a person saw a comment that no classifier flagged.
 _WHY_SEEN: Mapping[str, str] = {
@@ -50,6 +52,8 @@ _WHY_SEEN: Mapping[str, str] = {
     "author": "The site reviews what its author writes",
     "unsupported_language": "The text classifier cannot read the letters of the comment",
     "random_sample": "The comment was drawn at random",
+    "flood": "Its author had sent many comments within an hour",
+    "article_held": "People had the comments on the article wait for a decision",
     "uncertain": "A text classifier was not sure about the comment",
 }
 

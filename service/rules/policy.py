@@ -14,6 +14,7 @@ from typing import Literal
 
 from models.schema import LABELS, UMBRELLA, Field
 from service.rules.findings import LINK, Finding, Rule
+from service.rules.repeats import Seen
 from service.rules.uncertainty import distance
 
 Action = Literal["approve", "review", "reject"]
@@ -21,12 +22,17 @@ Reason = Literal[
     "score",
     "personal_data",
     "link",
+    "repeat",
     "listed",
     "author",
+    "flood",
     "unsupported_language",
+    "article_held",
+    "article_closed",
     "random_sample",
     "uncertain",
     "clean",
+    "trusted",
     "waiting",
     "decided",
 ]
@@ -37,7 +43,12 @@ Standing = Literal["waiting", "approve", "reject"]
 RANDOM_SAMPLE_SHARE = 0.005
 
 # What a rejection by rule is called where people choose from `models.schema.REASONS`.
-_REJECTIONS: Mapping[Reason, str] = {"personal_data": "private_information", "link": "link"}
+_REJECTIONS: Mapping[Reason, str] = {
+    "personal_data": "private_information",
+    "link": "link",
+    "repeat": "repeat",
+    "article_closed": "article_closed",
+}
 
 # Draws for what is not left to chance: a comment with a known answer is to look like one of the
 # random sample.
@@ -50,6 +61,8 @@ class AuthorHistory:
 
     n_decided: int  # decisions that stand
     n_rejected_lately: int  # rejections among them of the last thirty days
+    n_approved_in_a_row: int = 0  # since the last rejection
+    is_held: bool = False  # for a while, after rejections
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,8 @@ class Signals:
     listed: Field | None = None  # where a word stands that the site always wants a person to see
     # ``unknown`` while nobody can look it up; None without an author, or where nobody asks.
     author: AuthorHistory | Literal["unknown"] | None = None
+    seen: Seen | Literal["unknown"] | None = None  # what else came like it; None where nobody asks
+    article: Literal["held", "closed"] | None = None  # what people made of the article it is under
     draw: float = NEVER_DRAWN  # uniform in [0, 1); below the share of the random sample it is drawn
     chosen: bool = False  # for people because the model hesitates, within the site's daily budget
     standing: Standing | None = None  # of the same comment before
@@ -110,12 +125,29 @@ class Policy:
     review_after_rejections: int = 0  # so many lately, and all of an author's; 0 is never
     personal_data: Rule = "ignore"
     links: Rule = "ignore"
+    repeat_review: int = 0  # from so many copies of a text on; 0 is never
+    repeat_reject: int = 0
+    author_per_hour: int = 0  # comments of an author that nobody need see; 0 is any number
+    trust_after: int = 0  # approvals in a row; 0 is never
+    trusted_sample_share: float = 0.0  # of what passes because its author is trusted
+    sure: Mapping[str, float] = field(default_factory=dict)  # from there on nobody is trusted
+    holds_authors: bool = False  # for a while, after rejections
     model_version: str = ""  # for whose scores the thresholds are meant
 
     @property
     def watches_authors(self) -> bool:
         """Whether the author's history has a say in a verdict."""
-        return bool(self.review_first_comments or self.review_after_rejections)
+        return bool(
+            self.review_first_comments
+            or self.review_after_rejections
+            or self.trust_after
+            or self.holds_authors
+        )
+
+    @property
+    def counts_repeats(self) -> bool:
+        """Whether what else came like a comment has a say in its verdict."""
+        return bool(self.repeat_review or self.repeat_reject or self.author_per_hour)
 
     def verdict(self, signals: Signals) -> Verdict:
         """Decide what happens to a comment.
@@ -126,25 +158,38 @@ class Policy:
         signal                                 action  reason
         ====================================== ======= =====================
         a decision on the same comment stands  that    decided
+        its article is closed                  reject  article_closed
         a score from its reject threshold on   reject  score
         personal data, which the site rejects  reject  personal_data
         a link, which the site rejects         reject  link
-        one of these three, and drawn          review  random_sample
+        as many copies as the site rejects     reject  repeat
+        one of these four, and drawn           review  random_sample
         a score from its review threshold on   review  score
         personal data, which it wants to see   review  personal_data
         a link, which it wants to see          review  link
+        as many copies as it wants to see      review  repeat
         a word of the site's list              review  listed
-        the author is new, or often rejected   review  author
+        the author is new, often rejected      review  author
+        or held
+        more of its author than an hour has    review  flood
         no letter could be read                review  unsupported_language
+        its article is held                    review  article_held
         drawn                                  review  random_sample
         chosen, because the model hesitates    review  uncertain
         the same comment waits for a person    review  waiting
+        none of these, by a trusted author     approve trusted
         none of these                          approve clean
         ====================================== ======= =====================
 
         A comment that waits goes to review where it would be rejected too. A site may let texts of
         which no letter could be read pass: they are drawn like others, and approved for the reason
-        ``unsupported_language``.
+        ``unsupported_language``. While nobody can count copies and comments of an author, a site
+        that minds them sees what it gets, for the reason ``repeat``.
+
+        An author is trusted after so many approvals without a rejection. What the machine doubts
+        passes then, but for a sample of its own; from the reject threshold of a label on, or where
+        the site has none from the model's own point of rejection on, a person decides: neither is
+        it approved nor rejected without one. All other rules hold for everybody.
 
         The verdict names the highest score of the thresholds that made it, where any label is more
         telling than `toxicity`, which is true of all of them; within equal scores the text, then
@@ -160,33 +205,75 @@ class Policy:
     def _afresh(self, signals: Signals) -> Verdict:
         """Decide about a comment as if it had never come before."""
         drawn, sampled = signals.draw < self.random_sample_share, self.random_sample_share
+        if signals.article == "closed":
+            return self._say(signals, "reject", "article_closed", 1.0)
+        trusted = self._trusts(signals.author)
         if found := self._strongest(self.reject, signals):
+            if trusted:
+                return self._say(signals, "review", "score", 1.0, found)
             if drawn:
                 return self._say(signals, "review", "random_sample", sampled, found)
             return self._say(signals, "reject", "score", 1.0, found)
-        if finding := self._ruled("reject", signals):
-            verdict = self._say(signals, "reject", _reason_of(finding), 1.0)
+        if ruled := self._by_rule("reject", signals):
+            reason, where = ruled
+            verdict = self._say(signals, "reject", reason, 1.0)
             if drawn:
                 verdict = self._say(signals, "review", "random_sample", sampled)
-            return replace(verdict, field=finding.field)
-        if found := self._strongest(self.review, signals):
-            return self._say(signals, "review", "score", 1.0, found)
-        if finding := self._ruled("review", signals):
-            verdict = self._say(signals, "review", _reason_of(finding), 1.0)
-            return replace(verdict, field=finding.field)
+            return replace(verdict, field=where)
+        doubted = self._strongest(self.review, signals)
+        if doubted and (not trusted or self._strongest(self.sure, signals)):
+            return self._say(signals, "review", "score", 1.0, doubted)
+        if ruled := self._by_rule("review", signals):
+            reason, where = ruled
+            return replace(self._say(signals, "review", reason, 1.0), field=where)
         if signals.listed:
             verdict = self._say(signals, "review", "listed", 1.0)
             return replace(verdict, label=UMBRELLA, field=signals.listed)
-        if self._watches(signals.author):
-            return self._say(signals, "review", "author", 1.0)
-        if not signals.readable and self.unreadable == "review":
-            return self._say(signals, "review", "unsupported_language", 1.0)
+        if why := self._unseen(signals):
+            return self._say(signals, "review", why, 1.0)
+        if doubted:
+            likely = max(self.trusted_sample_share, sampled)
+            if signals.draw < likely:
+                return self._say(signals, "review", "random_sample", likely, doubted)
+            return self._say(signals, "approve", "trusted", likely, doubted)
         if drawn:  # before it is chosen: the random sample is of all comments that nobody would see
             return self._say(signals, "review", "random_sample", sampled)
         if signals.chosen:
             return self._say(signals, "review", "uncertain", 1.0, self._nearest(signals)[1])
-        reason: Reason = "clean" if signals.readable else "unsupported_language"
+        reason = "clean" if signals.readable else "unsupported_language"
         return self._say(signals, "approve", reason, sampled)
+
+    def _unseen(self, signals: Signals) -> Reason | None:
+        """Return why a person is to see a comment against which its text says nothing."""
+        if self._watches(signals.author):
+            return "author"
+        if self._floods(signals.seen):
+            return "flood"
+        if not signals.readable and self.unreadable == "review":
+            return "unsupported_language"
+        return "article_held" if signals.article == "held" else None
+
+    def _by_rule(self, rule: Rule, signals: Signals) -> tuple[Reason, Field] | None:
+        """Return the first thing for which the site has a rule, and in which field it stands."""
+        if finding := self._ruled(rule, signals):
+            return _reason_of(finding), finding.field
+        return ("repeat", "text") if self._repeats(rule, signals.seen) else None
+
+    def _repeats(self, rule: Rule, seen: Seen | Literal["unknown"] | None) -> bool:
+        if seen is None or not self.counts_repeats:
+            return False
+        if seen == "unknown":
+            return rule == "review"  # it may be one of those that the site minds
+        least = self.repeat_reject if rule == "reject" else self.repeat_review
+        return 0 < least <= seen.n_copies
+
+    def _floods(self, seen: Seen | Literal["unknown"] | None) -> bool:
+        return isinstance(seen, Seen) and 0 < self.author_per_hour < seen.n_of_author
+
+    def _trusts(self, author: AuthorHistory | Literal["unknown"] | None) -> bool:
+        if not isinstance(author, AuthorHistory) or self._watches(author):
+            return False
+        return 0 < self.trust_after <= author.n_approved_in_a_row
 
     def _ruled(self, rule: Rule, signals: Signals) -> Finding | None:
         """Return the first finding for which the site has a rule; personal data before links."""
@@ -223,10 +310,13 @@ class Policy:
     def _watches(self, author: AuthorHistory | Literal["unknown"] | None) -> bool:
         if author is None or not self.watches_authors:
             return False
-        if author == "unknown":
-            return True  # it may be one of those that the site wants to see
+        if author == "unknown":  # it may be one of those that the site wants to see
+            return bool(
+                self.review_first_comments or self.review_after_rejections or self.holds_authors
+            )
         return (
-            author.n_decided < self.review_first_comments
+            (author.is_held and self.holds_authors)
+            or author.n_decided < self.review_first_comments
             or 0 < self.review_after_rejections <= author.n_rejected_lately
         )
 

@@ -6,18 +6,17 @@ as the site's people have time for. What is chosen tells nothing of all comments
 of the random sample and takes nothing from it.
 
 Source: D. D. Lewis and W. A. Gale, "A sequential algorithm for training text classifiers", SIGIR
-1994; that copies of what was chosen are not chosen again: A. Z. Broder, "On the resemblance and
-containment of documents", 1997.
+1994; copies of what was chosen, which are not chosen again, are known by `service.rules.min_hash`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from itertools import pairwise
 
 from models.normalize import normalize
+from service.rules.min_hash import min_hash
 from service.rules.times import start_of
 
 STEP = 0.1  # of log-odds
@@ -26,7 +25,6 @@ COUNTER = "near"  # of comments that no person would see, by their step
 MIN_SECONDS = 3_600.0  # of counting; less says too little of how many comments a day has
 
 N_PARTS = 4  # of a sketch, of which two texts share so many as their pairs of words are the same
-_PART_BYTES = 4
 MAX_WORDS = 2_000  # of a text, of which its sketch is made
 
 
@@ -82,13 +80,7 @@ def sketch(text: str) -> list[str]:
     words = normalize(text).text.split()[:MAX_WORDS]
     words = [word for word in words if any(map(str.isalnum, word))] or words
     pairs = {f"{one} {other}" for one, other in pairwise(words)} or {" ".join(words)}
-    digests = [
-        hashlib.blake2b(pair.encode(), digest_size=N_PARTS * _PART_BYTES).digest() for pair in pairs
-    ]
-    return [
-        f"{part}{min(digest[at : at + _PART_BYTES] for digest in digests).hex()}"
-        for part, at in enumerate(range(0, N_PARTS * _PART_BYTES, _PART_BYTES))
-    ]
+    return [f"{place}{part}" for place, part in enumerate(min_hash(pairs, N_PARTS))]
 
 
 def _log_odds(share: float) -> float:

@@ -52,6 +52,12 @@ SITE_KEYS = (
     "chosen",
     "sketches",
     "doubts",
+    "groups",
+    "bands",
+    "grouped",
+    "paces",
+    "paced",
+    "raids",
 )
 
 _SERVICE = Path(__file__).parent.parent
