@@ -338,19 +338,32 @@ def _sent(method: str, path: str, headers: Message, raw: bytes) -> Sent:
 
 def install(client: Client, folder: Path) -> Sequence[str]:
     """Install a client into a folder; return the command that runs its code there."""
-    wanted = [f"{client.name}=={client.version}" if client.version else client.name, *client.more]
+    sign = "@" if client.node else "=="
+    wanted = f"{client.name}{sign}{client.version}" if client.version else client.name
     if client.node:
-        name = f"{client.name}@{client.version}" if client.version else client.name
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        _run(["npm", "install", "--before", AS_OF, *options, name, *client.more], folder)
+        npm_install(folder, wanted, *client.more)
         (folder / "ask.cjs").write_text(_filled(_NODE, client))
         return ["node", "ask.cjs"]
-    uv, python = [sys.executable, "-m", "uv", "--quiet"], folder / "venv" / "bin" / "python"
-    _run([*uv, "venv", "--python", sys.executable, "venv"], folder)
-    options = ["--exclude-newer", AS_OF, "--python", str(python)]
-    _run([*uv, "pip", "install", *options, *wanted], folder)
+    python = pip_install(folder, wanted, *client.more)
     (folder / "ask.py").write_text(_filled(_PYTHON, client))
     return [str(python), "ask.py"]
+
+
+def pip_install(folder: Path, *wanted: str, without: str = "") -> Path:
+    """Install packages, all but one that nothing imports, into a folder; return its Python."""
+    uv, python = [sys.executable, "-m", "uv", "--quiet"], folder / "venv" / "bin" / "python"
+    _run([*uv, "venv", "--python", sys.executable, "venv"], folder)
+    left_out = folder / "left_out.txt"
+    left_out.write_text(f"{without}; python_version < '0'" if without else "")
+    options = ["--exclude-newer", AS_OF, "--python", str(python), "--override", str(left_out)]
+    _run([*uv, "pip", "install", *options, *wanted], folder)
+    return python
+
+
+def npm_install(folder: Path, *wanted: str) -> None:
+    """Install packages of Node into a folder; none of them runs anything meanwhile."""
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    _run(["npm", "install", "--before", AS_OF, *options, *wanted], folder)
 
 
 def _filled(code: str, client: Client) -> str:
@@ -417,9 +430,9 @@ def ask(
     )
 
 
-def can_run(client: Client) -> bool:
-    """Say whether this machine has what the client runs on."""
-    return not client.node or bool(shutil.which("node") and shutil.which("npm"))
+def has_node() -> bool:
+    """Say whether this machine has what clients in JavaScript run on."""
+    return bool(shutil.which("node") and shutil.which("npm"))
 
 
 def print_table(hakam: str, key: str, *texts: str) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from foreign_clients import AS_OF, CLIENTS, Client, ask, can_run, install, recording
+from foreign_clients import AS_OF, CLIENTS, Client, ask, has_node, install, recording
 from test_coral import abusive, harmless
 
 from models.artifact import Artifact
@@ -29,7 +29,7 @@ def test_a_client_that_others_wrote_gets_right_verdicts_and_the_documents_say_so
     harmless: str,
     tmp_path: Path,
 ) -> None:
-    if not can_run(client):
+    if client.node and not has_node():
         pytest.skip("no node and npm on this machine")
     with recording(server, tmp_path) as recorder:
         command = install(client, tmp_path)

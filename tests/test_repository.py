@@ -166,6 +166,7 @@ WHOLE = {
     "patterns",
     "promotion",
     "proxy",
+    "recipes",
     "released_artifact",
     "repository",
     "retrain_flow",
