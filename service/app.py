@@ -21,24 +21,27 @@ from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
-from service.moderation import Moderation
+from service.moderation import Moderation, Note
 from service.queue.chosen import Chosen
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
-from service.queue.records import QueueStats
+from service.queue.records import Comment, Enqueued, QueueStats
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
 from service.reports.shadow import ShadowCounts
+from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
+from service.rules.policy import Signals
 from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
 from service.shadow import Shadow
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
+from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis, connect
 from service.store.durability import Durability
@@ -80,7 +83,8 @@ def create_app(
     artifacts = Artifacts(settings, artifact, ready)
     shadow = Shadow(settings, artifacts, ShadowCounts(redis))
     quota = Quota(redis, settings.workers)
-    hesitation = Hesitation(verdict_counts)
+    hesitation, signal_sample = Hesitation(verdict_counts), SignalSample(redis)
+    note = _noting(shadow, signal_sample)
     repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
@@ -117,11 +121,12 @@ def create_app(
             hesitation,
             Chosen(redis),
             repeats,
-            shadow.note,
+            note,
         ),
         deliveries=deliveries,
         notices=Notices(redis, sites, queue, deliveries),
         verdict_counts=verdict_counts,
+        signal_sample=signal_sample,
         metrics=metrics,
         quota=quota,
         feedback=Feedback(redis),
@@ -135,14 +140,18 @@ def create_app(
             hesitation,
             Chosen(coral_redis),
             coral_repeats,
-            shadow.note,
+            note,
         ),
     )
     app.after_request(_no_sniffing)
     app.after_request(_naming(artifact.version))
     app.before_request(shadow.begin)
     app.teardown_request(shadow.end)
-    app.after_request(_counting(verdict_counts, hesitation, quota, shadow, repeats, coral_repeats))
+    writes = (
+        *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
+        *(hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
+    )
+    app.after_request(_counting(writes))
     problems.install(app, compat.FORMS)
     metrics.install(app)
     logs.install(app)
@@ -154,22 +163,28 @@ def create_app(
     return app
 
 
-def _counting(
-    verdict_counts: VerdictCounts,
-    hesitation: Hesitation,
-    quota: Quota,
-    shadow: Shadow,
-    *repeats: Repeats,
-) -> Callable[[Response], Response]:
+def _noting(shadow: Shadow, signal_sample: SignalSample) -> Note:
+    """Note each comment that was judged for the first time, for what is done after its answer."""
+
+    def note(
+        moderation: Moderation,
+        site: Site,
+        comment: Comment,
+        signals: Signals,
+        standing: Enqueued | None,
+    ) -> None:
+        shadow.note(moderation, site, comment, signals, standing)
+        signal_sample.note(moderation.whole, site, comment, signals)
+
+    return note
+
+
+def _counting(writes: Sequence[Callable[[], object]]) -> Callable[[Response], Response]:
     """Write and read counts once an answer has gone out, so that no answer waits for them."""
 
     def write() -> None:
-        verdict_counts.flush_if_due()
-        hesitation.refresh_if_due()
-        quota.exchange_if_due()
-        shadow.release()
-        for one in repeats:
-            one.flush_if_due()
+        for one in writes:
+            one()
 
     def count(answer: Response) -> Response:
         answer.call_on_close(write)

@@ -8,7 +8,7 @@ sample, or chosen because the model hesitates, is answered as if it had not been
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
 from service.rules import links, personal_data, uncertainty
 from service.rules.findings import LINK, Finding
+from service.rules.pen_names import is_nameless
 from service.rules.policy import (
     ALWAYS_DRAWN,
     NEVER_DRAWN,
@@ -112,6 +113,11 @@ class Moderation:
         other._is_in_use = False
         return other
 
+    @property
+    def own_review(self) -> Mapping[str, float]:
+        """The thresholds for review of the artefact, by label."""
+        return self._review
+
     def policy(self, site: Site) -> Policy:
         """Return what a site wants, with the artefact's review thresholds where it names none."""
         return Policy(
@@ -123,6 +129,8 @@ class Moderation:
             review_after_rejections=site.review_after_rejections,
             personal_data=site.personal_data,
             links=site.links,
+            latin_script=site.latin_script,
+            pen_names=site.pen_names,
             repeat_review=site.repeat_review,
             repeat_reject=site.repeat_reject,
             author_per_hour=site.author_per_hour,
@@ -166,6 +174,8 @@ class Moderation:
                 readable=language.readable,
                 findings=findings(site, comments[i]),
                 listed=listed[i][-1].field if listed[i] else None,
+                latin=language.script == "Latn",
+                nameless=is_nameless(comments[i].author_name),
             )
             yield Judgement(
                 signals,
@@ -240,6 +250,17 @@ class Moderation:
             **_found(judgement),
         )
 
+    def whole(self, site: Site, comment: Comment, signals: Signals) -> Signals:
+        """Return what is known of a comment, also that for which the site has no rule."""
+        (comment,) = _without_allowed(site, [comment])
+        every = replace(site, personal_data="review", links="review")
+        author, seen = None, None
+        if comment.author_id:
+            author = self._history(site, comment.author_id)
+        if site.raid_factor or self.policy(site).counts_repeats:  # else nobody has counted
+            seen = self._repeats.observe(site.id, comment, site.raid_factor)
+        return replace(signals, findings=findings(every, comment), author=author, seen=seen)
+
     def rescored(self, site: Site, comment: Comment, signals: Signals) -> Signals:
         """Return what is known of a comment, with the scores of this artefact."""
         (comment,) = _without_allowed(site, [comment])
@@ -269,9 +290,12 @@ class Moderation:
         if not author_id or not policy.watches_authors:
             return None
         try:
-            record = self._queue.author(site.id, author_id)
+            return self._history(site, author_id)
         except StoreUnavailable:
             return "unknown"
+
+    def _history(self, site: Site, author_id: str) -> AuthorHistory:
+        record = self._queue.author(site.id, author_id)
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
         return AuthorHistory(record.n_approved + record.n_rejected, lately)
 

@@ -22,6 +22,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
+from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
 from service.sites.known_sites import KnownSites
@@ -54,6 +55,7 @@ class Services:
     deliveries: Deliveries
     notices: Notices
     verdict_counts: VerdictCounts
+    signal_sample: SignalSample
     metrics: Metrics
     quota: Quota
     feedback: Feedback

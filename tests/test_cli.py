@@ -122,6 +122,8 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
         ("--notice-address", "json://hooks.news.example"),
         ("json://hooks.news.example",),
     ),
+    "latin_script": (("--latin-script", "review"), "review"),
+    "pen_names": (("--pen-names", "require"), "require"),
     "notice_language": (("--notice-language", "en"), "en"),
     "quiet_hours": (("--quiet-hours", "22:00-07:00"), "22:00-07:00"),
     "time_zone": (("--time-zone", "Asia/Riyadh"), "Asia/Riyadh"),

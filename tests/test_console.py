@@ -1696,6 +1696,8 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "coral_url": ("https://coral.example/", "https://coral.example/"),
         "coral_token": ("token", "token"),
         "notice_addresses": ("json://a.example\n", ("json://a.example",)),
+        "latin_script": ("reject", "reject"),
+        "pen_names": ("require", "require"),
         "notice_language": ("en", "en"),
         "quiet_hours": ("22:00-07:00", "22:00-07:00"),
         "time_zone": ("Asia/Riyadh", "Asia/Riyadh"),

@@ -48,6 +48,7 @@ _TAGS = {
     "/v1/queue": "Review queue",
     "/v1/decisions": "Decisions",
     "/v1/authors": "Decisions",
+    "/v1/policy": "Policy",
     "/v1alpha1": "Perspective",
     "/comments:": "Perspective",
     "/$discovery": "Perspective",

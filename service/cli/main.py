@@ -23,6 +23,7 @@ MODULES = {
     "known-answers": "known_answers",
     "moderators": "moderators",
     "notices": "notices",
+    "policy": "policy",
     "queue": "queue",
     "run": "start",
     "serve": "start",

@@ -34,6 +34,7 @@ from service.console import (
     login,
     moderators,
     overview,
+    policy,
     search,
     second_look,
     settings,
@@ -80,7 +81,7 @@ bp = Blueprint(
 )
 PAGES = (
     *(login, account, moderators, overview, search, second_look),
-    *(insight, drift, shadow, settings, work),
+    *(insight, drift, shadow, policy, settings, work),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)

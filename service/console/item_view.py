@@ -129,6 +129,10 @@ def _why(item: ReviewItem) -> str:
         return _("It holds personal data, which the site wants a person to see.")
     if item.why == "link":
         return _("It holds a link to a host that the site does not allow.")
+    if item.why == "latin_script":
+        return _("It is in Latin letters, which the site wants a person to see.")
+    if item.why == "pen_name":
+        return _("Its author gave no name, which the site asks for.")
     if item.why == "repeat":
         return _("Copies of it keep coming, which the site wants a person to see.")
     if item.why == "flood":

@@ -35,6 +35,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     ),
     (_("When the machine rejects by itself"), ("reject",)),
     (_("Personal data and links"), ("personal_data", "links", "allow_hosts")),
+    (_("Letters and pen names"), ("latin_script", "pen_names")),
     (
         _("Repeats and floods"),
         ("repeat_review", "repeat_reject", "author_per_hour", "raid_factor"),
@@ -65,6 +66,7 @@ _CHOICES = {
     "ignore": _("is not looked at for it"),
     "reject": _("is rejected"),
     "yes": _("yes"),
+    "require": _("waits for a person, without a name too"),
     "no": _("no"),
     "ar": _("Arabic"),
     "en": _("English"),

@@ -232,6 +232,7 @@ reason_name = _names(
     {
         **REASON_NAMES,
         "link": FINDING_NAMES["link"],
+        "latin_script": _("Latin letters"),
         "repeat": _("Repeated text"),
         "article_closed": _("Article closed to comments"),
     }

@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
 import structlog
 from babel.dates import format_timedelta
-from babel.support import NullTranslations, Translations
+from babel.support import NullTranslations
 
 from service.delivery import notice_sender
 from service.delivery.scheduling import Scheduler
@@ -32,7 +31,7 @@ from service.delivery.webhooks import Deliveries, Endpoint
 from service.queue.records import QueueStats, short_digest
 from service.queue.review_queue import ReviewQueue
 from service.rules.notices import KINDS, Kind, News, Told, is_quiet
-from service.rules.phrases import N_
+from service.rules.phrases import N_, catalogue
 from service.sites.notice_addresses import service_of
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -46,8 +45,6 @@ TURN_SECONDS = 3 * notice_sender.SECONDS  # after which another process may tell
 FAILING_SECONDS = 900.0  # for which deliveries have failed before anybody is told
 STORE_SECONDS = 60.0  # and for which the store has been in trouble
 BUSY = N_("another test waits for its answer")
-
-_TRANSLATIONS = Path(__file__).parent.parent / "console" / "translations"
 
 log = structlog.get_logger()
 
@@ -127,7 +124,7 @@ class Notices:
         if not self._probing.acquire(blocking=False):
             return [(service, BUSY) for service in services]
         try:
-            words = _words_of(site.notice_language)
+            words = catalogue(site.notice_language)
             title = _title(words, site, words.gettext("a test"))
             body = words.gettext("Notices to moderators reach this address.")
             failures = notice_sender.send(
@@ -221,7 +218,7 @@ class Notices:
     def _written(
         self, site: Site, troubles: Mapping[Kind, Words | None], news: Mapping[Kind, News]
     ) -> tuple[str, str]:
-        words = _words_of(site.notice_language)
+        words = catalogue(site.notice_language)
         lines = []
         for kind, one in news.items():
             says = troubles[kind]
@@ -327,10 +324,6 @@ _OVER: Mapping[Kind, str] = {
     "undelivered": N_("No decision is left that was given up."),
     "store": N_("The store keeps comments again."),
 }
-
-
-def _words_of(language: str) -> NullTranslations:
-    return Translations.load(str(_TRANSLATIONS), [language])
 
 
 def _title(words: NullTranslations, site: Site, headline: str) -> str:

@@ -7,7 +7,8 @@ a record is kept for every comment, and Lua cannot tell an empty list from an em
 A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
 Format 2 knows `ContentRecord.sentence`, the label ``religious_insult``, and the reasons
 ``uncertain``, ``personal_data`` and ``link``; format 3 the copies of a comment, and the reasons
-``repeat``, ``flood``, ``article_held``, ``article_closed`` and ``trusted``.
+``repeat``, ``flood``, ``article_held``, ``article_closed``, ``trusted``, ``latin_script`` and
+``pen_name``.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ _FLAGGED = "A text classifier flagged the comment"
 _FOUND: Mapping[str, str] = {
     "personal_data": "A rule found personal data in the comment",
     "link": "A rule found a link in the comment to a host that the site does not allow",
+    "latin_script": "A rule found that the comment is in Latin letters",
     "repeat": "A rule found that many copies of the comment had come",
     "article_closed": "People had closed the article to comments",
 }
@@ -53,6 +54,7 @@ _WHY_SEEN: Mapping[str, str] = {
     "unsupported_language": "The text classifier cannot read the letters of the comment",
     "random_sample": "The comment was drawn at random",
     "flood": "Its author had sent many comments within an hour",
+    "pen_name": "Its author had given no name",
     "article_held": "People had the comments on the article wait for a decision",
     "uncertain": "A text classifier was not sure about the comment",
 }

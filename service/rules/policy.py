@@ -22,10 +22,12 @@ Reason = Literal[
     "score",
     "personal_data",
     "link",
+    "latin_script",
     "repeat",
     "listed",
     "author",
     "flood",
+    "pen_name",
     "unsupported_language",
     "article_held",
     "article_closed",
@@ -36,6 +38,8 @@ Reason = Literal[
     "waiting",
     "decided",
 ]
+# Whether display names are judged, and whether a comment needs one.
+PenNames = Literal["ignore", "review", "require"]
 Standing = Literal["waiting", "approve", "reject"]
 
 # One comment in two hundred is shown to a person whatever its score: enough to measure what the
@@ -46,6 +50,7 @@ RANDOM_SAMPLE_SHARE = 0.005
 _REJECTIONS: Mapping[Reason, str] = {
     "personal_data": "private_information",
     "link": "link",
+    "latin_script": "latin_script",
     "repeat": "repeat",
     "article_closed": "article_closed",
 }
@@ -78,6 +83,8 @@ class Signals:
     author: AuthorHistory | Literal["unknown"] | None = None
     seen: Seen | Literal["unknown"] | None = None  # what else came like it; None where nobody asks
     article: Literal["held", "closed"] | None = None  # what people made of the article it is under
+    latin: bool = False  # its letters are Latin ones
+    nameless: bool = False  # its author gave no name, or a word that stands for none
     draw: float = NEVER_DRAWN  # uniform in [0, 1); below the share of the random sample it is drawn
     chosen: bool = False  # for people because the model hesitates, within the site's daily budget
     standing: Standing | None = None  # of the same comment before
@@ -125,6 +132,8 @@ class Policy:
     review_after_rejections: int = 0  # so many lately, and all of an author's; 0 is never
     personal_data: Rule = "ignore"
     links: Rule = "ignore"
+    latin_script: Rule = "ignore"
+    pen_names: PenNames = "review"
     repeat_review: int = 0  # from so many copies of a text on; 0 is never
     repeat_reject: int = 0
     author_per_hour: int = 0  # comments of an author that nobody need see; 0 is any number
@@ -162,16 +171,19 @@ class Policy:
         a score from its reject threshold on   reject  score
         personal data, which the site rejects  reject  personal_data
         a link, which the site rejects         reject  link
+        Latin letters, which it rejects        reject  latin_script
         as many copies as the site rejects     reject  repeat
-        one of these four, and drawn           review  random_sample
+        one of these five, and drawn           review  random_sample
         a score from its review threshold on   review  score
         personal data, which it wants to see   review  personal_data
         a link, which it wants to see          review  link
+        Latin letters, which it wants to see   review  latin_script
         as many copies as it wants to see      review  repeat
         a word of the site's list              review  listed
         the author is new, often rejected      review  author
         or held
         more of its author than an hour has    review  flood
+        no name, where the site requires one   review  pen_name
         no letter could be read                review  unsupported_language
         its article is held                    review  article_held
         drawn                                  review  random_sample
@@ -195,6 +207,8 @@ class Policy:
         telling than `toxicity`, which is true of all of them; within equal scores the text, then
         the order of `LABELS`.
         """
+        if self.pen_names == "ignore":
+            signals = replace(signals, author_scores=None)
         verdict = self._afresh(signals)
         if signals.standing == "waiting" and verdict.action != "review":
             return replace(verdict, action="review", reason="waiting", sampling_probability=1.0)
@@ -249,6 +263,8 @@ class Policy:
             return "author"
         if self._floods(signals.seen):
             return "flood"
+        if signals.nameless and self.pen_names == "require":
+            return "pen_name"
         if not signals.readable and self.unreadable == "review":
             return "unsupported_language"
         return "article_held" if signals.article == "held" else None
@@ -257,6 +273,8 @@ class Policy:
         """Return the first thing for which the site has a rule, and in which field it stands."""
         if finding := self._ruled(rule, signals):
             return _reason_of(finding), finding.field
+        if signals.latin and self.latin_script == rule:
+            return "latin_script", "text"
         return ("repeat", "text") if self._repeats(rule, signals.seen) else None
 
     def _repeats(self, rule: Rule, seen: Seen | Literal["unknown"] | None) -> bool:
@@ -368,7 +386,7 @@ def _reason_of(finding: Finding) -> Reason:
 
 
 def random_draw(
-    site_id: str, comment_id: str, purpose: Literal["sample", "shadow"] = "sample"
+    site_id: str, comment_id: str, purpose: Literal["sample", "shadow", "preview"] = "sample"
 ) -> float:
     """Uniform number in [0, 1), the same whenever the same comment is sent."""
     person = f"hakam-{purpose}".encode()

@@ -22,7 +22,7 @@ from service.rules.findings import Rule
 from service.rules.links import HOST_FORM, MAX_HOST_LENGTH, MAX_HOSTS
 from service.rules.notices import QUIET_HOURS_FORM
 from service.rules.phrases import N_
-from service.rules.policy import RANDOM_SAMPLE_SHARE
+from service.rules.policy import RANDOM_SAMPLE_SHARE, PenNames
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 from service.sites.connections import SECRET_FORM, new_webhook_secret
@@ -81,6 +81,10 @@ class Site:
     links: Rule = described(N_("What becomes of a comment with a link"), "ignore")
     allow_hosts: _Hosts = described(
         N_("Hosts to which links may lead, with all under them"), (), kind="hosts"
+    )
+    latin_script: Rule = described(N_("What becomes of a comment in Latin letters"), "ignore")
+    pen_names: PenNames = described(
+        N_("What becomes of a comment for its pen name, which is judged like its text"), "review"
     )
     review_first_comments: Annotated[int, Field(ge=0, le=20)] = described(
         N_("So many comments of a new author wait for a person"), 0

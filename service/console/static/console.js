@@ -176,6 +176,20 @@ if (live) {
 
 let asking;
 
+// The switches of a comment policy are tried on the last days' comments as soon as one is turned.
+document.addEventListener("change", async (event) => {
+  const form = event.target.closest("[data-try]");
+  if (!form) return;
+  const turned = new URLSearchParams(new FormData(form));
+  turned.delete("csrf_token");
+  const asked = `${form.dataset.try}?${turned}`;
+  form.dataset.asked = asked;
+  const answer = await fetch(asked);
+  const text = await answer.text();
+  if (!answer.ok || form.dataset.asked !== asked) return;
+  one("#tried").replaceChildren(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+});
+
 document.addEventListener("input", (event) => {
   const field = event.target;
   if (!field.dataset.preview || !field.checkValidity()) return;
