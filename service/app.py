@@ -124,7 +124,7 @@ def create_app(
             note,
         ),
         deliveries=deliveries,
-        notices=Notices(redis, sites, queue, deliveries),
+        notices=Notices(redis, sites, queue, deliveries, repeats),
         verdict_counts=verdict_counts,
         signal_sample=signal_sample,
         metrics=metrics,

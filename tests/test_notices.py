@@ -25,10 +25,11 @@ from conftest import Clock, RedisServer, await_condition, let_time_pass
 from service.accounts.accounts import Accounts
 from service.cli.main import hakam
 from service.delivery import notice_sender, notices, webhooks
-from service.delivery.notices import Notices, Raid
+from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.errors import StoreUnavailable
 from service.queue.records import Comment, Decision
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.rules.notices import DAY_SECONDS, REMINDERS_SECONDS, Told, is_quiet
 from service.rules.policy import Verdict
@@ -139,7 +140,18 @@ def told_site(endpoint: Endpoint, redis: Redis) -> Site:
 
 def notices_on(redis: Redis, **more: Any) -> Notices:
     sites = Sites(redis)
-    return Notices(redis, sites, ReviewQueue(redis), Deliveries(redis, sites), **more)
+    parts = ReviewQueue(redis), Deliveries(redis, sites), Repeats(redis)
+    return Notices(redis, sites, *parts, **more)
+
+
+def raid(redis: Redis, site_id: str = "demo", n_comments: int = 40) -> None:
+    """Let so many comments come to one article at once."""
+    repeats = Repeats(redis)
+    for number in range(n_comments):
+        comment = Comment(f"r-{number}", f"{TEXT} {number}", article_id="a", author_id=f"{number}")
+        repeats.note(site_id, comment, 5)
+    repeats.flush()
+    assert repeats.raids(site_id)
 
 
 def enqueue(redis: Redis, number: int = 1, site_id: str = "demo") -> None:
@@ -222,16 +234,31 @@ def test_what_cannot_be_told_to_the_site_is_told_to_its_moderators(
 def test_a_raid_is_told_by_its_numbers_alone(
     told_site: Site, redis: Redis, endpoint: Endpoint
 ) -> None:
-    notices_on(redis, raids=lambda _site: Raid(500, 600.0)).serve(told_site)
+    raid(redis)
+    notices_on(redis).serve(told_site)
     (told,) = endpoint.bodies()
-    assert told["message"] == "موجة تعليقات منسّقة: 500 تعليق. المدة: 10 دقائق."
+    assert told["message"] == "موجة تعليقات: 40 تعليقًا على مقال واحد خلال عشر دقائق."
+
+
+def test_copies_of_one_text_are_a_raid_too(
+    told_site: Site, redis: Redis, endpoint: Endpoint
+) -> None:
+    text = "هذا نص طويل يرسله كثيرون في وقت واحد إلى كل المقالات"  # "a long text that many send"
+    repeats = Repeats(redis)
+    for number in range(25):
+        repeats.note("demo", Comment(f"c-{number}", text, article_id=str(number)), 5)
+    repeats.flush()
+    notices_on(redis).serve(told_site)
+    (told,) = endpoint.bodies()
+    assert told["message"] == "موجة تعليقات: 25 نسخة من نص واحد خلال يوم."
 
 
 def test_nothing_is_told_in_quiet_hours_and_what_still_stands_is_told_after_them(
     told_site: Site, redis: Redis, endpoint: Endpoint, clock: Clock
 ) -> None:
     site = replace(told_site, quiet_hours="22:00-07:00", time_zone="UTC")
-    telling = notices_on(redis, clock=clock, raids=lambda _site: Raid(500, 600.0))
+    raid(redis)
+    telling = notices_on(redis, clock=clock)
     assert telling.serve(site) is None  # at 22:14
     assert telling._waiting(site) == (0, False)
     clock.now += 9 * HOUR
@@ -254,7 +281,8 @@ def test_a_dead_address_keeps_no_other_from_its_notice_and_stands_in_no_log(
     dead = "json://127.0.0.1:1/Thoth-secret"
     site = replace(told_site, notice_addresses=(dead, address_of(endpoint)))
     Sites(redis).update(site)
-    telling = notices_on(redis, clock=clock, raids=lambda _site: Raid(500, 600.0))
+    raid(redis)
+    telling = notices_on(redis, clock=clock)
     with structlog.testing.capture_logs() as lines:
         assert telling.serve(site) is False
         assert telling.serve(site) is None  # not at once again
@@ -276,7 +304,8 @@ def test_a_site_whose_address_never_answers_does_not_delay_another(
 ) -> None:
     monkeypatch.setattr(notice_sender, "SECONDS", 8.0)
     monkeypatch.setattr(notices, "LOOK_EVERY_SECONDS", 0.1)
-    raided = notices_on(redis, raids=lambda _site: Raid(500, 600.0))
+    raid(redis)
+    raided = notices_on(redis)
     assert raided.serve(told_site) is True  # so that it is known that its address answers
     enqueue(redis)
     let_time_pass(redis, 7_200_000)
@@ -284,6 +313,7 @@ def test_a_site_whose_address_never_answers_does_not_delay_another(
         slow = (f"json://127.0.0.1:{drip.port}/",)
         for n in range(2 * notices.N_THREADS):
             Sites(redis).add(replace(told_site, id=f"a-slow-one-{n}", notice_addresses=slow))
+            raid(redis, f"a-slow-one-{n}")
         stop = Event()
         telling = Thread(target=raided.run, args=(stop,))
         telling.start()

@@ -8,6 +8,7 @@ from service.cli.environment import connect_for, site_argument
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.errors import EXIT_REFUSED, OperatorError
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.sites.sites import Sites
 
@@ -26,7 +27,8 @@ def test(site_id: str) -> None:
     """
     with connect_for(site_id) as (redis, site):
         sites = Sites(redis)
-        found = Notices(redis, sites, ReviewQueue(redis), Deliveries(redis, sites)).probe(site)
+        parts = ReviewQueue(redis), Deliveries(redis, sites), Repeats(redis)
+        found = Notices(redis, sites, *parts).probe(site)
     if not found:
         raise OperatorError("the site has no address for notices")
     for number, (service, failure) in enumerate(found, start=1):

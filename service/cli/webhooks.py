@@ -12,6 +12,7 @@ from service.config import Settings
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
+from service.queue.repeats import Repeats
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
@@ -41,6 +42,7 @@ def webhooks(context: click.Context) -> None:
             sites,
             ReviewQueue(redis),
             deliveries,
+            Repeats(redis),
             trouble=lambda: durability.failing_since,
             expect=durability.expect,
             console=settings.public_url,

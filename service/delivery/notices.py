@@ -29,6 +29,7 @@ from service.delivery import notice_sender
 from service.delivery.scheduling import Scheduler
 from service.delivery.webhooks import Deliveries, Endpoint
 from service.queue.records import QueueStats, short_digest
+from service.queue.repeats import Raid, Repeats
 from service.queue.review_queue import ReviewQueue
 from service.rules.notices import KINDS, Kind, News, Told, is_quiet
 from service.rules.phrases import N_, catalogue
@@ -53,15 +54,6 @@ Words = Callable[[NullTranslations, str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Raid:
-    """A raid that goes on: so many comments in so many seconds on so many articles."""
-
-    n_comments: int
-    n_seconds: float
-    n_articles: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Fared:
     """How an address fared: its service, when it last took a notice, what went wrong since."""
 
@@ -76,8 +68,8 @@ _Heard = dict[str, dict[Kind, Told]]  # digest of an address -> kind -> what it 
 class Notices:
     """Tells moderators of all sites.
 
-    `raids` says what raid goes on; `trouble` since when, by the clock, the store has been in
-    trouble, 0 for not; `expect` raises StoreLost where it has lost what it held.
+    `trouble` says since when, by the clock, the store has been in trouble, 0 for not; `expect`
+    raises StoreLost where it has lost what it held.
     """
 
     def __init__(
@@ -86,8 +78,8 @@ class Notices:
         sites: Sites,
         queue: ReviewQueue,
         deliveries: Deliveries,
+        repeats: Repeats,
         *,
-        raids: Callable[[Site], Raid | None] = lambda _site: None,
         trouble: Callable[[], float] = lambda: 0.0,
         expect: Callable[[], None] = lambda: None,
         console: str = "",  # its public address
@@ -97,7 +89,7 @@ class Notices:
         self._sites = sites
         self._queue = queue
         self._deliveries = deliveries
-        self._raids = raids
+        self._repeats = repeats
         self._trouble = trouble
         self._expect = expect
         self._console = console
@@ -162,8 +154,8 @@ class Notices:
         failing = site.listens and endpoint.failing_since
         if failing and (endpoint.disabled_at or now - endpoint.failing_since > FAILING_SECONDS):
             found["failing"] = _failing(endpoint, now)
-        if raid := self._raids(site):
-            found["raid"] = _raid(raid)
+        if site.raid_factor and (raids := self._repeats.raids(site.id)):
+            found["raid"] = _raid(max(raids, key=lambda raid: raid.n_comments))
         return found
 
     # Telling
@@ -351,12 +343,18 @@ def _backlog(stats: QueueStats, target_seconds: float) -> Words:
 
 
 def _raid(raid: Raid) -> Words:
-    def says(words: NullTranslations, language: str) -> str:
+    def says(words: NullTranslations, _language: str) -> str:
+        if raid.copies:
+            return words.ngettext(
+                "A raid: %(num)s copy of one text within a day.",
+                "A raid: %(num)s copies of one text within a day.",
+                raid.n_comments,
+            ) % {"num": raid.n_comments}
         return words.ngettext(
-            "A raid: %(num)s comment within %(time)s.",
-            "A raid: %(num)s comments within %(time)s.",
+            "A raid: %(num)s comment on one article within ten minutes.",
+            "A raid: %(num)s comments on one article within ten minutes.",
             raid.n_comments,
-        ) % {"num": raid.n_comments, "time": _lasting(raid.n_seconds, language)}
+        ) % {"num": raid.n_comments}
 
     return says
 
