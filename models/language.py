@@ -84,6 +84,17 @@ class Language:
     unsupported: str
     readable: bool = True
 
+    @property
+    def tag(self) -> str:
+        """Tag (BCP 47) of the language, or of its script; empty where letters do not tell it.
+
+        Examples
+        --------
+        >>> identify("\u0645\u0631\u062d\u0628\u0627").tag, identify("bonjour").tag
+        ('ar', '')
+        """
+        return self.unsupported or TAGS.get(self.script, "")
+
 
 _ONLY_ARABIC = Language("Arab", "")
 

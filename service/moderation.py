@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from models.artifact import Artifact
 from models.dialect import dialect_of
-from models.language import Language, identify_all
+from models.language import TAGS, Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvidence
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
@@ -244,7 +244,7 @@ class Moderation:
         (judgement,) = self.judge(site, [comment])
         return self._queue.decide_external(
             site.id,
-            replace(comment, dialect=dialect_of(comment.text)),
+            _described(comment, judgement),
             judgement.verdict,
             draft,
             **_found(judgement),
@@ -347,7 +347,7 @@ class Moderation:
         verdict = judgement.verdict
         if verdict.action == "approve":
             return self._queue.approve(site.id, comment, verdict)
-        comment = replace(comment, dialect=dialect_of(comment.text))
+        comment = _described(comment, judgement)
         found = _found(judgement)
         if verdict.action == "reject":
             return self._queue.reject(site.id, comment, verdict, **found)
@@ -361,6 +361,13 @@ class Moderation:
             known_action=known_action,
             **found,
         )
+
+
+def _described(comment: Comment, judgement: Judgement) -> Comment:
+    """Return the comment with what it is written in; a dialect in Latin letters is Arabic."""
+    dialect = dialect_of(comment.text)
+    language = judgement.language.tag or (TAGS["Arab"] if dialect else "")
+    return replace(comment, dialect=dialect, language=language)
 
 
 def _found(judgement: Judgement) -> dict[str, Any]:

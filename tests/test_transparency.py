@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -50,7 +51,6 @@ def test_a_rejection_has_a_statement_in_the_databases_field_names() -> None:
         "category": "STATEMENT_CATEGORY_CYBER_VIOLENCE",
         "category_specification": ["KEYWORD_CYBER_HARASSMENT"],
         "content_type": ["CONTENT_TYPE_TEXT"],
-        "content_language": "AR",
         "content_date": "2026-01-15",
         "application_date": "2026-01-15",
         "decision_facts": (
@@ -61,6 +61,29 @@ def test_a_rejection_has_a_statement_in_the_databases_field_names() -> None:
         "automated_decision": "AUTOMATED_DECISION_NOT_AUTOMATED",
         "puid": "demo-1768478400000-0-1",
     }
+
+
+@pytest.mark.parametrize(("language", "told"), [("ar", "AR"), ("fa", "FA"), ("und-Cyrl", None)])
+def test_a_statement_names_the_language_of_the_comment_where_it_is_known(
+    language: str, told: str | None
+) -> None:
+    [statement] = statements("demo", [replace(REJECTION, language=language)])
+    assert statement.get("content_language") == told
+
+
+@pytest.mark.parametrize(
+    ("reported", "source"),
+    [("rules", "SOURCE_TYPE_OTHER_NOTIFICATION"), ("illegal", "SOURCE_ARTICLE_16")],
+)
+def test_a_statement_about_a_reported_comment_says_that_readers_reported_it(
+    reported: Literal["rules", "illegal"], source: str
+) -> None:
+    rejection = replace(REJECTION, reported=reported)
+    [statement] = statements("demo", [rejection])
+    assert (statement["source_type"], statement["automated_detection"]) == (source, "No")
+    assert str(statement["decision_facts"]).startswith("Readers had reported the comment; ")
+    numbers = period_statistics("demo", [REJECTION, rejection], START, END)
+    assert numbers.by_source == {"SOURCE_VOLUNTARY": 1, source: 1}
 
 
 def test_a_statement_holds_no_personal_data() -> None:

@@ -6,9 +6,9 @@ a record is kept for every comment, and Lua cannot tell an empty list from an em
 
 A change that an older Hakam could not read, or would read as something else, takes a new `FORMAT`.
 Format 2 knows `ContentRecord.sentence`, the label ``religious_insult``, and the reasons
-``uncertain``, ``personal_data`` and ``link``; format 3 the copies of a comment, and the reasons
-``repeat``, ``flood``, ``article_held``, ``article_closed``, ``trusted``, ``latin_script`` and
-``pen_name``.
+``uncertain``, ``personal_data`` and ``link``; format 3 the copies of a comment, the language of its
+text, readers' reports, and the reasons ``repeat``, ``flood``, ``article_held``, ``article_closed``,
+``trusted``, ``latin_script``, ``pen_name`` and ``reported``.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ class ItemRecord(_Formatted):
     facets: tuple[str, ...]  # of the lines it stands in; each says its kind in its first letter
     known_answer: Literal["", "approve", "reject"] = ""  # the known answer
     blind: bool = False  # two opinions are needed
+    language: str = ""  # tag of the language of the text
 
     state: State = "pending"
     version: int = 1
@@ -194,6 +195,8 @@ class EntryRecord(DraftRecord, _Formatted):
     appeal_of: str = ""
     overturned: bool = False
     expected: str = ""
+    language: str = ""
+    reported: Literal["", "rules", "illegal"] = ""
     restored: bool = False  # taken over from an export
 
     @model_validator(mode="after")
@@ -226,6 +229,7 @@ def item_json(comment: Comment, verdict: Verdict, **more: Any) -> str:
         comment_id=comment.id,
         verdict=VerdictRecord.of(verdict),
         digest=content_digest(comment),
+        language=comment.language,
         facets=tuple(facet(*one) for one in [("label", verdict.label or ""), *named]),
         **more,
     ).to_json()

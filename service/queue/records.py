@@ -45,6 +45,7 @@ class Comment:
     reach: int | None = None  # how many people see it, as far as the site knows
     dialect: str = ""  # one of `models.dialect.DIALECTS`, where the text says it
     copies: str = ""  # group of texts that are nearly the same, where it was counted
+    language: str = ""  # tag (BCP 47) of the language of the text, where the text says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,9 @@ class Decision:
     content_digest: str = ""  # of what was judged; empty once that was replaced or erased
     reply: str = ""  # to the author; travels in the webhook, erased with the comment
     verdict: Verdict | None = None
+    language: str = ""  # of the text that was judged: a tag (BCP 47), where the text says it
+    # For what readers had reported the comment: as breaking rules, or as illegal.
+    reported: Literal["", "rules", "illegal"] = ""
     comment: Comment | None = None  # None once retention or erasure removed it
     damaged: bool = False  # the entry, or the words kept beside it, cannot be read
 

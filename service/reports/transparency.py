@@ -7,6 +7,7 @@ statistics of a period are for a transparency report (Art. 15 and 24).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -39,6 +40,13 @@ _BY_REASON = {
     ),
 }
 
+# By what readers had reported it for. A report that names a broken rule is none of Art. 16.
+_SOURCES: Mapping[str, str] = {
+    "": "SOURCE_VOLUNTARY",
+    "rules": "SOURCE_TYPE_OTHER_NOTIFICATION",
+    "illegal": "SOURCE_ARTICLE_16",
+}
+_REPORTED = "Readers had reported the comment"
 _FLAGGED = "A text classifier flagged the comment"
 _FOUND: Mapping[str, str] = {
     "personal_data": "A rule found personal data in the comment",
@@ -70,6 +78,7 @@ def statements(site_id: str, entries: Iterable[Decision]) -> Iterator[dict[str, 
 def _statement(site_id: str, entry: Decision) -> dict[str, object]:
     by_machine = entry.source == "policy"
     flagged = entry.verdict is not None and entry.verdict.field is not None
+    flagged = flagged and not entry.reported  # or a person had read it before, and let it pass
     found = [_CATEGORIES[label] for label in _CATEGORIES if label in entry.labels]
     found = found or [_BY_REASON.get(entry.reason, _OTHER)]
     category, _ = found[0]
@@ -86,17 +95,18 @@ def _statement(site_id: str, entry: Decision) -> dict[str, object]:
         "category": category,
         "category_specification": keywords,
         "content_type": ["CONTENT_TYPE_TEXT"],
-        "content_language": "AR",
         "content_date": day_of(entry.enqueued_at),
         "application_date": day_of(entry.decided_at),
         "decision_facts": _circumstances(entry),
-        "source_type": "SOURCE_VOLUNTARY",
+        "source_type": _SOURCES[entry.reported],
         "automated_detection": "Yes" if flagged else "No",
         "automated_decision": "AUTOMATED_DECISION_FULLY"
         if by_machine
         else "AUTOMATED_DECISION_NOT_AUTOMATED",
         "puid": f"{site_id}-{entry.id}-{entry.version}",
     }
+    if re.fullmatch("[a-z]{2}", entry.language):  # the database knows languages, no scripts
+        statement["content_language"] = entry.language.upper()
     if added:
         statement["category_addition"] = added
     if "KEYWORD_OTHER" in keywords:
@@ -110,7 +120,8 @@ def _circumstances(entry: Decision) -> str:
         return f"{found}; the site rejects such comments without a person."
     if entry.source == "policy":
         return f"{_FLAGGED}; its score passed the threshold for rejection without a person."
-    return f"{_why_seen(entry.verdict)}; a moderator read it and rejected it."
+    why = _REPORTED if entry.reported else _why_seen(entry.verdict)
+    return f"{why}; a moderator read it and rejected it."
 
 
 def _why_seen(verdict: Verdict | None) -> str:
@@ -135,6 +146,7 @@ class PeriodStatistics:
     by_label: Mapping[str, int]  # a decision with two labels counts for both
     by_reason: Mapping[str, int]
     n_automated: int
+    by_source: Mapping[str, int]  # of `source_type`
     n_by_people: int
     median_seconds: float | None  # from the comment's arrival to the decision, by people here
     p90_seconds: float | None
@@ -175,6 +187,9 @@ def period_statistics(
         by_action=_counted(entry.action for entry in decisions),
         by_label=_counted(label for entry in decisions for label in entry.labels),
         by_reason=_counted(entry.reason for entry in decisions if entry.reason),
+        by_source=_counted(
+            _SOURCES[entry.reported] for entry in decisions if entry.action == "reject"
+        ),
         n_automated=len(decisions) - len(by_people),
         n_by_people=len(by_people),
         median_seconds=quantile(waits, 0.5),

@@ -9,7 +9,7 @@ local function tell_stream(kind, id, item, at, draft, more)
   for name, value in pairs(more or {}) do entry[name] = value end
   entry.format, entry.kind, entry.item_id, entry.version = FORMAT, kind, id, item.version
   entry.token, entry.comment_id, entry.verdict = item.token, item.comment_id, item.verdict
-  entry.enqueued_at, entry.decided_at = item.since, at
+  entry.enqueued_at, entry.decided_at, entry.language = item.since, at, item.language
   local body = cjson.encode(entry)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
   local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
