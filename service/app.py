@@ -29,6 +29,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.records import Comment, Enqueued, QueueStats
 from service.queue.repeats import Repeats
+from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
 from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
@@ -82,6 +83,7 @@ def create_app(
     verdict_counts = VerdictCounts(redis, count_words=scorer.count_words, version=artifact.version)
     artifacts = Artifacts(settings, artifact, ready)
     shadow = Shadow(settings, artifacts, ShadowCounts(redis))
+    reports = Reports(redis)
     quota = Quota(redis, settings.workers)
     hesitation, signal_sample = Hesitation(verdict_counts), SignalSample(redis)
     note = _noting(shadow, signal_sample)
@@ -113,6 +115,7 @@ def create_app(
         read_models=ReadModels(redis),
         repeats=repeats,
         doubts=DoubtfulDecisions(redis),
+        reports=reports,
         moderation=Moderation(
             artifact,
             queue,
@@ -121,6 +124,7 @@ def create_app(
             hesitation,
             Chosen(redis),
             repeats,
+            reports,
             note,
         ),
         deliveries=deliveries,
@@ -140,6 +144,7 @@ def create_app(
             hesitation,
             Chosen(coral_redis),
             coral_repeats,
+            reports,
             note,
         ),
     )

@@ -215,6 +215,19 @@ class AccountExists(Conflict):
     """An account with this name exists already."""
 
 
+class UnknownComment(Conflict):
+    """Nothing is kept of the comment that a report is about, and the report does not bring it."""
+
+    problem = ProblemType(409, "unknown-comment", "Nothing is kept of the comment")
+
+
+class TooManyReports(ServiceError):
+    """A reader has reported too often today, or too many reports wait."""
+
+    problem = ProblemType(429, "too-many-reports", "Too many reports")
+    retry_after_seconds = 3_600
+
+
 class VersionNotKept(Conflict):
     """The version that a request names is not kept here, or cannot be used."""
 

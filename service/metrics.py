@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -62,6 +63,12 @@ class Metrics(Collector):
             ["interface", "reason"],
             registry=self._own,
         )
+        self._reports = Counter(
+            "hakam_reports",
+            "Readers' reports that came: new ones, and known ones that came again.",
+            ["state"],
+            registry=self._own,
+        )
 
         # To look a counter up among those of all labels takes longer than to count.
         self._of_request = functools.cache(self._counters_of_request)
@@ -78,6 +85,10 @@ class Metrics(Collector):
     def count_withheld(self, interface: str, reason: str) -> None:
         """Count a comment that could not be judged; `reason` is the name of an error of ours."""
         self._withheld.labels(interface, reason).inc()
+
+    def count_report(self, state: Literal["new", "known"]) -> None:
+        """Count a reader's report."""
+        self._reports.labels(state).inc()
 
     def render(self) -> bytes:
         """All numbers, of all workers, in Prometheus' text format."""

@@ -20,8 +20,9 @@ from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvi
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.chosen import Chosen
-from service.queue.records import Comment, Decision, Enqueued, known_action
+from service.queue.records import Comment, Decision, Enqueued, Report, known_action
 from service.queue.repeats import Repeats
+from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
 from service.reports.hesitation import Hesitation
 from service.reports.verdict_counts import VerdictCounts
@@ -82,6 +83,7 @@ class Moderation:
         hesitation: Hesitation,
         chosen: Chosen,
         repeats: Repeats,
+        reports: Reports,
         note: Note = _nobody,  # is told of each comment that was judged for the first time
     ) -> None:
         self.scorer = Scorer(artifact)
@@ -101,6 +103,7 @@ class Moderation:
         self._hesitation = hesitation
         self._chosen = chosen
         self._repeats = repeats
+        self._reports = reports
         self._note = note
         self._is_in_use = True
 
@@ -109,7 +112,7 @@ class Moderation:
         if artifact.version == self._model_version:
             return self
         parts = (self._queue, self._metrics, self._verdict_counts, self._hesitation)
-        other = Moderation(artifact, *parts, self._chosen, self._repeats)
+        other = Moderation(artifact, *parts, self._chosen, self._repeats, self._reports)
         other._is_in_use = False
         return other
 
@@ -213,6 +216,8 @@ class Moderation:
         standing = None
         try:
             standing = self._store(site, *self._fitting(site, comment, judgement))
+            if judgement.verdict.action == "approve" and standing.created and standing.waits:
+                judgement = replace(judgement, verdict=_reported(judgement.verdict))
         except StoreUnavailable:
             judgement = _knowing(policy, judgement, draw=NEVER_DRAWN, chosen=False)
             if judgement.verdict.action != "approve":
@@ -260,6 +265,22 @@ class Moderation:
         if site.raid_factor or self.policy(site).counts_repeats:  # else nobody has counted
             seen = self._repeats.observe(site.id, comment, site.raid_factor)
         return replace(signals, findings=findings(every, comment), author=author, seen=seen)
+
+    def report(
+        self, site: Site, comment: Comment, *, judged: bool, **report: Any
+    ) -> tuple[Report, bool]:
+        """Take a reader's report in; return it, and whether it is new (see `Reports.add`).
+
+        Unless the comment is to be `judged`, nothing but its id is known of it.
+        """
+        verdict, found = None, dict[str, Any]()
+        if judged:
+            (judgement,) = self.judge(site, [comment])
+            comment = _described(comment, judgement)
+            verdict, found = _reported(judgement.verdict), _found(judgement)
+        taken = self._reports.add(site, comment, verdict, **report, **found)
+        self._metrics.count_report("new" if taken[1] else "known")
+        return taken
 
     def rescored(self, site: Site, comment: Comment, signals: Signals) -> Signals:
         """Return what is known of a comment, with the scores of this artefact."""
@@ -346,11 +367,14 @@ class Moderation:
     ) -> Enqueued:
         verdict = judgement.verdict
         if verdict.action == "approve":
-            return self._queue.approve(site.id, comment, verdict)
+            found = self._queue.approve(site.id, comment, verdict)
+            if found.state != "reported":
+                return found
+            verdict = _reported(verdict)
         comment = _described(comment, judgement)
-        found = _found(judgement)
+        beside = _found(judgement)
         if verdict.action == "reject":
-            return self._queue.reject(site.id, comment, verdict, **found)
+            return self._queue.reject(site.id, comment, verdict, **beside)
         return self._queue.enqueue(
             site.id,
             comment,
@@ -359,8 +383,13 @@ class Moderation:
             time_target_seconds=site.time_target_seconds,
             second_opinion_share=site.second_opinion_share,
             known_action=known_action,
-            **found,
+            **beside,
         )
+
+
+def _reported(verdict: Verdict) -> Verdict:
+    """Return the verdict on a comment that readers have reported."""
+    return replace(verdict, action="review", reason="reported", sampling_probability=1.0)
 
 
 def _described(comment: Comment, judgement: Judgement) -> Comment:
@@ -391,6 +420,8 @@ def _standing(found: Enqueued | None) -> Standing | None:
         return None
     if found.waits:
         return "waiting"
+    if found.state == "published":
+        return "approve"
     return found.decision.action if found.decision else None
 
 

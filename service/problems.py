@@ -14,6 +14,7 @@ from service.errors import (
     FieldError,
     ProblemType,
     RateLimited,
+    TooManyReports,
     UnsupportedMedia,
     problem_of,
     status_of,
@@ -91,7 +92,7 @@ def headers_of(error: Exception) -> dict[str, str]:
             return {name: value for name, value in error.get_headers() if name[:8] != "Content-"}
         case UnsupportedMedia():
             return {"Accept-Encoding": "identity"}
-        case RateLimited():
+        case RateLimited() | TooManyReports():
             return {"Retry-After": str(error.retry_after_seconds)}
         case _ if status_of(error) == 503:
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}

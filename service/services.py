@@ -21,6 +21,7 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.repeats import Repeats
+from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
 from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
@@ -51,6 +52,7 @@ class Services:
     read_models: ReadModels
     repeats: Repeats
     doubts: DoubtfulDecisions
+    reports: Reports
     moderation: Moderation
     deliveries: Deliveries
     notices: Notices

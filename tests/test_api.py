@@ -270,6 +270,7 @@ def test_a_comment_sent_again_after_its_decision_is_answered_with_it(
         "decision_id": made["id"],
         "action": action,
         "decided_at": decided_at,
+        "author_message": None,
     }
 
 

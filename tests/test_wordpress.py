@@ -439,7 +439,7 @@ def told(newsroom: Newsroom, comment: int, action: str, place: str = "9999999999
         content_digest=content_digest(item.comment),
         decided_at=1_700_000_000.0,
     )
-    return payload(decision)
+    return payload(newsroom.site, decision)
 
 
 def send(

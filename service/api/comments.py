@@ -21,9 +21,12 @@ from service.api.schemas import (
     ScoreBody,
     ScoredComment,
     SubmittedComment,
+    Texts,
 )
 from service.moderation import Judgement
-from service.queue.records import Comment, Enqueued, content_digest
+from service.queue.messages import author_message
+from service.queue.records import Comment, Decision, Enqueued, LastWord, content_digest
+from service.rules.policy import Verdict
 from service.rules.repeats import Seen
 from service.rules.times import iso_time
 from service.services import services
@@ -66,7 +69,7 @@ def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     for version, moderation in moderations_by(places).items():
         judgements = moderation.judge(site, [sent[place] for place in places[version]])
         found |= zip(places[version], judgements, strict=True)
-    answers = [_comment_answer(comment, found[place]) for place, comment in enumerate(sent)]
+    answers = [_comment_answer(site, comment, found[place]) for place, comment in enumerate(sent)]
     return answers if isinstance(body, list) else answers[0]
 
 
@@ -93,7 +96,7 @@ def create(site: Site, body: SubmittedComment) -> Any:
     g.n_comments = 1
     comment = body.to_comment()
     judgement, standing = moderation_by(body.model_version).submit(site, comment)
-    answer = _comment_answer(comment, judgement, standing)
+    answer = _comment_answer(site, comment, judgement, standing)
     return answer, 202 if answer.action == "review" else 200
 
 
@@ -106,7 +109,7 @@ def withdraw(site: Site, body: Withdrawal) -> Withdrawn:
 
 
 def _comment_answer(
-    comment: Comment, judgement: Judgement, standing: Enqueued | None = None
+    site: Site, comment: Comment, judgement: Judgement, standing: Enqueued | None = None
 ) -> CommentAnswer:
     verdict, signals = judgement.verdict, judgement.signals
     review, decision = None, None
@@ -120,7 +123,10 @@ def _comment_answer(
         last = standing.decision
         decided_at = iso_time(last.decided_at, "milliseconds")
         decision = RecordedDecision(
-            decision_id=last.decision_id, action=last.action, decided_at=decided_at
+            decision_id=last.decision_id,
+            action=last.action,
+            decided_at=decided_at,
+            author_message=_statement_of_reasons(site, verdict, last),
         )
     return CommentAnswer(
         id=comment.id or None,
@@ -143,6 +149,24 @@ def _comment_answer(
         review=review,
         decision=decision,
     )
+
+
+def _statement_of_reasons(site: Site, verdict: Verdict, last: LastWord) -> Texts | None:
+    """Return what the author of a comment can be told that the policy has just rejected."""
+    if verdict.action != "reject" or verdict.reason == "decided":
+        return None
+    decision = Decision(
+        "reject",
+        (verdict.label,) if verdict.label else (),
+        verdict.rejection_reason,
+        source="policy",
+        id=last.decision_id,
+        enqueued_at=last.decided_at,
+        decided_at=last.decided_at,
+        verdict=verdict,
+    )
+    message = author_message(site, decision)
+    return Texts(**message) if message else None
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:

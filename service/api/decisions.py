@@ -18,7 +18,8 @@ from service.api.schemas import (
     Id,
     Unicode,
 )
-from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued, news
+from service.queue.messages import told
+from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued
 from service.rules.personal_data import without_personal_data
 from service.rules.times import iso_time
 from service.services import services
@@ -61,14 +62,14 @@ class AuthorQuery(Body):
 def index(site: Site, query: DecisionsQuery) -> Response:
     """Read decisions as labelled comments, oldest first, one JSON object per line.
 
-    Whoever reads all lines knows what the webhook tells: each decision of a person and each undo,
-    in order, but none about a text that has been replaced since. Beside that it reads what the
-    site's own desk has told (`source` is `moderator_external`). A line that training can learn
-    from has the text, with personal data masked unless `personal_data=shown` asks for them. The
-    header `Hakam-Cursor` holds the position after the last entry read: the
-    `after` of the next request. While there are more, `Link` names that request (rel="next").
-    What has no line takes a position all the same. Who decided is not said. Decisions that were
-    archived cannot be read any more: 410 says after which one to read on.
+    Whoever reads all lines knows what the webhook tells: each decision of a person, each undo and
+    each answer to readers' reports, in order, but none about a text that has been replaced since.
+    Beside that it reads what the site's own desk has told (`source` is `moderator_external`). A
+    line that training can learn from has the text, with personal data masked unless
+    `personal_data=shown` asks for them. The header `Hakam-Cursor` holds the position after the last
+    entry read: the `after` of the next request. While there are more, `Link` names that request
+    (rel="next"). What has no line takes a position all the same. Who decided is not said.
+    Decisions that were archived cannot be read any more: 410 says after which one to read on.
     """
     found = services().decisions.read(site.id, query.after, query.limit)
     lines = (line for entry in found if (line := _line(site, entry, query)))
@@ -88,15 +89,15 @@ def index(site: Site, query: DecisionsQuery) -> Response:
 def _line(site: Site, entry: Decision, query: DecisionsQuery) -> str:
     if not entry.is_news:
         return ""
-    told = news(entry)
-    told |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
+    line = told(site, entry)
+    line |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
     if learned := entry.to_labeled_comment(site.id):
         if query.personal_data == "masked":
             learned = without_personal_data(learned)
-        told |= {name: value for name, value in asdict(learned).items() if value}
+        line |= {name: value for name, value in asdict(learned).items() if value}
     decided_at = iso_time(entry.decided_at, "milliseconds")
-    line = DecisionLine(**told | {"type": NEWS_TYPES[entry.kind], "decided_at": decided_at})
-    return line.model_dump_json(exclude_none=True)
+    line |= {"type": NEWS_TYPES[entry.kind], "decided_at": decided_at}
+    return DecisionLine(**line).model_dump_json(exclude_none=True)
 
 
 @operation(

@@ -19,6 +19,9 @@ MODELS: Mapping[str, str] = {
 FIELDS: Mapping[str, str] = {
     "action": "What becomes of the comment.",
     "after": "The position to read on from: `Hakam-Cursor` of the answer before.",
+    "answered_by": "Of an answer to reports, the decision that made it; empty where the comment "
+    "went by itself.",
+    "ar": "In Arabic.",
     "appeal": "What the author says against the first decision.",
     "appeal_of": "The decision that the author appealed against; `overturned` says with what "
     "success.",
@@ -48,6 +51,7 @@ FIELDS: Mapping[str, str] = {
     "due_at": "When it should be decided, seconds since 1970.",
     "Finding.kind": "What was found: a kind of personal data, or a link.",
     "end": "Code point after the last.",
+    "en": "In English.",
     "enqueued_at": "When it came into the queue, seconds since 1970.",
     "error": "What is wrong.",
     "errors": "Each wrong field.",
@@ -61,6 +65,7 @@ FIELDS: Mapping[str, str] = {
     "id": "The site's id of the comment.",
     "item": "The review item.",
     "item_id": "Id of the review item.",
+    "language": "Language of the text (BCP 47), where the text says it.",
     "label": "The label that weighs most; null for none.",
     "labels": "What is wrong with the comment.",
     "leased": "Items in somebody's hands.",
@@ -70,6 +75,7 @@ FIELDS: Mapping[str, str] = {
     "moderator": "Who works on it, by a name that the site chose.",
     "n_abandoned": "How often a lease of it ran out.",
     "n_approved": "Approvals that stand.",
+    "n_reports": "Readers' reports that wait for the decision.",
     "n_rejected": "Rejections that stand.",
     "name": "Display name; it is scored like the text.",
     "note": "What the moderator wrote for colleagues.",
@@ -81,11 +87,16 @@ FIELDS: Mapping[str, str] = {
     "parent_id": "The site's id of the comment that was replied to.",
     "parent_text": "Text of the comment that was replied to.",
     "pending": "Items that wait, those in somebody's hands included.",
+    "published": "Whether it waits because of readers' reports, and is published meanwhile.",
     "reach": "How many people see the comment.",
     "reason": "Why.",
     "rejected_at": "Times of the latest rejections, newest first, seconds since 1970; at most 20.",
     "readers": "Who judges texts: the word scorer, and the sentence scorer where the artefact has "
     "one and it is on.",
+    "report_id": "Id of the report.",
+    "reported": "For what readers had reported the comment, if that brought it before people: "
+    "`rules` or `illegal`.",
+    "reports": "Of an answer to reports, their ids.",
     "reply": "What the moderator lets the author know.",
     "request_id": "Chosen by the client; the same again gets the same answer.",
     "sampling_probability": "With what probability a comment like this comes before a person; "
@@ -120,8 +131,9 @@ FIELDS: Mapping[str, str] = {
     "version": "1, and one more for each new text of the comment.",
     "versions": "Id of each item -> the version that was seen.",
     "weight": "What it adds to the logit of the label; 0 for a word of the site's list.",
-    "why": "Why it is in the queue: the reason of the verdict, `escalated` (a senior is to "
-    "decide) or `appeal`. Second opinions and known answers do not show.",
+    "why": "Why it is in the queue: the reason of the verdict, `reported` (by readers), "
+    "`escalated` (a senior is to decide) or `appeal`. Second opinions and known answers do not "
+    "show.",
     "withdrawn": "Whether something was taken out of the queue.",
     "Article.id": "The site's id of the article.",
     "Author.id": "The site's id of the author.",
@@ -133,10 +145,10 @@ FIELDS: Mapping[str, str] = {
     "were replaced or erased.",
     "Decision.id": "Position in the site's stream of decisions.",
     "Decision.kind": "`decision` (final), `opinion` (one of two blind ones), `undo`, `withdrawal` "
-    "(by the site), `known_answer` (a judgement on an item whose answer is known), `erasure`, or "
-    "`damaged` (what is stored cannot be read).",
-    "Enqueued.state": "Where it stands; `unseen` where nothing was ever kept of the comment, "
-    "because it needed nobody.",
+    "(by the site), `known_answer` (a judgement on an item whose answer is known), `erasure`, "
+    "`report` (an answer to readers' reports), or `damaged` (what is stored cannot be read).",
+    "Enqueued.state": "Where it stands; `published`: it waits because of readers' reports; "
+    "`unseen` where nothing was ever kept of the comment, because it needed nobody.",
     "Evidence.field": "Where it stands: in the text or in the display name.",
     "Evidence.label": "The label that it speaks for.",
     "SentenceEvidence.field": "Which was read: the text or the display name.",
@@ -148,6 +160,13 @@ FIELDS: Mapping[str, str] = {
     "Problem.versions": "The versions of the artefact that are kept, the oldest first.",
     "Problem.title": "The kind of problem, in words.",
     "Problem.type": "The kind of problem, a URN.",
+    "ReportAnswer.decision_id": "The decision that answers it.",
+    "ReportAnswer.id": "Id of the report.",
+    "ReportAnswer.outcome": "What became of the comment; `withdrawn`: its author or the site "
+    "removed it first. null while the report waits.",
+    "ReportAnswer.reason": "For what the reader reported the comment.",
+    "ReportAnswer.state": "Whether it is answered.",
+    "ReportBody.reason": "For what the reader reports the comment.",
     "ReviewItem.decision_id": "Of a decided item, the decision.",
     "Question.comment": "The comment that is about to be published.",
     "ReviewItem.id": "Id of the review item.",

@@ -49,6 +49,7 @@ _TAGS = {
     "/v1/decisions": "Decisions",
     "/v1/authors": "Decisions",
     "/v1/policy": "Policy",
+    "/v1/reports": "Readers' reports",
     "/v1alpha1": "Perspective",
     "/comments:": "Perspective",
     "/$discovery": "Perspective",
@@ -57,6 +58,7 @@ _TAGS = {
 }
 _WEBHOOKS = {
     "decision.recorded": "A person has decided about a comment",
+    "report.resolved": "Readers' reports about a comment are answered",
     "decision.undone": "A decision was taken back; the comment waits again",
     "webhook.test": "Somebody tries the webhook from the console; `data` is empty",
 }

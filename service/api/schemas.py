@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -21,6 +22,7 @@ from models.classifier import READERS
 from models.dialect import DIALECTS
 from models.schema import LABELS, REASONS, Evidence, SentenceEvidence
 from service.api.bodies import MANY, ONE
+from service.queue.messages import REPORTED_FOR
 from service.queue.records import Comment, Decision
 from service.rules.findings import Finding
 from service.rules.policy import Reason
@@ -94,6 +96,9 @@ Timestamp = Annotated[
     ),
     AfterValidator(_timestamp),
 ]
+ReportReason = Literal[REPORTED_FOR]  # type: ignore[valid-type]
+Explanation = Annotated[Unicode, Field(max_length=2_000), AfterValidator(_printable)]
+Contact = Annotated[Unicode, Field(max_length=320), AfterValidator(_printable)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -245,6 +250,66 @@ class ExternalDecision(Decided):
     comment: SubmittedComment
 
 
+class ReportBody(Body):
+    """A reader's complaint about a published comment."""
+
+    comment_id: Id
+    reason: ReportReason
+    explanation: Explanation = Field(
+        "", description="Why, in the reader's words; needed where the reason is `illegal`."
+    )
+    reporter_id: Line = Field(
+        "",
+        description="The site's id of the reader. The same reader's report about the same comment "
+        "is taken once; without an id, the one that says the same.",
+    )
+    contact: Contact = Field(
+        "",
+        description="Where the reader can be told, as a mail address. It is kept until the webhook "
+        "has got it with `report.resolved`, and not at all without a webhook.",
+    )
+    comment: ScoredComment | None = Field(
+        None, description="The comment, needed where nothing is kept of it here (409)."
+    )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.reason == "illegal" and not is_visible(self.explanation):
+            raise PydanticCustomError(
+                "explanation", "explanation: must say what is illegal and why"
+            )
+        if self.comment and self.comment.id not in (None, self.comment_id):
+            raise PydanticCustomError(
+                "comment", "comment.id: must be that of comment_id, or absent"
+            )
+        return self
+
+
+class Texts(BaseModel):
+    """The same message in Arabic and in English."""
+
+    ar: str
+    en: str
+
+
+class ReportAnswer(BaseModel):
+    """A report, and what its reader can be told."""
+
+    id: str
+    comment_id: str
+    item_id: str
+    reason: ReportReason
+    state: Literal["waiting", "resolved"]
+    outcome: Literal["removed", "kept", "withdrawn"] | None
+    decision_id: str | None
+    received_at: str = Field(description="ISO 8601, UTC")
+    resolved_at: str | None = Field(description="ISO 8601, UTC")
+    receipt: Texts = Field(description="Confirmation of receipt (Art. 16(4) DSA)")
+    notice: Texts | None = Field(
+        description="What was decided and why, and how to object (Art. 16(5) DSA)"
+    )
+
+
 class DecisionsQuery(Body):
     """Which decisions to read."""
 
@@ -261,12 +326,18 @@ _DIGEST = (
 )
 
 
+_TO_AUTHOR = (
+    "Of a rejection, the statement of reasons for its author (Art. 17 DSA), with the way to object"
+)
+
+
 class RecordedDecision(BaseModel):
     """What was decided about the comment, with its present text and display name, before."""
 
     decision_id: str
     action: Literal["approve", "reject"]
     decided_at: str = Field(description="ISO 8601, UTC")
+    author_message: Texts | None = Field(None, description=_TO_AUTHOR)
 
 
 class ToldDecision(BaseModel):
@@ -277,13 +348,23 @@ class ToldDecision(BaseModel):
     item_id: str
     version: int = Field(description="Of the comment, that was judged")
     content_digest: str | None = Field(default=None, description=_DIGEST)
-    action: Literal["approve", "reject", "undo"]
+    action: Literal["approve", "reject", "undo", "withdraw", "erase"]
     reason: str
     undoes: str | None = None
     bulk: str | None = None
     appeal_of: str | None = None
     overturned: bool | None = None
     reply: str | None = None
+    author_message: Texts | None = Field(None, description=_TO_AUTHOR)
+    reports: list[str] | None = Field(
+        None, description="Of an answer to readers' reports, their ids"
+    )
+    answered_by: str | None = Field(
+        None, description="Of such an answer, the decision that made it"
+    )
+    outcome: Literal["removed", "kept", "withdrawn"] | None = Field(
+        None, description="Of such an answer, what became of the comment"
+    )
 
 
 class DecisionLine(ToldDecision):
@@ -298,7 +379,7 @@ class DecisionLine(ToldDecision):
     )
     labels: dict[Label, Probability] = Field(description="What was observed; 0 where it was not")
     source: str
-    type: Literal["decision.recorded", "decision.undone"]
+    type: Literal["decision.recorded", "decision.undone", "report.resolved"]
     decided_at: str = Field(description="ISO 8601, UTC")
     author_id: str | None = None
     author_name: str | None = None
@@ -365,13 +446,22 @@ class WebhookDecision(ToldDecision):
     """What a webhook tells of a decision: no text of the comment, no moderator."""
 
     labels: list[Label]
-    source: Literal["moderator", "policy"]
+    source: Literal["moderator", "moderator_external", "policy", "site"]
+    notices: dict[str, Texts] | None = Field(
+        None,
+        description="Of an answer to reports: of each what its reader can be told (Art. 16(5) DSA)",
+    )
+    contacts: dict[str, str] | None = Field(
+        None,
+        description="Of an answer to reports: where to tell it, of those who said so. Personal "
+        "data; Hakam forgets them once this message is taken.",
+    )
 
 
 class WebhookMessage(BaseModel):
     """The body of a webhook (Standard Webhooks); absent is what does not apply."""
 
-    type: Literal["decision.recorded", "decision.undone", "webhook.test"]
+    type: Literal["decision.recorded", "decision.undone", "report.resolved", "webhook.test"]
     timestamp: str
     data: WebhookDecision | dict[str, None]
 

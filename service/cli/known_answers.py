@@ -32,6 +32,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
     from service.moderation import Moderation
     from service.queue.chosen import Chosen
     from service.queue.repeats import Repeats
+    from service.queue.reports import Reports
     from service.reports.hesitation import Hesitation
     from service.reports.verdict_counts import VerdictCounts
 
@@ -49,6 +50,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
             Hesitation(counts),
             Chosen(redis),
             Repeats(redis),
+            Reports(redis),
         )
         n_added = sum(moderation.add_known_answer(site, comment) for comment in comments)
     click.echo(f"{n_added} known answers added")

@@ -126,7 +126,8 @@ class CoralSync:
     def concerns(self, site: Site, decision: Decision) -> bool:
         """Say whether a decision is about a comment of Coral, and Coral wants to know."""
         ours = decision.comment_id.startswith(_PREFIX)
-        return ours and decision.action in STATUSES and site.has_coral
+        told = decision.kind != "report" and decision.action in STATUSES
+        return ours and told and site.has_coral
 
     @translating_coral_faults()
     def tell(self, site: Site, decision: Decision) -> None:

@@ -46,7 +46,9 @@ from service.delivery.scheduling import Scheduler
 from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
-from service.queue.records import NEWS_TYPES, Decision, news
+from service.queue.messages import notices, told
+from service.queue.records import NEWS_TYPES, Decision
+from service.queue.reports import Reports
 from service.rules.phrases import N_
 from service.rules.times import iso_time
 from service.sites.connections import signing_key
@@ -117,6 +119,7 @@ class Deliveries:
         self._redis: Any = redis
         self._client = client or http.client()
         self._coral = CoralSync(redis, self._client)
+        self._reports = Reports(redis)
         self._counts: Counter[str] = Counter()  # of this process, not written yet
         self._counting = Lock()
         self._probing = Lock()  # one at a time: who waits for an answer holds one of few threads
@@ -236,7 +239,11 @@ class Deliveries:
                 refused = str(fault)
         if not site.has_webhook:  # it only wants its comments in Coral dealt with
             return _Attempt(refused, final=bool(refused))
-        sent = self._post(site, decision.id, payload(decision), datetime.now(UTC))
+        contacts = self._reports.contacts(site.id, decision.reports)
+        body = payload(site, decision, contacts)
+        sent = self._post(site, decision.id, body, datetime.now(UTC))
+        if not sent.failure:
+            self._reports.forget_contacts(site.id, list(contacts))
         return sent if sent.failure else replace(sent, failure=refused, final=bool(refused))
 
     def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> _Attempt:
@@ -282,13 +289,17 @@ class Deliveries:
             raise
 
 
-def payload(decision: Decision) -> str:
-    """Write the body that the site gets: facts and the reply, no comment text, no moderator."""
+def payload(site: Site, decision: Decision, contacts: Mapping[str, str] | None = None) -> str:
+    """Write the body that the site gets: facts and messages, no comment text, no moderator."""
+    data = told(site, decision)
+    if decision.kind == "report":
+        data["notices"] = notices(site, decision)
+        data |= {"contacts": dict(contacts)} if contacts else {}
     return json.dumps(
         {
             "type": NEWS_TYPES[decision.kind],
             "timestamp": iso_time(decision.decided_at, "milliseconds"),
-            "data": news(decision),
+            "data": data,
         },
         ensure_ascii=False,
         separators=(",", ":"),

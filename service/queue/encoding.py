@@ -31,6 +31,8 @@ from service.queue.records import (
     Kind,
     LastWord,
     Lease,
+    Outcome,
+    Report,
     ReviewItem,
     Source,
     State,
@@ -42,7 +44,12 @@ from service.rules.times import LATEST
 from service.store.durability import FORMAT
 
 _JUDGED = ("decision", "opinion", "known_answer")  # the kinds that say approve or reject
-_ACTIONS = {"undo": ("undo",), "withdrawal": ("withdraw",), "erasure": ("erase",)}
+_ACTIONS = {
+    "undo": ("undo",),
+    "withdrawal": ("withdraw",),
+    "erasure": ("erase",),
+    "report": ("approve", "reject", "withdraw", "erase"),
+}
 
 Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
 
@@ -109,6 +116,44 @@ class Appeal(_Record):
     version: int
 
 
+class Standing(_Record):
+    """The decision that stands about a published comment while it waits again."""
+
+    item: str  # that it was taken on: the comment's own, or an appeal's
+    decision: str
+    action: Literal["approve", "reject"]
+    decided: Milliseconds
+
+
+class Reported(_Record):
+    """What the reports weigh that wait for an answer."""
+
+    n: int
+    proven: float  # of readers of whom something is known
+    strangers: float  # of others
+    illegal: bool = False  # whether one says that the comment is illegal
+    brought: bool = False  # whether they brought it before people
+    published: bool = False
+    since: Milliseconds = 0
+    standing: Standing | None = None
+
+
+class ReportRecord(_Formatted):
+    """A reader's report."""
+
+    item: str
+    comment_id: str
+    reason: str
+    reporter: str = ""  # digest; empty for somebody unknown
+    at: Milliseconds
+    outcome: Outcome | None = None
+    decision: str = ""
+    resolved: Milliseconds = 0
+    answer_reason: str = ""
+    source: Source = "moderator"
+    counted: bool = False  # whether the answer says something about the reader
+
+
 class ItemRecord(_Formatted):
     """An item. The first half comes with the comment, the second is the scripts' alone."""
 
@@ -136,6 +181,8 @@ class ItemRecord(_Formatted):
     decision: str = ""  # the entry that stands
     action: str = ""
     decided: Milliseconds = 0
+    reported: Reported | None = None  # while reports about it wait for an answer
+    answered: str = ""  # the decision that answered some; it answers those to come as well
     appealed: str = ""  # item of an appeal against the decision
     overturned_by: str = ""  # item of the appeal that reversed it
     undone: tuple[str, ...] = ()  # entries that do not stand any more
@@ -197,6 +244,8 @@ class EntryRecord(DraftRecord, _Formatted):
     expected: str = ""
     language: str = ""
     reported: Literal["", "rules", "illegal"] = ""
+    reports: tuple[str, ...] = ()
+    answered_by: str = ""
     restored: bool = False  # taken over from an export
 
     @model_validator(mode="after")
@@ -220,15 +269,18 @@ class CountsRecord(_Formatted):
 # What is written
 
 
-def item_json(comment: Comment, verdict: Verdict, **more: Any) -> str:
-    """Write the part of an item's record that comes with the comment."""
+def item_json(comment: Comment, verdict: Verdict, *, digest: str | None = None, **more: Any) -> str:
+    """Write the part of an item's record that comes with the comment.
+
+    `digest` is that of a text which only the site has.
+    """
     kinds = ("article_id", "author_id", "dialect", "copies")
     named = [(kind, value) for kind in kinds if (value := getattr(comment, kind))]
     return ItemRecord(
         format=FORMAT,
         comment_id=comment.id,
         verdict=VerdictRecord.of(verdict),
-        digest=content_digest(comment),
+        digest=content_digest(comment) if digest is None else digest,
         language=comment.language,
         facets=tuple(facet(*one) for one in [("label", verdict.label or ""), *named]),
         **more,
@@ -290,7 +342,10 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
         )
     except ValidationError:
         return _damaged(site_id, item_id, record)
-    why: str = "escalated" if item.escalated else "appeal" if item.appeal else item.verdict.reason
+    why: str = item.verdict.reason
+    if item.reported and item.reported.brought:
+        why = "reported"
+    why = "escalated" if item.escalated else "appeal" if item.appeal else why
     return ReviewItem(
         id=item_id,
         site_id=site_id,
@@ -310,6 +365,8 @@ def read_item(site_id: str, item_id: str, record: str, content: str | None) -> R
         appeal=wrote.appeal,
         decision_id=item.decision,
         note=wrote.note,
+        n_reports=item.reported.n if item.reported else 0,
+        published=bool(item.reported and item.reported.published),
     )
 
 
@@ -383,6 +440,31 @@ def read_decision(
         return replace(decision, comment=comment)
     except ValidationError:
         return replace(decision, damaged=True)
+
+
+def report_json(comment_id: str, reason: str, reporter: str) -> str:
+    """Write the part of a report's record that comes with it."""
+    return json.dumps({"comment_id": comment_id, "reason": reason, "reporter": reporter})
+
+
+def read_report(report_id: str, record: str) -> Report | None:
+    """Read a report; None for what cannot be read."""
+    try:
+        facts = ReportRecord.model_validate_json(record)
+    except ValidationError:
+        return None
+    return Report(
+        id=report_id,
+        comment_id=facts.comment_id,
+        item_id=facts.item,
+        reason=facts.reason,
+        received_at=facts.at / 1000,
+        outcome=facts.outcome,
+        decision_id=facts.decision,
+        resolved_at=facts.resolved / 1000,
+        answer_reason=facts.answer_reason,
+        by_machine=facts.source == "policy",
+    )
 
 
 def read_author(record: str | None) -> AuthorRecord:

@@ -15,7 +15,9 @@ from service.rules.policy import Verdict
 from service.rules.times import iso_time
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
-Kind = Literal["decision", "opinion", "undo", "withdrawal", "known_answer", "erasure", "damaged"]
+Kind = Literal[
+    "decision", "opinion", "undo", "withdrawal", "known_answer", "erasure", "report", "damaged"
+]
 
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
 
@@ -66,11 +68,43 @@ class ReviewItem:
     due_at: float
     moderator: str | None = None  # who holds it
     n_abandoned: int = 0  # leases on it that ran out
-    why: str = "score"  # reason of the verdict, or escalated or appeal; other reasons are blind
+    why: str = "score"  # reason of the verdict, or escalated, appeal or reported; others are blind
     appeal: str = ""  # what the author says against the decision
     decision_id: str = ""
     note: str = ""  # of a colleague who left it to the seniors
+    n_reports: int = 0  # readers' reports that wait for the decision
+    published: bool = False  # it waits because of them, and is published meanwhile
     damaged: bool = False  # what is stored cannot be read, so that nothing else here means much
+
+
+#: What became of a reported comment; withdrawn: its site or author removed it first.
+Outcome = Literal["removed", "kept", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A reader's complaint about a comment; times are Unix time."""
+
+    id: str
+    comment_id: str
+    item_id: str
+    reason: str
+    received_at: float
+    outcome: Outcome | None = None  # None while it waits for an answer
+    decision_id: str = ""  # that answered it
+    resolved_at: float = 0.0
+    answer_reason: str = ""  # of that decision
+    by_machine: bool = False  # whether the policy took it
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReport:
+    """A report as moderators see it, with how often its reader was right."""
+
+    report: Report
+    explanation: str  # empty where there is none, or it was forgotten
+    n_right: int
+    n_wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +131,9 @@ class Enqueued:
 
     item_id: str
     created: bool
-    state: State | Literal["unseen"] = "pending"  # unseen: nothing was ever kept of the comment
+    # unseen: nothing was ever kept of the comment; published: it waits because of readers' reports.
+    # reported: readers have reported an earlier text, so that this one must go before people.
+    state: State | Literal["unseen", "published", "reported"] = "pending"
     version: int = 1  # one more each time it came with another text or display name
     decision: LastWord | None = None
 
@@ -142,6 +178,10 @@ class Decision:
     language: str = ""  # of the text that was judged: a tag (BCP 47), where the text says it
     # For what readers had reported the comment: as breaking rules, or as illegal.
     reported: Literal["", "rules", "illegal"] = ""
+    reports: tuple[str, ...] = ()  # of an answer to reports, their ids
+    answered_by: str = (
+        ""  # and the decision that it tells of; empty where the comment went by itself
+    )
     comment: Comment | None = None  # None once retention or erasure removed it
     damaged: bool = False  # the entry, or the words kept beside it, cannot be read
 
@@ -152,10 +192,9 @@ class Decision:
 
     @property
     def is_news(self) -> bool:
-        """Whether it is news of a text that still is: a person's decision, or an undo."""
-        return (
-            self.by_person or (self.kind == "undo" and not self.expected)
-        ) and not self.superseded
+        """Whether it is news of a text that still is: a decision, an undo, an answer to reports."""
+        undone = self.kind == "undo" and not self.expected
+        return (self.by_person or undone or self.kind == "report") and not self.superseded
 
     def to_labeled_comment(self, site_id: str) -> LabeledComment | None:
         """Return what training can learn from the decision of a person that stands, else None."""
@@ -194,15 +233,31 @@ class Decision:
 
 
 #: Kind of an entry -> type of the message that a site gets about it.
-NEWS_TYPES = {"decision": "decision.recorded", "undo": "decision.undone"}
+NEWS_TYPES = {
+    "decision": "decision.recorded",
+    "undo": "decision.undone",
+    "report": "report.resolved",
+}
+#: Action of an answer to reports -> what became of the comment.
+OUTCOMES: Mapping[str, Outcome] = {"approve": "kept", "reject": "removed"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
-_TOLD_WHERE_KNOWN = ("undoes", "bulk", "appeal_of", "content_digest", "reply")
+_TOLD_WHERE_KNOWN = (
+    "undoes",
+    "bulk",
+    "appeal_of",
+    "content_digest",
+    "reply",
+    "reports",
+    "answered_by",
+)
 
 
 def news(decision: Decision) -> dict[str, Any]:
     """Say what a site is told of an entry: facts and the reply, no text, no moderator."""
     told = {"decision_id": decision.id} | {name: getattr(decision, name) for name in _TOLD}
     told |= {name: value for name in _TOLD_WHERE_KNOWN if (value := getattr(decision, name))}
+    if decision.kind == "report":
+        told["outcome"] = OUTCOMES.get(decision.action, "withdrawn")
     return told | ({"overturned": decision.overturned} if decision.appeal_of else {})
 
 

@@ -20,6 +20,7 @@ from service.logs import places
 from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
 from service.queue.records import Decision, facet
+from service.queue.reports import Reports
 from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
@@ -56,6 +57,7 @@ class Retention:
         self._sites = sites
         self._verbs = Verbs(redis, "queue")
         self._feedback = Feedback(redis)
+        self._reports = Reports(redis)
 
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
@@ -121,10 +123,11 @@ class Retention:
             n_forgotten += swept[0]
         if swept[0] < 0:
             return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
+        n_forgotten += self._reports.forget(site.id, before_ms)
         return n_forgotten + self._feedback.forget(site.id, before_ms), []
 
     def erase(self, site_id: str, author_id: str) -> Erased:
-        """Remove all that an author wrote on a site, and the author's counts.
+        """Remove all that an author wrote on a site, also in reports, and the author's counts.
 
         What waits for a decision is withdrawn. The stream gets a tombstone for each item. In the
         end the append-only file is written anew, and the answer says whether that is done.
@@ -142,4 +145,5 @@ class Retention:
                 site_id, "forget_parents", *comment_ids[start : start + N_COMMENTS_AT_ONCE]
             )
         )
+        self._reports.erase(site_id, author_id)
         return Erased(len(comment_ids), n_answers, rewrite_file(self._redis))

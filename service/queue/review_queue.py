@@ -30,6 +30,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :groups     hash    what is counted of copies and floods (see repeats), with :bands, :grouped,
                         :paces, :paced and :raids
     :doubts     hash    decisions that deserve a second look (see doubts)
+    :reports    hash    readers' reports (see reports), with :report_words, :report_times and
+                        :reporters
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,
@@ -175,7 +177,8 @@ class ReviewQueue:
         """Take note that the policy lets a comment pass, of which nothing is kept.
 
         An earlier text of it leaves the queue, and what was decided about that is not told any
-        more.
+        more. Where readers have reported that, nothing is changed and the state is ``reported``:
+        the new text must go before people.
         """
         item_id = item_id_of(comment.id)
         record = item_json(comment, verdict)

@@ -33,6 +33,7 @@ Reason = Literal[
     "article_closed",
     "random_sample",
     "uncertain",
+    "reported",
     "clean",
     "trusted",
     "waiting",

@@ -58,6 +58,10 @@ SITE_KEYS = (
     "paces",
     "paced",
     "raids",
+    "reports",
+    "report_words",
+    "report_times",
+    "reporters",
 )
 
 _SERVICE = Path(__file__).parent.parent
@@ -106,15 +110,19 @@ def read_script(owner: str, verb: str) -> Script:
     rest = arguments.pop().removesuffix("...") if arguments[-1:] and "..." in arguments[-1] else ""
     included = dict(_included(declared(body, "include")))
     parts = [
-        f"local {', '.join(keys).upper()}\n  = unpack(KEYS)" if keys else "",
+        f"local {_listed(keys).upper()}\n  = unpack(KEYS)" if keys else "",
         *included.values(),
-        f"local {', '.join(arguments)} = unpack(ARGV, 1, {len(arguments)})" if arguments else "",
+        f"local {_listed(arguments)}\n  = unpack(ARGV, 1, {len(arguments)})" if arguments else "",
         f"local {rest} = {{ unpack(ARGV, {len(arguments) + 1}) }}" if rest else "",
         body,
     ]
     text = "\n".join(parts)
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(text, digest, tuple(keys), tuple(arguments), rest)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ",\n  ".join(names)
 
 
 def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 -- Decide many pending items alike, all or none. `chosen` are ids, each with its version.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
+-- KEYS: reports report_times reporters
 -- ARGV: request moderator senior action draft words chosen...
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'changed' | 'reserved' | 'barred' }

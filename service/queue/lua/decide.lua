@@ -1,5 +1,6 @@
 -- Record what a moderator decided about the item that they hold.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
+-- KEYS: reports report_times reporters
 -- ARGV: id token moderator request action draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }

@@ -1,10 +1,11 @@
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
--- KEYS: items texts lines leases barred decisions authors retention decided
+-- KEYS: items texts lines leases barred decisions outbox authors retention decided site
+-- KEYS: reports report_words report_times reporters
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
 -- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text
--- include: queue/forget_version queue/leave queue/stream queue/unlist
+-- include: queue/forget_version queue/leave queue/stream queue/answer_reports queue/report_words queue/unlist
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
@@ -23,6 +24,8 @@ end
 
 local function erase_item(id, item, at, draft)
   tell_stream('erasure', id, item, at, draft)
+  answer_reports(id, item, at, 'withdrawn', nil, draft)
+  for report in reports_of(id) do forget_words(report) end -- which may quote the author
   if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
   unlist(id, item)

@@ -1,5 +1,6 @@
 -- Record that the policy rejected a comment, without a person.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
+-- KEYS: reports report_times reporters
 -- ARGV: id record content request decision
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'decided', decision id, action, decided at (ms) }

@@ -1,5 +1,6 @@
 -- A decision that Redis has forgotten and an export still knows.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors retention site
+-- KEYS: reports report_times reporters
 -- ARGV: id record content action decision decided
 -- returns: { 1 where the decision was new, else 0 }
 -- include: queue/admit queue/close

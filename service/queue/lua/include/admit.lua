@@ -11,7 +11,10 @@ local function admit(id, slack, record, content, at)
     return false, item
   end
   local open = item and waits(item)
-  if open then fresh.since, fresh.abandoned = item.since, item.abandoned end -- keeps its place
+  if open then -- keeps its place, and the reports about it, which no edit may make go away
+    fresh.since, fresh.abandoned, fresh.reported = item.since, item.abandoned, item.reported
+    if fresh.reported then fresh.reported.standing, fresh.reported.published = nil, nil end
+  end
   fresh.due = fresh.since + slack
   redis.call('HSET', TEXTS, id .. ':' .. fresh.version, content)
   if open then

@@ -1,15 +1,8 @@
--- What follows from a decision: for the site and for the author.
--- KEYS: outbox authors site
+-- What follows from a decision for the author.
+-- KEYS: authors
 -- include: queue/item queue/save queue/facet
 
 local MAX_REJECTIONS = 20 -- of an author, whose times are kept
-
-local function tell(id, item, entry, at) -- the site is to hear of this entry, if anybody listens
-  if redis.call('HGET', SITE, 'listens') == '0' then return end
-  item.undelivered = item.undelivered or {}
-  table.insert(item.undelivered, entry)
-  if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
-end
 
 local function count_author(item, action, decided, step)
   local author = facet_of(item, 'u')

@@ -1,8 +1,9 @@
 -- Taking an item out of the queue without a decision.
--- include: queue/stream queue/leave queue/opinions queue/forget_version queue/save
+-- include: queue/stream queue/answer_reports queue/leave queue/opinions queue/forget_version queue/save
 
 local function drop(id, item, at, draft) -- its text goes at once
   tell_stream('withdrawal', id, item, at, draft)
+  answer_reports(id, item, at, 'withdrawn', nil, draft)
   leave_queue(id, item, at)
   forget_opinions(id, item)
   forget_version(id, item.version, item.token)
