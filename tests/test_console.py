@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,11 +35,13 @@ from service.console.highlight import marked
 from service.console.vocabulary import LANGUAGES
 from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision
+from service.queue.reports import Reports, reporter_digest
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.services import Services
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
+from service.store.durability import FORMAT
 
 PASSWORD = "correct horse battery"
 DONKEY = "\u062d\u0645\u0627\u0631"  # "donkey"
@@ -1941,3 +1944,36 @@ def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
         assert len(cookie.value) < 3_000, "a browser keeps no cookie of 4 KB"
     held = [site.id for site in Sites(redis).list() if queue.stats(site.id).leased]
     assert len(held) <= 20, "comments are held of which the session knows nothing"
+
+
+def test_a_reported_comment_says_so_with_what_readers_wrote_and_how_often_they_were_right(
+    app: Flask, console: Console, redis: Redis
+) -> None:
+    reports: Reports = app.extensions["hakam"].reports
+    comment = Comment(id="c1", text="a harmless comment", author_id="u1")
+    verdict = Verdict("review", None, None, 0.1, "reported", 1.0, "v1")
+    nothing: dict[str, Any] = {"scores": {}, "author_scores": None, "evidence": (), "sentence": ()}
+    words = "<script>alert(1)</script> write to sami@example.com"
+    report, _new = reports.add(
+        Site("demo"),
+        comment,
+        verdict,
+        reason="illegal",
+        reporter="r1",
+        explanation=words,
+        **nothing,
+    )
+    record = json.dumps({"format": FORMAT, "right": 2, "wrong": 1})
+    redis.hset("{hakam:demo}:reporters", reporter_digest("r1"), record)
+    console.post("/language", language="en")
+    form = console.open()
+    page = unescape(console.get("/demo/work"))
+    assert "Readers have reported it. It stays published until you decide." in page
+    assert "Against the law" in page
+    assert "2 of 3 earlier ones were right" in page
+    assert "sami@example.com" not in page, "personal data are masked until somebody asks"
+    assert "<script>alert(1)" not in console.last.get_data(as_text=True)
+    shown = console.post(form["path"] + "/personal-data", token=form["token"])
+    assert "sami@example.com" in shown
+    console.press("reject", console.open(), reason="insult")
+    assert reports.get("demo", report.id).outcome == "removed"

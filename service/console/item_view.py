@@ -40,7 +40,8 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         for field, value in (("text", item.comment.text), ("author.name", item.comment.author_name))
     )
     thread = _thread(site.id, item)
-    beside = [item.comment.parent_text, item.appeal]
+    reports = services().reports.about(site.id, item.id) if item.n_reports else []
+    beside = [item.comment.parent_text, item.appeal, *(one.explanation for one in reports)]
     beside += [t for o in thread["thread"] for t in (o.comment.text, o.comment.author_name)]
     suggested = "spam" if item.why in ("repeat", "flood") else item.verdict.rejection_reason
     return {
@@ -55,6 +56,7 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "wholes": [_whole(one) for one in item.sentence if abs(one.weight) >= WORTH_SAYING],
         "suggested": suggested if suggested in REASONS else UMBRELLA,
         "why": _why(item),
+        "reports": reports,
         "site": site,
         "item": item,
         "token": lease.token,
@@ -119,6 +121,10 @@ def _why(item: ReviewItem) -> str:
         return _("Its author asks for a second look at a decision.")
     if item.why == "escalated":
         return _("A colleague leaves it to a senior moderator.")
+    if item.why == "reported" and item.published:
+        return _("Readers have reported it. It stays published until you decide.")
+    if item.why == "reported":
+        return _("Readers have reported it; it was edited since and waits for you.")
     if item.verdict.only_sampled:
         return _("Drawn at random to check the machine; it saw nothing against this comment.")
     if item.why == "uncertain":

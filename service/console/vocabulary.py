@@ -237,6 +237,9 @@ reason_name = _names(
         "article_closed": _("Article closed to comments"),
     }
 )
+report_name = _names(
+    {**REASON_NAMES, "illegal": _("Against the law"), "other": _("Another reason")}
+)
 mark_name = _names({**LABEL_NAMES, **FINDING_NAMES})
 action_name, state_name = map(_names, (ACTION_NAMES, STATE_NAMES))
 series_name, row_kind, measure_name = map(_names, (_SERIES, _ROW_KINDS, _MEASURES))
