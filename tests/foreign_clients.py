@@ -363,6 +363,7 @@ def pip_install(folder: Path, *wanted: str, without: str = "") -> Path:
 def npm_install(folder: Path, *wanted: str) -> None:
     """Install packages of Node into a folder; none of them runs anything meanwhile."""
     options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    options += ["--prefer-offline"]
     _run(["npm", "install", "--before", AS_OF, *options, *wanted], folder)
 
 
