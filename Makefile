@@ -48,7 +48,7 @@ lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, Jav
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
-	$(BIN)/djlint service/console/templates training/templates --lint --quiet
+	$(BIN)/djlint service/console/templates service/readers/templates training/templates --lint --quiet
 	$(call biome,check --error-on-warnings)
 	$(BIN)/python tests/lint_lua.py
 

@@ -27,10 +27,12 @@ from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
+from service.queue.reader_limits import ReaderLimits
 from service.queue.records import Comment, Enqueued, QueueStats
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
+from service.readers.pages import bp as readers
 from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
 from service.reports.shadow import ShadowCounts
@@ -70,7 +72,7 @@ def create_app(
     artifact = artifact_in_use(settings, artifact)
     durability, sites, known_sites, queue = _over(redis, settings)
     _, _, coral_sites, coral_queue = _over(coral_redis, settings)
-    deliveries = Deliveries(redis, sites)
+    deliveries = Deliveries(redis, sites, public_url=settings.public_url)
     metrics = Metrics(
         settings.prometheus_multiproc_dir,
         lambda: _queue_stats(sites, queue, durability),
@@ -116,6 +118,7 @@ def create_app(
         repeats=repeats,
         doubts=DoubtfulDecisions(redis),
         reports=reports,
+        reader_limits=ReaderLimits(redis),
         moderation=Moderation(
             artifact,
             queue,
@@ -165,6 +168,7 @@ def create_app(
     for blueprint in (*api.BLUEPRINTS, *compat.BLUEPRINTS):
         app.register_blueprint(blueprint)
     init_console(app)
+    app.register_blueprint(readers)
     return app
 
 

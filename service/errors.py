@@ -139,12 +139,12 @@ class UnsupportedMedia(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """A site has used up its requests."""
+    """A site, or the network of a reader, has used up its requests."""
 
     problem = ProblemType(429, "rate-limited", "Too many requests")
 
-    def __init__(self, limit: int, retry_after_seconds: int) -> None:
-        super().__init__(f"more than {limit} requests in a minute")
+    def __init__(self, limit: int, retry_after_seconds: int, within: str = "a minute") -> None:
+        super().__init__(f"more than {limit} requests in {within}")
         self.limit = limit
         self.retry_after_seconds = retry_after_seconds
 

@@ -20,6 +20,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
+from service.queue.reader_limits import ReaderLimits
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
@@ -53,6 +54,7 @@ class Services:
     repeats: Repeats
     doubts: DoubtfulDecisions
     reports: Reports
+    reader_limits: ReaderLimits
     moderation: Moderation
     deliveries: Deliveries
     notices: Notices

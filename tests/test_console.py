@@ -1914,7 +1914,7 @@ def test_every_phrase_is_translated_and_the_compiled_catalogue_is_up_to_date(
 def phrases() -> Iterator[str]:
     """Every phrase that the code and the templates of the service say, in its English form."""
     folder = TRANSLATIONS.parent.parent
-    methods = [("**.py", "python"), ("console/templates/**.html", "jinja2")]
+    methods = [("**.py", "python"), ("*/templates/**.html", "jinja2")]
     keywords = DEFAULT_KEYWORDS | {"_": None}
     for *_place, message, _comments, _context in extract_from_dir(
         folder, methods, keywords=keywords

@@ -43,7 +43,7 @@ class LoginLimits:
 
     def attempt(self, name: str, address: str, device: str = "") -> Sequence[_Count]:
         """Count one attempt before anything is looked at, so that many at once are too many."""
-        place = _network(address)
+        place = network(address)
         counted = {"pair": f"{name}\n{place}", "address": place, "name": name}
         if device:
             counted = {"device": f"{name}\n{device}"}
@@ -68,7 +68,7 @@ class LoginLimits:
             self._limiter.hit(*count, cost=-1)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """Return what counts as one address: of IPv6 a network of 64 bits."""
     try:
         found = ip_address(address)

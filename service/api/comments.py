@@ -165,7 +165,7 @@ def _statement_of_reasons(site: Site, verdict: Verdict, last: LastWord) -> Texts
         decided_at=last.decided_at,
         verdict=verdict,
     )
-    message = author_message(site, decision)
+    message = author_message(site, decision, services().settings.public_url)
     return Texts(**message) if message else None
 
 

@@ -89,7 +89,7 @@ def index(site: Site, query: DecisionsQuery) -> Response:
 def _line(site: Site, entry: Decision, query: DecisionsQuery) -> str:
     if not entry.is_news:
         return ""
-    line = told(site, entry)
+    line = told(site, entry, services().settings.public_url)
     line |= {"id": entry.comment_id, "labels": dict.fromkeys(entry.labels, 1.0)}
     if learned := entry.to_labeled_comment(site.id):
         if query.personal_data == "masked":

@@ -36,7 +36,7 @@ def webhooks(context: click.Context) -> None:
     logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
         sites, durability = Sites(redis), Durability(redis, settings.store_file)
-        deliveries = Deliveries(redis, sites)
+        deliveries = Deliveries(redis, sites, public_url=settings.public_url)
         notices = Notices(
             redis,
             sites,

@@ -54,6 +54,7 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
         _("Notices to moderators"),
         ("notice_addresses", "notice_language", "quiet_hours", "time_zone"),
     ),
+    (_("Readers' reports"), ("reader_link_secret",)),
     (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
     (
         _("Interfaces and retention"),

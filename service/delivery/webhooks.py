@@ -113,13 +113,21 @@ class _Attempt:
 class Deliveries:
     """Everything that is to be told to the sites; all but `run` raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, sites: Sites, client: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        sites: Sites,
+        client: httpx.Client | None = None,
+        *,
+        public_url: str = "",  # under which authors reach the pages where they object
+    ) -> None:
         self._verbs = Verbs(redis, "delivery")
         self._sites = sites
         self._redis: Any = redis
         self._client = client or http.client()
         self._coral = CoralSync(redis, self._client)
         self._reports = Reports(redis)
+        self._public_url = public_url
         self._counts: Counter[str] = Counter()  # of this process, not written yet
         self._counting = Lock()
         self._probing = Lock()  # one at a time: who waits for an answer holds one of few threads
@@ -240,7 +248,7 @@ class Deliveries:
         if not site.has_webhook:  # it only wants its comments in Coral dealt with
             return _Attempt(refused, final=bool(refused))
         contacts = self._reports.contacts(site.id, decision.reports)
-        body = payload(site, decision, contacts)
+        body = payload(site, decision, contacts, self._public_url)
         sent = self._post(site, decision.id, body, datetime.now(UTC))
         if not sent.failure:
             self._reports.forget_contacts(site.id, list(contacts))
@@ -289,9 +297,14 @@ class Deliveries:
             raise
 
 
-def payload(site: Site, decision: Decision, contacts: Mapping[str, str] | None = None) -> str:
+def payload(
+    site: Site,
+    decision: Decision,
+    contacts: Mapping[str, str] | None = None,
+    public_url: str = "",
+) -> str:
     """Write the body that the site gets: facts and messages, no comment text, no moderator."""
-    data = told(site, decision)
+    data = told(site, decision, public_url)
     if decision.kind == "report":
         data["notices"] = notices(site, decision)
         data |= {"contacts": dict(contacts)} if contacts else {}

@@ -15,6 +15,7 @@ from typing import Any
 
 from babel.support import NullTranslations, Translations
 
+from service.queue.reader_links import appeal_address
 from service.queue.records import OUTCOMES, Decision, Report, news
 from service.rules.phrases import N_
 from service.rules.times import day_of
@@ -152,20 +153,22 @@ def notices(site: Site, entry: Decision) -> dict[str, Message]:
     return {report.id: message for report in answered if (message := notice(site, report))}
 
 
-def told(site: Site, decision: Decision) -> dict[str, Any]:
+def told(site: Site, decision: Decision, public_url: str = "") -> dict[str, Any]:
     """Say what a site is told of an entry, with what it may pass on to the author."""
-    message = author_message(site, decision)
+    message = author_message(site, decision, public_url)
     return news(decision) | ({"author_message": message} if message else {})
 
 
-def author_message(site: Site, decision: Decision, appeal_url: str = "") -> Message | None:
+def author_message(site: Site, decision: Decision, public_url: str = "") -> Message | None:
     """State to an author the reasons for which their comment was rejected; None for anything else.
 
-    `appeal_url` is where they can object to this decision.
+    Where Hakam has a public address and the site a secret for links, one leads to where they can
+    object to this decision.
     """
     if decision.kind != "decision" or decision.action != "reject":
         return None
-    return _in_all(lambda say: _statement(say, site, decision, appeal_url))
+    address = appeal_address(site, decision, public_url)
+    return _in_all(lambda say: _statement(say, site, decision, address))
 
 
 def _statement(say: _Say, site: Site, decision: Decision, appeal_url: str) -> list[str]:

@@ -219,6 +219,17 @@ class Site:
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = described(
         N_("Requests accepted in a minute; 0 is any number"), 0
     )
+    reader_link_secret: Annotated[str, Field(max_length=500, pattern=r"^([\x21-\x7e]{32,})?$")] = (
+        described(
+            N_(
+                "Secret with which the site signs the links by which readers report comments, and "
+                "Hakam those by which authors object; without one there are none"
+            ),
+            "",
+            form="at least 32 characters without blanks",
+            secret=True,
+        )
+    )
     queue_analyzed: bool = described(
         N_("Flagged comments of the Perspective interface wait for a person too"), False
     )
