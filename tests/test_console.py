@@ -1699,6 +1699,7 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "coral_url": ("https://coral.example/", "https://coral.example/"),
         "coral_token": ("token", "token"),
         "notice_addresses": ("json://a.example\n", ("json://a.example",)),
+        "reader_link_secret": ("f" * 32, "f" * 32),
         "latin_script": ("reject", "reject"),
         "pen_names": ("require", "require"),
         "notice_language": ("en", "en"),

@@ -71,6 +71,7 @@ FIELDS: Mapping[str, str] = {
     "leased": "Items in somebody's hands.",
     "limit": "How many at most.",
     "message": "What is wrong, and what is expected.",
+    "model": "Id of a model.",
     "model_version": "Version of the artefact that scored.",
     "moderator": "Who works on it, by a name that the site chose.",
     "n_abandoned": "How often a lease of it ran out.",
