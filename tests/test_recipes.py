@@ -35,6 +35,7 @@ from test_coral import abusive, harmless
 from werkzeug.serving import make_server
 
 from conftest import await_condition, deliver_once, free_port
+from models.schema import LABELS
 from service.delivery.webhooks import Deliveries
 from service.queue.decisions import DecisionStream
 from service.queue.records import Decision
@@ -648,6 +649,66 @@ def test_remark42_deletes_what_is_rejected_and_nothing_else(
         desk.decide("reject", told=False)
         await_condition(lambda: "delete" in remark.comments["a"], what="a deleted comment")
         assert "delete" not in remark.comments["b"]
+
+
+# Coop
+
+_COMPARED = """
+import example from "@roostorg/coop-integration-example";
+import hakam, { manifest } from "./index.js";
+const config = { url: process.env.HAKAM_URL, siteKey: process.env.HAKAM_SITE_KEY };
+const context = { integrationId: manifest.id, getCredential: async (org) => org && config };
+const signals = hakam.createSignals(context).map((one) => one.signal);
+const theirs = example.createSignals(context)[1].signal;
+const [abusive, harmless] = JSON.parse(process.env.TEXTS);
+const run = async (signal, value) => (await signal.run({ orgId: "o", value })).score;
+console.log(JSON.stringify({
+  fields: [Object.keys(theirs), ...signals.map((one) => Object.keys(one))],
+  manifests: [Object.keys(example.manifest), Object.keys(manifest)],
+  sections: [example.manifest, manifest].map((one) => one.modelCard.sections.map((it) => it.id)),
+  types: [manifest.signalTypeIds, signals.map((one) => one.id.type)],
+  review: [await run(signals[0], abusive), await run(signals[0], { value: harmless })],
+  toxicity: [await run(signals[1], abusive), await run(signals[1], harmless)],
+  disabled: [await signals[0].getDisabledInfo("o"), await signals[0].getDisabledInfo("")],
+}));
+"""
+
+
+def test_the_signals_of_coop_have_the_form_of_its_example_and_the_scores_of_hakam(
+    desk: Desk, tmp_path: Path, abusive: str, harmless: str
+) -> None:
+    if not has_node():
+        pytest.skip("no node and npm on this machine")
+    npm_install(tmp_path, "--legacy-peer-deps", "@roostorg/coop-integration-example@2.0.1")
+    types = tmp_path / "node_modules" / "@roostorg" / "types"  # which the registry does not give
+    types.mkdir()
+    (types / "package.json").write_text('{"type": "module", "main": "index.js"}')
+    checks = "export const assertModelCardHasRequiredSections = () => {};"
+    (types / "index.js").write_text(checks)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "index.js").write_text(code_of("coop.md", "js"))
+    (tmp_path / "compared.js").write_text(_COMPARED)
+    desk.tell("https://news.example/unused")
+    run = subprocess.run(
+        ["node", "compared.js"],
+        cwd=tmp_path,
+        env=desk.environ | {"PATH": os.environ["PATH"], "TEXTS": json.dumps([abusive, harmless])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    theirs, *ours = found["fields"]
+    assert all(fields == theirs for fields in ours)
+    theirs, ours = found["manifests"]
+    assert set(theirs) - set(ours) == {"logoPath", "logoWithBackgroundPath"}
+    for both in ("sections", "types"):
+        assert found[both][0] == found[both][1]
+    assert found["types"][0][1:] == [f"HAKAM_{label.upper()}" for label in LABELS]
+    assert found["review"] == [True, False]
+    assert found["toxicity"][0] > 0.5 > found["toxicity"][1]
+    assert [one["disabled"] for one in found["disabled"]] == [False, True]
 
 
 # A form of one's own
