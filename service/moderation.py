@@ -201,7 +201,8 @@ class Moderation:
         (judgement,) = self._judged(site, policy, [comment])
         author = self._author_history(policy, site, comment.author_id)
         draw = random_draw(site.id, comment.id)
-        judgement = _knowing(policy, judgement, author=author, draw=draw)
+        article = site.article(comment.article_id, time.time())
+        judgement = _knowing(policy, judgement, author=author, article=article, draw=draw)
         seen = self._seen(policy, site, comment, judgement)
         if isinstance(seen, Seen):
             comment = replace(comment, copies=seen.group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
@@ -1978,3 +1979,154 @@ def test_a_reported_comment_says_so_with_what_readers_wrote_and_how_often_they_w
     assert "sami@example.com" in shown
     console.press("reject", console.open(), reason="insult")
     assert reports.get("demo", report.id).outcome == "removed"
+
+
+# Copies
+
+
+def copies(flag: Callable[..., str], n: int, group: str = "g1") -> list[str]:
+    return [flag(f"{group}-{number}", f"copy {number}", copies=group) for number in range(n)]
+
+
+def test_all_copies_of_a_comment_are_decided_as_one_and_taken_back_as_one(
+    console: Console, queue: ReviewQueue, stream: DecisionStream, flag: Callable[..., str]
+) -> None:
+    copies(flag, 60)
+    flag("other", "no copy", score=0.5)
+    page = console.get("/demo/work")
+    assert 'name="copies"' in page
+    assert "59" in page
+    console.press("reject", console.open(), reason="spam", copies="1")
+    assert (queue.stats("demo").pending, queue.stats("demo").decided) == (1, 60)
+    taken = stream.read("demo")
+    assert len(taken) == 60
+    assert {(one.action, one.moderator, one.reason) for one in taken} == {
+        ("reject", "samira", "spam")
+    }
+    assert len({one.bulk for one in taken}) == 1
+    page = console.get("/demo/work")
+    assert "60" in page
+    last = re.search(r'name="bulk" value="([^"]+)"', page)
+    item = re.search(r"/items/([^/]+)/undo", page)
+    assert last
+    assert item
+    console.post(f"/demo/items/{item[1]}/undo", bulk=last[1])
+    assert len(queue.waiting("demo", copies="g1")) >= 59
+
+
+def test_copies_that_colleagues_hold_stay_theirs(
+    console: Console, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    copies(flag, 5)
+    theirs = queue.lease("demo", "omar")
+    assert theirs
+    console.press("approve", console.open(), copies="1")
+    assert queue.stats("demo").decided == 4
+    assert queue.item("demo", theirs.item.id).moderator == "omar"
+
+
+def test_a_comment_without_copies_offers_none(
+    console: Console, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    copies(flag, 1)
+    page = console.get("/demo/work")
+    assert 'name="copies"' not in page
+    console.press("approve", console.open(), copies="1")
+    assert queue.stats("demo").decided == 1
+
+
+def test_copies_are_not_decided_with_a_lease_that_is_over(
+    console: Console, queue: ReviewQueue, redis: Redis, flag: Callable[..., str]
+) -> None:
+    copies(flag, 3)
+    form = console.open()
+    let_time_pass(redis, 700_000)
+    assert queue.lease("demo", "omar")
+    console.press("reject", form, reason="spam", copies="1")
+    assert console.last.status_code == 409
+    assert queue.stats("demo").decided == 0
+
+
+def test_who_has_judged_one_of_the_copies_decides_none_with_it(
+    console: Console, queue: ReviewQueue, flag: Callable[..., str]
+) -> None:
+    comment = Comment("blind", "copy", copies="g1")
+    verdict = Verdict("review", "insult", "text", 0.99, "score", 1.0, "v1")
+    scores = {"insult": 0.99}
+    queue.enqueue("demo", comment, verdict, scores=scores, second_opinion_share=1.0)
+    console.press("reject", console.open(), reason="insult")
+    copies(flag, 2)
+    console.press("reject", console.open(), reason="insult", copies="1")
+    assert console.last.status_code == 303
+    assert queue.stats("demo").decided == 1, "the opinion alone"
+
+
+# Articles and floods
+
+HOUR = 3_600
+
+
+def test_a_senior_holds_closes_and_opens_an_article_and_a_moderator_does_not(
+    app: Flask, console: Console, redis: Redis
+) -> None:
+    senior = Console(app, "omar").log_in()
+    state = {"article_id": "a <1>", "hours": "3"}
+    console.post("/demo/articles", action="hold", **state)
+    assert console.last.status_code == 403
+    assert "/demo/articles" not in console.get("/demo/search?article_id=a <1>")
+    senior.post("/demo/articles", action="hold", **state)
+    (lever,) = Sites(redis).get("demo").levers.values()
+    assert (lever.article_id, lever.state, lever.moderator) == ("a <1>", "held", "omar")
+    assert 2.9 * HOUR < lever.until - time.time() <= 3 * HOUR
+    page = senior.get("/demo/search?article_id=a <1>")
+    assert 'value="open"' in page
+    assert "a &lt;1&gt;" in senior.get("/overview")
+    senior.post("/demo/articles", action="close", **state)
+    assert Sites(redis).get("demo").levers["a <1>"].state == "closed"
+    senior.post("/demo/articles", action="open", **state)
+    assert Sites(redis).get("demo").levers == {}
+    assert "a &lt;1&gt;" not in senior.get("/overview")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"action": "hold", "article_id": "a", "hours": "0"},
+        {"action": "hold", "article_id": "a", "hours": "x"},
+        {"action": "hold", "article_id": "", "hours": "3"},
+        {"action": "explode", "article_id": "a", "hours": "3"},
+        {"action": "close", "article_id": "x" * 1_001},
+    ],
+)
+def test_a_form_that_no_page_has_changes_no_article(
+    app: Flask, accounts: Accounts, api_key: str, redis: Redis, form: dict[str, Any]
+) -> None:
+    senior = Console(app, "omar").log_in()
+    senior.post("/demo/articles", **form)
+    assert senior.last.status_code == 422
+    assert Sites(redis).get("demo").levers == {}
+
+
+def test_a_flood_is_shown_on_the_desk_and_the_overview(
+    app: Flask, console: Console, redis: Redis
+) -> None:
+    repeats = app.extensions["hakam"].repeats
+    for number in range(35):
+        repeats.note("demo", Comment(f"c{number}", "yes", article_id="<b>a</b>"), 5)
+    repeats.flush()
+    senior = Console(app, "omar").log_in()
+    for page in (senior.get("/demo/work"), senior.get("/overview")):
+        (banner,) = re.findall(r'(?s)<section class="complaint raid".*?</section>', page)
+        assert "35" in banner
+        assert 'value="&lt;b&gt;a&lt;/b&gt;"' in banner
+        assert 'value="hold"' in banner
+    page = console.get("/demo/work")
+    assert 'class="complaint raid"' in page
+    assert 'value="hold"' not in page
+
+
+def test_the_desk_works_where_floods_cannot_be_told(console: Console, redis: Redis) -> None:
+    client: Any = redis
+    client.set("{hakam:demo}:raids", "a key of another kind")
+    console.get("/demo/work")
+    assert console.last.status_code == 200

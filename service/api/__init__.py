@@ -1,8 +1,17 @@
 """The HTTP API for machines: ``/v1``, health, metrics and the OpenAPI document."""
 
-from service.api import comments, decisions, health, policy, queue, reports
+from service.api import articles, comments, decisions, health, policy, queue, reports
 from service.api.operation import api
 
-__all__ = ["BLUEPRINTS", "comments", "decisions", "health", "policy", "queue", "reports"]
+__all__ = [
+    "BLUEPRINTS",
+    "articles",
+    "comments",
+    "decisions",
+    "health",
+    "policy",
+    "queue",
+    "reports",
+]
 
 BLUEPRINTS = (api,)  # on which the modules have put their routes; the application registers it

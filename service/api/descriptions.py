@@ -12,6 +12,7 @@ MODELS: Mapping[str, str] = {
     "Decision": "An entry of a site's stream of decisions.",
     "Enqueued": "The review item of a comment.",
     "Lease": "A review item in somebody's hands. Its token gives the right to decide it.",
+    "Raid": "A flood on an article, or of copies of one text.",
     "ReviewItem": "A comment that waits, or waited, for a person.",
     "Verdict": "What the site's policy made of a comment's scores.",
 }
@@ -68,6 +69,7 @@ FIELDS: Mapping[str, str] = {
     "language": "Language of the text (BCP 47), where the text says it.",
     "label": "The label that weighs most; null for none.",
     "labels": "What is wrong with the comment.",
+    "last": "When its last comment came, seconds since 1970.",
     "leased": "Items in somebody's hands.",
     "limit": "How many at most.",
     "message": "What is wrong, and what is expected.",
@@ -77,6 +79,7 @@ FIELDS: Mapping[str, str] = {
     "n_abandoned": "How often a lease of it ran out.",
     "n_approved": "Approvals that stand.",
     "n_reports": "Readers' reports that wait for the decision.",
+    "n_comments": "Comments in ten minutes; of copies, in a day.",
     "n_rejected": "Rejections that stand.",
     "name": "Display name; it is scored like the text.",
     "note": "What the moderator wrote for colleagues.",
@@ -108,6 +111,7 @@ FIELDS: Mapping[str, str] = {
     "comments that were not flagged.",
     "sentence": "What the sentence as a whole adds, for each flagged field that the sentence "
     "scorer has read.",
+    "since": "When it was noticed, seconds since 1970.",
     "site": "Id of the site.",
     "site_id": "Id of the site.",
     "recorded": "False where the same was decided already.",
@@ -128,6 +132,8 @@ FIELDS: Mapping[str, str] = {
     "type": "What it is about.",
     "undoes": "The decision that an undo takes back.",
     "url": "Address.",
+    "usual": "Comments in ten minutes that are usual there, or on the articles of the site; 0 for "
+    "copies.",
     "verdict": "What the site's policy made of the scores.",
     "version": "1, and one more for each new text of the comment.",
     "versions": "Id of each item -> the version that was seen.",
@@ -172,6 +178,8 @@ FIELDS: Mapping[str, str] = {
     "Question.comment": "The comment that is about to be published.",
     "ReviewItem.id": "Id of the review item.",
     "ReviewItem.note": "What a colleague wrote when leaving the item to the seniors.",
+    "Raid.article_id": "The site's id of the article; of copies, that of the last one.",
+    "Raid.copies": "Group of the text; empty where it is about an article.",
     "Verdict.score": "The score of that label in that field; else the highest score of the "
     "comment, 0 to 1.",
     "WebhookMessage.type": "What happened.",

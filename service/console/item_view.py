@@ -12,6 +12,7 @@ from service.console.highlight import Segment, marked
 from service.console.keyboard import keys_of
 from service.console.leases import is_severe, last_action, minutes_without_break
 from service.console.permissions import me
+from service.console.raids import shown_raids
 from service.console.vocabulary import FINDING_NAMES, REASON_NAMES, label_name, listed, score_words
 from service.console.vocabulary import gettext as _
 from service.moderation import findings
@@ -65,6 +66,8 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "reasons": REASON_NAMES,
         "keys": keys_of(me().preferences.keys),
         "stats": queue.stats(site.id),
+        "n_copies": queue.n_copies(site.id, item.comment.copies) if item.comment.copies else 0,
+        **shown_raids(site.id),
         "record": queue.author(site.id, author) if author else None,
         **thread,
         "severe": is_severe(item),

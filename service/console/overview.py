@@ -8,12 +8,16 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from service.console.articles import HOURS
 from service.console.permissions import me, my_sites, needs, site_for
+from service.console.raids import shown_raids
 from service.console.vocabulary import gettext as _
 from service.delivery.webhooks import DeadLetter, Endpoint
 from service.logs import log, places
 from service.queue.records import QueueStats, ReviewItem
+from service.queue.repeats import Raid
 from service.services import services
+from service.sites.levers import Lever
 from service.sites.site import Site
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
@@ -37,6 +41,8 @@ class SiteStatus:
     troubled: list[ReviewItem]
     dead: list[DeadLetter]
     endpoint: Endpoint
+    raids: list[Raid]
+    articles: list[Lever]  # that are held or closed
 
     @property
     def failures(self) -> list[str]:
@@ -86,6 +92,7 @@ def _shown() -> dict[str, Any]:
         "sites": shown,
         "failed": failed,
         "listed": LISTED,
+        "hours_of_hold": HOURS,
         "version": services().artifact.version,
     }
 
@@ -107,6 +114,8 @@ def _status(site: Site) -> SiteStatus:
         troubled=queue.waiting(site.id, troubled=True, limit=20),
         dead=deliveries.dead_letters(site.id, limit=20),
         endpoint=deliveries.endpoint(site.id),
+        raids=shown_raids(site.id)["raids"],
+        articles=[one for one in site.levers.values() if one.until > time.time()][:LISTED],
     )
 
 

@@ -1,11 +1,13 @@
 """Find comments by author, article or id, and decide many of them at once."""
 
 import secrets
+import time
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from service.console.articles import HOURS
 from service.console.permissions import me, needs, shows_personal_data, site_for
 from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
@@ -14,10 +16,12 @@ from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound, It
 from service.queue.records import ReviewItem, item_id_of
 from service.queue.review_queue import MAX_BULK
 from service.services import services
+from service.sites.levers import Lever
+from service.sites.site import Site
 
 bp = Blueprint("search", __name__)
 
-FIELDS = ("author_id", "article_id", "comment_id")
+FIELDS = ("author_id", "article_id", "comment_id", "copies")
 MAX_DIGITS = 9  # of a version
 
 
@@ -39,6 +43,8 @@ def index(site_id: str) -> str:
         limit=MAX_BULK,
         decided=services().read_models.find(site.id, name, value) if value else None,
         record=services().queue.author(site.id, value) if name == "author_id" else None,
+        article=_lever(site, wanted["article_id"]),
+        hours_of_hold=HOURS,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
         bulk=session.get("bulk") if _bulk_of(site.id) else None,
@@ -121,10 +127,17 @@ def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
         return queue.waiting(site_id, author_id=value, limit=MAX_BULK)
     if name == "article_id":
         return queue.waiting(site_id, article_id=value, limit=MAX_BULK)
+    if name == "copies":
+        return queue.waiting(site_id, copies=value, limit=MAX_BULK)
     try:
         return [queue.item(site_id, item_id_of(value))]
     except (ItemNotFound, ItemUnreadable):
         return []
+
+
+def _lever(site: Site, article_id: str) -> Lever | None:
+    lever = site.levers.get(article_id)
+    return lever if lever and lever.until > time.time() else None
 
 
 def _moved_on() -> str:

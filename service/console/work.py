@@ -3,6 +3,7 @@
 The form holds the fencing token, so that a decision is always about the comment on the screen.
 """
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from service.console import leases
 from service.console.item_view import item_view
 from service.console.keyboard import keys_of
 from service.console.permissions import me, site_for
+from service.console.raids import shown_raids
 from service.console.unsent_forms import Unsent
 from service.console.vocabulary import REASON_NAMES, action_name
 from service.console.vocabulary import gettext as _
@@ -30,6 +32,7 @@ from service.errors import (
     LeaseLost,
 )
 from service.queue.records import Decision, Lease
+from service.queue.review_queue import MAX_BULK
 from service.services import services
 from service.sites.site import Site
 
@@ -41,6 +44,7 @@ Fields = Callable[[str], str]  # the fields of a form, by name; what is not ther
 FILTERS: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
 MAX_NOTE_LENGTH = 4_000
+MAX_ATTEMPTS = 3  # to decide all copies at once
 
 
 @bp.get("/<site_id>/work")
@@ -82,6 +86,9 @@ def decide(site_id: str, item_id: str) -> ResponseReturnValue:
         ACTIONS[action](site.id, item_id, token)
     except (KeyError, ValueError) as error:
         raise InvalidRequest.of("action", "expected a button of this page") from error
+    except Forbidden:  # of a copy
+        flash(_("You gave an opinion on one of the copies before, so none was decided."), "reject")
+        return redirect(url_for(".index", site_id=site.id), 303)
     except (Conflict, ItemNotFound) as conflict:
         return _show_conflict(site, conflict, _typed), 409
     leases.forget(site.id)
@@ -103,15 +110,20 @@ def show_personal_data(site_id: str, item_id: str) -> ResponseReturnValue:
 def undo(site_id: str, item_id: str) -> ResponseReturnValue:
     """Take back a decision of this moderator, or as a senior, so that the comment waits again."""
     site = site_for(site_id)
+    queue, senior, bulk = services().queue, me().at_least("senior"), _typed("bulk")
     try:
-        services().queue.undo(
-            site.id,
-            item_id,
-            me().name,
-            _request_id(),
-            senior=me().at_least("senior"),
-            decision_id=request.form.get("decision", ""),
-        )
+        if bulk:
+            queue.undo_bulk(site.id, bulk, me().name, _request_id(), senior=senior)
+        else:
+            decision_id = _typed("decision")
+            queue.undo(
+                site.id,
+                item_id,
+                me().name,
+                _request_id(),
+                senior=senior,
+                decision_id=decision_id,
+            )
     except Forbidden:
         flash(
             _("Somebody else decided this comment. A senior moderator can take it back."), "reject"
@@ -166,9 +178,30 @@ def _escalate(site_id: str, item_id: str, token: int) -> None:
 
 
 def _decide(site_id: str, item_id: str, token: int) -> None:
-    made = services().queue.decide(site_id, item_id, token, draft_of_form())
+    draft, queue = draft_of_form(), services().queue
+    taken = _decide_copies(site_id, item_id, token, draft) if _typed("copies") else []
+    made = taken[0] if taken else queue.decide(site_id, item_id, token, draft)
     last = {"item": item_id, "decision": made.id, "action": made.action, "reason": made.reason}
+    if taken:
+        last |= {"bulk": draft.request_id, "n": str(len(taken))}
     leases.note_last_action(site_id, last)
+
+
+def _decide_copies(site_id: str, item_id: str, token: int, draft: Decision) -> list[Decision]:
+    """Decide the comment on the screen and the copies of it that wait, as one.
+
+    Nothing where colleagues keep taking copies meanwhile.
+    """
+    queue = services().queue
+    held = queue.renew(site_id, item_id, token)
+    for _attempt in range(MAX_ATTEMPTS):
+        others = queue.waiting(site_id, copies=held.item.comment.copies, limit=MAX_BULK - 1)
+        versions = {one.id: one.version for one in others}
+        with contextlib.suppress(Conflict):
+            return queue.decide_bulk(
+                site_id, versions, draft, senior=me().at_least("senior"), held=held
+            )
+    return []
 
 
 ACTIONS = {"approve": _decide, "reject": _decide, "skip": _skip, "escalate": _escalate}
@@ -245,6 +278,7 @@ def _show_empty(site: Site) -> str:
         keys=keys_of(me().preferences.keys),
         only=only,
         stats=stats,
+        **shown_raids(site.id),
         n_skipped=n_skipped,
         n_for_seniors=n_for_seniors,
         n_for_others=max(0, stats.pending - n_skipped - n_for_seniors),

@@ -406,9 +406,20 @@ class ReviewQueue:
     # Many items at once
 
     def decide_bulk(
-        self, site_id: str, versions: Mapping[str, int], draft: Decision, *, senior: bool = False
+        self,
+        site_id: str,
+        versions: Mapping[str, int],
+        draft: Decision,
+        *,
+        senior: bool = False,
+        held: Lease | None = None,
     ) -> list[Decision]:
-        """Decide many pending items alike, all or none, in the versions that `waiting` showed."""
+        """Decide many pending items alike, all or none, in the versions that `waiting` showed.
+
+        What the moderator holds is decided with them, and first.
+        """
+        if held:
+            versions = {held.item.id: held.item.version} | dict(versions)
         _check_draft(draft)
         if not 1 <= len(versions) <= MAX_BULK:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
@@ -423,6 +434,8 @@ class ReviewQueue:
             action=draft.action,
             draft=draft_json(draft),
             words=words_json(draft),
+            held=held.item.id if held else "",
+            token=held.token if held else 0,
         )
         return [read_decision(*entry) for entry in entries]
 
@@ -491,6 +504,10 @@ class ReviewQueue:
         )
         found = self._verbs(site_id, "waiting", facet=line, limit=limit)
         return [read_item(site_id, *shown[1:]) for shown in found]
+
+    def n_copies(self, site_id: str, copies: str) -> int:
+        """Count what waits of a group of copies, or is held."""
+        return int(self._verbs(site_id, "line_length", facet=_line(copies=copies))[0])
 
     def held(self, site_id: str) -> list[ReviewItem]:
         """List the items that people hold, the soonest to expire first."""

@@ -26,6 +26,7 @@ from service.rules.policy import RANDOM_SAMPLE_SHARE, PenNames
 from service.rules.priority import MAX_TIME_TARGET_SECONDS
 from service.rules.word_lists import MAX_WORD_LENGTH, MAX_WORDS
 from service.sites.connections import SECRET_FORM, new_webhook_secret
+from service.sites.levers import Lever, State
 from service.sites.notice_addresses import ADDRESS_FORM as NOTICE_ADDRESS_FORM
 from service.sites.notice_addresses import EXPECTED as NOTICE_ADDRESSES_EXPECTED
 from service.sites.settings import described, settings_of
@@ -243,6 +244,9 @@ class Site:
         N_("Access token of an administrator of Coral"), "", secret=True, repr=False
     )
 
+    # No setting, and no part of what `to_json` writes: it lies beside it.
+    levers: Mapping[str, Lever] = Field(default_factory=dict, repr=False)
+
     @model_validator(mode="wrap")
     @classmethod
     def _named(cls, given: Any, validate: Any) -> Any:
@@ -275,9 +279,15 @@ class Site:
             site = replace(site, webhook_secret=new_webhook_secret())
         return site
 
+    def article(self, article_id: str, now: float) -> State | None:
+        """Return what people made of an article, if that holds now (Unix time)."""
+        lever = self.levers.get(article_id)
+        return lever.state if lever and lever.until > now else None
+
     def to_json(self) -> str:
-        """Write the site as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """Write the site and its settings as JSON."""
+        stored = {name: value for name, value in asdict(self).items() if name != "levers"}
+        return json.dumps(stored, ensure_ascii=False)
 
     def check_shadow(self, versions: Sequence[str], before: str = "") -> None:
         """Raise InvalidRequest, with the versions, where that on trial is new and not kept."""

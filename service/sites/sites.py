@@ -8,6 +8,7 @@ Key schema::
     {hakam:<site>}:site     hash  record (JSON of the site, see `service.sites.site`),
                                   keys (JSON list of [SHA-256 of a key, time it ends or null]),
                                   listens ("1" or "0", for the scripts of the queue),
+                                  article:<article id> (JSON, see `service.sites.levers`),
                                   swept (see `service.queue.retention`)
 """
 
@@ -17,13 +18,14 @@ import builtins
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from service.errors import SiteExists, SiteUnreadable, StoreUnavailable, UnknownSite
+from service.errors import Conflict, SiteExists, SiteUnreadable, StoreUnavailable, UnknownSite
 from service.sites.api_keys import ApiKeys, new_key
 from service.sites.connections import check_connections
+from service.sites.levers import MAX_LEVERS, Lever, field_of, read_levers
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.errors import is_wrong_kind, translating_redis_errors
@@ -94,10 +96,33 @@ class Sites:
             self._note_change()
         return key
 
+    def pull(self, site_id: str, lever: Lever) -> None:
+        """Let a lever hold for an article in place of another; those that are over go.
+
+        Conflict where the site has as many as it may.
+        """
+        now, levers = self._clock(), self._existing(site_id).site.levers
+        over = [field_of(one) for one, known in levers.items() if known.until <= now]
+        if lever.article_id not in levers and len(levers) - len(over) >= MAX_LEVERS:
+            raise Conflict(f"{MAX_LEVERS:,} articles are held or closed; open some first")
+        with translating_redis_errors():
+            if over:
+                self._redis.hdel(_record_key(site_id), *over)
+            self._redis.hset(_record_key(site_id), field_of(lever.article_id), lever.to_json())
+            self._note_change()
+
+    def release(self, site_id: str, article_id: str) -> bool:
+        """Let no lever hold for an article any more; return whether one did."""
+        lever = self._existing(site_id).site.levers.get(article_id)
+        with translating_redis_errors():
+            self._redis.hdel(_record_key(site_id), field_of(article_id))
+            self._note_change()
+        return lever is not None and lever.until > self._clock()
+
     @translating_redis_errors()
     def record(self, site_id: str) -> SiteRecord | None:
         """Return what is stored of a site, or None."""
-        return self._parse(*self._redis.hmget(_record_key(site_id), "record", "keys"))
+        return self._parse(self._redis.hgetall(_record_key(site_id)))
 
     @translating_redis_errors()
     def records(self) -> builtins.list[SiteRecord]:
@@ -129,22 +154,24 @@ class Sites:
         site_ids = sorted(self._redis.smembers(_INDEX))
         pipe = self._redis.pipeline(transaction=False)
         for site_id in site_ids:
-            pipe.hmget(_record_key(site_id), "record", "keys")
+            pipe.hgetall(_record_key(site_id))
         for site_id, row in zip(site_ids, pipe.execute(raise_on_error=False), strict=True):
             if isinstance(row, Exception) and not is_wrong_kind(row):
                 raise row
             try:
-                record = self._parse(*row) if isinstance(row, builtins.list) else None
+                record = self._parse(row) if isinstance(row, dict) else None
             except SiteUnreadable:
                 record = None
-            if record or row != [None, None]:  # an id without a record is a site half added
+            known = row.keys() & {"record", "keys"} if isinstance(row, dict) else True
+            if known:  # an id without a record is a site half added
                 found[site_id] = record
         return found
 
-    def _parse(self, record: str | None, keys: str | None) -> SiteRecord | None:
-        if record is None:
+    def _parse(self, fields: Mapping[str, str]) -> SiteRecord | None:
+        if "record" not in fields:
             return None
-        return SiteRecord(Site.from_json(record), ApiKeys.from_json(keys))
+        site = replace(Site.from_json(fields["record"]), levers=read_levers(fields))
+        return SiteRecord(site, ApiKeys.from_json(fields.get("keys")))
 
 
 def _record_key(site_id: str) -> str:

@@ -1,7 +1,8 @@
--- Decide many pending items alike, all or none. `chosen` are ids, each with its version.
+-- Decide many pending items alike, all or none, and the one that the moderator holds with this token.
+-- `chosen` are ids, each with its version.
 -- KEYS: items texts lines leases barred decisions decided figures outbox authors bulks retention site
 -- KEYS: reports report_times reporters
--- ARGV: request moderator senior action draft words chosen...
+-- ARGV: request moderator senior action draft words held token chosen...
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'changed' | 'reserved' | 'barred' }
 -- include: queue/clock queue/item queue/bulk_answer queue/close
@@ -12,9 +13,9 @@ if known then return bulk_answer(cjson.decode(known)) end
 local items = {}
 for place = 1, #chosen, 2 do
   local item = load(chosen[place])
-  if not item or item.state ~= 'pending' or item.version ~= tonumber(chosen[place + 1]) then
-    return { 'changed' }
-  end
+  local theirs = item and item.owner == moderator and item.token == tonumber(token)
+  local free = item and (item.state == 'pending' or (theirs and chosen[place] == held))
+  if not free or item.version ~= tonumber(chosen[place + 1]) then return { 'changed' } end
   if item.escalated and senior ~= '1' then return { 'reserved' } end
   if redis.call('ZSCORE', BARRED, chosen[place] .. moderator) == 'inf' then -- has judged it before
     return { 'barred' }

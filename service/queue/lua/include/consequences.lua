@@ -6,7 +6,7 @@ local MAX_REJECTIONS = 20 -- of an author, whose times are kept
 
 local function count_author(item, action, decided, step)
   local author = facet_of(item, 'u')
-  if not author then return end
+  if not author or item.verdict.reason == 'article_closed' then return end -- nobody's fault
   local counts = decoded(redis.call('HGET', AUTHORS, author))
   if not counts or not is_finite(counts) then counts = { format = FORMAT, first_seen = item.since } end
   local name = action == 'approve' and 'n_approved' or 'n_rejected'

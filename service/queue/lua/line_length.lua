@@ -1,0 +1,6 @@
+-- Count the items of a line, those that people hold included where the line keeps them.
+-- KEYS: lines
+-- ARGV: facet
+-- returns: { how many }
+
+return { redis.call('ZLEXCOUNT', LINES, '[' .. facet, '(' .. facet .. ':') }
