@@ -58,7 +58,7 @@ class ArticleState(BaseModel):
 class Opened(BaseModel):
     """Whether the article was held or closed."""
 
-    opened: bool
+    opened: bool = Field(description="False where it was open already")
 
 
 @operation("GET", "/v1/articles", name="articles", answers={200: list[ArticleState]})
