@@ -178,7 +178,7 @@ class Moderation:
                 findings=findings(site, comments[i]),
                 listed=listed[i][-1].field if listed[i] else None,
                 latin=language.script == "Latn",
-                nameless=is_nameless(comments[i].author_name),
+                nameless=site.pen_names == "require" and is_nameless(comments[i].author_name),
             )
             yield Judgement(
                 signals,
@@ -265,7 +265,13 @@ class Moderation:
             author = self._history(site, comment.author_id)
         if site.raid_factor or self.policy(site).counts_repeats:  # else nobody has counted
             seen = self._repeats.observe(site.id, comment, site.raid_factor)
-        return replace(signals, findings=findings(every, comment), author=author, seen=seen)
+        return replace(
+            signals,
+            findings=findings(every, comment),
+            author=author,
+            seen=seen,
+            nameless=is_nameless(comment.author_name),
+        )
 
     def report(
         self, site: Site, comment: Comment, *, judged: bool, **report: Any

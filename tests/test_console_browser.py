@@ -684,6 +684,7 @@ PAGES = {
     "shadow": "/demo/shadow",
     "second_look": "/demo/second-look",
     "settings": "/demo/settings",
+    "policy": "/demo/policy",
     "moderators": "/people",
     "account": "/me",
 }

@@ -88,7 +88,7 @@ def test_no_notice_leads_into_a_private_network_unless_the_site_allows_it(
 def test_an_address_that_never_answers_costs_the_others_nothing(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notice_sender, "SECONDS", 6.0)
+    monkeypatch.setattr(notice_sender, "SECONDS", 15.0)
     with dripping(b"HTTP/1.1 200 OK\r\nx: ") as drip:
         failures = send([f"json://127.0.0.1:{drip.port}/", endpoint.url], TITLE, BODY, private=True)
         assert drip.n_open == 1

@@ -237,7 +237,7 @@ def test_a_raid_is_told_by_its_numbers_alone(
     raid(redis)
     notices_on(redis).serve(told_site)
     (told,) = endpoint.bodies()
-    assert told["message"] == "موجة تعليقات: 40 تعليقًا على مقال واحد خلال عشر دقائق."
+    assert told["message"] == "إغراق مقال: 40 تعليقًا في عشر دقائق."
 
 
 def test_copies_of_one_text_are_a_raid_too(
@@ -250,7 +250,7 @@ def test_copies_of_one_text_are_a_raid_too(
     repeats.flush()
     notices_on(redis).serve(told_site)
     (told,) = endpoint.bodies()
-    assert told["message"] == "موجة تعليقات: 25 نسخة من نص واحد خلال يوم."
+    assert told["message"] == "25 نسخة من نص واحد خلال يوم."
 
 
 def test_nothing_is_told_in_quiet_hours_and_what_still_stands_is_told_after_them(
@@ -302,7 +302,7 @@ def test_a_dead_address_keeps_no_other_from_its_notice_and_stands_in_no_log(
 def test_a_site_whose_address_never_answers_does_not_delay_another(
     told_site: Site, redis: Redis, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notice_sender, "SECONDS", 8.0)
+    monkeypatch.setattr(notice_sender, "SECONDS", 120.0)  # longer than this test may take
     monkeypatch.setattr(notices, "LOOK_EVERY_SECONDS", 0.1)
     raid(redis)
     raided = notices_on(redis)
@@ -318,12 +318,14 @@ def test_a_site_whose_address_never_answers_does_not_delay_another(
         telling = Thread(target=raided.run, args=(stop,))
         telling.start()
         try:
-            await_condition(lambda: len(endpoint.told) == 2, what="the notice of the other site")
+            await_condition(
+                lambda: len(endpoint.told) == 2, what="the notice of the other site", seconds=90.0
+            )
             assert drip.n_over == 0
+            assert drip.n_most <= notices.N_THREADS // 2
         finally:
             stop.set()
-            telling.join()
-        assert drip.n_most <= notices.N_THREADS // 2
+    telling.join()  # its processes have nobody to wait for any more
 
 
 def test_a_store_that_is_gone_is_told_to_the_sites_that_were_known_and_so_is_its_return(

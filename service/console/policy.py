@@ -1,16 +1,18 @@
 """Comment policy of a site, for administrators: eight switches, tried on the last comments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.console.permissions import needs, site_for
+from service.console.vocabulary import POSITION_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
 from service.reports.signal_sample import N_DAYS, Tried, tried
-from service.rules.policy_pack import PRESETS, SWITCHES, positions, preset_of
+from service.rules.policy import Signals
+from service.rules.policy_pack import PRESETS, SWITCHES, Position, Switch, positions, preset_of
 from service.services import services
 from service.sites.policy_pack import alone, turned
 from service.sites.site import Site
@@ -67,8 +69,17 @@ def _page(site: Site, wanted: Site) -> str:
         found=found,
         preset=preset_of(found),
         own=_AS_IT_IS,
+        position_name=_position_name,
         **_preview(site, wanted),
     )
+
+
+def _position_name(switch: Switch, position: Position) -> str:
+    if position == "review" and switch.label:
+        return str(POSITION_NAMES["likely"])
+    if position == "review" and switch.name == "pen_names":
+        return str(POSITION_NAMES["insulting"])
+    return str(POSITION_NAMES[position])
 
 
 def _preview(site: Site, wanted: Site) -> Mapping[str, object]:
@@ -77,20 +88,24 @@ def _preview(site: Site, wanted: Site) -> Mapping[str, object]:
     moderation = services().moderation
     own = moderation.own_review
 
-    def tried_by(one: Site, *, names_only: bool = False) -> Tried:
-        of_names = {day: [replace(s, scores={}) for s in some] for day, some in samples.items()}
-        known = of_names if names_only else samples
+    def tried_by(one: Site, known: Mapping[str, Sequence[Signals]] = samples) -> Tried:
         return tried(moderation.policy(one), known, verdicts)
+
+    def by_itself(switch: Switch) -> int:
+        if found[switch.name] == switch.positions[0]:
+            return 0
+        known = samples
+        if switch.name == "pen_names":
+            known = {day: [replace(one, scores={}) for one in some] for day, some in known.items()}
+        stopped = tried_by(alone(wanted, switch, own), known)
+        return stopped.n_review + stopped.n_reject
 
     found = positions(wanted, own)
     return {
         "wanted": wanted,
         "now": tried_by(site),
         "then": tried_by(wanted),
-        "each": {
-            one.name: tried_by(alone(wanted, one, own), names_only=one.name == "pen_names")
-            for one in SWITCHES
-        },
+        "each": {one.name: by_itself(one) for one in SWITCHES},
         "n_days": N_DAYS,
         "says": [
             phrase

@@ -95,6 +95,19 @@ THEME_NAMES: Mapping[str, LazyString] = {
     "dark": _("Dark"),
 }
 
+#: Positions of the switches of a comment policy.
+POSITION_NAMES: Mapping[str, LazyString] = {
+    "ignore": _("Not checked"),
+    "review": _("After a moderator has read it"),
+    "reject": _("Not published"),
+    # Of a label
+    "likely": _("A moderator reads what is likely"),
+    "closely": _("A moderator reads all that is in doubt"),
+    # Of pen names
+    "insulting": _("A moderator reads the insulting ones"),
+    "require": _("A name is required as well"),
+}
+
 # Words beside every number, so that nobody has to know what 0.83 means. The bounds are those of
 # the verbal probability scale of the IPCC (2010), read for one comment.
 _SCORE_WORDS: Sequence[tuple[float, LazyString]] = (

@@ -311,7 +311,7 @@ def _due(
 
 _OVER: Mapping[Kind, str] = {
     "backlog": N_("No comment waits longer than the target any more."),
-    "raid": N_("The raid is over."),
+    "raid": N_("The flood of comments is over."),
     "failing": N_("The site takes decisions again."),
     "undelivered": N_("No decision is left that was given up."),
     "store": N_("The store keeps comments again."),
@@ -346,13 +346,13 @@ def _raid(raid: Raid) -> Words:
     def says(words: NullTranslations, _language: str) -> str:
         if raid.copies:
             return words.ngettext(
-                "A raid: %(num)s copy of one text within a day.",
-                "A raid: %(num)s copies of one text within a day.",
+                "%(num)s copy of one text within a day.",
+                "%(num)s copies of one text within a day.",
                 raid.n_comments,
             ) % {"num": raid.n_comments}
         return words.ngettext(
-            "A raid: %(num)s comment on one article within ten minutes.",
-            "A raid: %(num)s comments on one article within ten minutes.",
+            "A flood on an article: %(num)s comment in ten minutes.",
+            "A flood on an article: %(num)s comments in ten minutes.",
             raid.n_comments,
         ) % {"num": raid.n_comments}
 

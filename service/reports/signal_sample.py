@@ -34,7 +34,7 @@ from service.store.errors import translating_redis_errors
 from service.store.scripts import site_key
 
 N_DAYS = 7
-PER_DAY = 300
+PER_DAY = 200
 MAX_NOTED = 1_000  # that wait to be written; what comes beyond is left out
 AT_ONCE = 50  # that are looked at behind one answer
 FLUSH_SECONDS = 1.0

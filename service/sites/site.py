@@ -203,7 +203,7 @@ class Site:
         tuple[Annotated[str, Field(max_length=2_000, pattern=NOTICE_ADDRESS_FORM)], ...],
         Field(max_length=8, strict=False),
     ] = described(
-        N_("Addresses at which moderators are told of a backlog, a raid or a failure"),
+        N_("Addresses at which moderators are told of a backlog, a flood or a failure"),
         (),
         form=NOTICE_ADDRESSES_EXPECTED,
         secret=True,
