@@ -153,13 +153,14 @@ def test_recall_weighs_the_random_sample_by_the_probability_with_which_it_was_dr
     assert found.n == 105
 
 
-def test_what_was_chosen_because_the_model_hesitates_does_not_touch_recall() -> None:
+@pytest.mark.parametrize("why", ["uncertain", "reported"])
+def test_what_the_model_or_readers_chose_does_not_touch_recall(why: str) -> None:
     counts = {
         "score:insult:15:reject": 80,
         "seen:random_sample:0.1:reject": 2,
         "seen:random_sample:0.1:approve": 98,
     }
-    chosen = {"seen:uncertain:1:reject": 500, "seen:uncertain:1:approve": 500}
+    chosen = {f"seen:{why}:1:reject": 500, f"seen:{why}:1:approve": 500}
     assert drift.recall({"2026-01-01": counts}) == drift.recall({"2026-01-01": counts | chosen})
 
 

@@ -204,6 +204,15 @@ def test_the_statistics_of_a_period_count_decisions_times_and_reversals() -> Non
     assert numbers.overturn_rate == pytest.approx(0.5)
 
 
+def test_the_statistics_of_a_period_count_the_reports_that_were_answered() -> None:
+    answer = replace(REJECTION, kind="report", reports=("one", "two"))
+    kept = replace(answer, action="approve", reports=("three",))
+    gone = replace(answer, action="withdraw", reports=("four",))
+    numbers = period_statistics("demo", [answer, kept, gone], START, END)
+    assert (numbers.n_reports, numbers.n_decisions) == (4, 0)
+    assert numbers.by_outcome == {"kept": 1, "removed": 2, "withdrawn": 1}
+
+
 def test_an_empty_period_has_statistics_too() -> None:
     numbers = period_statistics("demo", [], START, END)
     assert (numbers.n_decisions, numbers.median_seconds, numbers.overturn_rate) == (0, None, 0)

@@ -104,7 +104,8 @@ FIELDS: Mapping[str, str] = {
     "reply": "What the moderator lets the author know.",
     "request_id": "Chosen by the client; the same again gets the same answer.",
     "sampling_probability": "With what probability a comment like this comes before a person; "
-    "estimates weigh by its inverse, and leave out those of reason `uncertain`, which were chosen.",
+    "estimates weigh by its inverse, and leave out those of reason `uncertain` or `reported`, "
+    "which were chosen.",
     "score": "Calibrated probability of the label, 0 to 1.",
     "scores": "Calibrated probability of each label, 0 to 1.",
     "seen_for": "What brought the comment before a person; only the random sample stands for all "

@@ -227,7 +227,7 @@ class Decision:
     def _sampling_probability(self) -> float | None:
         """With what probability a person was to see the comment; None where it was chosen."""
         verdict = self.verdict if self.source == "moderator" else None
-        if verdict is None or verdict.reason == "uncertain":
+        if verdict is None or verdict.reason in ("uncertain", "reported"):
             return None
         return verdict.sampling_probability or None
 

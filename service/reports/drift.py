@@ -193,7 +193,7 @@ def recall(days: Days) -> Estimate:
             hits += n / probability if said == "reject" else 0.0
         elif why == "rejected" and said == "reject":
             found += n / probability
-        elif why not in ("rejected", "uncertain") and said == "reject":
+        elif why not in ("rejected", "uncertain", "reported") and said == "reject":
             missed += n  # of which people saw all
     if not seen or not found + missed + hits:
         return Estimate(None, 0.0, 1.0, seen)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from models.spreadsheets import Cell, as_csv
-from service.queue.records import Decision
+from service.queue.records import OUTCOMES, Decision
 from service.reports.statistics import quantile
 from service.rules.policy import Verdict
 from service.rules.times import day_of
@@ -150,6 +150,8 @@ class PeriodStatistics:
     n_by_people: int
     median_seconds: float | None  # from the comment's arrival to the decision, by people here
     p90_seconds: float | None
+    n_reports: int  # of readers that were answered
+    by_outcome: Mapping[str, int]  # what became of the comments of these reports
     n_appeals: int
     n_overturned: int
     n_undone: int  # taken back by moderators; not judgements on known answers
@@ -176,6 +178,7 @@ def period_statistics(
     by_people = [entry for entry in decisions if entry.source != "policy"]
     # How long a comment waited at the site's own desk, nobody has told us.
     here = [entry for entry in by_people if entry.source == "moderator"]
+    answers = [entry for entry in within if entry.kind == "report"]
     waits = [round(entry.decided_at - entry.enqueued_at, 3) for entry in here]
     n_undone = sum(entry.kind == "undo" and not entry.expected for entry in within)
     n_overturned = sum(entry.overturned for entry in decisions)
@@ -194,12 +197,18 @@ def period_statistics(
         n_by_people=len(by_people),
         median_seconds=quantile(waits, 0.5),
         p90_seconds=quantile(waits, 0.9),
+        n_reports=sum(len(entry.reports) for entry in answers),
+        by_outcome=_counted(_outcome(entry) for entry in answers for _report in entry.reports),
         n_appeals=sum(bool(entry.appeal_of) for entry in decisions),
         n_overturned=n_overturned,
         n_undone=n_undone,
         overturn_rate=(n_overturned + n_undone) / len(decisions) if decisions else 0.0,
         n_damaged=sum(entry.kind == "damaged" for entry in within),
     )
+
+
+def _outcome(entry: Decision) -> str:
+    return OUTCOMES.get(entry.action, "withdrawn")
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:

@@ -204,6 +204,9 @@ class Policy:
         the site has none from the model's own point of rejection on, a person decides: neither is
         it approved nor rejected without one. All other rules hold for everybody.
 
+        What readers have reported goes to review for the reason ``reported``, whatever it is: no
+        signal of this table, because it comes later (`service.moderation`).
+
         The verdict names the highest score of the thresholds that made it, where any label is more
         telling than `toxicity`, which is true of all of them; within equal scores the text, then
         the order of `LABELS`.
