@@ -410,6 +410,19 @@ def test_the_key_may_come_in_a_header(client: FlaskClient, api_key: str) -> None
         assert client.post(ANALYZE, json=request_of(), headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("path", [ANALYZE, "/v1/moderations", "/v1/score"])
+def test_no_page_of_another_site_may_ask_with_the_key_of_a_site(
+    client: FlaskClient, api_key: str, path: str
+) -> None:
+    page = {"Origin": "https://news.example", "Authorization": f"Bearer {api_key}"}
+    asks = page | {"Access-Control-Request-Method": "POST"}
+    for answer in (
+        client.options(path, headers=asks),
+        client.post(path, json=request_of(), headers=page),
+    ):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
 def test_a_wrong_key_and_no_key_are_refused_as_google_does(
     client: FlaskClient, api_key: str
 ) -> None:

@@ -544,8 +544,10 @@ class GhostAnswering(Answering):
     def do_PUT(self) -> None:
         self.check()
         (sent,) = json.loads(self.rfile.read(int(self.headers["content-length"])))["comments"]
-        self.server.comments[sent["id"]]["status"] = sent["status"]
-        self.say({"comments": [self.server.comments[sent["id"]]]})
+        comment = self.server.comments[sent["id"]]
+        if sent["id"] != "sealed":
+            comment["status"] = sent["status"]
+        self.say({"comments": [comment]}, 403 if sent["id"] == "sealed" else 200)
 
     def check(self) -> None:
         """Check a token as jsonwebtoken does in Ghost."""
@@ -602,12 +604,12 @@ def standing_in(
         server.shutdown()
 
 
-def test_ghost_shows_what_hakam_approves_and_hides_the_rest(
+def test_ghost_shows_what_hakam_approves_and_hides_the_rest_though_it_refuses_once(
     desk: Desk, tmp_path: Path, abusive: str, harmless: str
 ) -> None:
     key = f"k1:{GHOST_SECRET}"
     with standing_in(GhostAnswering, desk, tmp_path, "ghost.py", GHOST_ADMIN_KEY=key) as ghost:
-        for name, text in (("a", abusive), ("b", harmless)):
+        for name, text in (("sealed", f"{abusive}!"), ("a", abusive), ("b", harmless)):
             ghost.comments[name] = {
                 "id": name,
                 "html": f"<p>{escape(text)}</p>",
@@ -620,10 +622,11 @@ def test_ghost_shows_what_hakam_approves_and_hides_the_rest(
             return str(ghost.comments[name]["status"])
 
         await_condition(lambda: status("a") == "hidden", what="a hidden comment")
-        await_condition(lambda: desk.waiting, what="a comment at the desk")
-        assert [(one.id, one.text) for one in desk.waiting] == [("a", abusive)]
-        assert desk.waiting[0].article_title == "News"
-        decision = desk.decide("approve", told=False)
+        sealed, waiting = sorted(desk.waiting, key=lambda one: one.id != "sealed")
+        assert (sealed.id, waiting.id, waiting.text) == ("sealed", "a", abusive)
+        assert waiting.article_title == "News"
+        decisions = [desk.decide("approve", told=False) for _ in range(2)]
+        decision = next(one for one in decisions if one.comment_id == "a")
         await_condition(lambda: status("a") == "published", what="an approved comment")
         ReviewQueue(desk.redis).undo("demo", decision.item_id, "samira", request_id="r-undo")
         await_condition(lambda: status("a") == "hidden", what="a decision taken back")
