@@ -24,9 +24,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -38,8 +41,10 @@ from flask import Flask
 from redis import Redis
 
 from conftest import SAMPLE_COMMENTS, await_condition, free_port, served
+from models.registry import Registry
 from models.schema import read_comments
 from service.config import Settings
+from service.reports.shadow import ShadowCounts
 from service.run.launch import GUNICORN_CONFIG
 from service.run.private_redis import PrivateRedis
 from service.sites.site import Site
@@ -49,6 +54,8 @@ N_CONNECTIONS = 4
 N_CORAL = 2_000
 N_PERSPECTIVE = 1_000
 SITE = Site("bench", coral_secrets=("empsec_bench",), random_sample_share=0.0)
+ON_TRIAL = Site("trial", random_sample_share=0.0, shadow_share=1.0)
+N_TRIALS, N_PACED, RATE = 3, 400, 20  # turns, comments in each, and a second
 N_TURNS = 7
 N_COMPARED = 2_000  # requests of each contender in a turn
 N_ASKED = 25  # texts in one request, of those of which it is asked which are flagged
@@ -268,6 +275,58 @@ def timed(url: str, ask: Ask, n_requests: int) -> tuple[float, list[float]]:
     return perf_counter() - started, [one for turn in zip(*turns, strict=True) for one in turn]
 
 
+def shadowed(url: str, redis: Redis, keys: Sequence[str], texts: Sequence[str]) -> None:
+    """Print how long comments wait on a site without a model on trial and on one with it."""
+    drawn: list[tuple[list[float], list[float]]] = []
+    with ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        for turn in range(N_TRIALS + 1):  # the first one warms up
+            both = []
+            for site, key in zip((SITE, ON_TRIAL), keys, strict=True):
+                ask = partial(_paced, url, key, texts, turn)
+                seconds = [one for some in pool.map(ask, range(N_CONNECTIONS)) for one in some]
+                both.append(seconds)
+                if site is ON_TRIAL:  # what is left to judge must not disturb the other site
+                    done = partial(_is_tried, redis, (turn + 1) * N_PACED)
+                    await_condition(done, what="the model on trial", seconds=60.0)
+            drawn.append((both[0], both[1]))
+    n_judged = _tried(redis, "action:")
+    print(
+        f"\n{RATE} comments a second, {n_judged:,} of {_tried(redis):,} judged by a model on trial"
+    )
+    print(f"  {'':24} {'without':>10}{'with':>10}{'ratio':>10}")
+    for what, cut in (("p50", 49), ("p99", 98)):
+        pairs = [[statistics.quantiles(one, n=100)[cut] for one in both] for both in drawn[1:]]
+        without, on_trial = (statistics.median(one[at] for one in pairs) * 1e3 for at in (0, 1))
+        ratio = statistics.median(on_trial / without for without, on_trial in pairs)
+        print(f"  {what:24} {without:10.1f}{on_trial:10.1f}{ratio:10.2f}")
+
+
+def _paced(url: str, key: str, texts: Sequence[str], turn: int, connection: int) -> list[float]:
+    """Send every so many seconds a comment, whether the last was slow or not."""
+    seconds, due = [], perf_counter()
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=bearer, timeout=60.0, trust_env=False) as client:
+        for number in range(connection, N_PACED, N_CONNECTIONS):
+            due += N_CONNECTIONS / RATE
+            time.sleep(max(0.0, due - perf_counter()))
+            body = {"id": f"{turn}-{number}", "text": texts[number % len(texts)]}
+            started = perf_counter()
+            client.post("/v1/comments", json=body).raise_for_status()
+            seconds.append(perf_counter() - started)
+    return seconds
+
+
+def _is_tried(redis: Redis, n_asked: int) -> bool:
+    return _tried(redis) >= n_asked
+
+
+def _tried(redis: Redis, kind: str = "") -> int:
+    """Count the comments that the model on trial has judged, or has had no time for."""
+    days = ShadowCounts(redis).days(ON_TRIAL.id, 2).values()
+    kinds = [kind] if kind else ["action:", "left_out"]
+    return sum(n for day in days for name, n in day.items() if any(k in name for k in kinds))
+
+
 def show(what: str, n_requests: int, limit: str, total: float, seconds: list[float]) -> None:
     """Print one line of the table; the first request of each connection stands apart."""
     cuts = statistics.quantiles(seconds, n=100)
@@ -287,6 +346,9 @@ def main() -> None:
         redis_url = server.start(folder)
         with Redis.from_url(redis_url, decode_responses=True) as redis:
             key = Sites(redis).add(SITE)
+            versions = Registry(Settings.from_environ().artifacts)
+            others = [one for one in versions.versions() if one != versions.current()]
+            trial_key = Sites(redis).add(replace(ON_TRIAL, shadow=others[-1])) if others else ""
         environ = {"HAKAM_REDIS_URL": redis_url, "HAKAM_VAR": name, "HAKAM_WORKERS": "2"}
         if "HAKAM_ARTIFACTS" in os.environ:
             environ["HAKAM_ARTIFACTS"] = os.environ["HAKAM_ARTIFACTS"]
@@ -304,6 +366,9 @@ def main() -> None:
                 ("Perspective, analyze", perspective(texts, key), N_PERSPECTIVE, "Coral: 800"),
             ):
                 show(what, n_requests, limit, *timed(url, ask, n_requests))
+            if trial_key:
+                with Redis.from_url(redis_url, decode_responses=True) as redis:
+                    shadowed(url, redis, (key, trial_key), texts)
             print("\nmemory of a worker that has scored all this")
             memory(url)
 
