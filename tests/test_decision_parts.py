@@ -15,7 +15,7 @@ _BITS = str.maketrans("01", "\u0646\u0645")  # noon and meem, so that the texts 
 
 
 def decided(folder: Path, n: int, *, dated: bool = True, texts: int | None = None) -> Corpus:
-    """Return so many decisions, a minute apart, of so many different texts."""
+    """Return so many decisions, an hour apart, of so many different texts."""
     path = folder / "decisions.jsonl"
     begun = datetime(2026, 11, 1, tzinfo=UTC)
     write_comments(
@@ -26,7 +26,7 @@ def decided(folder: Path, n: int, *, dated: bool = True, texts: int | None = Non
                 {"toxicity": i % 2},
                 "moderator",
                 site="demo",
-                decided_at=(begun + timedelta(minutes=i)).isoformat() if dated else "",
+                decided_at=(begun + timedelta(hours=i)).isoformat() if dated else "",
             )
             for i in range(n)
         ),
@@ -54,7 +54,7 @@ def test_each_part_is_later_than_the_one_before_and_no_text_is_in_two(
 def test_a_text_decided_again_stands_where_it_was_first_decided(tmp_path: Path) -> None:
     corpus = decided(tmp_path, 400, texts=100)
     assert len(corpus) == 100
-    assert corpus.decided_at.max() - corpus.decided_at.min() == 99 * 60
+    assert corpus.decided_at.max() - corpus.decided_at.min() == 99 * 3600
 
 
 def test_decisions_of_a_later_day_are_held_out_from_a_version_of_an_earlier_one(
@@ -80,9 +80,12 @@ def test_decisions_without_a_time_go_to_the_same_part_whatever_is_beside_them(
     assert late(decided(tmp_path, 100, dated=False), None).sum() == len(few.held_out)
 
 
-def test_decisions_of_one_moment_go_by_their_letters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", [0, 23])
+def test_decisions_of_one_day_go_by_their_letters_because_the_most_urgent_come_first(
+    tmp_path: Path, hours: float
+) -> None:
     corpus = decided(tmp_path, 400)
-    corpus.decided_at[:] = 1_800_000_000.0
+    corpus.decided_at[:] = 1_800_000_000.0 + np.linspace(0, hours * 3600, 400)
     parts = parts_of(corpus)
     assert min(len(part) for part in (parts.learned, parts.calibrating, parts.held_out)) > 30
     assert np.isnan(parts.calibrated_until)
@@ -92,7 +95,7 @@ def test_decisions_of_one_moment_go_by_their_letters(tmp_path: Path) -> None:
 def test_a_text_in_two_sources_is_held_out_of_both_or_of_neither(tmp_path: Path) -> None:
     corpus = decided(tmp_path, 100)
     twice = replace(corpus, decided_at=corpus.decided_at.copy())
-    twice.decided_at[:] = np.arange(100)
+    twice.decided_at[:] = np.arange(100) * 3600
     twice.keys[99] = twice.keys[0]  # the last text is the first again, from another source
     parts = parts_of(twice)
     assert twice.keys[0] not in parts.held_out.keys

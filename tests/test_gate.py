@@ -84,7 +84,7 @@ def decided(folder: Path, n: int) -> Corpus:
                 {"toxicity": rude},
                 "moderator",
                 site="demo",
-                decided_at=(begun + timedelta(minutes=i)).isoformat(),
+                decided_at=(begun + timedelta(hours=i)).isoformat(),
             )
             for i in range(n)
             for texts, word, rude in [kinds[i % 3]]

@@ -39,7 +39,7 @@ def decided(n: int, site: str = "demo") -> list[LabeledComment]:
             {"toxicity": rude},
             "moderator",
             site=site,
-            decided_at=(begun + timedelta(minutes=i)).isoformat(),
+            decided_at=(begun + timedelta(days=i)).isoformat(),
         )
         for i in range(n)
         for texts, word, rude in [kinds[i % 4]]

@@ -16,6 +16,9 @@ from training.datasets import Corpus
 LEARNED, CALIBRATED = 0.7, 0.85
 """Shares of the decisions, in the order of time, after which learning and calibrating end."""
 
+SHORTEST_SECONDS = 86_400.0
+"""From the first decision to the last, from which they are cut by time."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -29,7 +32,7 @@ class Parts:
 
 
 def parts_of(decisions: Corpus, until: tuple[float, float] | None = None) -> Parts:
-    """Cut decisions by time; those without a time go by their letters, like those of one moment.
+    """Cut decisions by time; those without a time go by their letters, like those of one day.
 
     `until` gives the two times of an earlier cut, so that more decisions of a later day are held
     out as well, and what was learned from then is learned from again.
@@ -37,8 +40,10 @@ def parts_of(decisions: Corpus, until: tuple[float, float] | None = None) -> Par
     order = np.sort(decisions.decided_at[~np.isnan(decisions.decided_at)])
     if until is None and len(order):
         first, second = (order[int(share * (len(order) - 1))] for share in (LEARNED, CALIBRATED))
-        # What was decided in one moment, as a file that was imported may say, has no order in time.
-        until = (float(first), float(second)) if second < order[-1] else None
+        # Within a day people take the most urgent first, so that early and late are other kinds of
+        # comments; what was decided in one moment, as an imported file may say, has no order.
+        in_order = second < order[-1] and order[-1] - order[0] >= SHORTEST_SECONDS
+        until = (float(first), float(second)) if in_order else None
     until = (np.nan, np.nan) if until is None else until
     held_out = late(decisions, until[1])
     later = _after(decisions, until[0], LEARNED) & ~held_out

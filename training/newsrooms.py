@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.classifier import Classifier
 from training.datasets import N_FOLDS, Corpus, Split, leave_out
-from training.decision_parts import parts_of
+from training.decision_parts import SHORTEST_SECONDS, parts_of
 from training.design_matrix import Progress
 from training.evaluation.measures import Measures, measure
 from training.site_model import TooFewDecisions, site_model
@@ -149,7 +149,7 @@ def _decided(others: Corpus, flagged: NDArray[np.bool_] | None, n: int, seed: in
         sampled[~flagged] = SAMPLED
         order = order[(random.random(len(others)) < sampled)[order]]
     taken = replace(others, sampled=sampled).select(order[:n])
-    return replace(taken, decided_at=np.arange(len(taken), dtype=np.float64))
+    return replace(taken, decided_at=SHORTEST_SECONDS * np.arange(len(taken), dtype=np.float64))
 
 
 def _measured(classifier: Classifier, points: Points, test: Corpus) -> Measures:
