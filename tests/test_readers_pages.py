@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -27,6 +28,7 @@ from service.queue.review_queue import ReviewQueue
 from service.sites.site import Site
 from service.sites.sites import Sites
 
+ROOT = Path(__file__).parent.parent
 SECRET = "0123456789abcdef" * 4
 COMMENT = Comment(
     "c-1", "شكرًا\nعلى التقرير", author_name="قارئ"
@@ -303,3 +305,18 @@ def test_the_script_of_the_link_is_one_that_any_page_may_load(reader: Reader) ->
         assert script.status_code == 200
         assert "javascript" in script.headers["Content-Type"]
         assert "max-age" in script.headers["Cache-Control"]
+
+
+def test_the_documented_link_opens_the_form_with_the_text_that_it_speaks_for(
+    reader: Reader,
+) -> None:
+    page = (ROOT / "docs" / "readers-reports.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"(?s)```python\n(.*?)```", page)
+    known: dict[str, Any] = {"text": COMMENT.text, "author_name": COMMENT.author_name}
+    known |= {"comment_id": "c-1", "reader_id": "reader-1", "secret": SECRET}
+    exec(example, known)
+    path, _, token = known["link"].removeprefix("https://hakam.example").partition("?token=")
+    handed = {"text": COMMENT.text, "author_name": COMMENT.author_name, "token": token}
+    opened = reader.client.post(path.replace("ID", "demo"), data=handed)
+    assert opened.status_code == 200
+    assert COMMENT.text in unescape(opened.text)

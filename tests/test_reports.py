@@ -19,6 +19,7 @@ from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.sites.site import Site
 from service.sites.sites import Sites
+from service.store.durability import FORMAT
 
 CLEAN = Verdict("approve", None, None, 0.1, "clean", 0.01, "v1")
 FLAGGED = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
@@ -179,10 +180,21 @@ def test_what_the_site_removes_answers_the_reports_about_it(readers: Readers) ->
     report, _ = readers.report()
     readers.queue.withdraw("demo", "c-1")
     assert readers.reports.get("demo", report.id).outcome == "withdrawn"
-    late, _ = readers.report("reader-2")
+    late, _ = readers.report("reader-2", verdict=None)
     assert late.outcome == "withdrawn"
     [entry] = [entry for entry in readers.told() if entry.kind == "report"]
     assert (entry.reports, entry.answered_by) == ((report.id,), "")
+
+
+def test_a_comment_that_was_withdrawn_and_published_again_comes_back_when_it_is_reported(
+    readers: Readers,
+) -> None:
+    readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={})
+    readers.queue.withdraw("demo", "c-1")
+    readers.queue.approve("demo", COMMENT, CLEAN)
+    report, _ = readers.report()
+    item = readers.queue.item("demo", report.item_id)
+    assert (report.outcome, item.state, item.comment.text) == (None, "pending", COMMENT.text)
 
 
 def test_no_edit_makes_a_report_go_away(readers: Readers) -> None:
@@ -227,13 +239,17 @@ def test_the_more_readers_report_a_comment_the_sooner_it_is_due(readers: Readers
 
 
 def test_a_flood_of_strangers_weighs_as_much_as_one_reader_who_is_always_right(
-    readers: Readers,
+    readers: Readers, redis: Redis
 ) -> None:
     for number in range(limits.MAX_ABOUT_COMMENT):
         readers.report(f"stranger-{number}")
     assert readers.seconds_until_due() == pytest.approx(HOUR / 2, rel=1e-3)
     with pytest.raises(TooManyReports):
         readers.report("one-too-many")
+    known = json.dumps({"format": FORMAT, "right": 3, "wrong": 0})
+    redis.hset("{hakam:demo}:reporters", reporter_digest("right-1"), known)
+    readers.report("right-1")
+    assert readers.seconds_until_due() == pytest.approx(HOUR * 2**-1.8, rel=1e-3)
 
 
 def test_reports_of_readers_who_were_mostly_wrong_weigh_nothing_and_are_few(

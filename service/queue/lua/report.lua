@@ -65,7 +65,8 @@ if known then return { 'ok', 0, cjson.encode(known) } end
 if stored and not item then return { 'unreadable' } end
 local of_other = item and digest ~= '' and digest ~= (item.digest or '')
 if of_other and strict == '1' and (item.digest or '') ~= '' then return { 'changed' } end
-local gone = item and item.state == 'withdrawn' and item.void == 'withdrawn' and not of_other
+-- A site that hands the comment over has it, even where it withdrew it once.
+local gone = record == '' and item and item.state == 'withdrawn' and item.void == 'withdrawn'
 local new = not gone and (not item or item.state == 'withdrawn' or (of_other and record ~= ''))
 local outcome, decision
 if item and item.state == 'decided' and not new then
@@ -82,7 +83,8 @@ elseif new and record == '' then
 end
 local taken = cjson.decode(facts)
 local reader = reporter_by(taken.reporter)
-if item and item.reported and item.reported.n >= tonumber(most_about) then return { 'full' } end
+local room = most_about * (reader.right + reader.wrong > 0 and 2 or 1) -- strangers cannot take all of it
+if item and item.reported and item.reported.n >= room then return { 'full' } end
 if not takes_turn(taken, reader, at) then return { 'often' } end
 if not has_room() then return { 'full' } end
 taken.format, taken.item, taken.at = FORMAT, id, at
