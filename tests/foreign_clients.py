@@ -181,6 +181,15 @@ const connect = (key) => [
 ];
 """
 
+_CONVERSATION_NODE = """
+const { Client } = require("@conversationai/perspectiveapi-js-client");
+const connect = (key) => {
+  const client = new Client(key);
+  client.perspectiveApiUrl = url + "/v1alpha1/comments:analyze?key=" + key;
+  return [async (text) => (await client.getScores(text)).TOXICITY > 0.5, null];
+};
+"""
+
 CLIENTS = (
     Client("openai", _OPENAI_0, "0.23.0"),
     Client("openai", _OPENAI_0, "0.28.1"),
@@ -194,6 +203,7 @@ CLIENTS = (
     Client("langchain-classic", _LANGCHAIN, more=("openai",)),
     Client("google-api-python-client", _GOOGLE_DISCOVERY),
     Client("googleapis", _GOOGLE_NODE, node=True),
+    Client("@conversationai/perspectiveapi-js-client", _CONVERSATION_NODE, "1.0.1", node=True),
     Client("perspective", _PERSPECTIVE, "1.0.3"),
     Client("perspectiveapi", _PERSPECTIVEAPI, "1.1.0"),
     Client("pyspective", _PYSPECTIVE, "0.0.2", more=("requests",)),
