@@ -325,7 +325,9 @@ class Moderation:
     def _history(self, site: Site, author_id: str) -> AuthorHistory:
         record = self._queue.author(site.id, author_id)
         lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
-        return AuthorHistory(record.n_approved + record.n_rejected, lately)
+        n_decided = record.n_approved + record.n_rejected
+        is_held = record.held_until > time.time()
+        return AuthorHistory(n_decided, lately, record.n_approved_in_a_row, is_held)
 
     def _seen(
         self, policy: Policy, site: Site, comment: Comment, judgement: Judgement

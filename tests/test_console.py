@@ -2130,3 +2130,24 @@ def test_the_desk_works_where_floods_cannot_be_told(console: Console, redis: Red
     client.set("{hakam:demo}:raids", "a key of another kind")
     console.get("/demo/work")
     assert console.last.status_code == 200
+
+
+def test_the_page_of_an_author_shows_their_rejections_warnings_and_holds(
+    app: Flask,
+    console: Console,
+    queue: ReviewQueue,
+    redis: Redis,
+    flag: Callable[..., str],
+) -> None:
+    Sites(redis).update(Site("demo", warn_after=2, hold_after=3, trust_after=2))
+    console.post("/language", language="en")
+    for number, action in enumerate(["approve", "approve", "reject", "reject", "reject"]):
+        flag(f"c{number}", author_id="u1")
+        console.press(action, console.open(), reason="insult")
+        page = unescape(console.get("/demo/search?author_id=u1"))
+        assert ("· <strong>trusted</strong>" in " ".join(page.split())) == (number == 1)
+        assert ("told to warn" in page) == (number >= 3)
+        assert ("All that the author writes waits" in page) == (number == 4)
+    assert "in thirty days: 3" in page
+    flag("next", author_id="u1")
+    assert '<strong class="late">held</strong>' in console.get("/demo/work")

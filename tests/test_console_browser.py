@@ -26,6 +26,7 @@ from service.accounts.accounts import Accounts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.records import Comment, Decision
+from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.reports.verdict_counts import VerdictCounts
 from service.rules.policy import Verdict
@@ -750,3 +751,37 @@ def test_the_whole_work_can_be_done_with_the_tab_key(console: Console) -> None:
         )
         assert outline != "none" or page.evaluate("document.activeElement === document.body")
     assert {"approve", "reject", "skip", "skip-link"} <= reached
+
+
+# Raids
+
+
+def test_a_raid_is_shown_on_the_desk_and_its_copies_are_decided_as_one_and_taken_back(
+    console: Console,
+) -> None:
+    repeats, text = Repeats(console.redis), "the same words again and again, from many authors"
+    for n in range(40):
+        comment = Comment(f"c{n}", f"{text} {n}", author_id=f"u{n}", article_id="a-1")
+        seen = repeats.observe("demo", comment, 5)
+        fields = {"author_id": f"u{n}", "article_id": "a-1", "copies": seen.group}
+        console.flag(comment.id, comment.text, **fields)
+    page = console.page(name="omar", path="/demo/work")
+    banners = page.locator(".raid")
+    expect(banners).to_have_count(2)
+    expect(banners.first).to_contain_text("40")
+    expect(page.locator(".copies")).to_contain_text("39")
+    audited = Axe().run(page)
+    assert audited.response["violations"] == []
+    page.locator("input[name=copies]").check()
+    page.locator("button.reject[value=reject]").click()
+    expect(page.locator(".notice.reject")).to_contain_text("40")
+    assert console.actions == ["reject"] * 40
+    page.locator(".notice.reject button").click()
+    expect(page.locator(".notice.skip")).to_be_visible()
+    assert console.queue.n_copies("demo", seen.group) == 40
+    page.locator(".raid button[value=close]").first.click()
+    expect(page.locator("#article")).to_be_visible()
+    assert console.sites.get("demo").levers["a-1"].state == "closed"
+    page.locator("button[value=open]").click()
+    expect(page.locator("button[value=hold]")).to_be_visible()
+    assert console.sites.get("demo").levers == {}

@@ -163,6 +163,8 @@ WHOLE = {
     "first_run",
     "install",
     "padding",
+    "raid",
+    "strikes",
     "patterns",
     "promotion",
     "proxy",

@@ -80,6 +80,10 @@ FIELDS: Mapping[str, str] = {
     "n_approved": "Approvals that stand.",
     "n_reports": "Readers' reports that wait for the decision.",
     "n_comments": "Comments in ten minutes; of copies, in a day.",
+    "n_approved_in_a_row": "Approvals since the last rejection; 0 after one until the next.",
+    "n_rejections": "Rejections of the author's comments in thirty days.",
+    "held_until": "Until when all that the author writes waits for a person, seconds since 1970; 0 "
+    "where it does not.",
     "n_rejected": "Rejections that stand.",
     "name": "Display name; it is scored like the text.",
     "note": "What the moderator wrote for colleagues.",
@@ -138,6 +142,7 @@ FIELDS: Mapping[str, str] = {
     "verdict": "What the site's policy made of the scores.",
     "version": "1, and one more for each new text of the comment.",
     "versions": "Id of each item -> the version that was seen.",
+    "warned_at": "When the site was last told to warn the author, seconds since 1970; 0 for never.",
     "weight": "What it adds to the logit of the label; 0 for a word of the site's list.",
     "why": "Why it is in the queue: the reason of the verdict, `reported` (by readers), "
     "`escalated` (a senior is to decide) or `appeal`. Second opinions and known answers do not "
@@ -149,12 +154,14 @@ FIELDS: Mapping[str, str] = {
     "Comment.text": "What was written; empty once it was removed or erased.",
     "Decision.action": "What became of the comment; `undo`, `withdraw` and `erase` in entries of "
     "those kinds.",
+    "Decision.author_id": "Empty, but in what a webhook tells of an author.",
     "Decision.content_digest": "Tells which text and display name were judged; empty once they "
     "were replaced or erased.",
     "Decision.id": "Position in the site's stream of decisions.",
     "Decision.kind": "`decision` (final), `opinion` (one of two blind ones), `undo`, `withdrawal` "
     "(by the site), `known_answer` (a judgement on an item whose answer is known), `erasure`, "
-    "`report` (an answer to readers' reports), or `damaged` (what is stored cannot be read).",
+    "`report` (an answer to readers' reports), `warning`, `hold` and `release` (what follows from "
+    "rejections for their author), or `damaged` (what is stored cannot be read).",
     "Enqueued.state": "Where it stands; `published`: it waits because of readers' reports; "
     "`unseen` where nothing was ever kept of the comment, because it needed nobody.",
     "Evidence.field": "Where it stands: in the text or in the display name.",

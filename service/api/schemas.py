@@ -458,12 +458,32 @@ class WebhookDecision(ToldDecision):
     )
 
 
+class WebhookAuthor(BaseModel):
+    """What a webhook tells of an author whose comments were rejected."""
+
+    decision_id: str = Field(description="Position in the site's stream of decisions")
+    author_id: str
+    comment_id: str = Field(description="The comment whose decision made it")
+    n_rejections: int
+    held_until: str | None = Field(
+        None, description="Until when all that the author writes waits for a person, ISO 8601, UTC"
+    )
+
+
 class WebhookMessage(BaseModel):
     """The body of a webhook (Standard Webhooks); absent is what does not apply."""
 
-    type: Literal["decision.recorded", "decision.undone", "report.resolved", "webhook.test"]
+    type: Literal[
+        "decision.recorded",
+        "decision.undone",
+        "report.resolved",
+        "author.warned",
+        "author.held",
+        "author.released",
+        "webhook.test",
+    ]
     timestamp: str
-    data: WebhookDecision | dict[str, None]
+    data: WebhookDecision | WebhookAuthor | dict[str, None]
 
 
 class FieldProblem(BaseModel):

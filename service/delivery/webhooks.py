@@ -47,7 +47,7 @@ from service.errors import StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
 from service.queue.messages import notices, told
-from service.queue.records import NEWS_TYPES, Decision
+from service.queue.records import NEWS_TYPES, OF_AUTHORS, Decision, author_news
 from service.queue.reports import Reports
 from service.rules.phrases import N_
 from service.rules.times import iso_time
@@ -206,10 +206,11 @@ class Deliveries:
         claimed = self._verbs(site.id, "claim", hold_ms=int(HOLD_SECONDS * 1000))
         if not claimed:
             return None
-        item_id, decision_id, body, n_attempts, digest, words = claimed
+        item_id, decision_id, body, n_attempts, digest, words, author_id = claimed
         unexpected: list[str] = []
         try:
             decision = read_decision(decision_id, body, words=words, digest=digest)
+            decision = replace(decision, author_id=author_id)
             with http.within(DELIVERY_SECONDS):
                 made = self._send(site, decision)
         except StoreUnavailable:
@@ -304,7 +305,8 @@ def payload(
     public_url: str = "",
 ) -> str:
     """Write the body that the site gets: facts and messages, no comment text, no moderator."""
-    data = told(site, decision, public_url)
+    of_author = decision.kind in OF_AUTHORS
+    data = author_news(decision) if of_author else told(site, decision, public_url)
     if decision.kind == "report":
         data["notices"] = notices(site, decision)
         data |= {"contacts": dict(contacts)} if contacts else {}

@@ -49,6 +49,9 @@ _ACTIONS = {
     "withdrawal": ("withdraw",),
     "erasure": ("erase",),
     "report": ("approve", "reject", "withdraw", "erase"),
+    "warning": ("warn",),
+    "hold": ("hold",),
+    "release": ("release",),
 }
 
 Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
@@ -246,6 +249,8 @@ class EntryRecord(DraftRecord, _Formatted):
     reported: Literal["", "rules", "illegal"] = ""
     reports: tuple[str, ...] = ()
     answered_by: str = ""
+    n_rejections: int = 0
+    held_until: Milliseconds = 0
     restored: bool = False  # taken over from an export
 
     @model_validator(mode="after")
@@ -264,6 +269,10 @@ class CountsRecord(_Formatted):
     n_rejected: int = 0
     first_seen: Milliseconds = 0
     rejected_at: tuple[Milliseconds, ...] = ()
+    in_a_row: int | None = None  # approvals since the last rejection; None where nobody counted
+    rows: tuple[int, ...] = ()  # and before each of these
+    warned_at: Milliseconds = 0
+    held_until: Milliseconds = 0
 
 
 # What is written
@@ -430,6 +439,7 @@ def read_decision(
             "stands": bool(stands),
             "superseded": bool(superseded),
             "content_digest": digest,
+            "held_until": entry.held_until / 1000,
         }
     )
     try:
@@ -473,9 +483,15 @@ def read_author(record: str | None) -> AuthorRecord:
         counts = CountsRecord.model_validate_json(record or "")
     except ValidationError:
         return AuthorRecord()
+    in_a_row = counts.in_a_row
+    if in_a_row is None and not counts.n_rejected:
+        in_a_row = counts.n_approved
     return AuthorRecord(
         n_approved=counts.n_approved,
         n_rejected=counts.n_rejected,
         rejected_at=tuple(time / 1000 for time in counts.rejected_at),
         first_seen=counts.first_seen / 1000,
+        n_approved_in_a_row=in_a_row or 0,
+        warned_at=counts.warned_at / 1000,
+        held_until=counts.held_until / 1000,
     )

@@ -16,7 +16,17 @@ from service.rules.times import iso_time
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
 Kind = Literal[
-    "decision", "opinion", "undo", "withdrawal", "known_answer", "erasure", "report", "damaged"
+    "decision",
+    "opinion",
+    "undo",
+    "withdrawal",
+    "known_answer",
+    "erasure",
+    "report",
+    "warning",
+    "hold",
+    "release",
+    "damaged",
 ]
 
 NAME_JUDGED = "#author.name"  # ends the id of a labelled comment whose text is a display name
@@ -182,6 +192,9 @@ class Decision:
     answered_by: str = (
         ""  # and the decision that it tells of; empty where the comment went by itself
     )
+    n_rejections: int = 0  # of the author in thirty days, in entries of `OF_AUTHORS`
+    held_until: float = 0.0  # and until when what the author writes waits for a person
+    author_id: str = ""  # in what is told of these, of whom
     comment: Comment | None = None  # None once retention or erasure removed it
     damaged: bool = False  # the entry, or the words kept beside it, cannot be read
 
@@ -237,7 +250,12 @@ NEWS_TYPES = {
     "decision": "decision.recorded",
     "undo": "decision.undone",
     "report": "report.resolved",
+    "warning": "author.warned",
+    "hold": "author.held",
+    "release": "author.released",
 }
+#: Kinds that tell of an author what follows from rejections.
+OF_AUTHORS: tuple[Kind, ...] = ("warning", "hold", "release")
 #: Action of an answer to reports -> what became of the comment.
 OUTCOMES: Mapping[str, Outcome] = {"approve": "kept", "reject": "removed"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
@@ -261,6 +279,17 @@ def news(decision: Decision) -> dict[str, Any]:
     return told | ({"overturned": decision.overturned} if decision.appeal_of else {})
 
 
+def author_news(decision: Decision) -> dict[str, Any]:
+    """Say what a site is told of an author whose comments were rejected."""
+    until = decision.held_until
+    return {
+        "decision_id": decision.id,
+        "author_id": decision.author_id,
+        "comment_id": decision.comment_id,
+        "n_rejections": decision.n_rejections,
+    } | ({"held_until": iso_time(until, "milliseconds")} if until else {})
+
+
 def known_action(known: LabeledComment) -> str:
     """Return what was decided about a labelled comment, else a rejection for any label."""
     if known.action in ("approve", "reject"):
@@ -278,6 +307,9 @@ class AuthorRecord:
     n_rejected: int = 0
     rejected_at: tuple[float, ...] = ()  # Unix time of the latest 20 rejections, newest first
     first_seen: float = 0.0  # when the first decided comment came to the queue; 0 without any
+    n_approved_in_a_row: int = 0  # since the last rejection
+    warned_at: float = 0.0  # when the site was last told to warn the author; 0 for never
+    held_until: float = 0.0  # until when all that the author writes waits; 0 for never
 
     def n_rejected_since(self, time: float) -> int:
         """Count the rejections after `time`."""

@@ -8,6 +8,8 @@ Key schema::
     {hakam:<site>}:site     hash  record (JSON of the site, see `service.sites.site`),
                                   keys (JSON list of [SHA-256 of a key, time it ends or null]),
                                   listens ("1" or "0", for the scripts of the queue),
+                                  strikes (for them too: the settings warn_after, hold_after, and
+                                  hold_hours in milliseconds),
                                   article:<article id> (JSON, see `service.sites.levers`),
                                   swept (see `service.queue.retention`)
 """
@@ -61,7 +63,7 @@ class Sites:
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
         if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
             raise SiteExists(f"the site {site.id} exists already")
-        more = {"keys": ApiKeys.of(key).to_json(), "listens": int(site.listens)}
+        more = {"keys": ApiKeys.of(key).to_json(), **_for_scripts(site)}
         self._redis.hset(_record_key(site.id), mapping=more)
         self._note_change()
         return key
@@ -83,7 +85,7 @@ class Sites:
         """Replace what is stored of a site; its keys stay."""
         check_connections(site, self._existing(site.id).site)
         with translating_redis_errors():
-            stored = {"record": site.to_json(), "listens": int(site.listens)}
+            stored = {"record": site.to_json(), **_for_scripts(site)}
             self._redis.hset(_record_key(site.id), mapping=stored)
             self._note_change()
 
@@ -172,6 +174,12 @@ class Sites:
             return None
         site = replace(Site.from_json(fields["record"]), levers=read_levers(fields))
         return SiteRecord(site, ApiKeys.from_json(fields.get("keys")))
+
+
+def _for_scripts(site: Site) -> dict[str, str | int]:
+    hold_ms = site.hold_hours * 3_600_000
+    strikes = f"{site.warn_after} {site.hold_after} {hold_ms}"
+    return {"listens": int(site.listens), "strikes": strikes}
 
 
 def _record_key(site_id: str) -> str:

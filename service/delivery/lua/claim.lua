@@ -1,12 +1,24 @@
 -- Take the delivery that is due first, for a while.
 -- KEYS: items texts decisions outbox endpoint
 -- ARGV: hold_ms
--- returns: { item id, stream id, body, attempts, digest, words } or {} where nothing is due
+-- returns: { item id, stream id, body, attempts, digest, words, id of the author, where it is news of
+-- one } or {} where nothing is due
 -- include: queue/clock queue/item queue/save queue/content queue/entry queue/facts delivery/finish
+-- include: queue/text
+
+-- The id of the author of whom an entry tells, which the stream does not hold; false for other news.
+local function author_in(id, item, facts)
+  if not (facts.kind == 'warning' or facts.kind == 'hold' or facts.kind == 'release') then
+    return false
+  end
+  local content = decoded(text_of(id, item))
+  local comment = content and content.comment
+  return type(comment) == 'table' and type(comment.author_id) == 'string' and comment.author_id or ''
+end
 
 local at = now()
 if redis.call('HEXISTS', ENDPOINT, 'disabled') == 1 then return {} end
-local id, item, entry, facts
+local id, item, entry, facts, author
 repeat -- past what has nothing to tell, or tells of a text that has been replaced since
   id = redis.call('ZRANGEBYSCORE', OUTBOX, '-inf', at, 'LIMIT', 0, 1)[1]
   if not id then return {} end
@@ -18,11 +30,12 @@ repeat -- past what has nothing to tell, or tells of a text that has been replac
   local delivery = item and item.undelivered and item.undelivered[1]
   entry = delivery and entry_of(delivery)
   facts = facts_in(entry)
-  local useless = not delivery or (facts and superseded(item, facts))
+  author = facts and author_in(id, item, facts)
+  local useless = not delivery or (facts and not author and superseded(item, facts)) or author == ''
   if not delivery then redis.call('ZREM', OUTBOX, id) elseif useless then finish(id, item, at) end
 until not useless
 item.attempts = (item.attempts or 0) + 1
 save(id, item)
-if not facts then return { id, item.undelivered[1], '', item.attempts, '', '' } end
+if not facts then return { id, item.undelivered[1], '', item.attempts, '', '', '' } end
 local words = redis.call('HGET', TEXTS, id .. ':' .. facts.version .. ':' .. facts.token)
-return { id, entry.id, entry.body, item.attempts, item.digest or '', words }
+return { id, entry.id, entry.body, item.attempts, item.digest or '', words, author or '' }

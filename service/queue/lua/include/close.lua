@@ -1,7 +1,7 @@
 -- Taking a decision.
 -- KEYS: texts retention
 -- include: queue/stream queue/line queue/opinions queue/consequences queue/decided queue/read_models
--- include: queue/tell queue/answer_reports
+-- include: queue/tell queue/answer_reports queue/strikes
 
 local function keep_words(id, item, words) -- what the moderator wrote, apart from the stream
   if words == '' then return end
@@ -50,6 +50,8 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   weigh(id, item, 1)
   if not item.known_answer and not told_already then tell(id, item, item.decision, at) end
   answer_reports(id, item, at, action == 'reject' and 'removed' or 'kept', item.decision, draft)
+  local upheld = item.appeal and item.appeal.action == action
+  if not more.restored then strike(id, item, at, draft, action == 'reject' and not upheld) end
   local author = not item.known_answer and facet_of(item, 'u')
   local old_one_day = { at, 'item:' .. id .. ':' .. item.version }
   if author then old_one_day[3], old_one_day[4] = at, 'author:' .. author end

@@ -1,31 +1,59 @@
--- What follows from a decision for the author.
+-- What follows from a decision for the author: how many were approved and rejected, when the last
+-- rejections were, and how many approvals came in a row before each of them and since.
 -- KEYS: authors
 -- include: queue/item queue/save queue/facet
 
 local MAX_REJECTIONS = 20 -- of an author, whose times are kept
+
+-- Approvals since the last rejection; nobody counted them in a record of before.
+local function in_a_row(counts)
+  local n_rejected = tonumber(counts.n_rejected) or 0
+  return tonumber(counts.in_a_row) or (n_rejected == 0 and tonumber(counts.n_approved)) or 0
+end
+
+-- Count an approval in the row that it is part of: the present one, or one that a rejection ended.
+local function count_in_row(counts, times, rows, decided, step)
+  local place = 0
+  while times[place + 1] and times[place + 1] >= decided do place = place + 1 end
+  if place == 0 then
+    counts.in_a_row = math.max(0, counts.in_a_row + step)
+  elseif rows[place] then
+    rows[place] = math.max(0, rows[place] + step)
+  end
+end
 
 local function count_author(item, action, decided, step)
   local author = facet_of(item, 'u')
   if not author or item.verdict.reason == 'article_closed' then return end -- nobody's fault
   local counts = decoded(redis.call('HGET', AUTHORS, author))
   if not counts or not is_finite(counts) then counts = { format = FORMAT, first_seen = item.since } end
+  local times = type(counts.rejected_at) == 'table' and counts.rejected_at or {}
+  local rows = type(counts.rows) == 'table' and counts.rows or {}
+  counts.in_a_row = in_a_row(counts)
   local name = action == 'approve' and 'n_approved' or 'n_rejected'
   counts[name] = (tonumber(counts[name]) or 0) + step
-  if action == 'reject' then -- the times of the last ones are kept, newest first
-    local times = type(counts.rejected_at) == 'table' and counts.rejected_at or {}
-    if step > 0 then
-      table.insert(times, 1, decided)
-      times[MAX_REJECTIONS + 1] = nil
-    else
-      for place, time in ipairs(times) do
-        if time == decided then
-          table.remove(times, place)
-          break
+  if action == 'approve' then
+    count_in_row(counts, times, rows, decided, step)
+  elseif step > 0 then
+    table.insert(times, 1, decided)
+    table.insert(rows, 1, counts.in_a_row)
+    counts.in_a_row, times[MAX_REJECTIONS + 1], rows[MAX_REJECTIONS + 1] = 0, nil, nil
+  else
+    for place, time in ipairs(times) do
+      if time == decided then
+        table.remove(times, place)
+        local ended = table.remove(rows, place) or 0
+        if place == 1 then
+          counts.in_a_row = counts.in_a_row + ended
+        elseif rows[place - 1] then
+          rows[place - 1] = rows[place - 1] + ended
         end
+        break
       end
     end
-    counts.rejected_at = #times > 0 and times or nil
   end
+  counts.rejected_at = #times > 0 and times or nil
+  counts.rows = #rows > 0 and rows or nil
   redis.call('HSET', AUTHORS, author, cjson.encode(counts))
 end
 

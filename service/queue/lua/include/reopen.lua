@@ -1,6 +1,7 @@
 -- Taking a decision back.
 -- KEYS: retention
 -- include: queue/tell queue/ask_again queue/drop queue/line_up queue/consequences queue/decided queue/read_models
+-- include: queue/strikes
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
 local function reopen(id, item, decided, at, request, draft, withdrawal)
@@ -15,6 +16,7 @@ local function reopen(id, item, decided, at, request, draft, withdrawal)
   table.insert(item.undone, item.decision)
   weigh(id, item, -1)
   if not item.known_answer then tell(id, item, item.last, at) end
+  strike(id, item, at, draft, false)
   ask_again(id, item, item.decision)
   redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
   item.decision, item.decided, item.action, item.appealed = nil, nil, nil, nil
