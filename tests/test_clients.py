@@ -12,7 +12,7 @@ from test_coral import abusive, harmless
 from models.artifact import Artifact
 from service.compat.openai import OPENAIS_MODELS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # each is installed first
 
 __all__ = ["abusive", "harmless"]  # fixtures
 

@@ -43,7 +43,8 @@ from service.queue.review_queue import ReviewQueue
 from service.sites.site import Site
 from service.sites.sites import Sites
 
-pytestmark = pytest.mark.slow
+# What the recipes are for is installed first, hundreds of packages of it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 __all__ = ["abusive", "harmless"]  # fixtures
 
@@ -308,10 +309,6 @@ GRANT ALL ON waline.* TO 'waline'@'127.0.0.1';
 """
 
 
-# Hundreds of packages are installed, and a database is made.
-installing = pytest.mark.timeout(900)
-
-
 @pytest.fixture(scope="module")
 def waline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Waline, and what its recipe names beside it."""
@@ -443,7 +440,6 @@ def waline(desk: Desk, waline_folder: Path, around_waline: dict[str, str]) -> It
         yield waline
 
 
-@installing
 def test_waline_shows_a_clean_comment_at_once_and_a_flagged_one_when_the_desk_approves(
     waline: Waline, abusive: str, harmless: str
 ) -> None:
@@ -461,7 +457,6 @@ def test_waline_shows_a_clean_comment_at_once_and_a_flagged_one_when_the_desk_ap
     assert httpx.post(f"{waline.url}/hakam", json=forged).status_code == 400
 
 
-@installing
 def test_what_hakam_did_not_answer_waits_in_waline_and_is_asked_about_again(
     desk: Desk, waline_folder: Path, around_waline: dict[str, str], harmless: str, abusive: str
 ) -> None:
@@ -478,7 +473,6 @@ def test_what_hakam_did_not_answer_waits_in_waline_and_is_asked_about_again(
     assert str(flagged) in [comment.id for comment in known]
 
 
-@installing
 def test_what_an_administrator_does_in_waline_reaches_hakam(
     waline: Waline, abusive: str, harmless: str
 ) -> None:
