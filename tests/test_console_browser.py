@@ -28,8 +28,10 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.records import Comment, Decision
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
+from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
-from service.rules.policy import Verdict
+from service.rules.findings import Finding
+from service.rules.policy import Signals, Verdict
 from service.sites.site import Site
 from service.sites.sites import Sites
 
@@ -433,6 +435,27 @@ def test_a_threshold_is_previewed_while_it_is_typed(console: Console) -> None:
     page.fill("#review_insult", "0.1")
     expect(sentence).not_to_have_text(before)
     expect(sentence).to_contain_text("280")
+
+
+def test_a_switch_of_the_policy_is_tried_as_soon_as_it_is_turned_and_kept_when_it_is_saved(
+    console: Console,
+) -> None:
+    sample = SignalSample(console.redis)
+    linked = Signals({}, findings=[Finding("text", "link", 0, 0)])
+    for number in range(3):
+        comment = Comment(f"c-{number}", "x")
+        sample.note(lambda _site, _comment, signals: signals, Site("demo"), comment, linked)
+    sample.flush()
+    page = console.page("layla", "/demo/policy")
+    rejected = page.locator("#tried tr:nth-child(2) strong")
+    expect(rejected).to_have_text("0")
+    page.locator("input[name=links][value=reject]").check()
+    expect(rejected).to_have_text("3")
+    expect(page.locator(".policy-text li").first).to_contain_text("روابط")  # "links"
+    assert console.sites.get("demo").links == "ignore"
+    page.locator("#switches button.primary").click()
+    expect(page.locator(".notice.approve, .notices .notice").first).to_be_visible()
+    assert console.sites.get("demo").links == "reject"
 
 
 def test_the_language_changes_in_place(console: Console) -> None:
