@@ -306,11 +306,11 @@ def test_a_decision_reads_and_writes_each_of_its_records_once(
     assert {name: n for name, n in calls.items() if not name.startswith(("config", "info"))} == {
         "evalsha": 1,
         "time": 1,
-        "hget": 4,  # item, author, whether the site listens, text
+        "hget": 3,  # item, author, text
         "xrevrange": 1,
         "xadd": 1,
         "hset": 3,  # item, author, lists of decisions
-        "hmget": 1,
+        "hmget": 2,  # lists of decisions, what the site wants
         "hincrby": 3,  # figures
         "zrem": 2,  # lease and line
         "zadd": 2,  # outbox and retention

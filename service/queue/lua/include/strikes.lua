@@ -1,7 +1,7 @@
 -- What follows from rejections for their author: the site is told to warn, or all that the author
 -- writes waits for a person for a while. A rejection that is taken back may end that.
--- KEYS: authors site
--- include: queue/facet queue/record queue/stream queue/tell
+-- KEYS: authors
+-- include: queue/facet queue/finite queue/record queue/stream queue/tell queue/of_site
 
 local STRIKES_MS = 30 * 86400000 -- in which rejections count
 
@@ -27,7 +27,7 @@ local function strike_in(counts, rule, rejected, at) -- kind of the news for the
 end
 
 local function strike(id, item, at, draft, rejected)
-  local author, rule = facet_of(item, 'u'), redis.call('HGET', SITE, 'strikes')
+  local author, rule = facet_of(item, 'u'), of_site('strikes')
   if not (author and rule) or item.known_answer or item.verdict.reason == 'article_closed' then
     return
   end

@@ -1,8 +1,9 @@
 -- Telling the site.
--- KEYS: outbox site
+-- KEYS: outbox
+-- include: queue/of_site
 
 local function tell(id, item, entry, at) -- the site is to hear of this entry, if anybody listens
-  if redis.call('HGET', SITE, 'listens') == '0' then return end
+  if of_site('listens') == '0' then return end
   item.undelivered = item.undelivered or {}
   table.insert(item.undelivered, entry)
   if #item.undelivered == 1 then redis.call('ZADD', OUTBOX, at, id) end
