@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 import pyotp
 import pytest
@@ -25,9 +26,10 @@ from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
-from service.queue.records import Comment, Decision
+from service.queue.records import Comment, Decision, Enqueued
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
+from service.reports.shadow import ShadowCounts, Side
 from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.rules.findings import Finding
@@ -45,9 +47,11 @@ PICTURED = (
     "search",
     "insight",
     "drift",
+    "shadow",
     "settings",
 )  # delete a picture to renew it
 PASSWORD = "correct horse battery"
+ON_TRIAL = "2026.01.31-1"
 # "want" in Egyptian, "now" in Levantine, "what" in Gulf Arabic, and a word of standard Arabic.
 DIALECT_WORDS = (
     "\u0639\u0627\u064a\u0632",
@@ -141,6 +145,7 @@ class Console:
     def history(self) -> None:
         """A day of decisions and two weeks of verdict counts, for the pictures of insight."""
         now = time.time()
+        version = httpx.get(f"{self.url}/readyz", timeout=30.0).json()["model_version"]
         for n in range(36):
             label = ("insult", "threat", "spam")[n % 3]
             author = ("u1", "u9", "u8")[n % 3]
@@ -155,6 +160,7 @@ class Console:
             verdict_counts = VerdictCounts(
                 self.redis,
                 count_words=lambda texts: np.array([[9, 1 + (back < 7)]] * len(texts)),  # noqa: B023
+                version=version,
                 clock=partial(now.__sub__, back * 86_400.0),
             )
             for n in range(40):
@@ -180,6 +186,26 @@ class Console:
         listed = [d for d in self.decisions.read("demo") if d.comment_id in ("h4", "h9")]
         doubts = {decision.id: 0.05 + n / 5 for n, decision in enumerate(listed)}
         DoubtfulDecisions(self.redis).exchange("demo", doubts, "0-0")
+        self.compare(version)
+
+    def compare(self, in_use: str) -> None:
+        """Have a model on trial judge 400 comments, and one in three of those that were decided."""
+        self.sites.update(self.sites.get("demo").changed({"shadow": ON_TRIAL, "shadow_share": 1.0}))
+        counts = ShadowCounts(self.redis)
+        flags = frozenset(("toxicity", "insult"))
+        review, approve = (
+            partial(Side, action="review", flagged=flags),
+            partial(Side, action="approve", flagged=frozenset()),
+        )
+        for n in range(400):
+            ours = review(in_use) if n % 10 < 2 else approve(in_use)
+            theirs = review(ON_TRIAL) if n % 20 in (0, 1, 10, 7) else approve(ON_TRIAL)
+            counts.compare("demo", ours, theirs)
+        counts.flush()
+        for made in self.decisions.read("demo"):
+            if made.comment_id[1:].isdecimal() and int(made.comment_id[1:]) % 3 == 0:
+                item = Enqueued(made.item_id, created=True, version=made.version)
+                counts.remember("demo", review(in_use), approve(ON_TRIAL), item)
 
     @property
     def actions(self) -> list[str]:
@@ -714,6 +740,16 @@ PAGES = {
 }
 
 
+@pytest.fixture
+def on_trial(environ: dict[str, str]) -> Iterator[None]:
+    """Keep a version beside the one in use; nobody loads it."""
+    folder = Path(environ["HAKAM_ARTIFACTS"]) / ON_TRIAL
+    folder.mkdir()
+    yield
+    folder.rmdir()
+
+
+@pytest.mark.usefixtures("on_trial")
 def test_every_page_passes_axe(console: Console) -> None:
     console.history()
     console.samples()
