@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import httpx
 import psutil
 import pytest
 from fake_coral import SECRETS, signature
+from flask import Flask
 from redis import Redis
 
 from conftest import await_condition, free_port, hakam, served
+from service.config import Settings
 from service.run import web_worker
+from service.run.launch import GUNICORN_CONFIG
 from service.sites.site import Site
 from service.sites.sites import Sites
 
@@ -234,6 +242,57 @@ def test_no_request_is_lost_while_workers_are_replaced_again_and_again(
         finally:
             stop.set()
         assert [one.result() for one in asking] == [{200}] * 4
+
+
+def held() -> Flask:
+    """Return an application that says which process answers, once a file is gone."""
+    while Path(os.environ["HOLD"]).exists():
+        time.sleep(0.01)
+    app = Flask(__name__)
+    app.extensions["hakam"] = SimpleNamespace(settings=Settings.from_environ())
+
+    @app.get("/")
+    def index() -> str:
+        return str(os.getpid())
+
+    return app
+
+
+def test_those_that_are_replaced_accept_connections_until_all_others_do(
+    environ: dict[str, str], redis: Redis, tmp_path: Path
+) -> None:
+    port, hold = free_port(), tmp_path / "hold"
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONFIG)]
+    command += ["--bind", f"127.0.0.1:{port}", f"{Path(__file__).stem}:{held.__name__}()"]
+    command += ["--pythonpath", str(Path(__file__).parent)]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, env=os.environ | environ | {"HOLD": str(hold)}, stdout=log, stderr=log
+        )
+
+    def answered() -> int:
+        try:
+            return int(httpx.get(url, timeout=10.0).text)
+        except httpx.TransportError:
+            return 0
+
+    process = psutil.Process(server.pid)
+    try:
+        await_condition(answered, what="an answer", seconds=180.0)
+        before = workers(process)
+        hold.touch()
+        process.send_signal(signal.SIGHUP)
+        await_condition(lambda: len(workers(process)) == 4, what="the next", seconds=180.0)
+        for _ in range(10):
+            assert answered() in before, "nobody else accepts connections yet"
+        hold.unlink()
+        await_condition(lambda: not before & workers(process), what="the end", seconds=180.0)
+        assert answered() in workers(process)
+    finally:
+        hold.unlink(missing_ok=True)
+        server.terminate()
+        assert server.wait(timeout=60.0) == 0
 
 
 def workers(process: psutil.Process) -> set[int]:

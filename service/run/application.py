@@ -97,6 +97,11 @@ def watch(registry: Registry) -> None:
     signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_SECONDS, LOOK_EVERY_SECONDS)
 
 
+def look_no_more() -> None:
+    """End the timer: Python takes the handlers of signals away before its process has ended."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def _look(registry: Registry) -> None:
     """Reload for another promoted version, once its files are the same as at the last look."""
     before, _held.seen = _held.seen, registry.mark()

@@ -21,7 +21,7 @@ _shared = shared_metrics(_OURS)
 from prometheus_client import multiprocess
 
 from models.registry import Registry
-from service.run import application, parent_death
+from service.run import application, parent_death, web_worker
 
 _settings = Settings.from_environ()
 
@@ -51,6 +51,7 @@ def on_reload(server: Any) -> None:
     """Take up the artefact that is promoted now, before the new workers are made."""
     application.take_up(server.log.error)
     application.load_shadow(server.log.error)
+    web_worker.generations.replace(server.worker_age, server.cfg.workers)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -65,5 +66,6 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove what the workers shared, unless somebody else chose the place."""
+    application.look_no_more()
     if _shared.name.startswith(_OURS):
         shutil.rmtree(_shared, ignore_errors=True)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
 import os
 import resource
+import struct
 import time
 from collections import Counter
 from types import FrameType
@@ -30,6 +32,7 @@ from service.compat import coral
 from service.config import Settings
 
 IDLE_SECONDS = 20.0  # that a connection may wait for its first or next request
+BOOT_SECONDS = 20.0  # that a worker goes on while those that replace it get ready
 LINGER_SECONDS = 2.0  # that a stopping worker answers on connections that it kept open
 # How long a request may take to arrive, and an answer to be taken: the seconds, and one more for so
 # many bytes.
@@ -41,6 +44,42 @@ MAX_CONNECTIONS_OF_AN_ADDRESS = 200
 MAX_HEADER_BYTES = 64 * 1024
 # A thread waits for a client only when so much of its answer has not been taken.
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
+
+
+class Generations:
+    """What workers know of those that replace them, in memory that they share.
+
+    At a reload gunicorn tells its workers to stop as soon as it has forked the next, which need
+    half a second until they accept connections. gunicorn numbers workers by their age.
+    """
+
+    _HEAD = struct.Struct("QQ")  # the last that is replaced, and by how many
+    _N_FLAGS = mmap.PAGESIZE - _HEAD.size  # of those that accept
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def replace(self, last: int, n_workers: int) -> None:
+        """Note, in gunicorn's own process, that workers up to this age are about to be replaced."""
+        for age in range(last + 1, last + 1 + n_workers):
+            self._shared[self._place(age)] = 0
+        self._HEAD.pack_into(self._shared, 0, last, n_workers)
+
+    def accepts(self, age: int) -> None:
+        """Note that a worker accepts connections."""
+        self._shared[self._place(age)] = 1
+
+    def are_awaited_by(self, age: int) -> bool:
+        """Whether a worker is replaced by others that do not all accept connections yet."""
+        last, n_workers = self._HEAD.unpack_from(self._shared, 0)
+        following = range(last + 1, last + 1 + n_workers)
+        return age <= last and not all(self._shared[self._place(one)] for one in following)
+
+    def _place(self, age: int) -> int:
+        return self._HEAD.size + age % self._N_FLAGS
+
+
+generations = Generations()
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -202,9 +241,14 @@ class WebWorker(Worker):  # type: ignore[misc]
             )
             for listener in self.sockets
         ]
+        generations.accepts(self.age)
         while self.alive and self.ppid == os.getppid():
             self.notify()
             wasyncore.loop(1.0, use_poll=True, map=connections, count=1)
+        until = time.monotonic() + BOOT_SECONDS
+        while generations.are_awaited_by(self.age) and time.monotonic() < until:
+            self.notify()
+            wasyncore.loop(0.02, use_poll=True, map=connections, count=1)
         if self.ppid == os.getppid():
             self._finish(connections)
 
