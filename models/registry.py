@@ -101,6 +101,33 @@ class Registry:
         sync(self.root)
         return version
 
+    def describe(
+        self,
+        version: str,
+        evaluation: Mapping[str, Any],
+        card: Callable[[Mapping[str, Any]], str],
+    ) -> None:
+        """Add figures to what is told of a version; what it says of a text stays.
+
+        Parameters
+        ----------
+        version : str
+        evaluation : Mapping
+            JSON values, which take the place of those of the same names in the manifest.
+        card : callable
+            From the complete manifest to the model card.
+
+        Raises
+        ------
+        ArtifactMissing
+            If there is no such version.
+        ArtifactDamaged
+            If its manifest cannot be read.
+        """
+        manifest = self.manifest(version)
+        complete = manifest | {"evaluation": manifest.get("evaluation", {}) | dict(evaluation)}
+        artifact.write_manifest(self._folder(version), complete, card(complete))
+
     def load(self, version: str | None = None) -> Artifact:
         """Load an artefact, by default the one in use.
 

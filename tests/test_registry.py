@@ -81,6 +81,21 @@ def test_a_version_folder_holds_model_manifest_and_card_and_nothing_half_written
     assert card == f"# Model card of {version}\n"
 
 
+def test_figures_measured_later_join_the_card_and_change_no_score(
+    registry: Registry, save: Callable[[], str], classifier: Classifier
+) -> None:
+    version = save()
+    registry.describe(version, {"folds": 1}, lambda m: str(m["evaluation"]))
+    registry.describe(version, {"steps": 2}, lambda m: str(m["evaluation"]))
+    card = registry.root / version / "MODEL_CARD.md"
+    assert card.read_text(encoding="utf-8") == "{'folds': 1, 'steps': 2}"
+    artifact = registry.load(version)
+    assert artifact.manifest["evaluation"] == {"folds": 1, "steps": 2}
+    np.testing.assert_array_equal(
+        artifact.classifier.predict_proba([HIMAR]), classifier.predict_proba([HIMAR])
+    )
+
+
 def test_a_save_that_fails_leaves_nothing(registry: Registry, classifier: Classifier) -> None:
     with pytest.raises(ValueError, match="JSON"):
         registry.save(classifier, {"operating_points": {}, "metrics": {"x": float("nan")}}, "")

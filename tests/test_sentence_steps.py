@@ -131,6 +131,27 @@ def test_fewer_layers_learn_from_more(learned: Path, tmp_path: Path) -> None:
     assert record["steps"][-1]["layers_kept"] == [0]
 
 
+def test_rows_are_softened_by_what_all_teachers_say(learned: Path, tmp_path: Path) -> None:
+    path, first, second = tmp_path / "rows.jsonl", learned / "learned", tmp_path / "second"
+    lines = [
+        {"id": str(at), "text": text, "source": "mpold", "labels": {"toxicity": at % 2}}
+        for at, text in enumerate(TEXTS[:200])
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    told("sentence", "continue", path, "--from", first, "--out", second, *TINY)
+
+    def soft(*teachers: Path) -> dict[str, float]:
+        froms = [word for teacher in teachers for word in ("--from", teacher)]
+        told("sentence", "rows", path, *froms, "--out", tmp_path / "soft.jsonl")
+        rows = map(json.loads, (tmp_path / "soft.jsonl").read_text(encoding="utf-8").splitlines())
+        return {row["text"]: row["labels"]["toxicity"] for row in rows}
+
+    one, other, both = soft(first), soft(second), soft(first, second)
+    assert one != other
+    mean = {text: (one[text] + other[text]) / 2 for text in both}
+    assert both == pytest.approx(mean, abs=2e-3)
+
+
 def test_a_version_is_made_with_it_and_the_next_one_reuses_it(
     learned: Path, tmp_path: Path
 ) -> None:

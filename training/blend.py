@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from models.classifier import ALONE, READ, SKIPPED, Blend, Classifier, columns_of
 from models.sentence_scorer import SentenceScorer
 
-SKIPPED_SHARE, CLOSE_SHARE = 0.2, 0.55
+SKIPPED_SHARE, CLOSE_SHARE = 0.2, 0.4
 """Shares of the harmless comments over which the words of toxicity do not hesitate, and which they
 do not have read closely."""
 OTHER_SHARE = 0.995

@@ -230,6 +230,7 @@ def fit(
     help="Folder of what sentence scorers said that learned from the other folds or without a set "
     "(`FIT.jsonl`, see training/evaluation/recorded.py), for --benchmarks.",
 )
+@click.option("--to-card", is_flag=True, help="Add the figures of --benchmarks to the model card.")
 @_work
 @_threads
 @_benchmarks
@@ -242,6 +243,7 @@ def evaluate(
     errors_path: Path | None,
     n_errors: int,
     recorded: Path | None,
+    to_card: bool,
     work: Path | None,
     threads: int | None,
     benchmarks: bool,
@@ -255,9 +257,10 @@ def evaluate(
     from training.evaluation.held_out import evaluate as measured
     from training.evaluation.recorded import recorded_in
     from training.release import Settings, measure_by_fitting
-    from training.report import write_report
+    from training.report import model_card, write_report
 
-    artifact = Registry(root).load(version)
+    registry = Registry(root)
+    artifact = registry.load(version)
     made_with = artifact.manifest.get("training", {})
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
@@ -270,7 +273,7 @@ def evaluate(
         if benchmarks:
             known = {name: made_with[name] for name in Settings.__annotations__}
             blend = artifact.classifier.blend
-            figures |= measure_by_fitting(
+            by_fitting = measure_by_fitting(
                 corpus,
                 Settings(**known),
                 work,
@@ -278,6 +281,9 @@ def evaluate(
                 recorded=recorded_in(recorded) if recorded else None,
                 progress=tell,
             )
+            figures |= by_fitting
+            if to_card:
+                registry.describe(artifact.version, by_fitting, model_card)
         drawn = curves(artifact.classifier, split.test) if report else {}
         found = []
         if errors_path:

@@ -118,7 +118,10 @@ def leave_one_out(
     second: Second = BY_WORDS_ALONE,
     progress: Progress | None = None,
 ) -> Measures:
-    """Measure each set by a classifier that never saw a label of it, at the others' threshold."""
+    """Measure each set by a classifier that never saw a label of it.
+
+    Its threshold, and how far a second reader is heard, come from held-out rows of the other sets.
+    """
     figures: Measures = {}
     chosen = [source for source in sets if (corpus.source == source).any()]
     for i, source in enumerate(chosen):
@@ -126,12 +129,13 @@ def leave_one_out(
             progress(f"without {source}", i / len(chosen))
         split = leave_out(corpus, source)
         classifier = build(split).for_domain()
+        others = split.validation.select(np.isin(split.validation.source, list(BENCHMARKS)))
         name = f"{source} left out"
         for reader, sentence in (("", None), (BOTH, second(name))):
             if reader and not sentence:
                 continue
-            heard = _heard(classifier, sentence, split.validation)
-            y, held_out = observed_rows(*_toxicity(heard, split.validation))
+            heard = _heard(classifier, sentence, others)
+            y, held_out = observed_rows(*_toxicity(heard, others))
             figures[f"{name}{reader}"] = measure(
                 *_toxicity(heard, split.test), best_threshold(y, held_out)
             )

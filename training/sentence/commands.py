@@ -209,7 +209,14 @@ def distil(
 
 @sentence.command(cls=_Step)
 @_places
-@_from
+@click.option(
+    "--from",
+    "teachers",
+    required=True,
+    multiple=True,
+    type=_FOLDER,
+    help="Folder of weights whose probabilities, or their mean if repeated, soften the targets.",
+)
 @click.option(
     "--artifacts",
     "root",
@@ -222,7 +229,7 @@ def distil(
 def rows(
     *,
     places: Sequence[Path],
-    start: Path,
+    teachers: Sequence[Path],
     root: Path | None,
     out: Path,
     seed: int,
@@ -238,10 +245,11 @@ def rows(
     with told() as tell:
         tell("reading", 0.0)
         split = split_corpus(read_corpus(places))
-        given, run = steps.given(start), steps.Run(out, 0.0, threads, tell)
+        run = steps.Run(out, 0.0, threads, tell)
+        given = [steps.given(teacher) for teacher in teachers]
 
         def by_sentence(texts: list[str]) -> mixture.Said:
-            return given.labels, steps.said([given], given.pieces(texts), run)
+            return given[0].labels, steps.said(given, given[0].pieces(texts), run)
 
         by_words: mixture.Reader | None = None
         if words:
