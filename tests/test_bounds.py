@@ -38,6 +38,9 @@ from service.services import Services
 from service.sites.known_sites import KnownSites
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
+from service.store.durability import FORMAT
+
+NEWER = f'{{"format":{FORMAT + 1}'  # the beginning of a record that nobody here can read
 
 pytestmark = pytest.mark.slow
 
@@ -375,7 +378,7 @@ DAMAGE: dict[str, Callable[[str], str]] = {
     "number": lambda _record: "7",
     "list": lambda _record: "[]",
     "of an older format": lambda _record: 'pending 1 0 0 1 1 x\n"bad"\n[]\n',
-    "of a newer format": _with(format=3),
+    "of a newer format": _with(format=FORMAT + 1),
     "of no format": _with(format=None),
     "no verdict": _with(verdict=None),
     "verdict as a row": _with(verdict=["review"]),
@@ -457,7 +460,7 @@ ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time of letters": lambda facts: facts | {"enqueued_at": "soon"},
     "verdict as a row": lambda facts: facts | {"verdict": ["review"]},
     "score of letters": lambda facts: facts | {"verdict": facts["verdict"] | {"score": "high"}},
-    "newer format": lambda facts: facts | {"format": 3},
+    "newer format": lambda facts: facts | {"format": FORMAT + 1},
     "no format": lambda facts: {name: facts[name] for name in facts if name != "format"},
 }
 
@@ -505,9 +508,9 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", '{"format":1}', '{"format":3,"comment":{"id":"c1"}}']
+    "content", ["", "{", "[]", "7", '{"format":1}', NEWER + ',"comment":{"id":"c1"}}']
 )
-@pytest.mark.parametrize("words", ["{", "7", '{"format":1,"note":7}', '{"format":3,"note":"n"}'])
+@pytest.mark.parametrize("words", ["{", "7", '{"format":1,"note":7}', NEWER + ',"note":"n"}'])
 def test_damaged_words_of_a_decision_leave_its_facts(
     app: Flask,
     console: Console,
@@ -550,7 +553,7 @@ def _rewrite(redis: Redis, entry_id: str, changed: Callable[[dict[str, Any]], An
         "[]",
         "7",
         '[["x"],[0.97],0,0]',
-        '{"format":3,"comment":{"id":"bad","text":"x"}}',
+        NEWER + ',"comment":{"id":"bad","text":"x"}}',
         '{"comment":{"id":"bad","text":"x"}}',
         '{"format":1,"comment":{"text":"x"}}',
         '{"format":1,"comment":{"id":"bad","text":7}}',
@@ -588,7 +591,7 @@ def test_an_item_whose_text_is_damaged_is_shown_as_such_and_can_be_skipped(
 
 @pytest.mark.parametrize(
     "counts",
-    ["", "x", "1", "1 2 3 ", "{}", '{"format":3,"n_rejected":5}', "[" * 5_000, "9" * 5_000],
+    ["", "x", "1", "1 2 3 ", "{}", NEWER + ',"n_rejected":5}', "[" * 5_000, "9" * 5_000],
 )
 def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
     console: Console,

@@ -118,6 +118,7 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "coral_secrets": (("--coral-secret", "empsec_a"), ("empsec_a",)),
     "coral_url": (("--coral-url", "https://coral.example/"), "https://coral.example/"),
     "coral_token": (("--coral-token", "t"), "t"),
+    "reader_link_secret": (("--reader-link-secret", "f" * 32), "f" * 32),
     "notice_addresses": (
         ("--notice-address", "json://hooks.news.example"),
         ("json://hooks.news.example",),

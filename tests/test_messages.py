@@ -110,10 +110,11 @@ def test_a_statement_of_reasons_says_how_the_comment_was_found_and_who_decided(
 
 
 def test_a_statement_of_reasons_leads_to_where_the_author_can_object() -> None:
-    message = author_message(SITE, REJECTION, "https://news.example/appeal/1")
+    site = replace(SITE, reader_link_secret="f" * 32)
+    message = author_message(site, REJECTION, "https://hakam.example")
     assert message is not None
     for text in message.values():
-        assert "https://news.example/appeal/1" in text
+        assert "https://hakam.example/readers/demo/appeal?token=" in text
 
 
 @pytest.mark.parametrize("change", [{"action": "approve"}, {"kind": "undo"}, {"kind": "report"}])
