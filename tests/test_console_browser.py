@@ -49,6 +49,7 @@ PICTURED = (
     "drift",
     "shadow",
     "settings",
+    "policy",
 )  # delete a picture to renew it
 PASSWORD = "correct horse battery"
 ON_TRIAL = "2026.01.31-1"
