@@ -9,20 +9,15 @@ moderator or a reader, none repeats a comment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from babel.support import NullTranslations, Translations
 
 from service.queue.reader_links import appeal_address
 from service.queue.records import OUTCOMES, Decision, Report, news
-from service.rules.phrases import N_
+from service.rules.phrases import N_, catalogue
 from service.rules.times import day_of
 from service.sites.site import Site
 
 LANGUAGES = ("ar", "en")
-_CATALOGUES = Path(__file__).parent.parent / "console" / "translations"
 
 #: Reasons for which readers report: those of `models.schema.REASONS`, and two of their own.
 REPORT_REASONS: Mapping[str, str] = {
@@ -50,15 +45,10 @@ _BY_PERSON = N_("A person decided this.")
 _Say = Callable[..., str]  # a phrase in one language, with its values filled in
 
 
-@cache
-def _catalogue(language: str) -> NullTranslations:
-    return Translations.load(_CATALOGUES, [language])  # of a language without one, the phrases
-
-
 def _in_all(write: Callable[[_Say], list[str]]) -> Message:
     def say(language: str) -> _Say:
         def said(phrase: str, **values: object) -> str:
-            return _catalogue(language).gettext(phrase) % values
+            return catalogue(language).gettext(phrase) % values
 
         return said
 
