@@ -244,7 +244,7 @@ def test_a_record_that_cannot_be_read_gives_no_right_and_locks_no_list(
     redis.hset("{hakam:accounts}:sessions:samira", "d", '{"digest": 1, "created_at": "x"}')
     omar, samira = accounts.list()
     assert omar.at_least("admin")
-    assert field != "role" or (samira.role, samira.sites) == ("moderator", ())
+    assert field != "role" or (samira.role, samira.sites) == ("trainee", ())
     assert field != "sites" or samira.sites == ()
     assert field != "preferences" or samira.preferences == Preferences()
     assert accounts.sessions.of("samira") == []

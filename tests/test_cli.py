@@ -322,6 +322,17 @@ def test_a_disabled_moderator_is_listed_and_cannot_log_in(command: Command, redi
     ]
 
 
+def test_a_role_is_changed_and_the_sites_stay(command: Command, redis: Redis) -> None:
+    command("sites", "add", "north")
+    command("moderators", "add", "nura", "--role", "trainee", "--site", "north")
+    assert command("moderators", "role", "nura", "moderator").exit_code == 0
+    nura = Accounts(redis).get("nura")
+    assert nura is not None
+    assert (nura.role, nura.sites, nura.graduated) == ("moderator", ("north",), True)
+    assert command("moderators", "role", "nobody", "moderator").exit_code == 2
+    assert command("moderators", "role", "nura", "owner").exit_code == 2
+
+
 def decide(redis: Redis, comment_id: str, action: str, labels: tuple[str, ...]) -> None:
     queue = ReviewQueue(redis)
     verdict = Verdict(

@@ -14,7 +14,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from service.errors import FieldError, InvalidRequest
 
-ROLES = ("moderator", "senior", "admin")
+#: The lowest first. What a trainee decides has no effect.
+ROLES = ("trainee", "moderator", "senior", "admin")
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
 MAX_BREAK_MINUTES = 480
@@ -71,6 +72,7 @@ class Account:
     has_password: bool = True
     password_mark: str = ""  # another one with each new password, and tells nothing of it
     has_totp: bool = False
+    graduated: bool = False  # no longer a trainee, and not told so yet
     preferences: Preferences = field(default_factory=Preferences)
 
     @classmethod
@@ -86,6 +88,7 @@ class Account:
             has_password=bool(password),
             password_mark=hashlib.sha256(password.encode()).hexdigest()[:16],
             has_totp=bool(record.get("totp")),
+            graduated=bool(record.get("graduated")),
             preferences=Preferences.from_json(record.get("preferences")),
         )
 

@@ -54,6 +54,7 @@ class Accounts:
         self.sessions = Sessions(self._records, clock)
         self.second_factor = SecondFactor(self._records, self._limits, clock)
         self.get = self._records.get
+        self.must_get = self._records.must_get
         self.list = self._records.list
 
     def add(
@@ -97,13 +98,21 @@ class Accounts:
         self._records.set(name, "disabled", "")
 
     def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
-        """Give a person another role and other sites."""
+        """Give a person another role and other sites; a trainee who rises is to be told so."""
         wanted = {"role": check_role(role), "sites": _sites(sites)}
 
-        def assign(pipe: Any, name: str, _record: Mapping[str, str]) -> None:
-            pipe.hset(key_of("account", name), mapping=wanted)
+        def assign(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            rises = role != "trainee" and (
+                record.get("role") == "trainee" or record.get("graduated")
+            )
+            graduated = {"graduated": "1" if rises else ""}
+            pipe.hset(key_of("account", name), mapping=wanted | graduated)
 
         self._records.change(name, assign, keeps_an_admin=role != "admin")
+
+    def note_told(self, name: str) -> None:
+        """Take note that somebody was told that they are no longer a trainee."""
+        self._records.set(name, "graduated", "")
 
     def save_preferences(self, name: str, preferences: Preferences) -> None:
         """Store how a person wants the console to be."""

@@ -6,7 +6,8 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
     {hakam:accounts}:account:<name>    hash  role, password, disabled, sites, created_at,
                                              preferences, totp (base32 secret), totp_pending,
                                              totp_step (the last one used), invite (SHA-256 of the
-                                             only link that is good)
+                                             only link that is good), graduated (while somebody
+                                             who was a trainee is to be told so)
     {hakam:accounts}:recovery:<name>   set   SHA-256 of each recovery code that is left
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself

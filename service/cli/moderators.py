@@ -41,6 +41,16 @@ def list_moderators() -> None:
             click.echo("\t".join([account.name, account.role, where, state]))
 
 
+@moderators.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(ROLES))
+def change_role(name: str, role: str) -> None:
+    """Give an account another role; its sites stay."""
+    with connect() as redis:
+        accounts = Accounts(redis)
+        accounts.change(name, role=role, sites=accounts.must_get(name).sites)
+
+
 @moderators.command("disable")
 @click.argument("name")
 def disable_moderator(name: str) -> None:

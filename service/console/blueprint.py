@@ -11,6 +11,7 @@ from flask import (
     Flask,
     Request,
     Response,
+    flash,
     g,
     redirect,
     render_template,
@@ -44,6 +45,7 @@ from service.console import (
     work,
 )
 from service.console.permissions import Moderator, me, my_sites
+from service.console.trainees import check_open
 from service.console.unsent_forms import unsent
 from service.console.vocabulary import LANGUAGES, RIGHT_TO_LEFT
 from service.errors import (
@@ -141,6 +143,10 @@ def _guard() -> BaseResponse | None:
     static = request.endpoint == "console.static"
     if not static and current_user.is_authenticated:
         g.account = me()
+        check_open(g.account, request.endpoint or "")
+        if g.account.graduated and request.method == "GET":
+            flash(_("You are a trainee no longer: from now on what you decide counts."), "approve")
+            services().accounts.note_told(g.account.name)
         if "site" not in session:  # where the links at the top lead to
             session["site"] = next((site.id for site in my_sites()), "")
     elif not (static or login.needs_no_login()):
@@ -161,6 +167,8 @@ def _protect(response: Response) -> Response:
 @bp.get("/")
 def index() -> BaseResponse:
     """Open the work on the first site of whoever is logged in."""
+    if not me().at_least("moderator"):
+        return redirect(url_for("console.account.index"))
     sites = my_sites()
     if not sites:
         raise UnknownSite("no site is assigned to this account")

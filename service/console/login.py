@@ -27,6 +27,7 @@ from service.console.formats import duration_after
 from service.console.known_browsers import browser_of, remember_browser
 from service.console.leases import release_all
 from service.console.permissions import Moderator, me
+from service.console.trainees import check_open
 from service.console.unsent_forms import Unsent, last_name, opened, unsent
 from service.console.vocabulary import gettext as _
 from service.console.vocabulary import ngettext
@@ -196,6 +197,7 @@ def _again(kept: Unsent) -> Response:
         endpoint, values = current_app.url_map.bind("").match(kept.path, method="POST")
     except HTTPException:
         return redirect(url_for("console.index"))
+    check_open(g.account, endpoint)
     if endpoint == "console.work.decide":
         return make_response(work.offer_again(kept=kept, **values))
     return make_response(render_template("unsent.html", kept=kept.fields, action=kept.path))

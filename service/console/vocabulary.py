@@ -73,6 +73,7 @@ ACTION_NAMES: Mapping[str, LazyString] = {
 }
 
 ROLE_NAMES: Mapping[str, LazyString] = {
+    "trainee": _("Trainee"),
     "moderator": _("Moderator"),
     "senior": _("Senior moderator"),
     "admin": _("Administrator"),
