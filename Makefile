@@ -33,11 +33,12 @@ train: $(VENV)/.train  ## install what hakam-train needs
 sentence: $(VENV)/.sentence  ## install what learning the sentence scorer needs, torch
 	@$(BIN)/hakam-train sentence --help
 
-bench: $(VENV)/.test  ## measure the classifier, the service and the queue
+bench: $(VENV)/.test  ## measure the classifier, the service, the queue and the console
 	$(BIN)/python tests/bench_classifier.py
 	$(BIN)/python tests/bench_service.py
 	$(BIN)/python tests/bench_hostile.py
 	$(BIN)/python tests/bench_queue.py
+	$(BIN)/python tests/bench_console.py
 
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000
