@@ -75,8 +75,15 @@ def listed(entries: Iterable[Decision], name: str, value: str) -> list[str]:
 
 def counted(entries: Iterable[Decision]) -> Counter[str]:
     """The counters of all days, but for waits, pairs and known answers."""
+    entries = list(entries)
+    undone = {entry.undoes for entry in entries if entry.kind == "undo"}
     counts: Counter[str] = Counter()
     for entry in entries:
+        judged = entry.kind in ("decision", "opinion", "known_answer")
+        if judged and entry.source == "moderator" and entry.id not in undone:
+            hour = datetime.fromtimestamp(entry.decided_at, UTC).hour
+            counts[f"by:{entry.moderator}:{entry.action}"] += 1
+            counts[f"at:{hour}:{entry.moderator}:{entry.action}"] += 1
         if entry.kind == "decision" and entry.stands and entry.source == "moderator":
             counts[f"hour:{datetime.fromtimestamp(entry.decided_at, UTC).hour}:{entry.action}"] += 1
             if entry.verdict and entry.verdict.label:
@@ -259,6 +266,86 @@ def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
         assert series.values[0] == pytest.approx(statistics.quantile(exact, share), rel=0.03)
 
 
+def work_of(models: ReadModels, moderator: str) -> dict[str, int]:
+    """What is counted of a moderator today; the same by the hour."""
+    (counters,) = models.days("demo", 1).values()
+    hours: Counter[str] = Counter()
+    for name, n in counters.items():
+        kind, _, rest = name.partition(":")
+        if kind == "at":
+            _, whose, action = rest.split(":")
+            hours[action] += n if whose == moderator else 0
+    actions = ("approve", "reject", "skip", "escalate")
+    by_day = {action: counters.get(f"by:{moderator}:{action}", 0) for action in actions}
+    assert by_day == {action: hours[action] for action in actions}
+    return {action: n for action, n in by_day.items() if n}
+
+
+def test_what_a_moderator_does_is_counted_until_they_take_it_back(
+    queue: ReviewQueue, models: ReadModels
+) -> None:
+    made = [decide(queue, number, action) for number, action in enumerate(("reject", "approve"))]
+    assert work_of(models, "amal") == {"approve": 1, "reject": 1}
+    queue.undo("demo", made[0].item_id, "amal", "undo")
+    lease = queue.lease("demo", "amal")
+    assert lease
+    queue.skip("demo", lease.item.id, lease.token)
+    assert work_of(models, "amal") == {"approve": 1, "skip": 1}
+    assert queue.unskip("demo", "amal", lease.item.id) == 1
+    assert work_of(models, "amal") == {"approve": 1}
+    again = queue.lease("demo", "amal")
+    assert again
+    queue.skip("demo", again.item.id, again.token, seen=False)  # which their own cap put off
+    other = queue.lease("demo", "basma")
+    assert other
+    queue.escalate("demo", other.item.id, other.token)
+    assert work_of(models, "amal") == {"approve": 1}
+    assert work_of(models, "basma") == {"escalate": 1}
+
+
+def test_a_judgement_that_is_compared_counts_as_any_other(
+    queue: ReviewQueue, models: ReadModels
+) -> None:
+    queue.enqueue("demo", comment(0), VERDICT, scores={}, second_opinion_share=1.0)
+    for moderator in ("amal", "basma"):
+        lease = queue.lease("demo", moderator)
+        assert lease
+        draft = Decision("reject", moderator=moderator, request_id=moderator)
+        queue.decide("demo", lease.item.id, lease.token, draft)
+        assert work_of(models, moderator) == {"reject": 1}
+    queue.enqueue("demo", comment(1), VERDICT, scores={}, known_action="approve")
+    queue.enqueue("demo", comment(2), VERDICT, scores={})
+    known = queue.lease("demo", "amal", known_answer_share=1.0)
+    assert known
+    draft = Decision("reject", moderator="amal", request_id="known")
+    queue.decide("demo", known.item.id, known.token, draft)
+    assert work_of(models, "amal") == {"reject": 2}
+
+
+def test_an_appeal_that_is_granted_takes_nothing_from_the_work_of_who_decided(
+    queue: ReviewQueue, models: ReadModels
+) -> None:
+    made = decide(queue, 0)
+    queue.appeal("demo", made.id, "why")
+    lease = queue.lease("demo", "basma")
+    assert lease
+    draft = Decision("approve", moderator="basma", request_id="granted")
+    queue.decide("demo", lease.item.id, lease.token, draft)
+    assert work_of(models, "amal") == {"reject": 1}
+    assert work_of(models, "basma") == {"approve": 1}
+
+
+def test_the_hours_of_moderators_are_kept_for_three_days(
+    queue: ReviewQueue, models: ReadModels, redis: Redis
+) -> None:
+    today = int(datetime.now(UTC).timestamp() // 86_400)
+    client: Any = redis
+    old, kept = f"{today - 3}:at:1:amal:reject", f"{today - 2}:at:1:amal:reject"
+    client.hset(FIGURES, mapping={"today": today - 1, old: 3, kept: 4})
+    decide(queue, 0)
+    assert redis.hmget(FIGURES, [old, kept]) == [None, "4"]
+
+
 def test_a_queue_rebuilt_from_an_export_has_its_read_models(
     queue: ReviewQueue, stream: DecisionStream, models: ReadModels, redis: Redis
 ) -> None:
@@ -311,7 +398,7 @@ def test_a_decision_reads_and_writes_each_of_its_records_once(
         "xadd": 1,
         "hset": 3,  # item, author, lists of decisions
         "hmget": 2,  # lists of decisions, what the site wants
-        "hincrby": 3,  # figures
+        "hincrby": 5,  # figures
         "zrem": 2,  # lease and line
         "zadd": 2,  # outbox and retention
     }

@@ -50,7 +50,7 @@ def lease_next(site: Site) -> Lease | None:
         if not cap or len(lately) < cap:
             session["severe"] = [*lately, int(time.time())][-cap:] if cap else []
             return lease
-        services().queue.skip(site.id, lease.item.id, lease.token)
+        services().queue.skip(site.id, lease.item.id, lease.token, seen=False)
     return None
 
 

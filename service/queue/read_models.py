@@ -81,6 +81,9 @@ class ReadModels:
                                              `rejected` where the policy would have rejected it
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
+            by:<moderator>:<action>          what they did: approve, reject, skip or escalate, blind
+                                             judgements included
+            at:<0 to 23>:<moderator>:<action>  the same by the hour, of the last three days
 
         What was said is approve, reject, or other: rejected for a reason that names no label.
         """

@@ -288,16 +288,20 @@ class ReviewQueue:
         """Put an item back to its place in the line."""
         self._put_back(site_id, item_id, token, skip_ms=0)
 
-    def skip(self, site_id: str, item_id: str, token: int) -> None:
+    def skip(self, site_id: str, item_id: str, token: int, *, seen: bool = True) -> None:
         """Leave an item to somebody else: for a while this moderator is not offered it again."""
-        self._put_back(site_id, item_id, token, skip_ms=self._skip_ms)
+        self._put_back(site_id, item_id, token, skip_ms=self._skip_ms, seen=seen)
 
-    def _put_back(self, site_id: str, item_id: str, token: int, *, skip_ms: int) -> None:
-        self._done(site_id, "release", id=item_id, token=token, skip_ms=skip_ms)
+    def _put_back(
+        self, site_id: str, item_id: str, token: int, *, skip_ms: int, seen: bool = False
+    ) -> None:
+        given: dict[str, Argument] = {"token": token, "skip_ms": skip_ms, "seen": int(seen)}
+        self._done(site_id, "release", id=item_id, **given)
 
     def unskip(self, site_id: str, moderator: str, item_id: str = "") -> int:
         """Offer a moderator again what they skipped, one item or all; return how many."""
-        return int(self._verbs(site_id, "unskip", moderator=moderator, id=item_id)[0])
+        asked: dict[str, Argument] = {"moderator": moderator, "id": item_id}
+        return int(self._verbs(site_id, "unskip", skip_ms=self._skip_ms, **asked)[0])
 
     def decide(self, site_id: str, item_id: str, token: int, draft: Decision) -> Decision:
         """Record the last word on an item, tell the stream and the outbox, all or nothing."""

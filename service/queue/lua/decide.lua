@@ -8,8 +8,9 @@
 -- include: queue/close queue/line_up
 
 local function give_opinion(id, item, at, moderator, request, action, draft, words)
-  local body
-  item.last, body = tell_stream('opinion', id, item, at, draft)
+  local body, entry
+  item.last, body, entry = tell_stream('opinion', id, item, at, draft)
+  count_judgement(entry, 1)
   item.request = request
   keep_words(id, item, words)
   take_out(id, item)

@@ -1,13 +1,15 @@
 -- Leave an item to the seniors, with a note.
--- KEYS: items texts lines leases retention
+-- KEYS: items texts lines leases retention figures
 -- ARGV: id token note
 -- returns: { 'ok' }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/clock queue/item queue/token queue/text queue/line queue/line_up
+-- include: queue/figures
 
-local item, record = load(id)
-local lost = why_lost(item, record, token, now())
+local at, item, record = now(), load(id)
+local lost = why_lost(item, record, token, at)
 if lost then return { lost } end
+count_work(at, item.owner, 'escalate', 1)
 local content = note ~= '' and decoded(text_of(id, item))
 if content and is_finite(content) then -- the note lies with the comment, and goes when it goes
   content.note = note

@@ -1,11 +1,14 @@
--- Offer a moderator again what they skipped: one item, or all with an empty id.
--- KEYS: barred
--- ARGV: moderator id
+-- Offer a moderator again what they skipped: one item, which is undone thereby, or all with an empty id.
+-- KEYS: barred figures
+-- ARGV: moderator id skip_ms
 -- returns: { how many }
--- include: queue/clock queue/put_off
+-- include: queue/clock queue/put_off queue/figures
 
 local n_taken_back = 0
 for _, skipped in ipairs(put_off_by(moderator, now())) do
+  if id == skipped then
+    count_work(redis.call('ZSCORE', BARRED, skipped .. moderator) - skip_ms, moderator, 'skip', -1)
+  end
   if id == '' or id == skipped then
     n_taken_back = n_taken_back + redis.call('ZREM', BARRED, skipped .. moderator)
   end

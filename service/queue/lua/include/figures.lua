@@ -4,6 +4,7 @@
 
 local FIGURES_DAY_MS = 86400000
 local FIGURES_DAYS = 15 -- that are kept, today included
+local HOURS_DAYS = 3 -- of what each moderator did by the hour: their own day begins at any hour of ours
 local SCORE_BINS = 20
 local BINS_PER_DOUBLING = 16 -- of the time to decision: each bin is 4 % longer than the one before
 
@@ -19,8 +20,22 @@ local function count(at, names, step)
   redis.call('HSET', FIGURES, 'today', today) -- which has begun, so that an old day is over
   for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
     day = tonumber(field:match('^(%d+):')) or today
-    if day <= today - FIGURES_DAYS or day > today then redis.call('HDEL', FIGURES, field) end
+    local n_days = field:find('^%d+:at:') and HOURS_DAYS or FIGURES_DAYS
+    if day <= today - n_days or day > today then redis.call('HDEL', FIGURES, field) end
   end
+end
+
+-- Count what a moderator did, or with step -1 no longer, because they took it back. Judgements of which
+-- they are not to know that they are compared count as all others, so that the count does not tell.
+local function count_work(at, moderator, action, step)
+  local what, hour = moderator .. ':' .. action, math.floor(at % FIGURES_DAY_MS / 3600000)
+  count(at, { 'by:' .. what, 'at:' .. hour .. ':' .. what }, step)
+end
+
+local function count_judgement(facts, step)
+  local countable = facts.source == 'moderator' and type(facts.moderator) == 'string'
+    and type(facts.action) == 'string' and type(facts.decided_at) == 'number'
+  if countable then count_work(facts.decided_at, facts.moderator, facts.action, step) end
 end
 
 -- What somebody said of a comment: `other` is a rejection for a reason that names no label.

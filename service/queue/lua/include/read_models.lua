@@ -21,6 +21,7 @@ end
 -- An appeal that is granted reverses the decision it is about.
 local function count_consequences(item, facts, step)
   count_decision(facts, step)
+  count_judgement(facts, step)
   local appeal = item.appeal
   if appeal and appeal.action ~= facts.action then
     count_decision(facts_in(entry_of(appeal.decision)), -step)
