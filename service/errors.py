@@ -244,6 +244,10 @@ class VersionNotReady(ServiceError):
     problem = ProblemType(503, "version-not-ready", "The model version is not loaded yet")
 
 
+class ItemHeld(Conflict):
+    """Somebody else holds the item."""
+
+
 class LeaseLost(Conflict):
     """The lease has expired or belongs to someone else, so its token no longer counts."""
 

@@ -30,6 +30,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.console import (
     account,
     articles,
+    bulk,
     drift,
     formats,
     insight,
@@ -83,7 +84,7 @@ bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
 PAGES = (
-    *(login, account, moderators, overview, search, articles, second_look),
+    *(login, account, moderators, overview, search, bulk, articles, second_look),
     *(insight, drift, shadow, policy, settings, work),
 )
 for module in PAGES:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from models.schema import REASONS, UMBRELLA, SentenceEvidence
+from models.schema import SentenceEvidence
 from service.console import formats
 from service.console.highlight import Segment, marked
+from service.console.item_rows import suggested
 from service.console.keyboard import keys_of
 from service.console.leases import is_severe, last_action, minutes_without_break
 from service.console.permissions import me
@@ -44,7 +45,6 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
     reports = services().reports.about(site.id, item.id) if item.n_reports else []
     beside = [item.comment.parent_text, item.appeal, *(one.explanation for one in reports)]
     beside += [t for o in thread["thread"] for t in (o.comment.text, o.comment.author_name)]
-    suggested = "spam" if item.why in ("repeat", "flood") else item.verdict.rejection_reason
     return {
         "text": text,
         "far_mark": _is_far(text),
@@ -55,7 +55,7 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "holds": listed(dict.fromkeys(str(FINDING_NAMES[one.kind]) for one in found)),
         "chips": _chips(item),
         "wholes": [_whole(one) for one in item.sentence if abs(one.weight) >= WORTH_SAYING],
-        "suggested": suggested if suggested in REASONS else UMBRELLA,
+        "suggested": suggested(item),
         "why": _why(item),
         "reports": reports,
         "site": site,

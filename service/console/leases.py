@@ -68,6 +68,12 @@ def forget(site_id: str) -> None:
         session.modified = True
 
 
+def forget_item(site_id: str, item_id: str) -> None:
+    """Remember no lease of an item, which this moderator has decided in a list."""
+    if session.get("leases", {}).get(site_id, [""])[0] == item_id:
+        forget(site_id)
+
+
 def release_all() -> None:
     """Give back every comment that this moderator holds, so that others need not wait for it."""
     for site_id, (item_id, token) in session.pop("leases", {}).items():

@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from models.schema import REASONS
+from service.queue.records import ReviewItem
 from service.rules.policy import Verdict
 
 #: The catalogues, each named in its own words ("Arabic" is written in Arabic letters).
@@ -61,6 +62,26 @@ STATE_NAMES: Mapping[str, LazyString] = {
     "leased": _("in hand"),
     "decided": _("decided"),
     "withdrawn": _("withdrawn"),
+}
+
+#: Why a comment waits for a person.
+WHY_NAMES: Mapping[str, LazyString] = {
+    "score": _("Scores"),
+    "uncertain": _("The machine is not sure"),
+    "reported": _("Reported by readers"),
+    "appeal": _("Appeal"),
+    "escalated": _("Left to the seniors"),
+    "listed": _("Word of the list"),
+    "personal_data": _("Personal data"),
+    "link": FINDING_NAMES["link"],
+    "repeat": _("Repeated text"),
+    "flood": _("Many at once"),
+    "author": _("Author"),
+    "pen_name": _("No pen name"),
+    "latin_script": _("Latin letters"),
+    "unsupported_language": _("Another script"),
+    "article_held": _("Article held"),
+    "random_sample": _("Drawn at random"),
 }
 
 ACTION_NAMES: Mapping[str, LazyString] = {
@@ -282,6 +303,15 @@ def shift_name(about: str) -> str:
 def cause_name(verdict: Verdict) -> str:
     """Return the name of what speaks against a comment: a label or a finding; else nothing."""
     return label_name(verdict.label) or reason_name(verdict.rejection_reason)
+
+
+def why_name(item: ReviewItem) -> str:
+    """Return why a comment waits, in few words: what speaks against it, and what brought it here."""
+    cause = cause_name(item.verdict)
+    if item.why == "score" and cause:
+        return cause
+    why = str(WHY_NAMES.get(item.why, item.why))
+    return listed(dict.fromkeys([why, cause])) if cause else why
 
 
 def listed(names: Iterable[str]) -> str:

@@ -207,9 +207,9 @@ def _decide_copies(site_id: str, item_id: str, token: int, draft: Decision) -> l
 ACTIONS = {"approve": _decide, "reject": _decide, "skip": _skip, "escalate": _escalate}
 
 
-def draft_of_form() -> Decision:
-    """Return the decision that a form asks for."""
-    action, reason = _typed("action"), _typed("reason")
+def draft_of_form(suggested: str = "") -> Decision:
+    """Return the decision that a form asks for; with the suggested reason where it names none."""
+    action, reason = _typed("action"), _typed("reason") or suggested
     if action not in ("approve", "reject") or (action == "reject" and reason not in REASONS):
         raise InvalidRequest.of("reason", "expected approve, or reject with a reason of the list")
     reason = reason if action == "reject" else ""

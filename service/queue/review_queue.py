@@ -73,6 +73,7 @@ from service.errors import (
     Conflict,
     Forbidden,
     InvalidRequest,
+    ItemHeld,
     ItemNotFound,
     ItemUnreadable,
     LeaseLost,
@@ -279,6 +280,28 @@ class ReviewQueue:
         )
         return None if outcome == "none" else read_lease(site_id, *found)
 
+    def take(
+        self, site_id: str, moderator: str, item_id: str, version: int, *, senior: bool = False
+    ) -> Lease:
+        """Give a moderator one item that they name, in the version that they saw.
+
+        The rules are those of `lease`, but that what they skipped is theirs to take. ItemHeld where
+        somebody else holds it, Conflict where it has another text by now; what they hold already
+        stays theirs.
+        """
+        if not moderator:
+            raise InvalidRequest.of("moderator", "expected a name")
+        found = self._done(
+            site_id,
+            "take",
+            id=item_id,
+            version=version,
+            moderator=moderator,
+            lease_ms=self._lease_ms,
+            senior=int(senior),
+        )
+        return read_lease(site_id, *found)
+
     def renew(self, site_id: str, item_id: str, token: int) -> Lease:
         """Start the time of a lease anew."""
         found = self._done(site_id, "renew", id=item_id, token=token, lease_ms=self._lease_ms)
@@ -474,6 +497,13 @@ class ReviewQueue:
         """Return an item as it is now."""
         return read_item(site_id, *self._done(site_id, "item", id=item_id))
 
+    def items(self, site_id: str, item_ids: Sequence[str]) -> list[ReviewItem]:
+        """Return items as they are now, in this order, without those that are not there."""
+        if len(item_ids) > MAX_BULK:
+            raise InvalidRequest.of("item_ids", f"expected at most {MAX_BULK}")
+        found = self._verbs(site_id, "items", *item_ids) if item_ids else []
+        return [read_item(site_id, *shown[1:]) for shown in found]
+
     def standings(self, site_id: str, item_ids: Sequence[str]) -> list[tuple[int, str]]:
         """Return of each item its version and the last word on it, empty where there is none."""
         if not item_ids:
@@ -557,6 +587,8 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "expired": (LeaseLost, "The lease has run out or belongs to somebody else."),
     "edited": (LeaseLost, "The comment was edited; its new version waits in the queue."),
     "withdrawn": (LeaseLost, "The site has withdrawn the comment."),
+    "held": (ItemHeld, "Somebody else holds the item."),
+    "edited_since": (Conflict, "The comment has another text by now than the one that was shown."),
     "undecided": (Conflict, "The item is not decided, so nothing can be taken back."),
     "late": (Conflict, "The time in which the decision could be taken back is over."),
     "changed": (Conflict, "Some of the items have changed since they were listed."),

@@ -4,7 +4,7 @@
 -- ARGV: moderator lease_ms facet senior copy
 -- returns: { 'ok', item id, record, content or false }
 -- returns: { 'none' }
--- include: queue/clock queue/item queue/save queue/line_up queue/walk queue/bars queue/text
+-- include: queue/clock queue/item queue/line_up queue/hand_out queue/walk queue/bars queue/text
 
 local function return_expired(at)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', at)) do
@@ -15,15 +15,6 @@ local function return_expired(at)
     else
       redis.call('ZREM', LEASES, id)
     end
-  end
-end
-
--- Out of the lines of labels, the troubled and the escalated, when it is leased. The lines of
--- authors, articles and dialects keep it, because taking it out of long lines is dear; whoever walks
--- over them steps over what is leased, which is never much.
-local function hand_out(id, item)
-  for _, entry in ipairs(places(id, item)) do
-    if entry:find('^[lte]') then redis.call('ZREM', LINES, entry) end
   end
 end
 
@@ -63,8 +54,5 @@ if content then
 else
   hand_out(id, item)
 end
-item.state, item.owner, item.expires = 'leased', moderator, at + lease_ms
-item.token, item.void = item.token + 1, nil
-local record = save(id, item)
-redis.call('ZADD', LEASES, item.expires, id)
+local record = lease(id, item, moderator, at, lease_ms)
 return { 'ok', id, record, text_of(id, item) }
