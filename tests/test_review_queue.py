@@ -22,6 +22,7 @@ from service.errors import (
     Conflict,
     Forbidden,
     InvalidRequest,
+    ItemHeld,
     ItemNotFound,
     ItemUnreadable,
     LeaseLost,
@@ -36,6 +37,7 @@ from service.queue.records import (
     LastWord,
     Lease,
     content_digest,
+    item_id_of,
 )
 from service.queue.review_queue import ReviewQueue
 from service.reports.statistics import agreement_with_known_answers
@@ -1327,3 +1329,92 @@ def test_the_stream_holds_no_word_of_the_comment(queue: ReviewQueue, redis: Redi
     body = json.dumps(entries, ensure_ascii=False)
     for private in (comment().text, "قارئ", "ملاحظة", "reader-7"):
         assert private not in body
+
+
+# One item that somebody names
+
+
+def test_a_moderator_takes_the_item_that_they_name_and_others_find_it_held(
+    queue: ReviewQueue,
+) -> None:
+    enqueue(queue, 1, score=0.9)
+    second = enqueue(queue, 2, score=0.1)
+    lease = queue.take("demo", "amal", second, 1)
+    assert (lease.item.id, lease.item.moderator) == (second, "amal")
+    with pytest.raises(ItemHeld):
+        queue.take("demo", "basma", second, 1)
+    again = queue.take("demo", "amal", second, 1)
+    assert again.token == lease.token
+    assert leased(queue, "basma").item.id != second
+    queue.decide("demo", second, lease.token, APPROVE)
+    with pytest.raises(AlreadyDecided):
+        queue.take("demo", "basma", second, 1)
+    assert queue.stats("demo").leased == 1
+
+
+def test_what_is_taken_stands_in_no_line_and_comes_back_when_the_time_runs_out(
+    queue: ReviewQueue, hasty: ReviewQueue
+) -> None:
+    item_id = enqueue(queue)
+    lease = hasty.take("demo", "amal", item_id, 1)
+    expired(queue, lease)
+    taken = queue.take("demo", "basma", item_id, 1)
+    assert (taken.item.n_abandoned, taken.token) == (1, lease.token + 1)
+    assert queue.lease("demo", "carim") is None
+    with pytest.raises(LeaseLost):
+        queue.decide("demo", item_id, lease.token, APPROVE)
+    queue.release("demo", item_id, taken.token)
+    assert leased(queue, "carim").item.id == item_id
+
+
+def test_nobody_takes_what_they_may_not_have(queue: ReviewQueue) -> None:
+    with pytest.raises(ItemNotFound):
+        queue.take("demo", "amal", "A" * 12, 1)
+    item_id = enqueue(queue)
+    with pytest.raises(InvalidRequest, match="moderator"):
+        queue.take("demo", "", item_id, 1)
+    with pytest.raises(Conflict, match="another text"):
+        queue.take("demo", "amal", item_id, 2)
+    lease = leased(queue)
+    queue.escalate("demo", item_id, lease.token)
+    with pytest.raises(Forbidden, match="seniors"):
+        queue.take("demo", "amal", item_id, 1)
+    senior = queue.take("demo", "basma", item_id, 1, senior=True)
+    made = queue.decide("demo", item_id, senior.token, replace(REJECT, moderator="basma"))
+    appeal = queue.appeal("demo", made.id, "")
+    with pytest.raises(Forbidden, match="decided what it appeals against"):
+        queue.take("demo", "basma", appeal.item_id, 1, senior=True)
+    assert queue.take("demo", "amal", appeal.item_id, 1).item.why == "appeal"
+    enqueue(queue, 9)
+    queue.withdraw("demo", "c-9")
+    with pytest.raises(LeaseLost, match="withdrawn"):
+        queue.take("demo", "amal", item_id_of("c-9"), 1)
+
+
+def test_a_known_answer_is_not_there_to_be_taken(queue: ReviewQueue) -> None:
+    known = queue.enqueue("demo", comment(7), VERDICT, scores={}, known_action="reject")
+    with pytest.raises(ItemNotFound):
+        queue.take("demo", "amal", known.item_id, 1)
+    enqueue(queue)
+    copy = leased(queue, known_answer_share=1.0)
+    with pytest.raises(ItemNotFound):
+        queue.take("demo", "basma", copy.item.id, 1)
+    assert queue.take("demo", "amal", copy.item.id, 1).token == copy.token
+
+
+def test_what_somebody_skipped_is_theirs_to_take(queue: ReviewQueue) -> None:
+    item_id = enqueue(queue)
+    queue.skip("demo", item_id, leased(queue).token)
+    assert queue.lease("demo", "amal") is None
+    assert queue.take("demo", "amal", item_id, 1).item.id == item_id
+
+
+def test_items_are_shown_in_the_order_asked_for_without_those_that_are_not_there(
+    queue: ReviewQueue,
+) -> None:
+    found = [enqueue(queue, number) for number in (1, 2)]
+    shown = queue.items("demo", [found[1], "A" * 12, found[0]])
+    assert [item.id for item in shown] == [found[1], found[0]]
+    assert queue.items("demo", []) == []
+    with pytest.raises(InvalidRequest, match="item_ids"):
+        queue.items("demo", ["A" * 12] * 1_001)

@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conftest import let_time_pass, redis_servers
-from service.errors import AlreadyDecided, Conflict, Forbidden, ItemNotFound, LeaseLost
+from service.errors import AlreadyDecided, Conflict, Forbidden, ItemHeld, ItemNotFound, LeaseLost
 from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision, Enqueued, item_id_of
 from service.queue.review_queue import ReviewQueue
@@ -178,6 +178,30 @@ class QueueMachine(RuleBasedStateMachine):
         assert lease.token == item.token
         assert lease.item.comment.text == item.text
         assert lease.item.n_abandoned == item.n_abandoned
+
+    @rule(comment_id=COMMENTS, moderator=MODERATORS, stale=st.sampled_from([0, 0, 0, 1]))
+    def take(self, comment_id: str, moderator: str, stale: int) -> None:
+        self.expire()
+        item, item_id, _ = self.held(comment_id, 0)
+        version = (item.version if item else 1) - stale
+        refused: type[Exception] | None = None
+        if item is None:
+            refused = ItemNotFound
+        elif item.state in ("decided", "withdrawn"):
+            refused = AlreadyDecided if item.state == "decided" else LeaseLost
+        elif stale:
+            refused = Conflict
+        elif item.state == "leased" and item.holder != moderator:
+            refused = ItemHeld
+        if item is None or refused:
+            with pytest.raises(refused or Conflict):
+                self.queue.take("demo", moderator, item_id, version)
+            return
+        lease = self.queue.take("demo", moderator, item_id, version)
+        if item.state == "pending":
+            item.state, item.holder, item.token = "leased", moderator, item.token + 1
+        item.expires = self.now + LEASE_SECONDS
+        assert (lease.token, lease.item.comment.text) == (item.token, item.text)
 
     @rule(comment_id=COMMENTS, stale=st.sampled_from([0, 0, 0, 1]))
     def renew(self, comment_id: str, stale: int) -> None:

@@ -169,8 +169,8 @@ def _decide_each(site: Site, versions: Mapping[str, int]) -> None:
             refused.append((names.get(item_id, ""), error))
     if decided:
         note(site.id, draft, len(decided), items=decided)
-    for name, error in refused[:MAX_TOLD]:
-        flash(f"{_isolated(name)}: {_why_not(error)}", "reject")
+    for name, refusal in refused[:MAX_TOLD]:
+        flash(f"{_isolated(name)}: {_why_not(refusal)}", "reject")
     if len(refused) > MAX_TOLD:
         n_more = len(refused) - MAX_TOLD
         flash(

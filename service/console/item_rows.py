@@ -1,4 +1,4 @@
-"""Rows of review items: what a list shows of each, with marks, masks and blur as on the work page."""
+"""Rows of review items: what a list shows of each, with marks and masks as on the work page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

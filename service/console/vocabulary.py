@@ -306,7 +306,7 @@ def cause_name(verdict: Verdict) -> str:
 
 
 def why_name(item: ReviewItem) -> str:
-    """Return why a comment waits, in few words: what speaks against it, and what brought it here."""
+    """Return why a comment waits, in few words: what brought it here, what speaks against it."""
     cause = cause_name(item.verdict)
     if item.why == "score" and cause:
         return cause
