@@ -29,6 +29,7 @@ from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
 from service.queue.records import Comment, Enqueued, QueueStats
+from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
@@ -115,6 +116,7 @@ def create_app(
         queue=queue,
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
+        reindex=Reindex(redis, sites),
         repeats=repeats,
         doubts=DoubtfulDecisions(redis),
         reports=reports,

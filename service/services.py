@@ -21,6 +21,7 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
+from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
@@ -51,6 +52,7 @@ class Services:
     queue: ReviewQueue
     decisions: DecisionStream
     read_models: ReadModels
+    reindex: Reindex
     repeats: Repeats
     doubts: DoubtfulDecisions
     reports: Reports

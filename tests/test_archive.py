@@ -23,7 +23,7 @@ from service.queue import archive as archives
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.queue.read_models import ReadModels
-from service.queue.records import Comment, Decision
+from service.queue.records import Comment, Decision, place_in_list
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
@@ -31,6 +31,7 @@ from service.sites.site import Site
 from service.sites.sites import Sites
 
 STREAM, SITE = "{hakam:demo}:decisions", "{hakam:demo}:site"
+LISTED = "{hakam:demo}:listed"
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
 DEMO = Site("demo", retention_days=90)
 BEFORE = datetime.now(UTC) - timedelta(days=91)
@@ -74,11 +75,15 @@ def make_old(redis: Redis, n: int) -> list[str]:
     client.delete(STREAM)
     for entry_id, fields in entries:
         client.xadd(STREAM, fields, id=renamed.get(entry_id, entry_id))
-    for key in ("items", "decided"):
-        for name, value in client.hgetall(f"{{hakam:demo}}:{key}").items():
-            pattern = "|".join(map(re.escape, renamed))
-            renewed = re.sub(pattern, lambda match: renamed[match[0]], value)
-            client.hset(f"{{hakam:demo}}:{key}", name, renewed)
+    pattern = "|".join(map(re.escape, renamed))
+    for name, value in client.hgetall("{hakam:demo}:items").items():
+        renewed = re.sub(pattern, lambda match: renamed[match[0]], value)
+        client.hset("{hakam:demo}:items", name, renewed)
+    places = {place_in_list(old): place_in_list(new) for old, new in renamed.items()}
+    for member in client.zrange(LISTED, 0, -1):
+        if member[-20:] in places:
+            client.zrem(LISTED, member)
+            client.zadd(LISTED, {member[:-20] + places[member[-20:]]: 0})
     return [renamed.get(entry_id, entry_id) for entry_id, _fields in entries]
 
 
@@ -331,6 +336,11 @@ def test_pages_show_after_an_archive_what_they_showed_before(
     assert [one.comment_id for one in found.decisions] == ["c9", "c7"]
     assert found.n_damaged == 0
     assert models.days("demo", 14) == days
+    of_moderator = models.find("demo", "moderator", "amal")
+    assert [one.comment_id for one in of_moderator.decisions] == ["c9", "c8", "c7"]
+    assert not of_moderator.more
+    client: Any = redis
+    assert len([one for one in client.zrange(LISTED, 0, -1) if one[0] == "m"]) == N_NEW
 
 
 def test_an_archive_holds_nothing_of_an_author(

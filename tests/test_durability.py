@@ -135,7 +135,7 @@ def test_a_store_of_another_format_is_refused_at_the_start_with_what_to_do(
     said = rehearsal(own_settings)
     assert said.returncode == 2
     (sentence,) = said.stderr.splitlines()
-    assert sentence.startswith("Error: What Redis holds was not written in a format from 1 to 3")
+    assert sentence.startswith("Error: What Redis holds was not written in a format from 1 to 4")
 
 
 def test_a_store_of_format_1_is_worked_on_and_closed_to_the_version_that_filled_it(

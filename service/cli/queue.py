@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,13 +11,15 @@ from models.schema import read_comments
 from service.cli.environment import connect_for, site_argument
 from service.config import Settings
 from service.queue.decisions import DecisionStream
+from service.queue.reindex import Reindex
 from service.queue.review_queue import ReviewQueue
+from service.sites.sites import Sites
 from service.store.durability import Durability
 
 
 @click.group()
 def queue() -> None:
-    """Count what is in the review queue, or restore decisions."""
+    """Count what is in the review queue, or restore what it lacks."""
 
 
 @queue.command("stats")
@@ -44,3 +47,23 @@ def rebuild_queue(site_id: str, export: Path) -> None:
         Durability(redis, Settings.from_environ().store_file).accept()
         n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")
+
+
+@queue.command()
+@site_argument
+@click.option("--anew", is_flag=True, help="Also what was built before.")
+def reindex(site_id: str, *, anew: bool) -> None:
+    """Build at once what a store of an older version lacks.
+
+    `hakam webhooks` does this by itself, slowly; until then pages do not list everything. Say
+    `--anew` where an older Hakam worked on the store once more.
+    """
+    with connect_for(site_id) as (redis, _site):
+
+        def say(_site_id: str, part: str, n_done: int, n_all: int) -> None:
+            last = n_done >= n_all
+            if last or sys.stderr.isatty():
+                click.echo(f"\r{part}: {n_done:,} of {n_all:,}", err=True, nl=last)
+
+        Reindex(redis, Sites(redis)).build(site_id, say, anew=anew)
+    click.echo("All is built.")

@@ -12,6 +12,7 @@ from service.config import Settings
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
+from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
@@ -28,7 +29,7 @@ def webhooks(context: click.Context) -> None:
     """Deliver decisions to sites, until stopped.
 
     Moderators get their notices meanwhile, texts that are older than their site's retention are
-    removed, and `hakam watch` is run.
+    removed, what a store of an older version lacks is built, and `hakam watch` is run.
     """
     if context.invoked_subcommand is not None:
         return
@@ -47,7 +48,8 @@ def webhooks(context: click.Context) -> None:
             expect=durability.expect,
             console=settings.public_url,
         )
-        for one in (Retention(redis, sites), ClockWatch(redis, sites), durability, notices, daily):
+        reindex, clock = Reindex(redis, sites), ClockWatch(redis, sites)
+        for one in (Retention(redis, sites), clock, durability, notices, reindex, daily):
             Thread(target=one.run, args=(stop,), daemon=True).start()
         deliveries.run(stop)  # a signal ends it, after what is under way
 

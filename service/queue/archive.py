@@ -26,7 +26,7 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -46,7 +46,7 @@ from service.queue.decisions import (
 )
 from service.queue.encoding import read_decision
 from service.queue.read_models import FIGURES_DAYS
-from service.queue.records import Decision
+from service.queue.records import Decision, facet, place_in_list
 from service.sites.site import Site
 from service.store.connect import Redis
 from service.store.scripts import Verbs
@@ -176,17 +176,25 @@ class Archive:
             raise ArchiveDamaged(f"{self._folder}: the file before {file.path.name} is missing")
         for _entry in _entries(file):  # nothing is removed before all of it was found to be whole
             pass
-        n_trimmed = 0
+        n_trimmed, page = 0, list[Entry]()
         for number, entry in enumerate(_entries(file), start=1):
-            at_end_of_page = number % MAX_DECISIONS == 0 or entry.id == file.last
-            if place(entry.id) > place(after) and at_end_of_page:
-                n_trimmed += self._trim_to(site_id, after, entry)
-                after = entry.id
+            page.append(entry)
+            if number % MAX_DECISIONS == 0 or entry.id == file.last:
+                if place(entry.id) > place(after):
+                    n_trimmed += self._trim_to(site_id, after, page)
+                    after = entry.id
+                page = []
         return n_trimmed
 
-    def _trim_to(self, site_id: str, after: str, entry: Entry) -> int:
+    def _trim_to(self, site_id: str, after: str, page: Sequence[Entry]) -> int:
+        last, moderators = page[-1], [read_decision(one.id, one.body).moderator for one in page]
+        unlisted = [
+            facet("moderator", moderator) + place_in_list(entry.id)
+            for entry, moderator in zip(page, moderators, strict=True)
+            if moderator
+        ]
         n_trimmed: int = self._verbs(
-            site_id, "trim", after=after, last=entry.id, digest=entry.digest
+            site_id, "trim", *unlisted, after=after, last=last.id, digest=last.digest
         )[0]
         if not n_trimmed:
             raise Conflict(

@@ -8,7 +8,8 @@ A change that an older Hakam could not read, or would read as something else, ta
 Format 2 knows `ContentRecord.sentence`, the label ``religious_insult``, and the reasons
 ``uncertain``, ``personal_data`` and ``link``; format 3 the copies of a comment, the language of its
 text, readers' reports, and the reasons ``repeat``, ``flood``, ``article_held``, ``article_closed``,
-``trusted``, ``latin_script``, ``pen_name`` and ``reported``.
+``trusted``, ``latin_script``, ``pen_name`` and ``reported``; format 4 the lists in
+``:listed``, which an older Hakam would not keep.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Record(BaseModel):
 
 
 class _Formatted(_Record):
-    format: Literal[1, 2, 3]  # from OLDEST to FORMAT
+    format: Literal[1, 2, 3, 4]  # from OLDEST to FORMAT
 
 
 class VerdictRecord(_Record):

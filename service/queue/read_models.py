@@ -1,18 +1,19 @@
 """Read models: what pages show of past decisions, kept by the scripts that decide.
 
 Promises: a page costs the same after a thousand decisions and after a million, because none reads
-the decision stream. What the models hold is what the stream says: the last decisions on each
-comment, of each author and under each article, and figures for each of the last days. Two keys of a
-site::
+more of the decision stream than it shows. What the models hold is what the stream says: which of
+its entries are about each comment, author and article and by each moderator, and figures for each
+of the last days. Two keys of a site::
 
-    :decided  hash  i<item id>, or the facet of an author or article -> ids of the last 51 or more
-                    entries of the stream about it, the newest first
+    :listed   zset  <facet><place>, in lexical order: i<item id>, or the facet of an author, article
+                    or moderator, and the place of an entry in the stream (see `place_in_list`)
     :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
                     `ReadModels.days`)
                     today -> the last day that something was counted on
 
-No words and no authors' ids are in them. A comment that is erased, or forgotten after the site's
-retention period, leaves the lists; an erased author's list goes.
+No words and no authors' ids are in them. A comment that is forgotten after the site's retention
+period leaves its lists, and an erased one those of its author and article. The lists of moderators
+last as long as the stream does.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.errors import InvalidRequest
+from service.queue.decisions import check_decision_id
 from service.queue.encoding import read_decision
-from service.queue.records import Decision, facet, item_id_of
+from service.queue.records import Comment, Decision, facet, item_id_of
 from service.rules.times import day_of
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
 FIGURES_DAYS = 15  # as in figures.lua
 SHOWN = 50
+MAX_FOUND = 200  # at once; Redis serves nobody else meanwhile
 
 #: Day (``2026-01-31``) -> counter -> count.
 Days = Mapping[str, Mapping[str, int]]
@@ -36,11 +40,16 @@ Days = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The last decisions on a comment, of an author or under an article."""
+    """Decisions on a comment, of an author, under an article or of a moderator."""
 
-    decisions: Sequence[Decision]  # the latest first, at most `SHOWN`
-    more: bool  # whether there are older ones
+    decisions: Sequence[Decision]  # the latest first
+    cursor: str  # the `before` of older ones; empty where there are none
     n_damaged: int  # that cannot be read, as a whole or in the words kept beside them
+
+    @property
+    def more(self) -> bool:
+        """Whether there are older ones."""
+        return bool(self.cursor)
 
 
 class ReadModels:
@@ -49,23 +58,34 @@ class ReadModels:
     def __init__(self, redis: Redis) -> None:
         self._verbs = Verbs(redis, "queue")
 
-    def find(self, site_id: str, name: str, value: str) -> Found:
-        """Return the last decisions with a text and this author_id, article_id or comment_id.
+    def find(
+        self,
+        site_id: str,
+        name: str,
+        value: str,
+        *,
+        before: str = "",
+        limit: int = SHOWN,
+        blind: bool = False,
+    ) -> Found:
+        """Return decisions and undos by author_id, article_id, comment_id or moderator.
 
-        Opinions and answers to comments with known answers stay blind: they are not among them.
+        Those before the entry with this id, or the last. By an author, article or comment they have
+        a text. Where opinions and answers to comments with known answers are to stay blind, they
+        are not among them; a moderator's own list has them (`blind`), so that nobody learns from it
+        which of their comments were such.
         """
-        by_comment = name == "comment_id"
-        wanted = f"i{item_id_of(value)}" if by_comment else facet(name, value)
-        entries = self._verbs(site_id, "last_decisions", list=wanted, limit=SHOWN + 1)
+        if not 1 <= limit <= MAX_FOUND:
+            raise InvalidRequest.of("limit", f"expected 1 to {MAX_FOUND}")
+        if before:
+            check_decision_id("before", before)
+        own = f"i{item_id_of(value)}" if name == "comment_id" else facet(name, value)
+        cursor, *entries = self._verbs(
+            site_id, "last_decisions", facet=own, before=before, limit=limit
+        )
         decisions = [read_decision(*entry) for entry in entries]
-        found = [
-            decision
-            for decision in decisions
-            if decision.comment is not None
-            and (decision.comment_id if by_comment else getattr(decision.comment, name)) == value
-        ]
-        n_damaged = sum(decision.damaged for decision in decisions)
-        return Found(found[:SHOWN], len(found) > SHOWN, n_damaged)
+        found = [one for one in decisions if _is_of(one, name, value) and (blind or _is_open(one))]
+        return Found(found, cursor, sum(decision.damaged for decision in decisions))
 
     def days(self, site_id: str, n_days: int) -> Days:
         """Return the figures of the last days, today included.
@@ -96,3 +116,15 @@ class ReadModels:
             if day.isdecimal() and int(day) in found and count.isdecimal() and len(count) < 19:
                 found[int(day)][counter] = int(count)
         return {day_of(day * 86_400): counters for day, counters in found.items()}
+
+
+def _is_of(decision: Decision, name: str, value: str) -> bool:
+    """Say whether an entry is of the list that was asked for, because facets are short digests."""
+    if name == "moderator":
+        return decision.moderator == value
+    about: Decision | Comment | None = decision if name == "comment_id" else decision.comment
+    return decision.comment is not None and getattr(about, name) == value
+
+
+def _is_open(decision: Decision) -> bool:
+    return decision.kind in ("decision", "undo") and not decision.expected

@@ -351,6 +351,16 @@ def item_id_of(comment_id: str, kind: str = "comment") -> str:
     return short_digest(kind, comment_id)
 
 
+def place_in_list(entry_id: str) -> str:
+    """Place of an entry of the decision stream in lists that are in lexical order.
+
+    >>> place_in_list("1700000000000-3")
+    '1700000000000-000003'
+    """
+    time, _, number = entry_id.partition("-")
+    return f"{int(time):013}-{int(number or 0):06}"
+
+
 def content_digest(comment: Comment) -> str:
     """Digest by which the text and display name of a comment are known again, here and at the site.
 
@@ -369,5 +379,7 @@ _FACETS = {"troubled": "t", "escalated": "e"}
 
 @functools.lru_cache(maxsize=10_000)  # few labels, articles and authors are busy at a time
 def facet(kind: str, value: str) -> str:
-    """Beginning of the entries of one label, article, author or dialect in the lines."""
+    """Beginning of what the lines and lists hold of one label, article, author, moderator ..."""
+    if kind == "moderator":  # as the scripts compute it, which know no other digest
+        return "m" + hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()[:12]
     return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:8]

@@ -11,7 +11,8 @@ Key schema::
                                   strikes (for them too: the settings warn_after, hold_after, and
                                   hold_hours in milliseconds),
                                   article:<article id> (JSON, see `service.sites.levers`),
-                                  swept (see `service.queue.retention`)
+                                  swept (see `service.queue.retention`),
+                                  built, building (see `service.queue.reindex`)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from service.sites.connections import check_connections
 from service.sites.levers import MAX_LEVERS, Lever, field_of, read_levers
 from service.sites.site import Site
 from service.store.connect import Redis
+from service.store.durability import FORMAT
 from service.store.errors import is_wrong_kind, translating_redis_errors
 from service.store.scripts import site_key
 
@@ -63,7 +65,7 @@ class Sites:
         self._redis.sadd(_INDEX, site.id)  # first: an id without a record is skipped, never lost
         if not self._redis.hsetnx(_record_key(site.id), "record", site.to_json()):
             raise SiteExists(f"the site {site.id} exists already")
-        more = {"keys": ApiKeys.of(key).to_json(), **_for_scripts(site)}
+        more = {"keys": ApiKeys.of(key).to_json(), "built": FORMAT, **_for_scripts(site)}
         self._redis.hset(_record_key(site.id), mapping=more)
         self._note_change()
         return key

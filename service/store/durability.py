@@ -36,7 +36,7 @@ REWRITE_SECONDS = 300.0  # to wait for the append-only file to be written anew
 # Of what is stored, as in service/queue/lua/include/record.lua. A store of a format from OLDEST on
 # is read as it is, and called FORMAT from then on, so that no older Hakam misreads what is added.
 OLDEST: Final = 1
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 KEY = "hakam:store"
 MARK = f"{{{KEY}}}:mark"  # on the node of KEY

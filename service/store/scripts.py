@@ -37,7 +37,7 @@ SITE_KEYS = (
     "leases",
     "barred",
     "decisions",
-    "decided",
+    "listed",
     "figures",
     "outbox",
     "dead",

@@ -1,6 +1,6 @@
 -- A comment that needs nobody. Nothing is kept of it, unless an earlier text of it was: that is
 -- replaced, and leaves the queue.
--- KEYS: items texts lines leases barred decisions outbox retention site reports report_times reporters
+-- KEYS: items texts lines leases barred decisions listed outbox retention site reports report_times reporters
 -- ARGV: id record withdrawal
 -- returns: { created (1 or 0), version, state }
 -- returns: { 0, version, 'reported' } where readers have reported an earlier text; nothing is changed

@@ -1,6 +1,6 @@
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
--- KEYS: items texts lines leases barred decisions outbox authors retention decided site
+-- KEYS: items texts lines leases barred decisions outbox authors retention listed site
 -- KEYS: reports report_words report_times reporters
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
@@ -28,7 +28,7 @@ local function erase_item(id, item, at, draft)
   for report in reports_of(id) do forget_words(report) end -- which may quote the author
   if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
-  unlist(id, item)
+  unlist_from(id, item)
   item.facets = { facet_of(item, 'l') } -- tells nothing of the author
   item.digest = nil
   save(id, item)
@@ -49,10 +49,10 @@ for place = 1, #page[2], 2 do
     local version, token = record:match('"version":(%d%d?%d?)'), record:match('"token":(%d%d?%d?)')
     for one = 1, tonumber(version or 1) do forget_version(id, one, tonumber(token or 0)) end
     redis.call('HDEL', ITEMS, id)
-    redis.call('HDEL', DECIDED, 'i' .. id)
+    unlist_some('i' .. id)
   end
 end
 if next(erased) then forget_bars(erased) end
 redis.call('HDEL', AUTHORS, author)
-redis.call('HDEL', DECIDED, author)
+unlist_some(author)
 return answer

@@ -1,7 +1,7 @@
 -- Forget what was decided before a time: texts always, records once nothing points at them. Refuses
 -- to forget more than a share of all at once, unless it was told to or the last sweep was just now:
 -- then what is due has become so since, and no clock has jumped.
--- KEYS: items texts barred authors bulks retention site decided
+-- KEYS: items texts barred authors bulks retention site listed
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
@@ -27,7 +27,7 @@ for _, member in ipairs(due) do
     redis.call('HDEL', BULKS, name)
   elseif kind == 'author' then
     redis.call('HDEL', AUTHORS, name)
-    redis.call('HDEL', DECIDED, name)
+    unlist_some(name)
   elseif kind and name:find('^.+:%d+$') then
     local id, version = name:match('^(.+):(%d+)$')
     local item = load(id)

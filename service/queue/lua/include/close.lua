@@ -1,6 +1,6 @@
 -- Taking a decision.
 -- KEYS: texts retention
--- include: queue/stream queue/line queue/opinions queue/consequences queue/decided queue/read_models
+-- include: queue/stream queue/line queue/opinions queue/consequences queue/read_models
 -- include: queue/tell queue/answer_reports queue/strikes
 
 local function keep_words(id, item, words) -- what the moderator wrote, apart from the stream
@@ -40,7 +40,6 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   item.decision, body, entry = tell_stream(kind, id, item, at, draft, more)
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
-  if not item.known_answer then list_newest(id, item, item.decision) end
   compare_opinion(item, at, entry.moderator, action)
   count_consequences(item, entry, 1)
   if reported.standing then replace_standing(id, item, reported.standing, action) end

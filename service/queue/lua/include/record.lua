@@ -1,7 +1,7 @@
 -- Stored records: JSON objects of named fields, with the number of their format.
 
 local OLDEST = 1
-local FORMAT = 3 -- both as in service/store/durability.py
+local FORMAT = 4 -- both as in service/store/durability.py
 
 -- The object that is stored; nil for what cannot be read, or is of another format.
 local function decoded(text)

@@ -1,6 +1,6 @@
 -- Taking a decision back.
 -- KEYS: retention
--- include: queue/tell queue/ask_again queue/drop queue/line_up queue/consequences queue/decided queue/read_models
+-- include: queue/tell queue/ask_again queue/drop queue/line_up queue/consequences queue/read_models
 -- include: queue/strikes
 
 -- An appeal against the decision that still waits goes with it: there is nothing to object to.
@@ -10,7 +10,6 @@ local function reopen(id, item, decided, at, request, draft, withdrawal)
   local more = { undoes = item.decision, expected = item.known_answer }
   local body, facts
   item.last, body, facts = tell_stream('undo', id, item, at, draft, more)
-  if not item.known_answer then list_newest(id, item, item.last) end
   if decided then count_consequences(item, decided, -1) end
   item.undone = item.undone or {}
   table.insert(item.undone, item.decision)

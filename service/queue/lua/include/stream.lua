@@ -1,6 +1,6 @@
 -- Writing to the decision stream.
 -- KEYS: decisions
--- include: queue/record queue/fields
+-- include: queue/record queue/fields queue/listed
 
 -- An entry about an item; returns its id, its body and what it says. It is a JSON body and the SHA-1
 -- of the digest before it and this body.
@@ -13,5 +13,7 @@ local function tell_stream(kind, id, item, at, draft, more)
   local body = cjson.encode(entry)
   local last = redis.call('XREVRANGE', DECISIONS, '+', '-', 'COUNT', 1)[1]
   local digest = redis.sha1hex((last and by_name(last).digest or '') .. body)
-  return redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest), body, entry
+  local stored = redis.call('XADD', DECISIONS, '*', 'body', body, 'digest', digest)
+  list(members_of(id, item, stored, entry))
+  return stored, body, entry
 end
