@@ -33,11 +33,11 @@ from service.app import create_app
 from service.config import Settings
 from service.console import blueprint
 from service.console.highlight import marked
-from service.console.vocabulary import LANGUAGES
 from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision
 from service.queue.reports import Reports, reporter_digest
 from service.queue.review_queue import ReviewQueue
+from service.rules.phrases import LANGUAGES
 from service.rules.policy import Verdict
 from service.services import Services
 from service.sites.site import SETTINGS, Site
@@ -1749,7 +1749,7 @@ def test_a_first_webhook_gets_a_secret_that_is_shown_once(
     assert app.extensions["hakam"].sites.get("demo").webhook_secret == site.webhook_secret
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_what_cannot_be_is_named_with_its_bounds_in_the_reader_s_language(
     app: Flask, accounts: Accounts, api_key: str, language: str
 ) -> None:
@@ -1883,7 +1883,40 @@ def test_a_fault_of_ours_is_a_sentence_in_the_console_and_an_error_in_the_log(
 # Languages
 
 
-def test_arabic_comes_first_and_english_is_one_button_away(
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ("", "ar"),
+        ("fr-TN, ar;q=0.8", "fr"),
+        ("ar-DZ, fr;q=0.9", "ar"),
+        ("en-GB", "en"),
+        ("de", "ar"),
+    ],
+)
+def test_the_login_speaks_the_language_of_the_browser_until_another_is_chosen(
+    app: Flask, accounts: Accounts, accepted: str, said: str
+) -> None:
+    guest = Console(app)
+    guest.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = accepted
+    assert f'<html lang="{said}"' in guest.get("/login")
+    other = "en" if said != "en" else "fr"
+    guest.post("/language", language=other)
+    assert f'<html lang="{other}"' in guest.get("/login")
+
+
+def test_an_account_keeps_the_language_in_which_its_invitation_was_answered(
+    app: Flask, accounts: Accounts
+) -> None:
+    path = f"/invitation/{accounts.invite('nura', 'moderator')}"
+    guest = Console(app, "nura")
+    guest.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "fr"
+    guest.post(path, password=PASSWORD, again=PASSWORD)
+    account = accounts.get("nura")
+    assert account
+    assert account.preferences.language == "fr"
+
+
+def test_arabic_comes_first_and_the_others_are_one_menu_away(
     console: Console, accounts: Accounts
 ) -> None:
     assert '<html lang="ar" dir="rtl"' in console.get("/demo/work")

@@ -488,6 +488,7 @@ def test_a_switch_of_the_policy_is_tried_as_soon_as_it_is_turned_and_kept_when_i
 def test_the_language_changes_in_place(console: Console) -> None:
     console.flag("c1", "first")
     page = console.page("samira", "/demo/work")
+    page.locator(".languages summary").click()
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
     expect(page.locator("button.approve")).to_contain_text("Approve")

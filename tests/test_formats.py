@@ -7,6 +7,7 @@ from flask import Flask
 from flask_babel import force_locale
 
 from service.console import formats, vocabulary
+from service.rules.phrases import LANGUAGES
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -44,10 +45,24 @@ def test_a_length_of_time_behind_a_preposition_is_in_the_genitive(
         assert formats.duration_after(2 * HOUR) == "2 hours"
 
 
+def test_french_writes_numbers_shares_times_and_dates_as_newspapers_do(app: Flask) -> None:
+    narrow, wide = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
+    with app.test_request_context(), force_locale("fr"):
+        assert formats.number(1_234_567.5) == f"1{narrow}234{narrow}567,5"
+        assert formats.percent(0.125).replace(wide, narrow) == f"12{narrow}%"
+        assert formats.duration_after(1) == "1 seconde"
+        assert formats.duration_after(2 * HOUR) == "2 heures"
+        assert formats.ago(3 * DAY) == "il y a 3 jours"
+        assert formats.moment(1.8e9).startswith("15 janv. 2027")
+        assert vocabulary.ngettext("%(num)s comment waits", "%(num)s comments wait", 0)[:13] == (
+            "0 commentaire"
+        )
+
+
 EXTREMES = (0.0, -1.0, 1e9, 1e15, 6e11, -6.3e10, 1e308, -1e308, float("inf"), float("nan"), 10**400)
 
 
-@pytest.mark.parametrize("language", sorted(vocabulary.LANGUAGES))
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_every_number_has_a_form_however_bad(app: Flask, language: str) -> None:
     said = (
         *(formats.number, formats.signed, formats.percent, formats.score, vocabulary.score_words),

@@ -198,7 +198,7 @@ def test_the_page_offers_presets_shows_what_readers_are_told_and_keeps_nothing_b
     assert services.sites.get("demo") == before
 
 
-def test_a_site_reads_its_policy_in_both_languages(
+def test_a_site_reads_its_policy_in_every_language(
     client: FlaskClient, api_key: str, services: Services
 ) -> None:
     services.sites.update(services.sites.get("demo").changed({"links": "reject"}))
@@ -210,10 +210,11 @@ def test_a_site_reads_its_policy_in_both_languages(
     assert links == {
         "switch": "links",
         "position": "reject",
-        "name": {"ar": "الروابط", "en": "Links"},
+        "name": {"ar": "الروابط", "en": "Links", "fr": "Liens"},
         "says": {
             "ar": "لا تُنشر التعليقات التي تتضمن روابط.",
             "en": "Comments with links are not published.",
+            "fr": "Les commentaires contenant des liens ne sont pas publiés.",
         },
     }
     assert [rule["switch"] for rule in told["rules"]] == [one.name for one in SWITCHES]

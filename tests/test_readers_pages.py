@@ -193,7 +193,10 @@ def test_the_page_of_a_report_says_what_was_decided_in_the_readers_language(
     address = sent.request.path
     reader.decide()
     assert "Reason: Insult" in reader.client.get(address, query_string={"lang": "en"}).text
-    arabic = reader.client.get(address, headers={"Accept-Language": "fr"}).text
+    french = reader.client.get(address, headers={"Accept-Language": "fr-DZ, ar;q=0.8"}).text
+    assert 'lang="fr" dir="ltr"' in french
+    assert "Motif\N{NO-BREAK SPACE}: Insulte" in french
+    arabic = reader.client.get(address, headers={"Accept-Language": "de"}).text
     assert 'lang="ar" dir="rtl"' in arabic
     assert "السبب: إهانة" in arabic  # "reason: insult"
     assert reader.client.get(address[:-1] + "x").status_code == 404

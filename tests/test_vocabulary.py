@@ -52,6 +52,22 @@ def test_the_arabic_catalogue_has_arabic_punctuation_and_every_value_of_the_phra
             assert wanted == set(PLACEHOLDER.findall(said)) - {"%(num)s"}, said
 
 
+def test_the_french_catalogue_has_french_typography_and_every_value_of_the_phrase() -> None:
+    with (TRANSLATIONS / "fr/LC_MESSAGES/messages.po").open("rb") as file:
+        catalogue = read_po(file, locale="fr")
+    marks = "[;!?%\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}]"
+    bare = re.compile(f"(?<![\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}%]){marks}(?![(])")
+    for message in catalogue:
+        if not message.id:
+            continue
+        wanted = set(PLACEHOLDER.findall(strings(message.id)[-1])) - {"%(num)s"}
+        for said in strings(message.string):
+            assert "'" not in said, said
+            assert not bare.search(said), said
+            assert not re.search(r"(?<![\d\N{NO-BREAK SPACE}]):(?!//)", said), said
+            assert wanted == set(PLACEHOLDER.findall(said)) - {"%(num)s"}, said
+
+
 # One of each of the six forms of Arabic, and what stands at their borders.
 NUMBERS = (0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103, 111, 200)
 AGAIN = {  # "... comments wait again"

@@ -63,6 +63,7 @@ FIELDS: Mapping[str, str] = {
     "field": "Which field it is about.",
     "first_seen": "When the author's first decided comment came to the queue, seconds since "
     "1970; 0 when none was decided.",
+    "fr": "In French.",
     "id": "The site's id of the comment.",
     "item": "The review item.",
     "item_id": "Id of the review item.",

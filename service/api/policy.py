@@ -7,12 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from service.api.operation import operation
-from service.rules.phrases import catalogue
+from service.rules.phrases import LANGUAGES, catalogue
 from service.rules.policy_pack import SWITCHES, Position, positions, preset_of
 from service.services import services
 from service.sites.site import Site
-
-LANGUAGES = ("ar", "en")
 
 
 class PolicyRule(BaseModel):
@@ -23,7 +21,9 @@ class PolicyRule(BaseModel):
         Position | None,
         Field(description="How it stands; null where the site's settings are of no position."),
     ]
-    name: Annotated[dict[str, str], Field(description="What it is about, by language: `ar`, `en`.")]
+    name: Annotated[
+        dict[str, str], Field(description="What it is about, by language: `ar`, `en`, `fr`.")
+    ]
     says: Annotated[
         dict[str, str],
         Field(description="What readers may be told, by language; empty where it is nothing."),

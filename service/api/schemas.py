@@ -286,10 +286,11 @@ class ReportBody(Body):
 
 
 class Texts(BaseModel):
-    """The same message in Arabic and in English."""
+    """The same message in Arabic, English and French."""
 
     ar: str
     en: str
+    fr: str
 
 
 class ReportAnswer(BaseModel):

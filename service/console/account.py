@@ -21,10 +21,11 @@ from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
 from service.console.login import too_often
 from service.console.permissions import me
-from service.console.vocabulary import COMMAND_NAMES, LANGUAGES, THEME_NAMES
+from service.console.vocabulary import COMMAND_NAMES, THEME_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REPLY_LENGTH
 from service.errors import LoginThrottled
+from service.rules.phrases import LANGUAGES
 from service.services import services
 
 bp = Blueprint("account", __name__)

@@ -48,7 +48,6 @@ from service.console import (
 from service.console.permissions import Moderator, me, my_sites
 from service.console.trainees import check_open
 from service.console.unsent_forms import unsent
-from service.console.vocabulary import LANGUAGES, RIGHT_TO_LEFT
 from service.errors import (
     RETRY_AFTER_SECONDS,
     Forbidden,
@@ -63,6 +62,7 @@ from service.errors import (
 from service.errors import NotFound as NothingThere
 from service.problems import note
 from service.rules.personal_data import masked
+from service.rules.phrases import LANGUAGES, RIGHT_TO_LEFT, negotiated
 from service.services import EXTENSION, services
 
 HEADERS = {
@@ -129,10 +129,15 @@ def init_app(app: Flask) -> None:
 
 
 def language() -> str:
-    """Return the language of the account, else the one chosen before the login, else Arabic."""
+    """Return the language of the account, else what was chosen before the login or by the browser.
+
+    Arabic where none of them says.
+    """
     account = g.get("account")
-    chosen = account.preferences.language if account else session.get("language", "ar")
-    return chosen if chosen in LANGUAGES else "ar"
+    chosen = account.preferences.language if account else session.get("language", "")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return negotiated(request.accept_languages.values())
 
 
 # -- every request ------------------------------------------------------------------------------

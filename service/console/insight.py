@@ -9,10 +9,10 @@ from flask_babel import get_locale
 from models.spreadsheets import as_csv
 from service.console.charts import Chart, draw
 from service.console.permissions import needs, site_for
-from service.console.vocabulary import RIGHT_TO_LEFT
 from service.errors import NotFound
 from service.reports import insight
 from service.reports.insight import Figure
+from service.rules.phrases import RIGHT_TO_LEFT
 from service.services import services
 from service.sites.site import Site
 

@@ -1,6 +1,7 @@
 """Login: password, second factor, invitations, log out."""
 
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from flask import (
@@ -16,6 +17,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from flask_login import current_user, login_user, logout_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -125,7 +127,8 @@ def accept(token: str) -> ResponseReturnValue:
     password = request.form.get("password", "")
     try:
         if password == request.form.get("again", ""):
-            return _after_password(services().accounts.accept(token, password))
+            account = services().accounts.accept(token, password)
+            return _after_password(_keeping_language(account))
         complaint = _("The two are not the same.")
     except AccountError as refusal:
         if refusal.code == "bad_invite":  # another window was quicker
@@ -170,6 +173,13 @@ def _after_password(account: Account) -> ResponseReturnValue:
     if request.form.get("kept"):  # what is kept in this page must go on in the next
         return _page("login_code.html", 200)
     return redirect(url_for(".confirm", next=request.form.get("next", "")))
+
+
+def _keeping_language(account: Account) -> Account:
+    """Go on in the language in which somebody answered an invitation."""
+    preferences = replace(account.preferences, language=str(get_locale()))
+    services().accounts.save_preferences(account.name, preferences)
+    return replace(account, preferences=preferences)
 
 
 def _log_in(account: Account) -> Response:

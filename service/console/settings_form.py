@@ -17,6 +17,7 @@ from flask_babel.speaklater import LazyString
 from models.schema import LABELS
 from service.console.vocabulary import gettext, label_name
 from service.errors import FieldError, InvalidRequest
+from service.rules.phrases import LANGUAGES
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 
@@ -69,8 +70,7 @@ _CHOICES = {
     "yes": _("yes"),
     "require": _("waits for a person, without a name too"),
     "no": _("no"),
-    "ar": _("Arabic"),
-    "en": _("English"),
+    **LANGUAGES,
 }
 _FACTORS: Mapping[str, float] = {"share": 0.01, "seconds": 60}
 _UNITS = {"share": _("%(name)s, in percent"), "seconds": _("%(name)s, in minutes")}

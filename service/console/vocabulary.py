@@ -10,14 +10,6 @@ from models.schema import REASONS
 from service.queue.records import ReviewItem
 from service.rules.policy import Verdict
 
-#: The catalogues, each named in its own words ("Arabic" is written in Arabic letters).
-LANGUAGES: Mapping[str, str] = {
-    "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
-    "en": "English",
-}
-
-RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
-
 LABEL_NAMES: Mapping[str, LazyString] = {
     "toxicity": _("Abuse"),
     "severe_toxicity": _("Severe abuse"),

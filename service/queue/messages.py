@@ -13,11 +13,9 @@ from typing import Any
 
 from service.queue.reader_links import appeal_address
 from service.queue.records import OUTCOMES, Decision, Report, news
-from service.rules.phrases import N_, catalogue
+from service.rules.phrases import LANGUAGES, N_, catalogue
 from service.rules.times import day_of
 from service.sites.site import Site
-
-LANGUAGES = ("ar", "en")
 
 #: Reasons for which readers report: those of `models.schema.REASONS`, and two of their own.
 REPORT_REASONS: Mapping[str, str] = {

@@ -32,7 +32,7 @@ from service.problems import headers_of, note
 from service.queue.messages import REPORT_REASONS, notice, receipt
 from service.queue.reader_links import Link, Purpose, read_link
 from service.queue.records import Comment, Report, content_digest
-from service.rules.phrases import N_
+from service.rules.phrases import LANGUAGES, N_, RIGHT_TO_LEFT, negotiated
 from service.services import services
 from service.sites.site import Site
 
@@ -40,7 +40,6 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_EXPLANATION = 2_000
 MAX_STATEMENT = 4_000
 MAX_CONTACT = 320
-LANGUAGES: Mapping[str, str] = {"ar": "rtl", "en": "ltr"}  # and their direction
 
 HEADERS = {
     # A page of any site may show it in a frame: nothing here is done by a click alone.
@@ -242,7 +241,7 @@ def _language() -> str:
     asked = request.values.get("lang", "")
     if asked in LANGUAGES:
         return asked
-    return request.accept_languages.best_match(list(LANGUAGES), default="ar") or "ar"
+    return negotiated(request.accept_languages.values())
 
 
 def _sealed() -> URLSafeSerializer:
@@ -252,8 +251,9 @@ def _sealed() -> URLSafeSerializer:
 def _render(template: str, **values: object) -> str:
     language = _language()
     with force_locale(language):
+        direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
         return render_template(
-            f"readers/{template}", language=language, direction=LANGUAGES[language], **values
+            f"readers/{template}", language=language, direction=direction, **values
         )
 
 

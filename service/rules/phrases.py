@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from babel import negotiate_locale
 from babel.support import NullTranslations, Translations
 
 N_ = str
+
+#: The languages, each named in its own words ("Arabic" is written in Arabic letters).
+LANGUAGES: Mapping[str, str] = {
+    "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+    "en": "English",
+    "fr": "Fran\N{LATIN SMALL LETTER C WITH CEDILLA}ais",
+}
+RIGHT_TO_LEFT = frozenset({"ar"})
+
+
+def negotiated(accepted: Iterable[str]) -> str:
+    """Return the first language that somebody accepts and we have, else Arabic.
+
+    >>> negotiated(["fr-TN", "ar"])
+    'fr'
+    """
+    return negotiate_locale(accepted, LANGUAGES, sep="-") or "ar"
 
 _CATALOGUES = Path(__file__).parent.parent / "console" / "translations"
 

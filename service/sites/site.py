@@ -208,7 +208,7 @@ class Site:
         form=NOTICE_ADDRESSES_EXPECTED,
         secret=True,
     )
-    notice_language: Literal["ar", "en"] = described(N_("Language of these notices"), "ar")
+    notice_language: Literal["ar", "en", "fr"] = described(N_("Language of these notices"), "ar")
     quiet_hours: Annotated[str, Field(max_length=11, pattern=QUIET_HOURS_FORM)] = described(
         N_("Hours in which no notice is sent, such as 22:00-07:00"),
         "",

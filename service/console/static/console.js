@@ -60,6 +60,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A menu closes with Escape, and when something else is pressed.
+function leaveMenus(event) {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (event.key ? event.key !== "Escape" : menu.contains(event.target)) continue;
+    menu.open = false;
+    if (event.key && menu.contains(document.activeElement)) one("summary", menu).focus();
+  }
+}
+for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, leaveMenus);
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-sheet]");
   if (!opener) return;

@@ -3,7 +3,11 @@
 "use strict";
 
 (() => {
-  const words = { ar: ["الإبلاغ عن تعليق", "إغلاق"], en: ["Report a comment", "Close"] };
+  const words = {
+    ar: ["الإبلاغ عن تعليق", "إغلاق"],
+    en: ["Report a comment", "Close"],
+    fr: ["Signaler un commentaire", "Fermer"],
+  };
   const name = "hakam-report";
 
   function element(kind, values) {
@@ -49,7 +53,8 @@
     const link = event.target.closest?.("a[data-hakam-report]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !window.HTMLDialogElement) return;
     event.preventDefault();
-    const language = (link.closest("[lang]")?.lang || "ar").startsWith("en") ? "en" : "ar";
+    const said = (link.closest("[lang]")?.lang || "ar").slice(0, 2).toLowerCase();
+    const language = Object.hasOwn(words, said) ? said : "ar";
     dialogue(language);
     send(link, language);
   });
