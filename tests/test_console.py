@@ -1229,7 +1229,8 @@ def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_thr
 ) -> None:
     page = console.post("/me/totp", step="propose")
     uri = unescape(re.findall(r'href="(otpauth://[^"]+)"', page)[0])
-    ((side, path),) = re.findall(r'class="qr" viewBox="0 0 (\d+) \1"[^>]*><path\s+d="([^"]+)"/></svg>', page)
+    picture = r'class="qr" viewBox="0 0 (\d+) \1"[^>]*><path\s+d="([^"]+)"/></svg>'
+    ((side, path),) = re.findall(picture, page)
     dark = {(int(x), int(y)) for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path)}
     modules = list(segno.make(uri, micro=False).matrix_iter(border=4))
     assert len(modules) == int(side)
