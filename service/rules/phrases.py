@@ -28,6 +28,7 @@ def negotiated(accepted: Iterable[str]) -> str:
     """
     return negotiate_locale(accepted, LANGUAGES, sep="-") or "ar"
 
+
 _CATALOGUES = Path(__file__).parent.parent / "console" / "translations"
 
 
