@@ -32,6 +32,7 @@ from service.queue.records import Comment, Enqueued, QueueStats
 from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
+from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.readers.pages import bp as readers
 from service.reports.drift_alarms import DriftAlarms
@@ -49,6 +50,7 @@ from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis, connect
 from service.store.durability import Durability
+from service.store.trail import Trail
 
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
@@ -114,6 +116,8 @@ def create_app(
         known_sites=known_sites,
         accounts=accounts,
         queue=queue,
+        trail=Trail(redis),
+        retention=Retention(redis, sites),
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
         reindex=Reindex(redis, sites),

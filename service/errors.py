@@ -211,6 +211,10 @@ class SiteExists(Conflict):
     """A site with this id exists already."""
 
 
+class SettingsChanged(Conflict):
+    """Somebody changed the settings of a site meanwhile; nothing was stored."""
+
+
 class AccountExists(Conflict):
     """An account with this name exists already."""
 

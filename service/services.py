@@ -24,6 +24,7 @@ from service.queue.reader_limits import ReaderLimits
 from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
+from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
@@ -32,6 +33,7 @@ from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
 from service.store.durability import Durability
+from service.store.trail import Trail
 
 EXTENSION = "hakam"  # the key of the parts in `Flask.extensions`
 
@@ -49,6 +51,8 @@ class Services:
     sites: Sites
     known_sites: KnownSites
     accounts: Accounts
+    trail: Trail
+    retention: Retention
     queue: ReviewQueue
     decisions: DecisionStream
     read_models: ReadModels

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from argon2 import PasswordHasher
@@ -48,7 +48,12 @@ def accounts(redis: Redis, clock: Clock) -> Accounts:
 
 def everything_in(redis: Redis) -> str:
     """Whatever a thief of the database would read, as one text."""
-    read = {"string": redis.get, "hash": redis.hgetall, "set": redis.smembers}
+    read: dict[str, Any] = {
+        "string": redis.get,
+        "hash": redis.hgetall,
+        "set": redis.smembers,
+        "stream": redis.xrange,
+    }
     return " ".join(str((key, read[str(redis.type(key))](key))) for key in redis.scan_iter("*"))
 
 

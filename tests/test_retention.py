@@ -180,7 +180,9 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     age(redis, 31)
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
-    assert set(names) == {f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site")}
+    assert set(names) == {
+        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site", "trail")
+    }
 
 
 def test_the_note_on_an_earlier_version_goes_with_its_text(
@@ -237,7 +239,9 @@ def test_an_appeal_leaves_nothing_behind_either(
     age(redis, 31)
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
-    assert set(names) == {f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site")}
+    assert set(names) == {
+        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site", "trail")
+    }
 
 
 def test_an_appeal_after_the_text_went_is_refused_in_words(

@@ -82,7 +82,7 @@ class Account:
         return cls(
             name=name,
             role=role if role in ROLES else ROLES[0],
-            sites=_assigned(record.get("sites")) if role in ROLES else (),
+            sites=read_sites(record.get("sites")) if role in ROLES else (),
             disabled=bool(record.get("disabled")),
             created_at=_moment(record.get("created_at")),
             has_password=bool(password),
@@ -133,7 +133,8 @@ def check_password(password: str) -> str:
     return password
 
 
-def _assigned(sites: str | None) -> tuple[str, ...] | None:
+def read_sites(sites: str | None) -> tuple[str, ...] | None:
+    """Return the sites that a record assigns; None is every site."""
     try:
         read = json.loads(sites or "null")
     except ValueError:

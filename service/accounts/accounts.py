@@ -23,6 +23,7 @@ from service.accounts.account import (
     canonical_name,
     check_password,
     check_role,
+    read_sites,
 )
 from service.accounts.login_limits import LoginLimits
 from service.accounts.records import PREFIX, AccountRecords, digest, key_of
@@ -30,6 +31,7 @@ from service.accounts.second_factor import SecondFactor
 from service.accounts.sessions import Sessions
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
+from service.store.trail import ACCOUNTS, SERVICE, Change, Entry, Origin, append
 
 INVITE_SECONDS = 3 * 86400
 
@@ -64,13 +66,19 @@ class Accounts:
         role: str = "moderator",
         *,
         sites: Iterable[str] | None = None,
+        by: Origin = SERVICE,
     ) -> Account:
         """Create an account that can log in at once."""
         hashed = self._hasher.hash(check_password(password))
-        return self._create(name, role, sites, {"password": hashed})
+        return self._create(name, role, sites, {"password": hashed}, by)
 
     def _create(
-        self, name: str, role: str, sites: Iterable[str] | None, given: Mapping[str, str]
+        self,
+        name: str,
+        role: str,
+        sites: Iterable[str] | None,
+        given: Mapping[str, str],
+        by: Origin,
     ) -> Account:
         name = canonical_name(name)
         if name == "..":  # no page can have it in its address
@@ -82,31 +90,50 @@ class Accounts:
             "created_at": repr(self._clock()),
             **given,
         }
-        return self._records.create(name, record, _store_link)
+        where = read_sites(record["sites"])
+        facts = {"state": "invited" if "invite" in given else "added", "role": role, "sites": where}
+        changes = {field: Change(None, new) for field, new in facts.items()}
+        return self._records.create(name, record, _store_link, Entry("account", by, name, changes))
 
-    def disable(self, name: str) -> None:
+    def disable(self, name: str, *, by: Origin = SERVICE) -> None:
         """Close the account, every session of it and its link; nothing of it is erased."""
 
         def close(pipe: Any, name: str, record: Mapping[str, str]) -> None:
             pipe.hset(key_of("account", name), "disabled", "1")
             _end_access(pipe, name, record)
 
+            _note(pipe, name, by, {"state": Change(_state(record), "disabled")})
+
         self._records.change(name, close, keeps_an_admin=True)
 
-    def enable(self, name: str) -> None:
+    def enable(self, name: str, *, by: Origin = SERVICE) -> None:
         """Open a disabled account again."""
-        self._records.set(name, "disabled", "")
 
-    def change(self, name: str, *, role: str, sites: Iterable[str] | None) -> None:
+        def open_again(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            pipe.hset(key_of("account", name), "disabled", "")
+            _note(pipe, name, by, {"state": Change(_state(record), "active")})
+
+        self._records.change(name, open_again)
+
+    def change(
+        self, name: str, *, role: str, sites: Iterable[str] | None, by: Origin = SERVICE
+    ) -> None:
         """Give a person another role and other sites; a trainee who rises is to be told so."""
         wanted = {"role": check_role(role), "sites": _sites(sites)}
 
         def assign(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            pairs = {
+                "role": (record.get("role"), role),
+                "sites": (read_sites(record.get("sites")), read_sites(wanted["sites"])),
+            }
+            changes = {field: Change(*pair) for field, pair in pairs.items() if pair[0] != pair[1]}
             rises = role != "trainee" and (
                 record.get("role") == "trainee" or record.get("graduated")
             )
             graduated = {"graduated": "1" if rises else ""}
             pipe.hset(key_of("account", name), mapping=wanted | graduated)
+            if changes:
+                _note(pipe, name, by, changes)
 
         self._records.change(name, assign, keeps_an_admin=role != "admin")
 
@@ -156,7 +183,14 @@ class Accounts:
             self._redis.hset(key_of("account", name), "password", password_hash)
         return password_hash
 
-    def set_password(self, name: str, password: str, *, drops_second_factor: bool = False) -> None:
+    def set_password(
+        self,
+        name: str,
+        password: str,
+        *,
+        drops_second_factor: bool = False,
+        by: Origin = SERVICE,
+    ) -> None:
         """Replace a password, and end every session and link of its owner."""
         hashed = self._hasher.hash(check_password(password))
 
@@ -165,16 +199,24 @@ class Accounts:
             _end_access(pipe, name, record)
             if drops_second_factor:
                 second_factor.drop(pipe, name)
+            _note(pipe, name, by, _access(record, drops_second_factor))
 
         self._records.change(name, store)
 
-    def invite(self, name: str, role: str, *, sites: Iterable[str] | None = None) -> str:
+    def invite(
+        self,
+        name: str,
+        role: str,
+        *,
+        sites: Iterable[str] | None = None,
+        by: Origin = SERVICE,
+    ) -> str:
         """Create an account without a password; by the token its owner chooses one, once."""
         token = secrets.token_urlsafe(32)
-        self._create(name, role, sites, {"password": "", "invite": digest(token)})
+        self._create(name, role, sites, {"password": "", "invite": digest(token)}, by)
         return token
 
-    def reset(self, name: str, *, drops_second_factor: bool = False) -> str:
+    def reset(self, name: str, *, drops_second_factor: bool = False, by: Origin = SERVICE) -> str:
         """Take a person's password away and return a token to choose anew; older ones end."""
         token = secrets.token_urlsafe(32)
 
@@ -185,9 +227,19 @@ class Accounts:
             _store_link(pipe, name, changed)
             if drops_second_factor:
                 second_factor.drop(pipe, name)
+            _note(pipe, name, by, _access(record, drops_second_factor))
 
         self._records.change(name, store, keeps_an_admin=True)
         return token
+
+    def log_out(self, name: str, *, by: Origin = SERVICE) -> None:
+        """End every session of a person."""
+
+        def end(pipe: Any, name: str, _record: Mapping[str, str]) -> None:
+            pipe.delete(key_of("sessions", name))
+            _note(pipe, name, by, {"sessions": Change(None, "ended")})
+
+        self._records.change(name, end)
 
     @translating_redis_errors()
     def invited(self, token: str) -> str | None:
@@ -211,6 +263,7 @@ class Accounts:
                 raise _bad_invite()
             _end_access(pipe, name, record)
             pipe.hset(key_of("account", name), "password", hashed)
+            _note(pipe, name, Origin("console", name), {"password": Change(secret=True)})
 
         self._records.change(name, store)
         return self._records.must_get(name)
@@ -224,6 +277,22 @@ class Accounts:
     def behind_unbelieved_proxy(self) -> bool:
         """Whether clients came through a proxy whose word is not taken, in the last week."""
         return bool(self._redis.exists(_UNBELIEVED_PROXY))
+
+
+def _note(pipe: Any, name: str, by: Origin, changes: Mapping[str, Change]) -> None:
+    """Write what changes of an account, as part of the change."""
+    append(pipe, ACCOUNTS, Entry("account", by, name, changes))
+
+
+def _state(record: Mapping[str, str]) -> str:
+    return "disabled" if record.get("disabled") else "active"
+
+
+def _access(record: Mapping[str, str], drops_second_factor: bool) -> Mapping[str, Change]:
+    changes = {"password": Change(secret=True)}
+    if drops_second_factor and record.get("totp"):
+        changes["second_factor"] = Change("on", "off")
+    return changes
 
 
 def _sites(sites: Iterable[str] | None) -> str:

@@ -30,6 +30,7 @@ from service.accounts.account import Account, AccountError, canonical_name
 from service.errors import AccountExists, UnknownAccount
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
+from service.store.trail import ACCOUNTS, Entry, append
 
 PREFIX = "{hakam:accounts}:"
 _NAMES = PREFIX + "names"
@@ -55,8 +56,8 @@ class AccountRecords:
         self.redis: Any = redis  # redis-py types each answer as "awaitable or not"
 
     @translating_redis_errors()
-    def create(self, name: str, record: Mapping[str, str], also: Change) -> Account:
-        """Store a new record, and what belongs to it."""
+    def create(self, name: str, record: Mapping[str, str], also: Change, entry: Entry) -> Account:
+        """Store a new record, what belongs to it, and its entry of the trail."""
         key = key_of("account", name)
 
         def store(pipe: Any) -> None:
@@ -66,6 +67,7 @@ class AccountRecords:
             pipe.hset(key, mapping=record)
             pipe.sadd(_NAMES, name)
             also(pipe, name, record)
+            append(pipe, ACCOUNTS, entry)
 
         self.redis.transaction(store, key)
         return Account.from_record(name, record)

@@ -16,6 +16,7 @@ from service.accounts.account import AccountError, canonical_name
 from service.accounts.login_limits import LoginLimits
 from service.accounts.records import AccountRecords, digest, key_of
 from service.store.errors import translating_redis_errors
+from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
 
 N_RECOVERY_CODES = 10
 _MAX_CODE_LENGTH = 64
@@ -56,6 +57,7 @@ class SecondFactor:
                 pipe.hset(key, mapping={"totp": secret, "totp_step": step})
                 pipe.hdel(key, "totp_pending")
                 _store_codes(pipe, name, codes)
+                _note(pipe, name, {"second_factor": Change("off", "on")})
             return turned_on
 
         return codes if self._records.change(name, store) else ()
@@ -79,6 +81,7 @@ class SecondFactor:
             if not record.get("totp"):
                 raise AccountError("totp_off", "step", "there is no second factor")
             _store_codes(pipe, name, codes)
+            _note(pipe, name, {"recovery_codes": Change(secret=True)})
 
         self._records.change(name, store)
         return codes
@@ -90,7 +93,13 @@ class SecondFactor:
 
     def remove(self, name: str) -> None:
         """Turn the second factor off; its recovery codes end with it."""
-        self._records.change(name, lambda pipe, name, _record: drop(pipe, name))
+
+        def turn_off(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            drop(pipe, name)
+            if record.get("totp"):
+                _note(pipe, name, {"second_factor": Change("on", "off")})
+
+        self._records.change(name, turn_off)
 
     def _use_step(self, name: str, code: str) -> bool:
         def use(pipe: Any, name: str, record: Mapping[str, str]) -> bool:
@@ -124,6 +133,11 @@ def drop(pipe: Any, name: str) -> None:
     """Take everything of a second factor away, as part of a change."""
     pipe.hdel(key_of("account", name), "totp", "totp_pending", "totp_step")
     pipe.delete(key_of("recovery", name))
+
+
+def _note(pipe: Any, name: str, changes: Mapping[str, Change]) -> None:
+    """Write what people change of their own second factor, as part of the change."""
+    append(pipe, ACCOUNTS, Entry("account", Origin("console", name), name, changes))
 
 
 def _new_codes() -> Sequence[str]:

@@ -6,6 +6,7 @@ import math
 import time
 from typing import Annotated, Literal
 
+from flask import g
 from pydantic import BaseModel, Field
 
 from service.api.operation import operation
@@ -109,11 +110,11 @@ def close(site: Site, body: Closing) -> ArticleState:
 @operation("POST", "/v1/articles/open", name="open_article", body=Opening, answers={200: Opened})
 def open_again(site: Site, body: Opening) -> Opened:
     """Open an article again that was held or closed."""
-    return Opened(opened=services().sites.release(site.id, body.id))
+    return Opened(opened=services().sites.release(site.id, body.id, by=g.origin))
 
 
 def _pull(site: Site, lever: Lever) -> ArticleState:
-    services().sites.pull(site.id, lever)
+    services().sites.pull(site.id, lever, by=g.origin)
     return _state(lever)
 
 

@@ -6,7 +6,9 @@ from flask import g, request
 
 from service.errors import Unauthorized
 from service.services import services
+from service.sites.api_keys import mark_of
 from service.sites.site import Site
+from service.store.trail import Origin
 
 
 def site_of(key: str) -> Site:
@@ -14,7 +16,7 @@ def site_of(key: str) -> Site:
     site = services().known_sites.authenticate(key)
     if site is None:
         raise Unauthorized("expected the API key of a site")
-    g.site_id = site.id
+    g.site_id, g.origin = site.id, Origin("api", mark_of(key))
     services().quota.spend(site)
     return site
 

@@ -11,6 +11,7 @@ import click
 from service.cli.environment import (
     connect_for,
     day,
+    note_export,
     output_option,
     personal_data_option,
     site_argument,
@@ -18,6 +19,7 @@ from service.cli.environment import (
 from service.queue.archive import Archive
 from service.queue.decisions import DecisionStream
 from service.queue.records import Decision
+from service.store.trail import COMMAND_LINE, Entry, Trail
 
 
 @click.group()
@@ -34,6 +36,8 @@ def export_decisions(site_id: str, after: str, output: Path, *, with_personal_da
     """Write decisions as labelled comments, one JSON object a line."""
     with connect_for(site_id) as (redis, _site):
         stream = DecisionStream(redis)
+        if with_personal_data:
+            note_export(redis, site_id, "decisions")
         exported = stream.export(site_id, str(output), after, with_personal_data=with_personal_data)
     show_damage(exported.n_damaged)
     click.echo(
@@ -65,6 +69,7 @@ def archive_decisions(
     limit = before.replace(tzinfo=UTC) if before else datetime.now(UTC) - timedelta(days or 0)
     with connect_for(site_id) as (redis, site):
         archive = Archive(redis, folder)
+        Trail(redis).note(site_id, Entry("decisions", COMMAND_LINE, "archived"))
         n_moved, untold = archive.write(site, limit), archive.first_untold(site_id, limit)
     click.echo(f"{n_moved} decisions archived")
     if untold:

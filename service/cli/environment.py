@@ -17,6 +17,7 @@ from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
+from service.store.trail import COMMAND_LINE, Entry, Trail
 
 site_argument = click.argument("site_id", metavar="SITE")
 personal_data_option = click.option(
@@ -67,3 +68,8 @@ def connect_for(site_id: str) -> Iterator[tuple[Redis, Site]]:
     """Connect, and find a site that a command is about."""
     with connect() as redis:
         yield redis, Sites(redis).get(site_id)
+
+
+def note_export(redis: Redis, site_id: str, what: str) -> None:
+    """Write into the trail that somebody takes personal data out, before it is done."""
+    Trail(redis).note(site_id, Entry("export", COMMAND_LINE, what))

@@ -12,6 +12,7 @@ from service.config import Settings
 from service.queue.records import known_action
 from service.queue.review_queue import ReviewQueue
 from service.scoring import artifact_in_use
+from service.store.trail import COMMAND_LINE, Entry, Trail
 
 
 @click.group()
@@ -41,6 +42,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
         known_action(comment)  # before anything is added
     artifact = artifact_in_use(Settings.from_environ())
     with connect_for(site_id) as (redis, site):
+        Trail(redis).note(site_id, Entry("known_answers", COMMAND_LINE, "added"))
         counts = VerdictCounts(redis)
         moderation = Moderation(
             artifact,
@@ -61,5 +63,6 @@ def add_known_answers(site_id: str, known: Path) -> None:
 def clear_known_answers(site_id: str) -> None:
     """Remove a site's known answers; decisions about them stay."""
     with connect_for(site_id) as (redis, _site):
+        Trail(redis).note(site_id, Entry("known_answers", COMMAND_LINE, "cleared"))
         n_cleared = ReviewQueue(redis).clear_known_answers(site_id)
     click.echo(f"{n_cleared} known answers taken out")

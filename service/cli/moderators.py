@@ -10,6 +10,7 @@ from service.accounts.account import ROLES
 from service.accounts.accounts import Accounts
 from service.cli.environment import connect
 from service.sites.sites import Sites
+from service.store.trail import COMMAND_LINE
 
 
 @click.group()
@@ -27,7 +28,7 @@ def add_moderator(name: str, role: str, site_ids: tuple[str, ...]) -> None:
     with connect() as redis:
         for site_id in site_ids:
             Sites(redis).get(site_id)
-        Accounts(redis).add(name, password, role, sites=site_ids or None)
+        Accounts(redis).add(name, password, role, sites=site_ids or None, by=COMMAND_LINE)
     click.echo(password)
 
 
@@ -48,7 +49,8 @@ def change_role(name: str, role: str) -> None:
     """Give an account another role; its sites stay."""
     with connect() as redis:
         accounts = Accounts(redis)
-        accounts.change(name, role=role, sites=accounts.must_get(name).sites)
+        sites = accounts.must_get(name).sites
+        accounts.change(name, role=role, sites=sites, by=COMMAND_LINE)
 
 
 @moderators.command("disable")
@@ -56,7 +58,7 @@ def change_role(name: str, role: str) -> None:
 def disable_moderator(name: str) -> None:
     """Disable an account and end its sessions; what it decided stays."""
     with connect() as redis:
-        Accounts(redis).disable(name)
+        Accounts(redis).disable(name, by=COMMAND_LINE)
 
 
 @moderators.command("reset")
@@ -69,7 +71,9 @@ def reset_moderator(name: str, drop_second_factor: bool) -> None:
     password = secrets.token_urlsafe(12)
     with connect() as redis:
         accounts = Accounts(redis)
-        accounts.set_password(name, password, drops_second_factor=drop_second_factor)
+        accounts.set_password(
+            name, password, drops_second_factor=drop_second_factor, by=COMMAND_LINE
+        )
         account = accounts.get(name)
     click.echo(password)
     if account and account.has_totp:

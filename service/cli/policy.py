@@ -11,6 +11,7 @@ from service.rules.policy_pack import BY_NAME, PRESETS, SWITCHES, positions, pre
 from service.sites.policy_pack import turned
 from service.sites.site import Site
 from service.sites.sites import Sites
+from service.store.trail import COMMAND_LINE
 
 
 @click.group()
@@ -45,7 +46,7 @@ def set_policy(site_id: str, switches: tuple[str, ...], preset: str | None) -> N
         given[name] = position
     with connect_for(site_id) as (redis, before):
         site = turned(before, given, _own_review())
-        Sites(redis).update(site)
+        Sites(redis).update(site, by=COMMAND_LINE)
         _show(site)
 
 

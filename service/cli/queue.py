@@ -15,6 +15,7 @@ from service.queue.reindex import Reindex
 from service.queue.review_queue import ReviewQueue
 from service.sites.sites import Sites
 from service.store.durability import Durability
+from service.store.trail import COMMAND_LINE, Entry, Trail
 
 
 @click.group()
@@ -45,6 +46,7 @@ def rebuild_queue(site_id: str, export: Path) -> None:
     """
     with connect_for(site_id) as (redis, _site):
         Durability(redis, Settings.from_environ().store_file).accept()
+        Trail(redis).note(site_id, Entry("decisions", COMMAND_LINE, "rebuilt"))
         n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")
 

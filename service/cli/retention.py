@@ -11,6 +11,7 @@ from service.errors import StoreUnavailable
 from service.queue.retention import Retention
 from service.rules.times import iso_time
 from service.sites.sites import Sites
+from service.store.trail import COMMAND_LINE
 
 
 @click.command()
@@ -23,7 +24,7 @@ def erase(site_id: str, author_id: str) -> None:
     backups, still hold them.
     """
     with connect_for(site_id) as (redis, _site):
-        erased = Retention(redis, Sites(redis)).erase(site_id, author_id)
+        erased = Retention(redis, Sites(redis)).erase(site_id, author_id, by=COMMAND_LINE)
     click.echo(f"{erased.n_items} items erased, and {erased.n_answers} quotations in answers")
     if not erased.left_disk:
         raise StoreUnavailable(
@@ -43,5 +44,5 @@ def forget(*, force: bool) -> None:
     Redis may have jumped.
     """
     with connect() as redis:
-        n_forgotten = Retention(redis, Sites(redis)).sweep(force=force)
+        n_forgotten = Retention(redis, Sites(redis)).sweep(force=force, by=COMMAND_LINE)
     click.echo(f"{n_forgotten} forgotten")

@@ -14,6 +14,7 @@ from service.config import Settings
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
+from service.store.trail import COMMAND_LINE
 
 
 @click.group()
@@ -92,7 +93,7 @@ def add_site(site_id: str, **options: Any) -> None:
     site = Site(site_id).changed(given)
     _check_shadow(site, "")
     with connect() as redis:
-        click.echo(Sites(redis).add(site))
+        click.echo(Sites(redis).add(site, by=COMMAND_LINE))
     _show_new_secret(site, {"", given.get("webhook_secret")})
 
 
@@ -115,7 +116,7 @@ def set_site(site_id: str, defaults: tuple[str, ...], **options: Any) -> None:
         before = Sites(redis).get(site_id)
         site = before.changed(given)
         _check_shadow(site, before.shadow)
-        Sites(redis).update(site)
+        Sites(redis).update(site, by=COMMAND_LINE)
     _show_new_secret(site, {"", before.webhook_secret, given.get("webhook_secret")})
 
 
@@ -155,4 +156,5 @@ def list_sites() -> None:
 def rotate_key(site_id: str, grace_seconds: float) -> None:
     """Give a site a new API key and print it, once."""
     with connect() as redis:
-        click.echo(Sites(redis).rotate_key(site_id, grace_seconds=grace_seconds))
+        sites = Sites(redis)
+        click.echo(sites.rotate_key(site_id, grace_seconds=grace_seconds, by=COMMAND_LINE))

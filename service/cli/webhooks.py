@@ -21,6 +21,7 @@ from service.run import daily
 from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
 from service.store.durability import Durability
+from service.store.trail import COMMAND_LINE, Entry, Trail
 
 
 @click.group(invoke_without_command=True)
@@ -76,6 +77,7 @@ def replay(site_id: str) -> None:
     """Deliver failed deliveries again, and enable the webhook."""
     with connect_for(site_id) as (redis, _site):
         deliveries = Deliveries(redis, Sites(redis))
+        Trail(redis).note(site_id, Entry("webhook", COMMAND_LINE, "replayed"))
         deliveries.enable(site_id)
         n_replayed = 0
         while n_more := deliveries.replay(site_id):

@@ -20,7 +20,7 @@ from service.accounts.records import digest
 from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
 from service.console.login import too_often
-from service.console.permissions import me
+from service.console.permissions import by_me, me
 from service.console.vocabulary import COMMAND_NAMES, THEME_NAMES
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REPLY_LENGTH
@@ -74,7 +74,7 @@ def update_password() -> ResponseReturnValue:
     if not _is_own_password(request.form.get("old", "")):
         return _page(complaint=_("The old password is wrong.")), 422
     try:
-        services().accounts.set_password(me().name, request.form.get("password", ""))
+        services().accounts.set_password(me().name, request.form.get("password", ""), by=by_me())
     except AccountError:
         return _page(complaint=_("A password has 10 characters or more.")), 422
     release_all()

@@ -6,7 +6,7 @@ import time
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import me, needs, site_for
+from service.console.permissions import by_me, me, needs, site_for
 from service.console.vocabulary import gettext as _
 from service.errors import Conflict, InvalidRequest
 from service.services import services
@@ -29,14 +29,16 @@ def update(site_id: str) -> ResponseReturnValue:
         raise InvalidRequest.of("article_id", "expected the id of an article")
     try:
         if action == "open":
-            services().sites.release(site.id, article_id)
+            services().sites.release(site.id, article_id, by=by_me())
             flash(_("The article is open again."), "approve")
         elif action == "close":
-            services().sites.pull(site.id, Lever(article_id, "closed", math.inf, me().name))
+            services().sites.pull(
+                site.id, Lever(article_id, "closed", math.inf, me().name), by=by_me()
+            )
             flash(_("The article takes no more comments: what comes is rejected."), "reject")
         elif action == "hold" and 0 < hours <= MAX_HOURS:
             until = time.time() + hours * 3_600
-            services().sites.pull(site.id, Lever(article_id, "held", until, me().name))
+            services().sites.pull(site.id, Lever(article_id, "held", until, me().name), by=by_me())
             flash(_("All comments on the article wait for a person from now on."), "skip")
         else:
             raise InvalidRequest.of("action", "expected a button of this page")

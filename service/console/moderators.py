@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from service.accounts.account import AccountError
 from service.address import base_url
-from service.console.permissions import needs
+from service.console.permissions import by_me, needs
 from service.console.vocabulary import ROLE_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import AccountExists
@@ -27,7 +27,7 @@ def create() -> ResponseReturnValue:
     """Create an account and show the link with which its owner chooses a password."""
     name, role = request.form.get("name", ""), request.form.get("role", "")
     try:
-        token = services().accounts.invite(name, role, sites=_sites())
+        token = services().accounts.invite(name, role, sites=_sites(), by=by_me())
     except AccountExists:
         return _page(complaint=_("This name is taken.")), 422
     except AccountError as refusal:
@@ -43,18 +43,18 @@ def update(name: str) -> ResponseReturnValue:
     try:
         match request.form.get("action"):
             case "disable":
-                accounts.disable(name)
+                accounts.disable(name, by=by_me())
             case "enable":
-                accounts.enable(name)
+                accounts.enable(name, by=by_me())
             case "change":
-                accounts.change(name, role=request.form.get("role", ""), sites=_sites())
+                role = request.form.get("role", "")
+                accounts.change(name, role=role, sites=_sites(), by=by_me())
             case "reset":
                 drops = "drop_second_factor" in request.form
-                link = _link(accounts.reset(name, drops_second_factor=drops))
-                return _page(link=link, invited=name, dropped=drops)
+                token = accounts.reset(name, drops_second_factor=drops, by=by_me())
+                return _page(link=_link(token), invited=name, dropped=drops)
             case "log_out":
-                for session in accounts.sessions.of(name):
-                    accounts.sessions.close(name, session.digest)
+                accounts.log_out(name, by=by_me())
     except AccountError as refusal:
         return _page(complaint=_complaint(refusal)), 422
     flash(_("Saved."))

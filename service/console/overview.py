@@ -9,7 +9,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from service.console.articles import HOURS
-from service.console.permissions import me, my_sites, needs, site_for
+from service.console.permissions import by_me, me, my_sites, needs, site_for
 from service.console.raids import shown_raids
 from service.console.vocabulary import gettext as _
 from service.delivery.webhooks import DeadLetter, Endpoint
@@ -19,6 +19,7 @@ from service.queue.repeats import Raid
 from service.services import services
 from service.sites.levers import Lever
 from service.sites.site import Site
+from service.store.trail import Entry
 
 bp = Blueprint("overview", __name__, url_prefix="/overview")
 
@@ -71,6 +72,7 @@ def events() -> Response:
 def replay(site_id: str) -> ResponseReturnValue:
     """Send a site once more what was given up, and use its webhook again."""
     site = site_for(site_id)
+    services().trail.note(site.id, Entry("webhook", by_me(), "replayed"))
     services().deliveries.enable(site.id)
     services().deliveries.replay(site.id)
     flash(_("What was given up is on its way again."))

@@ -13,6 +13,7 @@ from service.accounts.account import Account
 from service.errors import Forbidden, UnknownSite
 from service.services import services
 from service.sites.site import Site
+from service.store.trail import Origin
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +41,11 @@ class Moderator(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
 def me() -> Account:
     """Return the account of whoever is logged in."""
     return cast(Account, current_user.account)
+
+
+def by_me() -> Origin:
+    """Return whose changes are those of this request, for the trail."""
+    return Origin("console", me().name)
 
 
 def needs(role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

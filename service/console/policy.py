@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import needs, site_for
+from service.console.permissions import by_me, needs, site_for
 from service.console.vocabulary import POSITION_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
@@ -35,7 +35,7 @@ def index(site_id: str) -> str:
 def update(site_id: str) -> ResponseReturnValue:
     """Keep the settings that the positions mean."""
     site = site_for(site_id)
-    services().sites.update(_wanted(site))
+    services().sites.update(_wanted(site), by=by_me())
     flash(_("Saved."))
     return redirect(url_for(".index", site_id=site.id), 303)
 

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
-from service.console.permissions import needs, site_for
+from service.console.permissions import by_me, needs, site_for
 from service.console.settings_form import complaint, form_of, read
 from service.console.vocabulary import failure_name
 from service.console.vocabulary import gettext as _
@@ -46,7 +46,7 @@ def update(site_id: str) -> ResponseReturnValue:
         wanted.check_shadow(versions, site.shadow)
         if request.form.get("action") == "preview":
             return _page(wanted)
-        services().sites.update(wanted)
+        services().sites.update(wanted, by=by_me())
     except InvalidRequest as refusal:
         told = (complaint(error, versions) for error in refusal.errors)
         return _page(site, complaint=" ".join(told)), 422
@@ -75,7 +75,7 @@ def update_webhook(site_id: str) -> ResponseReturnValue:
     site = site_for(site_id)
     if request.form.get("action") == "secret":
         site = site.changed({"webhook_secret": new_webhook_secret()})
-        services().sites.update(site)
+        site = services().sites.update(site, by=by_me())
         return _page(site, new_secret=site.webhook_secret)
     failure = services().deliveries.probe(site) if site.webhook_url else _("There is no address.")
     if failure:
@@ -106,7 +106,7 @@ def test_notices(site_id: str) -> ResponseReturnValue:
 def rotate_key(site_id: str) -> str:
     """Give the site a new key; the old one works for another day."""
     site = site_for(site_id)
-    key = services().sites.rotate_key(site.id, grace_seconds=GRACE_SECONDS)
+    key = services().sites.rotate_key(site.id, grace_seconds=GRACE_SECONDS, by=by_me())
     return _page(site, new_key=key)
 
 

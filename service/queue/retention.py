@@ -9,6 +9,7 @@ removes it there too, as far as the erased comment ever was in the queue.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -27,6 +28,7 @@ from service.store.connect import Redis
 from service.store.durability import rewrite_file
 from service.store.errors import translating_redis_errors
 from service.store.scripts import Argument, Verbs
+from service.store.trail import SERVICE, Entry, Origin, Trail
 
 log = structlog.get_logger()
 
@@ -35,6 +37,11 @@ USUAL_SECONDS = 2 * SWEEP_EVERY_SECONDS  # at most between two sweeps of a servi
 MAX_SHARE = 0.25  # of what a site keeps, that is forgotten after a longer time without asking
 PAGE = 200  # items that are forgotten in one script; Redis serves nobody else meanwhile
 N_COMMENTS_AT_ONCE = 1_000
+
+
+def author_mark(site_id: str, author_id: str) -> str:
+    """Return by what the trail names an author who was erased: whoever has the id finds it."""
+    return hashlib.sha256(f"{site_id} {author_id}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Retention:
         self._verbs = Verbs(redis, "queue")
         self._feedback = Feedback(redis)
         self._reports = Reports(redis)
+        self._trail = Trail(redis)
 
     def run(self, stop: Event) -> None:
         """Sweep once an hour until `stop` is set."""
@@ -72,12 +80,13 @@ class Retention:
                 log.warning("retention", error=type(error).__name__, places=places(error))
             stop.wait(SWEEP_EVERY_SECONDS)
 
-    def sweep(self, *, force: bool = False) -> int:
+    def sweep(self, *, force: bool = False, by: Origin | None = None) -> int:
         """Forget what is older than its site's retention period; return how much that was.
 
         Without force, nothing is forgotten of a site of which more than `MAX_SHARE` is due at once
         and the last sweep is longer ago than `USUAL_SECONDS`: perhaps the clock of Redis has
         jumped. NotForgotten names such sites, and those that cannot be read, after all others.
+        `by` is whoever asks for it, where it is not the hour.
         """
         with translating_redis_errors():
             seconds, microseconds = self._redis.time()
@@ -86,6 +95,8 @@ class Retention:
         for site in self._sites.list():
             before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
             try:
+                if by:
+                    self._trail.note(site.id, Entry("retention", by, "forced" if force else ""))
                 n_swept, refusal = self._sweep_site(site, before_ms, force=force)
             except SiteUnreadable:
                 unreadable.append(site.id)
@@ -126,12 +137,14 @@ class Retention:
         n_forgotten += self._reports.forget(site.id, before_ms)
         return n_forgotten + self._feedback.forget(site.id, before_ms), []
 
-    def erase(self, site_id: str, author_id: str) -> Erased:
+    def erase(self, site_id: str, author_id: str, *, by: Origin = SERVICE) -> Erased:
         """Remove all that an author wrote on a site, also in reports, and the author's counts.
 
         What waits for a decision is withdrawn. The stream gets a tombstone for each item. In the
-        end the append-only file is written anew, and the answer says whether that is done.
+        end the append-only file is written anew, and the answer says whether that is done. The
+        trail says that somebody was erased, and by a digest who.
         """
+        self._trail.note(site_id, Entry("erasure", by, author_mark(site_id, author_id)))
         author = facet("author_id", author_id)
         tombstone = draft_json(Decision("erase", source="site"))
         pages = self._verbs.pages(

@@ -10,18 +10,25 @@ import hmac
 import json
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import InvalidRequest, SiteUnreadable
+from service.errors import Conflict, InvalidRequest, SiteUnreadable
 from service.sites.site import ID_PATTERN
 
 MAX_GRACE_SECONDS = 90 * 86_400.0
 
-_Stored = tuple[tuple[str, float | None], ...]
-_STORED = TypeAdapter(Annotated[_Stored, Field(min_length=1)], config=ConfigDict(strict=True))
+MARK_LENGTH = 4
+MAX_KEYS = 20
+
+# Digest and end; and since keys have marks, the mark and when it was made.
+_Pair = tuple[str, float | None]
+_Known = tuple[str, float | None, str, float]
+_STORED = TypeAdapter(
+    Annotated[tuple[_Known | _Pair, ...], Field(min_length=1)], config=ConfigDict(strict=True)
+)
 _KEY = re.compile(rf"hk_({ID_PATTERN})_[A-Za-z0-9_-]{{43}}")
 
 
@@ -36,16 +43,41 @@ def site_id_of(key: str) -> str | None:
     return match[1] if match else None
 
 
+def mark_of(key: str) -> str:
+    """Return the last letters of a key, by which people know it and nobody can guess it."""
+    return key[-MARK_LENGTH:]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is kept of one key; its mark and age are unknown of those made before these were."""
+
+    digest: str
+    ends_at: float | None = None  # Unix time
+    mark: str = ""
+    created_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its site, and opens nothing."""
+        return self.digest[:12]
+
+    @property
+    def called(self) -> str:
+        """Its mark, or its name where it has none."""
+        return self.mark or self.name
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """The keys of one site: of each its digest, and when it ends (Unix time) or None."""
+    """The keys of one site."""
 
-    stored: _Stored
+    stored: tuple[ApiKey, ...]
 
     @classmethod
-    def of(cls, key: str) -> ApiKeys:
+    def of(cls, key: str, now: float) -> ApiKeys:
         """Return the keys of a site that has this one."""
-        return cls(((_digest(key), None),))
+        return cls((_made(key, now),))
 
     @classmethod
     def from_json(cls, text: str | None) -> ApiKeys:
@@ -53,30 +85,54 @@ class ApiKeys:
         if text is None:
             return cls(())
         try:
-            return cls(_STORED.validate_json(text))
+            return cls(tuple(ApiKey(*one) for one in _STORED.validate_json(text)))
         except ValidationError:
             raise SiteUnreadable("the keys of this site cannot be read") from None
 
     def to_json(self) -> str:
         """Write the keys as JSON."""
-        return json.dumps(self.stored)
+        return json.dumps(
+            [(one.digest, one.ends_at, one.mark, one.created_at) for one in self.stored]
+        )
 
     def opens(self, key: str, now: float) -> bool:
         """Whether a key is one of these that have not ended; as long for each answer."""
         digest = _digest(key)
-        fitting = [hmac.compare_digest(digest, known) for known, _end in self._valid(now)]
+        fitting = [hmac.compare_digest(digest, known.digest) for known in self.valid(now)]
         return any(fitting)
+
+    def valid(self, now: float) -> list[ApiKey]:
+        """Return those that have not ended."""
+        return [one for one in self.stored if one.ends_at is None or now < one.ends_at]
 
     def replaced(self, key: str, now: float, grace_seconds: float) -> ApiKeys:
         """Return a new key, and the old ones for so long as they may still go on working."""
         if not 0 <= grace_seconds <= MAX_GRACE_SECONDS:
             raise InvalidRequest.of("grace_seconds", f"expected 0 to {MAX_GRACE_SECONDS:.0f}")
         latest = now + grace_seconds
-        old = [(digest, min(end or latest, latest)) for digest, end in self._valid(now)]
-        return ApiKeys(((_digest(key), None), *(old if grace_seconds > 0 else ())))
+        old = [replace(one, ends_at=min(one.ends_at or latest, latest)) for one in self.valid(now)]
+        return ApiKeys((_made(key, now), *(old if grace_seconds > 0 else ())))
 
-    def _valid(self, now: float) -> list[tuple[str, float | None]]:
-        return [(digest, end) for digest, end in self.stored if end is None or now < end]
+    def with_another(self, key: str, now: float) -> ApiKeys:
+        """Return these and a new one; Conflict where there are as many as there may be."""
+        valid = self.valid(now)
+        if len(valid) >= MAX_KEYS:
+            raise Conflict(f"a site has at most {MAX_KEYS} keys: revoke one first")
+        return ApiKeys((_made(key, now), *valid))
+
+    def without(self, name: str, now: float) -> ApiKeys:
+        """Return these without one; Conflict where it is gone, or no other would be left."""
+        valid = self.valid(now)
+        left = [one for one in valid if one.name != name]
+        if len(left) == len(valid):
+            raise Conflict("this key has ended already")
+        if not any(one.ends_at is None for one in left):
+            raise Conflict("a site keeps one key that does not end: make another first")
+        return ApiKeys(tuple(left))
+
+
+def _made(key: str, now: float) -> ApiKey:
+    return ApiKey(_digest(key), None, mark_of(key), now)
 
 
 def _digest(key: str) -> str:

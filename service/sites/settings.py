@@ -60,6 +60,11 @@ class Setting:
         return self.name.replace("_", "-")
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is several lines, of which each stands for itself."""
+        return self.kind in ("lines", "hosts")
+
+    @property
     def singular(self) -> str:
         """Its option for one of several: ``coral-secret``, ``notice-address``."""
         return re.sub("(?<=ss)es$|s$", "", self.option)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from dataclasses import field as dataclass_field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -33,6 +34,7 @@ from service.sites.settings import described, settings_of
 
 ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
 
+_BESIDE = {"levers", "revision"}
 _NO_NUL = r"^[^\x00]*$"
 _Label = Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -244,8 +246,10 @@ class Site:
         N_("Access token of an administrator of Coral"), "", secret=True, repr=False
     )
 
-    # No setting, and no part of what `to_json` writes: it lies beside it.
+    # No settings, and no part of what `to_json` writes: they lie beside it.
     levers: Mapping[str, Lever] = Field(default_factory=dict, repr=False)
+    # The entry of the trail that made these settings; None where nobody knows which did.
+    revision: str | None = dataclass_field(default=None, repr=False, compare=False)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -286,7 +290,7 @@ class Site:
 
     def to_json(self) -> str:
         """Write the site and its settings as JSON."""
-        stored = {name: value for name, value in asdict(self).items() if name != "levers"}
+        stored = {name: value for name, value in asdict(self).items() if name not in _BESIDE}
         return json.dumps(stored, ensure_ascii=False)
 
     def check_shadow(self, versions: Sequence[str], before: str = "") -> None:

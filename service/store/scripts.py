@@ -46,6 +46,7 @@ SITE_KEYS = (
     "bulks",
     "retention",
     "site",
+    "trail",
     "feedback",
     "feedback_index",
     "feedback_echoes",
