@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
-from flask import Flask
+from flask import Flask, g, render_template_string
 from flask_babel import force_locale
 
+from service.accounts.account import Account, Preferences
 from service.console import formats, vocabulary
 from service.rules.phrases import LANGUAGES
 
@@ -136,3 +142,98 @@ def test_what_is_not_all_or_nothing_never_reads_as_if_it_were(
 def test_nearly_full_agreement_does_not_read_as_full(app: Flask, kappa: float, said: str) -> None:
     with app.test_request_context(), force_locale("en"):
         assert formats.figure_value("kappa", kappa) == said
+
+
+# Where somebody is, and the digits that they read
+
+
+MOMENT = 1_800_000_000.0  # 2027-01-15 08:00 UTC
+
+
+@contextmanager
+def reader(app: Flask, language: str = "ar", **chosen: Any) -> Iterator[None]:
+    """A page as one moderator sees it."""
+    with app.test_request_context("/console/"), force_locale(language):
+        g.account = Account("samira", "moderator", preferences=Preferences(**chosen))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "said"),
+    [
+        ("UTC", "en", ("8:00:00", "UTC")),
+        ("Asia/Riyadh", "en", ("11:00:00", "Riyadh time")),
+        ("Africa/Casablanca", "en", ("9:00:00", "Casablanca time")),
+        ("Asia/Riyadh", "ar", ("11:00:00", "بتوقيت الرياض")),
+        ("Africa/Cairo", "ar", ("10:00:00", "بتوقيت القاهرة")),
+    ],
+)
+def test_a_moment_is_told_in_the_zone_of_whoever_reads_and_says_which(
+    app: Flask, zone: str, language: str, said: tuple[str, str]
+) -> None:
+    with reader(app, language, time_zone=zone):
+        for words in said:
+            assert words in formats.moment(MOMENT)
+        assert formats.iso(MOMENT) == "2027-01-15T08:00:00+00:00", "for machines"
+
+
+def test_an_hour_of_a_figure_is_told_in_the_zone_of_whoever_reads(app: Flask) -> None:
+    with reader(app, "en", time_zone="Asia/Dubai"):
+        assert formats.row_name("hour", "2027-01-15T08:00", short=True) == "12:00"
+        assert formats.row_name("day", "2027-01-15T00:00+00:00", short=True) == "15/1"
+        assert formats.clock(MOMENT) == "12:00\N{NARROW NO-BREAK SPACE}PM"
+
+
+WRITTEN = [  # what is shown, in Western and in Eastern Arabic digits
+    (lambda: formats.number(1_234_567), "1,234,567", "١٬٢٣٤٬٥٦٧"),
+    (lambda: formats.percent(0.5), "50%", "٥٠٪"),
+    (lambda: formats.percent(0.995), "99.5%", "٩٩٫٥٪"),
+    (lambda: formats.score(1.0), "99.9%", "٩٩٫٩٪"),
+    (lambda: formats.signed(1.25), "+1.2", "+١٫٢"),
+    (lambda: formats.duration(600), "10 دقائق", "١٠ دقائق"),
+    (lambda: formats.duration_after(600), "10 دقائق", "١٠ دقائق"),
+    (lambda: formats.ago(600), "قبل 10 دقائق", "قبل ١٠ دقائق"),
+    (lambda: formats.figure_value("kappa", 0.997), "0.99", "٠٫٩٩"),
+    (lambda: formats.figure_value("seconds", 7_200), "ساعتان", "ساعتان"),
+    (lambda: formats.row_name("day", "2027-01-15", short=True), "15/1", "١٥/١"),
+    (lambda: formats.row_name("hour", "2027-01-15T08:00", short=True), "8:00", "٨:٠٠"),
+]
+
+
+@pytest.mark.parametrize(("say", "western", "eastern"), WRITTEN)
+def test_every_number_of_an_arabic_page_is_in_the_digits_that_its_reader_chose(
+    app: Flask, say: Callable[[], str], western: str, eastern: str
+) -> None:
+    for digits, written in (("western", western), ("eastern", eastern)):
+        with reader(app, digits=digits):
+            assert re.sub("[\u200e\u200f\u061c]", "", say()) == written
+    with reader(app, "en", digits="eastern"):
+        assert not set(say()) & set("٠١٢٣٤٥٦٧٨٩"), "only in Arabic pages"
+
+
+def test_a_moment_has_no_western_digit_left_among_eastern_ones(app: Flask) -> None:
+    with reader(app, digits="eastern", time_zone="Asia/Riyadh"):
+        assert "٢٠٢٧" in formats.moment(MOMENT)
+        assert not re.search("[0-9]", formats.moment(MOMENT) + formats.date(MOMENT))
+
+
+def test_a_phrase_is_in_the_digits_too_but_for_what_people_are_to_type(app: Flask) -> None:
+    three = ("%(num)s comment decided.", "%(num)s comments decided.", 3)
+    page = '{{ ngettext("%(num)s comment decided.", "%(num)s comments decided.", 3) }}'
+    with reader(app, digits="eastern"):
+        assert "٣" in vocabulary.ngettext(*three)
+        assert "٣" in render_template_string(page)
+        typed = vocabulary.gettext("Hours in which no notice is sent, such as 22:00-07:00")
+        assert "22:00-07:00" in typed
+        named = vocabulary.gettext("You wanted:") + vocabulary.gettext(
+            "%(moment)s, %(place)s time", moment="x", place="user1"
+        )
+        assert "user1" in named, "a value keeps its digits"
+    with reader(app):
+        assert "3" in vocabulary.ngettext(*three)
+        assert "3" in render_template_string(page)
+
+
+def test_a_stored_zone_that_is_none_leaves_the_other_preferences(app: Flask) -> None:
+    stored = Preferences.from_json('{"time_zone": "Mars/Olympus", "digits": "roman", "blur": true}')
+    assert stored == Preferences(blur=True)

@@ -7,12 +7,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from service.errors import FieldError, InvalidRequest
+from service.rules.notices import is_zone
 
 #: The lowest first. What a trainee decides has no effect.
 ROLES = ("trainee", "moderator", "senior", "admin")
@@ -20,6 +21,8 @@ ROLES = ("trainee", "moderator", "senior", "admin")
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
 MAX_BREAK_MINUTES = 480
 MAX_SEVERE_PER_HOUR = 60  # their times stand in the session cookie, which holds 4 KB
+MAX_SEVERE_RUN = 30
+MAX_RUN_MINUTES = 120
 
 _NAME = re.compile(r"[\w.@+-]{2,64}")
 
@@ -30,6 +33,12 @@ class AccountError(InvalidRequest):
     def __init__(self, code: str, field_name: str, message: str) -> None:
         super().__init__([FieldError(field_name, message)])
         self.code = code
+
+
+def _check_zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("expected the name of a time zone")
+    return name
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
@@ -43,6 +52,14 @@ class Preferences:
     # Minutes of work before a break is proposed, and most severe items in an hour; 0 is no limit.
     break_minutes: Annotated[int, Field(ge=0, le=MAX_BREAK_MINUTES)] = 50
     severe_per_hour: Annotated[int, Field(ge=0, le=MAX_SEVERE_PER_HOUR)] = 0
+    # A break is proposed too after so many severe items within so many minutes; 0 is never.
+    severe_run: Annotated[int, Field(ge=0, le=MAX_SEVERE_RUN)] = 5
+    severe_run_minutes: Annotated[int, Field(ge=1, le=MAX_RUN_MINUTES)] = 15
+    sound: bool = False  # when something urgent comes, or something after nothing
+    time_zone: Annotated[str, AfterValidator(_check_zone)] = "UTC"
+    digits: Literal["western", "eastern"] = "western"  # of Arabic pages
+    text_size: Literal["normal", "small", "large", "larger"] = "normal"
+    density: Literal["comfortable", "compact"] = "comfortable"
     keys: Mapping[str, str] = field(default_factory=dict)  # by command, where not the default
     replies: Annotated[tuple[str, ...], Field(strict=False)] = ()
 

@@ -11,7 +11,9 @@ from flask_login import current_user
 
 from service.accounts.account import (
     MAX_BREAK_MINUTES,
+    MAX_RUN_MINUTES,
     MAX_SEVERE_PER_HOUR,
+    MAX_SEVERE_RUN,
     MIN_PASSWORD_LENGTH,
     AccountError,
     Preferences,
@@ -21,10 +23,17 @@ from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
 from service.console.login import too_often
 from service.console.permissions import by_me, me
-from service.console.vocabulary import COMMAND_NAMES, THEME_NAMES
+from service.console.settings import TIME_ZONES
+from service.console.vocabulary import (
+    COMMAND_NAMES,
+    DENSITY_NAMES,
+    TEXT_SIZE_NAMES,
+    THEME_NAMES,
+)
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REPLY_LENGTH
 from service.errors import LoginThrottled
+from service.rules.notices import is_zone
 from service.rules.phrases import LANGUAGES
 from service.services import services
 
@@ -57,8 +66,17 @@ def update() -> ResponseReturnValue:
         theme=_one_of(THEME_NAMES, form.get("theme", "")),
         blur="blur" in form,
         greyscale="greyscale" in form,
+        sound="sound" in form,
+        text_size=_one_of(TEXT_SIZE_NAMES, form.get("text_size", "")),  # type: ignore[arg-type]
+        density=_one_of(DENSITY_NAMES, form.get("density", "")),  # type: ignore[arg-type]
+        digits="eastern" if form.get("digits") == "eastern" else "western",
+        time_zone=zone if is_zone(zone := form.get("time_zone", "")) else "UTC",
         break_minutes=_within(form.get("break_minutes", 50, type=int), MAX_BREAK_MINUTES),
         severe_per_hour=_within(form.get("severe_per_hour", 0, type=int), MAX_SEVERE_PER_HOUR),
+        severe_run=_within(form.get("severe_run", 5, type=int), MAX_SEVERE_RUN),
+        severe_run_minutes=max(
+            1, _within(form.get("severe_run_minutes", 15, type=int), MAX_RUN_MINUTES)
+        ),
         keys={command: key for command, key in keys.items() if key != KEYS[command]},
         replies=tuple(replies),
     )
@@ -169,6 +187,9 @@ def _page(**shown: object) -> str:
         n_codes=accounts.second_factor.n_recovery_codes(account.name) if account.has_totp else 0,
         max_break_minutes=MAX_BREAK_MINUTES,
         max_severe_per_hour=MAX_SEVERE_PER_HOUR,
+        max_severe_run=MAX_SEVERE_RUN,
+        max_run_minutes=MAX_RUN_MINUTES,
+        time_zones=dict.fromkeys([*TIME_ZONES, account.preferences.time_zone]),
         min_password_length=MIN_PASSWORD_LENGTH,
         **shown,
     )

@@ -45,6 +45,7 @@ from service.console import (
     vocabulary,
     work,
 )
+from service.console.digits import ShownDigits
 from service.console.permissions import Moderator, me, my_sites
 from service.console.trainees import check_open
 from service.console.unsent_forms import unsent
@@ -119,12 +120,13 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     # No page names `current_user`, and asking again would fail again where the store is away.
     login_manager.init_app(app, add_context_processor=False)
-    Babel(
+    babel = Babel(
         app,
         default_locale="ar",
         default_translation_directories=str(Path(__file__).parent / "translations"),
         locale_selector=language,
     )
+    babel.domain_instance = ShownDigits()
     app.register_blueprint(bp)
 
 

@@ -1,12 +1,16 @@
-"""Formats: numbers, shares, lengths of time and dates in the reader's language."""
+"""Formats: numbers, shares, lengths of time and dates in the reader's language, zone and digits."""
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from zoneinfo import ZoneInfo
 
+import babel.dates
 import babel.numbers
 import flask_babel
+from flask import g
 from flask_babel import npgettext
 
+from service.console.digits import EASTERN, chosen, shown
 from service.console.vocabulary import (
     dialect_row,
     gettext,
@@ -29,33 +33,63 @@ def _bounded(value: float, most: float) -> float:
     return most if value > 0 else -most if value < 0 else 0.0
 
 
-def _at(seconds: float) -> datetime.datetime | None:
-    """Return a Unix time as a time in UTC, if it lies between the years 1 and 9999."""
+def _at(seconds: float, zone: datetime.tzinfo = datetime.UTC) -> datetime.datetime | None:
+    """Return a Unix time as a time in a zone, if it lies between the years 1 and 9999."""
     try:
-        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        return datetime.datetime.fromtimestamp(seconds, zone)
     except (ValueError, OverflowError, OSError):
         return None
 
 
+def zone() -> ZoneInfo:
+    """Return the time zone of whoever reads."""
+    account = g.get("account")
+    return ZoneInfo(account.preferences.time_zone if account else "UTC")
+
+
+def zone_name(name: str = "") -> str:
+    """Return the city by which people know a time zone, that of whoever reads where none is named.
+
+    Where the zone is known by no city, it is its own name, as UTC.
+    """
+    locale = flask_babel.get_locale()
+    return babel.dates.get_timezone_location(name or zone().key, locale=locale, return_city=True)
+
+
+def eastern() -> bool:
+    """Whether the page is in Eastern Arabic digits, for what scripts write."""
+    return chosen() == EASTERN
+
+
 def number(value: float) -> str:
     """Return a number in the reader's language."""
-    return str(flask_babel.format_decimal(_bounded(value, _MOST)))
+    locale, value = flask_babel.get_locale(), _bounded(value, _MOST)
+    written = babel.numbers.format_decimal(value, locale=locale, numbering_system=chosen())
+    return shown(written)
 
 
 def signed(value: float) -> str:
     """Return a number with its sign and one digit behind the point."""
-    value, locale = _bounded(value, _MOST), flask_babel.get_locale()
+    value, locale, digits = _bounded(value, _MOST), flask_babel.get_locale(), chosen()
     sign = babel.numbers.get_minus_sign_symbol if value < 0 else babel.numbers.get_plus_sign_symbol
-    return sign(locale) + str(flask_babel.format_decimal(abs(value), format="0.0"))
+    written = babel.numbers.format_decimal(
+        abs(value), format="0.0", locale=locale, numbering_system=digits
+    )
+    return sign(locale, numbering_system=digits) + shown(written)
 
 
 def percent(share: float) -> str:
     """Return a share of one in percent; what is not all or nothing never reads as if it were."""
-    if not 0 < share < 1 or 0 < round(share * 100) < 100:
-        return str(flask_babel.format_percent(_bounded(share, _MOST)))
-    share = min(max(round(share, 3), 0.001), 0.999)
-    locale = flask_babel.get_locale()
-    return str(babel.numbers.format_percent(share, locale=locale, decimal_quantization=False))
+    exact = 0 < share < 1 and not 0 < round(share * 100) < 100
+    share = min(max(round(share, 3), 0.001), 0.999) if exact else _bounded(share, _MOST)
+    return shown(
+        babel.numbers.format_percent(
+            share,
+            locale=flask_babel.get_locale(),
+            decimal_quantization=not exact,
+            numbering_system=chosen(),
+        )
+    )
 
 
 def score(value: float) -> str:
@@ -66,7 +100,7 @@ def score(value: float) -> str:
 def duration(seconds: float) -> str:
     """Return a length of time in the reader's language, in its largest unit."""
     length = datetime.timedelta(seconds=max(0.0, _bounded(seconds, _LONGEST_SECONDS)))
-    return str(flask_babel.format_timedelta(length, threshold=1))
+    return shown(str(flask_babel.format_timedelta(length, threshold=1)))
 
 
 _AFTER_PREPOSITION: Sequence[tuple[int, Callable[[int], str]]] = (
@@ -91,7 +125,7 @@ def ago(seconds: float) -> str:
     if not seconds >= 60:
         return gettext("just now")
     length = datetime.timedelta(seconds=-_bounded(seconds, _LONGEST_SECONDS))
-    return str(flask_babel.format_timedelta(length, threshold=1, add_direction=True))
+    return shown(str(flask_babel.format_timedelta(length, threshold=1, add_direction=True)))
 
 
 def seconds_of(moment: str | float | None) -> float | None:
@@ -114,11 +148,27 @@ def iso(seconds: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Return a Unix time as date and time in the reader's language, which says that it is UTC."""
-    at = _at(seconds)
+    """Return a Unix time as date and time where the reader is, which says where that is."""
+    there = zone()
+    at = _at(seconds, there)
     if not at:
         return _NOBODY_KNOWS
-    return gettext("%(moment)s UTC", moment=flask_babel.format_datetime(at, "medium", rebase=False))
+    said = shown(str(flask_babel.format_datetime(at, "medium", rebase=False)))
+    if there.key == "UTC":
+        return gettext("%(moment)s UTC", moment=said)
+    return gettext("%(moment)s, %(place)s time", moment=said, place=zone_name())
+
+
+def clock(seconds: float) -> str:
+    """Return the time of day of a Unix time where the reader is."""
+    at = _at(seconds, zone())
+    return shown(str(flask_babel.format_time(at, "short", rebase=False))) if at else _NOBODY_KNOWS
+
+
+def date(seconds: float) -> str:
+    """Return the date of a Unix time where the reader is."""
+    at = _at(seconds, zone())
+    return shown(str(flask_babel.format_date(at, "full", rebase=False))) if at else _NOBODY_KNOWS
 
 
 _ROW_NAMES: Mapping[str, Callable[[str], str]] = {
@@ -137,8 +187,9 @@ def row_name(kind: str, row: str, *, short: bool = False) -> str:
         return row
     at = datetime.datetime.fromisoformat(row).replace(tzinfo=datetime.UTC)
     if kind == "hour":
-        return str(flask_babel.format_time(at, "H:mm" if short else "short", rebase=False))
-    return str(flask_babel.format_date(at, "d/M" if short else "medium", rebase=False))
+        at = at.astimezone(zone())
+        return shown(str(flask_babel.format_time(at, "H:mm" if short else "short", rebase=False)))
+    return shown(str(flask_babel.format_date(at, "d/M" if short else "medium", rebase=False)))
 
 
 def figure_value(unit: str, value: float) -> str:

@@ -11,7 +11,7 @@ from service.console import formats
 from service.console.highlight import Segment, marked
 from service.console.item_rows import suggested
 from service.console.keyboard import keys_of
-from service.console.leases import is_severe, last_action, minutes_without_break
+from service.console.leases import is_severe, last_action, minutes_without_break, severe_run
 from service.console.permissions import me
 from service.console.raids import shown_raids
 from service.console.vocabulary import FINDING_NAMES, REASON_NAMES, label_name, listed, score_words
@@ -73,6 +73,7 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "severe": is_severe(item),
         "last": last_action(site.id),
         "tired": minutes_without_break(),
+        "n_severe": severe_run(),
         "earlier": services().read_models.find(site.id, "comment_id", item.comment.id)
         if seen_before
         else None,

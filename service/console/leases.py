@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from flask import session
 
 from models.errors import ModerationError
+from service.accounts.account import MAX_RUN_MINUTES, MAX_SEVERE_PER_HOUR, MAX_SEVERE_RUN
 from service.console.permissions import me
 from service.errors import Conflict, ItemNotFound
 from service.queue.records import Lease, ReviewItem
@@ -19,6 +20,8 @@ from service.sites.site import Site
 #: A severe item: what the cap per hour counts and the blur covers whole.
 SEVERE_LABELS, SEVERE_SCORE = {"severe_toxicity", "threat", "identity_attack"}, 0.9
 HOUR_SECONDS = 3600.0
+KEPT_SECONDS = max(HOUR_SECONDS, MAX_RUN_MINUTES * 60)  # for which it is remembered when one came
+MAX_KEPT = max(MAX_SEVERE_PER_HOUR, MAX_SEVERE_RUN)
 MAX_PASSED_ON = 20
 MAX_SITES_AT_ONCE = 20  # that the session cookie, which holds 4 KB, remembers something of
 
@@ -48,7 +51,7 @@ def lease_next(site: Site) -> Lease | None:
         if lease is None or not is_severe(lease.item):
             return lease
         if not cap or len(lately) < cap:
-            session["severe"] = [*lately, int(time.time())][-cap:] if cap else []
+            session["severe"] = [*_severe_since(KEPT_SECONDS), int(time.time())][-MAX_KEPT:]
             return lease
         services().queue.skip(site.id, lease.item.id, lease.token, seen=False)
     return None
@@ -93,8 +96,20 @@ def is_capped() -> bool:
     return 0 < me().preferences.severe_per_hour <= len(_severe_lately())
 
 
+def severe_run() -> int:
+    """Return how many severe items came one after another, if it is time for a break, else 0."""
+    wanted = me().preferences
+    since = max(time.time() - wanted.severe_run_minutes * 60, session.get("rested_at", 0.0))
+    n_severe = len([at for at in _severe_since(KEPT_SECONDS) if at > since])
+    return n_severe if 0 < wanted.severe_run <= n_severe else 0
+
+
 def _severe_lately() -> list[float]:
-    return [at for at in session.get("severe", []) if at > time.time() - HOUR_SECONDS]
+    return _severe_since(HOUR_SECONDS)
+
+
+def _severe_since(seconds: float) -> list[float]:
+    return [at for at in session.get("severe", []) if at > time.time() - seconds]
 
 
 def minutes_without_break() -> int:

@@ -109,6 +109,18 @@ THEME_NAMES: Mapping[str, LazyString] = {
     "dark": _("Dark"),
 }
 
+TEXT_SIZE_NAMES: Mapping[str, LazyString] = {
+    "normal": _("Normal"),
+    "small": _("Small"),
+    "large": _("Large"),
+    "larger": _("Very large"),
+}
+
+DENSITY_NAMES: Mapping[str, LazyString] = {
+    "comfortable": _("Comfortable"),
+    "compact": _("Compact, more on one page"),
+}
+
 #: Positions of the switches of a comment policy.
 POSITION_NAMES: Mapping[str, LazyString] = {
     "ignore": _("Not checked"),

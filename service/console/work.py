@@ -151,8 +151,9 @@ def unskip(site_id: str) -> ResponseReturnValue:
 def take_break() -> ResponseReturnValue:
     """Count the minutes of work anew after a break, and give back what is open."""
     leases.release_all()
+    n_severe = leases.severe_run()
     session["rested_at"] = time.time()
-    return render_template("work_break.html")
+    return render_template("work_break.html", n_severe=n_severe)
 
 
 @bp.post("/<site_id>/items/<item_id>/renew")

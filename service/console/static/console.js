@@ -17,6 +17,11 @@ function pressed(event, key) {
 
 const DIGITS = [0x30, 0x660, 0x6f0].map((zero) => Array.from("0123456789", (_, n) => String.fromCharCode(zero + n)));
 
+function inDigits(text) { // of the page
+  if (document.documentElement.dataset.digits !== "eastern") return text;
+  return text.replace(/[0-9]/g, (digit) => DIGITS[1][digit]);
+}
+
 // Which of the keys 1 to 9 and 0 it is, from 0 on; -1 for another key. A digit is the one that was
 // typed, else the one on the key: AZERTY types it with Shift only.
 function placeOf(event) {
@@ -144,7 +149,7 @@ function tick() {
   const left = Math.round((leaseEnds - Date.now()) / 1000);
   if (left > 0) {
     const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-    one(".left", lease).textContent = clock;
+    one(".left", lease).textContent = inDigits(clock);
   } else if (!lease.classList.contains("ended")) {
     lease.classList.add("ended");
     lease.setAttribute("role", "alert");
