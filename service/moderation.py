@@ -140,7 +140,7 @@ class Moderation:
             trust_after=site.trust_after,
             trusted_sample_share=site.trusted_sample_share,
             sure=self._sure | dict(site.reject),
-            holds_authors=bool(site.hold_after),
+            holds_authors=bool(site.hold_after) or site.authors_held_until > time.time(),
             model_version=self._model_version,
         )
 

@@ -83,6 +83,10 @@ FIELDS: Mapping[str, str] = {
     "n_comments": "Comments in ten minutes; of copies, in a day.",
     "n_approved_in_a_row": "Approvals since the last rejection; 0 after one until the next.",
     "n_rejections": "Rejections of the author's comments in thirty days.",
+    "begins": "Its first day, a Sunday, as 2026-01-31.",
+    "held_by": "The moderator who wanted the author held; empty where it follows from rejections.",
+    "until": "Until when, seconds since 1970; 0 for no end.",
+    "weeks": "Of the latest 13 weeks in which something was decided, the newest first.",
     "held_until": "Until when all that the author writes waits for a person, seconds since 1970; 0 "
     "where it does not.",
     "n_rejected": "Rejections that stand.",

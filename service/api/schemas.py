@@ -460,14 +460,22 @@ class WebhookDecision(ToldDecision):
 
 
 class WebhookAuthor(BaseModel):
-    """What a webhook tells of an author whose comments were rejected."""
+    """What a webhook tells of an author: what follows from rejections, or what a senior wants."""
 
     decision_id: str = Field(description="Position in the site's stream of decisions")
     author_id: str
-    comment_id: str = Field(description="The comment whose decision made it")
-    n_rejections: int
+    comment_id: str | None = Field(
+        None, description="The comment whose decision made it; absent where a person did"
+    )
+    n_rejections: int = Field(description="Of the author in the last thirty days")
+    reason: str | None = Field(None, description="For which the site is asked to do it")
     held_until: str | None = Field(
         None, description="Until when all that the author writes waits for a person, ISO 8601, UTC"
+    )
+    until: str | None = Field(
+        None,
+        description="Until when the site is asked to mute or block the author, ISO 8601, UTC; "
+        "absent for no end",
     )
 
 
@@ -481,6 +489,9 @@ class WebhookMessage(BaseModel):
         "author.warned",
         "author.held",
         "author.released",
+        "author.mute_requested",
+        "author.block_requested",
+        "author.restore_requested",
         "webhook.test",
     ]
     timestamp: str

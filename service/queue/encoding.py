@@ -15,7 +15,7 @@ text, readers' reports, and the reasons ``repeat``, ``flood``, ``article_held``,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
@@ -32,16 +32,18 @@ from service.queue.records import (
     Kind,
     LastWord,
     Lease,
+    Note,
     Outcome,
     Report,
     ReviewItem,
     Source,
     State,
+    Week,
     content_digest,
     facet,
 )
 from service.rules.policy import Action, Reason, Verdict
-from service.rules.times import LATEST
+from service.rules.times import LATEST, day_of
 from service.store.durability import FORMAT
 
 _JUDGED = ("decision", "opinion", "known_answer")  # the kinds that say approve or reject
@@ -53,7 +55,12 @@ _ACTIONS = {
     "warning": ("warn",),
     "hold": ("hold",),
     "release": ("release",),
+    "mute": ("mute",),
+    "block": ("block",),
+    "restore": ("restore",),
 }
+
+FIRST_SUNDAY = 4  # days from a Sunday to 1 January 1970; as in count_in_week of consequences.lua
 
 Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
 
@@ -198,6 +205,8 @@ class ItemRecord(_Formatted):
     undelivered: tuple[str, ...] = ()  # entries that the site is still to be told
     attempts: int = 0  # to tell the first of them
     dead: int = 0  # deliveries given up
+    news: tuple[str, ...] = ()  # of an author's own item: the last entries about the author
+    told: tuple[str, ...] = ()  # and those of them that the site took
 
 
 class ContentRecord(_Formatted):
@@ -252,6 +261,7 @@ class EntryRecord(DraftRecord, _Formatted):
     answered_by: str = ""
     n_rejections: int = 0
     held_until: Milliseconds = 0
+    until: Milliseconds = 0
     restored: bool = False  # taken over from an export
 
     @model_validator(mode="after")
@@ -274,6 +284,24 @@ class CountsRecord(_Formatted):
     rows: tuple[int, ...] = ()  # and before each of these
     warned_at: Milliseconds = 0
     held_until: Milliseconds = 0
+    held_by: str = ""
+    weeks: tuple[int, ...] = ()  # number, approved and rejected of each week, the newest first
+    item: str = ""  # the author's own, which holds what the site is still to be told of them
+
+
+class NoteRecord(_Record):
+    """A moderator's note about an author or an article."""
+
+    id: str
+    moderator: str
+    at: Milliseconds
+    text: str
+
+
+class NotesRecord(_Formatted):
+    """All of them about one, the oldest first."""
+
+    notes: tuple[NoteRecord, ...]
 
 
 # What is written
@@ -441,6 +469,7 @@ def read_decision(
             "superseded": bool(superseded),
             "content_digest": digest,
             "held_until": entry.held_until / 1000,
+            "until": entry.until / 1000,
         }
     )
     try:
@@ -495,4 +524,22 @@ def read_author(record: str | None) -> AuthorRecord:
         n_approved_in_a_row=in_a_row or 0,
         warned_at=counts.warned_at / 1000,
         held_until=counts.held_until / 1000,
+        held_by=counts.held_by,
+        weeks=tuple(_weeks(counts.weeks)),
     )
+
+
+def read_notes(record: str | None) -> list[Note]:
+    """Read the notes about an author or an article, the oldest first; none that cannot be read."""
+    try:
+        notes = NotesRecord.model_validate_json(record or "").notes
+    except ValidationError:
+        return []
+    return [Note(one.id, one.moderator, one.at / 1000, one.text) for one in notes]
+
+
+def _weeks(counts: Sequence[int]) -> Iterator[Week]:
+    """Read the weeks that the scripts count in: 7 days each, from a Sunday on."""
+    for week, n_approved, n_rejected in zip(*(counts[n::3] for n in range(3)), strict=False):
+        if 0 < week < LATEST.timestamp() // (7 * 86_400):
+            yield Week(day_of((week * 7 - FIRST_SUNDAY) * 86_400), n_approved, n_rejected)

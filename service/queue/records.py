@@ -26,6 +26,9 @@ Kind = Literal[
     "warning",
     "hold",
     "release",
+    "mute",
+    "block",
+    "restore",
     "damaged",
 ]
 
@@ -194,6 +197,7 @@ class Decision:
     )
     n_rejections: int = 0  # of the author in thirty days, in entries of `OF_AUTHORS`
     held_until: float = 0.0  # and until when what the author writes waits for a person
+    until: float = 0.0  # until when the site is asked to mute or block the author; 0 for no end
     author_id: str = ""  # in what is told of these, of whom
     comment: Comment | None = None  # None once retention or erasure removed it
     damaged: bool = False  # the entry, or the words kept beside it, cannot be read
@@ -253,9 +257,12 @@ NEWS_TYPES = {
     "warning": "author.warned",
     "hold": "author.held",
     "release": "author.released",
+    "mute": "author.mute_requested",
+    "block": "author.block_requested",
+    "restore": "author.restore_requested",
 }
-#: Kinds that tell of an author what follows from rejections.
-OF_AUTHORS: tuple[Kind, ...] = ("warning", "hold", "release")
+#: Kinds that tell of an author: what follows from rejections, and what a senior wants.
+OF_AUTHORS: tuple[Kind, ...] = ("warning", "hold", "release", "mute", "block", "restore")
 #: Action of an answer to reports -> what became of the comment.
 OUTCOMES: Mapping[str, Outcome] = {"approve": "kept", "reject": "removed"}
 _TOLD = ("comment_id", "item_id", "version", "action", "labels", "reason", "source")
@@ -280,14 +287,12 @@ def news(decision: Decision) -> dict[str, Any]:
 
 
 def author_news(decision: Decision) -> dict[str, Any]:
-    """Say what a site is told of an author whose comments were rejected."""
-    until = decision.held_until
-    return {
-        "decision_id": decision.id,
-        "author_id": decision.author_id,
-        "comment_id": decision.comment_id,
-        "n_rejections": decision.n_rejections,
-    } | ({"held_until": iso_time(until, "milliseconds")} if until else {})
+    """Say what a site is told of an author, and of whom it is asked something: no moderator."""
+    told: dict[str, Any] = {"decision_id": decision.id, "author_id": decision.author_id}
+    told |= {"n_rejections": decision.n_rejections}
+    told |= {name: value for name in ("comment_id", "reason") if (value := getattr(decision, name))}
+    times = {name: getattr(decision, name) for name in ("held_until", "until")}
+    return told | {name: iso_time(at, "milliseconds") for name, at in times.items() if at}
 
 
 def known_action(known: LabeledComment) -> str:
@@ -297,6 +302,15 @@ def known_action(known: LabeledComment) -> str:
     if not known.labels:
         raise InvalidRequest.of(f"labels of {known.id}", "expected a label, or an action")
     return "reject" if any(share >= 0.5 for share in known.labels.values()) else "approve"
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What was decided about an author's comments in one week, from its Sunday on, in UTC."""
+
+    begins: str  # that day, as 2026-01-31
+    n_approved: int
+    n_rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,10 +324,22 @@ class AuthorRecord:
     n_approved_in_a_row: int = 0  # since the last rejection
     warned_at: float = 0.0  # when the site was last told to warn the author; 0 for never
     held_until: float = 0.0  # until when all that the author writes waits; 0 for never
+    held_by: str = ""  # the moderator who wanted that; empty where it follows from rejections
+    weeks: tuple[Week, ...] = ()  # of the latest 13 in which something was decided, newest first
 
     def n_rejected_since(self, time: float) -> int:
         """Count the rejections after `time`."""
         return sum(at > time for at in self.rejected_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a moderator noted about an author or an article; Unix time."""
+
+    id: str
+    moderator: str
+    at: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

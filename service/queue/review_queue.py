@@ -7,9 +7,12 @@ Every verb is one Lua script (``lua/<verb>.lua``) and one round trip.
 Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
 
     :items      hash    item id -> `ItemRecord`
+                        u<time> -> the same without a comment: an author's own item, which holds
+                        what the site is still to be told of them (see authors)
     :texts      hash    <item id>:<version> -> `ContentRecord`: comment, scores and evidence
                         <item id>:<version>:<token> -> `WordsRecord`: note and reply of the decision
                         with this token
+                        <facet of an author or article> -> `NotesRecord` (see notes)
                         (the only key that holds what people wrote: retention and erasure empty it)
     :lines      zset    <facet><due time><item id>, in lexical order: the line of each label,
                         article, author, dialect and group of copies, of the seniors, of the
@@ -34,8 +37,9 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         :reporters
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
-    :retention  zset    item:<item id>:<version>, bulk:<field of :bulks> or author:<author facet>,
-                        by the time of the (last) decision: what is to be forgotten one day
+    :retention  zset    item:<item id>:<version>, bulk:<field of :bulks>, author:<author facet>
+                        or notes:<facet>, by the time of the (last) decision, of the oldest note or
+                        of the end of a hold: what is to be forgotten one day
 
 Records are JSON objects of named fields (see encoding), with the number of their format.
 

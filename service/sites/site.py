@@ -34,7 +34,7 @@ from service.sites.settings import described, settings_of
 
 ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
 
-_BESIDE = {"levers", "revision"}
+_BESIDE = {"levers", "revision", "authors_held_until"}
 _NO_NUL = r"^[^\x00]*$"
 _Label = Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -250,6 +250,7 @@ class Site:
     levers: Mapping[str, Lever] = Field(default_factory=dict, repr=False)
     # The entry of the trail that made these settings; None where nobody knows which did.
     revision: str | None = dataclass_field(default=None, repr=False, compare=False)
+    authors_held_until: float = Field(default=0.0, repr=False)  # the last of those held by hand
 
     @model_validator(mode="wrap")
     @classmethod

@@ -13,6 +13,7 @@ Key schema::
                                   strikes (for them too: the settings warn_after, hold_after, and
                                   hold_hours in milliseconds),
                                   article:<article id> (JSON, see `service.sites.levers`),
+                                  authors_held_until (ms; see `service.queue.authors`),
                                   swept (see `service.queue.retention`),
                                   built, building (see `service.queue.reindex`)
     {hakam:<site>}:trail    stream of what was changed (see `service.store.trail`)
@@ -36,6 +37,7 @@ from service.errors import (
     StoreUnavailable,
     UnknownSite,
 )
+from service.rules.times import LATEST
 from service.sites.api_keys import ApiKeys, mark_of, new_key
 from service.sites.connections import check_connections
 from service.sites.levers import MAX_LEVERS, Lever, field_of, read_levers
@@ -52,6 +54,8 @@ __all__ = ["Site", "Sites"]
 
 _INDEX = "hakam:sites"
 _VERSION = "hakam:sites:version"
+_AUTHORS_HELD = "authors_held_until"
+MAX_DIGITS = 13  # of a time in milliseconds, until the year 2286
 
 
 _ATTEMPTS = 5  # at a change that others were quicker with
@@ -220,6 +224,11 @@ class Sites:
         return self._attempted(site_id, attempt)[1]
 
     @translating_redis_errors()
+    def note_change(self) -> None:
+        """Make all workers read the sites again; after the change, or they read what was before."""
+        self._redis.set(_VERSION, secrets.token_hex(8))
+
+    @translating_redis_errors()
     def record(self, site_id: str) -> SiteRecord | None:
         """Return what is stored of a site, or None."""
         return self._parse(self._redis.hgetall(_record_key(site_id)))
@@ -283,12 +292,8 @@ class Sites:
         if outcome == "changed":
             return ""
         with translating_redis_errors():
-            self._note_change()
+            self.note_change()
         return str(entry_id[0])
-
-    def _note_change(self) -> None:
-        """Make all workers read the sites again; after the change, or they read what was before."""
-        self._redis.set(_VERSION, secrets.token_hex(8))
 
     def _existing(self, site_id: str) -> SiteRecord:
         record = self.record(site_id)
@@ -322,6 +327,7 @@ class Sites:
             Site.from_json(fields["record"]),
             levers=read_levers(fields),
             revision=fields.get("revision", ""),
+            authors_held_until=_seconds(fields.get(_AUTHORS_HELD, "")),
         )
         return SiteRecord(site, ApiKeys.from_json(fields.get("keys")))
 
@@ -345,6 +351,12 @@ def _change(setting: Setting, old: Any, new: Any) -> Change:
         removed=[one for one in old if one not in news],
         is_list=True,
     )
+
+
+def _seconds(ms: str) -> float:
+    """Read a time; where it is damaged, workers look at authors for good."""
+    readable = not ms or (ms.isdecimal() and len(ms) <= MAX_DIGITS)
+    return int(ms or 0) / 1000 if readable else LATEST.timestamp()
 
 
 def _for_scripts(site: Site) -> dict[str, str]:

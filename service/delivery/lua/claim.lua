@@ -6,11 +6,11 @@
 -- include: queue/clock queue/item queue/save queue/content queue/entry queue/facts delivery/finish
 -- include: queue/text
 
+local OF_AUTHORS = { warning = true, hold = true, release = true, mute = true, block = true, restore = true }
+
 -- The id of the author of whom an entry tells, which the stream does not hold; false for other news.
 local function author_in(id, item, facts)
-  if not (facts.kind == 'warning' or facts.kind == 'hold' or facts.kind == 'release') then
-    return false
-  end
+  if not OF_AUTHORS[facts.kind] then return false end
   local content = decoded(text_of(id, item))
   local comment = content and content.comment
   return type(comment) == 'table' and type(comment.author_id) == 'string' and comment.author_id or ''

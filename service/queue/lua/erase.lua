@@ -6,6 +6,7 @@
 -- returns: { next cursor, comment id, ... }
 -- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text
 -- include: queue/forget_version queue/leave queue/stream queue/answer_reports queue/report_words queue/unlist
+-- include: queue/notes
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
@@ -29,6 +30,7 @@ local function erase_item(id, item, at, draft)
   if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
   unlist_from(id, item)
+  item.news, item.told = nil, nil -- of the author's own item
   item.facets = { facet_of(item, 'l') } -- tells nothing of the author
   item.digest = nil
   save(id, item)
@@ -43,7 +45,7 @@ for place = 1, #page[2], 2 do
   if item and is_of(id, item, author, author_id) then
     erase_item(id, item, at, draft)
     erased[id] = true
-    answer[#answer + 1] = item.comment_id
+    if item.comment_id ~= '' then answer[#answer + 1] = item.comment_id end
   elseif not item and record:find('"' .. author .. '"', 1, true) then
     -- nobody can read it, but its words go all the same
     local version, token = record:match('"version":(%d%d?%d?)'), record:match('"token":(%d%d?%d?)')
@@ -55,4 +57,5 @@ end
 if next(erased) then forget_bars(erased) end
 redis.call('HDEL', AUTHORS, author)
 unlist_some(author)
+keep_notes(author, {})
 return answer

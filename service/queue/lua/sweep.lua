@@ -5,12 +5,21 @@
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
--- include: queue/clock queue/item queue/forget_version queue/unlist
+-- include: queue/clock queue/item queue/forget_version queue/unlist queue/notes
 
 local DAY_MS = 86400000
 
 local function still_needed(item) -- the site has not heard the last word yet
   return item.undelivered or item.dead
+end
+
+local function forget_notes(facet) -- those that are too old; true where others are left
+  local left = {}
+  for _, note in ipairs(notes_about(facet)) do
+    if (tonumber(note.at) or 0) > tonumber(before) then left[#left + 1] = note end
+  end
+  keep_notes(facet, left)
+  return #left > 0
 end
 
 local at, swept = now(), redis.call('HGET', SITE, 'swept')
@@ -28,6 +37,8 @@ for _, member in ipairs(due) do
   elseif kind == 'author' then
     redis.call('HDEL', AUTHORS, name)
     unlist_some(name)
+  elseif kind == 'notes' then
+    later = forget_notes(name)
   elseif kind and name:find('^.+:%d+$') then
     local id, version = name:match('^(.+):(%d+)$')
     local item = load(id)

@@ -1,9 +1,11 @@
--- What follows from a decision for the author: how many were approved and rejected, when the last
--- rejections were, and how many approvals came in a row before each of them and since.
+-- What follows from a decision for the author: how many were approved and rejected, in all and by week,
+-- when the last rejections were, and how many approvals came in a row before each of them and since.
 -- KEYS: authors
 -- include: queue/item queue/save queue/facet
 
 local MAX_REJECTIONS = 20 -- of an author, whose times are kept
+local MAX_WEEKS = 13 -- of an author, a quarter of a year
+local DAYS_FROM_SUNDAY = 4 -- to 1 January 1970
 
 -- Approvals since the last rejection; nobody counted them in a record of before.
 local function in_a_row(counts)
@@ -22,6 +24,28 @@ local function count_in_row(counts, times, rows, decided, step)
   end
 end
 
+-- Count a decision in its week, of which each has three numbers: its own, approved and rejected; the
+-- newest first.
+local function count_in_week(weeks, action, decided, step)
+  local week, place = math.floor((math.floor(decided / 86400000) + DAYS_FROM_SUNDAY) / 7), 1
+  while weeks[place] and weeks[place] > week do place = place + 3 end
+  if weeks[place] ~= week then
+    if step < 0 or place > 3 * MAX_WEEKS then return end
+    for _, number in ipairs({ 0, 0, week }) do table.insert(weeks, place, number) end
+    for last = #weeks, 3 * MAX_WEEKS + 1, -1 do weeks[last] = nil end
+  end
+  local counted = place + (action == 'approve' and 1 or 2)
+  weeks[counted] = math.max(0, weeks[counted] + step)
+end
+
+local function weeks_of(counts) -- none where they cannot be counted on
+  local weeks = type(counts.weeks) == 'table' and counts.weeks or {}
+  for _, number in ipairs(weeks) do
+    if type(number) ~= 'number' then return {} end
+  end
+  return #weeks % 3 == 0 and weeks or {}
+end
+
 local function count_author(item, action, decided, step)
   local author = facet_of(item, 'u')
   if not author or item.verdict.reason == 'article_closed' then return end -- nobody's fault
@@ -29,6 +53,10 @@ local function count_author(item, action, decided, step)
   if not counts or not is_finite(counts) then counts = { format = FORMAT, first_seen = item.since } end
   local times = type(counts.rejected_at) == 'table' and counts.rejected_at or {}
   local rows = type(counts.rows) == 'table' and counts.rows or {}
+  local weeks = weeks_of(counts)
+  count_in_week(weeks, action, decided, step)
+  counts.weeks = #weeks > 0 and weeks or nil
+  counts.first_seen = counts.first_seen or item.since
   counts.in_a_row = in_a_row(counts)
   local name = action == 'approve' and 'n_approved' or 'n_rejected'
   counts[name] = (tonumber(counts[name]) or 0) + step
