@@ -719,7 +719,8 @@ def test_hostile_addresses_of_the_console_do_nothing(console: Console) -> None:
 def accessible(page: Page) -> list[str]:
     """What axe finds against WCAG 2.2 AA on a page; empty when it is well."""
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": rules}})
+    only = {"runOnly": {"type": "tag", "values": rules}, "resultTypes": ["violations"]}
+    found = Axe().run(page, options={**only, "rules": {"target-size": {"enabled": True}}})
     return [
         f"{page.url}: {v['id']}: {node['html'][:120]}: {node.get('failureSummary', '')}"
         for v in found.response["violations"]
@@ -765,18 +766,6 @@ def test_every_page_passes_axe(console: Console) -> None:
             page.screenshot(path=picture)
     page.goto(f"{console.url}/console/nowhere")
     problems += accessible(page)
-    assert problems == []
-
-
-def test_the_dark_colours_and_english_pass_axe_too(console: Console) -> None:
-    console.history()
-    console.samples()
-    console.accounts.save_preferences("layla", Preferences(theme="dark", language="en"))
-    page = console.page("layla", viewport={"width": 1200, "height": 760})
-    problems = []
-    for name in ("work", "insight", "drift", "second_look", "settings"):
-        page.goto(f"{console.url}/console{PAGES[name]}")
-        problems += accessible(page)
     assert problems == []
 
 

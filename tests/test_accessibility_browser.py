@@ -1,0 +1,182 @@
+"""Accessibility (WCAG 2.2 AA) of every page of the console and of the readers' pages.
+
+The pages are those of the application's routes: a new one is audited by itself, and where it cannot
+be opened with the id of a site alone, the audit asks for an example in `examples`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page
+from test_console_browser import Console, accessible
+from test_console_browser import console as console  # noqa: PLC0414 - a fixture
+from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
+
+from service.accounts.account import Preferences
+from service.console import blueprint
+from service.queue.reader_links import sign_link
+from service.queue.records import Comment
+from service.queue.repeats import Repeats
+from service.queue.reports import Reports
+from service.readers import pages as readers
+from service.rules.phrases import LANGUAGES
+from service.rules.policy import Verdict
+from service.sites.site import Site
+
+pytestmark = pytest.mark.slow
+
+#: Routes that are no page: parts of pages, streams, files, and those that only lead elsewhere.
+NO_PAGES = {
+    "console._nowhere",
+    "console.drift.download",
+    "console.index",
+    "console.insight.download",
+    "console.overview.events",
+    "console.policy.preview",
+    "console.settings.preview",
+    "console.static",
+    "readers.static",
+    "static",
+}
+#: Opened before the login, and so by tests of their own.
+BEFORE_LOGIN = {"console.login.index", "console.login.confirm", "console.login.accept"}
+SCREENS = (("light", 1440), ("dark", 390), ("dark", 1440), ("light", 390))
+# A name as long as a site may send, without a blank: "the-very-long-".
+LONG = "الطويلجدًا" * 12
+SITE = Site(
+    id="demo",
+    name=f"جريدة {LONG}"[:100],  # "newspaper"
+    reader_link_secret="0123456789abcdef" * 4,
+)
+EMPTY = Site(id="empty", name="")
+
+
+def fill(console: Console) -> None:
+    """A day's work on one site, with all that a page may have to show; another site without any."""
+    console.sites.update(replace(SITE, shadow=console.sites.get("demo").shadow))
+    console.sites.add(EMPTY)
+    console.history()
+    console.sites.update(replace(SITE, shadow=console.sites.get("demo").shadow, shadow_share=1.0))
+    repeats = Repeats(console.redis)
+    for n in range(25):
+        text = f"the same words again and again, from many authors {n}"
+        comment = Comment(f"raid-{n}", text, author_id=f"r{n}", article_id="flooded")
+        group = repeats.observe("demo", comment, 5).group
+        console.flag(
+            comment.id, text, author_id=f"r{n}", article_id="flooded", copies=group, score=0.7
+        )
+    verdict = Verdict("review", None, None, 0.1, "reported", 1.0, "v1")
+    for n, reason in enumerate(("insult", "illegal", "other")):
+        Reports(console.redis).add(
+            console.sites.get("demo"),
+            Comment("reported", "تعليق", author_id="u1", author_name=LONG, article_id="bread"),
+            verdict,
+            reporter=f"reader-{n}",
+            reason=reason,
+            explanation=LONG,
+            scores={"insult": 0.2},
+            author_scores=None,
+            evidence=(),
+            sentence=(),
+        )
+    rejected = next(d for d in console.decisions.read("demo") if d.action == "reject")
+    console.queue.appeal("demo", rejected.id, f"لا أوافق {LONG}")  # "I do not agree"
+    console.samples()
+    console.flag(  # the most urgent one, which the work page shows
+        "worst",
+        f"call 0500000000, {LONG} " + "long " * 300,
+        score=0.999,
+        label="severe_toxicity",
+        evidence=[
+            {"field": "text", "label": "severe_toxicity", "start": 0, "end": 4, "weight": 1.0}
+        ],
+        author_id="u1",
+        author_name=LONG,
+        article_id="bread",
+        article_title=LONG,
+        article_url="https://news.example/bread",
+        parent_text=LONG,
+        created_at="2026-01-01T00:00:00Z",
+    )
+
+
+def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
+    """With what the pages are opened that need more than the id of a site, by route."""
+    demo = {"site_id": "demo"}
+    site = console.sites.get("demo")
+    token = sign_link(site, "report", "c-9", time.time() + 3_600, title=LONG)
+    decision = console.decisions.read("demo")[0]
+    objection = sign_link(site, "appeal", decision.id, time.time() + 3_600)
+    return {
+        "console.search.index": [
+            demo,
+            {"site_id": "empty"},
+            {**demo, "author_id": "u1"},
+            {**demo, "article_id": "bread"},
+            {**demo, "comment_id": "worst", "personal_data": "shown"},
+            {**demo, "comment_id": "unknown"},
+        ],
+        "readers.index": [{**demo, "token": token}],
+        "readers.appeal": [{**demo, "token": objection}],
+        "readers.status": [],  # opened by the report that is sent below
+    }
+
+
+def addresses(console: Console) -> Iterator[str]:
+    """Every page that somebody can open who is logged in, and those of readers."""
+    app = Flask(__name__)
+    app.register_blueprint(blueprint.bp)
+    app.register_blueprint(readers.bp)
+    known, bound = examples(console), app.url_map.bind("")
+    for rule in sorted(app.url_map.iter_rules(), key=str):
+        if "GET" not in (rule.methods or ()) or rule.endpoint in NO_PAGES | BEFORE_LOGIN:
+            continue
+        wants = rule.arguments - {"site_id"}
+        assert rule.endpoint in known or not wants, (
+            f"{rule.endpoint} needs {', '.join(sorted(wants))}: give `examples` one"
+        )
+        sites = [{"site_id": "demo"}, {"site_id": "empty"}] if rule.arguments else [{}]
+        for values in known.get(rule.endpoint, sites):
+            yield bound.build(rule.endpoint, dict(values))
+
+
+@pytest.fixture
+def filled(console: Console, on_trial: None) -> Console:
+    fill(console)
+    return console
+
+
+def audited(page: Page, screens: Sequence[tuple[Any, int]] = SCREENS) -> list[str]:
+    """What axe finds on the page that is open, in each of these colours and widths."""
+    found = []
+    page.evaluate("document.querySelectorAll('main details').forEach(each => each.open = true)")
+    for scheme, width in screens:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        found += [f"{scheme}, {width}: {problem}" for problem in accessible(page)]
+    return found
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_page_passes_axe_in_every_language_light_and_dark_wide_and_narrow(
+    filled: Console, language: str
+) -> None:
+    filled.accounts.save_preferences("layla", Preferences(language=language))
+    page = filled.page("layla", reduced_motion="reduce")  # no colour is caught between two
+    problems = []
+    for address in addresses(filled):
+        url = f"{filled.url}{address}"
+        if address.startswith("/readers"):
+            url += f"&lang={language}"
+        answer = page.goto(url)
+        assert answer
+        assert answer.status == 200, f"{address} answers {answer.status}: it needs an example"
+        assert page.locator("html").get_attribute("lang") == language, address
+        problems += audited(page)
+    assert not problems, "\n".join(problems)
