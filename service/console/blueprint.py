@@ -42,6 +42,7 @@ from service.console import (
     second_look,
     settings,
     shadow,
+    trail,
     vocabulary,
     work,
 )
@@ -51,6 +52,7 @@ from service.console.trainees import check_open
 from service.console.unsent_forms import unsent
 from service.errors import (
     RETRY_AFTER_SECONDS,
+    Conflict,
     Forbidden,
     InvalidRequest,
     LoginThrottled,
@@ -86,7 +88,7 @@ bp = Blueprint(
 )
 PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, second_look),
-    *(insight, drift, shadow, policy, settings, work),
+    *(insight, drift, shadow, policy, settings, trail, work),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)
@@ -214,6 +216,7 @@ SENTENCES = {
     NothingThere: _("There is no such page."),
     LoginThrottled: _("Too many attempts. Try again in a quarter of an hour."),
     InvalidRequest: _("Something in this form is missing or wrong, so nothing was done."),
+    Conflict: _("That has changed meanwhile, so nothing was done. Look again."),
     CSRFError: _(
         "This form is too old or came from elsewhere, so nothing was done. Try again from here."
     ),

@@ -6,7 +6,10 @@ from dataclasses import replace
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.permissions import by_me, needs, site_for
+from service.console import changes
+from service.console.meanwhile import Stale
+from service.console.meanwhile import update as update_settings
+from service.console.permissions import needs, site_for
 from service.console.vocabulary import POSITION_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
@@ -27,7 +30,8 @@ _AS_IT_IS = "own"  # the position of a switch whose settings are of no position
 def index(site_id: str) -> str:
     """Show the switches of a site, in the positions of its settings or of a preset."""
     site = site_for(site_id)
-    return _page(site, _wanted(site))
+    revision = request.args.get("revision", site.revision)  # of a form that is looked at again
+    return _page(replace(site, revision=revision), _wanted(site))
 
 
 @bp.post("/<site_id>/policy")
@@ -35,7 +39,9 @@ def index(site_id: str) -> str:
 def update(site_id: str) -> ResponseReturnValue:
     """Keep the settings that the positions mean."""
     site = site_for(site_id)
-    services().sites.update(_wanted(site), by=by_me())
+    stored = update_settings(site, _wanted)
+    if isinstance(stored, Stale):
+        return _page(stored.site, stored.wanted, meanwhile=stored.since), 409
     flash(_("Saved."))
     return redirect(url_for(".index", site_id=site.id), 303)
 
@@ -60,7 +66,7 @@ def _wanted(site: Site) -> Site:
     return turned(site, wanted, services().moderation.own_review)
 
 
-def _page(site: Site, wanted: Site) -> str:
+def _page(site: Site, wanted: Site, **shown: object) -> str:
     found = positions(wanted, services().moderation.own_review)
     return render_template(
         "policy.html",
@@ -70,6 +76,8 @@ def _page(site: Site, wanted: Site) -> str:
         preset=preset_of(found),
         own=_AS_IT_IS,
         position_name=_position_name,
+        changes=changes,
+        **shown,
         **_preview(site, wanted),
     )
 

@@ -1,9 +1,14 @@
 """Settings of a site, for administrators: the form, the webhook's secret, the key."""
 
+from dataclasses import replace
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
+from service.console import changes
+from service.console.meanwhile import Stale
+from service.console.meanwhile import update as update_settings
 from service.console.permissions import by_me, needs, site_for
 from service.console.settings_form import complaint, form_of, read
 from service.console.vocabulary import failure_name
@@ -41,15 +46,21 @@ def index(site_id: str) -> str:
 def update(site_id: str) -> ResponseReturnValue:
     """Keep the settings of a site, or show what their thresholds would have meant."""
     site, versions = site_for(site_id), services().artifacts.versions()
+
+    def typed(base: Site) -> Site:
+        wanted = read(base)
+        wanted.check_shadow(versions, base.shadow)
+        return wanted
+
     try:
-        wanted = read(site)
-        wanted.check_shadow(versions, site.shadow)
         if request.form.get("action") == "preview":
-            return _page(wanted)
-        services().sites.update(wanted, by=by_me())
+            return _page(replace(typed(site), revision=request.form.get("revision")))
+        wanted = update_settings(site, typed)
     except InvalidRequest as refusal:
         told = (complaint(error, versions) for error in refusal.errors)
         return _page(site, complaint=" ".join(told)), 422
+    if isinstance(wanted, Stale):
+        return _page(wanted.wanted, meanwhile=wanted.since), 409
     if wanted.webhook_secret not in (site.webhook_secret, request.form.get("webhook_secret")):
         return _page(wanted, new_secret=wanted.webhook_secret)
     flash(_("Saved."))
@@ -126,6 +137,7 @@ def _page(site: Site, **shown: object) -> str:
         previews=_previews(site, thresholds),
         fared=services().notices.fared(site),
         time_zones=TIME_ZONES,
+        changes=changes,
         **shown,
     )
 

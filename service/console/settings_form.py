@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from models.schema import LABELS
-from service.console.vocabulary import gettext, label_name
+from service.console.vocabulary import gettext, label_name, listed
 from service.errors import FieldError, InvalidRequest
 from service.rules.phrases import LANGUAGES
 from service.sites.settings import Setting, lines_of
@@ -72,6 +72,7 @@ _CHOICES = {
     "no": _("no"),
     **LANGUAGES,
 }
+_NONE = "\N{EN DASH}"
 _FACTORS: Mapping[str, float] = {"share": 0.01, "seconds": 60}
 _UNITS = {"share": _("%(name)s, in percent"), "seconds": _("%(name)s, in minutes")}
 _NUMBER = _("%(name)s: expected a number from %(low)s to %(high)s.")
@@ -131,7 +132,7 @@ def complaint(error: FieldError, versions: Sequence[str]) -> str:
     setting = SETTINGS[name]
     low, high = _bounds(setting)
     values = {
-        "name": label_name(label) if label in LABELS else _name_of(setting),
+        "name": label_name(label) if label in LABELS else name_of(setting),
         "low": low,
         "high": high,
         "length": setting.length,
@@ -148,7 +149,7 @@ def _field(setting: Setting, value: Any) -> Field:
     return Field(
         setting,
         _id_of(setting),
-        _name_of(setting),
+        name_of(setting),
         value="" if setting.secret else _written(setting, value),
         choices={choice: _CHOICES[choice] for choice in choices},
         bounds=_bounds(setting),
@@ -211,7 +212,22 @@ def _id_of(setting: Setting) -> str:
     return re.sub("seconds$", "minutes", setting.name)
 
 
-def _name_of(setting: Setting) -> str:
+def shown(setting: Setting, value: Any) -> str:
+    """Return a value as people read it, in the unit of the form; a dash for none."""
+    try:
+        written = _written(setting, value)
+    except (TypeError, AttributeError, ValueError):  # of another version of Hakam
+        written = str(value)
+    if isinstance(written, Mapping):
+        pairs = (f"{label_name(label)}: {number}" for label, number in written.items())
+        return listed(list(pairs)) or _NONE
+    if setting.kind in ("choice", "switch"):
+        return str(_CHOICES.get(written, written))
+    return written or _NONE
+
+
+def name_of(setting: Setting) -> str:
+    """Return what a setting is called, with its unit."""
     name = gettext(setting.meaning).rstrip(".")
     return str(_UNITS[setting.unit]) % {"name": name} if setting.unit else name
 
