@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args
 
 from models.schema import LabeledComment, write_comments
 from service.errors import Archived, ChainBroken, InvalidRequest
-from service.queue.encoding import content_json, draft_json, item_json, read_decision
+from service.queue.encoding import content_json, draft_json, item_json, read_decision, signature_of
 from service.queue.records import (
     NAME_JUDGED,
     UNKNOWN_VERDICT,
@@ -169,6 +169,7 @@ class DecisionStream:
                 id=item_id_of(comment.id),
                 record=item_json(comment, verdict),  # of which an export says no more
                 content=content_json(comment, {}, None, ()),
+                signature=signature_of(comment, verdict),
                 action=draft.action,
                 decision=draft_json(draft),
                 decided=int(decided_at.timestamp() * 1000),

@@ -43,6 +43,7 @@ from service.queue.records import (
     facet,
 )
 from service.rules.policy import Action, Reason, Verdict
+from service.rules.search_terms import ARTICLE_TITLE, AUTHOR_NAME, TEXT, signature
 from service.rules.times import LATEST, day_of
 from service.store.durability import FORMAT
 
@@ -323,6 +324,26 @@ def item_json(comment: Comment, verdict: Verdict, *, digest: str | None = None, 
         facets=tuple(facet(*one) for one in [("label", verdict.label or ""), *named]),
         **more,
     ).to_json()
+
+
+def signature_of(comment: Comment, verdict: Verdict | None = None) -> str:
+    """Return by what search finds a comment that is kept (see `search_terms`)."""
+    texts = {
+        TEXT: comment.text,
+        AUTHOR_NAME: comment.author_name,
+        ARTICLE_TITLE: comment.article_title,
+    }
+    return signature(exact_values(comment, verdict), texts)
+
+
+def exact_values(comment: Comment, verdict: Verdict | None = None) -> list[str]:
+    """Return the facets by which search finds a comment, empty for what it has not."""
+    kinds = {
+        "author_id": comment.author_id,
+        "article_id": comment.article_id,
+        "label": (verdict and verdict.label) or "",
+    }
+    return [value and facet(kind, value) for kind, value in kinds.items()]
 
 
 def content_json(

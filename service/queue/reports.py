@@ -33,7 +33,13 @@ from service.errors import (
     TooManyReports,
     UnknownComment,
 )
-from service.queue.encoding import content_json, item_json, read_report, report_json
+from service.queue.encoding import (
+    content_json,
+    item_json,
+    read_report,
+    report_json,
+    signature_of,
+)
 from service.queue.records import (
     Comment,
     Report,
@@ -91,11 +97,12 @@ class Reports:
         if digest is None:
             digest = content_digest(comment) if verdict else ""
         report_id = self.report_id(comment.id, reporter or f"\0{contact}\0{explanation}")
-        record = content = ""
+        record = content = signature = ""
         slack = 0
         if verdict:
             record = item_json(comment, verdict, digest=digest)
             content = content_json(comment, found["scores"], **_beside(found))
+            signature = signature_of(comment, verdict)
             start = head_start(
                 severity(verdict, found["scores"], site.label_weights), comment.reach
             )
@@ -112,6 +119,7 @@ class Reports:
             strict=int(strict),
             record=record,
             content=content,
+            signature=signature,
             slack=slack,
             target_ms=slack_ms(site.time_target_seconds, 0.0),
             most_about=MAX_ABOUT_COMMENT,

@@ -18,6 +18,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         article, author, dialect and group of copies, of the seniors, of the
                         troubled items and the known answers. The lines of all labels together are
                         the whole line. A leased item stays in its lines but for that of its label.
+    :arrivals   zset    <time it came><item id><signature>, in lexical order: all items but known
+                        answers, as search finds them (see search)
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)
     :barred     zset    <item id><moderator>, by the time until which the two may not meet again
     :decisions  stream  body (`EntryRecord`, facts only) and digest: SHA-1 of the digest before and
@@ -87,12 +89,14 @@ from service.queue.decisions import check_decision_id
 from service.queue.encoding import (
     content_json,
     draft_json,
+    exact_values,
     item_json,
     read_author,
     read_decision,
     read_item,
     read_lease,
     read_standing,
+    signature_of,
     words_json,
 )
 from service.queue.records import (
@@ -108,6 +112,7 @@ from service.queue.records import (
 )
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
+from service.rules.search_terms import without_words
 from service.store.connect import Redis
 from service.store.scripts import Argument, Verbs
 
@@ -175,6 +180,7 @@ class ReviewQueue:
             slack=slack_ms(time_target_seconds, start),
             record=record,
             content=content_json(comment, scores, author_scores, evidence, sentence),
+            signature=signature_of(comment, verdict),
         )
         return read_standing(item_id, *found)
 
@@ -188,7 +194,14 @@ class ReviewQueue:
         item_id = item_id_of(comment.id)
         record = item_json(comment, verdict)
         withdrawal = draft_json(Decision("withdraw", source="site"))
-        found = self._verbs(site_id, "approve", id=item_id, record=record, withdrawal=withdrawal)
+        found = self._verbs(
+            site_id,
+            "approve",
+            id=item_id,
+            record=record,
+            signature=without_words(exact_values(comment, verdict)),
+            withdrawal=withdrawal,
+        )
         return read_standing(item_id, *found)
 
     def reject(
@@ -212,6 +225,7 @@ class ReviewQueue:
             id=item_id,
             record=item_json(comment, verdict),
             content=content_json(comment, scores, author_scores, evidence, sentence),
+            signature=signature_of(comment, verdict),
             request="",
             decision=draft_json(draft),
         )
@@ -373,6 +387,7 @@ class ReviewQueue:
             id=item_id_of(comment.id),
             record=item_json(comment, verdict),
             content=content_json(comment, scores, author_scores, evidence, sentence),
+            signature=signature_of(comment, verdict),
             request=draft.request_id,
             action=draft.action,
             draft=draft_json(draft),

@@ -34,6 +34,7 @@ SITE_KEYS = (
     "items",
     "texts",
     "lines",
+    "arrivals",
     "leases",
     "barred",
     "decisions",

@@ -1,9 +1,10 @@
 -- Put a decided comment before somebody else, because its author asks for it; once.
--- KEYS: items texts lines leases barred decisions retention
+-- KEYS: items texts lines leases barred decisions retention arrivals
 -- ARGV: id decision slack statement
 -- returns: { 'ok', created (1 or 0), version, state }
 -- returns: { 'missing' | 'overruled' | 'gone' }
 -- include: queue/clock queue/item queue/save queue/entry queue/facts queue/stands queue/bars queue/line_up
+-- include: queue/arrival_of queue/note_arrival
 
 local at, known, facts = now(), load(id), facts_in(entry_of(decision))
 if known then return { 'ok', 0, known.version, known.state } end
@@ -25,6 +26,7 @@ fresh.appeal = {
   decided = facts.decided_at, moderator = facts.moderator, version = facts.version,
 }
 line_up(id, fresh)
+note_arrival(id, fresh, item.version == facts.version and arrival_of(facts.item_id, item) or '')
 if item.decision == decision then
   item.appealed = id
   save(facts.item_id, item)

@@ -1,6 +1,6 @@
 -- Decide a comment otherwise than somebody did: that decision is taken back and another taken, as one.
 -- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
--- KEYS: reports report_times reporters
+-- KEYS: reports report_times reporters arrivals
 -- ARGV: id decision moderator request action undo withdrawal draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'gone' | 'appealed' }

@@ -1,8 +1,8 @@
 -- Record what a person decided about a comment at the site's own desk, which needs no lease. The last
 -- word is theirs: another decision is taken back first, and the site is told of neither.
 -- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
--- KEYS: reports report_times reporters
--- ARGV: id record content request action draft undo withdrawal
+-- KEYS: reports report_times reporters arrivals
+-- ARGV: id record content signature request action draft undo withdrawal
 -- returns: { 'ok', entry (see queue/view), 1 where this call recorded it, else 0 }
 -- returns: { 'unreadable' | 'appealed' }
 -- include: queue/clock queue/admit queue/close queue/reopen queue/standing queue/text queue/view
@@ -11,7 +11,7 @@ local at, item, stored = now(), load(id)
 if stored and not item then return { 'unreadable' } end
 request = 'external:' .. request
 if item and item.request == request then return { 'ok', view(entry_of(item.last)), 0 } end
-local fresh = admit(id, 0, record, content, at)
+local fresh = admit(id, 0, record, content, at, signature)
 if fresh then
   item = fresh
 elseif item.state == 'decided' then
@@ -21,7 +21,10 @@ elseif item.state == 'decided' then
   if appeal and appeal.state == 'decided' then return { 'appealed' } end
   reopen(id, item, facts_in(entry_of(item.decision)), at, request, undo, withdrawal)
 end
-redis.call('HSETNX', TEXTS, id .. ':' .. item.version, content)
+if redis.call('HSETNX', TEXTS, id .. ':' .. item.version, content) == 1 then -- it was gone
+  forget_arrival(id, item)
+  note_arrival(id, item, signature)
+end
 item.token = item.token + 1
 forget_opinions(id, item) -- nobody was asked for a second one
 item.undelivered, item.attempts = nil, nil -- what was decided before, and is over

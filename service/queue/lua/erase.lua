@@ -1,12 +1,12 @@
 -- Forget all an author wrote, a page of the items at a time. What waits is taken out of the queue;
 -- of each item a tombstone goes into the stream.
 -- KEYS: items texts lines leases barred decisions outbox authors retention listed site
--- KEYS: reports report_words report_times reporters
+-- KEYS: reports report_words report_times reporters arrivals
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
 -- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text
 -- include: queue/forget_version queue/leave queue/stream queue/answer_reports queue/report_words queue/unlist
--- include: queue/notes
+-- include: queue/notes queue/forget_arrival queue/forget_damaged
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do
@@ -30,6 +30,7 @@ local function erase_item(id, item, at, draft)
   if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
   unlist_from(id, item)
+  forget_arrival(id, item)
   item.news, item.told = nil, nil -- of the author's own item
   item.facets = { facet_of(item, 'l') } -- tells nothing of the author
   item.digest = nil
@@ -52,6 +53,7 @@ for place = 1, #page[2], 2 do
     for one = 1, tonumber(version or 1) do forget_version(id, one, tonumber(token or 0)) end
     redis.call('HDEL', ITEMS, id)
     unlist_some('i' .. id)
+    forget_damaged(id, record)
   end
 end
 if next(erased) then forget_bars(erased) end

@@ -1,6 +1,7 @@
 -- Take in a reader's report about a comment, once. One that is published comes back before people.
 -- KEYS: items texts lines leases barred decisions retention reports report_words report_times reporters
--- ARGV: id report facts explanation contact digest strict record content slack target_ms
+-- KEYS: arrivals
+-- ARGV: id report facts explanation contact digest strict record content signature slack target_ms
 -- ARGV: most_about most_a_day most_doubted_a_day most_kept
 -- returns: { 'ok', created (1 or 0), record of the report }
 -- returns: { 'unknown' | 'changed' | 'unreadable' | 'often' | 'full' }
@@ -54,9 +55,11 @@ local function bring_back(item, at)
   end
   local before = { item = holder, decision = last.decision, action = last.action, decided = last.decided }
   redis.call('ZREM', RETENTION, 'item:' .. id .. ':' .. item.version)
+  local words = forget_arrival(id, item) or '' -- it comes anew
   item.decision, item.action, item.decided, item.appealed, item.overturned_by = nil, nil, nil, nil, nil
   item.state, item.since, item.due, item.abandoned = 'new', at, at + target_ms, 0
   item.reported = { n = 0, proven = 0, strangers = 0, standing = before, brought = true, published = true }
+  note_arrival(id, item, words)
 end
 
 local at, item, stored = now(), load(id)
@@ -75,7 +78,11 @@ if item and item.state == 'decided' and not new then
   outcome = last[5] == 'reject' and 'removed' or item.answered == decision and 'kept' or nil
   local lost = not outcome and not text_of(id, item)
   if lost and record == '' then return { 'unknown' } end
-  if lost then redis.call('HSET', TEXTS, id .. ':' .. item.version, content) end
+  if lost then
+    redis.call('HSET', TEXTS, id .. ':' .. item.version, content)
+    forget_arrival(id, item)
+    note_arrival(id, item, signature)
+  end
 elseif gone then
   outcome = 'withdrawn'
 elseif new and record == '' then
@@ -93,7 +100,7 @@ if outcome then
   return { 'ok', 1, save_report(taken) }
 end
 if new then
-  local fresh = admit(id, slack, record, content, at)
+  local fresh = admit(id, slack, record, content, at, signature)
   item = fresh
   item.reported = item.reported or { n = 0, proven = 0, strangers = 0, brought = true, published = true }
 elseif item.state == 'decided' then

@@ -1,11 +1,12 @@
 -- Forget what was decided before a time: texts always, records once nothing points at them. Refuses
 -- to forget more than a share of all at once, unless it was told to or the last sweep was just now:
 -- then what is due has become so since, and no clock has jumped.
--- KEYS: items texts barred authors bulks retention site listed
+-- KEYS: items texts barred authors bulks retention site listed arrivals
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
--- include: queue/clock queue/item queue/forget_version queue/unlist queue/notes
+-- include: queue/clock queue/item queue/forget_version queue/unlist queue/forget_words
+-- include: queue/forget_damaged queue/notes
 
 local DAY_MS = 86400000
 
@@ -41,15 +42,18 @@ for _, member in ipairs(due) do
     later = forget_notes(name)
   elseif kind and name:find('^.+:%d+$') then
     local id, version = name:match('^(.+):(%d+)$')
-    local item = load(id)
+    local item, record = load(id)
+    if record and not item then forget_damaged(id, record) end
     forget_version(id, version, item and item.token or 0)
     local last = item and item.version == tonumber(version)
     later = last and still_needed(item)
     if later then
       redis.call('ZADD', RETENTION, before + DAY_MS, member)
+      forget_words_of(id, item)
     elseif last and (item.state == 'decided' or item.state == 'withdrawn') then
       unlist(id, item)
       redis.call('HDEL', ITEMS, id)
+      forget_arrival(id, item)
       if item.appeal then redis.call('ZREM', BARRED, id .. (item.appeal.moderator or '')) end
     end
   end

@@ -1,6 +1,6 @@
 -- Take a decision back: the item waits again.
 -- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
--- KEYS: reports report_times reporters
+-- KEYS: reports report_times reporters arrivals
 -- ARGV: id decision moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' }

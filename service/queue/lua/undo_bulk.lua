@@ -1,6 +1,6 @@
 -- Take a bulk decision back as one.
 -- KEYS: items texts lines leases barred decisions listed figures outbox authors bulks retention site
--- KEYS: reports report_times reporters
+-- KEYS: reports report_times reporters arrivals
 -- ARGV: bulk moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }
 -- returns: { 'missing' | 'late' | 'gone' | 'appealed' | 'foreign' | 'changed' }

@@ -1,5 +1,6 @@
 -- Take a comment back that the site has removed.
 -- KEYS: items texts lines leases barred decisions listed retention outbox site reports report_times reporters
+-- KEYS: arrivals
 -- ARGV: id draft
 -- returns: { 'ok', 1 where it was waiting, else 0 }
 -- returns: { 'missing' | 'unreadable' }

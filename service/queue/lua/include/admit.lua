@@ -1,10 +1,10 @@
 -- Taking a comment in.
 -- KEYS: texts
--- include: queue/version queue/opinions queue/forget_version queue/line
+-- include: queue/version queue/opinions queue/forget_version queue/line queue/forget_arrival queue/note_arrival
 
 -- The same with its text, or false when nothing is new. The version before gives up its place in
 -- the line.
-local function admit(id, slack, record, content, at)
+local function admit(id, slack, record, content, at, signature)
   local item = load(id)
   local fresh = next_version(item, record, at)
   if item and item.digest == fresh.digest and item.state ~= 'withdrawn' then
@@ -22,5 +22,7 @@ local function admit(id, slack, record, content, at)
     forget_opinions(id, item)
     forget_version(id, item.version, item.token)
   end
+  if item then forget_arrival(id, item) end
+  note_arrival(id, fresh, signature)
   return fresh
 end

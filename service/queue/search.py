@@ -1,0 +1,169 @@
+"""Search: comments by their words, people, articles, labels, states and days, the newest first.
+
+Promises: all that a plain reading of the texts would find is found, in the order in which the
+comments came; Redis works for a few milliseconds at a time, and a call ends after the time it was
+given, whatever is asked: it says how far it looked, and the next one goes on there.
+
+Every item that is kept stands in one key, but for known answers::
+
+    :arrivals  zset  <time it came, 13 digits><item id><signature>, in lexical order
+
+A signature (see `search_terms`) tells of most comments at once that they are not wanted; the others
+are read. The scripts that take a comment in, change or forget it keep its place and signature.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.errors import InvalidRequest, ItemNotFound, ItemUnreadable
+from service.queue.encoding import read_item
+from service.queue.records import ReviewItem, facet, item_id_of
+from service.queue.review_queue import ReviewQueue
+from service.rules.search_terms import ARTICLE_TITLE, AUTHOR_NAME, TEXT, Terms, fingerprint
+from service.store.connect import Redis
+from service.store.scripts import Verbs
+
+WORK = 6_000  # of one call, in looks at a signature (see search.lua): some milliseconds
+MAX_SHOWN = 100
+
+NOTHING = Terms()
+
+WhereItIs = Literal["waiting", "held", "approved", "rejected", "withdrawn"]
+
+_PLACE = re.compile(r"[0-9]{13}[A-Za-z0-9_-]{12}")
+_LAST_MS = 10**13 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a comment must be to be found; whatever is empty does not matter."""
+
+    text: Terms = NOTHING  # in the comment itself
+    author: str = ""  # the id, or words of the name
+    article: str = ""  # the id, or words of the title
+    comment_id: str = ""
+    label: str = ""
+    state: WhereItIs | Literal[""] = ""
+    moderator: str = ""  # who decided it, or holds it
+    first_ms: int = 0  # when it came, Unix time in milliseconds
+    last_ms: int = _LAST_MS
+
+    def clauses(self) -> Iterator[str]:
+        """Yield what the script compares signatures with (see ``lua/search.lua``)."""
+        for print_ in self.text.fingerprints(TEXT):
+            yield f"w{print_}"
+        for slot, name, kind, value in (
+            ("u", "author_id", AUTHOR_NAME, self.author),
+            ("a", "article_id", ARTICLE_TITLE, self.article),
+        ):
+            if value:
+                is_this = slot + fingerprint("", facet(name, value))
+                named = [f"w{print_}" for print_ in Terms.of(value).fingerprints(kind)]
+                yield from (is_this + one for one in named or [""])
+        if self.label:
+            yield "l" + fingerprint("", facet("label", self.label))
+
+    def fits(self, item: ReviewItem, record: str) -> bool:
+        """Return whether it is this item, as far as its text and its record say."""
+        comment = item.comment
+        return (
+            not item.damaged
+            and (not self.label or item.verdict.label == self.label)
+            and (not self.text or self.text.are_in(comment.text))
+            and _is_or_says("author_id", self.author, item, record, comment.author_name)
+            and _is_or_says("article_id", self.article, item, record, comment.article_title)
+        )
+
+
+def _is_or_says(name: str, value: str, item: ReviewItem, record: str, words: str) -> bool:
+    if not value or getattr(item.comment, name) == value:
+        return True
+    if not item.comment.text:  # it is gone, and what is left of the author is a short digest
+        return f'"{facet(name, value)}"' in record
+    terms = Terms.of(value)
+    return bool(terms) and terms.are_in(words)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItem:
+    """An item, and the last word on it where it is decided: approve or reject."""
+
+    item: ReviewItem
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one call found, and how far it looked."""
+
+    items: Sequence[FoundItem]  # the newest first
+    cursor: str  # where to go on; empty once all was looked at
+    n_looked: int
+    share: float  # of all that may be looked at, from the newest on, the calls before included
+    reached: float  # Unix time of the last comment that was looked at; 0 once that were all
+
+
+class Search:
+    """Search on all sites; StoreUnavailable without Redis."""
+
+    def __init__(
+        self, redis: Redis, queue: ReviewQueue, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._verbs = Verbs(redis, "queue")
+        self._queue = queue
+        self._clock = clock
+
+    def find(
+        self, site_id: str, asked: Asked, *, before: str = "", limit: int = 50, seconds: float = 0.1
+    ) -> Found:
+        """Look for comments until so many are found, or for so long; `before` is a cursor."""
+        if not 1 <= limit <= MAX_SHOWN:
+            raise InvalidRequest.of("limit", f"expected 1 to {MAX_SHOWN}")
+        if before and not _PLACE.fullmatch(before):
+            raise InvalidRequest.of("before", "expected where an earlier search stopped")
+        below, top = f"{asked.first_ms:013}", f"{asked.last_ms:013}\x7f"
+        if asked.comment_id:
+            place = self._place(site_id, asked.comment_id)
+            below, top = max(below, place), min(top, f"{place}\x7f")
+        cursor = min(top, before) if before else top
+        end, found, n_looked = self._clock() + seconds, list[FoundItem](), 0
+        while True:
+            cursor, n, n_left, n_all, *answer = self._verbs(
+                site_id,
+                "search",
+                *asked.clauses(),
+                top=f"({top}",
+                above=f"({cursor}",
+                below=f"[{below}",
+                work=WORK,
+                most=limit - len(found),
+                state=asked.state,
+                moderator=asked.moderator,
+            )
+            n_looked += n
+            found += _fitting(site_id, asked, answer)
+            if not cursor or len(found) >= limit or self._clock() >= end:
+                reached = int(cursor[:13]) / 1000 if cursor else 0.0
+                return Found(found, cursor, n_looked, 1 - n_left / max(1, n_all), reached)
+
+    def _place(self, site_id: str, comment_id: str) -> str:
+        """Return where a comment stands in the order; before all others, if it does not."""
+        try:
+            item = self._queue.item(site_id, item_id_of(comment_id))
+        except (ItemNotFound, ItemUnreadable):
+            return ""
+        return f"{round(item.enqueued_at * 1000):013}{item.id}"
+
+
+def _fitting(site_id: str, asked: Asked, answer: Sequence[Any]) -> Iterator[FoundItem]:
+    for start in range(0, len(answer), 5):
+        place, item_id, record, content, action = answer[start : start + 5]
+        item = read_item(site_id, item_id, record, content)
+        is_there = int(place[:13]) == round(item.enqueued_at * 1000)
+        if is_there and asked.fits(item, record):
+            yield FoundItem(item, action)
