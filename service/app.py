@@ -34,6 +34,7 @@ from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
+from service.queue.search import Search
 from service.readers.pages import bp as readers
 from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
@@ -121,6 +122,7 @@ def create_app(
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
         reindex=Reindex(redis, sites),
+        search=Search(redis, queue),
         repeats=repeats,
         doubts=DoubtfulDecisions(redis),
         reports=reports,

@@ -26,6 +26,7 @@ from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
+from service.queue.search import Search
 from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
@@ -57,6 +58,7 @@ class Services:
     decisions: DecisionStream
     read_models: ReadModels
     reindex: Reindex
+    search: Search
     repeats: Repeats
     doubts: DoubtfulDecisions
     reports: Reports

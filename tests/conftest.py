@@ -149,6 +149,11 @@ def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
             continue
         item = json.loads(record)
         due = str(item["due"])
+        place = f"{item['since']:013}{item_id}"
+        for noted in client.zrangebylex("{hakam:demo}:arrivals", f"[{place}", f"({place}\x7f"):
+            earlier = f"{item['since'] - ms:013}{noted[13:]}"
+            client.zrem("{hakam:demo}:arrivals", noted)
+            client.zadd("{hakam:demo}:arrivals", {earlier: 0})
         item |= {name: at - ms for name, at in item.items() if name in _ITEM_TIMES}
         client.hset("{hakam:demo}:items", item_id, json.dumps(item))
         for member in members:

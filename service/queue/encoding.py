@@ -43,7 +43,13 @@ from service.queue.records import (
     facet,
 )
 from service.rules.policy import Action, Reason, Verdict
-from service.rules.search_terms import ARTICLE_TITLE, AUTHOR_NAME, TEXT, signature
+from service.rules.search_terms import (
+    ARTICLE_TITLE,
+    AUTHOR_NAME,
+    TEXT,
+    signature,
+    without_words,
+)
 from service.rules.times import LATEST, day_of
 from service.store.durability import FORMAT
 
@@ -334,6 +340,20 @@ def signature_of(comment: Comment, verdict: Verdict | None = None) -> str:
         ARTICLE_TITLE: comment.article_title,
     }
     return signature(exact_values(comment, verdict), texts)
+
+
+def signature_of_stored(record: str, content: str | None) -> str:
+    """Return the signature of what an older version has stored; empty where it cannot be read."""
+    try:
+        item = ItemRecord.model_validate_json(record)
+        if content:
+            comment = ContentRecord.model_validate_json(content).comment
+            return signature_of(comment, item.verdict.to_verdict())
+    except ValidationError:
+        return ""
+    kinds = {one[0]: one for one in item.facets}
+    label = kinds.get("l", "") if item.verdict.label else ""
+    return without_words([kinds.get("u", ""), kinds.get("a", ""), label])
 
 
 def exact_values(comment: Comment, verdict: Verdict | None = None) -> list[str]:

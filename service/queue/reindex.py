@@ -13,7 +13,7 @@ stands ``built``, the number of the format for which all was built, and, while s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -22,6 +22,7 @@ import structlog
 
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
+from service.queue.encoding import signature_of_stored
 from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.durability import FORMAT
@@ -57,7 +58,10 @@ class Reindex:
         self._redis: Any = redis
         self._sites = sites
         self._verbs = Verbs(redis, "queue")
-        self._parts = (Part("listed", self._list_entries, self._size("xlen", "decisions")),)
+        self._parts = (
+            Part("listed", self._list_entries, self._size("xlen", "decisions")),
+            Part("arrivals", self._note_arrivals, self._size("hlen", "items")),
+        )
 
     def run(self, stop: Event) -> None:
         """Build what is missing, and look for more now and then, until `stop` is set."""
@@ -149,3 +153,18 @@ class Reindex:
                 self._redis.unlink(site_key(site_id, "decided"))  # the lists up to format 3
         following, n_looked = self._verbs(site_id, "list_entries", cursor=cursor, limit=PAGE)
         return following, n_looked
+
+    def _note_arrivals(self, site_id: str, cursor: str) -> tuple[str, int]:
+        """Note of a page of the items when they came and by which words they are found."""
+        while True:
+            found: Sequence[Any]
+            following, n_looked, *found = self._verbs(
+                site_id, "arrivals_missing", cursor=cursor, limit=PAGE
+            )
+            signed = list[str]()
+            for start in range(0, len(found), 3):
+                item_id, record, content = found[start : start + 3]
+                signature = signature_of_stored(record, content)
+                signed += [item_id, record, "1" if content else "0", signature]
+            if not signed or not self._verbs(site_id, "note_arrivals", *signed)[0]:
+                return following, n_looked

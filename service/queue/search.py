@@ -153,11 +153,12 @@ class Search:
 
     def _place(self, site_id: str, comment_id: str) -> str:
         """Return where a comment stands in the order; before all others, if it does not."""
+        item_id = item_id_of(comment_id)
         try:
-            item = self._queue.item(site_id, item_id_of(comment_id))
+            since = self._queue.item(site_id, item_id).enqueued_at
         except (ItemNotFound, ItemUnreadable):
-            return ""
-        return f"{round(item.enqueued_at * 1000):013}{item.id}"
+            since = 0.0
+        return f"{round(since * 1000):013}{item_id}"
 
 
 def _fitting(site_id: str, asked: Asked, answer: Sequence[Any]) -> Iterator[FoundItem]:

@@ -3,7 +3,8 @@
 -- KEYS: items texts lines leases barred retention
 -- ARGV: id version moderator lease_ms senior
 -- returns: { 'ok', item id, record, content or false }
--- returns: { 'missing' | 'unreadable' | 'decided' | 'withdrawn' | 'edited_since' | 'held' | 'reserved' | 'barred' }
+-- returns: { 'missing' | 'unreadable' | 'decided' | 'withdrawn' | 'edited_since' }
+-- returns: { 'held' | 'reserved' | 'barred' }
 -- include: queue/clock queue/item queue/text queue/line_up queue/hand_out
 
 local at, item, record = now(), load(id)

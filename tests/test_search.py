@@ -1,0 +1,390 @@
+"""Search finds what a plain reading finds, whatever became of a comment, a little at a time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import test_read_models as newsroom
+from redis import Redis
+
+from conftest import SAMPLE_COMMENTS, Clock, let_time_pass
+from models.schema import read_comments
+from service.queue import reindex
+from service.queue.encoding import ItemRecord, signature_of_stored
+from service.queue.records import Comment, Decision, facet, item_id_of
+from service.queue.reindex import Reindex
+from service.queue.reports import Reports
+from service.queue.retention import Retention
+from service.queue.review_queue import ReviewQueue
+from service.queue.search import WORK, Asked, FoundItem, Search, WhereItIs
+from service.rules.policy import Verdict
+from service.rules.search_terms import Terms, words
+from service.sites.site import Site
+from service.sites.sites import Sites
+
+ARRIVALS = "{hakam:demo}:arrivals"
+TEXTS = [comment.text for comment in read_comments(SAMPLE_COMMENTS)][:150]
+NAMES = ("أحمد علي", "سارة", "Reader", "")
+TITLES = ("ارتفاع أسعار الخبز", "مباراة القمة", "")
+LABELS = ("insult", "threat", None)
+BREAD = "خبز"
+STATES: tuple[WhereItIs, ...] = ("waiting", "held", "approved", "rejected", "withdrawn")
+
+
+@pytest.fixture
+def sites(redis: Redis) -> Sites:
+    sites = Sites(redis)
+    sites.add(Site("demo", retention_days=30))
+    return sites
+
+
+@pytest.fixture
+def queue(redis: Redis) -> ReviewQueue:
+    return ReviewQueue(redis)
+
+
+@pytest.fixture
+def search(redis: Redis, queue: ReviewQueue) -> Search:
+    return Search(redis, queue)
+
+
+def put(queue: ReviewQueue, number: int, text: str = "", **fields: Any) -> str:
+    label = fields.pop("label", "insult")
+    verdict = Verdict("review", label, "text" if label else None, 0.9, "score", 1.0, "v1")
+    comment = Comment(id=f"c{number}", text=text or f"تعليق رقم {number}", **fields)
+    return queue.enqueue("demo", comment, verdict, scores={}).item_id
+
+
+def ids(found: list[FoundItem]) -> list[str]:
+    return [one.item.comment.id for one in found]
+
+
+def everything(search: Search, asked: Asked, **rest: Any) -> list[FoundItem]:
+    """All pages of a search."""
+    cursor, found = "", list[FoundItem]()
+    while True:
+        page = search.find("demo", asked, before=cursor, **rest)
+        found += page.items
+        cursor = page.cursor
+        if not cursor:
+            assert page.share == 1
+            return found
+
+
+# What a plain reading finds
+
+
+class Desk(newsroom.Newsroom):
+    """People who write, decide and report at random."""
+
+    def enqueue(self) -> None:
+        number = self.random.randrange(200)
+        put(
+            self.queue,
+            number,
+            self.random.choice(TEXTS),
+            label=self.random.choice(LABELS),
+            author_id=f"u{number % 7}",
+            author_name=NAMES[number % 4],
+            article_id=f"a{number % 5}",
+            article_title=TITLES[number % 3],
+        )
+
+
+def plainly(queue: ReviewQueue, redis: Redis, asked: Asked) -> set[str]:
+    """Read every comment that is kept, and compare it with what is asked."""
+    found, client = set(), redis
+    records: Any = client.hgetall("{hakam:demo}:items")
+    for item_id, record in records.items():
+        item, known = queue.item("demo", item_id), ItemRecord.model_validate_json(record)
+        if known.known_answer or not known.comment_id:
+            continue
+        comment, entry = item.comment, None
+        state: str = {"pending": "waiting", "leased": "held"}.get(item.state, item.state)
+        if item.state == "decided":
+            last = known
+            while last.overturned_by:
+                last = ItemRecord.model_validate_json(records[last.overturned_by])
+            state = {"approve": "approved", "reject": "rejected"}[last.action]
+            body: Any = client.xrange("{hakam:demo}:decisions", known.decision, known.decision)
+            entry = body[0][1]["body"]
+        decider = item.moderator or (entry and entry.split('"moderator":"')[1].split('"')[0])
+        gone = not comment.text
+        fits = (
+            asked.text.are_in(comment.text)
+            and asked.label in ("", item.verdict.label)
+            and asked.state in ("", state)
+            and asked.moderator in ("", decider)
+            and asked.first_ms <= known.since <= asked.last_ms
+        )
+        for name, value, said in (
+            ("author_id", asked.author, comment.author_name),
+            ("article_id", asked.article, comment.article_title),
+        ):
+            terms = Terms.of(value)
+            is_this = getattr(comment, name) == value or (
+                gone and facet(name, value) in known.facets
+            )
+            fits = fits and (not value or is_this or (bool(terms) and terms.are_in(said)))
+        if fits:
+            found.add(item_id)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happened_to_comments_search_finds_what_a_plain_reading_finds(
+    queue: ReviewQueue, redis: Redis, search: Search, seed: int
+) -> None:
+    people = Desk(queue, seed)
+    for number in range(3):
+        known = Comment(id=f"k{number}", text=TEXTS[number])
+        queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+    for _ in range(260):
+        people.step()
+    rng = random.Random(seed)
+    vocabulary = [word for text in TEXTS for word in words(text) if len(word) > 2]
+    n_found = 0
+    for _ in range(150):
+        typed = rng.sample(vocabulary, rng.choice((0, 1, 1, 2)))
+        asked = Asked(
+            Terms.of(" ".join(typed) if rng.random() < 0.8 else f'"{rng.choice(TEXTS)[:30]}"'),
+            author=rng.choice(("", "", "", "u1", "سارة", "احمد", "u9")),
+            article=rng.choice(("", "", "", "a1", f"{BREAD} أسعار", "a9")),
+            label=rng.choice(("", "", "insult")),
+            state=rng.choice(("", "", *STATES)),
+            moderator=rng.choice(("", "", "", "amal", "nobody")),
+        )
+        found = everything(search, asked, limit=7)
+        assert {one.item.id for one in found} == plainly(queue, redis, asked)
+        assert len({one.item.id for one in found}) == len(found)
+        times = [one.item.enqueued_at for one in found]
+        assert times == sorted(times, reverse=True)
+        n_found += len(found)
+    assert n_found > 100
+
+
+# What is noted
+
+
+def noted(redis: Redis) -> dict[str, str]:
+    """Item id -> what the order of arrivals holds of it."""
+    members: Any = redis.zrange(ARRIVALS, 0, -1)
+    found = {member[13:25]: member for member in members}
+    assert len(found) == len(members)
+    return found
+
+
+def kept(redis: Redis) -> dict[str, str]:
+    """What it should hold of each item, read from the records and texts."""
+    client: Any = redis
+    found = {}
+    for item_id, record in client.hgetall("{hakam:demo}:items").items():
+        item = ItemRecord.model_validate_json(record)
+        content = client.hget("{hakam:demo}:texts", f"{item_id}:{item.version}")
+        if item.comment_id and not item.known_answer:
+            signature = signature_of_stored(record, content)
+            found[item_id] = f"{item.since:013}{item_id}{signature}"
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_an_item_is_noted_once_with_the_words_that_are_kept(
+    queue: ReviewQueue, redis: Redis, sites: Sites, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, reports = Desk(queue, seed), Reports(redis)
+    site = sites.get("demo")
+    for step in range(200):
+        people.step()
+        if step % 5 == 0:
+            number = people.random.randrange(200)
+            comment = Comment(
+                id=f"c{number}",
+                text=people.random.choice(TEXTS),
+                author_id=f"u{number % 7}",
+                author_name=NAMES[number % 4],
+                article_id=f"a{number % 5}",
+                article_title=TITLES[number % 3],
+            )
+            verdict = replace(newsroom.VERDICT, label=people.random.choice(LABELS))
+            found: Any = {"scores": {}, "author_scores": None, "evidence": (), "sentence": ()}
+            reports.add(site, comment, verdict, reason="insult", reporter=f"r{step}", **found)
+        if step % 7 == 0:
+            number = people.random.randrange(200)
+            verdict = Verdict("approve", None, None, 0.1, "clean", 0.01, "v1")
+            edited = Comment(f"c{number}", people.random.choice(TEXTS), author_id=f"u{number % 7}")
+            queue.approve("demo", edited, verdict)
+        if step % 50 == 49:
+            Retention(redis, sites).erase("demo", f"u{step // 50}")
+        appeals = {i for i, r in redis.hgetall("{hakam:demo}:items").items() if '"appeal":' in r}
+        have, should = noted(redis), kept(redis)
+        assert have.keys() <= should.keys() | appeals
+        for item_id, member in should.items():
+            erased = item_id not in have
+            if erased:
+                assert not redis.hexists("{hakam:demo}:texts", f"{item_id}:1")
+            elif item_id in appeals:
+                assert have[item_id] in (member, member[:25]), "what it was copied from is unknown"
+            else:
+                assert have[item_id] == member
+    before = noted(redis)
+    redis.delete(ARRIVALS)
+    redis.hdel("{hakam:demo}:site", "built")
+    monkeypatch.setattr(reindex, "PAGE", 7)
+    Reindex(redis, sites).build("demo")
+    built = noted(redis)
+    assert built == kept(redis)
+    assert before.keys() <= built.keys()
+
+
+def test_what_is_forgotten_leaves_no_word_behind(
+    queue: ReviewQueue, redis: Redis, sites: Sites
+) -> None:
+    item_id = put(queue, 1, "كلام خاص", author_id="u1")
+    lease = queue.lease("demo", "amal")
+    assert lease
+    draft = Decision("reject", moderator="amal", request_id="r")
+    queue.decide("demo", item_id, lease.token, draft)
+    assert len(noted(redis)[item_id]) > 31
+    let_time_pass(redis, 31 * 86_400_000)
+    Retention(redis, sites).sweep(force=True)  # the site has not heard yet
+    if redis.hexists("{hakam:demo}:items", item_id):
+        assert len(noted(redis)[item_id]) == 31
+        redis.delete("{hakam:demo}:outbox")
+        record: Any = redis.hget("{hakam:demo}:items", item_id)
+        redis.hset("{hakam:demo}:items", item_id, record.replace('"undelivered"', '"unknown"'))
+    Retention(redis, sites).erase("demo", "u1")
+    let_time_pass(redis, 31 * 86_400_000)
+    Retention(redis, sites).sweep(force=True)
+    assert noted(redis) == {}
+
+
+# A little at a time
+
+
+def test_a_call_looks_at_so_many_comments_and_the_next_goes_on_there(
+    queue: ReviewQueue, redis: Redis, clock: Clock
+) -> None:
+    item_id = put(queue, 1, f"سعر ال{BREAD}")
+    client: Any = redis
+    n_more, newer = 2 * WORK + 100, 1_900_000_000_000
+    client.zadd(ARRIVALS, {f"{newer + n}{n:012}aabbcc": 0 for n in range(n_more)})
+
+    def later() -> float:
+        clock.now += 1.0
+        return clock.now
+
+    hasty = Search(redis, queue, clock=later)
+    asked = Asked(Terms.of(BREAD))
+    first = hasty.find("demo", asked, seconds=0.5)
+    assert (first.n_looked, first.items) == (WORK, [])
+    assert first.share == pytest.approx(WORK / (n_more + 1))
+    assert first.reached == (newer + n_more - WORK) / 1000
+    second = hasty.find("demo", asked, before=first.cursor, seconds=0.5)
+    assert second.n_looked == WORK
+    third = hasty.find("demo", asked, before=second.cursor, seconds=0.5)
+    assert [one.item.id for one in third.items] == [item_id]
+    assert (third.cursor, third.share, third.reached) == ("", 1.0, 0.0)
+    patient = Search(redis, queue, clock=clock).find("demo", asked, seconds=0.5)
+    assert (patient.n_looked, len(patient.items)) == (n_more + 1, 1)
+
+
+def test_a_page_ends_when_it_is_full_and_the_next_begins_behind_it(
+    queue: ReviewQueue, search: Search
+) -> None:
+    for number in range(25):
+        put(queue, number, f"سعر {BREAD} {number}")
+    found = list[str]()
+    cursor = ""
+    for n_shown in (10, 10, 5):
+        page = search.find("demo", Asked(Terms.of(f"ال{BREAD}")), before=cursor, limit=10)
+        assert len(page.items) == n_shown
+        found += ids(list(page.items))
+        cursor = page.cursor
+    assert sorted(found) == sorted(f"c{number}" for number in range(25))
+    assert not cursor
+
+
+def test_days_bound_what_is_looked_at(queue: ReviewQueue, redis: Redis, search: Search) -> None:
+    items = [put(queue, number) for number in range(3)]
+    day = 86_400_000
+    for number, item_id in enumerate(items):
+        let_time_pass(redis, number * day, only=item_id)
+    times = [int(queue.item("demo", item_id).enqueued_at * 1000) for item_id in items]
+    asked = Asked(first_ms=times[1] - 1, last_ms=times[1] + 1)
+    page = search.find("demo", asked)
+    assert [one.item.id for one in page.items] == [items[1]]
+    assert page.n_looked == 1
+    assert len(everything(search, Asked(first_ms=times[2], last_ms=times[1]))) == 2
+
+
+def test_a_comment_id_is_answered_at_once_and_still_has_to_fit(
+    queue: ReviewQueue, search: Search
+) -> None:
+    for number in range(40):
+        put(queue, number, f"سعر {BREAD}", label="threat" if number % 2 else "insult")
+    page = search.find("demo", Asked(comment_id="c7"))
+    assert (ids(list(page.items)), page.n_looked, page.cursor) == (["c7"], 1, "")
+    assert not search.find("demo", Asked(comment_id="c7", label="insult")).items
+    assert not search.find("demo", Asked(comment_id="absent")).items
+
+
+@pytest.mark.parametrize("damage", ["not json", '{"format":99}', '{"format":3,"since":"x"}'])
+def test_a_damaged_record_hides_no_other_comment(
+    queue: ReviewQueue, redis: Redis, search: Search, damage: str
+) -> None:
+    for number in range(3):
+        put(queue, number, f"سعر {BREAD}")
+    redis.hset("{hakam:demo}:items", item_id_of("c1"), damage)
+    assert set(ids(everything(search, Asked(Terms.of(BREAD))))) == {"c2", "c0"}
+    assert set(ids(everything(search, Asked()))) == {"c2", "c0"}
+    assert ids(everything(search, Asked(moderator="amal", state="waiting"))) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"before": "x"}, {"before": "1" * 26}, {"limit": 0}, {"limit": 101}],
+)
+def test_a_search_refuses_what_is_no_cursor_and_pages_out_of_bounds(
+    search: Search, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(Exception, match="expected"):
+        search.find("demo", Asked(), **wrong)
+
+
+def test_known_answers_and_their_copies_are_not_found(
+    queue: ReviewQueue, search: Search, redis: Redis
+) -> None:
+    known = Comment(id="k", text=f"سعر {BREAD}")
+    queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+    put(queue, 1)
+    assert queue.lease("demo", "amal", known_answer_share=1.0)
+    assert ids(everything(search, Asked())) == ["c1"]
+    assert not everything(search, Asked(Terms.of(BREAD)))
+
+
+def test_an_appeal_is_found_by_the_words_of_the_comment(queue: ReviewQueue, search: Search) -> None:
+    put(queue, 1, f"سعر {BREAD}")
+    lease = queue.lease("demo", "amal")
+    assert lease
+    draft = Decision("reject", moderator="amal", request_id="r")
+    made = queue.decide("demo", lease.item.id, lease.token, draft)
+    queue.appeal("demo", made.id, "why")
+    found = everything(search, Asked(Terms.of(BREAD)))
+    assert [one.item.why for one in found] == ["appeal", "score"]
+    assert [one.action for one in found] == ["", "reject"]
+
+
+def test_a_lease_that_ran_out_leaves_a_comment_that_waits(
+    queue: ReviewQueue, search: Search, redis: Redis
+) -> None:
+    put(queue, 1)
+    queue.lease("demo", "amal")
+    assert ids(everything(search, Asked(state="held", moderator="amal"))) == ["c1"]
+    let_time_pass(redis, 3_600_000)
+    assert not everything(search, Asked(state="held"))
+    assert ids(everything(search, Asked(state="waiting"))) == ["c1"]
