@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check test coverage train sentence bench fuzz lint format docs browser wordpress lock clean
+.PHONY: help run check fast test coverage train sentence bench sbom dist fuzz lint format docs browser wordpress lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -18,7 +18,9 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start Hakam here, with a private Redis unless HAKAM_REDIS_URL names one
 	@$(BIN)/hakam run
 
-check: lint  ## run the linters and the fast tests, in about a minute
+check: lint fast  ## run the linters and the fast tests, in about a minute
+
+fast: $(VENV)/.test  ## run the fast tests alone; another Python: make fast PYTHON=python3.13 VENV=.venv-3.13
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test: lint browser $(VENV)/.sentence  ## run everything that can fail
@@ -72,6 +74,23 @@ browser: $(VENV)/.test  ## find or install Chromium for the tests
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-noto-core; \
 	else $(BIN)/playwright install chromium; fi
+
+# All that the service's lock installs, with licences: software bill of materials, CycloneDX.
+sbom: $(VENV)/.test  ## write build/hakam.cdx.json: what an install of Hakam holds, with licences
+	@rm -rf build/installed && mkdir -p build && $(PYTHON) -m venv --without-pip build/installed
+	@$(PYTHON) -m pip --disable-pip-version-check --python build/installed/bin/python \
+		install -qq --require-hashes -r requirements.lock
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/hakam.cdx.json build/installed/bin/python
+	@echo build/hakam.cdx.json
+
+# From what is committed, with its time: the same bytes wherever and whenever it is built.
+dist: sbom  ## build what a release hands out: the wheel, the bill of materials and their digests
+	@rm -rf build/source dist && mkdir -p build/source dist
+	@umask 022 && git archive HEAD | tar --extract --no-same-permissions --directory build/source
+	@umask 022 && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PIP) wheel -qq --no-deps \
+		--no-build-isolation --wheel-dir dist ./build/source
+	@cp build/hakam.cdx.json dist && cd dist && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
 ZIP ?= build/hakam.zip
 wordpress:  ## pack the WordPress plugin into build/hakam.zip
