@@ -22,10 +22,13 @@ from service.delivery.webhooks import Deliveries
 from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
 from service.metrics import Metrics
 from service.moderation import Moderation, Note
+from service.queue.articles import Articles
+from service.queue.authors import Authors
 from service.queue.chosen import Chosen
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.notes import Notes
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
 from service.queue.records import Comment, Enqueued, QueueStats
@@ -94,6 +97,7 @@ def create_app(
     hesitation, signal_sample = Hesitation(verdict_counts), SignalSample(redis)
     note = _noting(shadow, signal_sample)
     repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
+    articles = Articles(redis)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -119,6 +123,9 @@ def create_app(
         queue=queue,
         trail=Trail(redis),
         retention=Retention(redis, sites),
+        authors=Authors(redis, sites),
+        articles=articles,
+        notes=Notes(redis),
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
         reindex=Reindex(redis, sites),
@@ -137,6 +144,7 @@ def create_app(
             repeats,
             reports,
             note,
+            articles,
         ),
         deliveries=deliveries,
         notices=Notices(redis, sites, queue, deliveries, repeats),
@@ -157,6 +165,7 @@ def create_app(
             coral_repeats,
             reports,
             note,
+            articles,
         ),
     )
     app.after_request(_no_sniffing)
@@ -165,6 +174,7 @@ def create_app(
     app.teardown_request(shadow.end)
     writes = (
         *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
+        articles.flush_if_due,
         *(hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
     )
     app.after_request(_counting(writes))

@@ -19,6 +19,7 @@ from models.language import TAGS, Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvidence
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
+from service.queue.articles import Articles
 from service.queue.chosen import Chosen
 from service.queue.records import Comment, Decision, Enqueued, Report, known_action
 from service.queue.repeats import Repeats
@@ -85,6 +86,7 @@ class Moderation:
         repeats: Repeats,
         reports: Reports,
         note: Note = _nobody,  # is told of each comment that was judged for the first time
+        articles: Articles | None = None,
     ) -> None:
         self.scorer = Scorer(artifact)
         self._model_version = artifact.version
@@ -105,6 +107,7 @@ class Moderation:
         self._repeats = repeats
         self._reports = reports
         self._note = note
+        self._articles = articles
         self._is_in_use = True
 
     def by(self, artifact: Artifact) -> Moderation:
@@ -236,6 +239,8 @@ class Moderation:
         if before := _standing(standing):
             judgement = _knowing(policy, judgement, standing=before)
         elif self._is_in_use:
+            if self._articles:
+                self._articles.note(site.id, comment.article_id, judgement.verdict.action)
             is_seen = judgement.verdict.action == "review"
             self._note(self, site, comment, judgement.signals, standing if is_seen else None)
         return judgement, standing

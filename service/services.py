@@ -16,9 +16,12 @@ from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.metrics import Metrics
 from service.moderation import Moderation
+from service.queue.articles import Articles
+from service.queue.authors import Authors
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.notes import Notes
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
 from service.queue.reindex import Reindex
@@ -55,6 +58,9 @@ class Services:
     trail: Trail
     retention: Retention
     queue: ReviewQueue
+    authors: Authors
+    articles: Articles
+    notes: Notes
     decisions: DecisionStream
     read_models: ReadModels
     reindex: Reindex

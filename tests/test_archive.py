@@ -208,7 +208,7 @@ def test_what_a_site_is_still_to_be_told_stays(redis: Redis, tmp_path: Path) -> 
     verbs = deliveries._verbs
     for _told in range(2):
         item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
-        verbs("demo", "delivered", id=item_id, delivery=delivery)
+        verbs("demo", "delivered", id=item_id, delivery=delivery, told=1)
     assert Archive(redis, tmp_path).write(site, BEFORE) == 2
     item_id, delivery, *_rest = verbs("demo", "claim", hold_ms=60_000)
     verbs("demo", "give_up", id=item_id, delivery=delivery, failure="status 500", patience_ms="")

@@ -30,12 +30,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.console import (
     account,
     articles,
+    authors,
     bulk,
     drift,
     formats,
     insight,
     login,
     moderators,
+    notes,
     overview,
     policy,
     search,
@@ -87,7 +89,7 @@ bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
 PAGES = (
-    *(login, account, moderators, overview, search, bulk, articles, second_look),
+    *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
     *(insight, drift, shadow, policy, settings, trail, work),
 )
 for module in PAGES:

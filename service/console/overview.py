@@ -8,9 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from service.console.articles import HOURS
 from service.console.permissions import by_me, me, my_sites, needs, site_for
-from service.console.raids import shown_raids
+from service.console.raids import HOURS, shown_raids
 from service.console.vocabulary import gettext as _
 from service.delivery.webhooks import DeadLetter, Endpoint
 from service.logs import log, places

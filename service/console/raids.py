@@ -3,11 +3,11 @@
 import contextlib
 from typing import Any
 
-from service.console.articles import HOURS
 from service.errors import StoreUnavailable
 from service.services import services
 
 SHOWN = 3
+HOURS = (1, 3, 6, 12, 24, 72)  # for which seniors hold an article
 
 
 def shown_raids(site_id: str) -> dict[str, Any]:

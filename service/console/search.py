@@ -5,10 +5,10 @@ import time
 
 from flask import Blueprint, render_template, request
 
-from service.console.articles import HOURS
 from service.console.bulk import last_of
 from service.console.item_rows import rows
 from service.console.permissions import shows_personal_data, site_for
+from service.console.raids import HOURS
 from service.console.vocabulary import REASON_NAMES
 from service.errors import ItemNotFound, ItemUnreadable
 from service.queue.records import ReviewItem, item_id_of

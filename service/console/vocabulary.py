@@ -194,11 +194,29 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
         _("Dialects"),
         _("As far as small words tell them, this week and in the weeks before."),
     ),
+    "author_by_week": (
+        _("Decisions by week"),
+        _("What stands of what was decided about the author, in weeks from Sunday on."),
+    ),
+    "article_by_hour": (
+        _("Comments by the hour"),
+        _(
+            "As they came in the last 24 hours: what passed, what waited for a person, and what "
+            "the rules rejected at once."
+        ),
+    ),
+    "article_by_day": (
+        _("Comments by the day"),
+        _("The same in the last seven days."),
+    ),
 }
 
 _SERIES: Mapping[str, LazyString] = {
     "approve": ACTION_NAMES["approve"],
     "reject": ACTION_NAMES["reject"],
+    "passed": _("passed"),
+    "held": _("waited for a person"),
+    "rejected_at_once": _("rejected at once"),
     "median": _("the middle"),
     "p90": _("the slowest tenth"),
     "rejected": _("share rejected"),
@@ -280,6 +298,24 @@ report_name = _names(
     {**REASON_NAMES, "illegal": _("Against the law"), "other": _("Another reason")}
 )
 mark_name = _names({**LABEL_NAMES, **FINDING_NAMES})
+act_name = _names(
+    {
+        "warning": _("The site is told to warn the author"),
+        "hold": _("All that the author writes waits for a person"),
+        "release": _("The author is held no longer"),
+        "mute": _("The site is asked to mute the author"),
+        "block": _("The site is asked to block the author"),
+        "restore": _("The site is asked to let the author write again"),
+    }
+)
+told_name = _names(
+    {
+        "told": _("the site was told"),
+        "waits": _("still to be told"),
+        "dead": _("could not be told"),
+        "unheard": _("the site was not told"),
+    }
+)
 action_name, state_name = map(_names, (ACTION_NAMES, STATE_NAMES))
 series_name, row_kind, measure_name = map(_names, (_SERIES, _ROW_KINDS, _MEASURES))
 shift_word = _names(_SHIFT_WORDS)

@@ -268,7 +268,7 @@ class Deliveries:
         answer, failure = made.answer, made.failure
         result: Result = "delivered"
         if not failure:
-            self._verbs(site.id, "delivered", **this)
+            self._verbs(site.id, "delivered", **this, told=int(answer is not None))
         elif n_attempts <= MAX_RETRIES and not made.final:
             asked = min(answer.wait_seconds, MAX_WAIT_SECONDS) if answer else 0.0
             jitter = 1 + JITTER * random.random()  # noqa: S311 - spreads load, hides nothing

@@ -89,6 +89,11 @@ class ReviewItem:
     published: bool = False  # it waits because of them, and is published meanwhile
     damaged: bool = False  # what is stored cannot be read, so that nothing else here means much
 
+    @property
+    def place(self) -> str:
+        """Place in a line: a cursor for `ReviewQueue.waiting`."""
+        return f"{round(self.due_at * 1000):013}{self.id}"
+
 
 #: What became of a reported comment; withdrawn: its site or author removed it first.
 Outcome = Literal["removed", "kept", "withdrawn"]

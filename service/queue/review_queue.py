@@ -68,6 +68,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -117,6 +118,7 @@ from service.store.connect import Redis
 from service.store.scripts import Argument, Verbs
 
 MAX_BULK = 1_000
+_PLACE = re.compile(r"\d{13}[\w-]{12}", re.ASCII)
 
 
 class ReviewQueue:
@@ -542,8 +544,12 @@ class ReviewQueue:
         troubled: bool = False,
         escalated: bool = False,
         limit: int = 100,
+        after: str = "",
     ) -> list[ReviewItem]:
-        """List items of the line, most urgent first; with one filter or none."""
+        """List items of the line, most urgent first; with one filter or none.
+
+        With a filter and the place of an item, those that come after it.
+        """
         if not 1 <= limit <= MAX_BULK:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_BULK}")
         line = _line(
@@ -555,7 +561,9 @@ class ReviewQueue:
             dialect=dialect,
             copies=copies,
         )
-        found = self._verbs(site_id, "waiting", facet=line, limit=limit)
+        if after and not (line and _PLACE.fullmatch(after)):
+            raise InvalidRequest.of("after", "expected the place of an item, with a filter")
+        found = self._verbs(site_id, "waiting", facet=line, limit=limit, after=after)
         return [read_item(site_id, *shown[1:]) for shown in found]
 
     def n_copies(self, site_id: str, copies: str) -> int:

@@ -60,6 +60,8 @@ SITE_KEYS = (
     "paces",
     "paced",
     "raids",
+    "heat",
+    "heated",
     "reports",
     "report_words",
     "report_times",

@@ -1,13 +1,13 @@
--- Note that the site took a delivery.
+-- Note that a delivery is over: the site took it, or with told 0 has nobody there who listens to such news.
 -- KEYS: items outbox endpoint
--- ARGV: id delivery
+-- ARGV: id delivery told
 -- returns: {}
 -- include: queue/clock delivery/under_way delivery/finish
 
 redis.call('HDEL', ENDPOINT, 'failing', 'failure')
 redis.call('HSET', ENDPOINT, 'well', now())
 local item = under_way(id, delivery)
-if item and item.news then -- of an author, which pages show
+if item and item.news and told == '1' then -- of an author, which pages show
   item.told = item.told or {}
   table.insert(item.told, 1, delivery)
   item.told[#item.news + 1] = nil

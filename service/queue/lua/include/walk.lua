@@ -5,8 +5,9 @@
 local PLACE_LENGTH = ID_LENGTH + 13 -- of the due time and the id, with which an entry ends
 
 -- Walks over the ids of a facet's line, the most urgent first. Facet '' is the whole line: those of
--- all labels side by side, of which each step takes the most urgent front.
-local function walk(facet)
+-- all labels side by side, of which each step takes the most urgent front. With a place, of a facet's
+-- line only what comes after it.
+local function walk(facet, after)
   local function first(from, till)
     return redis.call('ZRANGEBYLEX', LINES, from, till, 'LIMIT', 0, 1)[1]
   end
@@ -16,7 +17,8 @@ local function walk(facet)
   end
   local fronts, taken = {}, nil
   if facet ~= '' then
-    fronts[1] = first('[' .. facet, '(' .. facet .. ':')
+    local begin = (after or '') == '' and '[' .. facet or '(' .. facet .. after
+    fronts[1] = first(begin, '(' .. facet .. ':')
   else
     local front = first('[l', '(m')
     while front do
