@@ -28,6 +28,7 @@ from service.queue.chosen import Chosen
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.history import History
 from service.queue.notes import Notes
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
@@ -128,6 +129,7 @@ def create_app(
         notes=Notes(redis),
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
+        history=History(redis),
         reindex=Reindex(redis, sites),
         search=Search(redis, queue),
         repeats=repeats,

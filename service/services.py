@@ -21,6 +21,7 @@ from service.queue.authors import Authors
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.history import History
 from service.queue.notes import Notes
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
@@ -63,6 +64,7 @@ class Services:
     notes: Notes
     decisions: DecisionStream
     read_models: ReadModels
+    history: History
     reindex: Reindex
     search: Search
     repeats: Repeats

@@ -108,9 +108,9 @@ def test_a_decision_is_changed_long_after_it_could_be_undone(
     let_time_pass(redis, 90 * 86_400_000)
     with pytest.raises(Conflict):
         queue.undo("demo", made.item_id, "omar", "late", senior=True)
-    changed = queue.decide_again("demo", made.item_id, made.id, REJECT)
+    changed = queue.decide_again("demo", made.item_id, made.id, REJECT, senior=True)
     assert (changed.action, changed.moderator, changed.kind) == ("reject", "omar", "decision")
-    assert queue.decide_again("demo", made.item_id, made.id, REJECT) == changed, "once"
+    assert queue.decide_again("demo", made.item_id, made.id, REJECT, senior=True) == changed, "once"
     assert [e.kind for e in stream.read("demo")] == ["decision", "undo", "decision"]
     assert stream.verify("demo").n_entries == 3
     stats = queue.stats("demo")
@@ -122,12 +122,12 @@ def test_a_decision_that_is_not_the_last_word_is_not_changed(
 ) -> None:
     made = decide(queue, 1)
     with pytest.raises(ItemNotFound):
-        queue.decide_again("demo", "nothing", made.id, REJECT)
+        queue.decide_again("demo", "nothing", made.id, REJECT, senior=True)
     with pytest.raises(Conflict):
-        queue.decide_again("demo", made.item_id, "1-0", REJECT)
+        queue.decide_again("demo", made.item_id, "1-0", REJECT, senior=True)
     queue.undo("demo", made.item_id, "amal", "u1")
     with pytest.raises(Conflict):
-        queue.decide_again("demo", made.item_id, made.id, REJECT)
+        queue.decide_again("demo", made.item_id, made.id, REJECT, senior=True)
 
 
 def test_a_decision_about_which_an_appeal_was_decided_is_not_changed(queue: ReviewQueue) -> None:
@@ -138,4 +138,4 @@ def test_a_decision_about_which_an_appeal_was_decided_is_not_changed(queue: Revi
     draft = Decision("approve", moderator="basma", request_id="b1")
     queue.decide("demo", lease.item.id, lease.token, draft)
     with pytest.raises(Conflict):
-        queue.decide_again("demo", made.item_id, made.id, REJECT)
+        queue.decide_again("demo", made.item_id, made.id, REJECT, senior=True)

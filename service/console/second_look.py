@@ -58,7 +58,7 @@ def _changes(site_id: str, doubted: Decision, draft: Decision) -> bool:
         raise InvalidRequest.of("action", "expected another action than was decided")
     draft = replace(draft, request_id=f"{draft.request_id}:{doubted.id}")
     try:
-        services().queue.decide_again(site_id, doubted.item_id, doubted.id, draft)
+        services().queue.decide_again(site_id, doubted.item_id, doubted.id, draft, senior=True)
     except (Conflict, ItemNotFound, ItemUnreadable):
         return False
     return True

@@ -123,6 +123,13 @@ class Answer(Opinion):
     at: Milliseconds
 
 
+class Left(_Record):
+    """When somebody left an item to the seniors."""
+
+    moderator: str
+    at: Milliseconds
+
+
 class Appeal(_Record):
     """What an appeal is made against."""
 
@@ -212,8 +219,9 @@ class ItemRecord(_Formatted):
     undelivered: tuple[str, ...] = ()  # entries that the site is still to be told
     attempts: int = 0  # to tell the first of them
     dead: int = 0  # deliveries given up
+    told: tuple[str, ...] = ()  # entries that the site took, each with after how many milliseconds
+    left: tuple[Left, ...] = ()  # to the seniors
     news: tuple[str, ...] = ()  # of an author's own item: the last entries about the author
-    told: tuple[str, ...] = ()  # and those of them that the site took
 
 
 class ContentRecord(_Formatted):

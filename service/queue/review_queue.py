@@ -427,12 +427,19 @@ class ReviewQueue:
         return read_decision(*found[0])
 
     def decide_again(
-        self, site_id: str, item_id: str, decision_id: str, draft: Decision
+        self,
+        site_id: str,
+        item_id: str,
+        decision_id: str,
+        draft: Decision,
+        *,
+        senior: bool = False,
     ) -> Decision:
-        """Take a decision back and take another, as one, however long ago that was.
+        """Take a decision back and take another, as one.
 
-        Seniors may: whoever calls this has seen to it. Not where an appeal was decided about it, or
-        the text is gone. The site is told of both.
+        Seniors may however long ago it was and whoever took it, but not on an appeal against what
+        they decided; others may while they could take it back. Not where an appeal was decided
+        about it, or the text is gone. The site is told of both.
         """
         _check_draft(draft)
         check_decision_id("decision_id", decision_id)
@@ -442,6 +449,8 @@ class ReviewQueue:
             id=item_id,
             decision=decision_id,
             moderator=draft.moderator,
+            senior=int(senior),
+            window_ms=self._undo_ms,
             request=draft.request_id,
             action=draft.action,
             undo=draft_json(draft, "undo"),

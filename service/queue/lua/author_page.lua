@@ -4,7 +4,7 @@
 -- ARGV: author
 -- returns: { record or false, notes or false, how many wait or are held, { state, entry }, ... }, each entry
 -- as queue/view gives it
--- include: queue/record queue/item queue/entry queue/view
+-- include: queue/record queue/item queue/entry queue/view queue/told
 
 local function includes(entries, wanted)
   for _, entry in ipairs(entries or {}) do
@@ -13,7 +13,7 @@ local function includes(entries, wanted)
 end
 
 local function state_of(item, entry)
-  if includes(item.told, entry) then return 'told' end
+  if was_told(item, entry) then return 'told' end
   if includes(item.undelivered, entry) then return 'waits' end
   return redis.call('ZSCORE', DEAD, entry) and 'dead' or 'unheard'
 end

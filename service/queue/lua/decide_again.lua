@@ -1,9 +1,10 @@
 -- Decide a comment otherwise than somebody did: that decision is taken back and another taken, as one.
 -- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
--- ARGV: id decision moderator request action undo withdrawal draft words
+-- ARGV: id decision moderator senior window_ms request action undo withdrawal draft words
 -- returns: { 'ok', entry (see queue/view) }
--- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'gone' | 'appealed' }
+-- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'barred' }
+-- returns: { 'late' | 'gone' | 'appealed' | 'foreign' }
 -- include: queue/clock queue/item queue/entry queue/view queue/text queue/why_kept queue/reopen queue/close
 
 local at, item, record = now(), load(id)
@@ -12,8 +13,9 @@ request = 'again:' .. request
 if item.request == request then return { 'ok', view(entry_of(item.last)) } end
 if item.state ~= 'decided' then return { 'undecided' } end
 if item.decision ~= decision then return { 'replaced' } end
+if redis.call('ZSCORE', BARRED, id .. moderator) == 'inf' then return { 'barred' } end -- judged it before
 local decided = facts_in(entry_of(item.decision))
-local kept = why_kept(id, item, decided, moderator, '1', math.huge, at) -- however long ago it was
+local kept = why_kept(id, item, decided, moderator, senior, senior == '1' and math.huge or window_ms, at)
 if kept then return { kept } end
 reopen(id, item, decided, at, request, undo, withdrawal)
 item.token = item.token + 1

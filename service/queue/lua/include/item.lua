@@ -12,7 +12,7 @@ local function is_sound(item)
     + (item.expires or 0) + (item.decided or 0) + (item.attempts or 0) + (item.dead or 0)
     + (verdict.score or 0) + (verdict.sampling_probability or 0)
   local words = item.state .. item.comment_id .. (item.digest or '') .. (item.owner or '')
-  local nested = item.opinions or item.appeal or item.answers or item.reported
+  local nested = item.opinions or item.appeal or item.answers or item.reported or item.left
   return numbers - numbers == 0 and words and type(item.facets) == 'table'
     and type(undone) == 'table' and type(undelivered) == 'table'
     and (not nested or type(nested) == 'table' and is_finite(item))

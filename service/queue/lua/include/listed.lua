@@ -3,6 +3,10 @@
 -- KEYS: listed
 -- include: queue/item
 
+local OF_COMMENTS = { -- all but what is said of authors
+  decision = true, undo = true, opinion = true, known_answer = true, withdrawal = true, erasure = true,
+  report = true,
+}
 local OF_ALL = { decision = true, undo = true } -- what authors and articles show
 local OF_MODERATORS = { decision = true, undo = true, opinion = true, known_answer = true }
 
@@ -27,7 +31,7 @@ end
 -- The members of an entry that says `facts` about an item, which may be gone.
 local function members_of(id, item, entry, facts)
   local place, own = place_of_entry(entry), comment_of(id, item)
-  local found = item and { 'i' .. own .. place } or {}
+  local found = item and OF_COMMENTS[facts.kind] and { 'i' .. own .. place } or {}
   local moderator = facts.moderator
   if OF_MODERATORS[facts.kind] and type(moderator) == 'string' and moderator ~= '' then
     found[#found + 1] = facet_of_moderator(moderator) .. place
