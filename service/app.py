@@ -30,6 +30,7 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.history import History
 from service.queue.notes import Notes
+from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
 from service.queue.records import Comment, Enqueued, QueueStats
@@ -130,6 +131,7 @@ def create_app(
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
         history=History(redis),
+        practice=Practice(redis, undo_seconds=settings.undo_seconds),
         reindex=Reindex(redis, sites),
         search=Search(redis, queue),
         repeats=repeats,

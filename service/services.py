@@ -23,6 +23,7 @@ from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.history import History
 from service.queue.notes import Notes
+from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
 from service.queue.reindex import Reindex
@@ -65,6 +66,7 @@ class Services:
     decisions: DecisionStream
     read_models: ReadModels
     history: History
+    practice: Practice
     reindex: Reindex
     search: Search
     repeats: Repeats

@@ -40,11 +40,13 @@ from service.console import (
     notes,
     overview,
     policy,
+    practice,
     search,
     second_look,
     settings,
     shadow,
     trail,
+    trainees,
     vocabulary,
     work,
 )
@@ -91,6 +93,7 @@ bp = Blueprint(
 PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
     *(insight, drift, shadow, policy, settings, trail, work),
+    *(trainees, practice),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)
@@ -180,7 +183,9 @@ def _protect(response: Response) -> Response:
 def index() -> BaseResponse:
     """Open the work on the first site of whoever is logged in."""
     if not me().at_least("moderator"):
-        return redirect(url_for("console.account.index"))
+        sites = my_sites()
+        where = url_for("console.practice.index", site_id=sites[0].id) if sites else ""
+        return redirect(where or url_for("console.account.index"))
     sites = my_sites()
     if not sites:
         raise UnknownSite("no site is assigned to this account")

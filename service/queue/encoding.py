@@ -243,6 +243,15 @@ class WordsRecord(_Formatted):
     reply: str = ""
 
 
+class JudgementRecord(_Formatted):
+    """What a trainee would have decided about a comment."""
+
+    version: int
+    action: Literal["approve", "reject"]
+    reason: str = ""
+    at: Milliseconds = 0
+
+
 class DraftRecord(_Record):
     """What an entry of the decision stream takes from the draft of a decision."""
 
@@ -415,7 +424,21 @@ def words_json(draft: Decision) -> str:
     return WordsRecord(format=FORMAT, note=draft.note, reply=draft.reply).to_json()
 
 
+def judgement_json(version: int, action: str, reason: str) -> str:
+    """Write what a trainee would decide; the time is the script's."""
+    given = {"format": FORMAT, "version": version, "action": action, "reason": reason}
+    return JudgementRecord.model_validate(given).to_json()
+
+
 # What is read
+
+
+def read_judgement(text: str) -> JudgementRecord | None:
+    """Read what a trainee would have decided; None for what cannot be read."""
+    try:
+        return JudgementRecord.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def read_item(site_id: str, item_id: str, record: str, content: str | None) -> ReviewItem:

@@ -20,6 +20,7 @@ from service.errors import NotForgotten, SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import draft_json
 from service.queue.feedback import Feedback
+from service.queue.practice import Practice
 from service.queue.records import Decision, facet
 from service.queue.reports import Reports
 from service.sites.site import Site
@@ -65,6 +66,7 @@ class Retention:
         self._verbs = Verbs(redis, "queue")
         self._feedback = Feedback(redis)
         self._reports = Reports(redis)
+        self._practice = Practice(redis)
         self._trail = Trail(redis)
 
     def run(self, stop: Event) -> None:
@@ -135,6 +137,7 @@ class Retention:
         if swept[0] < 0:
             return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
         n_forgotten += self._reports.forget(site.id, before_ms)
+        n_forgotten += self._practice.forget(site.id, before_ms)
         return n_forgotten + self._feedback.forget(site.id, before_ms), []
 
     def erase(self, site_id: str, author_id: str, *, by: Origin = SERVICE) -> Erased:

@@ -37,6 +37,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :doubts     hash    decisions that deserve a second look (see doubts)
     :reports    hash    readers' reports (see reports), with :report_words, :report_times and
                         :reporters
+    :judged     zset    what trainees would have decided (see practice), with :judgements
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
                         (JSON)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks>, author:<author facet>

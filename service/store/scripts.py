@@ -66,6 +66,8 @@ SITE_KEYS = (
     "report_words",
     "report_times",
     "reporters",
+    "judged",
+    "judgements",
 )
 
 _SERVICE = Path(__file__).parent.parent
