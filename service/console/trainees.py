@@ -1,4 +1,4 @@
-"""Trainees: what is open to them, how far they agree with what was decided, and when they graduate."""
+"""Trainees: what is open to them, how far they agree with what was decided, and how to end it."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
 """Practice of trainees: what they would decide about comments that others have decided.
 
 Promises: it changes nothing else, so that no comment waits for it, no figure counts it and no site
-hears of it. A trainee is shown a comment that a person has decided and cannot undo any more, and not
-what was decided; their judgement is compared with the last word on the comment, whatever that comes
+hears of it. A trainee is shown a comment that a person has decided and cannot undo any more, but
+not what was decided; their judgement is compared with the last word on the comment, whatever that comes
 to be. Two keys of a site, which hold facts and no words::
 
     :judged      zset  <trainee><13 digits of milliseconds><item id>, in lexical order; at most
