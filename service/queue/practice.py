@@ -2,8 +2,8 @@
 
 Promises: it changes nothing else, so that no comment waits for it, no figure counts it and no site
 hears of it. A trainee is shown a comment that a person has decided and cannot undo any more, but
-not what was decided; their judgement is compared with the last word on the comment, whatever that comes
-to be. Two keys of a site, which hold facts and no words::
+not what was decided; their judgement is compared with the last word on the comment, whatever that
+comes to be. Two keys of a site, which hold facts and no words::
 
     :judged      zset  <trainee><13 digits of milliseconds><item id>, in lexical order; at most
                        `MAX_JUDGEMENTS` of each trainee
