@@ -25,6 +25,7 @@ from service.moderation import Moderation, Note
 from service.queue.articles import Articles
 from service.queue.authors import Authors
 from service.queue.chosen import Chosen
+from service.queue.context import Contexts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
@@ -128,6 +129,7 @@ def create_app(
         authors=Authors(redis, sites),
         articles=articles,
         notes=Notes(redis),
+        contexts=Contexts(redis),
         decisions=DecisionStream(redis),
         read_models=ReadModels(redis),
         history=History(redis),

@@ -18,6 +18,7 @@ from service.metrics import Metrics
 from service.moderation import Moderation
 from service.queue.articles import Articles
 from service.queue.authors import Authors
+from service.queue.context import Contexts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
@@ -63,6 +64,7 @@ class Services:
     authors: Authors
     articles: Articles
     notes: Notes
+    contexts: Contexts
     decisions: DecisionStream
     read_models: ReadModels
     history: History

@@ -35,7 +35,7 @@ from models.registry import Registry
 from models.schema import LABELS, Evidence, read_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app
-from service.queue.encoding import content_json, draft_json, item_json
+from service.queue.encoding import content_json, draft_json, item_json, signature_of
 from service.queue.records import Comment, Decision, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
@@ -131,6 +131,7 @@ def fill(redis: Redis, n_waiting: int, n_decided: int) -> None:
             id=item_id_of(comment.id),
             record=item_json(comment, verdict),
             content=content_json(comment, scores, None, evidence),
+            signature=signature_of(comment, verdict),
             action=action,
             decision=draft_json(draft),
             decided=now - (n_decided - number) * N_DAYS * DAY_MS // n_decided,
@@ -152,6 +153,8 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
             {"comment_id": "c-7"},
         ],
         "items.index": [{"item_id": decided}, {"item_id": waiting}],
+        "authors.index": [{"id": BUSY_AUTHOR}, {"id": "reader-1"}],
+        "articles.index": [{"id": BUSY_ARTICLE}, {"id": "article-1"}],
         "insight.download": [{"code": "decisions_per_hour"}],
         "drift.download": [{"code": "languages"}],
         "settings.preview": [{"label": "insult", "threshold": 0.5}],

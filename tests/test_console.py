@@ -938,7 +938,7 @@ def test_the_author_s_record_and_the_conversation_stand_beside_the_comment(
     flag("answer", "an answer to it", 0.5, author_id="u2", article_id="a1", parent_id="c2")
     flag("stranger", "something else", 0.5, author_id="u2", article_id="a1")
     page = console.get("/demo/work")
-    assert "author_id=u1" in page
+    assert "/demo/authors?id=u1" in page
     assert "an answer to it" in page
     assert "something else" not in page
     assert "are shown" not in english(console).get("/demo/work")
@@ -1087,7 +1087,7 @@ def test_a_known_answer_is_told_from_no_other_comment(
     # What differs from one page to the next whatever is on it: names, ids, times, what else waits.
     ours = {
         "<strong>[01٠١]</strong>",
-        "author_id=[\\w-]+",
+        "authors\\?id=[\\w-]+",
         held[0].id,
         held[1].id,
         "samira",

@@ -27,7 +27,6 @@ WORTH_A_LOOK = 0.33  # the score from which a label is shown
 WORTH_SAYING = 0.05  # what a sentence as a whole adds, so that no 0.0 is shown
 #: A mark behind so many characters or lines is offered a jump to.
 FAR_CHARACTERS, FAR_LINES = 400, 6
-THREAD_READ, THREAD_SHOWN = 50, 5
 
 
 def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[str, Any]:
@@ -41,10 +40,13 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         list(marked(value if shows else masked(value), field, item.evidence, found))
         for field, value in (("text", item.comment.text), ("author.name", item.comment.author_name))
     )
-    thread = _thread(site.id, item)
+    around = services().contexts.of(site.id, item)
     reports = services().reports.about(site.id, item.id) if item.n_reports else []
-    beside = [item.comment.parent_text, item.appeal, *(one.explanation for one in reports)]
-    beside += [t for o in thread["thread"] for t in (o.comment.text, o.comment.author_name)]
+    answered = item.comment.parent_text or (around.parent.comment.text if around.parent else "")
+    beside = [answered, item.appeal, *(one.explanation for one in reports)]
+    near = [one.comment for one in around.waiting]
+    near += [one.comment for one in around.decided if one.comment]
+    beside += [words for one in near for words in (one.text, one.author_name)]
     return {
         "text": text,
         "far_mark": _is_far(text),
@@ -69,7 +71,8 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "n_copies": queue.n_copies(site.id, item.comment.copies) if item.comment.copies else 0,
         **shown_raids(site.id),
         "record": queue.author(site.id, author) if author else None,
-        **thread,
+        "around": around,
+        "answered": answered,
         "severe": is_severe(item),
         "last": last_action(site.id),
         "tired": minutes_without_break(),
@@ -78,18 +81,6 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         if seen_before
         else None,
     }
-
-
-def _thread(site_id: str, item: ReviewItem) -> dict[str, Any]:
-    """List what else waits in this conversation: its parent, its answers, and their neighbours."""
-    article_id = item.comment.article_id
-    if not article_id:
-        return {"thread": []}
-    near = services().queue.waiting(site_id, article_id=article_id, limit=THREAD_READ)
-    own = {item.comment.id, item.comment.parent_id} - {""}
-    found = [other for other in near if own & {other.comment.id, other.comment.parent_id}]
-    goes_on = len(found) > THREAD_SHOWN or len(near) == THREAD_READ
-    return {"thread": found[:THREAD_SHOWN], "thread_goes_on": goes_on}
 
 
 def _is_far(segments: Sequence[Segment]) -> bool:
