@@ -45,6 +45,7 @@ from service.console import (
     second_look,
     settings,
     shadow,
+    shift,
     trail,
     trainees,
     vocabulary,
@@ -76,8 +77,8 @@ HEADERS = {
     # Nothing inline, nothing from elsewhere: an injected tag can neither run nor send anything.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "font-src 'self'; media-src 'self'; connect-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -93,7 +94,7 @@ bp = Blueprint(
 PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
     *(insight, drift, shadow, policy, settings, trail, work),
-    *(trainees, practice),
+    *(trainees, practice, shift),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)

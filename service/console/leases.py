@@ -51,7 +51,7 @@ def lease_next(site: Site) -> Lease | None:
         if lease is None or not is_severe(lease.item):
             return lease
         if not cap or len(lately) < cap:
-            session["severe"] = [*_severe_since(KEPT_SECONDS), int(time.time())][-MAX_KEPT:]
+            session["severe"] = [*_severe_since(KEPT_SECONDS), round(time.time(), 3)][-MAX_KEPT:]
             return lease
         services().queue.skip(site.id, lease.item.id, lease.token, seen=False)
     return None

@@ -150,6 +150,7 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
         _("Decisions per hour"),
         _("What people approved and rejected in the last 24 hours."),
     ),
+    "my_hours": (_("By the hour"), _("What I approved and rejected in each hour of today.")),
     "time_to_decision": (
         _("Time to decision"),
         _("From arrival to decision: the middle of all comments, and the slowest tenth."),

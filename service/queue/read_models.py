@@ -6,7 +6,8 @@ its entries are about each comment, author and article and by each moderator, an
 of the last days. Two keys of a site::
 
     :listed   zset  <facet><place>, in lexical order: i<item id>, or the facet of an author, article
-                    or moderator, and the place of an entry in the stream (see `place_in_list`)
+                    or moderator, and the place of an entry in the stream (see `place_in_list`);
+                    x<moderator>, of the last decisions that differ from what they had said
     :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
                     `ReadModels.days`)
                     today -> the last day that something was counted on
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.errors import InvalidRequest
 from service.queue.decisions import check_decision_id
@@ -80,12 +81,30 @@ class ReadModels:
         if before:
             check_decision_id("before", before)
         own = f"i{item_id_of(value)}" if name == "comment_id" else facet(name, value)
+        listed = self._read(site_id, own, before, limit)
+        kept = (one for one in listed.decisions if _is_of(one, name, value))
+        return replace(listed, decisions=[one for one in kept if blind or _is_open(one)])
+
+    def differing(
+        self, site_id: str, moderator: str, *, before: str = "", limit: int = 20
+    ) -> Found:
+        """Return decisions that stand and differ from what a moderator had said of the comment.
+
+        They had answered otherwise than is known, or given the opinion that did not prevail. What
+        others said of the comment is in it: whoever calls this waits until the decision is final.
+        """
+        if before:
+            check_decision_id("before", before)
+        listed = self._read(site_id, facet("differing", moderator), before, limit)
+        kept = [one for one in listed.decisions if one.stands and one.comment is not None]
+        return replace(listed, decisions=kept)
+
+    def _read(self, site_id: str, listed: str, before: str, limit: int) -> Found:
         cursor, *entries = self._verbs(
-            site_id, "last_decisions", facet=own, before=before, limit=limit
+            site_id, "last_decisions", facet=listed, before=before, limit=limit
         )
         decisions = [read_decision(*entry) for entry in entries]
-        found = [one for one in decisions if _is_of(one, name, value) and (blind or _is_open(one))]
-        return Found(found, cursor, sum(decision.damaged for decision in decisions))
+        return Found(decisions, cursor, sum(decision.damaged for decision in decisions))
 
     def days(self, site_id: str, n_days: int) -> Days:
         """Return the figures of the last days, today included.

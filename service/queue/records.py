@@ -412,5 +412,11 @@ _FACETS = {"troubled": "t", "escalated": "e"}
 def facet(kind: str, value: str) -> str:
     """Beginning of what the lines and lists hold of one label, article, author, moderator ..."""
     if kind == "moderator":  # as the scripts compute it, which know no other digest
-        return "m" + hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()[:12]
+        return "m" + _sha1(value)
+    if kind == "differing":
+        return "x" + _sha1(value)
     return _FACETS.get(kind) or _FACET_KINDS[kind] + short_digest(value)[:8]
+
+
+def _sha1(value: str) -> str:
+    return hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()[:12]

@@ -17,7 +17,8 @@ function pressed(event, key) {
 
 const DIGITS = [0x30, 0x660, 0x6f0].map((zero) => Array.from("0123456789", (_, n) => String.fromCharCode(zero + n)));
 
-function inDigits(text) { // of the page
+// A number as the page writes it.
+function inDigits(text) {
   if (document.documentElement.dataset.digits !== "eastern") return text;
   return text.replace(/[0-9]/g, (digit) => DIGITS[1][digit]);
 }

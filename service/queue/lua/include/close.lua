@@ -1,7 +1,7 @@
 -- Taking a decision.
 -- KEYS: texts retention
 -- include: queue/stream queue/line queue/opinions queue/consequences queue/read_models
--- include: queue/tell queue/answer_reports queue/strikes
+-- include: queue/tell queue/answer_reports queue/strikes queue/differing
 
 local function keep_words(id, item, words) -- what the moderator wrote, apart from the stream
   if words == '' then return end
@@ -41,6 +41,7 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
   compare_opinion(item, at, entry.moderator, action)
+  list_differences(item, item.decision, entry.moderator, action)
   count_consequences(item, entry, 1)
   if reported.standing then replace_standing(id, item, reported.standing, action) end
   take_out(id, item)
