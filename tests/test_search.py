@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import test_read_models as newsroom
+from flask import Flask
+from markupsafe import escape
 from redis import Redis
+from test_console import Console
+from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
 
 from conftest import SAMPLE_COMMENTS, Clock, let_time_pass
 from models.schema import read_comments
+from service.accounts.account import Preferences
+from service.accounts.accounts import Accounts
+from service.console import search as console_search
 from service.queue import reindex
 from service.queue.encoding import ItemRecord, signature_of_stored
 from service.queue.records import Comment, Decision, facet, item_id_of
@@ -388,3 +399,218 @@ def test_a_lease_that_ran_out_leaves_a_comment_that_waits(
     let_time_pass(redis, 3_600_000)
     assert not everything(search, Asked(state="held"))
     assert ids(everything(search, Asked(state="waiting"))) == ["c1"]
+
+
+# The page
+
+
+class Desktop:
+    """A moderator's browser on the page of search, in English."""
+
+    def __init__(self, app: Flask, name: str = "samira") -> None:
+        self.console = Console(app, name).log_in()
+        self.console.post("/language", language="en")
+
+    def search(self, **asked: str) -> str:
+        return self.console.get("/demo/search?" + urlencode(asked))
+
+    def found(self, **asked: str) -> list[str]:
+        """Texts of the rows that are shown."""
+        return texts_in(self.search(**asked))
+
+
+def texts_in(page: str) -> list[str]:
+    shown = re.findall(r'<bdi class="text">(.*?)</bdi>', page, re.DOTALL)
+    return [unescape(re.sub("<[^>]+>", "", text)) for text in shown]
+
+
+@pytest.fixture
+def desk(app: Flask, accounts: Accounts, api_key: str) -> Desktop:
+    return Desktop(app)
+
+
+def test_the_page_finds_by_each_field_and_by_all_of_them_together(
+    desk: Desktop, queue: ReviewQueue
+) -> None:
+    put(
+        queue,
+        1,
+        f"سعر {BREAD} اليوم",
+        author_id="u1",
+        author_name="أحمد علي",
+        article_id="a1",
+        article_title="أسعار المخابز",
+    )
+    put(queue, 2, f"أكلت ال{BREAD}", label="threat", author_id="u2", author_name="سارة")
+    put(queue, 3, "كلام آخر", author_id="u1")
+    lease = queue.take("demo", "omar", item_id_of("c3"), 1)
+    draft = Decision("reject", moderator="omar", request_id="r")
+    queue.decide("demo", item_id_of("c3"), lease.token, draft)
+    first, second, third = f"سعر {BREAD} اليوم", f"أكلت ال{BREAD}", "كلام آخر"
+    assert set(desk.found(q=f"و{BREAD}")) == {first, second}
+    assert desk.found(q=f'"{BREAD}"') == [first]
+    assert desk.found(author="احمد") == [first]
+    assert set(desk.found(author="u1")) == {first, third}
+    assert desk.found(article="المخابز") == [first]
+    assert desk.found(article="a1") == [first]
+    assert desk.found(comment="c2") == [second]
+    assert desk.found(label="threat") == [second]
+    assert desk.found(state="rejected") == [third]
+    assert desk.found(moderator="omar") == [third]
+    today = datetime.now(UTC).date()
+    assert len(desk.found(**{"from": str(today - timedelta(1)), "to": str(today)})) == 3
+    assert desk.found(to=str(today - timedelta(2))) == []
+    assert desk.found(q=BREAD, label="insult", author="u1", state="waiting") == [first]
+    assert "None fits." in desk.search(q=BREAD, state="rejected")
+
+
+def test_the_words_that_were_found_are_marked_and_personal_data_stay_masked(
+    desk: Desktop, queue: ReviewQueue
+) -> None:
+    put(queue, 1, f"سعر ال{BREAD} واتصل 0512345678", author_name="سارة")
+    page = desk.search(q=BREAD, author="سارة")
+    assert re.search(rf'<mark data-label="found"[^>]*>ال{BREAD}</mark>', page)
+    assert re.search(r'<mark data-label="found"[^>]*>سارة</mark>', page)
+    assert "0512345678" not in page
+    assert "0512345678" in desk.search(q=BREAD, personal_data="shown")
+    masked = texts_in(desk.search(q="٠٥١٢٣٤٥٦٧٨"))
+    assert masked == [f"سعر ال{BREAD} واتصل {'•' * 10}"]
+
+
+def test_a_decided_comment_says_how_and_cannot_be_ticked(desk: Desktop, queue: ReviewQueue) -> None:
+    put(queue, 1, BREAD)
+    put(queue, 2, BREAD)
+    lease = queue.lease("demo", "omar")
+    assert lease
+    draft = Decision("approve", moderator="omar", request_id="r")
+    queue.decide("demo", lease.item.id, lease.token, draft)
+    page = desk.search(q=BREAD)
+    assert page.count('name="item"') == 1
+    assert "<strong>approved</strong>" in page
+
+
+def test_what_was_found_is_decided_on_the_page_and_the_search_is_shown_again(
+    desk: Desktop, queue: ReviewQueue
+) -> None:
+    item_id = put(queue, 1, BREAD)
+    page = desk.search(q=BREAD)
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    back = unescape(fields["next"])
+    assert back.startswith("/console/demo/search?q=")
+    desk.console.post(
+        "/demo/bulk",
+        item=f"{item_id}:1",
+        action="reject",
+        request_id=fields["request_id"],
+        next=back,
+    )
+    assert desk.console.last.location == back
+    page = desk.console.get(back.removeprefix("/console"))
+    assert "1 comment decided." in page
+    assert "<strong>rejected</strong>" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"q": "x" * 300}, "What you typed is too long to be looked for."),
+        ({"q": "!!"}, "Type a word to look for, not only signs."),
+        ({"q": " ".join(f"w{n}" for n in range(20))}, "too many words"),
+        ({"author": " ".join(f"w{n}" for n in range(20))}, "too many words"),
+        ({"label": "nonsense"}, "One of these choices is not known here."),
+        ({"state": "nonsense"}, "One of these choices is not known here."),
+        ({"from": "31/12/2026"}, "A day is written like this"),
+        ({"to": "0001-01-01"}, "A day is written like this"),
+        ({"to": "9999-12-31"}, "A day is written like this"),
+        ({"from": "2026-02-02", "to": "2026-02-01"}, "The first day comes after the last one."),
+        ({"q": "w", "before": "nonsense"}, "Search anew."),
+    ],
+)
+def test_what_cannot_be_looked_for_is_told_in_a_sentence_and_stays_in_its_field(
+    desk: Desktop, asked: dict[str, str], sentence: str
+) -> None:
+    page = desk.search(**asked)
+    assert desk.console.last.status_code == 422
+    assert sentence in page
+    if asked.keys() <= {"q", "author", "from"}:
+        assert escape(next(iter(asked.values()))) in page
+
+
+def test_a_long_search_says_how_far_it_came_and_goes_on_by_a_link(
+    desk: Desktop, queue: ReviewQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item_id = put(queue, 1, BREAD)
+    newer, n_more = 1_900_000_000_000, WORK + 1
+    client: Any = redis
+    client.zadd(ARRIVALS, {f"{newer + n}{n:012}aabbcc": 0 for n in range(n_more)})
+    monkeypatch.setattr(console_search, "SECONDS", 0.0)
+    page = desk.search(q=BREAD, label="insult")
+    assert re.search(r"Looked at 99.\d+% of the comments, back to Mar 17, 2030", page)
+    assert item_id not in page
+    link = re.search(r'<a class="button" href="/console([^"]+)">\s*Look on</a>', page)
+    assert link
+    page = desk.console.get(unescape(link[1]))
+    assert "All comments were looked at." in page
+    assert texts_in(page) == [BREAD]
+
+
+def test_a_full_page_offers_older_comments_and_does_not_go_on_by_itself(
+    desk: Desktop, queue: ReviewQueue
+) -> None:
+    for number in range(60):
+        put(queue, number, f"{BREAD} {number}")
+    page = desk.search(q=BREAD)
+    assert len(texts_in(page)) == 50
+    assert "data-go-on" not in page
+    link = re.search(r'<a class="button" href="/console([^"]+)">Older comments</a>', page)
+    assert link
+    older = desk.console.get(unescape(link[1]))
+    assert len({*texts_in(page), *texts_in(older)}) == 60
+
+
+def test_days_are_those_of_the_reader(
+    desk: Desktop, queue: ReviewQueue, redis: Redis, accounts: Accounts
+) -> None:
+    item_id = put(queue, 1, BREAD)
+    at = datetime(2026, 3, 10, 22, 30, tzinfo=UTC).timestamp()
+    since = queue.item("demo", item_id).enqueued_at
+    let_time_pass(redis, round((since - at) * 1000))
+    assert desk.found(q=BREAD, **{"from": "2026-03-10", "to": "2026-03-10"})
+    accounts.save_preferences("samira", Preferences(language="en", time_zone="Asia/Riyadh"))
+    assert not desk.found(q=BREAD, **{"from": "2026-03-10", "to": "2026-03-10"})
+    assert desk.found(q=BREAD, **{"from": "2026-03-11", "to": "2026-03-11"})
+
+
+def test_nothing_that_is_looked_for_is_logged(
+    desk: Desktop, queue: ReviewQueue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "verysecretword"
+    put(queue, 1, secret)
+    for asked in ({"q": secret}, {"author": secret}, {"comment": secret}, {"label": secret}):
+        desk.search(**asked)
+    logged = capsys.readouterr()
+    assert '"route": "/console/<site_id>/search"' in logged.out
+    assert secret not in logged.out + logged.err
+
+
+def test_hostile_words_are_shown_as_they_were_typed_and_do_nothing(desk: Desktop) -> None:
+    attack = '"><script>window.pwned = 1</script>'
+    for field in ("q", "author", "article", "comment", "moderator"):
+        page = desk.search(**{field: attack})
+        assert "<script>window" not in page
+        assert str(escape(attack)) in page
+
+
+def test_people_are_told_while_older_comments_are_made_ready(desk: Desktop, redis: Redis) -> None:
+    said = "are still being made ready for search"
+    assert said not in desk.search()
+    redis.hdel("{hakam:demo}:site", "built")
+    assert said in desk.search()
+
+
+def test_search_of_another_s_site_is_as_if_there_were_none(
+    desk: Desktop, accounts: Accounts
+) -> None:
+    accounts.change("samira", role="moderator", sites=["other"])
+    desk.search(q=BREAD)
+    assert desk.console.last.status_code == 404

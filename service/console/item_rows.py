@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from models.schema import REASONS, UMBRELLA
+from models.schema import REASONS, UMBRELLA, Evidence
 from service.console.highlight import Segment, marked
 from service.console.leases import is_severe
 from service.console.vocabulary import why_name
@@ -27,21 +27,43 @@ class Row:
     severe: bool
     suggested: str  # the reason of a rejection that fits what speaks against it
     n_copies: int = 0  # waiting copies of its text, itself included; 0 where nobody asked
+    action: str = ""  # the last word on it, where it is decided
 
 
-def row_of(site: Site, item: ReviewItem, *, shows_personal_data: bool, n_copies: int = 0) -> Row:
-    """Return what a list shows of an item."""
-    found = findings(site, item.comment)
+def row_of(
+    site: Site,
+    item: ReviewItem,
+    *,
+    shows_personal_data: bool,
+    n_copies: int = 0,
+    action: str = "",
+    found: Sequence[Evidence] = (),
+) -> Row:
+    """Return what a list shows of an item: what was `found` marked, else what speaks against it."""
+    personal = findings(site, item.comment)
 
     def segments(text: str, field: str) -> list[Segment]:
         return list(
-            marked(text if shows_personal_data else masked(text), field, item.evidence, found)
+            marked(
+                text if shows_personal_data else masked(text),
+                field,
+                found or item.evidence,
+                () if found else personal,
+            )
         )
 
     text, rest = _clipped(segments(item.comment.text, "text"))
     pen_name = segments(item.comment.author_name, "author.name")
     return Row(
-        item, pen_name, text, rest, why_name(item), is_severe(item), suggested(item), n_copies
+        item,
+        pen_name,
+        text,
+        rest,
+        why_name(item),
+        is_severe(item),
+        suggested(item),
+        n_copies,
+        action,
     )
 
 

@@ -298,7 +298,7 @@ reason_name = _names(
 report_name = _names(
     {**REASON_NAMES, "illegal": _("Against the law"), "other": _("Another reason")}
 )
-mark_name = _names({**LABEL_NAMES, **FINDING_NAMES})
+mark_name = _names({**LABEL_NAMES, **FINDING_NAMES, "found": _("What was looked for")})
 act_name = _names(
     {
         "warning": _("The site is told to warn the author"),
