@@ -602,7 +602,7 @@ def test_hostile_words_are_shown_as_they_were_typed_and_do_nothing(desk: Desktop
 
 
 def test_people_are_told_while_older_comments_are_made_ready(desk: Desktop, redis: Redis) -> None:
-    said = "are still being made ready for search"
+    said = "are still being prepared"
     assert said not in desk.search()
     redis.hdel("{hakam:demo}:site", "built")
     assert said in desk.search()
