@@ -30,6 +30,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.history import History
+from service.queue.listing import Listing
 from service.queue.notes import Notes
 from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
@@ -131,6 +132,7 @@ def create_app(
         notes=Notes(redis),
         contexts=Contexts(redis),
         decisions=DecisionStream(redis),
+        listing=Listing(redis),
         read_models=ReadModels(redis),
         history=History(redis),
         practice=Practice(redis, undo_seconds=settings.undo_seconds),

@@ -23,6 +23,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
 from service.queue.history import History
+from service.queue.listing import Listing
 from service.queue.notes import Notes
 from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
@@ -66,6 +67,7 @@ class Services:
     notes: Notes
     contexts: Contexts
     decisions: DecisionStream
+    listing: Listing
     read_models: ReadModels
     history: History
     practice: Practice

@@ -148,7 +148,6 @@ def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
         if only not in item_id:
             continue
         item = json.loads(record)
-        due = str(item["due"])
         place = f"{item['since']:013}{item_id}"
         for noted in client.zrangebylex("{hakam:demo}:arrivals", f"[{place}", f"({place}\x7f"):
             earlier = f"{item['since'] - ms:013}{noted[13:]}"
@@ -158,9 +157,34 @@ def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
         client.hset("{hakam:demo}:items", item_id, json.dumps(item))
         for member in members:
             if member.endswith(item_id):
-                facet = member.removesuffix(due + item_id)
+                line, time = member[:-25], int(member[-25:-12])
                 client.zrem("{hakam:demo}:lines", member)
-                client.zadd("{hakam:demo}:lines", {f"{facet}{int(due) - ms}{item_id}": 0})
+                client.zadd("{hakam:demo}:lines", {f"{line}{time - ms}{item_id}": 0})
+
+
+def check_lines(redis: Redis) -> None:
+    """Fail unless the lines of the site `demo` hold the places that its records say, no more."""
+    client: Any = redis
+    expected = set()
+    for item_id, record in client.hgetall("{hakam:demo}:items").items():
+        item = json.loads(record)
+        state, due = item.get("state", "pending"), f"{item['due']}{item_id}"
+        if state not in ("pending", "leased") or item.get("mixed_in"):
+            continue
+        if item.get("known_answer"):
+            expected.add(f"c{due}")
+            continue
+        kept = [f"n{item['since']}{item_id}"]
+        if n_reports := item.get("reported", {}).get("n"):
+            kept.append(f"r{999 - n_reports:03}{item['since']}{item_id}")
+        if item.get("escalated"):
+            ranked = [f"e{due}"]
+        else:
+            ranked = [f"{facet}{due}" for facet in item["facets"] if facet[0] == "l"]
+            ranked += [f"t{due}"] * (item.get("abandoned", 0) >= 3)
+            kept += [f"{facet}{due}" for facet in item["facets"] if facet[0] != "l"]
+        expected |= {*kept, *(ranked if state == "pending" else ())}
+    assert set(client.zrange("{hakam:demo}:lines", 0, -1)) == expected
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import let_time_pass, redis_servers
+from conftest import check_lines, let_time_pass, redis_servers
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemHeld, ItemNotFound, LeaseLost
 from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision, Enqueued, item_id_of
@@ -354,6 +354,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert (item.state, item.version) == (known.state, known.version)
             assert item.due_at == pytest.approx(known.due, abs=0.01)
             assert item.comment.text == (known.text if known.state != "withdrawn" else "")
+        check_lines(self.redis)
         stats = self.queue.stats("demo")
         states = [item.state for item in self.items.values()]
         assert (stats.pending, stats.leased) == (states.count("pending"), states.count("leased"))

@@ -61,6 +61,7 @@ class Reindex:
         self._parts = (
             Part("listed", self._list_entries, self._size("xlen", "decisions")),
             Part("arrivals", self._note_arrivals, self._size("hlen", "items")),
+            Part("lines", self._line_up, self._size("hlen", "items")),
         )
 
     def run(self, stop: Event) -> None:
@@ -168,3 +169,8 @@ class Reindex:
                 signed += [item_id, record, "1" if content else "0", signature]
             if not signed or not self._verbs(site_id, "note_arrivals", *signed)[0]:
                 return following, n_looked
+
+    def _line_up(self, site_id: str, cursor: str) -> tuple[str, int]:
+        """Give a page of what waits its places by arrival and by reports."""
+        following, n_looked = self._verbs(site_id, "line_up_missing", cursor=cursor, limit=PAGE)
+        return following, n_looked

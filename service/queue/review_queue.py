@@ -18,6 +18,8 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         article, author, dialect and group of copies, of the seniors, of the
                         troubled items and the known answers. The lines of all labels together are
                         the whole line. A leased item stays in its lines but for that of its label.
+                        Beside them, of all that waits or is held, n<time of arrival><item id>, and
+                        of what readers reported r<999 less the reports><time of arrival><item id>
     :arrivals   zset    <time it came><item id><signature>, in lexical order: all items but known
                         answers, as search finds them (see search)
     :leases     zset    item id, by expiry (milliseconds of Redis' own clock)

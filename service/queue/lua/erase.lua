@@ -25,9 +25,9 @@ end
 
 local function erase_item(id, item, at, draft)
   tell_stream('erasure', id, item, at, draft)
+  if waits(item) then leave_queue(id, item, at) end
   answer_reports(id, item, at, 'withdrawn', nil, draft)
   for report in reports_of(id) do forget_words(report) end -- which may quote the author
-  if waits(item) then leave_queue(id, item, at) end
   for version = 1, item.version do forget_version(id, version, item.token) end
   unlist_from(id, item)
   forget_arrival(id, item)

@@ -4,19 +4,7 @@
 -- ARGV: moderator lease_ms facet senior copy
 -- returns: { 'ok', item id, record, content or false }
 -- returns: { 'none' }
--- include: queue/clock queue/item queue/line_up queue/hand_out queue/walk queue/bars queue/text
-
-local function return_expired(at)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', at)) do
-    local item = load(id)
-    if item then
-      item.abandoned = item.abandoned + 1
-      line_up(id, item)
-    else
-      redis.call('ZREM', LEASES, id)
-    end
-  end
-end
+-- include: queue/clock queue/return_expired queue/hand_out queue/walk queue/bars queue/text
 
 -- The most urgent item of a line that is not barred for this moderator. Only what this moderator
 -- skipped or has judged before is stepped over, so the length of the line does not matter.

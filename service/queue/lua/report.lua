@@ -106,10 +106,13 @@ if new then
 elseif item.state == 'decided' then
   bring_back(item, at)
 end
+local before = waits(item) and report_place(id, item)
 add_report(item, taken, reader)
+if before then redis.call('ZREM', LINES, before) end
 item.reported.since = item.reported.since or at
 local due = item.reported.since + target_ms * 2 ^ -(item.reported.proven + math.min(STRANGERS, item.reported.strangers))
 if item.state == 'leased' then -- somebody reads it already
+  redis.call('ZADD', LINES, 0, report_place(id, item))
   save(id, item)
 else
   take_out(id, item)

@@ -4,8 +4,8 @@
 
 local function drop(id, item, at, draft) -- its text goes at once
   tell_stream('withdrawal', id, item, at, draft)
-  answer_reports(id, item, at, 'withdrawn', nil, draft)
   leave_queue(id, item, at)
+  answer_reports(id, item, at, 'withdrawn', nil, draft)
   forget_opinions(id, item)
   forget_version(id, item.version, item.token)
   forget_words_of(id, item)
