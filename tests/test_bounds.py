@@ -677,7 +677,7 @@ def test_one_item_is_never_handed_out_for_a_second_entry_in_the_line(
 ) -> None:
     item_id = flag()
     client: Any = redis
-    (entry,) = client.zrange("{hakam:demo}:lines", 0, -1)
+    (entry,) = client.zrangebylex("{hakam:demo}:lines", "[l", "(m")
     redis.zadd("{hakam:demo}:lines", {entry[:9] + "1000000000000" + item_id: 0})
     assert queue.lease("demo", "one")
     assert queue.lease("demo", "other") is None
