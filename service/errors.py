@@ -29,6 +29,7 @@ class ServiceError(ModerationError):
     """Root of the service's own errors; one without a `problem` is answered like its parent."""
 
     problem: ClassVar[ProblemType] = INTERNAL
+    why: str = ""  # the refusal of a verb in a word, by which a page has a sentence of its own
 
 
 class OperatorError(ServiceError):

@@ -34,7 +34,9 @@ from service.console import (
     bulk,
     drift,
     formats,
+    history,
     insight,
+    items,
     login,
     moderators,
     notes,
@@ -93,6 +95,7 @@ bp = Blueprint(
 )
 PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
+    *(history, items),
     *(insight, drift, shadow, policy, settings, trail, work),
     *(trainees, practice, shift),
 )

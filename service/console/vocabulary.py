@@ -85,6 +85,13 @@ ACTION_NAMES: Mapping[str, LazyString] = {
     "escalate": _("escalated"),
 }
 
+#: By whom something was decided.
+SOURCE_NAMES: Mapping[str, LazyString] = {
+    "moderator": _("people here"),
+    "moderator_external": _("people on the site itself"),
+    "policy": _("the rules of the site"),
+}
+
 ROLE_NAMES: Mapping[str, LazyString] = {
     "trainee": _("Trainee"),
     "moderator": _("Moderator"),

@@ -90,6 +90,7 @@ class ItemHistory:
     appeals: Sequence[str]  # items of appeals against its decisions
     doubt: str  # how likely its decision is by what else was decided, or ``stands``; else empty
     erased: bool  # at its author's wish
+    is_known_answer: bool  # a moderator's copy of a comment with a known answer, or that itself
 
 
 class History:
@@ -216,6 +217,7 @@ def _read_history(
         left=[(one.moderator, one.at / 1000) for one in stored.left],
         appeals=list(dict.fromkeys([stored.appealed, *appeals] if stored.appealed else appeals)),
         doubt=doubt or "",
+        is_known_answer=bool(stored.known_answer),
         erased=any(one.kind == "erasure" for one in read),
     )
 

@@ -613,7 +613,9 @@ class ReviewQueue:
         if outcome == "ok":
             return answer
         error, sentence = _REFUSED[outcome]
-        raise error(sentence.format(site=site_id))
+        refusal = error(sentence.format(site=site_id))
+        refusal.why = outcome
+        raise refusal
 
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {

@@ -57,5 +57,5 @@ for place = #reports, math.max(1, #reports - n_shown + 1), -1 do
   local report = reports[place]
   shown[#shown + 1] = { report, redis.call('HGET', REPORTS, report), redis.call('HGET', REPORT_WORDS, report) }
 end
-local doubt = item.decision and redis.call('HGET', DOUBTS, item.decision)
+local doubt = item.decision and redis.call('HGET', DOUBTS, item.decision) or false
 return { 'ok', record, texts_of(item), cursor, views, shown, #reports, given_up(entries), doubt }
