@@ -35,10 +35,11 @@ from models.registry import Registry
 from models.schema import LABELS, Evidence, read_comments
 from service.accounts.accounts import Accounts
 from service.app import create_app
+from service.queue.articles import HOURS, Articles
 from service.queue.encoding import content_json, draft_json, item_json, signature_of
 from service.queue.records import Comment, Decision, item_id_of
 from service.queue.review_queue import ReviewQueue
-from service.rules.policy import Verdict
+from service.rules.policy import Action, Verdict
 from service.run.private_redis import PrivateRedis
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -141,6 +142,14 @@ def fill(redis: Redis, n_waiting: int, n_decided: int) -> None:
     ):
         queue.enqueue(SITE, comment, verdict, scores=scores, evidence=evidence)
     batch.flush()
+    at = [0.0]
+    articles = Articles(redis, clock=lambda: at[0])
+    actions: Sequence[Action] = ("approve", "review", "reject")
+    for hour in range(HOURS):
+        at[0] = now / 1000 - hour * 3_600
+        for action in actions:
+            articles.note(SITE, BUSY_ARTICLE, action)
+        articles.flush()
 
 
 def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:

@@ -20,6 +20,9 @@ from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixtu
 
 from service.accounts.account import Preferences
 from service.console import blueprint
+from service.queue.articles import Articles
+from service.queue.authors import Authors
+from service.queue.notes import Notes
 from service.queue.reader_links import sign_link
 from service.queue.records import Comment
 from service.queue.repeats import Repeats
@@ -85,6 +88,25 @@ def fill(console: Console) -> None:
             evidence=(),
             sentence=(),
         )
+    authors = Authors(console.redis, console.sites)
+    for act in ("hold", "warn", "mute", "block"):
+        authors.act(
+            "demo",
+            "u1",
+            act,
+            moderator="omar",
+            request_id=act,
+            until=time.time() + 86_400,
+            reason="insult",
+        )
+    for about in ("author_id", "article_id"):
+        value = "u1" if about == "author_id" else "bread"
+        asked = {"note_id": about, "moderator": LONG, "text": LONG}
+        Notes(console.redis).add("demo", about, value, **asked)
+    articles = Articles(console.redis)
+    for action in ("approve", "review", "reject"):
+        articles.note("demo", "bread", action)
+    articles.flush()
     rejected = next(d for d in console.decisions.read("demo") if d.action == "reject")
     console.queue.appeal("demo", rejected.id, f"لا أوافق {LONG}")  # "I do not agree"
     console.samples()
@@ -122,6 +144,8 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
             {**demo, "comment_id": "worst", "personal_data": "shown"},
             {**demo, "comment_id": "unknown"},
         ],
+        "console.authors.index": [{**demo, "id": "u1"}, {**demo, "id": LONG}],
+        "console.articles.index": [{**demo, "id": "bread"}, {**demo, "id": LONG}],
         "readers.index": [{**demo, "token": token}],
         "readers.appeal": [{**demo, "token": objection}],
         "readers.status": [],  # opened by the report that is sent below

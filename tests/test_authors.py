@@ -318,3 +318,47 @@ def test_weeks_that_are_damaged_begin_anew(desk: Desk, redis: Redis, damage: Any
     desk.decide("reject")
     assert weeks(desk) == [(0, 1)]
     assert desk.author.n_approved == 1
+
+
+# Over the API
+
+
+def test_a_site_holds_and_releases_an_author_over_the_api(
+    app: Flask, client: FlaskClient, api_key: str, redis: Redis, endpoint: Endpoint
+) -> None:
+    headers = {"Authorization": f"Bearer {api_key}"}
+
+    def post(path: str, **body: Any) -> Any:
+        return client.post(f"/v1/authors/{path}", json=body, headers=headers)
+
+    said = post("hold", id="u", hours=48, moderator="amal", request_id="once").json
+    assert said["held_by"] == "amal"
+    assert 47 * HOUR < said["held_until"] - time.time() <= 48 * HOUR
+    again = post("hold", id="u", hours=48, moderator="amal", request_id="once").json
+    assert again == said
+    app.extensions["hakam"].known_sites.remember()
+    assert ask(client, api_key, "a") == ("review", "author")
+    assert post("release", id="u").json == {"released": True}
+    assert post("release", id="u").json == {"released": False}
+    assert [kind for kind, _ in told(redis, endpoint)] == ["author.held", "author.released"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"id": ""}, "id"),
+        ({"id": "u", "hours": 0}, "hours"),
+        ({"id": "u", "hours": 8_761}, "hours"),
+        ({"id": "u", "moderator": ""}, "moderator"),
+        ({"id": "u", "until": 1}, "until"),
+    ],
+)
+def test_a_hold_that_cannot_be_is_refused_by_its_field(
+    client: FlaskClient, api_key: str, body: dict[str, Any], field: str
+) -> None:
+    answer = client.post(
+        "/v1/authors/hold", json=body, headers={"Authorization": f"Bearer {api_key}"}
+    )
+    assert answer.status_code == 422
+    assert answer.json
+    assert field in [error["field"] for error in answer.json["errors"]]

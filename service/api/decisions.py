@@ -1,4 +1,4 @@
-"""Decisions over HTTP: read them, appeal against one, count those about an author."""
+"""Decisions over HTTP: read them, appeal against one, record those of the site's own desk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.api.schemas import (
     Unicode,
 )
 from service.queue.messages import told
-from service.queue.records import NEWS_TYPES, AuthorRecord, Decision, Enqueued
+from service.queue.records import NEWS_TYPES, Decision, Enqueued
 from service.rules.personal_data import without_personal_data
 from service.rules.times import iso_time
 from service.services import services
@@ -38,12 +38,6 @@ class Recorded(BaseModel):
 
     recorded: bool
     decision: Decision
-
-
-class AuthorQuery(Body):
-    """Which author."""
-
-    id: Id
 
 
 @operation(
@@ -130,9 +124,3 @@ def appeal(site: Site, body: Appeal) -> Enqueued:
     return services().queue.appeal(
         site.id, body.decision_id, body.statement, time_target_seconds=target
     )
-
-
-@operation("GET", "/v1/authors", query=AuthorQuery, answers={200: AuthorRecord})
-def author(site: Site, query: AuthorQuery) -> AuthorRecord:
-    """Count what was decided about an author's comments."""
-    return services().queue.author(site.id, query.id)
