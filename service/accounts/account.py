@@ -60,6 +60,7 @@ class Preferences:
     digits: Literal["western", "eastern"] = "western"  # of Arabic pages
     text_size: Literal["normal", "small", "large", "larger"] = "normal"
     density: Literal["comfortable", "compact"] = "comfortable"
+    shortcuts: bool = True  # keys of one letter or digit
     keys: Mapping[str, str] = field(default_factory=dict)  # by command, where not the default
     replies: Annotated[tuple[str, ...], Field(strict=False)] = ()
 

@@ -67,6 +67,7 @@ def update() -> ResponseReturnValue:
         blur="blur" in form,
         greyscale="greyscale" in form,
         sound="sound" in form,
+        shortcuts="no_shortcuts" not in form,
         text_size=_one_of(TEXT_SIZE_NAMES, form.get("text_size", "")),  # type: ignore[arg-type]
         density=_one_of(DENSITY_NAMES, form.get("density", "")),  # type: ignore[arg-type]
         digits="eastern" if form.get("digits") == "eastern" else "western",

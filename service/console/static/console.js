@@ -51,7 +51,7 @@ function inField(event) {
 document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.repeat || !event.key || one("dialog[open]")) return;
   if (typing(event.target)) return inField(event);
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.documentElement.dataset.keys === "off") return;
   const form = one("form.verdict");
   const reason = form?.querySelectorAll("[name=reason]")[placeOf(event)];
   if (reason) {
@@ -129,7 +129,16 @@ function show(next, address) {
   history.replaceState(null, "", one("form.verdict") ? address : location.href);
   scrollTo(0, 0);
   (one("[autofocus]", one("main")) || one("main")).focus({ preventScroll: true });
+  say();
   arrive();
+}
+
+// Tells a screen reader what became of the last comment, and which one is on the screen now.
+function say() {
+  const covered = document.documentElement.matches("[data-blur]") && one(".comment[data-severe]");
+  const parts = [".notices", "form.notice > span", "h1", "#author", covered ? "" : "#comment"];
+  const words = parts.map((part) => (part && one(part)?.textContent.trim().replace(/\s+/g, " ")) || "");
+  one("#said").textContent = words.filter(Boolean).join(". ").slice(0, 800);
 }
 
 // -- The lease ----------------------------------------------------------------------------------
