@@ -1,13 +1,14 @@
 """Accessibility (WCAG 2.2 AA) of every page of the console and of the readers' pages.
 
-The pages are those of the application's routes: a new one is audited by itself, and where it cannot
-be opened with the id of a site alone, the audit asks for an example in `examples`.
+The pages are those of the application's routes: a new one is audited by itself. Where neither the
+id of a site nor a link of another page opens it, the audit asks for an example in `examples`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from playwright.sync_api import Page
 from test_console_browser import Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
+from werkzeug.exceptions import HTTPException
 
 from service.accounts.account import Preferences
 from service.console import blueprint
@@ -129,7 +131,7 @@ def fill(console: Console) -> None:
 
 
 def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
-    """With what the pages are opened that need more than the id of a site, by route."""
+    """With what pages are opened beside the id of a site, where no link of another page says it."""
     demo = {"site_id": "demo"}
     site = console.sites.get("demo")
     token = sign_link(site, "report", "c-9", time.time() + 3_600, title=LONG)
@@ -148,26 +150,53 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
         "console.articles.index": [{**demo, "id": "bread"}, {**demo, "id": LONG}],
         "readers.index": [{**demo, "token": token}],
         "readers.appeal": [{**demo, "token": objection}],
-        "readers.status": [],  # opened by the report that is sent below
+        "readers.status": [],  # opened by a report that is sent
     }
 
 
-def addresses(console: Console) -> Iterator[str]:
-    """Every page that somebody can open who is logged in, and those of readers."""
+def opened(console: Console, page: Page, language: str) -> Iterator[str]:
+    """Open every page that somebody can open who is logged in, and those of readers, in turn.
+
+    A page that needs more than the id of a site is opened by a link of another page, else by
+    `examples`.
+    """
     app = Flask(__name__)
     app.register_blueprint(blueprint.bp)
     app.register_blueprint(readers.bp)
-    known, bound = examples(console), app.url_map.bind("")
-    for rule in sorted(app.url_map.iter_rules(), key=str):
-        if "GET" not in (rule.methods or ()) or rule.endpoint in NO_PAGES | BEFORE_LOGIN:
+    known, bound = examples(console), app.url_map.bind("localhost")
+    rules = [
+        rule
+        for rule in sorted(app.url_map.iter_rules(), key=str)
+        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES | BEFORE_LOGIN
+    ]
+    ways, by_link = [], {}
+    for rule in rules:
+        if rule.endpoint not in known and rule.arguments - {"site_id"}:
+            by_link[rule.endpoint] = ""
             continue
-        wants = rule.arguments - {"site_id"}
-        assert rule.endpoint in known or not wants, (
-            f"{rule.endpoint} needs {', '.join(sorted(wants))}: give `examples` one"
-        )
         sites = [{"site_id": "demo"}, {"site_id": "empty"}] if rule.arguments else [{}]
-        for values in known.get(rule.endpoint, sites):
-            yield bound.build(rule.endpoint, dict(values))
+        ways += [bound.build(rule.endpoint, dict(v)) for v in known.get(rule.endpoint, sites)]
+    for way in ways:
+        _open(console, page, way, language)
+        for link in page.evaluate("[...document.links].map(a => a.pathname + a.search)"):
+            with suppress(HTTPException):
+                endpoint, _values = bound.match(link.partition("?")[0], method="GET")
+                if not by_link.get(endpoint, "known"):
+                    by_link[endpoint] = link
+        yield way
+    for endpoint, link in by_link.items():
+        assert link, f"no page leads to {endpoint}: give `examples` what it is opened with"
+        _open(console, page, link, language)
+        yield link
+
+
+def _open(console: Console, page: Page, address: str, language: str) -> None:
+    if address.startswith("/readers"):
+        address += f"&lang={language}"
+    answer = page.goto(f"{console.url}{address}")
+    assert answer
+    assert answer.status == 200, f"{address} answers {answer.status}: give `examples` another"
+    assert page.locator("html").get_attribute("lang") == language, address
 
 
 @pytest.fixture
@@ -194,13 +223,6 @@ def test_every_page_passes_axe_in_every_language_light_and_dark_wide_and_narrow(
     filled.accounts.save_preferences("layla", Preferences(language=language))
     page = filled.page("layla", reduced_motion="reduce")  # no colour is caught between two
     problems = []
-    for address in addresses(filled):
-        url = f"{filled.url}{address}"
-        if address.startswith("/readers"):
-            url += f"&lang={language}"
-        answer = page.goto(url)
-        assert answer
-        assert answer.status == 200, f"{address} answers {answer.status}: it needs an example"
-        assert page.locator("html").get_attribute("lang") == language, address
+    for _address in opened(filled, page, language):
         problems += audited(page)
     assert not problems, "\n".join(problems)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
-from test_accessibility_browser import addresses
+from playwright.sync_api import Page
 from test_accessibility_browser import filled as filled  # noqa: PLC0414 - a fixture
+from test_accessibility_browser import opened
 from test_console_browser import Console
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
 
 from service.accounts.account import Preferences
-from service.rules.phrases import RIGHT_TO_LEFT
 
 pytestmark = pytest.mark.slow
 
 # What can have the focus, in the order of the document. Of radio buttons with one name the Tab key
 # reaches the chosen one, else the first.
 CONTROLS = """() => {
-  const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
+  const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, ' +
+    '[tabindex="0"]';
   const first = (each) => {
     const group = [...document.querySelectorAll(`input[name="${each.name}"]`)]
       .filter((other) => other.form === each.form);
@@ -62,7 +62,7 @@ def tabbed(page: Page) -> list[dict[str, Any]]:
     for _ in range(n_controls + 1):
         page.keyboard.press("Tab")
         focus = page.evaluate(FOCUS)
-        if focus is None or focus["place"] < 0 or focus["place"] == 0 and found:
+        if focus is None or focus["place"] < 0 or (focus["place"] == 0 and found):
             break  # out of the page, and in again at its top
         found.append(focus)
     return found
@@ -80,8 +80,7 @@ def test_the_tab_key_reaches_every_control_in_its_order_and_shows_where_it_is(
     )
     page.route("**/events", lambda route: route.abort())  # what changes by itself
     problems = []
-    for address in addresses(filled):
-        page.goto(f"{filled.url}{address}")
+    for address in opened(filled, page, language):
         page.evaluate("document.querySelectorAll('main details').forEach(e => e.open = true)")
         reached = tabbed(page)
         n_controls = page.evaluate("window.controls.length")
