@@ -58,7 +58,7 @@ def tabbed(page: Page) -> list[dict[str, Any]]:
     """Where the focus goes as Tab is pressed, from the top of the page to its end."""
     n_controls = page.evaluate(CONTROLS)
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges()")
-    found = []
+    found: list[dict[str, Any]] = []
     for _ in range(n_controls + 1):
         page.keyboard.press("Tab")
         focus = page.evaluate(FOCUS)
