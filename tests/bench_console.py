@@ -47,6 +47,7 @@ from service.store.scripts import Script, Verbs, read_script
 
 SITE = "demo"
 PASSWORD = "correct horse battery"
+TRAINEE = "nura"
 MOST_MS = 150.0
 MOST_SCRIPT_MS = 10.0
 N_OPENED = 7
@@ -164,18 +165,19 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         "items.index": [{"item_id": decided}, {"item_id": waiting}],
         "authors.index": [{"id": BUSY_AUTHOR}, {"id": "reader-1"}],
         "articles.index": [{"id": BUSY_ARTICLE}, {"id": "article-1"}],
+        "trainees.show": [{"name": TRAINEE}],
         "insight.download": [{"code": "decisions_per_hour"}],
         "drift.download": [{"code": "languages"}],
         "settings.preview": [{"label": "insult", "threshold": 0.5}],
     }
 
 
-def log_in(app: Flask) -> FlaskClient:
-    """Return the browser of an administrator."""
+def log_in(app: Flask, name: str = "amal") -> FlaskClient:
+    """Return the browser of an administrator, or of another."""
     client = app.test_client()
     page = client.get("/console/login").get_data(as_text=True)
     token = re.search(r'name="csrf-token" content="([^"]+)"', page)
-    fields = {"name": "amal", "password": PASSWORD, "csrf_token": token[1] if token else ""}
+    fields = {"name": name, "password": PASSWORD, "csrf_token": token[1] if token else ""}
     answer = client.post("/console/login", data=fields)
     if answer.status_code != 302:
         raise SystemExit("Nobody can log in.")
@@ -258,10 +260,13 @@ def main() -> None:
                 f"{asked.waiting:,} wait, {asked.decided:,} are decided: "
                 f"{memory['used_memory'] / 2**30:.2f} GiB of Redis"
             )
-            client = log_in(app)
+            accounts = Accounts(redis)
+            if not accounts.get(TRAINEE):
+                accounts.add(TRAINEE, PASSWORD, "trainee")
+            client, trainee = log_in(app), log_in(app, TRAINEE)
             for address in sorted(set(addresses(app, asked.decided))):
                 if asked.only in address:
-                    measure(client, redis, address)
+                    measure(trainee if "/practice" in address else client, redis, address)
     if failures:
         sys.exit(f"Limits not kept: {', '.join(failures)}")
 

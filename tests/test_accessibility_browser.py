@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Page
-from test_console_browser import Console, accessible
+from test_console_browser import PASSWORD, Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
 from werkzeug.exceptions import HTTPException
@@ -25,6 +25,7 @@ from service.console import blueprint
 from service.queue.articles import Articles
 from service.queue.authors import Authors
 from service.queue.notes import Notes
+from service.queue.practice import Practice
 from service.queue.reader_links import sign_link
 from service.queue.records import Comment
 from service.queue.repeats import Repeats
@@ -45,6 +46,7 @@ NO_PAGES = {
     "console.overview.events",
     "console.policy.preview",
     "console.settings.preview",
+    "console.shift.arrivals",
     "console.static",
     "readers.static",
     "static",
@@ -112,6 +114,9 @@ def fill(console: Console) -> None:
     rejected = next(d for d in console.decisions.read("demo") if d.action == "reject")
     console.queue.appeal("demo", rejected.id, f"لا أوافق {LONG}")  # "I do not agree"
     console.samples()
+    console.accounts.add("nura", PASSWORD, "trainee")
+    for made in console.decisions.read("demo")[:20]:
+        Practice(console.redis).judge("demo", "nura", made.item_id, made.version, "approve", "")
     console.flag(  # the most urgent one, which the work page shows
         "worst",
         f"call 0500000000, {LONG} " + "long " * 300,
@@ -148,6 +153,10 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
         ],
         "console.authors.index": [{**demo, "id": "u1"}, {**demo, "id": LONG}],
         "console.articles.index": [{**demo, "id": "bread"}, {**demo, "id": LONG}],
+        "console.trainees.show": [{**demo, "name": "nura"}],
+        # Open to trainees alone, and audited in a test of their pages.
+        "console.practice.index": [],
+        "console.practice.differences": [],
         "readers.index": [{**demo, "token": token}],
         "readers.appeal": [{**demo, "token": objection}],
         "readers.status": [],  # opened by a report that is sent
