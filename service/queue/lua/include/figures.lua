@@ -29,7 +29,9 @@ end
 -- they are not to know that they are compared count as all others, so that the count does not tell.
 local function count_work(at, moderator, action, step)
   local what, hour = moderator .. ':' .. action, math.floor(at % FIGURES_DAY_MS / 3600000)
-  count(at, { 'by:' .. what, 'at:' .. hour .. ':' .. what }, step)
+  local names = { 'by:' .. what }
+  if at > now() - HOURS_DAYS * FIGURES_DAY_MS then names[2] = 'at:' .. hour .. ':' .. what end
+  count(at, names, step)
 end
 
 local function count_judgement(facts, step)
