@@ -146,9 +146,10 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
         "console.search.index": [
             demo,
             {"site_id": "empty"},
-            {**demo, "author_id": "u1"},
-            {**demo, "article_id": "bread"},
-            {**demo, "comment_id": "worst", "personal_data": "shown"},
+            {**demo, "author": "u1", "state": "waiting"},
+            {**demo, "q": "!!"},
+            {**demo, "comment": "worst", "personal_data": "shown"},
+            {**demo, "comment_id": "worst"},
             {**demo, "comment_id": "unknown"},
         ],
         "console.authors.index": [{**demo, "id": "u1"}, {**demo, "id": LONG}],

@@ -604,7 +604,7 @@ def test_an_author_whose_counts_are_damaged_can_still_be_decided_about(
 ) -> None:
     flag("c1", author_id="u1")
     redis.hset("{hakam:demo}:authors", facet("author_id", "u1"), counts)
-    for path in ("/demo/work", "/demo/search?author_id=u1"):
+    for path in ("/demo/work", "/demo/authors?id=u1"):
         console.get(path)
         assert console.last.status_code == 200, path
     headers = {"Authorization": f"Bearer {api_key}"}

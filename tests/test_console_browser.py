@@ -427,7 +427,7 @@ def test_many_comments_are_decided_at_once_after_a_preview_and_taken_back(
 ) -> None:
     for n in range(3):
         console.flag(f"c{n}", f"words {n}", author_id="u1", author_name="Abu")
-    page = console.page("omar", "/demo/search?author_id=u1")
+    page = console.page("omar", "/demo/authors?id=u1")
     boxes = page.locator("[name=item]")
     assert boxes.evaluate_all("boxes => boxes.filter(b => b.checked).length") == 0
     page.locator("[data-tick] input").check()
@@ -697,7 +697,7 @@ def test_hostile_text_stays_text_on_every_other_page(console: Console) -> None:
     console.sites.update(Site(id="demo", name=attack[:200], block_words=(attack[:90],)))
     console.accounts.save_preferences("layla", Preferences(replies=(attack,)))
     page = console.page("layla")
-    for path in ("/demo/search?author_id=u1", *PAGES.values()):
+    for path in ("/demo/authors?id=u1", *PAGES.values()):
         page.goto(f"{console.url}/console{path}")
         assert page.locator("main").is_visible()
         assert page.locator("main :is(script, iframe, img, style, base, meta, #trap)").count() == 0
@@ -708,7 +708,7 @@ def test_hostile_text_stays_text_on_every_other_page(console: Console) -> None:
 def test_hostile_addresses_of_the_console_do_nothing(console: Console) -> None:
     page = console.page("layla")
     for attack in ("".join(HOSTILE), *HOSTILE[:3]):
-        for path in (f"/demo/search?author_id={quote(attack)}", f"/{quote(attack, safe='')}/work"):
+        for path in (f"/demo/search?q={quote(attack)}", f"/{quote(attack, safe='')}/work"):
             page.goto(f"{console.url}/console{path}")
             assert not page.evaluate("window.pwned")
 
@@ -731,7 +731,7 @@ def accessible(page: Page) -> list[str]:
 PAGES = {
     "work": "/demo/work",
     "overview": "/overview",
-    "search": "/demo/search?article_id=bread",
+    "search": "/demo/search?state=waiting&author=u1",
     "insight": "/demo/insight",
     "drift": "/demo/drift",
     "shadow": "/demo/shadow",

@@ -614,3 +614,23 @@ def test_search_of_another_s_site_is_as_if_there_were_none(
     accounts.change("samira", role="moderator", sites=["other"])
     desk.search(q=BREAD)
     assert desk.console.last.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("old", "page"),
+    [("author_id=u 1", "authors?id=u+1"), ("article_id=a%261", "articles?id=a%261")],
+)
+def test_an_address_of_before_leads_to_the_page_of_that_author_or_article(
+    desk: Desktop, old: str, page: str
+) -> None:
+    desk.console.get(f"/demo/search?{old}")
+    assert desk.console.last.status_code == 302
+    assert desk.console.last.location == f"/console/demo/{page}"
+
+
+def test_what_is_asked_beside_words_is_told_where_its_fields_are_folded_away(
+    desk: Desktop, queue: ReviewQueue
+) -> None:
+    page = desk.search(q="x", state="waiting", author="Reader")
+    assert re.search(r"<details><summary>More · <bdi>Reader</bdi> · <bdi>waits</bdi>", page)
+    assert "<details open><summary>More" in desk.search(q="!!", state="waiting")

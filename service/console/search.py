@@ -1,17 +1,15 @@
 """Find comments by words, people, articles and days; what is ticked is decided in `bulk`."""
 
 import secrets
-import time
 from collections.abc import Iterator
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import Evidence
 from service.console.bulk import last_of
 from service.console.item_rows import Row, row_of, rows
 from service.console.permissions import shows_personal_data, site_for
-from service.console.raids import HOURS
 from service.console.search_form import SearchForm, Unclear, choices
 from service.console.vocabulary import REASON_NAMES
 from service.console.vocabulary import gettext as _
@@ -21,7 +19,6 @@ from service.queue.review_queue import MAX_BULK
 from service.queue.search import Asked, Found
 from service.rules.search_terms import Terms
 from service.services import services
-from service.sites.levers import Lever
 from service.sites.site import Site
 
 bp = Blueprint("search", __name__)
@@ -30,13 +27,17 @@ PAGE = 50
 SECONDS = 0.08  # for which a page looks; then it says how far it came
 FOUND = "found"  # what the marks of found words are called
 
-OF_ONE = ("author_id", "article_id", "comment_id", "copies")
+OF_ONE = ("comment_id", "copies")
+PAGES_OF = {"author_id": "console.authors.index", "article_id": "console.articles.index"}
 
 
 @bp.get("/<site_id>/search")
 def index(site_id: str) -> ResponseReturnValue:
     """Show comments that fit what is asked, the newest first, and how far was looked."""
     site = site_for(site_id)
+    for name, page_of in PAGES_OF.items():  # addresses of before
+        if value := request.args.get(name, "").strip():
+            return redirect(url_for(page_of, site_id=site.id, id=value))
     wanted = {name: request.args.get(name, "").strip() for name in OF_ONE}
     if any(wanted.values()):
         return _of_one(site, wanted)
@@ -97,7 +98,7 @@ def _spans(terms: Terms, field: str, text: str) -> Iterator[Evidence]:
         yield Evidence(field, FOUND, start, end, 1.0)  # type: ignore[arg-type]
 
 
-# What waits and what was decided lately of one author, article or comment.
+# What waits and what was decided lately of one comment, or of copies of one text.
 
 
 def _of_one(site: Site, wanted: dict[str, str]) -> str:
@@ -108,14 +109,10 @@ def _of_one(site: Site, wanted: dict[str, str]) -> str:
         site=site,
         shows_personal_data=shows_personal_data(site),
         wanted=wanted,
-        searched=True,
         rows=rows(site, waiting, shows_personal_data=shows_personal_data(site)),
         n_waiting=sum(item.state in ("pending", "leased") for item in waiting),
         limit=MAX_BULK,
         decided=services().read_models.find(site.id, name, value),
-        record=services().queue.author(site.id, value) if name == "author_id" else None,
-        article=_lever(site, wanted["article_id"]),
-        hours_of_hold=HOURS,
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
         bulk=last_of(site.id),
@@ -124,18 +121,9 @@ def _of_one(site: Site, wanted: dict[str, str]) -> str:
 
 def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
     queue = services().queue
-    if name == "author_id":
-        return queue.waiting(site_id, author_id=value, limit=MAX_BULK)
-    if name == "article_id":
-        return queue.waiting(site_id, article_id=value, limit=MAX_BULK)
     if name == "copies":
         return queue.waiting(site_id, copies=value, limit=MAX_BULK)
     try:
         return [queue.item(site_id, item_id_of(value))]
     except (ItemNotFound, ItemUnreadable):
         return []
-
-
-def _lever(site: Site, article_id: str) -> Lever | None:
-    lever = site.levers.get(article_id)
-    return lever if lever and lever.until > time.time() else None

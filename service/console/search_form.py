@@ -48,9 +48,10 @@ class SearchForm:
         return {name: value for name, value in self.typed.items() if value}
 
     @property
-    def has_more(self) -> bool:
-        """Whether something is asked beside words."""
-        return bool(self.given.keys() - {"q"})
+    def more(self) -> list[str]:
+        """What is asked beside words, as people read it."""
+        names = {**LABEL_NAMES, **STATES}
+        return [str(names.get(said, said)) for name, said in self.given.items() if name != "q"]
 
     def asked(self) -> Asked:
         """Return what is to be looked for; Unclear where that cannot be told."""
