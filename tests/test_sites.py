@@ -266,7 +266,7 @@ def test_a_site_stored_under_looser_rules_is_read_and_can_be_mended(
 
 
 def test_every_setting_says_what_it_is_and_what_it_can_be() -> None:
-    beside = ["levers", "revision", "authors_held_until"]
+    beside = ["levers", "is_closed", "revision", "authors_held_until"]
     assert [f.name for f in fields(Site)] == ["id", *SETTINGS, *beside]
     for setting in SETTINGS.values():
         assert setting.meaning

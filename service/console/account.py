@@ -22,6 +22,7 @@ from service.accounts.records import digest
 from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
 from service.console.login import too_often
+from service.console.own_password import is_own_password
 from service.console.permissions import by_me, me
 from service.console.settings import TIME_ZONES
 from service.console.vocabulary import (
@@ -90,7 +91,7 @@ def update() -> ResponseReturnValue:
 @bp.post("/me/password")
 def update_password() -> ResponseReturnValue:
     """Replace the password of somebody who knows the old one, and end their other sessions."""
-    if not _is_own_password(request.form.get("old", "")):
+    if not is_own_password(request.form.get("old", "")):
         return _page(complaint=_("The old password is wrong.")), 422
     try:
         services().accounts.set_password(me().name, request.form.get("password", ""), by=by_me())
@@ -106,7 +107,7 @@ def update_password() -> ResponseReturnValue:
 def update_second_factor() -> ResponseReturnValue:
     """Propose, confirm or remove the second factor, or replace its recovery codes."""
     accounts, name, step = services().accounts, me().name, request.form.get("step", "")
-    if step in ("remove", "codes") and not _is_own_password(request.form.get("password", "")):
+    if step in ("remove", "codes") and not is_own_password(request.form.get("password", "")):
         return _page(complaint=_("The password is wrong.")), 422
     try:
         match step:
@@ -133,17 +134,6 @@ def update_second_factor() -> ResponseReturnValue:
 def _wait(wait: LoginThrottled) -> ResponseReturnValue:
     headers = {"Retry-After": str(wait.retry_after_seconds)}
     return _page(complaint=too_often(wait)), 429, headers
-
-
-def _is_own_password(password: str) -> bool:
-    """Ask for the password once more; the session is what failures are counted by."""
-    known = services().accounts.authenticate(
-        me().name,
-        password,
-        address=request.remote_addr or "",
-        device=f"session {digest(current_user.session_id)}",
-    )
-    return known is not None
 
 
 def _proposed(secret: str) -> str:

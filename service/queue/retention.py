@@ -27,8 +27,8 @@ from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.durability import rewrite_file
-from service.store.errors import translating_redis_errors
-from service.store.scripts import Argument, Verbs
+from service.store.errors import naming_the_site, translating_redis_errors
+from service.store.scripts import Argument, Verbs, site_key
 from service.store.trail import SERVICE, Entry, Origin, Trail
 
 log = structlog.get_logger()
@@ -52,6 +52,17 @@ class Erased:
     n_items: int
     n_answers: int
     left_disk: bool  # whether Redis wrote its file anew since; older copies hold the words still
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a sweep of a site would find now."""
+
+    n_due: int  # records that are older than the site's retention period
+    n_kept: int  # of which one day each will be
+    next_at: float  # when the next one will be due, Unix time; 0 for none
+    swept_at: float  # the last sweep, or 0
+    is_refused: bool  # whether it is so much at once that somebody has to ask for it
 
 
 class Retention:
@@ -81,6 +92,22 @@ class Retention:
             except Exception as error:  # noqa: BLE001 - the next hour may fare better
                 log.warning("retention", error=type(error).__name__, places=places(error))
             stop.wait(SWEEP_EVERY_SECONDS)
+
+    def due(self, site: Site) -> Due:
+        """Say what is due of a site, and whether the hourly sweep would refuse it."""
+        lines, record = site_key(site.id, "retention"), site_key(site.id, "site")
+        with naming_the_site():
+            seconds, _microseconds = self._redis.time()
+            before_ms = (seconds - site.retention_days * 86_400) * 1000
+            n_due = self._redis.zcount(lines, "-inf", before_ms)
+            n_kept = self._redis.zcard(lines)
+            following = self._redis.zrangebyscore(
+                lines, f"({before_ms}", "+inf", start=0, num=1, withscores=True
+            )
+            swept_at = float(self._redis.hget(record, "swept") or 0) / 1000
+        next_at = following[0][1] / 1000 + site.retention_days * 86_400 if following else 0.0
+        long_ago = seconds - swept_at > USUAL_SECONDS
+        return Due(n_due, n_kept, next_at, swept_at, long_ago and n_due > n_kept * MAX_SHARE)
 
     def sweep(self, *, force: bool = False, by: Origin | None = None) -> int:
         """Forget what is older than its site's retention period; return how much that was.
@@ -134,6 +161,7 @@ class Retention:
         n_forgotten = 0
         while (swept := self._verbs(site.id, "sweep", **due))[0] > 0:
             n_forgotten += swept[0]
+            progress(n_forgotten)
         if swept[0] < 0:
             return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
         n_forgotten += self._reports.forget(site.id, before_ms)

@@ -40,6 +40,10 @@ class _Known:
     version: str
 
 
+def _is_open(record: SiteRecord) -> bool:
+    return not record.site.is_closed
+
+
 class KnownSites:
     """The sites as one worker knows them; `expect` may raise before one is called unknown."""
 
@@ -64,13 +68,15 @@ class KnownSites:
         """Return the site that this API key belongs to, or None."""
         site_id = site_id_of(key)
         now = self._clock()
-        return self._find(site_id, lambda record: record.keys.opens(key, now)) if site_id else None
+        if not site_id:
+            return None
+        return self._find(site_id, lambda known: _is_open(known) and known.keys.opens(key, now))
 
     def find(self, site_id: str, fits: Callable[[Site], bool]) -> Site | None:
         """Return the site with this id, or None where there is none or it does not fit."""
         if not _ID.fullmatch(site_id):
             return None
-        return self._find(site_id, lambda record: fits(record.site))
+        return self._find(site_id, lambda known: _is_open(known) and fits(known.site))
 
     def remember(self) -> None:
         """Read all sites, for the time when Redis cannot be asked."""

@@ -34,7 +34,7 @@ from service.sites.settings import described, settings_of
 
 ID_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # as in a label of a domain name
 
-_BESIDE = {"levers", "revision", "authors_held_until"}
+_BESIDE = {"levers", "is_closed", "revision", "authors_held_until"}
 _NO_NUL = r"^[^\x00]*$"
 _Label = Annotated[str, Field(pattern=f"^({'|'.join(LABELS)})$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -248,6 +248,7 @@ class Site:
 
     # No settings, and no part of what `to_json` writes: they lie beside it.
     levers: Mapping[str, Lever] = Field(default_factory=dict, repr=False)
+    is_closed: bool = dataclass_field(default=False, repr=False, compare=False)  # to all its keys
     # The entry of the trail that made these settings; None where nobody knows which did.
     revision: str | None = dataclass_field(default=None, repr=False, compare=False)
     authors_held_until: float = Field(default=0.0, repr=False)  # the last of those held by hand

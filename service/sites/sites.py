@@ -9,6 +9,7 @@ Key schema::
                                   keys (JSON list of [SHA-256 of a key, time it ends or null,
                                   its mark, time it was made]; older ones lack the last two),
                                   revision (id of the entry of the trail that made the settings),
+                                  closed ("1" where no key and no signature opens the site),
                                   listens ("1" or "0", for the scripts of the queue),
                                   strikes (for them too: the settings warn_after, hold_after, and
                                   hold_hours in milliseconds),
@@ -142,6 +143,19 @@ class Sites:
 
         revision, site = self._attempted(site.id, attempt)
         return replace(site, revision=revision or site.revision)
+
+    def close(self, site_id: str, *, closed: bool = True, by: Origin = SERVICE) -> None:
+        """Let nothing open a site any more, or let its keys open it again; nothing is erased."""
+
+        def attempt(before: SiteRecord, fields: Mapping[str, str]) -> _Attempt[None] | None:
+            if before.site.is_closed == closed:
+                return None
+            states = "active", "closed"
+            change = Change(states[not closed], states[closed])
+            known, wanted = {"closed": fields.get("closed", "")}, {"closed": "1" if closed else ""}
+            return _Attempt(known, wanted, Entry("site", by, changes={"state": change}), None)
+
+        self._attempted(site_id, attempt)
 
     def rotate_key(self, site_id: str, *, grace_seconds: float = 0.0, by: Origin = SERVICE) -> str:
         """Give a site a new API key; the old ones work on for so long."""
@@ -326,6 +340,7 @@ class Sites:
         site = replace(
             Site.from_json(fields["record"]),
             levers=read_levers(fields),
+            is_closed="closed" in fields,
             revision=fields.get("revision", ""),
             authors_held_until=_seconds(fields.get(_AUTHORS_HELD, "")),
         )
