@@ -85,7 +85,8 @@ def _renamed(found: Site) -> ResponseReturnValue:
     try:
         stored = update(found, lambda base: base.changed({"name": name}))
     except InvalidRequest:
-        told = _("A name has at most %(num)s characters.", num=formats.number(SETTINGS["name"].length))
+        most = formats.number(SETTINGS["name"].length)
+        told = _("A name has at most %(num)s characters.", num=most)
         return _site_page(found, complaint=told), 422
     if isinstance(stored, Stale):
         return _site_page(stored.wanted, meanwhile=stored.since), 409
@@ -94,10 +95,11 @@ def _renamed(found: Site) -> ResponseReturnValue:
 
 
 def _question(found: Site) -> ResponseReturnValue | None:
+    name = found.name or found.id
     return asked_again(
         _("Close a site"),
         [
-            _("No key of %(site)s opens it any more, within a second.", site=found.name or found.id),
+            _("No key of %(site)s opens it any more, within a second.", site=name),
             _(
                 "Comments that are sent are refused, and whether they are published is up to the "
                 "site. What waits here can still be decided. It can be opened again."
@@ -131,9 +133,9 @@ def _site_page(found: Site, **shown: object) -> str:
 def _attention(sites: Sequence[Site]) -> Iterator[Attention]:
     """Yield what needs attention, first of all people, then of each site."""
     people = url_for("console.moderators.index")
-    for one in services().accounts.list():
-        if one.role == "admin" and not one.disabled and one.has_password and not one.has_totp:
-            told = _("%(name)s is an administrator and has no second factor.", name=one.name)
+    for who in services().accounts.list():
+        if who.role == "admin" and not who.disabled and who.has_password and not who.has_totp:
+            told = _("%(name)s is an administrator and has no second factor.", name=who.name)
             yield Attention(told, people)
     for site_id in services().sites.unreadable():
         told = _("What is stored of the site %(id)s cannot be read.", id=site_id)
@@ -150,27 +152,30 @@ def _attention(sites: Sequence[Site]) -> Iterator[Attention]:
 
 def _of_site(found: Site) -> Iterator[Attention]:
     """Yield what needs attention of one site; one that cannot be worked with is named."""
-    here = {"site_id": found.id}
+
+    def page(name: str) -> str:
+        return url_for(f"console.{name}", site_id=found.id)
+
     try:
         endpoint = services().deliveries.endpoint(found.id)
         due = services().retention.due(found)
         is_building = services().reindex.under_way(found.id)
     except SiteUnreadable:
         told = _("What is stored of this site cannot be worked with.")
-        yield Attention(told, url_for(".site", **here), found)
+        yield Attention(told, page("admin.site"), found)
         return
     if found.is_closed:
         told = _("The site is closed: none of its keys opens it.")
-        yield Attention(told, url_for(".site", **here), found)
+        yield Attention(told, page("admin.site"), found)
     if endpoint.disabled_at:
         told = _("Its webhook is out of use, and nothing is told to the site.")
         yield Attention(told, url_for("console.overview.index"), found)
     if due.is_refused:
         told = _("Old texts are not forgotten by themselves: it would be much at once.")
-        yield Attention(told, url_for("console.retention.index", **here), found)
+        yield Attention(told, page("retention.index"), found)
     if version := services().shadow.version(found):
         told = _("The version %(version)s is on trial.", version=version)
-        yield Attention(told, url_for("console.shadow.index", **here), found)
+        yield Attention(told, page("shadow.index"), found)
     if is_building:
         told = _("Lists of older decisions are being built; until then pages may lack some.")
-        yield Attention(told, url_for(".site", **here), found)
+        yield Attention(told, page("admin.site"), found)

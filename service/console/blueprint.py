@@ -29,20 +29,24 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.console import (
     account,
+    admin,
     articles,
     authors,
     bulk,
     drift,
+    exports,
     formats,
     history,
     insight,
     items,
+    keys,
     login,
     moderators,
     notes,
     overview,
     policy,
     practice,
+    retention,
     search,
     second_look,
     settings,
@@ -51,6 +55,7 @@ from service.console import (
     trail,
     trainees,
     vocabulary,
+    words,
     work,
 )
 from service.console.digits import ShownDigits
@@ -97,7 +102,7 @@ PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
     *(history, items),
     *(insight, drift, shadow, policy, settings, trail, work),
-    *(trainees, practice, shift),
+    *(trainees, practice, shift, admin, keys, words, retention, exports),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)

@@ -30,7 +30,7 @@ _NEVER = {
     "console.settings.rotate_key",
 }
 
-_SECRETS = {"csrf_token", *(one.name for one in SETTINGS.values() if one.secret)}
+_SECRETS = {"csrf_token", "own_password", *(one.name for one in SETTINGS.values() if one.secret)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ removes it there too, as far as the erased comment ever was in the queue.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -117,21 +118,15 @@ class Retention:
         jumped. NotForgotten names such sites, and those that cannot be read, after all others.
         `by` is whoever asks for it, where it is not the hour.
         """
-        with translating_redis_errors():
-            seconds, microseconds = self._redis.time()
         n_forgotten, refused = 0, list[str]()
         unreadable = self._sites.unreadable()
         for site in self._sites.list():
-            before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
             try:
-                if by:
-                    self._trail.note(site.id, Entry("retention", by, "forced" if force else ""))
-                n_swept, refusal = self._sweep_site(site, before_ms, force=force)
+                n_forgotten += sum(self.sweeping(site, force=force, by=by))
+            except NotForgotten as refusal:
+                refused.append(str(refusal))
             except SiteUnreadable:
                 unreadable.append(site.id)
-            else:
-                n_forgotten += n_swept
-                refused += refusal
         said = []
         if refused:
             said.append(
@@ -147,8 +142,18 @@ class Retention:
             raise NotForgotten(" ".join(said))
         return n_forgotten
 
-    def _sweep_site(self, site: Site, before_ms: int, *, force: bool) -> tuple[int, list[str]]:
-        """Return how much was forgotten, and what is not because it is too much."""
+    def sweeping(
+        self, site: Site, *, force: bool = False, by: Origin | None = None
+    ) -> Iterator[int]:
+        """Forget what is due of one site; yield how much that was, page by page.
+
+        NotForgotten, with the numbers, where it is too much at once.
+        """
+        if by:
+            self._trail.note(site.id, Entry("retention", by, "forced" if force else ""))
+        with translating_redis_errors():
+            seconds, microseconds = self._redis.time()
+        before_ms = (seconds - site.retention_days * 86_400) * 1000 + microseconds // 1000
         if not site.listens:
             self._verbs.until_done(site.id, "tell_nobody", limit=PAGE)
         due: dict[str, Argument] = {
@@ -158,15 +163,13 @@ class Retention:
             "usual_ms": int(USUAL_SECONDS * 1000),
             "share": MAX_SHARE,
         }
-        n_forgotten = 0
         while (swept := self._verbs(site.id, "sweep", **due))[0] > 0:
-            n_forgotten += swept[0]
-            progress(n_forgotten)
+            yield swept[0]
         if swept[0] < 0:
-            return n_forgotten, [f"{swept[1]} of {swept[2]} records of {site.id}"]
-        n_forgotten += self._reports.forget(site.id, before_ms)
-        n_forgotten += self._practice.forget(site.id, before_ms)
-        return n_forgotten + self._feedback.forget(site.id, before_ms), []
+            raise NotForgotten(f"{swept[1]} of {swept[2]} records of {site.id}")
+        yield self._reports.forget(site.id, before_ms)
+        yield self._practice.forget(site.id, before_ms)
+        yield self._feedback.forget(site.id, before_ms)
 
     def erase(self, site_id: str, author_id: str, *, by: Origin = SERVICE) -> Erased:
         """Remove all that an author wrote on a site, also in reports, and the author's counts.
@@ -175,19 +178,32 @@ class Retention:
         end the append-only file is written anew, and the answer says whether that is done. The
         trail says that somebody was erased, and by a digest who.
         """
+        steps = self.erasing(site_id, author_id, by=by)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                erased: Erased = done.value
+                return erased
+
+    def erasing(
+        self, site_id: str, author_id: str, *, by: Origin = SERVICE
+    ) -> Generator[int, None, Erased]:
+        """Do what `erase` does; yield after each page how many items were erased so far."""
         self._trail.note(site_id, Entry("erasure", by, author_mark(site_id, author_id)))
         author = facet("author_id", author_id)
         tombstone = draft_json(Decision("erase", source="site"))
         pages = self._verbs.pages(
             site_id, "erase", author=author, author_id=author_id, draft=tombstone
         )
-        comment_ids = [comment_id for page in pages for comment_id in page]
-        n_answers = sum(
-            n_found
-            for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE)
-            for (n_found,) in self._verbs.pages(
-                site_id, "forget_parents", *comment_ids[start : start + N_COMMENTS_AT_ONCE]
-            )
-        )
+        comment_ids, n_answers = list[str](), 0
+        for page in pages:
+            comment_ids += page
+            yield len(comment_ids)
+        for start in range(0, len(comment_ids), N_COMMENTS_AT_ONCE):
+            some = comment_ids[start : start + N_COMMENTS_AT_ONCE]
+            for (n_found,) in self._verbs.pages(site_id, "forget_parents", *some):
+                n_answers += n_found
+                yield len(comment_ids)
         self._reports.erase(site_id, author_id)
         return Erased(len(comment_ids), n_answers, rewrite_file(self._redis))
