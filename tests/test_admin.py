@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +20,11 @@ from redis import Redis
 from test_trail import values_of
 from werkzeug.test import TestResponse
 
+from conftest import let_time_pass
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
+from service.queue.records import Comment, Decision
+from service.rules.policy import Verdict
 from service.services import Services
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
@@ -283,3 +291,321 @@ def test_a_comment_policy_saved_over_newer_settings_is_refused(
 def test_a_form_with_a_revision_that_is_none_is_refused(browser: Browser) -> None:
     browser.post("/demo/settings", revision="x", name="Mine")
     assert browser.last.status_code == 409
+
+
+# The page that leads to everything
+
+
+def test_the_page_of_administration_leads_to_every_page_and_each_is_there(
+    browser: Browser,
+) -> None:
+    found = set(re.findall(r'href="/console(/[^"]+)"', browser.get("/admin")))
+    assert {"/people", "/admin/trail", "/demo/admin"} <= found
+    of_site = set(re.findall(r'href="/console(/demo/[^"]+)"', browser.get("/demo/admin")))
+    pages = {"settings", "policy", "words", "keys", "retention", "exports", "shadow", "trail"}
+    assert {f"/demo/{page}" for page in pages} <= of_site
+    for path in {path for path in found | of_site if not path.startswith("/static/")}:
+        browser.get(path)
+        assert browser.last.status_code in (200, 302), path
+
+
+def test_what_needs_attention_is_named(browser: Browser, services: Services, redis: Redis) -> None:
+    page = browser.get("/admin")
+    assert "layla is an administrator and has no second factor." in page
+    assert "samira is" not in page
+    redis.hset("{hakam:demo}:endpoint", mapping={"failing": 1, "disabled": 1, "failure": "x"})
+    redis.hset("{hakam:demo}:site", "built", "0")
+    redis.zadd("{hakam:demo}:retention", {"item:x:1": 1})
+    services.sites.close("demo")
+    redis.hset("hakam:x", "y", "z")
+    page = browser.get("/demo/admin")
+    for sentence in (
+        "webhook is out of use",
+        "being built",
+        "it would be much at once",
+        "none of its keys opens it",
+    ):
+        assert sentence in page, sentence
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/admin", "/demo/admin", "/demo/words", "/demo/keys", "/demo/retention", "/demo/exports"],
+)
+def test_only_administrators_administrate(app: Flask, browser: Browser, path: str) -> None:
+    samira = Browser(app, "samira")
+    samira.get(path)
+    assert samira.last.status_code == 403
+    samira.post("/admin/sites" if path == "/admin" else path, action="close", form="csv")
+    assert samira.last.status_code in (403, 405)
+    browser.get(path)
+    assert browser.last.status_code == 200
+
+
+# Sites
+
+
+def test_a_site_is_added_renamed_closed_and_opened_again(
+    app: Flask, browser: Browser, services: Services
+) -> None:
+    page = browser.post("/admin/sites", id="south", name="The South")
+    key = re.search(r"hk_south_[\w-]{43}", page)
+    assert key
+    assert services.known_sites.authenticate(key[0]) is not None
+    assert key[0] not in browser.get("/south/admin")
+    browser.post("/south/admin", action="rename", name="South")
+    assert services.sites.get("south").name == "South"
+    question = browser.post("/south/admin", action="close")
+    assert "once more" in question
+    assert not services.sites.get("south").is_closed
+    browser.post("/south/admin", action="close", own_password="wrong")
+    assert (browser.last.status_code, services.sites.get("south").is_closed) == (422, False)
+    browser.post("/south/admin", action="close", own_password=PASSWORD)
+    assert services.sites.get("south").is_closed
+    scored = app.test_client().get("/v1/policy", headers={"Authorization": f"Bearer {key[0]}"})
+    assert scored.status_code in (401, 200)  # within a second
+    services.known_sites.remember()
+    refused = app.test_client().get("/v1/policy", headers={"Authorization": f"Bearer {key[0]}"})
+    assert refused.status_code == 401
+    browser.post("/south/admin", action="open")
+    assert not services.sites.get("south").is_closed
+    changes = [entry.changes for entry in services.trail.latest("south")]
+    assert [one["state"].new for one in changes if "state" in one] == ["active", "closed"]
+
+
+@pytest.mark.parametrize(("site_id", "status"), [("demo", 422), ("Bad Id", 422), ("", 422)])
+def test_a_site_that_cannot_be_added_is_refused_in_words(
+    browser: Browser, services: Services, site_id: str, status: int
+) -> None:
+    page = browser.post("/admin/sites", id=site_id)
+    assert (browser.last.status_code, len(services.sites.list())) == (status, 1)
+    assert 'role="alert"' in page
+
+
+def test_two_hundred_sites_are_listed_page_by_page(browser: Browser, services: Services) -> None:
+    for n in range(120):
+        services.sites.add(Site(f"s-{n:03}"))
+    seen, path = list[str](), "/admin"
+    while path:
+        page = browser.get(path)
+        seen += re.findall(r'href="/console/(s-\d+)/admin"', page)
+        following = re.search(r'href="/console(/admin\?after=[^"]*)"', page)
+        path = following[1] if following else ""
+    assert sorted(set(seen)) == [f"s-{n:03}" for n in range(120)]
+
+
+# Keys
+
+
+def test_keys_are_added_and_revoked_and_one_that_does_not_end_stays(
+    browser: Browser, services: Services, api_key: str
+) -> None:
+    page = browser.post("/demo/keys", action="add")
+    second = re.search(r"hk_demo_[\w-]{43}", page)
+    assert second
+    assert api_key[-4:] in page
+    names = re.findall(r'name="key" value="(\w+)"', page)
+    assert len(names) == 2
+    assert "once more" in browser.post("/demo/keys", action="revoke", key=names[1])
+    browser.post("/demo/keys", action="revoke", key=names[1], own_password=PASSWORD)
+    services.known_sites.remember()
+    assert services.known_sites.authenticate(api_key) is None
+    assert services.known_sites.authenticate(second[0]) is not None
+    browser.post("/demo/keys", action="revoke", key=names[0], own_password=PASSWORD)
+    services.known_sites.remember()
+    assert services.known_sites.authenticate(second[0]) is not None
+    assert second[0] not in browser.get("/demo/keys")
+
+
+def test_all_keys_are_replaced_and_the_old_ones_end_when_it_was_said(
+    browser: Browser, services: Services, api_key: str
+) -> None:
+    browser.post("/demo/keys", action="rotate", hours="24", own_password=PASSWORD)
+    services.known_sites.remember()
+    assert services.known_sites.authenticate(api_key) is not None
+    page = browser.post("/demo/keys", action="rotate", hours="0", own_password=PASSWORD)
+    services.known_sites.remember()
+    assert services.known_sites.authenticate(api_key) is None
+    (new,) = re.findall(r"hk_demo_[\w-]{43}", page)
+    assert services.known_sites.authenticate(new) is not None
+
+
+def test_a_key_made_before_keys_had_marks_still_opens_its_site(
+    browser: Browser, services: Services, redis: Redis, api_key: str
+) -> None:
+    record = services.sites.record("demo")
+    assert record is not None
+    old = f'[["{record.keys.stored[0].digest}", null]]'
+    redis.hset("{hakam:demo}:site", "keys", old)
+    services.known_sites.remember()
+    assert services.known_sites.authenticate(api_key) is not None
+    assert "an older key" in browser.get("/demo/keys")
+
+
+# Word lists
+
+
+def test_word_lists_are_tried_before_they_are_saved(browser: Browser, sites: Sites) -> None:
+    form = browser.form("/demo/words")
+    tried = form | {"block_words": "zebra\nlion", "texts": "a quiet zebra\na tree", "action": "try"}
+    page = browser.post("/demo/words", **tried)
+    assert re.search(r"(?s)<mark[^>]*>zebra</mark>.*?<ins>sent to a moderator</ins>", page)
+    assert len(re.findall("<ins>sent to a moderator</ins>", page)) == 1
+    assert sites.get("demo").block_words == ()
+    browser.post("/demo/words", **fields_of(page) | {"action": "save"})
+    assert sites.get("demo").block_words == ("zebra", "lion")
+
+
+def test_words_of_a_file_are_added_and_one_that_is_no_text_is_refused(
+    browser: Browser, sites: Sites
+) -> None:
+    sites.update(replace(sites.get("demo"), block_words=("zebra",)))
+
+    def send(content: bytes) -> int:
+        form: Any = browser.form("/demo/words") | {"action": "save"}
+        form["block_words_file"] = (BytesIO(content), "words.txt")
+        browser.post("/demo/words", **form)
+        return browser.last.status_code
+
+    assert send(b"\xef\xbb\xbflion\r\nzebra\r\n") == 303
+    assert sites.get("demo").block_words == ("zebra", "lion")
+    assert send(b"\xff\xfe") == 422
+    assert send(b"\n".join(b"w%d" % n for n in range(1_001))) == 422
+    assert sites.get("demo").block_words == ("zebra", "lion")
+
+
+def test_word_lists_saved_over_newer_ones_are_refused_and_both_are_kept(
+    browser: Browser, sites: Sites
+) -> None:
+    form = browser.form("/demo/words")
+    sites.update(replace(sites.get("demo"), block_words=("theirs",)), by=OMAR)
+    page = browser.post("/demo/words", **form | {"block_words": "mine", "action": "save"})
+    assert browser.last.status_code == 409
+    assert fields_of(page)["block_words"].split() == ["theirs", "mine"]
+    assert sites.get("demo").block_words == ("theirs",)
+
+
+# Exports
+
+
+def decided(services: Services, comment_id: str, text: str, **fields: Any) -> None:
+    """Put a comment into the queue and reject it."""
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    comment = Comment(comment_id, text, **fields)
+    services.queue.enqueue("demo", comment, verdict, scores={"insult": 0.9})
+    lease = services.queue.lease("demo", "omar")
+    assert lease
+    draft = Decision("reject", ("insult",), "insult", moderator="omar", request_id=comment_id)
+    services.queue.decide("demo", lease.item.id, lease.token, draft)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_decisions_are_exported_masked_and_unmasked_only_with_the_password_and_a_trail(
+    browser: Browser, services: Services, form: str
+) -> None:
+    decided(services, "c1", "call 0501234567 now")
+    text = browser.post("/demo/exports/decisions", form=form)
+    assert browser.last.headers["Content-Disposition"].endswith(f'demo-decisions.{form}"')
+    assert ("c1" in text, "0501234567" in text) == (True, False)
+    n_before = len(list(services.trail.latest("demo")))
+    asked = browser.post("/demo/exports/decisions", form=form, personal_data="on")
+    assert "once more" in asked
+    assert len(list(services.trail.latest("demo"))) == n_before
+    text = browser.post(
+        "/demo/exports/decisions", form=form, personal_data="on", own_password=PASSWORD
+    )
+    assert "0501234567" in text
+    last = next(services.trail.latest("demo"))
+    assert (last.kind, last.about, last.origin.name) == ("export", "decisions", "layla")
+
+
+def test_a_spreadsheet_takes_no_exported_text_for_a_formula(
+    browser: Browser, services: Services
+) -> None:
+    decided(services, "c1", '=HYPERLINK("https://evil.example")', author_name="@SUM(A1)")
+    browser.post("/demo/exports/decisions", form="csv")
+    (row,) = csv.DictReader(StringIO(browser.last.get_data(as_text=True)))
+    assert row["text"].startswith("'=")
+    assert row["author_name"].startswith("'@")
+
+
+def test_the_export_of_the_console_is_that_of_the_command(
+    browser: Browser, services: Services, tmp_path: Path
+) -> None:
+    for n in range(3):
+        decided(services, f"c{n}", f"text {n}")
+    services.decisions.export("demo", str(tmp_path / "export.jsonl"))
+    browser.post("/demo/exports/decisions", form="jsonl")
+    assert browser.last.data == (tmp_path / "export.jsonl").read_bytes()
+
+
+def test_the_transparency_report_has_numbers_and_statements(
+    browser: Browser, services: Services
+) -> None:
+    decided(services, "c1", "text")
+    day = datetime.now(UTC).date()
+    period = {"start": str(day - timedelta(days=1)), "end": str(day + timedelta(days=1))}
+    numbers = json.loads(browser.post("/demo/exports/transparency", form="json", **period))
+    assert numbers["n_decisions"] == 1
+    assert "n_decisions,,1" in browser.post("/demo/exports/transparency", form="csv", **period)
+    statement = json.loads(browser.post("/demo/exports/transparency", form="jsonl", **period))
+    assert statement["puid"].startswith("demo-")
+    browser.post("/demo/exports/transparency", form="json", start=period["end"], end="x")
+    assert browser.last.status_code == 422
+
+
+# Retention
+
+
+def test_an_author_is_erased_with_the_password_and_a_trail(
+    browser: Browser, services: Services
+) -> None:
+    decided(services, "c1", "text of u1", author_id="u1")
+    form = {"action": "erase", "author_id": "u1"}
+    assert "once more" in browser.post("/demo/retention", **form)
+    assert [d for d in services.decisions.history("demo") if d.comment]
+    page = browser.post("/demo/retention", **form, own_password=PASSWORD)
+    assert "1 comment was erased" in page
+    assert not [d for d in services.decisions.history("demo") if d.comment and d.comment.text]
+    last = next(services.trail.latest("demo"))
+    assert (last.kind, last.origin.name) == ("erasure", "layla")
+
+
+def test_old_texts_are_forgotten_now_with_the_password_and_a_trail(
+    browser: Browser, services: Services, redis: Redis
+) -> None:
+    decided(services, "c1", "text")
+    let_time_pass(redis, 100 * 86_400_000)
+    page = browser.get("/demo/retention")
+    assert "it would be more than a quarter at once" in page
+    assert "once more" in browser.post("/demo/retention", action="forget")
+    page = browser.post("/demo/retention", action="forget", own_password=PASSWORD)
+    assert re.search(r"Done: \d+ w(as|ere) forgotten", page)
+    assert redis.exists("{hakam:demo}:texts") == 0
+    last = next(services.trail.latest("demo"))
+    assert (last.kind, last.about) == ("retention", "forced")
+
+
+def test_work_that_fails_on_its_way_says_so_on_its_page(
+    browser: Browser, services: Services, redis: Redis
+) -> None:
+    decided(services, "c1", "text", author_id="u1")
+    redis.delete("{hakam:demo}:reports")
+    redis.set("{hakam:demo}:reports", "spoilt")
+    page = browser.post("/demo/retention", action="erase", author_id="u1", own_password=PASSWORD)
+    assert "It stopped before it was done" in page
+
+
+# The model on trial
+
+
+def test_a_version_is_put_on_trial_and_taken_off_it(
+    browser: Browser, services: Services, sites: Sites
+) -> None:
+    sites.update(replace(sites.get("demo"), shadow="2001.01.01-1"))
+    browser.post("/demo/shadow", version="")
+    assert sites.get("demo").shadow == ""
+    browser.post("/demo/shadow", version=services.artifact.version)
+    assert sites.get("demo").shadow == services.artifact.version
+    browser.post("/demo/shadow", version="2001.01.01-1")
+    assert browser.last.status_code == 422

@@ -298,3 +298,11 @@ def test_a_site_with_a_webhook_gets_a_secret_and_keeps_the_one_it_has() -> None:
         told.webhook_secret
     )
     assert told.changed({"webhook_secret": ""}).webhook_secret not in ("", told.webhook_secret)
+
+
+@pytest.mark.parametrize("site_id", ["", "Bad Id", "-", "a" * 64])
+def test_an_id_that_cannot_be_is_named_however_it_is_given(site_id: str) -> None:
+    for given in ({"id": site_id}, None):
+        with pytest.raises(InvalidRequest) as refusal:
+            Site(id=site_id) if given else Site(site_id)
+        assert [error.field for error in refusal.value.errors] == ["id"]

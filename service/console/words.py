@@ -78,6 +78,7 @@ def _brought(name: str) -> str:
     file = request.files.get(f"{name}_file")
     if file is None:
         return ""
+    file.stream.seek(0)  # it is read once for each site that is looked at
     try:
         return file.stream.read().decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -330,7 +330,7 @@ class Site:
 
 def _field_error(detail: ErrorDetails) -> FieldError:
     name, *rest = detail["loc"]
-    if name == "id":
+    if name in ("id", 0):  # pydantic names what is given by its place by that
         return FieldError("id", "expected 1 to 63 of a-z, 0-9 and hyphen")
     setting = SETTINGS[str(name)]
     if setting.kind != "by_label" or not rest:
