@@ -345,7 +345,7 @@ def calls_of(path: Path) -> Iterator[ast.Call]:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         owner = ast.unparse(node.func.value).lower()
-        if node.func.attr in WITH_ORIGIN and ("sites" in owner or "accounts" in owner):
+        if node.func.attr in WITH_ORIGIN and re.search(r"(sites|accounts)(\(.*\))?$", owner):
             yield node
 
 

@@ -1,9 +1,9 @@
 """Progress: a page that says how far long work is, while it is done."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 
 from flask import Response, render_template, stream_with_context
-from markupsafe import escape
 
 from service.console.vocabulary import gettext as _
 from service.errors import ServiceError
