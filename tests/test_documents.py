@@ -226,6 +226,20 @@ def test_the_glossary_says_in_arabic_what_the_console_says() -> None:
         assert arabic == "\N{EM DASH}" or arabic in catalogue, word
 
 
+def test_the_glossary_says_its_main_words_as_the_catalogues_do() -> None:
+    rows = re.findall(
+        r"(?m)^\| [^|]+ \| ([^|]+) \| ([^|]+) \| [^|]+ \|$", DOCUMENTS["docs/glossary.md"]
+    )
+    (head, *rows) = rows
+    assert (head, len(rows)) == (("Arabic", "French"), 10)
+    for n, language in enumerate(("ar", "fr")):
+        folder = ROOT / "service/console/translations" / language / "LC_MESSAGES"
+        catalogue = (folder / "messages.po").read_text(encoding="utf-8").lower()
+        for row in rows:
+            for word in re.split("[,\N{ARABIC COMMA}] ", row[n]):
+                assert word in catalogue, word
+
+
 def test_the_labelled_comments_of_the_documents_are_read() -> None:
     (block,) = re.findall(
         r"(?s)Labelled comments are .*?```json\n(.*?)```", DOCUMENTS["docs/model.md"]

@@ -237,7 +237,7 @@ def test_a_raid_is_told_by_its_numbers_alone(
     raid(redis)
     notices_on(redis).serve(told_site)
     (told,) = endpoint.bodies()
-    assert told["message"] == "إغراق مقال: 40 تعليقًا في عشر دقائق."
+    assert told["message"] == "موجة تعليقات على مقال: 40 تعليقًا في عشر دقائق."
 
 
 def test_copies_of_one_text_are_a_raid_too(
