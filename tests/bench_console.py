@@ -162,6 +162,13 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
             {"article_id": BUSY_ARTICLE},
             {"comment_id": "c-7"},
         ],
+        "history.index": [
+            {},
+            {"action": "reject"},
+            {"moderator": "moderator-7", "action": "approve"},
+            {"by": "moderator_external"},  # which finds nothing
+            {"reason": "spam"},  # nor does this
+        ],
         "items.index": [{"item_id": decided}, {"item_id": waiting}],
         "authors.index": [{"id": BUSY_AUTHOR}, {"id": "reader-1"}],
         "articles.index": [{"id": BUSY_ARTICLE}, {"id": "article-1"}],
