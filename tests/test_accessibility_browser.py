@@ -27,7 +27,7 @@ from service.queue.authors import Authors
 from service.queue.notes import Notes
 from service.queue.practice import Practice
 from service.queue.reader_links import sign_link
-from service.queue.records import Comment
+from service.queue.records import Comment, item_id_of
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.readers import pages as readers
@@ -158,6 +158,16 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
         # Open to trainees alone, and audited in a test of their pages.
         "console.practice.index": [],
         "console.practice.differences": [],
+        "console.history.index": [
+            demo,
+            {"site_id": "empty"},
+            {**demo, "action": "reject", "moderator": "nobody", "until": "2026-01-31"},
+        ],
+        "console.items.index": [
+            {**demo, "item_id": decision.item_id},
+            {**demo, "item_id": item_id_of("worst")},
+            {**demo, "item_id": item_id_of("reported"), "personal_data": "shown"},
+        ],
         "readers.index": [{**demo, "token": token}],
         "readers.appeal": [{**demo, "token": objection}],
         "readers.status": [],  # opened by a report that is sent
