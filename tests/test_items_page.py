@@ -372,6 +372,18 @@ def test_a_conflict_is_told_in_a_sentence(
     assert first.undoes == made.id
 
 
+def test_a_waiting_objection_does_not_go_away_by_deciding_the_same_again(
+    console: Console, queue: ReviewQueue, decide: Decide
+) -> None:
+    made = decide(1)
+    queue.appeal("demo", made.id, "why?")
+    assert "Change the decision" not in item(console, made.item_id)
+    form = {"decision": made.id, "action": "reject", "reason": "spam", "request_id": "x"}
+    console.post(f"/demo/items/{made.item_id}/change", **form)
+    assert "somebody else decides about that" in item(console, made.item_id)
+    assert queue.item("demo", item_id_of(made.id, "appeal")).state == "pending"
+
+
 def test_nobody_overrules_the_appeal_against_their_own_decision(
     app: Flask, senior: Console, queue: ReviewQueue, redis: Redis, decide: Decide
 ) -> None:

@@ -142,6 +142,7 @@ _KEPT: Mapping[str, str] = {
     "late": N_("It is too late to take this decision back."),
     "gone": N_("The text was deleted, so that nobody could judge it anew. The decision stands."),
     "appealed": N_("An appeal against this decision has been decided, and that stands."),
+    "objected": N_("Its author's objection waits, and somebody else decides about that."),
     "foreign": N_("Somebody else decided this comment. A senior moderator can take it back."),
     "barred": N_("It is about your own decision, so somebody else decides."),
 }
@@ -194,7 +195,7 @@ def _show(site: Site, found: ItemHistory, before: str) -> str:
         why=why_name(item),
         waiting=waiting,
         last=last,
-        change=last if last and may_change(last) else None,
+        change=last if last and not waiting and may_change(last) else None,
         undo=last if last and may_undo(last) else None,
         top_scores=top_scores,
         events=timeline(found, appeals, me(), shows=shows),

@@ -62,6 +62,7 @@ class Version:
     comment: Comment | None
     scores: Mapping[str, float]
     evidence: Sequence[Evidence]
+    note: str = ""  # of a colleague who left it to the seniors
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ def _read_version(number: int, content: str | None) -> Version:
         wrote = None
     if wrote is None:
         return Version(number, None, {}, ())
-    return Version(number, wrote.comment, wrote.scores, wrote.evidence)
+    return Version(number, wrote.comment, wrote.scores, wrote.evidence, wrote.note)
 
 
 def _read_told(told: Sequence[str]) -> Mapping[str, float]:

@@ -442,7 +442,8 @@ class ReviewQueue:
 
         Seniors may however long ago it was and whoever took it, but not on an appeal against what
         they decided; others may while they could take it back. Not where an appeal was decided
-        about it, or the text is gone. The site is told of both.
+        about it, or waits and the new decision says the same, or the text is gone. The site is
+        told of both.
         """
         _check_draft(draft)
         check_decision_id("decision_id", decision_id)
@@ -636,6 +637,7 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "overruled": (Conflict, "The decision has been taken back or overturned already."),
     "replaced": (Conflict, "The item has another decision than the one to be taken back."),
     "appealed": (Conflict, "An appeal against the decision has been decided."),
+    "objected": (Conflict, "The author's objection waits for somebody else's decision."),
     "foreign": (Forbidden, "Only who took the decision, or a senior, may take it back."),
     "barred": (
         Forbidden,

@@ -4,7 +4,7 @@
 -- ARGV: id decision moderator senior window_ms request action undo withdrawal draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'barred' }
--- returns: { 'late' | 'gone' | 'appealed' | 'foreign' }
+-- returns: { 'late' | 'gone' | 'appealed' | 'objected' | 'foreign' }
 -- include: queue/clock queue/item queue/entry queue/view queue/text queue/why_kept queue/reopen queue/close
 
 local at, item, record = now(), load(id)
@@ -17,6 +17,8 @@ if redis.call('ZSCORE', BARRED, id .. moderator) == 'inf' then return { 'barred'
 local decided = facts_in(entry_of(item.decision))
 local kept = why_kept(id, item, decided, moderator, senior, senior == '1' and math.huge or window_ms, at)
 if kept then return { kept } end
+local appeal = item.appealed and load(item.appealed)
+if appeal and waits(appeal) and action == item.action then return { 'objected' } end
 reopen(id, item, decided, at, request, undo, withdrawal)
 item.token = item.token + 1
 local body = close(id, item, at, request, action, draft, words)

@@ -7,7 +7,7 @@ local function next_version(item, record, at)
   fresh.state, fresh.since, fresh.due = 'new', at, at
   if item then
     fresh.version, fresh.token, fresh.void = item.version + 1, item.token, 'edited'
-    for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone', 'told' }) do
+    for _, kept in ipairs({ 'undelivered', 'attempts', 'dead', 'undone', 'told', 'left' }) do
       fresh[kept] = item[kept]
     end
   end
