@@ -29,6 +29,7 @@ from service.queue.context import Contexts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.group_decisions import GroupDecisions
 from service.queue.history import History
 from service.queue.listing import Listing
 from service.queue.notes import Notes
@@ -133,6 +134,7 @@ def create_app(
         contexts=Contexts(redis),
         decisions=DecisionStream(redis),
         listing=Listing(redis),
+        group_decisions=GroupDecisions(redis, undo_seconds=settings.undo_seconds),
         read_models=ReadModels(redis),
         history=History(redis),
         practice=Practice(redis, undo_seconds=settings.undo_seconds),

@@ -22,6 +22,7 @@ from service.queue.context import Contexts
 from service.queue.decisions import DecisionStream
 from service.queue.doubts import DoubtfulDecisions
 from service.queue.feedback import Feedback
+from service.queue.group_decisions import GroupDecisions
 from service.queue.history import History
 from service.queue.listing import Listing
 from service.queue.notes import Notes
@@ -68,6 +69,7 @@ class Services:
     contexts: Contexts
     decisions: DecisionStream
     listing: Listing
+    group_decisions: GroupDecisions
     read_models: ReadModels
     history: History
     practice: Practice

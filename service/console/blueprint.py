@@ -46,6 +46,7 @@ from service.console import (
     overview,
     policy,
     practice,
+    queue,
     retention,
     search,
     second_look,
@@ -102,7 +103,7 @@ PAGES = (
     *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
     *(history, items),
     *(insight, drift, shadow, policy, settings, trail, work),
-    *(trainees, practice, shift, admin, keys, words, retention, exports),
+    *(trainees, practice, shift, queue, admin, keys, words, retention, exports),
 )
 for module in PAGES:
     bp.register_blueprint(module.bp)

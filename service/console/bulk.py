@@ -6,6 +6,7 @@ stops no other.
 """
 
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,7 @@ from service.sites.site import Site
 
 bp = Blueprint("bulk", __name__)
 
+AT_ONCE_SECONDS = 0.1  # for which a request decides on a group, or takes back
 MAX_EACH = 50  # that are taken and decided one by one: a page
 MAX_DIGITS = 9  # of a version
 MAX_TOLD = 5  # of those that were not decided, by name
@@ -68,7 +70,12 @@ def undo(site_id: str) -> ResponseReturnValue:
     last = last_of(site.id)
     if last:
         session.pop("bulk")
-        _undo_each(site, last) if "items" in last else _undo_together(site, last)
+        if "group" in last:
+            _undo_group(site, last)
+        elif "items" in last:
+            _undo_each(site, last)
+        else:
+            _undo_together(site, last)
     else:
         flash(_("It is too late to take this decision back."), "reject")
     return redirect(_back(), 303)
@@ -149,6 +156,31 @@ def _undo_together(site: Site, last: Mapping[str, Any]) -> None:
         flash(_("It is too late to take this decision back."), "reject")
     else:
         _tell_undone(len(taken))
+
+
+def _undo_group(site: Site, last: Mapping[str, Any]) -> None:
+    """Take back some of a decision on a whole group; the page asks again for the rest."""
+    senior, request_id = me().at_least("senior"), f"undo/{last['id']}"
+    ends_at = time.monotonic() + AT_ONCE_SECONDS
+    session.pop("deciding", None)
+    try:
+        undone = services().group_decisions.undo(
+            site.id, last["id"], me().name, request_id, senior=senior
+        )
+        while not undone.done and time.monotonic() < ends_at:
+            undone = services().group_decisions.undo(
+                site.id, last["id"], me().name, request_id, senior=senior
+            )
+    except (Forbidden, ItemNotFound):
+        flash(_("It is too late to take this decision back."), "reject")
+        return
+    if not undone.done:
+        session["bulk"] = {**last, "n_undone": undone.n_undone}
+        return
+    if undone.n_undone:
+        _tell_undone(undone.n_undone)
+    if undone.n_kept:
+        tell_kept(undone.n_kept)
 
 
 # -- each on its own ----------------------------------------------------------------------------

@@ -351,7 +351,7 @@ class ReviewQueue:
 
     def decide(self, site_id: str, item_id: str, token: int, draft: Decision) -> Decision:
         """Record the last word on an item, tell the stream and the outbox, all or nothing."""
-        _check_draft(draft)
+        check_draft(draft)
         answer = self._done(
             site_id,
             "decide",
@@ -384,7 +384,7 @@ class ReviewQueue:
         says what was decided already, that stands, and is returned. Conflict where an appeal was
         decided otherwise.
         """
-        _check_draft(draft)
+        check_draft(draft)
         draft = replace(draft, source="moderator_external")
         entry, recorded = self._done(
             site_id,
@@ -445,7 +445,7 @@ class ReviewQueue:
         about it, or waits and the new decision says the same, or the text is gone. The site is
         told of both.
         """
-        _check_draft(draft)
+        check_draft(draft)
         check_decision_id("decision_id", decision_id)
         answer = self._done(
             site_id,
@@ -481,7 +481,7 @@ class ReviewQueue:
         """
         if held:
             versions = {held.item.id: held.item.version} | dict(versions)
-        _check_draft(draft)
+        check_draft(draft)
         if not 1 <= len(versions) <= MAX_BULK:
             raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
         chosen = [word for pair in versions.items() for word in pair]
@@ -511,7 +511,7 @@ class ReviewQueue:
     def _undoing(self, moderator: str, request_id: str, *, senior: bool) -> dict[str, Argument]:
         """Arguments of an undo; with the withdrawal of an appeal that goes with it."""
         draft = Decision("approve", moderator=moderator, request_id=request_id)
-        _check_draft(draft)
+        check_draft(draft)
         return {
             "moderator": moderator,
             "senior": int(senior),
@@ -674,7 +674,8 @@ _DRAFT_LENGTHS = {
 }
 
 
-def _check_draft(draft: Decision) -> None:
+def check_draft(draft: Decision) -> None:
+    """Raise InvalidRequest for a draft that lacks something, or holds too much of it."""
     if draft.action not in ("approve", "reject"):
         raise InvalidRequest.of("action", "expected approve or reject")
     if not set(draft.labels) <= set(LABELS):
