@@ -20,7 +20,7 @@ from service.services import services
 bp = Blueprint("history", __name__)
 
 SHOWN = 50
-LOOKING_SECONDS = 0.08  # for which one page looks back
+LOOKING_SECONDS = 0.06  # for which one page looks back
 MAX_NAME = 256
 ACTIONS: Mapping[str, LazyString] = {name: ACTION_NAMES[name] for name in ("approve", "reject")}
 

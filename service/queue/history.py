@@ -38,8 +38,9 @@ from service.queue.records import (
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
-AT_ONCE = 1_000  # entries of the stream that one script looks at, some 5 ms
-LISTED_AT_ONCE = 400  # entries of a list, each of which is looked up
+AT_ONCE = 500  # entries of the stream that one script looks at, some 3 ms
+LISTED_AT_ONCE = 200  # entries of a list, each of which is looked up
+FEW = 60  # that the first script looks at: most pages are full then
 MAX_SHOWN = 200
 MAX_ENTRIES, MAX_VERSIONS, MAX_REPORTS = 100, 10, 20  # of an item
 
@@ -125,7 +126,8 @@ class History:
         named = {"action": action, "source": source, "reason": reason}
         wanted += [_words(name, value) for name, value in named.items() if value]
         own = facet("moderator", moderator) if moderator else ""
-        n_at_once = LISTED_AT_ONCE if own else AT_ONCE
+        most = LISTED_AT_ONCE if own else AT_ONCE
+        n_at_once = min(FEW, most)
         named |= {"moderator": moderator}
         found, n_looked, until = list[Decision](), 0, time.monotonic() + seconds
         while True:
@@ -138,7 +140,7 @@ class History:
                 n_looked=n_at_once,
                 limit=limit - len(found),
             )
-            n_looked += n
+            n_looked, n_at_once = n_looked + n, min(4 * n_at_once, most)
             found += (
                 one
                 for one in (read_decision(*entry) for entry in entries)
