@@ -190,6 +190,17 @@ def test_the_page_of_an_author_says_what_the_site_was_told(
     assert [one for _, one in senior.states()] == ["unheard", "unheard", "told"]
 
 
+def test_a_site_that_listens_by_its_coral_alone_is_not_said_to_have_been_told(
+    senior: Senior, redis: Redis, site: Site
+) -> None:
+    coral = {"coral_url": "https://coral.example/api/graphql", "coral_token": "t"}
+    Sites(redis).update(replace(site, webhook_url="", webhook_secret="", **coral))
+    senior.does("warn")
+    assert senior.states() == [("warning", "waits")]
+    assert deliver_once(Deliveries(redis, Sites(redis))) == 1
+    assert senior.states() == [("warning", "unheard")]
+
+
 def test_what_a_site_is_told_of_an_author_comes_in_its_order_whatever_made_it(
     desk: Desk, senior: Senior, redis: Redis, endpoint: Endpoint, site: Site
 ) -> None:
