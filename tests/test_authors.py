@@ -193,7 +193,7 @@ def test_the_page_of_an_author_says_what_the_site_was_told(
 def test_a_site_that_listens_by_its_coral_alone_is_not_said_to_have_been_told(
     senior: Senior, redis: Redis, site: Site
 ) -> None:
-    coral = {"coral_url": "https://coral.example/api/graphql", "coral_token": "t"}
+    coral: Any = {"coral_url": "https://coral.example/api/graphql", "coral_token": "t"}
     Sites(redis).update(replace(site, webhook_url="", webhook_secret="", **coral))
     senior.does("warn")
     assert senior.states() == [("warning", "waits")]
