@@ -79,8 +79,9 @@ def create_app(
     `ready` are other artefacts that are loaded already; `notice` is shown by `/readyz`.
     """
     logs.configure(settings.log_level)
-    coral_redis = redis or connect(settings.redis_url, CORAL_REDIS_TIMEOUT_SECONDS)
-    redis = redis or connect(settings.redis_url)
+    url, n_replicas = settings.redis_url, settings.n_replicas
+    coral_redis = redis or connect(url, CORAL_REDIS_TIMEOUT_SECONDS, n_replicas)
+    redis = redis or connect(url, n_replicas=n_replicas)
     artifact = artifact_in_use(settings, artifact)
     durability, sites, known_sites, queue = _over(redis, settings)
     _, _, coral_sites, coral_queue = _over(coral_redis, settings)
@@ -248,7 +249,8 @@ def _no_sniffing(response: Response) -> Response:
 
 def _over(redis: Redis, settings: Settings) -> tuple[Durability, Sites, KnownSites, ReviewQueue]:
     """Make what there is once for each connection to Redis."""
-    durability, sites = Durability(redis, settings.store_file), Sites(redis)
+    durability = Durability(redis, settings.store_file, vouched=settings.vouches)
+    sites = Sites(redis)
     queue = ReviewQueue(
         redis,
         lease_seconds=settings.lease_seconds,

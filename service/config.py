@@ -52,6 +52,49 @@ def _address(*schemes: str) -> Callable[[str], str]:
     return check
 
 
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where Redis is: one server, or several of which one answers for the others.
+
+    Each url is that of one server, with credentials and options: of the Redis itself, of a
+    Sentinel that knows it by the name of the `service`, or of a node of a Cluster.
+    """
+
+    kind: Literal["server", "sentinel", "cluster"]
+    urls: tuple[str, ...]
+    service: str = ""
+
+    @classmethod
+    def parse(cls, value: str) -> RedisAddress:
+        """Read ``redis+sentinel://host:port,.../name/0``, ``redis+cluster://...`` or a plain one.
+
+        ValueError for anything else.
+        """
+        scheme, _, rest = value.partition("://")
+        scheme, _, kind = scheme.partition("+")
+        if not kind:
+            return cls("server", (_address("redis", "rediss", "unix")(value),))
+        place, mark, options = rest.partition("?")
+        authority, _, path = place.rstrip("/").partition("/")
+        credentials, at, hosts = authority.rpartition("@")
+        service, _, database = path.partition("/")
+        if (kind, bool(service)) not in {("sentinel", True), ("cluster", False)}:
+            raise ValueError
+        if not re.fullmatch("[0-9]*", database):
+            raise ValueError
+        read = _address("redis", "rediss")
+        end = f"/{database or 0}{mark}{options}"
+        urls = tuple(read(f"{scheme}://{credentials}{at}{host}{end}") for host in hosts.split(","))
+        if not all(urlsplit(url).hostname for url in urls):
+            raise ValueError
+        return cls("sentinel" if service else "cluster", urls, service)
+
+
+def _redis_address(value: str) -> str:
+    RedisAddress.parse(value)
+    return value.rstrip("/")
+
+
 def _origin(value: str) -> str:
     """Read a web address that has a host and nothing behind it, in lower case."""
     parts = urlsplit(_address("http", "https")(value))
@@ -88,11 +131,27 @@ class Settings(BaseSettings):
         validate_default=False,
     )
 
-    redis_url: Annotated[str, AfterValidator(_address("redis", "rediss", "unix"))] = _variable(
+    redis_url: Annotated[str, AfterValidator(_redis_address)] = _variable(
         "The Redis that keeps the queue. Unset: `hakam run` starts a private one under HAKAM_VAR.",
         "",
-        form="redis://, rediss:// or unix:// address",
+        form="redis://, rediss:// or unix:// address, redis+sentinel://HOST:PORT,.../NAME or "
+        "redis+cluster://HOST:PORT,...",
         secret=True,  # it may carry a password
+    )
+    replicas: Annotated[int | None, BeforeValidator(_digits)] = _variable(
+        "Replicas of Redis that must have what is stored before it is acknowledged. Unset: 1 with "
+        "Sentinel or a Cluster, else 0.",
+        None,
+        form="0 to 9",
+        ge=0,
+        le=9,
+    )
+    redis_settings: Annotated[Literal["checked", "vouched"], BeforeValidator(str.lower)] = (
+        _variable(
+            "Whether Hakam asks Redis for its settings; vouched, you answer for them, where a "
+            "provider refuses CONFIG.",
+            "checked",
+        )
     )
     artifacts: Path = _variable(
         "Where the artefacts and CURRENT are.", _INSTALLATION / "models/artifacts", form="folder"
@@ -192,6 +251,18 @@ class Settings(BaseSettings):
         return others | {
             name: str(value) for name, value in ours.items() if value not in ("", None)
         }
+
+    @property
+    def n_replicas(self) -> int:
+        """How many replicas must have what is acknowledged."""
+        if self.replicas is not None:
+            return self.replicas
+        return int(bool(self.redis_url) and RedisAddress.parse(self.redis_url).kind != "server")
+
+    @property
+    def vouches(self) -> bool:
+        """Whether people answer for the settings of Redis."""
+        return self.redis_settings == "vouched"
 
     @property
     def store_file(self) -> Path:

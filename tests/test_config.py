@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from conftest import settings_in
-from service.config import VARIABLES, Settings
+from service.config import VARIABLES, RedisAddress, Settings
 from service.errors import ConfigError
 
 
@@ -96,7 +96,22 @@ def test_secrets_are_never_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:6379", "http://localhost", "redis://", "redis://localhost:port", "unix://"]
+    "url",
+    [
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "redis://localhost:port",
+        "unix://",
+        "redis+sentinel://one:26379",  # no name
+        "redis+sentinel://one:26379,/hakam",
+        "redis+sentinel://one:port/hakam",
+        "redis+sentinel://one:26379/hakam/first",
+        "redis+cluster://one:7000/hakam",
+        "redis+cluster://",
+        "redis+other://one/hakam",
+        "http+sentinel://one/hakam",
+    ],
 )
 def test_an_address_that_is_no_redis_is_a_problem(url: str) -> None:
     assert problems(HAKAM_REDIS_URL=url)
@@ -159,3 +174,34 @@ def test_the_settings_are_what_is_given_where_the_environment_is_not_asked() -> 
 
 def test_an_empty_value_counts_as_unset() -> None:
     assert read(HAKAM_PORT="").port == 8000
+
+
+def test_an_address_of_several_servers_is_read_with_credentials_and_options_for_each() -> None:
+    sentinel = RedisAddress.parse("rediss+sentinel://me:pass@one:1,two/hakam/2?ssl_ca_certs=/ca")
+    assert (sentinel.kind, sentinel.service) == ("sentinel", "hakam")
+    assert sentinel.urls == (
+        "rediss://me:pass@one:1/2?ssl_ca_certs=/ca",
+        "rediss://me:pass@two/2?ssl_ca_certs=/ca",
+    )
+    cluster = RedisAddress.parse("redis+cluster://:pass@one:7000,[::1]:7001")
+    assert (cluster.kind, cluster.service) == ("cluster", "")
+    assert cluster.urls == ("redis://:pass@one:7000/0", "redis://:pass@[::1]:7001/0")
+    assert RedisAddress.parse("unix:///run/redis.sock").kind == "server"
+
+
+@pytest.mark.parametrize(
+    ("url", "replicas", "n_replicas"),
+    [
+        ("redis://one", "", 0),
+        ("redis://one", "2", 2),
+        ("redis+sentinel://one/hakam", "", 1),
+        ("redis+cluster://one", "", 1),
+        ("redis+cluster://one", "0", 0),
+    ],
+)
+def test_where_servers_fail_over_a_replica_must_have_what_is_acknowledged(
+    url: str, replicas: str, n_replicas: int
+) -> None:
+    assert (
+        settings_in({"HAKAM_REDIS_URL": url, "HAKAM_REPLICAS": replicas}).n_replicas == n_replicas
+    )

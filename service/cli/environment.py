@@ -54,7 +54,7 @@ def connect() -> Redis:
     """Return a client of the Redis that the environment names, else of the running private one."""
     settings = Settings.from_environ()
     if settings.redis_url:
-        return connect_to(settings.redis_url)
+        return connect_to(settings.redis_url, n_replicas=settings.n_replicas)
     if not private_redis.socket_path(settings.var).exists():
         raise LaunchFailed(
             f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "

@@ -42,8 +42,8 @@ def run() -> None:
             url = private.start(settings.var)
             settings = settings.model_copy(update={"redis_url": url})
             children.append(private)
-        redis = stack.enter_context(connect_to(settings.redis_url))
-        lost = _lost(Durability(redis, settings.store_file))
+        redis = stack.enter_context(connect_to(settings.redis_url, n_replicas=settings.n_replicas))
+        lost = _lost(Durability(redis, settings.store_file, vouched=settings.vouches))
         environ = settings.to_environ()
         web = supervision.Command(
             "web server",
@@ -146,7 +146,7 @@ def check(accept_loss: bool) -> None:
         shadow = Registry(settings.artifacts).load(settings.shadow)
         click.echo(f"compared with: {shadow.version}")
     with connect() as redis:
-        durability = Durability(redis, settings.store_file)
+        durability = Durability(redis, settings.store_file, vouched=settings.vouches)
         if accept_loss:
             durability.accept()
         durability.check()

@@ -37,7 +37,8 @@ def webhooks(context: click.Context) -> None:
     settings, stop = Settings.from_environ(), Event()
     logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
-        sites, durability = Sites(redis), Durability(redis, settings.store_file)
+        sites = Sites(redis)
+        durability = Durability(redis, settings.store_file, vouched=settings.vouches)
         deliveries = Deliveries(redis, sites, public_url=settings.public_url)
         notices = Notices(
             redis,

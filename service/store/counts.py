@@ -12,7 +12,11 @@ class Counts(RedisStorage):
     """Counts on the connections of a client, and so behind its circuit breaker."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
-        super().__init__("redis://", redis.connection_pool, key_prefix=prefix)
+        super(RedisStorage, self).__init__("redis://")  # RedisStorage would make its own client
+        self.key_prefix, self.target_server = prefix, "redis"
+        self.dependency = self.dependencies["redis"].module
+        self.storage = redis
+        self.initialize_storage("redis://")
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a count; one that somebody spoilt begins anew."""

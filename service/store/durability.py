@@ -5,9 +5,15 @@ looks as good as new: it would say that comments which people should see are alr
 were never sent. So two things are in Redis and beside it in a file. A random id is put there once;
 where the two differ, the store is not the one that this installation filled. The mark is the time
 of the last check, which every check moves on; where the store's is behind the file's, the store has
-lost what came after. The check is a write, so that a Redis that takes none is noticed too.
+lost what came after. The check is a write, so that a Redis that takes none is noticed too. In a
+Cluster each primary has an id and a mark of its own.
 
-On disk: ``<id> <mark>``, milliseconds by Redis' clock, and never less than one more than before.
+A failover to a replica that has all is no loss, and one to a replica that was behind is. A primary
+that was cut off and has not heard that another took over is behind, too: so a loss is believed only
+once new connections say the same.
+
+On disk: ``<id> <mark>``, milliseconds by Redis' clock, and never less than one more than before;
+for each further primary a line ``<key> <mark>``.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -26,6 +33,7 @@ from redis.exceptions import ResponseError
 from models.files import write_durably
 from service.errors import ServiceError, StoreLost, StoreMisconfigured, UnknownFormat
 from service.rules.times import iso_time
+from service.store.connect import look_anew, primaries
 from service.store.errors import translating_redis_errors
 
 log = structlog.get_logger()
@@ -85,28 +93,23 @@ return {}
 class Durability:
     """Compares Redis with what a file, or without one this object, knows of it."""
 
-    def __init__(self, redis: Redis, file: Path | None = None) -> None:
+    def __init__(self, redis: Redis, file: Path | None = None, *, vouched: bool = False) -> None:
         self._redis: Any = redis
         self._file = file
-        self._id, self._mark = "", 0
+        self._vouched = vouched  # people answer for the settings, and Redis is not asked
+        self._id = ""
+        self._marks: dict[str, int] = {}
         self.failing_since = 0.0  # since when the checks of `run` have failed, Unix time; 0 for not
 
     def check(self) -> None:
         """Check that Redis loses nothing, takes writes and lost nothing since the last check."""
-        self._check_settings()
-        known, known_mark = self._known()
-        keys, new = (KEY, MARK, FORMAT_KEY), secrets.token_hex(8)
-        with translating_redis_errors():
-            if not known and self._redis.exists(BEFORE_FORMATS):
-                raise UnknownFormat(_FORMAT_UNKNOWN)
-            store_id, mark, outcome = self._redis.eval(
-                _CHECK, len(keys), *keys, known, new, known_mark, OLDEST, FORMAT
-            )
-        if outcome == "format":
-            raise UnknownFormat(_FORMAT_UNKNOWN)
-        if outcome != "same":
-            raise StoreLost(_loss(store_id == known, int(mark), known_mark))
-        self._keep(store_id, int(mark))
+        if not self._vouched:
+            self._check_settings()
+        self._believe(self._move_marks)
+
+    def expect(self) -> None:
+        """Check that Redis has lost nothing; asks less of it than `check`, and writes nothing."""
+        self._believe(self._compare_marks)
 
     def run(self, stop: Event) -> None:
         """Check every few seconds until told to stop, and log what is wrong when it begins."""
@@ -122,51 +125,91 @@ class Durability:
                     log.warning("store", problem=said)
             stop.wait(CHECK_EVERY_SECONDS)
 
-    def expect(self) -> None:
-        """Check that Redis has lost nothing; asks less of it than `check`, and writes nothing."""
-        known, known_mark = self._known()
-        if not known:
-            return
-        with translating_redis_errors():
-            store_id, mark = self._redis.mget(KEY, MARK)
-        if store_id != known or int(mark or 0) < known_mark:
-            raise StoreLost(_loss(store_id == known, int(mark or 0), known_mark))
-
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""
-        known, known_mark = self._known()
+        known, marks = self._known()
         if known:
             with translating_redis_errors():
-                self._redis.eval(_ACCEPT, 3, KEY, MARK, FORMAT_KEY, known, known_mark, FORMAT)
+                for place, mark in marks.items():
+                    self._redis.eval(_ACCEPT, 3, *_keys(place), known, mark, FORMAT)
+
+    def _believe(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except StoreLost:
+            with translating_redis_errors():
+                look_anew(self._redis)
+            look()
+
+    def _move_marks(self) -> None:
+        known, marks = self._known()
+        new, moved = known or secrets.token_hex(8), dict(marks)
+        with translating_redis_errors():
+            if not known and self._redis.exists(BEFORE_FORMATS):
+                raise UnknownFormat(_FORMAT_UNKNOWN)
+            for place in (KEY, *(one for one in {**marks, **self._places()} if one != KEY)):
+                mark, expected = marks.get(place, 0), known if place in marks else ""
+                store_id, found, outcome = self._redis.eval(
+                    _CHECK, 3, *_keys(place), expected, new, mark, OLDEST, FORMAT
+                )
+                if outcome == "format":
+                    raise UnknownFormat(_FORMAT_UNKNOWN)
+                new = store_id if place == KEY else new
+                if outcome != "same" or store_id != new:
+                    raise StoreLost(_loss(store_id == known, int(found), mark))
+                moved[place] = int(found)
+        self._keep(new, moved)
+
+    def _compare_marks(self) -> None:
+        known, marks = self._known()
+        for place, mark in marks.items() if known else ():
+            with translating_redis_errors():
+                store_id, found = self._redis.mget(*_keys(place)[:2])
+            if store_id != known or int(found or 0) < mark:
+                raise StoreLost(_loss(store_id == known, int(found or 0), mark))
+
+    def _places(self) -> Mapping[str, Any]:
+        return primaries(self._redis, KEY)
 
     def _check_settings(self) -> None:
         with translating_redis_errors():
-            found = {name: self._redis.config_get(name).get(name) for name in SETTINGS}
-        wrong = [
-            f"{name} is {found[name]}, must be {value}"
-            for name, value in SETTINGS.items()
-            if found[name] != value
-        ]
+            every = [
+                (name, value, server.config_get(name).get(name))
+                for server in self._places().values()
+                for name, value in SETTINGS.items()
+            ]
+        wrong = {
+            f"{name} is {found}, must be {value}" for name, value, found in every if found != value
+        }
         if wrong:
-            raise StoreMisconfigured("Redis could lose comments: " + "; ".join(wrong))
+            raise StoreMisconfigured("Redis could lose comments: " + "; ".join(sorted(wrong)))
 
-    def _known(self) -> tuple[str, int]:
+    def _known(self) -> tuple[str, dict[str, int]]:
         if self._file is not None:
             with contextlib.suppress(OSError, ValueError):
-                store_id, _, mark = self._file.read_text(encoding="ascii").partition(" ")
-                if not self._id:
-                    self._id = store_id
+                first, *others = self._file.read_text(encoding="ascii").splitlines()
+                store_id, _, mark = first.partition(" ")
+                self._id = self._id or store_id
                 if store_id == self._id:
-                    self._mark = max(self._mark, int(mark or 0))
-        return self._id, self._mark
+                    for line in (f"{KEY} {mark or 0}", *others):
+                        place, _, at = line.rpartition(" ")
+                        self._marks[place] = max(self._marks.get(place, 0), int(at))
+        return self._id, self._marks
 
-    def _keep(self, store_id: str, mark: int) -> None:
-        self._id, self._mark = store_id, mark
+    def _keep(self, store_id: str, marks: dict[str, int]) -> None:
+        self._id, self._marks = store_id, marks
         if self._file is None:
             return
+        lines = [f"{store_id} {marks[KEY]}"]
+        lines += [f"{place} {mark}" for place, mark in marks.items() if place != KEY]
         with contextlib.suppress(OSError):  # then it is known to this process only
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(self._file, f"{store_id} {mark}".encode("ascii"))
+            write_durably(self._file, "\n".join(lines).encode("ascii"))
+
+
+def _keys(place: str) -> tuple[str, str, str]:
+    """Keys of id, mark and format, all on the node of this one."""
+    return place, f"{{{place}}}:mark", f"{{{place}}}:format"
 
 
 _FORMAT_UNKNOWN = (
@@ -177,18 +220,28 @@ _FORMAT_UNKNOWN = (
 
 
 def rewrite_file(redis: Any) -> bool:
-    """Let Redis write its append-only file anew, and wait for the end; return whether it came."""
+    """Let Redis write its append-only files anew, and wait for the end; return whether it came.
+
+    Those of replicas are not written anew.
+    """
+    with translating_redis_errors():
+        every = list(primaries(redis, KEY).values())
+    written = [_rewrite_file(server) for server in every]
+    return all(written)
+
+
+def _rewrite_file(server: Any) -> bool:
     started, deadline = False, time.monotonic() + REWRITE_SECONDS
     with translating_redis_errors():
         while time.monotonic() < deadline:
             if not started:  # one under way already may still write what was deleted
                 try:
-                    redis.bgrewriteaof()
+                    server.bgrewriteaof()
                     started = True
                 except ResponseError as refusal:
                     if "in progress" not in str(refusal):
                         return False  # this Redis does not let us
-            state = redis.info("persistence")
+            state = server.info("persistence")
             if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
                 if started:
                     return str(state["aof_last_bgrewrite_status"]) == "ok"

@@ -14,6 +14,8 @@ _FAULTS = (
     (redis.exceptions.BusyLoadingError, "is still reading its files"),
     (redis.exceptions.TimeoutError, "does not answer in time"),
     (redis.exceptions.ConnectionError, "cannot be reached"),
+    (redis.exceptions.ClusterDownError, "is a Cluster that is down"),
+    (redis.exceptions.RedisClusterException, "is a Cluster of which no node answers"),
 )
 # The word of Redis' refusal, which a script puts into a sentence of its own.
 _REFUSALS = {
@@ -34,7 +36,7 @@ def translating_redis_errors() -> Iterator[None]:
     """Raise StoreUnavailable for any fault of Redis inside the block."""
     try:
         yield
-    except redis.exceptions.RedisError as fault:
+    except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException) as fault:
         raise StoreUnavailable(f"Redis: {_kind(fault)}") from fault
 
 
@@ -59,7 +61,7 @@ def is_wrong_kind(answer: object) -> bool:
     )
 
 
-def _kind(fault: redis.exceptions.RedisError) -> str:
+def _kind(fault: Exception) -> str:
     for kind, words in _FAULTS:
         if isinstance(fault, kind):
             return f"{words} ({type(fault).__name__})"

@@ -20,15 +20,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.commands.cluster import READ_COMMANDS
 from redis.exceptions import NoScriptError
 
 from service.store.errors import naming_the_site
+from service.store.replication import reading_scripts
 
 SITE_KEYS = (
     "items",
@@ -70,6 +73,7 @@ SITE_KEYS = (
     "judgements",
 )
 
+_CALLS = re.compile(r"redis\.p?call\('(\w*)")
 _SERVICE = Path(__file__).parent.parent
 
 Argument = str | int | float
@@ -124,6 +128,8 @@ def read_script(owner: str, verb: str) -> Script:
     ]
     text = "\n".join(parts)
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    if set(_CALLS.findall(text)) <= READ_COMMANDS | {"TIME"}:
+        reading_scripts.update((digest, text))
     return Script(text, digest, tuple(keys), tuple(arguments), rest)
 
 
