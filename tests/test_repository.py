@@ -162,6 +162,7 @@ WHOLE = {
     "console",
     "damaged_site",
     "documents",
+    "failover",
     "first_run",
     "install",
     "padding",
