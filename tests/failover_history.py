@@ -71,15 +71,11 @@ def write(calls: Iterable[Call], file: Path) -> None:
     lines: list[tuple[float, dict[str, Any]]] = []
     for number, call in enumerate(calls):
         facts: dict[str, Any] = {name: one for name, one in vars(call).items() if one or one == 0.0}
-        asked = {
-            name: facts[name]
-            for name in ("process", "op", "item", "token", "request")
-            if name in facts
-        }
-        lines.append((call.began, {"call": number, "type": "invoke", "at": call.began, **asked}))
-        lines.append(
-            (call.ended, {"call": number, "type": call.outcome, "at": call.ended, **facts})
-        )
+        asked = [name for name in ASKED if name in facts]
+        invoke: dict[str, Any] = {"call": number, "type": "invoke", "at": call.began}
+        invoke |= {name: facts[name] for name in asked}
+        answer = {"call": number, "type": call.outcome, "at": call.ended, **facts}
+        lines += [(call.began, invoke), (call.ended, answer)]
     with file.open("w", encoding="utf-8") as out:
         for _, line in sorted(lines, key=lambda one: one[0]):
             out.write(json.dumps(line) + "\n")

@@ -73,7 +73,7 @@ SITE_KEYS = (
     "judgements",
 )
 
-_CALLS = re.compile(r"redis\.p?call\('(\w*)")
+_CALLS = re.compile(r"redis\.p?call\((?:'(\w+)')?")  # empty for a name that is not written out
 _SERVICE = Path(__file__).parent.parent
 
 Argument = str | int | float
