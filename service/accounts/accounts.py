@@ -91,8 +91,11 @@ class Accounts:
             **given,
         }
         where = read_sites(record["sites"])
-        facts = {"state": "invited" if "invite" in given else "added", "role": role, "sites": where}
-        changes = {field: Change(None, new) for field, new in facts.items()}
+        changes = {
+            "state": Change(None, "invited" if "invite" in given else "added"),
+            "role": Change(None, role),
+            "sites": Change([], where),
+        }
         return self._records.create(name, record, _store_link, Entry("account", by, name, changes))
 
     def disable(self, name: str, *, by: Origin = SERVICE) -> None:

@@ -17,7 +17,7 @@ MAX_SHOWN = 50  # of the lines of a list, beside their number
 KIND_NAMES: Mapping[str, LazyString] = {
     "site": _("Site added"),
     "settings": _("Settings"),
-    "key": _("Keys"),
+    "key": _("API keys"),
     "article": _("Article"),
     "account": _("Account"),
     "export": _("Personal data taken out"),
@@ -35,7 +35,7 @@ FIELD_NAMES: Mapping[str, LazyString] = {
     "second_factor": _("Second factor"),
     "recovery_codes": _("Recovery codes"),
     "sessions": _("Sessions"),
-    "keys": _("Keys"),
+    "keys": _("API keys"),
 }
 VIA_NAMES: Mapping[str, LazyString] = {
     "console": _("console"),

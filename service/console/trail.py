@@ -19,6 +19,7 @@ from service.store.trail import ACCOUNTS, Entry, Page
 
 bp = Blueprint("trail", __name__)
 
+SECONDS = 0.04  # for which entries are looked at
 MAX_WORD = 200  # characters of what is looked for
 
 
@@ -48,8 +49,8 @@ class Wanted:
 @needs("admin")
 def everywhere() -> str:
     """Show what was changed on all sites and of all accounts."""
-    site_ids = [site.id for site in services().sites.list()]
-    return _page([ACCOUNTS, *site_ids], None)
+    names = {site.id: site.name or site.id for site in services().sites.list()}
+    return _page([ACCOUNTS, *names], None, names)
 
 
 @bp.get("/<site_id>/trail")
@@ -57,7 +58,7 @@ def everywhere() -> str:
 def index(site_id: str) -> str:
     """Show what was changed on one site."""
     site = site_for(site_id)
-    return _page([site.id], site)
+    return _page([site.id], site, {})
 
 
 @bp.get("/<site_id>/trail/<entry_id>")
@@ -128,10 +129,10 @@ def _back(site: Site, was: Past) -> Mapping[str, changes.Line]:
     return {line.field: line for line in changes.lines(differing)}
 
 
-def _page(site_ids: Sequence[str], site: Site | None) -> str:
+def _page(site_ids: Sequence[str], site: Site | None, names: Mapping[str, str]) -> str:
     wanted = Wanted.asked()
     found: Page = services().trail.page(
-        site_ids, wanted.fits, before=request.args.get("before", "")
+        site_ids, wanted.fits, before=request.args.get("before", ""), budget_seconds=SECONDS
     )
     return render_template(
         "trail.html",
@@ -139,7 +140,7 @@ def _page(site_ids: Sequence[str], site: Site | None) -> str:
         found=found,
         wanted=wanted,
         changes=changes,
-        names={one.id: one.name or one.id for one in services().sites.list()},
+        names=names,
         people=[one.name for one in services().accounts.list()],
         settings=SETTINGS,
     )

@@ -6,14 +6,16 @@ Secrets are in no trail, so they are always those of now.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from service.errors import Conflict
-from service.sites.settings import Setting
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import changes_between
-from service.store.trail import Entry, Trail
+from service.store.trail import Change, Entry, Trail
+
+MAX_SINCE = 5  # later changes that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Past:
     """A site as it was once, and what became of it since."""
 
     site: Site
-    since: Sequence[Entry]  # what changed its settings, the latest first
+    n_since: int  # how often its settings were changed since
+    since: Sequence[Entry]  # the latest of these changes, the latest first
     secrets: frozenset[str]  # settings that changed since, of which nobody knows how they were
 
 
@@ -30,12 +33,41 @@ def past(trail: Trail, site: Site, revision: str, *, before: bool = False) -> Pa
 
     Conflict where an entry since then cannot be read.
     """
+    was, secrets, since = json.loads(site.to_json()), set[str](), list[Entry]()
+    n_since = 0
     # A site from before the trail has no revision: all entries are since then.
-    since = [one for one in trail.latest(site.id, revision or "-") if _is_change(one)]
-    undone = list(since)
+    for entry_id, fields in trail.stored(site.id, revision or "-"):
+        changes = _changes(fields)
+        if changes is None:
+            continue
+        n_since += 1
+        if len(since) < MAX_SINCE:
+            since.append(Entry.read(site.id, entry_id, fields))
+        _undo(was, secrets, changes)
     if before and (entry := trail.entry(site.id, revision)):
-        undone.append(entry)
-    return Past(_without(site, undone), since, frozenset(_secrets(undone)))
+        _undo(was, secrets, {name: one.to_json() for name, one in entry.changes.items()})
+    found = Site.from_json(json.dumps(was))
+    found = replace(found, levers=site.levers, is_closed=site.is_closed, revision=site.revision)
+    return Past(found, n_since, since, frozenset(secrets))
+
+
+def _changes(fields: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return what an entry changed of the settings, as it is stored; None for any other kind."""
+    try:
+        stored = json.loads(fields["body"])
+        found: Mapping[str, Any] = stored["changes"]
+        return found if stored["kind"] == "settings" else None
+    except (ValueError, TypeError, KeyError):
+        raise Conflict("an entry of the trail cannot be read") from None
+
+
+def _undo(was: dict[str, Any], secrets: set[str], changes: Mapping[str, Any]) -> None:
+    for name, change in changes.items():
+        if change is None:
+            secrets.add(name)
+        elif name in SETTINGS:
+            read = change[0] if isinstance(change, list) else Change.from_json(change)
+            was[name] = read.undone(was[name]) if isinstance(read, Change) else read
 
 
 def merged(base: Site, mine: Site, theirs: Site) -> Site:
@@ -50,28 +82,3 @@ def merged(base: Site, mine: Site, theirs: Site) -> Site:
             for name, change in changes_between(mine, base).items()
         },
     )
-
-
-def _is_change(entry: Entry) -> bool:
-    if entry.damaged:
-        raise Conflict("an entry of the trail cannot be read")
-    return entry.kind == "settings"
-
-
-def _without(site: Site, entries: Iterable[Entry]) -> Site:
-    was = json.loads(site.to_json())
-    for entry in entries:
-        for name, change in entry.changes.items():
-            if name in SETTINGS and not change.secret:
-                was[name] = change.undone(was[name])
-    found = Site.from_json(json.dumps(was))
-    return replace(found, levers=site.levers, revision=site.revision)
-
-
-def _secrets(entries: Iterable[Entry]) -> Iterable[str]:
-    return (name for entry in entries for name, change in entry.changes.items() if change.secret)
-
-
-def is_kept(setting: Setting) -> bool:
-    """Whether a setting can be set back: it is no secret."""
-    return not setting.secret

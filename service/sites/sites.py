@@ -119,6 +119,15 @@ class Sites:
         return [record.site for record in self.records()]
 
     @translating_redis_errors()
+    def all(self) -> tuple[builtins.list[Site], builtins.list[str]]:
+        """Return what `list` and `unreadable` do, read once."""
+        found = self._all()
+        return (
+            [record.site for record in found.values() if record],
+            [site_id for site_id, record in found.items() if record is None],
+        )
+
+    @translating_redis_errors()
     def unreadable(self) -> builtins.list[str]:
         """Return the ids of the sites whose record or keys cannot be read."""
         return [site_id for site_id, record in self._all().items() if record is None]

@@ -23,6 +23,7 @@ from service.store.scripts import site_key
 
 KEPT = 10_000  # entries of a stream
 _PAGE = 200  # read at once; Redis serves nobody else meanwhile
+_AT_ONCE = 500  # of one stream that is read as a whole
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 Via = Literal["console", "command line", "api", "service"]
@@ -177,12 +178,16 @@ class Trail:
 
     def latest(self, site_id: str, after: str = "-") -> Iterator[Entry]:
         """Yield the entries of one stream after one of them, or all, the latest first."""
+        return (Entry.read(site_id, *one) for one in self.stored(site_id, after))
+
+    def stored(self, site_id: str, after: str = "-") -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Yield what `latest` does, as it is stored: an entry's id and its fields."""
         last, before = (f"({after}" if after != "-" else after), "+"
         while True:
             with naming_the_site():
-                page = self._redis.xrevrange(_key(site_id), before, last, count=_PAGE)
-            yield from (Entry.read(site_id, *one) for one in page)
-            if len(page) < _PAGE:
+                page = self._redis.xrevrange(_key(site_id), before, last, count=_AT_ONCE)
+            yield from page
+            if len(page) < _AT_ONCE:
                 return
             before = f"({page[-1][0]}"
 
