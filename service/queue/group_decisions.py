@@ -23,8 +23,8 @@ from service.queue.review_queue import check_draft
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
-AT_ONCE = 50  # that one script decides, or takes back
-LOOKED_AT_ONCE = 500  # and looks at
+AT_ONCE = 25  # that one script decides, or takes back
+LOOKED_AT_ONCE = 300  # and looks at
 
 
 @dataclass(frozen=True, slots=True)

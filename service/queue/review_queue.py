@@ -41,7 +41,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         :reporters
     :judged     zset    what trainees would have decided (see practice), with :judgements
     :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
-                        (JSON)
+                        (JSON); those on whole groups as well (see group_decisions)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks>, author:<author facet>
                         or notes:<facet>, by the time of the (last) decision, of the oldest note or
                         of the end of a hold: what is to be forgotten one day

@@ -10,7 +10,7 @@
 -- returns: { 'ok', item id, record, content or false, copies } or, with `since`, a 1
 -- include: queue/clock queue/return_expired queue/wanted queue/text queue/walk queue/along
 
-local MOST_SORTED = 2500 -- items of a line that is sorted as a whole
+local MOST_SORTED = 1000 -- items of a line that is sorted as a whole
 local DECODED, SHOWN = 4, 8 -- what it costs, beside stepping over one
 local BY_DUE = { urgent = true }
 local DESCENDING = { newest = true }
