@@ -149,7 +149,6 @@ def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
             {**demo, "author": "u1", "state": "waiting"},
             {**demo, "q": "!!"},
             {**demo, "comment": "worst", "personal_data": "shown"},
-            {**demo, "comment_id": "worst"},
             {**demo, "comment_id": "unknown"},
         ],
         "console.authors.index": [{**demo, "id": "u1"}, {**demo, "id": LONG}],

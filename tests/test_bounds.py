@@ -410,7 +410,7 @@ def test_an_item_whose_record_is_damaged_bars_neither_queue_nor_page(
     good = flag("good", "still here", score=0.5)
     record = str(redis.hget("{hakam:demo}:items", bad))
     redis.hset("{hakam:demo}:items", bad, DAMAGE[damage](record))
-    for path in ("/overview", "/overview/events", "/demo/search?comment_id=bad"):
+    for path in ("/overview", "/overview/events", f"/demo/items/{bad}"):
         console.get(path)
         assert console.last.status_code == 200, path
     page = console.get("/demo/work")
@@ -485,7 +485,7 @@ def test_a_damaged_entry_of_the_decisions_is_lost_alone_and_said(
     senior = Console(app, "omar").log_in()
     senior.post("/language", language="en")
     said = "What is stored of 1 decision cannot be read"
-    for path in ("/demo/search?comment_id=c1", "/demo/search?comment_id=c2", "/demo/insight"):
+    for path in ("/demo/search?comment=c1", "/demo/search?q=words", f"/demo/items/{bad.item_id}"):
         page = senior.get(path)
         assert senior.last.status_code == 200, path
         assert (said in page) == path.endswith("c2"), path

@@ -34,7 +34,7 @@ from service.config import Settings
 from service.console import blueprint
 from service.console.highlight import marked
 from service.queue.decisions import DecisionStream
-from service.queue.records import Comment, Decision
+from service.queue.records import Comment, Decision, item_id_of
 from service.queue.reports import Reports, reporter_digest
 from service.queue.review_queue import ReviewQueue
 from service.rules.phrases import LANGUAGES
@@ -1020,7 +1020,7 @@ def test_personal_data_are_masked_on_the_desk_until_somebody_asks_for_them(
     assert all(name in shown for name in names)
     assert "a long note" in shown
     assert not any(name in console.get("/demo/work") for name in names), "shown again unasked"
-    search = "/demo/search?comment_id=c1"
+    search = "/demo/search?comment=c1"
     assert re.search("call (<mark[^>]*>)?•", console.get(search))
     assert not any(name in console.get(search) for name in names)
     assert names[0] in console.get(f"{search}&personal_data=shown")
@@ -1110,7 +1110,7 @@ def test_a_blind_opinion_is_shown_to_nobody(
     console.press("reject", console.open(), reason="insult", note="mine alone")
     assert [d.kind for d in stream.read("demo")] == ["opinion"]
     second = Console(app, "omar").log_in()
-    seen = second.get("/demo/work") + second.get("/demo/search?comment_id=c1")
+    seen = second.get("/demo/work") + second.get(item_page("c1"))
     assert TEXT.split(maxsplit=1)[0] in seen
     assert "mine alone" not in seen
     assert "samira" not in seen
@@ -1423,6 +1423,10 @@ def test_behind_a_proxy_the_client_s_own_address_is_throttled(
 # Overview and search
 
 
+def item_page(comment_id: str) -> str:
+    return f"/demo/items/{item_id_of(comment_id)}"
+
+
 def test_the_overview_shows_what_waits_who_works_and_what_is_in_trouble(
     console: Console, app: Flask, flag: Callable[..., str]
 ) -> None:
@@ -1495,14 +1499,15 @@ def test_a_comment_is_found_by_author_article_and_id(
 ) -> None:
     flag("c1", "first words", author_id="u1", article_id="a1")
     flag("c2", "other words", author_id="u2", article_id="a2")
-    for address in ("authors?id=u1", "articles?id=a1", "search?comment_id=c1"):
+    for address in ("authors?id=u1", "articles?id=a1", "search?comment=c1"):
         page = console.get(f"/demo/{address}")
         assert "first words" in page
         assert "other words" not in page
     console.press("reject", console.open(), reason="insult", note="for the record")
-    page = console.get("/demo/search?comment_id=c1") + console.get("/demo/search?comment_id=c2")
+    page = console.get(item_page("c1")) + console.get(item_page("c2"))
     assert "for the record" in page
-    assert console.get("/demo/search?comment_id=none").count('<li class="hint"') == 2
+    console.get("/demo/search?comment_id=c1")
+    assert console.last.location == f"/console{item_page('c1')}"
 
 
 def test_a_decision_of_the_sites_own_desk_says_so(
@@ -1514,7 +1519,7 @@ def test_a_decision_of_the_sites_own_desk_says_so(
     queue.decide_external("demo", Comment("c1", TEXT), verdict, draft, scores={})
     # "on the site itself"
     words = "\u0641\u064a \u0627\u0644\u0645\u0648\u0642\u0639 \u0646\u0641\u0633\u0647"
-    assert f"<bdi>editor</bdi> ({words})" in console.get("/demo/search?comment_id=c1")
+    assert f"<bdi>editor</bdi> ({words})" in console.get(item_page("c1"))
 
 
 def test_a_senior_decides_an_author_s_comments_at_once_after_a_preview_and_takes_it_back(

@@ -542,7 +542,7 @@ def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
     pages = (
         "/demo/authors?id=u1",
         "/demo/articles?id=a1",
-        "/demo/search?comment_id=c1",
+        f"/demo/items/{item_id_of('c1')}",
         "/demo/insight",
         "/demo/insight/precision_by_label.csv",
         "/demo/settings",
@@ -557,7 +557,7 @@ def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
     shown = re.findall(r"words of (c\d+)", page)
     assert (shown[:2], len(shown)) == (["c20500", "c20497"], 50)
     assert ",20501" in admin.get("/demo/insight/precision_by_label.csv")
-    assert "words of c1<" in admin.get("/demo/search?comment_id=c1"), (
+    assert "words of c1<" in admin.get(f"/demo/items/{item_id_of('c1')}"), (
         "the oldest is found by its id"
     )
     compared = replace(comment(1), text="edited")

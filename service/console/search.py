@@ -13,7 +13,7 @@ from service.console.permissions import shows_personal_data, site_for
 from service.console.search_form import SearchForm, Unclear, choices
 from service.console.vocabulary import REASON_NAMES
 from service.console.vocabulary import gettext as _
-from service.errors import InvalidRequest, ItemNotFound, ItemUnreadable
+from service.errors import InvalidRequest
 from service.queue.records import ReviewItem, item_id_of
 from service.queue.review_queue import MAX_BULK
 from service.queue.search import Asked, Found
@@ -27,20 +27,15 @@ PAGE = 50
 SECONDS = 0.08  # for which a page looks; then it says how far it came
 FOUND = "found"  # what the marks of found words are called
 
-OF_ONE = ("comment_id", "copies")
-PAGES_OF = {"author_id": "console.authors.index", "article_id": "console.articles.index"}
-
 
 @bp.get("/<site_id>/search")
 def index(site_id: str) -> ResponseReturnValue:
     """Show comments that fit what is asked, the newest first, and how far was looked."""
     site = site_for(site_id)
-    for name, page_of in PAGES_OF.items():  # addresses of before
-        if value := request.args.get(name, "").strip():
-            return redirect(url_for(page_of, site_id=site.id, id=value))
-    wanted = {name: request.args.get(name, "").strip() for name in OF_ONE}
-    if any(wanted.values()):
-        return _of_one(site, wanted)
+    if page_of_one := _page_of_one(site.id):
+        return redirect(page_of_one)
+    if copies := request.args.get("copies", "").strip():
+        return _copies(site, copies)
     form, shows, complaint = SearchForm.of(request.args), shows_personal_data(site), ""
     asked = found = None
     try:
@@ -98,32 +93,30 @@ def _spans(terms: Terms, field: str, text: str) -> Iterator[Evidence]:
         yield Evidence(field, FOUND, start, end, 1.0)  # type: ignore[arg-type]
 
 
-# What waits and what was decided lately of one comment, or of copies of one text.
+def _page_of_one(site_id: str) -> str:
+    """Return the page that an address of before leads to; empty for a search."""
+    if author_id := request.args.get("author_id", "").strip():
+        return url_for("console.authors.index", site_id=site_id, id=author_id)
+    if article_id := request.args.get("article_id", "").strip():
+        return url_for("console.articles.index", site_id=site_id, id=article_id)
+    if comment_id := request.args.get("comment_id", "").strip():
+        return url_for("console.items.index", site_id=site_id, item_id=item_id_of(comment_id))
+    return ""
 
 
-def _of_one(site: Site, wanted: dict[str, str]) -> str:
-    name, value = next((n, v) for n, v in wanted.items() if v)
-    waiting = _waiting(site.id, name, value)
+def _copies(site: Site, copies: str) -> str:
+    """Show what waits of a group of copies."""
+    waiting = services().queue.waiting(site.id, copies=copies, limit=MAX_BULK)
+    shows = shows_personal_data(site)
     return render_template(
-        "search_one.html",
+        "search_copies.html",
         site=site,
-        shows_personal_data=shows_personal_data(site),
-        wanted=wanted,
-        rows=rows(site, waiting, shows_personal_data=shows_personal_data(site)),
-        n_waiting=sum(item.state in ("pending", "leased") for item in waiting),
+        shows_personal_data=shows,
+        wanted={"copies": copies},
+        rows=rows(site, waiting, shows_personal_data=shows),
+        n_waiting=len(waiting),
         limit=MAX_BULK,
-        decided=services().read_models.find(site.id, name, value),
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
         bulk=last_of(site.id),
     )
-
-
-def _waiting(site_id: str, name: str, value: str) -> list[ReviewItem]:
-    queue = services().queue
-    if name == "copies":
-        return queue.waiting(site_id, copies=value, limit=MAX_BULK)
-    try:
-        return [queue.item(site_id, item_id_of(value))]
-    except (ItemNotFound, ItemUnreadable):
-        return []
