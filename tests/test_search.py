@@ -622,9 +622,10 @@ def test_search_of_another_s_site_is_as_if_there_were_none(
         ("author_id=u 1", "authors?id=u+1"),
         ("article_id=a%261", "articles?id=a%261"),
         ("comment_id=c1", f"items/{item_id_of('c1')}"),
+        ("copies=g1", "queue?copies=g1"),
     ],
 )
-def test_an_address_of_before_leads_to_the_page_of_that_author_article_or_comment(
+def test_an_address_of_before_leads_to_the_page_that_shows_it_now(
     desk: Desktop, old: str, page: str
 ) -> None:
     desk.console.get(f"/demo/search?{old}")

@@ -8,14 +8,13 @@ from flask.typing import ResponseReturnValue
 
 from models.schema import Evidence
 from service.console.bulk import last_of
-from service.console.item_rows import Row, row_of, rows
+from service.console.item_rows import Row, row_of
 from service.console.permissions import shows_personal_data, site_for
 from service.console.search_form import SearchForm, Unclear, choices
 from service.console.vocabulary import REASON_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
 from service.queue.records import ReviewItem, item_id_of
-from service.queue.review_queue import MAX_BULK
 from service.queue.search import Asked, Found
 from service.rules.search_terms import Terms
 from service.services import services
@@ -34,8 +33,6 @@ def index(site_id: str) -> ResponseReturnValue:
     site = site_for(site_id)
     if page_of_one := _page_of_one(site.id):
         return redirect(page_of_one)
-    if copies := request.args.get("copies", "").strip():
-        return _copies(site, copies)
     form, shows, complaint = SearchForm.of(request.args), shows_personal_data(site), ""
     asked = found = None
     try:
@@ -101,22 +98,6 @@ def _page_of_one(site_id: str) -> str:
         return url_for("console.articles.index", site_id=site_id, id=article_id)
     if comment_id := request.args.get("comment_id", "").strip():
         return url_for("console.items.index", site_id=site_id, item_id=item_id_of(comment_id))
+    if copies := request.args.get("copies", "").strip():
+        return url_for("console.queue.index", site_id=site_id, copies=copies)
     return ""
-
-
-def _copies(site: Site, copies: str) -> str:
-    """Show what waits of a group of copies."""
-    waiting = services().queue.waiting(site.id, copies=copies, limit=MAX_BULK)
-    shows = shows_personal_data(site)
-    return render_template(
-        "search_copies.html",
-        site=site,
-        shows_personal_data=shows,
-        wanted={"copies": copies},
-        rows=rows(site, waiting, shows_personal_data=shows),
-        n_waiting=len(waiting),
-        limit=MAX_BULK,
-        reasons=REASON_NAMES,
-        request_id=secrets.token_urlsafe(12),
-        bulk=last_of(site.id),
-    )
