@@ -57,14 +57,16 @@ FOCUS = """() => {
 def tabbed(page: Page) -> list[dict[str, Any]]:
     """Where the focus goes as Tab is pressed, from the top of the page to its end."""
     n_controls = page.evaluate(CONTROLS)
-    page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges()")
+    page.evaluate("document.activeElement.blur(); getSelection().collapse(document.body, 0)")
     found: list[dict[str, Any]] = []
-    for _ in range(n_controls + 1):
+    for _ in range(4 * n_controls):
         page.keyboard.press("Tab")
         focus = page.evaluate(FOCUS)
         if focus is None or focus["place"] < 0 or (focus["place"] == 0 and found):
             break  # out of the page, and in again at its top
-        found.append(focus)
+        if not found or focus["place"] != found[-1]["place"]:  # a date has four places in itself
+            found.append(focus)
+        found[-1]["marked"] &= focus["marked"]
     return found
 
 
