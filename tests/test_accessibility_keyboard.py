@@ -57,7 +57,15 @@ FOCUS = """() => {
 def tabbed(page: Page) -> list[dict[str, Any]]:
     """Where the focus goes as Tab is pressed, from the top of the page to its end."""
     n_controls = page.evaluate(CONTROLS)
-    page.evaluate("document.activeElement.blur(); getSelection().collapse(document.body, 0)")
+    page.evaluate(
+        """() => {
+            const start = document.createElement('span');
+            start.tabIndex = -1;
+            document.body.prepend(start);
+            start.focus();
+            start.remove();
+        }"""
+    )
     found: list[dict[str, Any]] = []
     for _ in range(4 * n_controls):
         page.keyboard.press("Tab")
