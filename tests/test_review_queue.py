@@ -29,6 +29,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.queue.decisions import DecisionStream
+from service.queue.history import History
 from service.queue.records import (
     AuthorRecord,
     Comment,
@@ -1418,3 +1419,23 @@ def test_items_are_shown_in_the_order_asked_for_without_those_that_are_not_there
     assert queue.items("demo", []) == []
     with pytest.raises(InvalidRequest, match="item_ids"):
         queue.items("demo", ["A" * 12] * 1_001)
+
+
+def test_what_is_decided_otherwise_is_one_step_and_looked_back_upon(
+    queue: ReviewQueue, stream: DecisionStream
+) -> None:
+    item_id = enqueue(queue)
+    made = queue.decide("demo", item_id, leased(queue).token, REJECT)
+    with pytest.raises(Forbidden):
+        queue.decide_again("demo", item_id, made.id, replace(APPROVE, moderator="basma"))
+    draft = replace(APPROVE, moderator="basma", request_id="request-2")
+    again = queue.decide_again("demo", item_id, made.id, draft, senior=True)
+    assert [one.action for one in stream.read("demo")] == ["reject", "undo", "approve"]
+    history = History(queue._verbs._redis)
+    told = [(one.action, one.stands) for one in history.look_back("demo").decisions]
+    assert told == [("approve", True), ("undo", True), ("reject", False)]
+    assert [one.id for one in history.look_back("demo", moderator="amal").decisions] == [made.id]
+    found = history.of_item("demo", item_id)
+    assert not isinstance(found, str)
+    assert found.entries[0].id == again.id
+    assert len(found.entries) == 3

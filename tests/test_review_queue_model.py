@@ -25,6 +25,7 @@ from redis.retry import Retry
 from conftest import check_lines, let_time_pass, redis_servers
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemHeld, ItemNotFound, LeaseLost
 from service.queue.decisions import DecisionStream
+from service.queue.history import History
 from service.queue.records import Comment, Decision, Enqueued, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
@@ -260,6 +261,35 @@ class QueueMachine(RuleBasedStateMachine):
         with pytest.raises(expected if item else ItemNotFound):
             self.queue.undo("demo", item_id, moderator, request, senior=senior)
 
+    @rule(
+        comment_id=COMMENTS,
+        moderator=MODERATORS,
+        senior=st.booleans(),
+        action=st.sampled_from(["approve", "reject"]),
+    )
+    def decide_again(self, comment_id: str, moderator: str, senior: bool, action: str) -> None:
+        item, item_id, _ = self.held(comment_id, 0)
+        draft = Decision(action, moderator=moderator, request_id=self.request())
+        decision = item.decision if item and item.decision else "1-1"
+
+        def verb() -> Decision:
+            return self.queue.decide_again("demo", item_id, decision, draft, senior=senior)
+
+        in_time = item and item.state == "decided" and self.now - item.decided < UNDO_SECONDS
+        decided = item is not None and item.state == "decided"
+        if item is None or not decided or not (senior or (in_time and moderator == item.decider)):
+            expected: type[Exception] = Forbidden if in_time else Conflict
+            with pytest.raises(expected if item else ItemNotFound):
+                verb()
+            return
+        made = verb()
+        undone = DecisionStream(self.redis).read("demo", limit=1000)[-2]
+        assert undone.undoes == item.decision
+        item.decided, item.decision, item.token = self.now, made.id, item.token + 1
+        item.request, item.decider = draft.request_id, moderator
+        self.entries += [(undone.id, "undo"), (made.id, action)]
+        assert verb() == made, "once"
+
     @rule(comment_id=COMMENTS)
     def withdraw(self, comment_id: str) -> None:
         item = self.items.get(comment_id)
@@ -361,6 +391,9 @@ class QueueMachine(RuleBasedStateMachine):
         entries = DecisionStream(self.redis).read("demo", limit=1000)
         assert [(entry.id, entry.action) for entry in entries] == self.entries
         assert DecisionStream(self.redis).verify("demo").n_entries == len(self.entries)
+        shown = History(self.redis).look_back("demo", limit=200).decisions
+        told = [one for one in self.entries[::-1] if one[1] != "withdraw"]
+        assert [(one.id, one.action) for one in shown] == told[:200]
 
 
 @pytest.mark.parametrize("kind", sorted(redis_servers()))
