@@ -167,3 +167,15 @@ def test_personal_data_around_a_comment_is_masked_until_somebody_asks(
     assert not any(number in page for number in numbers)
     shown = console.post(f"{form['path']}/personal-data", token=form["token"])
     assert all(number in shown for number in numbers)
+
+
+def test_the_page_of_a_comment_shows_what_it_answers_and_how_that_was_decided(
+    console: Console, flag: Flag, desk: Desk
+) -> None:
+    in_english(console)
+    flag("p", "what came first", 0.99, author_name="Parent", article_id="a")
+    desk.decide("reject")
+    answer = flag("c", "an answer", 0.98, parent_id="p", article_id="a")
+    page = words(console.get(f"/demo/items/{answer}"))
+    assert "In answer to Parent \N{MIDDLE DOT} rejected what came first" in page
+    assert "Decided lately under this article" in page

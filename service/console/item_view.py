@@ -42,8 +42,7 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
     )
     around = services().contexts.of(site.id, item)
     reports = services().reports.about(site.id, item.id) if item.n_reports else []
-    answered = item.comment.parent_text or (around.parent.comment.text if around.parent else "")
-    beside = [answered, item.appeal, *(one.explanation for one in reports)]
+    beside = [around.answered(item.comment), item.appeal, *(one.explanation for one in reports)]
     near = [one.comment for one in around.waiting]
     near += [one.comment for one in around.decided if one.comment]
     beside += [words for one in near for words in (one.text, one.author_name)]
@@ -72,7 +71,6 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         **shown_raids(site.id),
         "record": queue.author(site.id, author) if author else None,
         "around": around,
-        "answered": answered,
         "severe": is_severe(item),
         "last": last_action(site.id),
         "tired": minutes_without_break(),

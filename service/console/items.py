@@ -193,6 +193,7 @@ def _show(site: Site, found: ItemHistory, before: str) -> str:
         severe=leases.is_severe(item),
         scores=top_scores(item.scores),
         why=why_name(item),
+        around=services().contexts.of(site.id, item),
         waiting=waiting,
         last=last,
         change=last if last and not waiting and may_change(last) else None,

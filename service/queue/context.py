@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.queue.encoding import read_decision, read_item
-from service.queue.records import Decision, ReviewItem, facet, item_id_of
+from service.queue.records import Comment, Decision, ReviewItem, facet, item_id_of
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
@@ -29,6 +29,10 @@ class Context:
     waiting: Sequence[ReviewItem] = ()  # of the same conversation, the most urgent first
     goes_on: bool = False  # whether more of it may wait
     decided: Sequence[Decision] = ()  # on others under the article, the latest first
+
+    def answered(self, comment: Comment) -> str:
+        """Return the text that a comment answers: as the site sent it, else as it is kept."""
+        return comment.parent_text or (self.parent.comment.text if self.parent else "")
 
 
 class Contexts:
