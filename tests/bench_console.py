@@ -162,6 +162,13 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
             {"article_id": BUSY_ARTICLE},
             {"comment_id": "c-7"},
         ],
+        "queue.index": [
+            {},
+            {"sort": "newest", "label": "threat", "dialect": "gulf"},
+            {"sort": "oldest", "article_id": BUSY_ARTICLE},
+            {"reason": "link", "version": "none"},  # which finds nothing
+        ],
+        "queue.new": [{"since": 0}],
         "history.index": [
             {},
             {"action": "reject"},

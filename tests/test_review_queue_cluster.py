@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_review_queue as suite
+import test_group_decisions
+import test_listing
+import test_review_queue
 from redis import Redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 
 from conftest import await_condition, free_port, redis_servers
 from service.queue.decisions import DecisionStream
+from service.queue.group_decisions import GroupDecisions
+from service.queue.listing import Listing
 from service.queue.review_queue import ReviewQueue
 from service.store.durability import Durability
 from service.store.scripts import site_keys
@@ -104,6 +108,16 @@ def stream(cluster: Any) -> DecisionStream:
 
 
 @pytest.fixture
+def listing(cluster: Any) -> Listing:
+    return Listing(cluster)
+
+
+@pytest.fixture
+def groups(cluster: Any) -> GroupDecisions:
+    return GroupDecisions(cluster)
+
+
+@pytest.fixture
 def hasty(queue: ReviewQueue, cluster: Any) -> ReviewQueue:
     return ReviewQueue(cluster, lease_seconds=0.02)
 
@@ -121,7 +135,8 @@ def test_the_nodes_keep_what_they_acknowledge(cluster: Any) -> None:
     Durability(cluster).check()
 
 
-for name, test in vars(suite).items():
-    needs = set(inspect.signature(test).parameters) if name.startswith("test_") else set()
-    if needs & {"queue", "hasty"} and "redis" not in needs:
-        globals()[name] = test
+for suite in (test_review_queue, test_listing, test_group_decisions):
+    for name, test in vars(suite).items():
+        needs = set(inspect.signature(test).parameters) if name.startswith("test_") else set()
+        if needs & {"queue", "hasty"} and "redis" not in needs:
+            globals()[name] = test
