@@ -31,6 +31,7 @@ from service.sites.site import Site
 from service.sites.sites import Sites
 
 VERDICT = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+SHIFTS = "{hakam:demo}:shifts"
 FIGURES, LISTED = "{hakam:demo}:figures", "{hakam:demo}:listed"
 
 
@@ -75,15 +76,8 @@ def listed(entries: Iterable[Decision], name: str, value: str) -> list[str]:
 
 def counted(entries: Iterable[Decision]) -> Counter[str]:
     """The counters of all days, but for waits, pairs and known answers."""
-    entries = list(entries)
-    undone = {entry.undoes for entry in entries if entry.kind == "undo"}
     counts: Counter[str] = Counter()
     for entry in entries:
-        judged = entry.kind in ("decision", "opinion", "known_answer")
-        if judged and entry.source == "moderator" and entry.id not in undone:
-            hour = datetime.fromtimestamp(entry.decided_at, UTC).hour
-            counts[f"by:{entry.moderator}:{entry.action}"] += 1
-            counts[f"at:{hour}:{entry.moderator}:{entry.action}"] += 1
         if entry.kind == "decision" and entry.stands and entry.source == "moderator":
             counts[f"hour:{datetime.fromtimestamp(entry.decided_at, UTC).hour}:{entry.action}"] += 1
             if entry.verdict and entry.verdict.label:
@@ -145,6 +139,7 @@ def compare(models: ReadModels, stream: DecisionStream) -> None:
     assert counts == dict(counted(entries))
     n_judged = sum(n for name, n in counts.items() if name.startswith("hour"))
     assert sum(n for name, n in total.items() if name.startswith("wait")) == n_judged
+    compare_work(models, entries)
     known = {
         one.moderators[0]: (one.share, one.n_items)
         for one in statistics.agreement_with_known_answers(entries)
@@ -165,6 +160,28 @@ def compare(models: ReadModels, stream: DecisionStream) -> None:
         people: (_rounded(kappa), n)
         for people, kappa, n in zip(agreement.rows, kappas, ns, strict=True)
     }
+
+
+def compare_work(models: ReadModels, entries: list[Decision]) -> None:
+    """Hold what is counted of each moderator against the stream."""
+    undone = {entry.undoes for entry in entries if entry.kind == "undo"}
+    for moderator in {entry.moderator for entry in entries} - {""}:
+        counts: Counter[str] = Counter()
+        for entry in entries:
+            judged = entry.kind in ("decision", "opinion", "known_answer")
+            own = entry.moderator == moderator and entry.source == "moderator"
+            if judged and own and entry.id not in undone:
+                hour = datetime.fromtimestamp(entry.decided_at, UTC).hour
+                counts[f"by:{entry.action}"] += 1
+                counts[f"at:{hour}:{entry.action}"] += 1
+        for pair in statistics.agreement(entries, about=["action"]):
+            if moderator in pair.moderators:
+                n_same = round(pair.share * pair.n_items)
+                counts["agreed"] += n_same
+                counts["differed"] += pair.n_items - n_same
+        total = sum(map(Counter, models.days_of("demo", moderator).values()), Counter[str]())
+        total -= Counter({name: n for name, n in total.items() if name in ("right", "wrong")})
+        assert total == +counts
 
 
 def _rounded(value: float | None) -> float | None:
@@ -291,16 +308,14 @@ def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
 
 
 def work_of(models: ReadModels, moderator: str) -> dict[str, int]:
-    """What is counted of a moderator today; the same by the hour."""
-    (counters,) = models.days("demo", 1).values()
-    hours: Counter[str] = Counter()
-    for name, n in counters.items():
-        kind, _, rest = name.partition(":")
-        if kind == "at":
-            _, whose, action = rest.split(":")
-            hours[action] += n if whose == moderator else 0
+    """What is counted of a moderator; the same by the hour."""
     actions = ("approve", "reject", "skip", "escalate")
-    by_day = {action: counters.get(f"by:{moderator}:{action}", 0) for action in actions}
+    total = sum(map(Counter, models.days_of("demo", moderator).values()), Counter[str]())
+    hours: Counter[str] = Counter()
+    for name, n in total.items():
+        if name.startswith("at:"):
+            hours[name.rpartition(":")[2]] += n
+    by_day = {action: total[f"by:{action}"] for action in actions}
     assert by_day == {action: hours[action] for action in actions}
     return {action: n for action, n in by_day.items() if n}
 
@@ -359,15 +374,20 @@ def test_an_appeal_that_is_granted_takes_nothing_from_the_work_of_who_decided(
     assert work_of(models, "basma") == {"approve": 1}
 
 
-def test_the_hours_of_moderators_are_kept_for_three_days(
-    queue: ReviewQueue, models: ReadModels, redis: Redis
+def test_what_is_counted_of_moderators_is_kept_for_some_days_and_by_the_hour_for_three(
+    queue: ReviewQueue, redis: Redis
 ) -> None:
     today = int(datetime.now(UTC).timestamp() // 86_400)
     client: Any = redis
-    old, kept = f"{today - 3}:at:1:amal:reject", f"{today - 2}:at:1:amal:reject"
-    client.hset(FIGURES, mapping={"today": today - 1, old: 3, kept: 4})
+    names = {
+        f"{today - 3}:at:1:amal:reject": None,
+        f"{today - 2}:at:1:amal:reject": "4",
+        f"{today - FIGURES_DAYS}:by:amal:reject": None,
+        f"{today - FIGURES_DAYS + 1}:by:amal:reject": "4",
+    }
+    client.hset(SHIFTS, mapping={"today": today - 1} | dict.fromkeys(names, 4))
     decide(queue, 0)
-    assert redis.hmget(FIGURES, [old, kept]) == [None, "4"]
+    assert redis.hmget(SHIFTS, [*names]) == [*names.values()]
 
 
 def test_a_queue_rebuilt_from_an_export_has_its_read_models(

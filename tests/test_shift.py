@@ -32,6 +32,7 @@ from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
 from service.reports import shift
 from service.rules.policy import Verdict
+from service.rules.times import start_of
 from service.services import Services
 from service.sites.site import Site
 from service.sites.sites import Sites
@@ -164,7 +165,7 @@ def test_the_day_begins_at_midnight_where_its_reader_is(
     client: Any = redis
     for hour, n in ((began - timedelta(hours=1), 5), (began, 7)):
         day = int(hour.timestamp() // 86_400)
-        client.hset("{hakam:demo}:figures", f"{day}:at:{hour.hour}:samira:approve", n)
+        client.hset("{hakam:demo}:shifts", f"{day}:at:{hour.hour}:samira:approve", n)
     accounts.save_preferences("samira", Preferences(time_zone="Asia/Riyadh"))
     page = console.get("/demo/shift")
     assert figures(page)["approve"] == 7
@@ -179,9 +180,13 @@ def test_what_an_hour_holds_is_counted_from_the_middle_on() -> None:
     assert shift.since(hours, 5_401.0) == Counter(reject=3)
 
 
-def test_names_with_signs_are_told_apart_in_the_counters() -> None:
-    days = {"2026-01-31": {"at:3:a.b@c:approve": 2, "at:3:b@c:approve": 5, "at:x:a.b@c:skip": 9}}
-    (counts,) = shift.hours_of(days, "a.b@c").values()
+def test_names_with_signs_are_told_apart_in_the_counters(redis: Redis, api_key: str) -> None:
+    today, client, models = int(time.time() // 86_400), redis, ReadModels(redis)
+    for name, n in (("at:3:a.b@c:approve", 2), ("at:3:b@c:approve", 5), ("by:a.b@c:skip", 9)):
+        client.hset("{hakam:demo}:shifts", f"{today}:{name}", n)
+    *_, counters = models.days_of("demo", "a.b@c").values()
+    assert counters == {"at:3:approve": 2, "by:skip": 9}
+    (counts,) = shift.hours_of(models.days_of("demo", "a.b@c")).values()
     assert counts == Counter(approve=2)
 
 
@@ -189,17 +194,20 @@ def test_names_with_signs_are_told_apart_in_the_counters() -> None:
 
 
 def test_agreement_is_told_with_how_many_it_rests_on_and_not_below_ten() -> None:
-    few = {"2026-01-31": {'pair:aa:["omar", "samira"]': 4, 'pair:ar:["omar", "samira"]': 5}}
-    found = shift.with_colleagues(few, "samira")
+    few = {"2026-01-31": {"agreed": 4, "differed": 5}}
+    found = shift.with_colleagues(few)
     assert (found.n_compared, found.share) == (9, None)
-    many = few | {"2026-02-01": {'pair:rr:["basma", "samira"]': 1, 'pair:rr:["omar", "basma"]': 7}}
-    found = shift.with_colleagues(many, "samira")
+    found = shift.with_colleagues(few | {"2026-02-01": {"agreed": 1}})
     assert (found.n_compared, found.share) == (10, 0.5)
     assert 0.2 < found.low < 0.5 < found.high < 0.8
-    known = {
-        "2026-01-31": {"known:right:samira": 9, "known:wrong:samira": 1, "known:wrong:omar": 9}
-    }
-    assert shift.with_known_answers(known, "samira").share == 0.9
+    assert shift.with_known_answers({"2026-01-31": {"right": 9, "wrong": 1}}).share == 0.9
+
+
+def test_a_figure_of_agreement_tells_nothing_of_what_can_still_be_undone() -> None:
+    days = {"2026-01-30": {"right": 1}, "2026-01-31": {"right": 2}, "2026-02-01": {"right": 4}}
+    midnight = start_of("2026-02-01")
+    assert [*shift.final(days, midnight + 899, 900)] == ["2026-01-30"]
+    assert [*shift.final(days, midnight + 900, 900)] == ["2026-01-30", "2026-01-31"]
 
 
 def blind_pair(queue: ReviewQueue, *said: tuple[str, str]) -> None:

@@ -39,18 +39,18 @@ def index(site_id: str) -> str:
     site, now = site_for(site_id), time.time()
     session["site"] = site.id
     start = midnight(now)
-    days = services().read_models.days(site.id, FIGURES_DAYS)
-    hours = shift.hours_of(days, me().name)
-    (picture,) = drawn([shift.by_hour(hours, start, now)])
+    days = services().read_models.days_of(site.id, me().name)
+    final = shift.final(days, now, services().settings.undo_seconds)
+    hours = shift.hours_of(days)
     return render_template(
         "shift.html",
         site=site,
         shows_personal_data=shows_personal_data(site),
         start=start,
         done=shift.since(hours, start),
-        picture=picture,
-        colleagues=shift.with_colleagues(days, me().name),
-        known=shift.with_known_answers(days, me().name),
+        pictures=drawn([shift.by_hour(hours, start, now), shift.by_day(days)]),
+        colleagues=shift.with_colleagues(final),
+        known=shift.with_known_answers(final),
         min_compared=shift.MIN_COMPARED,
         n_days=FIGURES_DAYS,
         mine=_today(site, start),

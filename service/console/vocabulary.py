@@ -158,6 +158,7 @@ _FIGURES: Mapping[str, tuple[LazyString, LazyString]] = {
         _("What people approved and rejected in the last 24 hours."),
     ),
     "my_hours": (_("By the hour"), _("What I approved and rejected in each hour of today.")),
+    "my_days": (_("By the day"), _("What I approved and rejected on each of the last days (UTC).")),
     "time_to_decision": (
         _("Time to decision"),
         _("From arrival to decision: the middle of all comments, and the slowest tenth."),

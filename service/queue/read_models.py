@@ -3,7 +3,7 @@
 Promises: a page costs the same after a thousand decisions and after a million, because none reads
 more of the decision stream than it shows. What the models hold is what the stream says: which of
 its entries are about each comment, author and article and by each moderator, and figures for each
-of the last days. Two keys of a site::
+of the last days. Three keys of a site::
 
     :listed   zset  <facet><place>, in lexical order: i<item id>, or the facet of an author, article
                     or moderator, and the place of an entry in the stream (see `place_in_list`);
@@ -11,6 +11,7 @@ of the last days. Two keys of a site::
     :figures  hash  <days since 1970>:<counter> -> count, of `FIGURES_DAYS` days (counters: see
                     `ReadModels.days`)
                     today -> the last day that something was counted on
+    :shifts   hash  the same of each moderator (counters: see `ReadModels.days_of`)
 
 No words and no authors' ids are in them. A comment that is forgotten after the site's retention
 period leaves its lists, and an erased one those of its author and article. The lists of moderators
@@ -20,7 +21,7 @@ last as long as the stream does.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.errors import InvalidRequest
@@ -31,7 +32,9 @@ from service.rules.times import day_of
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
-FIGURES_DAYS = 15  # as in figures.lua
+FIGURES_DAYS = 15  # as in figures.lua and shifts.lua
+HOURS_DAYS = 3  # as in daily.lua
+ACTIONS = ("approve", "reject", "skip", "escalate")
 SHOWN = 50
 MAX_FOUND = 200  # at once; Redis serves nobody else meanwhile
 
@@ -120,21 +123,53 @@ class ReadModels:
                                              `rejected` where the policy would have rejected it
             known:<right|wrong>:<moderator>  answers to comments with known answers
             pair:<a|r><a|r>:<JSON of two moderators>  blind judgements of one comment
-            by:<moderator>:<action>          what they did: approve, reject, skip or escalate, blind
-                                             judgements included
-            at:<0 to 23>:<moderator>:<action>  the same by the hour, of the last three days
 
         What was said is approve, reject, or other: rejected for a reason that names no label.
         """
         stored = self._verbs(site_id, "figures")
-        figures = dict(zip(stored[::2], stored[1::2], strict=True))
+        return _by_day(zip(stored[::2], stored[1::2], strict=True), n_days)
+
+    def days_of(self, site_id: str, moderator: str) -> Days:
+        """Return what is counted of one moderator in the last days, today included.
+
+        The counters of a day, each without the moderator's name::
+
+            by:<action>            what they did: approve, reject, skip or escalate, blind
+                                   judgements included
+            at:<0 to 23>:<action>  the same by the hour, of the last three days
+            agreed, differed       blind judgements of one comment, by them and another
+            right, wrong           answers to comments with known answers
+        """
+        named = {
+            **{f"by:{moderator}:{action}": f"by:{action}" for action in ACTIONS},
+            **{f"{how}:{moderator}": how for how in ("agreed", "differed")},
+            **{f"known:{how}:{moderator}": how for how in ("right", "wrong")},
+        }
+        by_hour = {
+            f"at:{hour}:{moderator}:{action}": f"at:{hour}:{action}"
+            for hour in range(24)
+            for action in ACTIONS
+        }
         today = int(time.time() // 86_400)
-        found: dict[int, dict[str, int]] = {day: {} for day in range(today - n_days + 1, today + 1)}
-        for name, count in figures.items():
-            day, _, counter = name.partition(":")
-            if day.isdecimal() and int(day) in found and count.isdecimal() and len(count) < 19:
-                found[int(day)][counter] = int(count)
-        return {day_of(day * 86_400): counters for day, counters in found.items()}
+        asked = {
+            f"{day}:{stored}": f"{day}:{counter}"
+            for day in range(today - FIGURES_DAYS + 1, today + 1)
+            for stored, counter in (named | (by_hour if day > today - HOURS_DAYS else {})).items()
+        }
+        found = self._verbs(site_id, "own_figures", *asked)
+        return _by_day(zip(asked.values(), found, strict=True), FIGURES_DAYS)
+
+
+def _by_day(counted: Iterable[tuple[str, str | None]], n_days: int) -> Days:
+    """Sort counters by day; what is no count of one of the last days is left out."""
+    today = int(time.time() // 86_400)
+    found: dict[int, dict[str, int]] = {day: {} for day in range(today - n_days + 1, today + 1)}
+    for name, count in counted:
+        day, _, counter = name.partition(":")
+        known = count is not None and count.isdecimal() and len(count) < 19
+        if known and day.isdecimal() and int(day) in found:
+            found[int(day)][counter] = int(count or 0)
+    return {day_of(day * 86_400): counters for day, counters in found.items()}
 
 
 def _is_of(decision: Decision, name: str, value: str) -> bool:

@@ -27,7 +27,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :decisions  stream  body (`EntryRecord`, facts only) and digest: SHA-1 of the digest before and
                         the body
     :listed     zset    what pages show of past decisions (see read_models)
-    :figures    hash    the same, in daily figures
+    :figures    hash    the same, in daily figures, with :shifts
     :outbox     zset    item id, by the time its next delivery is due (see webhooks); empty where
                         the site's record in :site (see sites) says that nobody listens
     :dead       zset    stream id of a delivery given up, by the time of giving up

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from service.reports import statistics
 from service.reports.insight import Days, Figure, Series
 from service.rules.times import iso_time, start_of
 
-ACTIONS = ("approve", "reject", "skip", "escalate")
 DECIDED = ("approve", "reject")
 MIN_COMPARED = 10  # fewer comments say nothing about somebody's agreement
-HOUR_SECONDS = 3_600
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
+_PAIRS, _KNOWN = ("agreed", "differed"), ("right", "wrong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +26,16 @@ class Agreement:
     high: float
 
 
-def hours_of(days: Days, moderator: str) -> dict[float, Counter[str]]:
-    """Return what a moderator did in each hour, by the moment at which that begins."""
+def hours_of(days: Days) -> dict[float, Counter[str]]:
+    """Return what was done in each hour, by the moment at which that begins."""
     found: dict[float, Counter[str]] = {}
     for day, counters in days.items():
         for counter, n in counters.items():
-            if counter.startswith("at:"):
-                hour, _, what = counter.removeprefix("at:").partition(":")
-                whose, _, action = what.rpartition(":")
-                if whose == moderator and hour.isdecimal():
-                    began = start_of(day) + int(hour) * HOUR_SECONDS
-                    found.setdefault(began, Counter())[action] += n
+            kind, _, rest = counter.partition(":")
+            hour, _, action = rest.partition(":")
+            if kind == "at" and hour.isdecimal():
+                began = start_of(day) + int(hour) * HOUR_SECONDS
+                found.setdefault(began, Counter())[action] += n
     return found
 
 
@@ -67,25 +65,38 @@ def by_hour(hours: Mapping[float, Counter[str]], start: float, now: float) -> Fi
     )
 
 
-def with_colleagues(days: Days, moderator: str) -> Agreement:
+def by_day(days: Days) -> Figure:
+    """Count decisions on each of the last days."""
+    series = [
+        Series(action, [float(counters.get(f"by:{action}", 0)) for counters in days.values()])
+        for action in DECIDED
+    ]
+    return Figure("my_days", "day", "count", [f"{day}T00:00+00:00" for day in days], series)
+
+
+def final(days: Days, now: float, undo_seconds: float) -> Days:
+    """Return the days on which nothing can be undone any more.
+
+    Agreement is told of these alone: a figure that moves with a decision would tell that it was
+    one that is compared, and how it compares.
+    """
+    return {
+        day: counters
+        for day, counters in days.items()
+        if start_of(day) + DAY_SECONDS + undo_seconds <= now
+    }
+
+
+def with_colleagues(days: Days) -> Agreement:
     """Compare a moderator with whoever judged the same comments without knowing of them."""
-    n, n_same = 0, 0
-    for counters in days.values():
-        for counter, count in counters.items():
-            if counter.startswith("pair:"):
-                _, said, people = counter.split(":", 2)
-                if moderator in json.loads(people):
-                    n, n_same = n + count, n_same + count * (said[0] == said[1])
-    return _agreement(n_same, n)
+    n_same, n_other = (sum(one.get(how, 0) for one in days.values()) for how in _PAIRS)
+    return _agreement(n_same, n_same + n_other)
 
 
-def with_known_answers(days: Days, moderator: str) -> Agreement:
+def with_known_answers(days: Days) -> Agreement:
     """Compare a moderator's answers with the known ones."""
-    right, wrong = (
-        sum(counters.get(f"known:{how}:{moderator}", 0) for counters in days.values())
-        for how in ("right", "wrong")
-    )
-    return _agreement(right, right + wrong)
+    n_right, n_wrong = (sum(one.get(how, 0) for one in days.values()) for how in _KNOWN)
+    return _agreement(n_right, n_right + n_wrong)
 
 
 def _agreement(n_same: int, n: int) -> Agreement:

@@ -43,6 +43,7 @@ SITE_KEYS = (
     "decisions",
     "listed",
     "figures",
+    "shifts",
     "outbox",
     "dead",
     "endpoint",

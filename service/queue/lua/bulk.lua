@@ -1,6 +1,6 @@
 -- Decide many pending items alike, all or none, and the one that the moderator holds with this token.
 -- `chosen` are ids, each with its version.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors bulks retention site
 -- KEYS: reports report_times reporters
 -- ARGV: request moderator senior action draft words held token chosen...
 -- returns: { 'ok', entry (see queue/view), ... }

@@ -1,5 +1,5 @@
 -- Record what a moderator decided about the item that they hold.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters
 -- ARGV: id token moderator request action draft words
 -- returns: { 'ok', entry (see queue/view) }

@@ -1,5 +1,5 @@
 -- Decide a comment otherwise than somebody did: that decision is taken back and another taken, as one.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: id decision moderator senior window_ms request action undo withdrawal draft words
 -- returns: { 'ok', entry (see queue/view) }

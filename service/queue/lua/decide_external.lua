@@ -1,6 +1,6 @@
 -- Record what a person decided about a comment at the site's own desk, which needs no lease. The last
 -- word is theirs: another decision is taken back first, and the site is told of neither.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: id record content signature request action draft undo withdrawal
 -- returns: { 'ok', entry (see queue/view), 1 where this call recorded it, else 0 }

@@ -1,10 +1,10 @@
 -- Leave an item to the seniors, with a note.
--- KEYS: items texts lines leases retention figures
+-- KEYS: items texts lines leases retention shifts
 -- ARGV: id token note
 -- returns: { 'ok' }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/clock queue/item queue/token queue/text queue/line queue/line_up
--- include: queue/figures
+-- include: queue/shifts
 
 local MAX_LEFT = 5 -- times that are kept
 

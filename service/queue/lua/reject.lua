@@ -1,5 +1,5 @@
 -- Record that the policy rejected a comment, without a person.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: id record content signature request decision
 -- returns: { created (1 or 0), version, state }

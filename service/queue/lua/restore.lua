@@ -1,5 +1,5 @@
 -- A decision that Redis has forgotten and an export still knows.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: id record content signature action decision decided
 -- returns: { 1 where the decision was new, else 0 }

@@ -1,5 +1,5 @@
 -- Take a decision back: the item waits again.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: id decision moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view) }

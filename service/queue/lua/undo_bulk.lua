@@ -1,5 +1,5 @@
 -- Take a bulk decision back as one.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors bulks retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: bulk moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', entry (see queue/view), ... }

@@ -1,8 +1,8 @@
 -- Offer a moderator again what they skipped: one item, which is undone thereby, or all with an empty id.
--- KEYS: barred figures
+-- KEYS: barred shifts
 -- ARGV: moderator id skip_ms
 -- returns: { how many }
--- include: queue/clock queue/put_off queue/figures
+-- include: queue/clock queue/put_off queue/shifts
 
 local n_taken_back = 0
 for _, skipped in ipairs(put_off_by(moderator, now())) do

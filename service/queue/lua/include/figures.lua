@@ -1,44 +1,12 @@
 -- Read model: daily figures of a site, for Insight and the previews of thresholds.
 -- KEYS: figures
--- include: queue/clock
+-- include: queue/daily queue/judgement
 
-local FIGURES_DAY_MS = 86400000
 local FIGURES_DAYS = 15 -- that are kept, today included
-local HOURS_DAYS = 3 -- of what each moderator did by the hour: their own day begins at any hour of ours
 local SCORE_BINS = 20
 local BINS_PER_DOUBLING = 16 -- of the time to decision: each bin is 4 % longer than the one before
 
-local function count(at, names, step)
-  local by = step > 0 and '1' or '-1' -- Redis takes a while to write a number
-  local today, day = math.floor(now() / FIGURES_DAY_MS), math.floor(at / FIGURES_DAY_MS)
-  if not (day > today - FIGURES_DAYS and day <= today) then return end
-  local is_new = false
-  for _, name in ipairs(names) do
-    is_new = redis.call('HINCRBY', FIGURES, day .. ':' .. name, by) == 1 or is_new
-  end
-  if not is_new or redis.call('HGET', FIGURES, 'today') == tostring(today) then return end
-  redis.call('HSET', FIGURES, 'today', today) -- which has begun, so that an old day is over
-  for _, field in ipairs(redis.call('HKEYS', FIGURES)) do
-    day = tonumber(field:match('^(%d+):')) or today
-    local n_days = field:find('^%d+:at:') and HOURS_DAYS or FIGURES_DAYS
-    if day <= today - n_days or day > today then redis.call('HDEL', FIGURES, field) end
-  end
-end
-
--- Count what a moderator did, or with step -1 no longer, because they took it back. Judgements of which
--- they are not to know that they are compared count as all others, so that the count does not tell.
-local function count_work(at, moderator, action, step)
-  local what, hour = moderator .. ':' .. action, math.floor(at % FIGURES_DAY_MS / 3600000)
-  local names = { 'by:' .. what }
-  if at > now() - HOURS_DAYS * FIGURES_DAY_MS then names[2] = 'at:' .. hour .. ':' .. what end
-  count(at, names, step)
-end
-
-local function count_judgement(facts, step)
-  local countable = facts.source == 'moderator' and type(facts.moderator) == 'string'
-    and type(facts.action) == 'string' and type(facts.decided_at) == 'number'
-  if countable then count_work(facts.decided_at, facts.moderator, facts.action, step) end
-end
+local function count(at, names, step) count_in(FIGURES, at, names, step, FIGURES_DAYS) end
 
 -- What somebody said of a comment: `other` is a rejection for a reason that names no label.
 local function said_of(facts)
@@ -71,7 +39,7 @@ local function count_decision(facts, step)
     local answer = facts.action == facts.expected and 'right:' or 'wrong:'
     count(at, { 'known:' .. answer .. facts.moderator }, step)
   elseif facts.kind == 'decision' then
-    local hour = math.floor(at % FIGURES_DAY_MS / 3600000)
+    local hour = math.floor(at % DAILY_MS / 3600000)
     local seconds = math.max(1, (at - facts.enqueued_at) / 1000)
     local doublings = math.log(seconds) / math.log(2)
     local names = {
@@ -93,6 +61,7 @@ end
 local function count_pair(at, one, other, step)
   if one.moderator == other.moderator then return end
   if one.moderator > other.moderator then one, other = other, one end
+  count_agreement(at, one, other, step)
   local said = one.action:sub(1, 1) .. other.action:sub(1, 1)
   count(at, { 'pair:' .. said .. ':' .. cjson.encode({ one.moderator, other.moderator }) }, step)
 end
