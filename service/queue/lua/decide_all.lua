@@ -1,7 +1,7 @@
 -- Decide some of what waits in a line and came until a time, as part of one decision: from where the
 -- same request ended on. What others hold, what the moderator judged before, what came later and what
 -- cannot be read is stepped over and counted.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors bulks retention site
 -- KEYS: reports report_times reporters
 -- ARGV: facet until_ms request moderator action draft words limit most
 -- returns: { 'ok', done (1 or 0), decided, held, barred, later, unreadable }

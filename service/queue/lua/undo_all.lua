@@ -1,6 +1,6 @@
 -- Take back some of a decision on a whole group: what one script decided, and once nothing of it is
 -- left, nothing more. Nothing more is decided by its request either.
--- KEYS: items texts lines leases barred decisions listed figures outbox authors bulks retention site
+-- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors bulks retention site
 -- KEYS: reports report_times reporters arrivals
 -- ARGV: decided moderator senior request window_ms draft withdrawal
 -- returns: { 'ok', done (1 or 0), taken back, kept }
