@@ -53,8 +53,13 @@ hypothesis.settings.load_profile("hakam")
 
 
 def redis_servers() -> dict[str, Path]:
-    """Return the Redis servers of this machine by kind: the embedded one, the path's own."""
+    """Return the servers of this machine by kind: the embedded one, the path's, named ones.
+
+    ``REDIS_SERVERS`` names executables of more, divided by colons, as of another Valkey.
+    """
     found = {"embedded": embedded_server(), "path": shutil.which("redis-server")}
+    found |= {"valkey": shutil.which("valkey-server")}
+    found |= {one: one for one in os.environ.get("REDIS_SERVERS", "").split(os.pathsep) if one}
     return {kind: Path(server) for kind, server in found.items() if server is not None}
 
 
