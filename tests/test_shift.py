@@ -133,6 +133,8 @@ def test_what_can_be_undone_no_more_has_no_button(
     mine = part(console.get("/demo/shift"), "mine")
     assert TEXT_OF_FLAG in mine
     assert 'name="decision"' not in mine
+    (item_page,) = re.findall(r'href="/console(/demo/items/[^"]+)"', mine)
+    assert TEXT_OF_FLAG in console.get(item_page)
 
 
 TEXT_OF_FLAG = "\u0623\u0646\u062a"  # "you"
