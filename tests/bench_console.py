@@ -158,9 +158,10 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     decided, waiting = item_id_of("c-7"), item_id_of(f"c-{n_decided + 7}")
     return {
         "search.index": [
-            {"author_id": BUSY_AUTHOR},
-            {"article_id": BUSY_ARTICLE},
-            {"comment_id": "c-7"},
+            {"q": "weather"},  # which finds nothing, so that it looks for as long as it may
+            {"author": BUSY_AUTHOR, "state": "waiting"},
+            {"article": BUSY_ARTICLE, "moderator": "moderator-7"},
+            {"comment": "c-7"},
         ],
         "queue.index": [
             {},

@@ -38,6 +38,7 @@ _TO_GOD, _O_GOD = _GOD[1:], _GOD + "\N{ARABIC LETTER MEEM}"
 _FIRST, _N_SIGNS = 33, 94  # printable ASCII, so that a signature can be read where it lies
 _NO_VALUE = "  "  # in place of an exact value that a comment does not have; no fingerprint
 _TOO_LONG = " "  # in place of the words
+_LONGEST_NAME = 200  # characters of a name or title that is likely to come again
 _QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]([^"\u201c\u201d\u201e\u00ab\u00bb]*)'
                      '["\u201c\u201d\u201e\u00ab\u00bb]')  # fmt: skip
 
@@ -91,9 +92,19 @@ def signature(exact: Sequence[str], texts: Mapping[str, str]) -> str:
     `exact` are its author, article and label, each empty where it has none; `texts` what words are
     looked for in, by their kind.
     """
-    found = {fingerprint(kind, stem(word)) for kind in texts for word in words(texts[kind])}
+    found = set[str]()
+    for kind, text in texts.items():
+        comes_again = kind != TEXT and len(text) <= _LONGEST_NAME
+        found |= (_fingerprints_of_name if comes_again else _fingerprints)(kind, text)
     listed = "".join(sorted(found)) if len(found) <= MAX_WORDS else _TOO_LONG
     return without_words(exact) + listed
+
+
+def _fingerprints(kind: str, text: str) -> frozenset[str]:
+    return frozenset(fingerprint(kind, stem(word)) for word in words(text))
+
+
+_fingerprints_of_name = functools.lru_cache(maxsize=4_000)(_fingerprints)
 
 
 def without_words(exact: Sequence[str]) -> str:
