@@ -2153,7 +2153,7 @@ def test_a_flood_is_shown_on_the_desk_and_the_overview(
     repeats.flush()
     senior = Console(app, "omar").log_in()
     for page in (senior.get("/demo/work"), senior.get("/overview")):
-        (banner,) = re.findall(r'(?s)<section class="complaint raid".*?</section>', page)
+        (banner,) = re.findall(r'(?s)<details class="complaint raid".*?</details>', page)
         assert "35" in banner
         assert 'value="&lt;b&gt;a&lt;/b&gt;"' in banner
         assert 'value="hold"' in banner
