@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from test_accessibility_browser import filled as filled  # noqa: PLC0414 - a fixture
 from test_accessibility_browser import opened
 from test_console_browser import Console
@@ -104,3 +104,124 @@ def test_the_tab_key_reaches_every_control_in_its_order_and_shows_where_it_is(
         problems += [f"{address}: no outline: {f['html']}" for f in reached if not f["marked"]]
         problems += [f"{address}: covered: {f['html']}" for f in reached if not f["bare"]]
     assert not problems, "\n".join(problems)
+
+
+def test_the_first_stop_of_the_tab_key_leads_past_the_top_to_the_content(console: Console) -> None:
+    page = console.page(path="/me")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    expect(page.locator(".skip-link")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#language")).to_be_focused()
+
+
+def test_the_menu_of_languages_opens_by_the_keyboard_and_escape_leads_back(
+    console: Console,
+) -> None:
+    page = console.page(path="/me")
+    menu = page.locator(".languages summary")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("button[lang=en]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+    expect(page.locator("button[lang=en]")).to_be_hidden()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+
+
+def test_a_decision_by_key_is_told_to_screen_readers_with_the_next_comment(
+    console: Console,
+) -> None:
+    console.flag("c1", "first", author_name="Amal")
+    console.flag("c2", "second", author_name="Badr", score=0.9)
+    page = console.page()
+    said = page.locator("#said")
+    expect(said).to_have_attribute("role", "status")
+    expect(said).to_be_empty()
+    page.keyboard.press("4")
+    page.keyboard.press("r")
+    expect(said).to_contain_text("تهديد")  # "threat"
+    expect(said).to_contain_text("Badr. second")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("a")
+    expect(said).to_contain_text("قُبل التعليق")  # "the comment was approved"
+    expect(said).to_contain_text("لا شيء")  # "nothing"
+
+
+def test_a_severe_comment_that_is_blurred_is_not_read_out(console: Console) -> None:
+    console.accounts.save_preferences("samira", Preferences(blur=True))
+    console.flag("c1", "first")
+    console.flag("c2", "cruel words", author_name="Badr", label="severe_toxicity", score=0.96)
+    page = console.page()
+    page.keyboard.press("a")
+    expect(page.locator("#said")).to_contain_text("Badr")
+    expect(page.locator("#said")).not_to_contain_text("cruel")
+
+
+def test_keys_of_one_letter_or_digit_can_be_turned_off(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page(path="/me")
+    page.locator("[name=no_shortcuts]").focus()
+    page.keyboard.press("Space")
+    page.locator("#replies").focus()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".notices .notice")).to_be_visible()
+    page.goto(f"{console.url}/console/demo/work")
+    suggested = page.locator("[name=reason]:checked").get_attribute("value")
+    for key in ("4", "r", "a", "s", "n", "?"):
+        page.keyboard.press(key)
+    assert page.locator("[name=reason]:checked").get_attribute("value") == suggested
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.locator("#comment bdi")).to_have_text("first")
+    expect(page.locator(".buttons kbd").first).to_be_hidden()
+    assert console.actions == []
+    page.locator("button.reject").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice.reject")).to_be_visible()
+    assert console.actions == ["reject"]
+
+
+def test_the_sheet_of_keys_holds_the_focus_and_gives_it_back(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page()
+    opener = page.locator("[data-sheet]")
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_be_visible()
+    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_nothing_moves_for_somebody_who_wants_less_motion(console: Console) -> None:
+    console.flag("c1", "first")
+    page = console.page(reduced_motion="reduce")
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll('*')].filter((each) => {
+            const style = getComputedStyle(each);
+            return parseFloat(style.transitionDuration) > 0 || style.animationName !== 'none';
+        }).map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert moving == []
+
+
+def test_marks_choices_and_focus_are_seen_in_forced_colours(console: Console) -> None:
+    part = {"field": "text", "label": "insult", "start": 0, "end": 5, "weight": 1.0}
+    console.flag("c1", "first", evidence=[part])
+    page = console.page(forced_colors="active")
+    style = "e => { const s = getComputedStyle(e); return [s.backgroundColor, s.fontWeight] }"
+    background, _weight = page.locator("#comment").evaluate(style)
+    assert page.locator("mark").first.evaluate(style)[0] != background
+    chosen = page.locator(".reason:has(:checked) span").evaluate(style)
+    other = page.locator(".reason:not(:has(:checked)) span").first.evaluate(style)
+    assert chosen[1] > other[1]
+    page.keyboard.press("Tab")
+    assert page.locator(".skip-link").evaluate("e => getComputedStyle(e).outlineStyle") != "none"
