@@ -308,7 +308,10 @@ NAMED = {
     "spinbutton",
 }
 #: Names that are the same in every language: files, keys, products, and what others chose.
-SAME = re.compile(r"CSV|Coral|English|Français|Perspective|UTC|[\W\d_]*|https?:.*")
+#: The parts of a date are named by the browser, in its own language.
+SAME = re.compile(
+    r"(?:Day|Month|Year|Show date picker).*|CSV|Coral|English|Français|Perspective|UTC|[\W\d_]*|https?:.*"
+)
 ARABIC = re.compile("[\N{ARABIC LETTER HAMZA}-\N{ARABIC LETTER YEH}]")
 
 
@@ -326,9 +329,7 @@ def tree(page: Page) -> list[dict[str, Any]]:
             continue
         todo += reversed(node.get("childIds", []))
         if not node.get("ignored"):
-            level = next(
-                (p["value"] for p in node.get("properties", ()) if p["name"] == "level"), {}
-            )
+            levels = [p["value"] for p in node.get("properties", ()) if p["name"] == "level"]
             found.append(
                 {
                     "role": node.get("role", {}).get("value", ""),
