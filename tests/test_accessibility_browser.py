@@ -310,7 +310,8 @@ NAMED = {
 #: Names that are the same in every language: files, keys, products, and what others chose.
 #: The parts of a date are named by the browser, in its own language.
 SAME = re.compile(
-    r"(?:Day|Month|Year|Show date picker).*|CSV|Coral|English|Français|Perspective|UTC|[\W\d_]*|https?:.*"
+    r"(?:Day|Month|Year|Show date picker).*|CSV|Coral|English|Français|Perspective|UTC|https?:.*"
+    r"|[\W\d_]*"
 )
 ARABIC = re.compile("[\N{ARABIC LETTER HAMZA}-\N{ARABIC LETTER YEH}]")
 
