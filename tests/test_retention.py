@@ -169,6 +169,12 @@ def test_what_waits_for_a_decision_is_kept(
     assert item.comment.text == "تعليق معدل"
 
 
+def listed_kinds(redis: Redis) -> set[str]:
+    """Of what there are lists of decisions."""
+    members: Any = redis.zrange("{hakam:demo}:listed", 0, -1)
+    return {member[0] for member in members}
+
+
 def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
@@ -181,8 +187,9 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
     assert set(names) == {
-        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site", "trail")
+        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "listed", "site", "trail")
     }
+    assert listed_kinds(redis) == {"m"}, "the lists of moderators, as long as the stream"
 
 
 def test_the_note_on_an_earlier_version_goes_with_its_text(
@@ -240,8 +247,9 @@ def test_an_appeal_leaves_nothing_behind_either(
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
     assert set(names) == {
-        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "site", "trail")
+        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "listed", "site", "trail")
     }
+    assert listed_kinds(redis) == {"m"}, "the lists of moderators, as long as the stream"
 
 
 def test_an_appeal_after_the_text_went_is_refused_in_words(
