@@ -24,7 +24,7 @@ from service.store.connect import Redis
 from service.store.scripts import Verbs
 
 AT_ONCE = 25  # that one script decides, or takes back
-LOOKED_AT_ONCE = 300  # and looks at
+LOOKED_AT_ONCE = 200  # and looks at
 
 
 @dataclass(frozen=True, slots=True)

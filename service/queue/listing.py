@@ -27,7 +27,7 @@ STATES: tuple[ListState, ...] = get_args(ListState)
 MAX_ROWS = 100
 MAX_NEW = 99  # that are counted
 PAGE_SECONDS = 0.08  # after which a page ends, however little was found
-COST_OF_A_CALL = 1_500  # steps of a script, some milliseconds
+COST_OF_A_CALL = 800  # steps of a script, some milliseconds
 MAX_SEEN = 30  # groups of copies that a cursor remembers, those that came last
 
 _CURSOR = re.compile(r"((?:\d{3})?\d{13}[\w-]{12})((?:\.g[\w-]{8})*)", re.ASCII)
