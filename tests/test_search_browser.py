@@ -55,9 +55,10 @@ def test_a_disguised_insult_is_typed_found_and_decided(console: Console, insult:
     expect(page.locator("mark[data-label=found]")).to_have_text(WORD)
     assert quote(DISGUISED) in page.url, "so that it can be sent to a colleague"
     rows(page).locator("a").first.click()
+    page.wait_for_url(f"**/items/{insult}")
     expect(page.locator("main")).to_contain_text(WORD)
-    assert page.url.endswith(f"/items/{insult}")
     page.go_back()
+    expect(rows(page)).to_have_count(1)
     page.locator(f"#item-{insult} [name=item]").check()
     page.click("button.reject")
     expect(page.locator(".notices .notice")).to_be_visible()
