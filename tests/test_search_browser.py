@@ -54,7 +54,7 @@ def test_a_disguised_insult_is_typed_found_and_decided(console: Console, insult:
     expect(rows(page)).to_have_count(1)
     expect(page.locator("mark[data-label=found]")).to_have_text(WORD)
     assert quote(DISGUISED) in page.url, "so that it can be sent to a colleague"
-    rows(page).locator("a").first.click()
+    rows(page).locator("a time").first.click()
     page.wait_for_url(f"**/items/{insult}")
     expect(page.locator("main")).to_contain_text(WORD)
     page.go_back()
