@@ -2188,3 +2188,14 @@ def test_the_page_of_an_author_shows_their_rejections_warnings_and_holds(
     assert re.search(r"rejected in thirty days</dt>\s*<dd>3</dd>", page)
     flag("next", author_id="u1")
     assert '<strong class="late">held</strong>' in console.get("/demo/work")
+
+
+def test_an_arabic_comment_is_read_out_as_arabic_on_a_page_in_another_language(
+    console: Console, accounts: Accounts, flag: Callable[..., str]
+) -> None:
+    accounts.save_preferences("samira", Preferences(language="fr"))
+    flag("c1", "تعليق", score=0.9)  # "comment"
+    assert '<bdi class="text" lang="ar">تعليق</bdi>' in console.get("/demo/queue")
+    flag("c2", "merci", score=0.99)
+    assert '<bdi class="text" lang="fr">merci</bdi>' in console.get("/demo/queue")
+    assert '<bdi lang="fr">merci</bdi>' in console.get("/demo/work")

@@ -1,5 +1,6 @@
 """The moderators' console under ``/console``: what all its pages share."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,9 @@ from service.problems import note
 from service.rules.personal_data import masked
 from service.rules.phrases import LANGUAGES, RIGHT_TO_LEFT, negotiated
 from service.services import EXTENSION, services
+
+#: From HAMZA to YEH.
+ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 
 HEADERS = {
     # Nothing inline, nothing from elsewhere: an injected tag can neither run nor send anything.
@@ -275,6 +279,12 @@ for form in (formats.number, formats.percent, formats.score):
 def _masked(text: str, shows: bool = False) -> str:
     """Return a text without its personal data, unless that is to be shown."""
     return text if shows else masked(text)
+
+
+@bp.app_template_filter("spoken")
+def _spoken(text: str | None) -> str:
+    """Return the language in which a text is read out: Arabic, else that of the page."""
+    return "ar" if ARABIC_LETTER.search(text or "") else str(get_locale())
 
 
 @bp.app_template_filter("web_address")
