@@ -50,7 +50,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(page: str) -> list[str]:
     """The texts of the rows."""
-    rows = re.findall(r'<bdi class="text">(.*?)</bdi>', page, re.DOTALL)
+    rows = re.findall(r'<bdi class="text"[^>]*>(.*?)</bdi>', page, re.DOTALL)
     return [unescape(re.sub("<[^>]+>", "", row)) for row in rows]
 
 

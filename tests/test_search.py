@@ -419,7 +419,7 @@ class Desktop:
 
 
 def texts_in(page: str) -> list[str]:
-    shown = re.findall(r'<bdi class="text">(.*?)</bdi>', page, re.DOTALL)
+    shown = re.findall(r'<bdi class="text"[^>]*>(.*?)</bdi>', page, re.DOTALL)
     return [unescape(re.sub("<[^>]+>", "", text)) for text in shown]
 
 

@@ -871,7 +871,8 @@ def catalogue(name: str) -> Any:
         return read_mo(file) if name.endswith(".mo") else read_po(file, locale="ar")
 
 
-def test_every_phrase_of_the_plugin_is_in_its_catalogue_and_in_arabic() -> None:
+@pytest.mark.parametrize("language", ["ar", "fr_FR"])
+def test_every_phrase_of_the_plugin_is_in_its_catalogue_and_translated(language: str) -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted(PLUGIN.rglob("*.php")))
     said = {
         phrase.replace("\\'", "'")
@@ -881,21 +882,23 @@ def test_every_phrase_of_the_plugin_is_in_its_catalogue_and_in_arabic() -> None:
     assert len(calls) == sources.count("', 'hakam' )"), "each phrase names the plugin's catalogue"
     header = re.findall(r"\* (?:Plugin Name|Description): +(.+)", sources)
     assert set(header) <= said, "what the list of plugins shows is translated too"
-    template, arabic = catalogue("hakam.pot"), catalogue("hakam-ar.po")
-    compiled = catalogue("hakam-ar.mo")
+    template, translated = catalogue("hakam.pot"), catalogue(f"hakam-{language}.po")
+    compiled = catalogue(f"hakam-{language}.mo")
     assert {message.id for message in template if message.id} == said
-    assert {message.id for message in arabic if message.id} == said
+    assert {message.id for message in translated if message.id} == said
     for phrase in said:
-        words = arabic[phrase].string
+        words = translated[phrase].string
         assert words, phrase
         assert compiled[phrase].string == words, "msgfmt was forgotten"
         assert sorted(PLACEHOLDER.findall(words)) == sorted(PLACEHOLDER.findall(phrase))
 
 
-def test_the_plugin_names_labels_as_the_console_does() -> None:
-    with (ROOT / "service/console/translations/ar/LC_MESSAGES/messages.po").open("rb") as file:
-        console = read_po(file, locale="ar")
-    arabic = catalogue("hakam-ar.po")
+@pytest.mark.parametrize(("language", "locale"), [("ar", "ar"), ("fr", "fr_FR")])
+def test_the_plugin_names_labels_as_the_console_does(language: str, locale: str) -> None:
+    folder = ROOT / "service/console/translations" / language / "LC_MESSAGES"
+    with (folder / "messages.po").open("rb") as file:
+        console = read_po(file, locale=language)
+    plugin = catalogue(f"hakam-{locale}.po")
     vocabulary = (ROOT / "service/console/vocabulary.py").read_text(encoding="utf-8")
     there = dict(re.findall(r'"(\w+)": _\("([^"]+)"\)', vocabulary.partition("\n}\n\nD")[0]))
     listed = (PLUGIN / "includes/class-hakam-comment-list.php").read_text(encoding="utf-8")
@@ -903,7 +906,7 @@ def test_the_plugin_names_labels_as_the_console_does() -> None:
     here = dict(re.findall(r"'(\w+)' +=> __\( '([^']+)'", table))
     assert here == {label: there[label] for label in LABELS}
     for name in here.values():
-        assert arabic[name].string == console[name].string
+        assert plugin[name].string == console[name].string
 
 
 def test_the_plugin_has_the_version_of_hakam_and_its_licence() -> None:
