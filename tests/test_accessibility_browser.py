@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, expect
 from test_console_browser import PASSWORD, Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
@@ -381,3 +381,29 @@ def test_a_screen_reader_hears_the_work_in_the_order_in_which_it_is_seen(console
     )
     assert places[0][0] > places[1][0]
     assert places[2][0] > places[3][0] > places[4][0]
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_the_pages_before_the_login_and_those_that_say_what_went_wrong_pass_axe(
+    console: Console, browser: Browser, language: str
+) -> None:
+    context = browser.new_context(locale=language, reduced_motion="reduce")
+    console.contexts.append(context)
+    page = context.new_page()
+    problems = []
+    for path in ("/login", f"/invitation/{console.accounts.invite('nura', 'moderator')}", "/me"):
+        page.goto(f"{console.url}/console{path}")
+        assert page.locator("html").get_attribute("lang") == language
+        problems += audited(page)
+    page.goto(f"{console.url}/console/login")
+    page.fill("#name", "samira")
+    page.fill("#password", "wrong")
+    page.click("button.primary")
+    expect(page.locator("[role=alert]")).to_be_visible()
+    problems += audited(page)
+    console.accounts.save_preferences("samira", Preferences(language=language))
+    page = console.page(path="/nowhere", reduced_motion="reduce")
+    problems += audited(page)
+    page.goto(f"{console.url}/console/demo/settings")  # not for moderators
+    problems += audited(page)
+    assert not problems, "\n".join(problems)

@@ -769,23 +769,6 @@ def test_every_page_passes_axe(console: Console) -> None:
     assert problems == []
 
 
-def test_the_login_passes_axe(console: Console, page: Page) -> None:
-    for path in ("/login", f"/invitation/{console.accounts.invite('nura', 'moderator')}"):
-        page.goto(f"{console.url}/console{path}")
-        assert accessible(page) == []
-
-
-@pytest.mark.parametrize("width", [320, 390, 640])  # 640: a laptop's 1280 at 200 % zoom
-def test_no_page_scrolls_sideways_on_a_phone_or_zoomed(console: Console, width: int) -> None:
-    console.history()
-    console.samples()
-    page = console.page("layla", viewport={"width": width, "height": 800})
-    for path in PAGES.values():
-        page.goto(f"{console.url}/console{path}")
-        extent = page.evaluate("document.documentElement.scrollWidth")
-        assert extent <= width, f"{path} is {extent} wide"
-
-
 def test_the_whole_work_can_be_done_with_the_tab_key(console: Console) -> None:
     console.flag("c1", "first")
     page = console.page()
