@@ -187,7 +187,8 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
     assert set(names) == {
-        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "listed", "site", "trail")
+        f"{{hakam:demo}}:{key}"
+        for key in ("decisions", "figures", "listed", "shifts", "site", "trail")
     }
     assert listed_kinds(redis) == {"m"}, "the lists of moderators, as long as the stream"
 
@@ -247,7 +248,8 @@ def test_an_appeal_leaves_nothing_behind_either(
     retention.sweep()
     names: Any = redis.keys("{hakam:demo}:*")
     assert set(names) == {
-        f"{{hakam:demo}}:{key}" for key in ("decisions", "figures", "listed", "site", "trail")
+        f"{{hakam:demo}}:{key}"
+        for key in ("decisions", "figures", "listed", "shifts", "site", "trail")
     }
     assert listed_kinds(redis) == {"m"}, "the lists of moderators, as long as the stream"
 

@@ -419,7 +419,7 @@ def test_a_site_without_a_webhook_keeps_its_outbox(
     site = Sites(redis).get("demo")
     Sites(redis).update(replace(site, webhook_url=""))
     assert deliver_once(deliveries) == 0
-    Sites(redis).update(site)
+    Sites(redis).update(replace(site, revision=None))
     assert deliver_once(deliveries) == 1
 
 
@@ -546,7 +546,7 @@ def test_an_endpoint_that_asks_for_time_gets_it(
 def test_an_address_in_a_private_network_is_refused_unless_the_site_allows_it(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
 ) -> None:
-    site = Sites(redis).get("demo")
+    site = replace(Sites(redis).get("demo"), revision=None)
     port = endpoint.url.split(":")[2]
     decide(queue)
     for name in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"):

@@ -17,6 +17,7 @@ from service.console.raids import shown_raids
 from service.console.vocabulary import FINDING_NAMES, REASON_NAMES, label_name, listed, score_words
 from service.console.vocabulary import gettext as _
 from service.moderation import findings
+from service.queue.group_decisions import Group
 from service.queue.records import Lease, ReviewItem
 from service.rules.personal_data import find, masked
 from service.services import services
@@ -67,7 +68,9 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "reasons": REASON_NAMES,
         "keys": keys_of(me().preferences.keys),
         "stats": queue.stats(site.id),
-        "n_copies": queue.n_copies(site.id, item.comment.copies) if item.comment.copies else 0,
+        "n_copies": services().group_decisions.n_waiting(site.id, Group(item.comment.copies))
+        if item.comment.copies
+        else 0,
         **shown_raids(site.id),
         "record": queue.author(site.id, author) if author else None,
         "around": around,

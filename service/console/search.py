@@ -43,7 +43,7 @@ def index(site_id: str) -> ResponseReturnValue:
                 site.id, asked, before=before, limit=PAGE, seconds=SECONDS
             )
     except Unclear as unclear:
-        complaint = str(unclear)
+        complaint = unclear.sentence
     except InvalidRequest:
         complaint = _("This address is not complete, so search cannot go on from it. Search anew.")
     page = render_template(

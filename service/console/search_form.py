@@ -11,6 +11,7 @@ from models.schema import LABELS
 from service.console import formats
 from service.console.vocabulary import ACTION_NAMES, LABEL_NAMES, STATE_NAMES
 from service.console.vocabulary import gettext as _
+from service.errors import FieldError, InvalidRequest
 from service.queue.search import Asked, WhereItIs
 from service.rules.search_terms import MAX_TERMS, Terms
 
@@ -27,8 +28,12 @@ STATES = {
 }
 
 
-class Unclear(ValueError):
-    """What was typed cannot be looked for; the message says why."""
+class Unclear(InvalidRequest):
+    """What was typed cannot be looked for."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__([FieldError("search", sentence)])
+        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)

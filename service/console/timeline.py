@@ -47,7 +47,7 @@ class Event:
     words: str = ""  # that somebody wrote
 
 
-_ORDER = ("came", "edited", "reported", "left", "objected")  # of what has the same time
+_BEFORE = ("came", "edited", "reported", "left")  # a decision that has the same time
 
 
 def timeline(
@@ -74,7 +74,11 @@ def answered_by(found: ItemHistory, moderator: str) -> bool:
 
 
 def _place(event: Event) -> int:
-    return _ORDER.index(event.kind) if event.kind in _ORDER else len(_ORDER)
+    """Order what has the same time: an objection comes after what it is about."""
+    if event.kind in _BEFORE:
+        return _BEFORE.index(event.kind)
+    of_appeal = event.entry is not None and event.entry.appeal_of
+    return len(_BEFORE) + (1 if event.kind == "objected" else 2 if of_appeal else 0)
 
 
 def _kind(entry: Decision) -> str:

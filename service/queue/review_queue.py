@@ -579,10 +579,6 @@ class ReviewQueue:
         found = self._verbs(site_id, "waiting", facet=line, limit=limit, after=after)
         return [read_item(site_id, *shown[1:]) for shown in found]
 
-    def n_copies(self, site_id: str, copies: str) -> int:
-        """Count what waits of a group of copies, or is held."""
-        return int(self._verbs(site_id, "line_length", facet=_line(copies=copies))[0])
-
     def held(self, site_id: str) -> list[ReviewItem]:
         """List the items that people hold, the soonest to expire first."""
         return [read_item(site_id, *shown[1:]) for shown in self._verbs(site_id, "held")]

@@ -2,7 +2,7 @@
 
 Redis answers a write before its replicas have it, so a failover could lose what was acknowledged.
 Where replicas are required, every command that may write is followed by ``WAIT`` in the same round
-trip, and what too few replicas have within a time counts as not stored: `NotReplicated`. It may
+trip, and what too few replicas have within a time counts as not stored: `NOREPLICAS`. It may
 have been stored all the same, as with an answer that never arrives; the same request again finds
 it, and waits again.
 
@@ -40,10 +40,6 @@ _ASKING = READ_COMMANDS | _OF_CONNECTIONS | {"TTL", "PTTL", "TYPE", "DUMP", "OBJ
 LEAVING_SECONDS = 5.0  # longer than it takes from the promotion of a replica until all follow it
 
 reading_scripts: set[str] = set()  # digests and texts of scripts that write nothing
-
-
-class NotReplicated(ResponseError):
-    """Too few replicas have a write."""
 
 
 def may_write(command: Sequence[Any]) -> bool:
@@ -99,7 +95,7 @@ class Replicating(AbstractConnection):
                 self.disconnect()
             raise
         if not self._await_replicas():
-            raise NotReplicated("NOREPLICAS Not enough replicas have it.")
+            raise ResponseError("NOREPLICAS Not enough replicas have it.")
         return answer
 
     def disconnect(self, *args: Any, **options: Any) -> None:

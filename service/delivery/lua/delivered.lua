@@ -2,7 +2,7 @@
 -- KEYS: items outbox endpoint
 -- ARGV: id delivery told
 -- returns: {}
--- include: queue/clock delivery/under_way delivery/finish queue/told
+-- include: queue/clock delivery/under_way delivery/finish queue/note_told
 
 redis.call('HDEL', ENDPOINT, 'failing', 'failure')
 redis.call('HSET', ENDPOINT, 'well', now())

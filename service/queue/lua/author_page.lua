@@ -4,7 +4,7 @@
 -- ARGV: author
 -- returns: { record or false, notes or false, how many wait or are held, { state, entry }, ... }, each entry
 -- as queue/view gives it
--- include: queue/record queue/item queue/entry queue/view queue/told
+-- include: queue/record queue/item queue/entry queue/view queue/was_told
 
 local function includes(entries, wanted)
   for _, entry in ipairs(entries or {}) do

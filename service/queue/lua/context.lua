@@ -5,7 +5,7 @@
 -- ARGV: id article parent comment_id parent_id n_read n_waiting n_decided
 -- returns: { parent or false, its state, its last word or '', { waiting... }, 1 where there may be more,
 -- else 0, { entry (see queue/view) ... } }; a comment is { 'ok', item id, record, content or false }
--- include: queue/id_length queue/shown_all queue/entry queue/view queue/listed queue/standing
+-- include: queue/id_length queue/shown_all queue/entry queue/view queue/entry_at queue/standing
 
 local function is_plain(name) return not name:find('[^%w_.:-]') end -- and so reads the same in JSON
 

@@ -4,9 +4,9 @@
 -- KEYS: reports report_words report_times reporters arrivals
 -- ARGV: cursor author author_id draft
 -- returns: { next cursor, comment id, ... }
--- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text
--- include: queue/forget_version queue/leave queue/stream queue/answer_reports queue/report_words queue/unlist
--- include: queue/notes queue/forget_arrival queue/forget_damaged
+-- include: queue/clock queue/id_length queue/item queue/save queue/facet queue/text queue/forget_version
+-- include: queue/leave queue/stream queue/answer_reports queue/report_words queue/unlist_some
+-- include: queue/unlist_from queue/keep_notes queue/forget_arrival queue/forget_damaged
 
 local function forget_bars(ids) -- who may not meet these items again
   for _, member in ipairs(redis.call('ZRANGE', BARRED, 0, -1)) do

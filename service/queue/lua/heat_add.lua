@@ -4,7 +4,7 @@
 -- KEYS: heat heated
 -- ARGV: counts...
 -- returns: { how many articles and hours were counted }
--- include: queue/clock queue/window
+-- include: queue/clock queue/forget_oldest
 
 local HOUR_MS, HEAT_HOURS = 3600000, 168 -- a week
 local MAX_HEATED = 20000 -- articles; some 6 MB

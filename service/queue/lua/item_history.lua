@@ -1,13 +1,14 @@
 -- Tell the history of an item: the texts of its last versions, the entries of the decision stream about
 -- it, the newest first, readers' reports, deliveries given up, and whether it is listed for a second look.
--- KEYS: items texts decisions listed dead endpoint doubts reports report_words reporters
+-- KEYS: items texts decisions listed dead endpoint doubts reports report_words
 -- ARGV: id before limit n_versions n_shown
 -- returns: { 'ok', record, { content or false, ... } of the last versions, the newest first, cursor of older
 -- entries or '', { entry (see queue/view), ... }, { { report, record, explanation or false }, ... }, how many
 -- reports there are, { { entry, given up at (ms), failure }, ... }, doubt (see queue/doubts) or false }
 -- returns: { 'appeal', id of the item of the comment that it is about }
 -- returns: { 'missing' | 'unreadable' }
--- include: queue/clock queue/item queue/entry queue/view queue/listed queue/reports
+-- include: queue/clock queue/item queue/entry queue/view queue/entry_at queue/place_of_entry
+-- include: queue/comment_of queue/reports
 
 local function texts_of(item)
   local texts = {}

@@ -2,7 +2,7 @@
 -- KEYS: items texts decisions listed
 -- ARGV: facet before limit
 -- returns: { id of the last one looked at where there are older ones, else '', entry (see queue/view), ... }
--- include: queue/entry queue/view queue/listed
+-- include: queue/entry queue/view queue/entry_at queue/place_of_entry
 
 limit = tonumber(limit)
 local newest = '(' .. facet .. (before == '' and ':' or place_of_entry(before))

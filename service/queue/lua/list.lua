@@ -1,9 +1,8 @@
 -- Read on in the list of what waits: the items that pass all filters, in one order, from a place on,
 -- for a bounded time. Of what is nearly the same text only the first is shown, and with it how many
--- there are. With `since` only what came later is counted.
---
--- It walks along the narrowest line that has the order. A short line that has another order is sorted
--- as a whole; else the line of the order is walked along, and what does not pass is stepped over.
+-- there are. With `since` only what came later is counted. It walks along the narrowest line that has
+-- the order. A short line that has another order is sorted as a whole; else the line of the order is
+-- walked along, and what does not pass is stepped over.
 -- KEYS: items texts lines leases retention
 -- ARGV: order after since state why version reported grouped seen limit most facets...
 -- returns: { time (ms), place to go on from or '', looked at, { groups seen }, row, ... }, where row is

@@ -2,7 +2,7 @@
 -- KEYS: items decisions listed
 -- ARGV: cursor limit
 -- returns: { next cursor, or '0' where there are no more, how many were looked at }
--- include: queue/fields queue/facts queue/item queue/listed
+-- include: queue/fields queue/facts queue/item queue/listed queue/list
 
 local found = redis.call('XRANGE', DECISIONS, '(' .. cursor, '+', 'COUNT', limit)
 for _, one in ipairs(found) do

@@ -3,7 +3,7 @@
 -- KEYS: items texts decisions listed
 -- ARGV: facet before n_looked limit wanted...
 -- returns: { id of the last one looked at, or '' at the end, how many were, entry (see queue/view), ... }
--- include: queue/entry queue/view queue/listed
+-- include: queue/entry queue/view queue/entry_at queue/place_of_entry
 
 local alternatives = {}
 for place, words in ipairs(wanted) do

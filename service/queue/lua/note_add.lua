@@ -3,7 +3,7 @@
 -- ARGV: facet id moderator text most
 -- returns: { 'ok' }
 -- returns: { 'full' } where as many are kept as may be
--- include: queue/clock queue/notes
+-- include: queue/clock queue/notes queue/keep_notes
 
 local notes = notes_about(facet)
 for _, note in ipairs(notes) do

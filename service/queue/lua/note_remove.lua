@@ -3,7 +3,7 @@
 -- ARGV: facet id moderator senior
 -- returns: { 'ok', 1, or 0 where there is no such note }
 -- returns: { 'foreign' }
--- include: queue/notes
+-- include: queue/notes queue/keep_notes
 
 local notes, left = notes_about(facet), {}
 for _, note in ipairs(notes) do

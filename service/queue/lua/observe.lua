@@ -4,7 +4,7 @@
 -- KEYS: groups bands grouped paces paced raids
 -- ARGV: raid_factor seen...
 -- returns: { { group, copies in a day, of the author in an hour }, ... }
--- include: queue/clock queue/window queue/copies queue/paces queue/note_raid
+-- include: queue/clock queue/forget_oldest queue/copies queue/paces queue/note_raid
 
 local answer, at, factor = {}, now(), tonumber(raid_factor)
 forget_oldest(GROUPED, at, COPIES_MS, MAX_GROUPS, forget_group)

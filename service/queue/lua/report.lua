@@ -5,8 +5,9 @@
 -- ARGV: most_about most_a_day most_doubted_a_day most_kept
 -- returns: { 'ok', created (1 or 0), record of the report }
 -- returns: { 'unknown' | 'changed' | 'unreadable' | 'often' | 'full' }
--- include: queue/clock queue/admit queue/standing queue/line_up queue/text queue/reports queue/facts
--- include: queue/entry queue/report_weight queue/report_answer queue/forget_report
+-- include: queue/clock queue/admit queue/standing queue/line_up queue/text queue/reports
+-- include: queue/report_record queue/reporter queue/facts queue/entry queue/report_weight
+-- include: queue/report_answer queue/forget_report
 
 local DAY_MS = 86400000
 local STRANGERS = 1 -- most that all readers weigh together of whom nothing is known

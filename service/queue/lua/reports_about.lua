@@ -2,7 +2,7 @@
 -- KEYS: reports report_words reporters
 -- ARGV: id limit
 -- returns: { { id, record, explanation or false, right, wrong }, ... } of who reported
--- include: queue/reports
+-- include: queue/reports queue/report_record queue/reporter
 
 local found, shown = {}, {}
 for report in reports_of(id) do table.insert(found, 1, report) end

@@ -5,8 +5,8 @@
 -- ARGV: before limit forced usual_ms share
 -- returns: { how many were looked at }
 -- returns: { -1, how many are due, how many are kept } where it refuses
--- include: queue/clock queue/item queue/forget_version queue/unlist queue/forget_words
--- include: queue/forget_damaged queue/notes
+-- include: queue/clock queue/item queue/forget_version queue/unlist_some queue/unlist queue/forget_words
+-- include: queue/forget_damaged queue/notes queue/keep_notes
 
 local DAY_MS = 86400000
 

@@ -1,6 +1,7 @@
 -- Answering the reports about a comment.
 -- KEYS: reports report_times
--- include: queue/stream queue/tell queue/reports queue/report_answer queue/reporter_count
+-- include: queue/stream queue/tell queue/reports queue/report_record queue/report_answer
+-- include: queue/reporter_count
 
 local function answer_reports(id, item, at, outcome, decision, draft) -- the site is told of all at once
   if not item.reported then return end

@@ -1,6 +1,7 @@
 -- Taking back the answer to the reports about a comment.
 -- KEYS: reports
--- include: queue/reports queue/report_answer queue/reporter_count queue/report_weight
+-- include: queue/reports queue/report_record queue/reporter queue/report_answer queue/reporter_count
+-- include: queue/report_weight
 
 local function ask_again(id, item, decision) -- the reports that a decision answered wait again
   item.answered = nil

@@ -1,6 +1,6 @@
 -- Read model: decisions that differ from what a moderator had said, of each the last ones.
 -- KEYS: listed
--- include: queue/listed
+-- include: queue/place_of_entry queue/list
 
 local N_DIFFERING = 200 -- that are listed of a moderator
 

@@ -1,18 +1,8 @@
 -- Notes of moderators about an author or an article: a list, the oldest first, beside what people wrote.
--- KEYS: texts retention
+-- KEYS: texts
 -- include: queue/record
 
 local function notes_about(facet)
   local record = decoded(redis.call('HGET', TEXTS, facet))
   return record and type(record.notes) == 'table' and record.notes or {}
-end
-
-local function keep_notes(facet, notes) -- until the oldest is too old
-  if #notes == 0 then
-    redis.call('HDEL', TEXTS, facet)
-    redis.call('ZREM', RETENTION, 'notes:' .. facet)
-    return
-  end
-  redis.call('HSET', TEXTS, facet, cjson.encode({ format = FORMAT, notes = notes }))
-  redis.call('ZADD', RETENTION, notes[1].at, 'notes:' .. facet)
 end

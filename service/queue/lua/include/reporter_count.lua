@@ -1,6 +1,6 @@
 -- How often readers were right who reported.
 -- KEYS: reporters
--- include: queue/reports
+-- include: queue/reporter
 
 local function count_reporter(facts, step) -- whether a report was right says who decides about the comment
   local word = facts.counted and ({ removed = 'right', kept = 'wrong' })[facts.outcome]

@@ -1,6 +1,6 @@
 -- Writing to the decision stream.
 -- KEYS: decisions
--- include: queue/record queue/fields queue/listed
+-- include: queue/record queue/fields queue/listed queue/list
 
 -- An entry about an item; returns its id, its body and what it says. It is a JSON body and the SHA-1
 -- of the digest before it and this body.

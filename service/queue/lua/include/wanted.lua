@@ -1,5 +1,5 @@
 -- Whether an item is among those that a list asks for.
--- include: queue/item queue/places
+-- include: queue/places
 
 local function why_of(item) -- it waits, as ReviewItem.why says it
   if item.escalated then return 'escalated' end
