@@ -45,6 +45,7 @@ class Event:
     version: Version | None = None
     changes: Sequence[tuple[str, Change]] = ()  # of the text, from the version before
     words: str = ""  # that somebody wrote
+    of_version: int = 1  # by which what has the same time is ordered
 
 
 _BEFORE = ("came", "edited", "reported", "left")  # a decision that has the same time
@@ -55,15 +56,24 @@ def timeline(
 ) -> list[Event]:
     """Return what happened, the oldest first, as far as the reader may know."""
     events = [
-        Event(one.decided_at, _kind(one), entry=_open(one), delivery=_delivery(found, one))
+        Event(
+            one.decided_at,
+            _kind(one),
+            entry=_open(one),
+            delivery=_delivery(found, one),
+            of_version=one.version,
+        )
         for one in reversed(found.entries)
         if _may_see(found, one, reader)
     ]
     events += _versions(found, shows=shows)
     events += [Event(at, "left", moderator=name) for name, at in found.left]
     events += [Event(one.report.received_at, "reported", report=one) for one in found.reports]
-    events += [Event(one.enqueued_at, "objected", words=one.appeal) for one in appeals]
-    return sorted(events, key=lambda one: (one.at, _place(one)))
+    events += [
+        Event(one.enqueued_at, "objected", words=one.appeal, of_version=one.version)
+        for one in appeals
+    ]
+    return sorted(events, key=lambda one: (one.at, one.of_version, _place(one)))
 
 
 def answered_by(found: ItemHistory, moderator: str) -> bool:
@@ -74,7 +84,7 @@ def answered_by(found: ItemHistory, moderator: str) -> bool:
 
 
 def _place(event: Event) -> int:
-    """Order what has the same time: an objection comes after what it is about."""
+    """Order what has the same time and version: an objection comes after what it is about."""
     if event.kind in _BEFORE:
         return _BEFORE.index(event.kind)
     of_appeal = event.entry is not None and event.entry.appeal_of
@@ -122,7 +132,15 @@ def _versions(found: ItemHistory, *, shows: bool) -> list[Event]:
         if version.number in came:
             kind = "came" if version.number == 1 else "edited"
             changes = compared(before, text) if before and text else ()
-            events.append(Event(came[version.number], kind, version=version, changes=changes))
+            events.append(
+                Event(
+                    came[version.number],
+                    kind,
+                    version=version,
+                    changes=changes,
+                    of_version=version.number,
+                )
+            )
         before = text or before
     return events
 
