@@ -141,7 +141,7 @@ def _assigned_to(call: ast.Call, tree: ast.Module) -> str:
 def lua_uses() -> Iterator[Use]:
     for path in sorted((ROOT / "service").rglob("*.lua")):
         found = re.findall(
-            r":(match|gmatch|find|gsub)\((?:'([^']*)'|(\w+)(?: \.\. '[^']*')?)(, 1, true)?",
+            r":(match|gmatch|find|gsub)\((?:'([^']*)'|(\w+)(?: \.\. '[^']*')?)(, [^,)]+, true)?",
             path.read_text(encoding="utf-8"),
         )
         for method, quoted, name, plain in found:

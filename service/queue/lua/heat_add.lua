@@ -13,8 +13,9 @@ local function forget_heat(facet) redis.call('HDEL', HEAT, facet) end
 
 local function counted(facet, hour, more, this_hour)
   local kept, found = {}, false
-  for known, passed, held, rejected in (redis.call('HGET', HEAT, facet) or ''):gmatch('(%d+):(%d+),(%d+),(%d+)') do
-    known = tonumber(known)
+  for one in (redis.call('HGET', HEAT, facet) or ''):gmatch('%S+') do
+    local known, passed, held, rejected = one:match('^(%d+):(%d+),(%d+),(%d+)$')
+    known = tonumber(known or 0)
     if known == hour then
       passed, held, rejected, found = passed + more[1], held + more[2], rejected + more[3], true
     end

@@ -97,7 +97,7 @@ for id, here, record in members() do
   record = record or redis.call('HGET', ITEMS, id) or ''
   if since ~= '' and here:sub(1, #since) <= since then break end -- newest first: all others came earlier
   if record ~= '' and may_be_wanted(record, facets, words) then
-    local group = grouped == '1' and record:match('"facets":%s?%b[]') or ''
+    local group = grouped == '1' and facets_text(record) or ''
     group = group:match('"(g[^"]+)"')
     if group and shown_groups[group] then
       if shown_groups[group] == 'before' then groups[#groups + 1] = group end

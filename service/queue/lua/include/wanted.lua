@@ -17,13 +17,18 @@ local function words_of(why, version)
   return words
 end
 
+local function facets_text(record) -- as it stands in the text of a record
+  local from = record:find('"facets":', 1, true)
+  return from and record:sub(from, record:find(']', from, true)) or ''
+end
+
 -- What does not pass is not wanted; what passes may still be another item.
 local function may_be_wanted(record, facets, words)
   for _, word in ipairs(words) do
     if not record:find(word, 1, true) then return false end
   end
   if #facets == 0 then return true end
-  local own = record:match('"facets":%s?(%b[])') or ''
+  local own = facets_text(record)
   for _, facet in ipairs(facets) do
     if not own:find('"' .. facet .. '"', 1, true) then return false end
   end
