@@ -44,6 +44,8 @@ DATA = Path(__file__).parent / "data"
 SCREENSHOTS = DATA.parent.parent / "docs" / "images"
 PICTURED = (
     "work",
+    "queue",
+    "history",
     "overview",
     "search",
     "insight",
@@ -731,6 +733,9 @@ def accessible(page: Page) -> list[str]:
 
 PAGES = {
     "work": "/demo/work",
+    "queue": "/demo/queue",
+    "history": "/demo/history",
+    "shift": "/demo/shift",
     "overview": "/overview",
     "search": "/demo/search?state=waiting&author=u1",
     "insight": "/demo/insight",
