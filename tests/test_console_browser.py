@@ -45,7 +45,6 @@ SCREENSHOTS = DATA.parent.parent / "docs" / "images"
 PICTURED = (
     "work",
     "queue",
-    "history",
     "overview",
     "search",
     "insight",
@@ -737,7 +736,7 @@ PAGES = {
     "history": "/demo/history",
     "shift": "/demo/shift",
     "overview": "/overview",
-    "search": "/demo/search?state=waiting&author=u1",
+    "search": "/demo/search?state=waiting",
     "insight": "/demo/insight",
     "drift": "/demo/drift",
     "shadow": "/demo/shadow",
