@@ -44,6 +44,7 @@ from service.run.private_redis import PrivateRedis
 from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.scripts import Script, Verbs, read_script
+from service.store.trail import Trail
 
 SITE = "demo"
 PASSWORD = "correct horse battery"
@@ -153,7 +154,7 @@ def fill(redis: Redis, n_waiting: int, n_decided: int) -> None:
         articles.flush()
 
 
-def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+def examples(redis: Redis, n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """Return with what the pages are opened that need more than a site, by view."""
     decided, waiting = item_id_of("c-7"), item_id_of(f"c-{n_decided + 7}")
     return {
@@ -180,6 +181,7 @@ def examples(n_decided: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         "items.index": [{"item_id": decided}, {"item_id": waiting}],
         "authors.index": [{"id": BUSY_AUTHOR}, {"id": "reader-1"}],
         "articles.index": [{"id": BUSY_ARTICLE}, {"id": "article-1"}],
+        "trail.show": [{"entry_id": next(Trail(redis).latest(SITE)).id}],
         "trainees.show": [{"name": TRAINEE}],
         "insight.download": [{"code": "decisions_per_hour"}],
         "drift.download": [{"code": "languages"}],
@@ -199,9 +201,9 @@ def log_in(app: Flask, name: str = "amal") -> FlaskClient:
     return client
 
 
-def addresses(app: Flask, n_decided: int) -> Iterator[str]:
+def addresses(app: Flask, redis: Redis, n_decided: int) -> Iterator[str]:
     """Yield the address of every page of the console, some with several kinds of content."""
-    known = examples(n_decided)
+    known = examples(redis, n_decided)
     with app.test_request_context():
         for rule in app.url_map.iter_rules():
             _console, _, view = rule.endpoint.partition(".")
@@ -279,7 +281,7 @@ def main() -> None:
             if not accounts.get(TRAINEE):
                 accounts.add(TRAINEE, PASSWORD, "trainee")
             client, trainee = log_in(app), log_in(app, TRAINEE)
-            for address in sorted(set(addresses(app, asked.decided))):
+            for address in sorted(set(addresses(app, redis, asked.decided))):
                 if asked.only in address:
                     measure(trainee if "/practice" in address else client, redis, address)
     if failures:

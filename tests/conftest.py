@@ -24,6 +24,7 @@ from unittest.mock import patch
 import httpx
 import hypothesis
 import pytest
+from fake_sites import Endpoint, answering
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -378,6 +379,13 @@ def api_key(site: Site, redis: Redis) -> str:
     from service.sites.sites import Sites
 
     return Sites(redis).add(site)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """The web server of a site, which takes webhooks."""
+    with answering() as endpoint:
+        yield endpoint
 
 
 # A real server and a real browser

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema
 import pytest
-from fake_sites import Endpoint, answering
+from fake_sites import Endpoint
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -70,12 +69,6 @@ class Newsroom:
         deliver_once(self.deliveries)
         bodies = [Webhook(SECRET).verify(body, headers) for headers, body in self.endpoint.told]
         return [body["data"] for body in bodies if body["type"] == kind]
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import jsonschema
 import pytest
-from fake_sites import Endpoint, answering
+from fake_sites import Endpoint
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -31,12 +30,6 @@ from service.sites.sites import Sites
 HOUR, DAY, WEEK_MS = 3_600, 86_400, 7 * 86_400_000
 CLEAN = "thanks for the article"
 OUTBOX, RETENTION = "{hakam:demo}:outbox", "{hakam:demo}:retention"
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

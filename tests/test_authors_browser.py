@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_sites import Endpoint, answering
+from fake_sites import Endpoint
 from playwright.sync_api import Page, expect
 from test_console_browser import Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
@@ -19,12 +18,6 @@ from service.queue.records import Decision
 from service.sites.site import Site
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

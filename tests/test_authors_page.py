@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 
 import pytest
-from fake_sites import Endpoint, answering
+from fake_sites import Endpoint
 from flask import Flask
 from redis import Redis
 from test_console import Console
@@ -34,12 +34,6 @@ HOUR = 3_600
 PAGE = "/demo/authors?id=u"
 
 Flag = Callable[..., str]
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

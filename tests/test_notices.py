@@ -114,12 +114,6 @@ def test_quiet_hours_are_those_of_the_sites_own_clock() -> None:
 # What
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
-
-
 def address_of(endpoint: Endpoint) -> str:
     return endpoint.url.replace("http:", "json:") + "Seshat-secret"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import jsonschema
 import pytest
-from fake_sites import Endpoint, answering
+from fake_sites import Endpoint
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -67,12 +66,6 @@ class Desk:
 @pytest.fixture
 def desk(redis: Redis) -> Desk:
     return Desk(redis)
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import structlog
-from fake_sites import RETRY_AFTER_SECONDS, Endpoint, answering, dripping
+from fake_sites import RETRY_AFTER_SECONDS, Endpoint, dripping
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -36,12 +36,6 @@ pytestmark = pytest.mark.slow
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERDICT = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with answering() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from service.errors import (
     InvalidRequest,
     ItemHeld,
     ItemNotFound,
+    ItemUnreadable,
     LeaseLost,
 )
 from service.queue.records import Decision, ReviewItem
@@ -202,7 +203,7 @@ def _decide_each(site: Site, versions: Mapping[str, int]) -> None:
     if decided:
         note(site.id, draft, len(decided), items=decided)
     for name, refusal in refused[:MAX_TOLD]:
-        flash(f"{_isolated(name)}: {_why_not(refusal)}", "reject")
+        flash(f"{_isolated(name)}: {why_not_taken(refusal)}", "reject")
     if len(refused) > MAX_TOLD:
         n_more = len(refused) - MAX_TOLD
         flash(
@@ -251,7 +252,8 @@ def _undo_each(site: Site, last: Mapping[str, Any]) -> None:
         tell_kept(n_left)
 
 
-def _why_not(error: ModerationError) -> str:
+def why_not_taken(error: ModerationError) -> str:
+    """Say in a sentence why a comment could not be taken from a list or its page."""
     if isinstance(error, AlreadyDecided):
         return _("Somebody decided this comment before you. That decision stands.")
     if isinstance(error, ItemHeld):
@@ -261,7 +263,7 @@ def _why_not(error: ModerationError) -> str:
             "You gave an opinion on this comment before, it appeals against your own decision, or "
             "it is left to the seniors. So it was not decided."
         )
-    if isinstance(error, LeaseLost | ItemNotFound):
+    if isinstance(error, LeaseLost | ItemNotFound | ItemUnreadable):
         return _("This comment is no longer in the queue.")
     return _("This comment was edited since you saw it. Read it again.")
 

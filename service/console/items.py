@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from models.errors import ModerationError
 from service.console import leases
+from service.console.bulk import why_not_taken
 from service.console.highlight import marked
 from service.console.item_rows import suggested
 from service.console.login import own_page
@@ -18,13 +19,10 @@ from service.console.vocabulary import REASON_NAMES, why_name
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_NOTE_LENGTH, draft_of_form
 from service.errors import (
-    AlreadyDecided,
     Conflict,
     Forbidden,
-    ItemHeld,
     ItemNotFound,
     ItemUnreadable,
-    LeaseLost,
     NotFound,
 )
 from service.moderation import findings
@@ -69,7 +67,7 @@ def take(site_id: str, item_id: str) -> ResponseReturnValue:
             site.id, me().name, item_id, version, senior=me().at_least("senior")
         )
     except (Conflict, Forbidden, ItemNotFound, ItemUnreadable) as refusal:
-        flash(_why_not_taken(refusal), "reject")
+        flash(why_not_taken(refusal), "reject")
         return redirect(_back(site, item_id), 303)
     leases.release_all()
     leases.keep(site.id, lease)
@@ -152,21 +150,6 @@ def why_kept(refusal: ModerationError) -> str:
     """Say in a sentence why a decision was not taken back or changed."""
     known = _KEPT.get(getattr(refusal, "why", ""))
     return _(known) if known else _("Nothing is kept of this comment any more.")
-
-
-def _why_not_taken(refusal: ModerationError) -> str:
-    if isinstance(refusal, AlreadyDecided):
-        return _("Somebody decided this comment before you. That decision stands.")
-    if isinstance(refusal, ItemHeld):
-        return _("A colleague is reading this comment, so it was left to them.")
-    if isinstance(refusal, Forbidden):
-        return _(
-            "You gave an opinion on this comment before, it appeals against your own decision, or "
-            "it is left to the seniors. So it was not decided."
-        )
-    if isinstance(refusal, LeaseLost | ItemNotFound | ItemUnreadable):
-        return _("This comment is no longer in the queue.")
-    return _("This comment was edited since you saw it. Read it again.")
 
 
 # -- what is on the page ------------------------------------------------------------------------
