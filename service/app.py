@@ -185,8 +185,7 @@ def create_app(
     app.teardown_request(shadow.end)
     writes = (
         *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
-        articles.flush_if_due,
-        *(hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
+        *(articles.flush_if_due, hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
     )
     app.after_request(_counting(writes))
     problems.install(app, compat.FORMS)

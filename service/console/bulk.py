@@ -7,9 +7,9 @@ stops no other.
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -33,6 +33,7 @@ from service.errors import (
     ItemUnreadable,
     LeaseLost,
 )
+from service.queue.group_decisions import Progress, Undone
 from service.queue.records import Decision, ReviewItem
 from service.queue.review_queue import MAX_BULK
 from service.rules.personal_data import masked
@@ -40,6 +41,8 @@ from service.services import services
 from service.sites.site import Site
 
 bp = Blueprint("bulk", __name__)
+
+Step = TypeVar("Step", Progress, Undone)
 
 AT_ONCE_SECONDS = 0.1  # for which a request decides on a group, or takes back
 MAX_EACH = 50  # that are taken and decided one by one: a page
@@ -95,6 +98,15 @@ def note(site_id: str, draft: Decision, n_decided: int, **more: Any) -> None:
     flash(
         ngettext("%(num)s comment decided.", "%(num)s comments decided.", n_decided), draft.action
     )
+
+
+def for_a_request(step: Callable[[], Step]) -> Step:
+    """Take steps on a group until all is done, or as much as one request may do."""
+    ends_at = time.monotonic() + AT_ONCE_SECONDS
+    taken = step()
+    while not taken.done and time.monotonic() < ends_at:
+        taken = step()
+    return taken
 
 
 # -- many as one --------------------------------------------------------------------------------
@@ -162,16 +174,13 @@ def _undo_together(site: Site, last: Mapping[str, Any]) -> None:
 def _undo_group(site: Site, last: Mapping[str, Any]) -> None:
     """Take back some of a decision on a whole group; the page asks again for the rest."""
     senior, request_id = me().at_least("senior"), f"undo/{last['id']}"
-    ends_at = time.monotonic() + AT_ONCE_SECONDS
     session.pop("deciding", None)
     try:
-        undone = services().group_decisions.undo(
-            site.id, last["id"], me().name, request_id, senior=senior
-        )
-        while not undone.done and time.monotonic() < ends_at:
-            undone = services().group_decisions.undo(
+        undone = for_a_request(
+            lambda: services().group_decisions.undo(
                 site.id, last["id"], me().name, request_id, senior=senior
             )
+        )
     except (Forbidden, ItemNotFound):
         flash(_("It is too late to take this decision back."), "reject")
         return

@@ -1,7 +1,6 @@
 """The queue as a list: filters, what has come since, and deciding a whole group as one."""
 
 import secrets
-import time
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -102,10 +101,9 @@ def decide_group(site_id: str) -> ResponseReturnValue:
         raise Forbidden("all that waits under an article is decided by seniors")
     draft = draft_of_form(UMBRELLA)
     back = redirect(form.address(site.id), 303)
-    ends_at = time.monotonic() + bulk.AT_ONCE_SECONDS
-    progress = services().group_decisions.decide(site.id, group, draft, int(until))
-    while not progress.done and time.monotonic() < ends_at:
-        progress = services().group_decisions.decide(site.id, group, draft, int(until))
+    progress = bulk.for_a_request(
+        lambda: services().group_decisions.decide(site.id, group, draft, int(until))
+    )
     if progress.done:
         session.pop("deciding", None)
         bulk.note(site.id, draft, progress.n_decided, group=True)
