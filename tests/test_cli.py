@@ -35,11 +35,11 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
-def command(redis_server: RedisServer, redis: Redis) -> Command:
-    """Run ``hakam`` with words on the emptied Redis."""
+def command(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Command:
+    """Run ``hakam`` with words on the emptied Redis, whatever this checkout has run before."""
 
     def run(*words: str, **environ: str) -> Result:
-        environ = {"HAKAM_REDIS_URL": redis_server.url} | environ
+        environ = {"HAKAM_REDIS_URL": redis_server.url, "HAKAM_VAR": str(tmp_path)} | environ
         return CliRunner().invoke(hakam, words, env=environ)
 
     return run
