@@ -19,7 +19,8 @@ from service.console.blueprint import init_app as init_console
 from service.delivery.coral import CoralSync
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
-from service.errors import SiteUnreadable, StoreMisconfigured, StoreUnavailable
+from service.errors import StoreMisconfigured, StoreUnavailable
+from service.metric_sources import metric_sources
 from service.metrics import Metrics
 from service.moderation import Moderation, Note
 from service.queue.articles import Articles
@@ -36,7 +37,7 @@ from service.queue.notes import Notes
 from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
-from service.queue.records import Comment, Enqueued, QueueStats
+from service.queue.records import Comment, Enqueued
 from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
@@ -44,7 +45,6 @@ from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.queue.search import Search
 from service.readers.pages import bp as readers
-from service.reports.drift_alarms import DriftAlarms
 from service.reports.hesitation import Hesitation
 from service.reports.shadow import ShadowCounts
 from service.reports.signal_sample import SignalSample
@@ -80,20 +80,13 @@ def create_app(
     """
     logs.configure(settings.log_level)
     url, n_replicas = settings.redis_url, settings.n_replicas
-    coral_redis = redis or connect(url, CORAL_REDIS_TIMEOUT_SECONDS, n_replicas)
-    redis = redis or connect(url, n_replicas=n_replicas)
+    metrics = Metrics(settings.prometheus_multiproc_dir)
+    coral_redis = redis or connect(url, CORAL_REDIS_TIMEOUT_SECONDS, n_replicas, metrics)
+    redis = redis or connect(url, n_replicas=n_replicas, observer=metrics)
     artifact = artifact_in_use(settings, artifact)
     durability, sites, known_sites, queue = _over(redis, settings)
     _, _, coral_sites, coral_queue = _over(coral_redis, settings)
     deliveries = Deliveries(redis, sites, public_url=settings.public_url)
-    metrics = Metrics(
-        settings.prometheus_multiproc_dir,
-        lambda: _queue_stats(sites, queue, durability),
-        deliveries=deliveries.counts,
-        alarms=lambda: DriftAlarms(redis).read([site.id for site in sites.list()]),
-        version=artifact.version,
-        is_refused=bool(notice),
-    )
     scorer, accounts = artifact.classifier.scorer, Accounts(redis)
     verdict_counts = VerdictCounts(redis, count_words=scorer.count_words, version=artifact.version)
     artifacts = Artifacts(settings, artifact, ready)
@@ -103,6 +96,7 @@ def create_app(
     hesitation, signal_sample = Hesitation(verdict_counts), SignalSample(redis)
     note = _noting(shadow, signal_sample)
     repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
+    notices = Notices(redis, sites, queue, deliveries, repeats)
     articles = Articles(redis)
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
@@ -112,6 +106,9 @@ def create_app(
     except (StoreUnavailable, StoreMisconfigured) as problem:
         structlog.get_logger().warning("store", problem=str(problem))
 
+    metrics.sources = metric_sources(
+        redis, settings, artifact, queue, deliveries, notices, durability, is_refused=bool(notice)
+    )
     app = Flask(__name__)
     app.secret_key = settings.secret_key or session_key(settings.var)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -158,7 +155,7 @@ def create_app(
             articles,
         ),
         deliveries=deliveries,
-        notices=Notices(redis, sites, queue, deliveries, repeats),
+        notices=notices,
         verdict_counts=verdict_counts,
         signal_sample=signal_sample,
         metrics=metrics,
@@ -257,15 +254,3 @@ def _over(redis: Redis, settings: Settings) -> tuple[Durability, Sites, KnownSit
         expect=durability.expect,
     )
     return durability, sites, KnownSites(sites, expect=durability.expect), queue
-
-
-def _queue_stats(
-    sites: Sites, queue: ReviewQueue, durability: Durability
-) -> Sequence[QueueStats | None]:
-    def stats(site_id: str) -> QueueStats | None:
-        with contextlib.suppress(SiteUnreadable):
-            return queue.stats(site_id)
-        return None
-
-    durability.expect()
-    return [*(stats(site.id) for site in sites.list()), *(None for _ in sites.unreadable())]

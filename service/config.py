@@ -194,6 +194,14 @@ class Settings(BaseSettings):
         secret=True,
         min_length=32,
     )
+    metrics_token: str = _variable(
+        "The bearer token that Prometheus must send for `/metrics`, which then has series of each "
+        "site as well. Unset: anybody who reaches Hakam itself may ask, and no site is named.",
+        "",
+        form="at least 32 printable characters of ASCII",
+        secret=True,
+        pattern="^[!-~]{32,}$",
+    )
     max_body_bytes: _Whole = _variable(
         "Longest request body accepted.", 32 * 1024 * 1024, ge=65_536, le=1_073_741_824
     )

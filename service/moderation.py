@@ -226,7 +226,8 @@ class Moderation:
             judgement = _knowing(policy, judgement, draw=NEVER_DRAWN, chosen=False)
             if judgement.verdict.action != "approve":
                 raise
-        self._metrics.count(judgement.verdict)
+        signals = judgement.signals
+        self._metrics.count(judgement.verdict, signals.scores, judgement.readers)
         self._verdict_counts.count(
             site.id,
             judgement.verdict.action,

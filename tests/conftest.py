@@ -120,7 +120,7 @@ def deliver_once(deliveries: Deliveries) -> int:
             n_made += 1
             if not well:
                 break
-    deliveries._write_counts()
+    deliveries.counted.write()
     return n_made
 
 

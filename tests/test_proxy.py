@@ -177,6 +177,16 @@ def test_a_request_without_an_id_gets_one(
         assert re.search(r"(?im)^x-request-id: [0-9a-f]{32}\r$", head)
 
 
+@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/%6detrics?a=1", "/a/../metrics"])
+def test_the_metrics_are_not_for_those_who_come_through_the_proxy(
+    proxy: str, connected: Callable[[str], socket.socket], path: str
+) -> None:
+    one = connected(proxy)
+    one.sendall(f"GET {path} HTTP/1.1\r\nHost: hakam\r\nConnection: close\r\n\r\n".encode())
+    with one.makefile("rb") as stream:
+        assert stream.readline().split()[1] == b"404"
+
+
 def test_an_address_gets_so_many_answers_at_once_and_the_proxy_s_refusal_publishes_nothing(
     proxy: str, web: socket.socket, connected: Callable[[str], socket.socket]
 ) -> None:

@@ -22,7 +22,7 @@ from test_console import phrases
 
 from conftest import await_condition, deliver_once, n_due
 from service.delivery import http, webhooks
-from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, Deliveries
+from service.delivery.webhooks import BACK_OFF_SECONDS, JITTER, RESULTS, TOLD, Deliveries
 from service.queue.records import Comment, Decision, item_id_of
 from service.queue.reports import Reports
 from service.queue.retention import Retention
@@ -728,14 +728,16 @@ def test_a_failure_is_one_line_of_the_log_without_a_word_of_anybody(
 def test_attempts_are_counted_by_their_result_for_all_processes(
     queue: ReviewQueue, deliveries: Deliveries, endpoint: Endpoint, redis: Redis
 ) -> None:
-    assert deliveries.counts() == dict.fromkeys(RESULTS, 0)
+    none = {(told, result): 0 for told in TOLD for result in RESULTS}
+    assert deliveries.counts() == none
     decide(queue, 1)
     deliver_once(deliveries)
     endpoint.status = 500
     decide(queue, 2)
     give_up(deliveries, redis)
     elsewhere = Deliveries(redis, Sites(redis))
-    assert elsewhere.counts() == {"delivered": 1, "failed": len(BACK_OFF_SECONDS), "dead": 1}
+    of_webhook = {"delivered": 1, "failed": len(BACK_OFF_SECONDS), "dead": 1}
+    assert elsewhere.counts() == none | {("webhook", result): n for result, n in of_webhook.items()}
 
 
 def test_only_one_test_message_at_a_time_waits_for_its_answer(

@@ -92,8 +92,7 @@ FIELDS: Mapping[str, str] = {
     "n_rejected": "Rejections that stand.",
     "name": "Display name; it is scored like the text.",
     "note": "What the moderator wrote for colleagues.",
-    "oldest_seconds": "How long the longest waiting of the fifty most urgent items has waited; 0 "
-    "when none is pending.",
+    "oldest_seconds": "How long ago the oldest item came that is pending or leased; 0 without any.",
     "outbox": "Items whose decision the site has not been told.",
     "overturned": "Whether the appeal was granted.",
     "parent": "The comment that was replied to.",

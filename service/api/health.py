@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
+
 from flask import Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
+from service.api.keys import bearer_key
 from service.api.openapi import document
 from service.api.operation import operation
 from service.api.schemas import Reader
+from service.errors import Unauthorized
 from service.services import services
 
 
@@ -47,9 +51,15 @@ def _health(status: str, notice: str | None = None) -> Health:
     return Health(status=status, model_version=artifact.version, readers=readers, notice=notice)
 
 
-@operation("GET", "/metrics", answers={200: CONTENT_TYPE_LATEST}, needs_key=False)
+@operation("GET", "/metrics", answers={200: CONTENT_TYPE_LATEST}, needs_key=False, problems=(401,))
 def metrics() -> Response:
-    """Show the numbers of all workers in Prometheus' text format."""
+    """Show the numbers of all workers in Prometheus' text format.
+
+    Where HAKAM_METRICS_TOKEN is set, it is the bearer token to be sent.
+    """
+    token = services().settings.metrics_token.encode()
+    if token and not hmac.compare_digest(bearer_key().encode(), token):
+        raise Unauthorized("expected HAKAM_METRICS_TOKEN as bearer token")
     return Response(services().metrics.render(), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -47,7 +47,7 @@ def add_known_answers(site_id: str, known: Path) -> None:
         moderation = Moderation(
             artifact,
             ReviewQueue(redis),
-            Metrics(None, list),
+            Metrics(None),
             counts,
             Hesitation(counts),
             Chosen(redis),

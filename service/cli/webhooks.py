@@ -9,6 +9,7 @@ import click
 from service import logs
 from service.cli.environment import connect, connect_for, site_argument
 from service.config import Settings
+from service.delivery.heartbeat import Heartbeat
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
 from service.queue.clock import ClockWatch
@@ -20,6 +21,7 @@ from service.rules.times import iso_time
 from service.run import daily
 from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
+from service.store.connect import TIMEOUT_SECONDS
 from service.store.durability import Durability
 from service.store.trail import COMMAND_LINE, Entry, Trail
 
@@ -51,9 +53,15 @@ def webhooks(context: click.Context) -> None:
             console=settings.public_url,
         )
         reindex, clock = Reindex(redis, sites), ClockWatch(redis, sites)
-        for one in (Retention(redis, sites), clock, durability, notices, reindex, daily):
-            Thread(target=one.run, args=(stop,), daemon=True).start()
-        deliveries.run(stop)  # a signal ends it, after what is under way
+        heartbeat = Heartbeat(redis)
+        others = (Retention(redis, sites), clock, durability, notices, reindex, daily, heartbeat)
+        threads = [Thread(target=one.run, args=(stop,), daemon=True) for one in others]
+        for thread in threads:
+            thread.start()
+        try:
+            deliveries.run(stop)  # a signal ends it, after what is under way
+        finally:
+            threads[-1].join(TIMEOUT_SECONDS)  # the heartbeat says that it ends
 
 
 @webhooks.command("dead")

@@ -39,6 +39,7 @@ from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 from service.store.scripts import site_key
+from service.store.shared_counts import SharedCounts
 
 LOOK_EVERY_SECONDS = 15.0
 N_THREADS = 4  # each has a process of some 60 MB while it sends
@@ -46,6 +47,8 @@ TURN_SECONDS = 3 * notice_sender.SECONDS  # after which another process may tell
 FAILING_SECONDS = 900.0  # for which deliveries have failed before anybody is told
 STORE_SECONDS = 60.0  # and for which the store has been in trouble
 BUSY = N_("another test waits for its answer")
+
+RESULTS = ("delivered", "failed")
 
 log = structlog.get_logger()
 
@@ -97,6 +100,7 @@ class Notices:
         self._known: Sequence[Site] = ()
         self._heard: dict[str, _Heard] = {}  # by site
         self._unsaved: set[str] = set()  # sites of which memory knows more than the store
+        self.counted = SharedCounts(redis, "hakam:notices")  # of all sites
         self._probing = Lock()  # one at a time: who waits for an answer holds one of few threads
 
     def run(self, stop: Event) -> None:
@@ -105,6 +109,7 @@ class Notices:
             self._listening,
             self._waiting,
             self.serve,
+            self._write_counts,
             name="notices",
             n_threads=N_THREADS,
             poll_seconds=LOOK_EVERY_SECONDS,
@@ -136,6 +141,14 @@ class Notices:
             n_failures = max((one.n_failures for one in kinds), default=0)
             found.append(Fared(service_of(address), told_at, n_failures))
         return found
+
+    def counts(self) -> dict[str, int]:
+        """Count the notices of all sites by what became of them, since the store was new."""
+        return dict(zip(RESULTS, self.counted.read(RESULTS), strict=True))
+
+    def _write_counts(self) -> None:
+        if not self._trouble():
+            self.counted.write()
 
     # What is wrong
 
@@ -196,6 +209,7 @@ class Notices:
             for kind, one in news.items():
                 told = kinds.get(kind, Told())
                 kinds[kind] = told.missed(now) if failure else told.heard(one, now)
+            self.counted.count("failed" if failure else "delivered")
             if failure:
                 log.warning(
                     "notice",

@@ -27,13 +27,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Event, Lock
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import structlog
@@ -43,7 +42,7 @@ from service.delivery import http
 from service.delivery.coral import CoralSync
 from service.delivery.coral_client import CoralFault
 from service.delivery.scheduling import Scheduler
-from service.errors import StoreUnavailable
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import read_decision
 from service.queue.messages import notices, told
@@ -55,8 +54,8 @@ from service.sites.connections import signing_key
 from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
-from service.store.errors import translating_redis_errors
 from service.store.scripts import Argument, Verbs
+from service.store.shared_counts import SharedCounts
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
 # eleven attempts, so that an endpoint may be away for a day. Jitter only ever adds to it.
@@ -78,7 +77,11 @@ log = structlog.get_logger()
 # What became of an attempt: told, to be tried again, given up.
 Result = Literal["delivered", "failed", "dead"]
 RESULTS: tuple[Result, ...] = ("delivered", "failed", "dead")
-_COUNTS = "hakam:deliveries"  # hash: result -> number of attempts, of all sites and processes
+# Whom an attempt told: a site's Coral, and its webhook if it has one, or the webhook alone.
+Told = Literal["webhook", "coral"]
+TOLD: tuple[Told, ...] = ("webhook", "coral")
+# Number of attempts by result, of all sites; those of Coral under coral:<result>.
+_COUNTS = "hakam:deliveries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,18 @@ class Endpoint:
     failing_since: float = 0.0  # since when every attempt has failed
     failure: str = ""  # the last one, in our own words
     disabled_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a site is still to be told; times in seconds, 0 for never."""
+
+    n_items: int
+    oldest_seconds: float  # since the oldest decision of fifty, at both ends of the outbox
+    overdue_seconds: float  # since the turn of the first of them came
+    n_dead: int
+    failing_since: float  # Unix time
+    disabled_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +138,16 @@ class Deliveries:
     ) -> None:
         self._verbs = Verbs(redis, "delivery")
         self._sites = sites
-        self._redis: Any = redis
         self._client = client or http.client()
         self._coral = CoralSync(redis, self._client)
         self._reports = Reports(redis)
         self._public_url = public_url
-        self._counts: Counter[str] = Counter()  # of this process, not written yet
-        self._counting = Lock()
+        self.counted = SharedCounts(redis, _COUNTS)
         self._probing = Lock()  # one at a time: who waits for an answer holds one of few threads
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set; an unreachable Redis is waited for."""
-        Scheduler(self._listening, self._waiting, self._serve, self._write_counts).run(stop)
+        Scheduler(self._listening, self._waiting, self._serve, self.counted.write).run(stop)
 
     def probe(self, site: Site) -> str:
         """Send a signed ``webhook.test`` message; return what went wrong, or an empty string."""
@@ -152,11 +165,11 @@ class Deliveries:
         finally:
             self._probing.release()
 
-    @translating_redis_errors()
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[tuple[str, str], int]:
         """Count the attempts of all sites by what became of them, since the store was new."""
-        found = self._redis.hgetall(_COUNTS)
-        return {result: int(found.get(result, 0)) for result in RESULTS}
+        names: list[tuple[Told, Result]] = [(told, result) for told in TOLD for result in RESULTS]
+        found = self.counted.read([_count_of(*name) for name in names])
+        return {(told, result): n for (told, result), n in zip(names, found, strict=True)}
 
     # When an endpoint fails
 
@@ -164,6 +177,18 @@ class Deliveries:
         """Return how a site's webhook fares."""
         failing, failure, disabled = self._verbs(site_id, "endpoint")
         return Endpoint(int(failing or 0) / 1000, failure or "", int(disabled or 0) / 1000)
+
+    def waiting_of(self, site_ids: Sequence[str]) -> list[Waiting | SiteUnreadable]:
+        """Say what many sites are still to be told."""
+        found = list[Waiting | SiteUnreadable]()
+        for answer in self._verbs.of_sites(site_ids, "waiting"):
+            if isinstance(answer, SiteUnreadable):
+                found.append(answer)
+            else:
+                n_items, oldest, overdue, n_dead, failing, disabled = answer
+                times = (oldest / 1000, overdue / 1000, n_dead, failing / 1000, disabled / 1000)
+                found.append(Waiting(n_items, *times))
+        return found
 
     def enable(self, site_id: str) -> None:
         """Use a site's webhook again, at once for all that waits."""
@@ -207,7 +232,7 @@ class Deliveries:
         if not claimed:
             return None
         item_id, decision_id, body, n_attempts, digest, words, author_id = claimed
-        unexpected: list[str] = []
+        unexpected, decision = list[str](), None
         try:
             decision = read_decision(decision_id, body, words=words, digest=digest)
             decision = replace(decision, author_id=author_id)
@@ -219,8 +244,8 @@ class Deliveries:
             made = _Attempt(http.reason(error))
             unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
         result = self._settle(site, {"id": item_id, "delivery": decision_id}, n_attempts, made)
-        with self._counting:
-            self._counts[result] += 1
+        told: Told = "coral" if decision and self._coral.concerns(site, decision) else "webhook"
+        self.counted.count(_count_of(told, result))
         if made.failure:
             log.warning(
                 "delivery",
@@ -283,19 +308,9 @@ class Deliveries:
             self._verbs(site.id, "disable", failure=failure)
         return result
 
-    def _write_counts(self) -> None:
-        """Add what this process counted to what all have counted."""
-        with self._counting:
-            taken, self._counts = self._counts, Counter()
-        try:
-            with translating_redis_errors(), self._redis.pipeline() as pipe:
-                for result, n in taken.items():
-                    pipe.hincrby(_COUNTS, result, n)
-                pipe.execute()
-        except StoreUnavailable:
-            with self._counting:
-                self._counts.update(taken)
-            raise
+
+def _count_of(told: Told, result: Result) -> str:
+    return result if told == "webhook" else f"{told}:{result}"
 
 
 def payload(

@@ -353,7 +353,7 @@ class QueueStats:
 
     pending: int
     leased: int
-    oldest_seconds: float  # age of the oldest of the fifty most urgent items; 0 without any
+    oldest_seconds: float  # age of the oldest that waits or is held; 0 without any
     decided: int  # entries of the decision stream
     outbox: int  # items whose decision the site has not been told
     dead: int  # deliveries given up

@@ -88,6 +88,7 @@ from service.errors import (
     ItemUnreadable,
     LeaseLost,
     ServiceError,
+    SiteUnreadable,
 )
 from service.queue.decisions import check_decision_id
 from service.queue.encoding import (
@@ -597,8 +598,21 @@ class ReviewQueue:
 
     def stats(self, site_id: str) -> QueueStats:
         """Count what is in the queue."""
-        pending, leased, oldest_ms, *rest = self._verbs(site_id, "stats")
-        return QueueStats(pending, leased, oldest_ms / 1000, *rest)
+        (found,) = self.stats_of([site_id])
+        if isinstance(found, SiteUnreadable):
+            raise found
+        return found
+
+    def stats_of(self, site_ids: Sequence[str]) -> list[QueueStats | SiteUnreadable]:
+        """Count what is in the queues of many sites."""
+        found = list[QueueStats | SiteUnreadable]()
+        for answer in self._verbs.of_sites(site_ids, "stats"):
+            if isinstance(answer, SiteUnreadable):
+                found.append(answer)
+            else:
+                pending, leased, oldest_ms, *rest = answer
+                found.append(QueueStats(pending, leased, oldest_ms / 1000, *rest))
+        return found
 
     # Keeping what was acknowledged
 

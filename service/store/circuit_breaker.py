@@ -19,12 +19,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from service.store.observer import Observer
+
 
 class CircuitBreaker:
     """One for all connections of a client; its probe connects to a server and knows no silence."""
 
-    def __init__(self, probe: Callable[[str], Redis]) -> None:
+    def __init__(self, probe: Callable[[str], Redis], observer: Observer) -> None:
         self._probe = probe
+        self._observer = observer
         self._silent: set[str] = set()
         self._noticing = Lock()
 
@@ -38,6 +41,7 @@ class CircuitBreaker:
         with self._noticing:
             if server not in self._silent:
                 self._silent.add(server)
+                self._observer.silent(is_silent=True)
                 name = "redis-silence"
                 Thread(target=self._await_answer, args=(server,), name=name, daemon=True).start()
 
@@ -48,6 +52,7 @@ class CircuitBreaker:
                     pass  # each question takes one timeout
         finally:
             self._silent.discard(server)
+            self._observer.silent(is_silent=False)
 
 
 def _unanswered(redis: Redis) -> bool:

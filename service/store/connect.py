@@ -28,6 +28,7 @@ from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedS
 from service.config import RedisAddress
 from service.errors import ConfigError
 from service.store.circuit_breaker import Breaking, CircuitBreaker
+from service.store.observer import Observed, Observer
 from service.store.replication import Replicating
 
 __all__ = ["TIMEOUT_SECONDS", "Redis", "await_answer", "connect", "look_anew", "primaries"]
@@ -40,7 +41,12 @@ WAIT_SHARE = 0.7  # of that time, for the replicas
 MOST_NAMES = 100_000  # tried for a key on each primary; one of a thousand takes some 10,000
 
 
-def connect(url: str, timeout_seconds: float = TIMEOUT_SECONDS, n_replicas: int = 0) -> Redis:
+def connect(
+    url: str,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    n_replicas: int = 0,
+    observer: Observer | None = None,
+) -> Redis:
     """Return a client that gives up soon, behind a circuit breaker; it connects when first used.
 
     With `n_replicas` no write is acknowledged before so many replicas have it.
@@ -67,11 +73,13 @@ def connect(url: str, timeout_seconds: float = TIMEOUT_SECONDS, n_replicas: int 
         pool = ConnectionPool(**{**options, **place, "connection_class": plain, "retry": never})
         return Redis.from_pool(pool)
 
-    breaker, wait_ms = CircuitBreaker(probe), int(timeout_seconds * 1000 * WAIT_SHARE)
+    observer = observer or Observer()
+    breaker, wait_ms = CircuitBreaker(probe, observer), int(timeout_seconds * 1000 * WAIT_SHARE)
 
     def guarded(connection: type[Any]) -> type[Any]:
         own = {"breaker": breaker, "n_replicas": n_replicas, "wait_ms": wait_ms, "followed": {}}
-        return type(connection.__name__, (Replicating, Breaking, connection), own)
+        own["observer"] = observer
+        return type(connection.__name__, (Observed, Replicating, Breaking, connection), own)
 
     # Once more, where a connection has died since its last use.
     once_more = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
