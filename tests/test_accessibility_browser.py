@@ -1,234 +1,36 @@
 """Accessibility (WCAG 2.2 AA) of every page of the console and of the readers' pages.
 
-The pages are those of the application's routes: a new one is audited by itself. Where neither the
-id of a site nor a link of another page opens it, the audit asks for an example in `examples`.
+Which pages these are, `console_pages` knows.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from flask import Flask
-from playwright.sync_api import Browser, Page, expect
-from test_console_browser import PASSWORD, Console, accessible
+from console_pages import (
+    LEADS_ON,
+    SCREENS,
+    answers,
+    before_login,
+    fill,
+    for_others,
+    met,
+    opened,
+    sent_by,
+    ways,
+)
+from playwright.sync_api import Browser, Page
+from test_console_browser import Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
-from werkzeug.exceptions import HTTPException
 
 from service.accounts.account import Preferences
-from service.console import blueprint
-from service.queue.articles import Articles
-from service.queue.authors import Authors
-from service.queue.notes import Notes
-from service.queue.practice import Practice
-from service.queue.reader_links import sign_link
-from service.queue.records import Comment, item_id_of
-from service.queue.repeats import Repeats
-from service.queue.reports import Reports
-from service.readers import pages as readers
 from service.rules.phrases import LANGUAGES
-from service.rules.policy import Verdict
-from service.sites.site import Site
 
 pytestmark = pytest.mark.slow
-
-#: Routes that are no page: parts of pages, streams, files, and those that only lead elsewhere.
-NO_PAGES = {
-    "console._nowhere",
-    "console.drift.download",
-    "console.index",
-    "console.insight.download",
-    "console.overview.events",
-    "console.queue.new",
-    "console.policy.preview",
-    "console.settings.preview",
-    "console.shift.arrivals",
-    "console.static",
-    "readers.static",
-    "static",
-}
-#: Opened before the login, and so by tests of their own.
-BEFORE_LOGIN = {"console.login.index", "console.login.confirm", "console.login.accept"}
-OF_TRAINEES = "console.practice."
-SCREENS = (("light", 1440), ("dark", 390), ("dark", 1440), ("light", 390))
-# A name as long as a site may send, without a blank: "the-very-long-".
-LONG = "الطويلجدًا" * 12
-SITE = Site(
-    id="demo",
-    name=f"جريدة {LONG}"[:100],  # "newspaper"
-    reader_link_secret="0123456789abcdef" * 4,
-)
-EMPTY = Site(id="empty", name="")
-
-
-def fill(console: Console) -> None:
-    """A day's work on one site, with all that a page may have to show; another site without any."""
-    console.sites.update(replace(SITE, shadow=console.sites.get("demo").shadow))
-    console.sites.add(EMPTY)
-    console.history()
-    console.sites.update(replace(SITE, shadow=console.sites.get("demo").shadow, shadow_share=1.0))
-    repeats = Repeats(console.redis)
-    for n in range(25):
-        text = f"the same words again and again, from many authors {n}"
-        comment = Comment(f"raid-{n}", text, author_id=f"r{n}", article_id="flooded")
-        group = repeats.observe("demo", comment, 5).group
-        console.flag(
-            comment.id, text, author_id=f"r{n}", article_id="flooded", copies=group, score=0.7
-        )
-    verdict = Verdict("review", None, None, 0.1, "reported", 1.0, "v1")
-    for n, reason in enumerate(("insult", "illegal", "other")):
-        Reports(console.redis).add(
-            console.sites.get("demo"),
-            Comment("reported", "تعليق", author_id="u1", author_name=LONG, article_id="bread"),
-            verdict,
-            reporter=f"reader-{n}",
-            reason=reason,
-            explanation=LONG,
-            scores={"insult": 0.2},
-            author_scores=None,
-            evidence=(),
-            sentence=(),
-        )
-    console.accounts.add("tariq", PASSWORD, "trainee")
-    authors = Authors(console.redis, console.sites)
-    for act in ("hold", "warn", "mute", "block"):
-        authors.act(
-            "demo",
-            "u1",
-            act,
-            moderator="omar",
-            request_id=act,
-            until=time.time() + 86_400,
-            reason="insult",
-        )
-    for about in ("author_id", "article_id"):
-        value = "u1" if about == "author_id" else "bread"
-        asked = {"note_id": about, "moderator": LONG, "text": LONG}
-        Notes(console.redis).add("demo", about, value, **asked)
-    articles = Articles(console.redis)
-    for action in ("approve", "review", "reject"):
-        articles.note("demo", "bread", action)
-    articles.flush()
-    rejected = next(d for d in console.decisions.read("demo") if d.action == "reject")
-    console.queue.appeal("demo", rejected.id, f"لا أوافق {LONG}")  # "I do not agree"
-    console.samples()
-    console.accounts.add("nura", PASSWORD, "trainee")
-    for made in console.decisions.read("demo")[:20]:
-        Practice(console.redis).judge("demo", "nura", made.item_id, made.version, "approve", "")
-    console.flag(  # the most urgent one, which the work page shows
-        "worst",
-        f"call 0500000000, {LONG} " + "long " * 300,
-        score=0.999,
-        label="severe_toxicity",
-        evidence=[
-            {"field": "text", "label": "severe_toxicity", "start": 0, "end": 4, "weight": 1.0}
-        ],
-        author_id="u1",
-        author_name=LONG,
-        article_id="bread",
-        article_title=LONG,
-        article_url="https://news.example/bread",
-        parent_text=LONG,
-        created_at="2026-01-01T00:00:00Z",
-    )
-
-
-def examples(console: Console) -> Mapping[str, Sequence[Mapping[str, str]]]:
-    """With what pages are opened beside the id of a site, where no link of another page says it."""
-    demo = {"site_id": "demo"}
-    site = console.sites.get("demo")
-    token = sign_link(site, "report", "c-9", time.time() + 3_600, title=LONG)
-    decision = console.decisions.read("demo")[0]
-    objection = sign_link(site, "appeal", decision.id, time.time() + 3_600)
-    return {
-        "console.search.index": [
-            demo,
-            {"site_id": "empty"},
-            {**demo, "author": "u1", "state": "waiting"},
-            {**demo, "q": "!!"},
-            {**demo, "comment": "worst", "personal_data": "shown"},
-        ],
-        "console.queue.index": [
-            demo,
-            {"site_id": "empty"},
-            {**demo, "article_id": "bread", "sort": "newest"},
-            {**demo, "state": "leased", "copies": "unknown"},
-        ],
-        "console.authors.index": [{**demo, "id": "u1"}, {**demo, "id": LONG}],
-        "console.articles.index": [{**demo, "id": "bread"}, {**demo, "id": LONG}],
-        "console.trainees.show": [{**demo, "name": "nura"}],
-        # Open to trainees alone, and audited in a test of their pages.
-        "console.practice.index": [],
-        "console.practice.differences": [],
-        "console.history.index": [
-            demo,
-            {"site_id": "empty"},
-            {**demo, "action": "reject", "moderator": "nobody", "until": "2026-01-31"},
-        ],
-        "console.items.index": [
-            {**demo, "item_id": decision.item_id},
-            {**demo, "item_id": item_id_of("worst")},
-            {**demo, "item_id": item_id_of("reported"), "personal_data": "shown"},
-        ],
-        "readers.index": [{**demo, "token": token}],
-        "readers.appeal": [{**demo, "token": objection}],
-        "readers.status": [],  # opened by a report that is sent
-    }
-
-
-def opened(console: Console, page: Page, language: str, role: str = "admin") -> Iterator[str]:
-    """Open every page of administrators and readers, or those of trainees, in turn.
-
-    A page that needs more than the id of a site is opened by a link of another page, else by
-    `examples`.
-    """
-    app = Flask(__name__)
-    app.register_blueprint(blueprint.bp)
-    app.register_blueprint(readers.bp)
-    known, bound = examples(console), app.url_map.bind("localhost")
-    rules = [
-        rule
-        for rule in sorted(app.url_map.iter_rules(), key=str)
-        if "GET" in (rule.methods or ())
-        and rule.endpoint not in NO_PAGES | BEFORE_LOGIN
-        and (role == "trainee") == rule.endpoint.startswith(OF_TRAINEES)
-    ]
-    ways, by_link = [], {}
-    for rule in rules:
-        if rule.endpoint not in known and rule.arguments - {"site_id"}:
-            by_link[rule.endpoint] = ""
-            continue
-        sites = [{"site_id": "demo"}, {"site_id": "empty"}] if rule.arguments else [{}]
-        ways += [bound.build(rule.endpoint, dict(v)) for v in known.get(rule.endpoint, sites)]
-    for way in ways:
-        _open(console, page, way, language)
-        for link in page.evaluate("[...document.links].map(a => a.pathname + a.search)"):
-            with suppress(HTTPException):
-                endpoint, _values = bound.match(link.partition("?")[0], method="GET")
-                if not by_link.get(endpoint, "known"):
-                    by_link[endpoint] = link
-        yield way
-    for endpoint, link in by_link.items():
-        assert link, f"no page leads to {endpoint}: give `examples` what it is opened with"
-        _open(console, page, link, language)
-        yield link
-
-
-def _open(console: Console, page: Page, address: str, language: str) -> None:
-    if address.startswith("/readers"):
-        address += f"&lang={language}"
-    answer = page.goto(f"{console.url}{address}")
-    assert answer
-    assert answer.status in (200, 422), (
-        f"{address} answers {answer.status}: give `examples` another"
-    )
-    assert page.locator("html").get_attribute("lang") == language, address
 
 
 @pytest.fixture
@@ -384,26 +186,29 @@ def test_a_screen_reader_hears_the_work_in_the_order_in_which_it_is_seen(console
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_the_pages_before_the_login_and_those_that_say_what_went_wrong_pass_axe(
-    console: Console, browser: Browser, language: str
+def test_every_page_that_answers_a_form_or_says_an_error_passes_axe(
+    filled: Console, browser: Browser, language: str
 ) -> None:
     context = browser.new_context(locale=language, reduced_motion="reduce")
-    console.contexts.append(context)
-    page = context.new_page()
-    problems = []
-    for path in ("/login", f"/invitation/{console.accounts.invite('nura', 'moderator')}", "/me"):
-        page.goto(f"{console.url}/console{path}")
-        assert page.locator("html").get_attribute("lang") == language
+    filled.contexts.append(context)
+    visitor, problems = context.new_page(), list[str]()
+    for answer in before_login(filled):
+        met(visitor, filled.url, answer)
+        assert visitor.locator("html").get_attribute("lang") == language, answer.name
+        problems += audited(visitor)
+    for name in ("samira", "layla"):
+        filled.accounts.save_preferences(name, Preferences(language=language))
+    page = filled.page("samira", "/me", reduced_motion="reduce")
+    for answer in for_others():
+        met(page, filled.url, answer)
         problems += audited(page)
-    page.goto(f"{console.url}/console/login")
-    page.fill("#name", "samira")
-    page.fill("#password", "wrong")
-    page.click("button.primary")
-    expect(page.locator("[role=alert]")).to_be_visible()
-    problems += audited(page)
-    console.accounts.save_preferences("samira", Preferences(language=language))
-    page = console.page(path="/nowhere", reduced_motion="reduce")
-    problems += audited(page)
-    page.goto(f"{console.url}/console/demo/settings")  # not for moderators
-    problems += audited(page)
+    page, sent = filled.page("layla", "/me", reduced_motion="reduce"), set[str]()
+    for answer in answers(filled, language):
+        met(page, filled.url, answer)
+        assert page.locator("html").get_attribute("lang") == language, answer.name
+        problems += audited(page)
+        sent.add(sent_by(answer))
     assert not problems, "\n".join(problems)
+    forms = {rule.endpoint for rule in ways().map.iter_rules() if "POST" in (rule.methods or ())}
+    missing = forms - sent - LEADS_ON - {"console.login.accept", "console.login.confirm"}
+    assert not missing, "how are these forms answered? Say it in `answers`, or in LEADS_ON"

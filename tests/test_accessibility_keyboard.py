@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from console_pages import opened
 from playwright.sync_api import Page, expect
 from test_accessibility_browser import filled as filled  # noqa: PLC0414 - a fixture
-from test_accessibility_browser import opened
 from test_console_browser import Console
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture

@@ -194,7 +194,7 @@ def _stranger() -> str:
 def appeal(site_id: str) -> str:
     """Ask an author what they say against a decision."""
     site, _link = _opened(site_id, "appeal")
-    return _render("appeal.html", site=site, token=_token(), max_statement=MAX_STATEMENT, wrong=())
+    return _show_appeal(site)
 
 
 @bp.post("/<site_id>/appeal")
@@ -203,16 +203,25 @@ def create_appeal(site_id: str) -> ResponseReturnValue:
     site, link = _opened(site_id, "appeal")
     statement = _typed("statement")
     if len(statement) > MAX_STATEMENT:
-        wrong = (_TOO_LONG,)
-        form = {"token": _token(), "max_statement": MAX_STATEMENT, "wrong": wrong}
-        return _render("appeal.html", site=site, **form), 422
+        return _show_appeal(site, (_TOO_LONG,)), 422
     services().reader_limits.spend(request.remote_addr or "")
     target = site.time_target_seconds
     services().queue.appeal(site.id, link.sub, statement, time_target_seconds=target)
     said = N_(
         "Your objection was received. Somebody else will look at the comment and decide again."
     )
-    return _render("status.html", sentence=said)
+    return _render("status.html", sentence=said, objected=True)
+
+
+def _show_appeal(site: Site, wrong: Sequence[str] = ()) -> str:
+    return _render(
+        "appeal.html",
+        site=site,
+        token=_token(),
+        max_statement=MAX_STATEMENT,
+        wrong=wrong,
+        typed=_typed,
+    )
 
 
 # -- what all pages share -----------------------------------------------------------------------
