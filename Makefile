@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check fast test coverage train sentence bench sbom dist fuzz failover lint format docs browser wordpress lock clean
+.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover lint format docs browser wordpress lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -28,6 +28,11 @@ test: lint browser $(VENV)/.sentence  ## run everything that can fail
 
 coverage: browser $(VENV)/.sentence  ## run all tests and say which lines they reach, those of child processes too
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+
+pictures: browser $(VENV)/.test  ## save pictures of every page to build/pictures; DOCS=1 renews those of docs too
+	@rm -rf build/pictures
+	$(BIN)/pytest tests/pictures.py
+	@echo build/pictures/index.html
 
 train: $(VENV)/.train  ## install what hakam-train needs
 	@$(BIN)/hakam-train --help

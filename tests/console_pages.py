@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyotp
 from flask import Flask
@@ -55,7 +56,10 @@ NO_PAGES = {
 #: Opened before the login, and so by tests of their own.
 BEFORE_LOGIN = {"console.login.index", "console.login.confirm", "console.login.accept"}
 OF_TRAINEES = "console.practice."
-SCREENS = (("light", 1440), ("dark", 390), ("dark", 1440), ("light", 390))
+SCREENS: Sequence[tuple[Literal["light", "dark"], int]] = (
+    *(("light", 1440), ("dark", 390)),
+    *(("dark", 1440), ("light", 390)),
+)
 # A name as long as a site may send, without a blank: "the-very-long-".
 LONG = "الطويلجدًا" * 12
 EMPTY = Site(id="empty", name="")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from html import escape
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
+import pytest
 from console_pages import SCREENS, answers, before_login, fill, for_others, met, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -30,7 +31,6 @@ MAX_HEIGHT = 4_000  # of a picture
 WORD = "ابن الحارة"  # "son of the neighbourhood", a pen name
 #: The pages in the documents and what their pictures are called there.
 DOCUMENTED: dict[str, str] = {}
-_DOCUMENTED_SIZE = {"width": 1200, "height": 760}
 
 
 def met_by_all(console: Console, browser: Browser, language: str) -> Iterator[tuple[str, Page]]:
@@ -63,46 +63,52 @@ def named(address: str) -> str:
     return "-".join(word[:12] for word in words[:8])
 
 
-def drawn(page: Page, to: Callable[[str, int], Path]) -> None:
+def drawn(page: Page, stem: str) -> None:
     """Draw the page that is open on each screen."""
     page.evaluate("document.querySelectorAll('main details').forEach(each => each.open = true)")
     for scheme, width in SCREENS:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
-        height = page.evaluate("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": width, "height": min(height, MAX_HEIGHT)}
-        page.screenshot(path=to(scheme, width), full_page=True, clip=clip)
+        extent = page.evaluate("document.documentElement.scrollHeight")
+        height = min(extent, MAX_HEIGHT)
+        page.screenshot(
+            path=FOLDER / f"{stem}.{width}.{scheme}.png",
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": width, "height": height},
+        )
 
 
 def documented(page: Page, name: str) -> None:
     """Draw a page for the documents."""
     page.emulate_media(color_scheme="light")
-    page.set_viewport_size(_DOCUMENTED_SIZE)
+    page.set_viewport_size({"width": 1200, "height": 760})
     path = ROOT / "docs" / "images" / f"{name}.png"
     page.screenshot(path=path)
     Image.open(path).quantize(256).save(path, optimize=True)
 
 
-def index(names: list[str]) -> str:
+def index(files: Iterable[str]) -> str:
     """Return a page that shows all pictures, each a link to itself."""
     rows = []
-    for name in names:
+    for name, some in groupby(sorted(files), lambda file: file.partition(".")[0]):
         shown = "".join(
             f'<a href="{file}"><img src="{file}" alt="{file}" loading="lazy" height="300"></a>\n'
-            for language in LANGUAGES
-            for scheme, width in SCREENS
-            for file in [escape(file_of(name, language, scheme, width))]
+            for file in some
         )
-        rows.append(f"<h2>{escape(name)}</h2>\n{shown}")
+        rows.append(f"<h2>{name}</h2>\n{shown}")
     return f'<!doctype html><meta charset="utf-8"><title>Pictures</title>\n{"".join(rows)}'
 
 
-def file_of(name: str, language: str, scheme: str, width: int) -> str:
-    """Return the file of a picture."""
-    return f"{name}.{language}.{width}.{scheme}.png"
-
-
-def test_pictures(console: Console, browser: Browser, on_trial: None) -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    language = os.environ.get("PICTURES", LANGUAGES[0])
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pictures(console: Console, browser: Browser, on_trial: None, language: str) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    fill(console, WORD)
+    names = Counter[str]()
+    for name, page in met_by_all(console, browser, language):
+        names[name] += 1
+        again = f"-{names[name]}" if names[name] > 1 else ""
+        drawn(page, f"{name}{again}.{language}")
+        if name in DOCUMENTED and not again and language == "ar" and "DOCS" in os.environ:
+            documented(page, DOCUMENTED[name])
+    (FOLDER / "index.html").write_text(index(path.name for path in FOLDER.glob("*.png")))
