@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from service.processes import Process
+from service.processes import Running
 from service.store.server_facts import ServerFacts
 
 MOST_NAMED = 100  # sites with series of their own, the first in the order of their ids
@@ -204,7 +204,7 @@ def of_store(*, is_well: bool) -> Iterator[Metric]:
 
 
 def of_processes(
-    workers: Sequence[Process], starter: Process | None, n_wanted: int
+    workers: Sequence[Running], starter: Running | None, n_wanted: int
 ) -> Iterator[Metric]:
     """Tell what the web workers take, and the process that has started them."""
     yield GaugeMetricFamily("hakam_workers_wanted", "Web workers wanted.", value=n_wanted)

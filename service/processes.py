@@ -14,7 +14,7 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class Running:
     """What the kernel knows of a process."""
 
     pid: int
@@ -23,17 +23,17 @@ class Process:
     n_files: int  # that it has open
 
 
-def this_process() -> Process | None:
+def this_process() -> Running | None:
     """Return this process; None where the kernel does not tell."""
     return _read(os.getpid())
 
 
-def parent() -> Process | None:
+def parent() -> Running | None:
     """Return the process that has started this one; None where the kernel does not tell."""
     return _read(os.getppid())
 
 
-def siblings() -> list[Process]:
+def siblings() -> list[Running]:
     """Return this process and those that the same one has started, without what has ended."""
     folder = _PROC / str(os.getppid()) / "task" / str(os.getppid()) / "children"
     try:
@@ -43,7 +43,7 @@ def siblings() -> list[Process]:
     return [process for pid in pids if (process := _read(pid))]
 
 
-def _read(pid: int) -> Process | None:
+def _read(pid: int) -> Running | None:
     folder = _PROC / str(pid)
     try:
         # After the name, which may hold anything: state, ppid ... (proc_pid_stat(5), from field 3).
@@ -56,4 +56,4 @@ def _read(pid: int) -> Process | None:
     if fields[0] == b"Z":
         return None
     pages_bytes, per_second = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-    return Process(pid, pages * pages_bytes, ticks / per_second, n_files)
+    return Running(pid, pages * pages_bytes, ticks / per_second, n_files)
