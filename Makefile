@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover lint format docs browser wordpress lock clean
+.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover drill lint format docs browser wordpress lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,6 +53,9 @@ fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 MINUTES ?= 30
 failover: $(VENV)/.test  ## let Redis fail over under load, MINUTES=30, and judge the history; writes var/failover
 	PYTHONPATH=tests $(BIN)/python tests/failover.py --minutes $(MINUTES)
+
+drill: $(VENV)/.test  ## back up under load, destroy, restore and reconcile, by the lines of docs/backup.md
+	PYTHONPATH=tests $(BIN)/python tests/drill.py
 
 lint: $(VENV)/.test  ## check rules, formatting, types, spelling, templates, JavaScript, CSS and Lua
 	$(BIN)/ruff check

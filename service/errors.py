@@ -130,7 +130,32 @@ class Archived(ServiceError):
 
     def __init__(self, last: str) -> None:
         super().__init__(f"all decisions up to {last} have been archived: read on after {last}")
-        self.last = last
+        self.after = last
+
+
+class SetBack(ServiceError):
+    """Here the store was set back: what it was given between two times is lost."""
+
+    problem = ProblemType(410, "set-back", "Something was lost here")
+
+    def __init__(self, lost_since: str, lost_until: str, last: str) -> None:
+        super().__init__(
+            f"what was sent and decided between {lost_since} and {lost_until} may be lost: send "
+            f"again what you sent and were told since then, and read on after {last}"
+        )
+        self.after, self.lost_since, self.lost_until = last, lost_since, lost_until
+
+
+class PositionUnknown(ServiceError):
+    """A position in the decision stream that no entry has had."""
+
+    problem = ProblemType(409, "position-unknown", "No decision has had this position")
+
+    def __init__(self, site_id: str) -> None:
+        super().__init__(
+            f"after: {site_id} has no decision with this id, nor a later one: the store was set "
+            "back, or the position is that of another site"
+        )
 
 
 class UnsupportedMedia(ServiceError):

@@ -20,6 +20,9 @@ from service.errors import (
     status_of,
 )
 
+# What an error may know beside its sentence, for programs.
+_TOLD = ("versions", "after", "lost_since", "lost_until")
+
 # What is said of an error that the framework found; its own words are written for browsers.
 _SENTENCES = {
     400: "the request cannot be understood",
@@ -34,7 +37,7 @@ def problem(
     detail: str = "",
     *,
     errors: Sequence[FieldError] = (),
-    versions: Sequence[str] = (),
+    **more: object,
 ) -> Response:
     """Render an error answer as problem+json (RFC 9457) with the id of the request."""
     body: dict[str, object] = {
@@ -47,8 +50,7 @@ def problem(
         body["detail"] = detail
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
-    if versions:
-        body["versions"] = list(versions)
+    body |= more
     answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
     if kind.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
@@ -74,8 +76,8 @@ def answer_error(error: Exception) -> Response:
         note(error)
         kind = problem_of(error)
         detail = "" if kind.status == 500 else str(error)
-        more = {name: getattr(error, name, ()) for name in ("errors", "versions")}
-        answer = problem(kind, detail, **more)
+        told = {name: value for name in _TOLD if (value := getattr(error, name, None))}
+        answer = problem(kind, detail, errors=getattr(error, "errors", ()), **told)
     answer.headers.update(headers_of(error))
     return answer
 

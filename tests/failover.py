@@ -55,6 +55,7 @@ class Service:
     folder: Path
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(N_WEB)])
     processes: dict[str, Popen[str]] = field(default_factory=dict)
+    shared_var: bool = False  # as with Compose, where all are on one machine
 
     @property
     def urls(self) -> list[str]:
@@ -62,7 +63,8 @@ class Service:
 
     def start(self, name: str) -> None:
         """Start ``web-<n>`` or ``webhooks``, each with a folder of its own, as on a machine."""
-        environ = {**self.environ, "HAKAM_VAR": str(self.folder / name)}
+        var = self.folder / ("var" if self.shared_var else name)
+        environ = {**self.environ, "HAKAM_VAR": str(var)}
         words = ["webhooks"]
         if name != "webhooks":
             environ |= {"HAKAM_PORT": str(self.ports[int(name[-1])]), "HAKAM_HOST": "127.0.0.1"}
@@ -167,7 +169,7 @@ class Client(Thread):
 
     def send(self, name: str) -> None:
         body = {"id": name, "text": f"{TEXT} {name}"}
-        self.persist("enqueue", "/v1/comments", body, item=item_id_of(name))
+        self.persist("enqueue", "/v1/comments", body, item=item_id_of(name), request=name)
         self._load.stop.wait(self._draw.uniform(0.05, 0.2))
 
     def moderate(self, name: str) -> None:

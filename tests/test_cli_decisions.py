@@ -141,7 +141,8 @@ def test_a_lost_queue_is_rebuilt_from_its_export(
     assert command("queue", "rebuild", "demo", str(export)).output == "0 decisions restored\n"
     durability.check()  # the loss is accepted
     queue = ReviewQueue(redis)
-    assert [entry.moderator for entry in DecisionStream(redis).read("demo")] == ["amal", "amal"]
+    entries = [(entry.kind, entry.moderator) for entry in DecisionStream(redis).read("demo")]
+    assert entries == [("loss", ""), ("decision", "amal"), ("decision", "amal")]
     author = queue.author("demo", "reader-7")
     assert (author.n_approved, author.n_rejected) == (1, 1)
 

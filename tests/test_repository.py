@@ -175,6 +175,7 @@ WHOLE = {
     "recipes",
     "released_artifact",
     "repository",
+    "restore_drill",
     "retrain_flow",
     "sample_data",
     "slow_clients",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import takewhile
 from typing import Annotated
 
 from flask import Response, url_for
@@ -18,6 +19,7 @@ from service.api.schemas import (
     Id,
     Unicode,
 )
+from service.errors import SetBack
 from service.queue.messages import told
 from service.queue.records import NEWS_TYPES, Decision, Enqueued
 from service.rules.personal_data import without_personal_data
@@ -46,7 +48,7 @@ class Recorded(BaseModel):
     name="decisions",
     query=DecisionsQuery,
     answers={200: Lines(DecisionLine)},
-    problems=(410,),
+    problems=(409, 410),
     headers={
         "Hakam-Cursor": "The position to read on from, as `after`",
         "Hakam-Damaged": "Number of entries that cannot be read and have no line",
@@ -63,16 +65,22 @@ def index(site: Site, query: DecisionsQuery) -> Response:
     `personal_data=shown` asks for them. The header `Hakam-Cursor` holds the position after the last
     entry read: the `after` of the next request. While there are more, `Link` names that request
     (rel="next"). What has no line takes a position all the same. Who decided is not said.
-    Decisions that were archived cannot be read any more: 410 says after which one to read on.
+    Decisions that were archived cannot be read any more: 410 says after which one to read on. So
+    it does where the store was set back to a backup (`set-back`), with the times between which
+    something may be lost. 409: no decision has had this position.
     """
-    found = services().decisions.read(site.id, query.after, query.limit)
+    page = services().decisions.read(site.id, query.after, query.limit)
+    if page and page[0].kind == "loss":
+        lost = page[0]
+        raise SetBack(iso_time(lost.lost_since), iso_time(lost.decided_at), lost.id)
+    found = list(takewhile(lambda entry: entry.kind != "loss", page))
     lines = (line for entry in found if (line := _line(site, entry, query)))
     answer = Response("".join(f"{line}\n" for line in lines), content_type="application/x-ndjson")
     cursor = found[-1].id if found else query.after
     answer.headers["Hakam-Cursor"] = cursor
     if n_damaged := sum(entry.kind == "damaged" for entry in found):
         answer.headers["Hakam-Damaged"] = str(n_damaged)
-    if len(found) == query.limit:
+    if len(page) == query.limit or len(found) < len(page):
         following = url_for(
             "api.decisions", after=cursor, limit=query.limit, personal_data=query.personal_data
         )

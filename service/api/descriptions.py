@@ -156,8 +156,8 @@ FIELDS: Mapping[str, str] = {
     "Author.id": "The site's id of the author.",
     "AuthorQuery.id": "The site's id of the author.",
     "Comment.text": "What was written; empty once it was removed or erased.",
-    "Decision.action": "What became of the comment; `undo`, `withdraw` and `erase` in entries of "
-    "those kinds.",
+    "Decision.action": "What became of the comment; `undo`, `withdraw`, `erase` and `lose` in "
+    "entries of those kinds.",
     "Decision.author_id": "Empty, but in what a webhook tells of an author.",
     "Decision.content_digest": "Tells which text and display name were judged; empty once they "
     "were replaced or erased.",
@@ -165,7 +165,8 @@ FIELDS: Mapping[str, str] = {
     "Decision.kind": "`decision` (final), `opinion` (one of two blind ones), `undo`, `withdrawal` "
     "(by the site), `known_answer` (a judgement on an item whose answer is known), `erasure`, "
     "`report` (an answer to readers' reports), `warning`, `hold` and `release` (what follows from "
-    "rejections for their author), or `damaged` (what is stored cannot be read).",
+    "rejections for their author), `loss` (the store was set back), or `damaged` (what is "
+    "stored cannot be read).",
     "Enqueued.state": "Where it stands; `published`: it waits because of readers' reports; "
     "`unseen` where nothing was ever kept of the comment, because it needed nobody.",
     "Evidence.field": "Where it stands: in the text or in the display name.",
@@ -176,6 +177,9 @@ FIELDS: Mapping[str, str] = {
     "it.",
     "Health.status": "`ok`, or `ready`.",
     "Problem.request_id": "Id of this request, which is in the log too.",
+    "Problem.after": "The position to read on from.",
+    "Problem.lost_since": "Since when what the store was given may be lost (ISO 8601, UTC).",
+    "Problem.lost_until": "Until when it may be.",
     "Problem.versions": "The versions of the artefact that are kept, the oldest first.",
     "Problem.title": "The kind of problem, in words.",
     "Problem.type": "The kind of problem, a URN.",

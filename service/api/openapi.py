@@ -203,7 +203,7 @@ _MEANING = {
     403: "There is no key",
     404: "There is no such thing",
     409: "It contradicts what is stored; nothing was changed",
-    410: "The decisions have been archived; it is said after which one to read on",
+    410: "The decisions were archived or lost; it is said after which one to read on",
     413: "The body is too long",
     415: "The body is not JSON, or compressed",
     421: "The host is not the one that this service is reached under",

@@ -514,4 +514,7 @@ class Problem(BaseModel):
     detail: str = ""
     errors: list[FieldProblem] = []
     versions: list[str] = []
+    after: str | None = None
+    lost_since: str | None = None
+    lost_until: str | None = None
     request_id: str

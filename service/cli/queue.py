@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from models.schema import read_comments
 from service.cli.environment import connect_for, site_argument
 from service.config import Settings
+from service.queue.comparison import compare, read_known
 from service.queue.decisions import DecisionStream
 from service.queue.reindex import Reindex
 from service.queue.review_queue import ReviewQueue
@@ -46,9 +48,30 @@ def rebuild_queue(site_id: str, export: Path) -> None:
     """
     with connect_for(site_id) as (redis, _site):
         Durability(redis, Settings.from_environ().store_file).accept()
+        if not DecisionStream(redis).read(site_id, limit=1):
+            DecisionStream(redis).note_loss(site_id, 0.0)
         Trail(redis).note(site_id, Entry("decisions", COMMAND_LINE, "rebuilt"))
         n_restored = DecisionStream(redis).rebuild(site_id, read_comments(export))
     click.echo(f"{n_restored} decisions restored")
+
+
+@queue.command("compare")
+@site_argument
+@click.argument("known", type=click.File(encoding="utf-8"))
+def compare_queue(site_id: str, known: TextIO) -> None:
+    """Say what SITE is to send again after a loss, or has not heard of.
+
+    KNOWN has a line {"id": "17", "action": "review"} of each comment that the site holds, and one
+    with what it was told (approve or reject) of each that was decided since the loss; - is standard
+    input. Of each that both do not know alike a line says what to `do`: `send` the comment again
+    (POST /v1/comments), `tell` its decision (POST /v1/decisions/external), or `apply` that of here.
+    """
+    with connect_for(site_id) as (redis, _site):
+        n_lines = 0
+        for advice in compare(ReviewQueue(redis), site_id, read_known(known)):
+            click.echo(advice.model_dump_json(exclude_defaults=True))
+            n_lines += 1
+    click.echo(f"{n_lines} comments are not known alike", err=True)
 
 
 @queue.command()

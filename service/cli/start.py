@@ -6,7 +6,9 @@ import secrets
 import shlex
 import signal
 import sys
+import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import click
 
@@ -15,12 +17,14 @@ from service.accounts.accounts import Accounts
 from service.cli.environment import connect
 from service.config import UNBELIEVED_PROXY, Settings
 from service.errors import LaunchFailed, StoreLost
+from service.queue.decisions import DecisionStream
+from service.rules.times import iso_time
 from service.run import launch, private_redis, supervision
 from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.connect import connect as connect_to
-from service.store.durability import Durability
+from service.store.durability import CHECK_EVERY_SECONDS, Durability
 
 # "You are stupid and understand nothing": rude enough for a person to look at it.
 EXAMPLE = '{"id": "1", "text": "أنت غبي ولا تفهم شيئا"}'
@@ -134,7 +138,12 @@ def serve() -> None:
     is_flag=True,
     help="Go on with a Redis that was emptied, exchanged or set back, and has lost something.",
 )
-def check(accept_loss: bool) -> None:
+@click.option(
+    "--lost-since",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    help="With it: since when, UTC, where a backup was restored that remembers nothing later.",
+)
+def check(accept_loss: bool, lost_since: datetime | None) -> None:
     """Check the environment, the artefact and Redis; start nothing."""
     from service.scoring import artifact_in_use
 
@@ -148,7 +157,7 @@ def check(accept_loss: bool) -> None:
     with connect() as redis:
         durability = Durability(redis, settings.store_file, vouched=settings.vouches)
         if accept_loss:
-            durability.accept()
+            _accept_loss(redis, durability, lost_since)
         durability.check()
         behind_proxy = Accounts(redis).behind_unbelieved_proxy()
         unreadable = Sites(redis).unreadable()
@@ -159,3 +168,17 @@ def check(accept_loss: bool) -> None:
         click.echo(f"site {site_id}: what is stored of it cannot be read")
     if not settings.public_url:
         click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")
+
+
+def _accept_loss(redis: Redis, durability: Durability, since: datetime | None) -> None:
+    """Go on after a loss; the stream of each site says from when to when something is missing."""
+    since_time, until = durability.lost() or (time.time(), 0.0)
+    if since:
+        since_time = min(since_time, since.replace(tzinfo=UTC).timestamp())
+    elif not until:
+        return  # nothing is lost
+    durability.accept()
+    stream = DecisionStream(redis)
+    for site in Sites(redis).list():
+        stream.note_loss(site.id, since_time, until + CHECK_EVERY_SECONDS)
+        click.echo(f"site {site.id}: what it was told since {iso_time(since_time)} may be lost")

@@ -19,8 +19,15 @@ from itertools import takewhile
 from typing import Any, NamedTuple, get_args
 
 from models.schema import LabeledComment, write_comments
-from service.errors import Archived, ChainBroken, InvalidRequest
-from service.queue.encoding import content_json, draft_json, item_json, read_decision, signature_of
+from service.errors import Archived, ChainBroken, InvalidRequest, PositionUnknown
+from service.queue.encoding import (
+    content_json,
+    draft_json,
+    item_json,
+    loss_json,
+    read_decision,
+    signature_of,
+)
 from service.queue.records import (
     NAME_JUDGED,
     UNKNOWN_VERDICT,
@@ -83,13 +90,18 @@ class DecisionStream:
         self._verbs = Verbs(redis, "queue")
 
     def read(self, site_id: str, after: str = "0", limit: int = 100) -> list[Decision]:
-        """Read entries after the one with this id, oldest first; Archived where they are gone."""
+        """Read entries after the one with this id, oldest first.
+
+        Archived where they are gone, PositionUnknown where no entry has had this id yet.
+        """
         if not 1 <= limit <= MAX_DECISIONS:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_DECISIONS}")
         check_decision_id("after", after)
         outcome, *found = self._verbs(site_id, "decisions", after=after, limit=limit)
         if outcome == "archived":
             raise Archived(found[0])
+        if outcome == "unknown":
+            raise PositionUnknown(site_id)
         return [read_decision(*entry) for entry in found]
 
     def history(self, site_id: str, after: str = "0") -> Iterator[Decision]:
@@ -118,6 +130,14 @@ class DecisionStream:
 
         n_comments = write_comments(learned(), output)
         return Exported(n_comments, cursor, n_damaged)
+
+    def note_loss(self, site_id: str, lost_since: float, known_until: float = 0.0) -> str:
+        """Note that the store has lost what it was given since a time; return the entry's id.
+
+        No later entry gets an id from before `known_until`, which what was lost may have had.
+        """
+        least = round(known_until * 1000)
+        return str(self._verbs(site_id, "note_loss", entry=loss_json(lost_since), least=least)[0])
 
     def rebuild(self, site_id: str, comments: Iterable[LabeledComment]) -> int:
         """Take decisions over from an export, after Redis has lost them; return how many were new.

@@ -65,6 +65,7 @@ _ACTIONS = {
     "mute": ("mute",),
     "block": ("block",),
     "restore": ("restore",),
+    "loss": ("lose",),
 }
 
 FIRST_SUNDAY = 4  # days from a Sunday to 1 January 1970; as in count_in_week of consequences.lua
@@ -286,6 +287,7 @@ class EntryRecord(DraftRecord, _Formatted):
     n_rejections: int = 0
     held_until: Milliseconds = 0
     until: Milliseconds = 0
+    lost_since: Milliseconds = 0
     restored: bool = False  # taken over from an export
 
     @model_validator(mode="after")
@@ -417,6 +419,24 @@ def draft_json(draft: Decision, action: str = "") -> str:
     ).to_json()
 
 
+def loss_json(lost_since: float) -> str:
+    """Write the entry of a loss, but for when it was noted."""
+    return EntryRecord(
+        format=FORMAT,
+        kind="loss",
+        action="lose",
+        source="site",
+        item_id="",
+        comment_id="",
+        version=0,
+        token=0,
+        verdict=VerdictRecord.of(UNKNOWN_VERDICT),
+        enqueued_at=0,
+        decided_at=0,
+        lost_since=round(lost_since * 1000),
+    ).to_json()
+
+
 def words_json(draft: Decision) -> str:
     """Write what the moderator wrote with a decision; empty where that is nothing."""
     if not (draft.note or draft.reply):
@@ -542,6 +562,7 @@ def read_decision(
             "content_digest": digest,
             "held_until": entry.held_until / 1000,
             "until": entry.until / 1000,
+            "lost_since": entry.lost_since / 1000,
         }
     )
     try:

@@ -29,6 +29,7 @@ Kind = Literal[
     "mute",
     "block",
     "restore",
+    "loss",
     "damaged",
 ]
 
@@ -169,7 +170,7 @@ class Decision:
     when the decision is recorded. Times are Unix time, by Redis' clock.
     """
 
-    action: str  # approve or reject; in entries of those kinds undo, withdraw and erase
+    action: str  # approve or reject; in entries of those kinds undo, withdraw, erase and lose
     labels: tuple[str, ...] = ()  # of `models.schema.LABELS`: what is wrong with the comment
     reason: str = ""
     note: str = ""  # of the moderator; erased with the comment
@@ -203,6 +204,7 @@ class Decision:
     n_rejections: int = 0  # of the author in thirty days, in entries of `OF_AUTHORS`
     held_until: float = 0.0  # and until when what the author writes waits for a person
     until: float = 0.0  # until when the site is asked to mute or block the author; 0 for no end
+    lost_since: float = 0.0  # of a loss: all that the store was given before is there
     author_id: str = ""  # in what is told of these, of whom
     comment: Comment | None = None  # None once retention or erasure removed it
     damaged: bool = False  # the entry, or the words kept beside it, cannot be read

@@ -125,6 +125,19 @@ class Durability:
                     log.warning("store", problem=said)
             stop.wait(CHECK_EVERY_SECONDS)
 
+    def lost(self) -> tuple[float, float] | None:
+        """Return between which times something was lost (Unix time), or None where nothing was."""
+        known, marks = self._known()
+        between = []
+        for place, mark in marks.items() if known else ():
+            with translating_redis_errors():
+                store_id, found = self._redis.mget(*_keys(place)[:2])
+            if store_id != known or int(found or 0) < mark:
+                between.append((int(found or 0) / 1000 if store_id == known else 0.0, mark / 1000))
+        return (
+            (min(since for since, _ in between), max(at for _, at in between)) if between else None
+        )
+
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""
         known, marks = self._known()
