@@ -466,6 +466,6 @@ def test_check_refuses_a_redis_that_could_lose_comments(
 
 
 def test_without_a_redis_every_command_says_what_to_do(command: Command, tmp_path: Path) -> None:
-    for words in (["serve"], ["sites", "list"], ["webhooks"]):
+    for words in (["serve"], ["sites", "list"], ["webhooks"], ["background"]):
         result = command(*words, HAKAM_REDIS_URL="", HAKAM_VAR=str(tmp_path))
         assert (result.exit_code, "HAKAM_REDIS_URL is not set" in result.output) == (2, True)

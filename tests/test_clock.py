@@ -220,7 +220,7 @@ def test_a_site_whose_data_are_damaged_keeps_no_other_from_being_moved(
 
 
 @pytest.mark.slow
-def test_the_process_that_tells_sites_notices_that_the_clock_was_set(
+def test_the_background_work_notices_that_the_clock_was_set(
     clock: Clock, queue: ReviewQueue, tmp_path: Path
 ) -> None:
     def n_asked() -> int:
@@ -231,7 +231,7 @@ def test_the_process_that_tells_sites_notices_that_the_clock_was_set(
     before = n_asked()
     port = clock.redis.connection_pool.connection_kwargs["port"]
     told = hakam(
-        "webhooks",
+        "background",
         environ={"HAKAM_REDIS_URL": f"redis://127.0.0.1:{port}", "HAKAM_VAR": str(tmp_path)},
     )
     try:

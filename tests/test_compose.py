@@ -45,7 +45,7 @@ def test_the_compose_file_has_the_form_of_the_compose_specification(
 
 
 def test_every_service_says_whether_it_is_well(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"redis", "web", "proxy", "webhooks"}
+    assert set(compose["services"]) == {"redis", "web", "proxy", "webhooks", "background"}
     assert all("healthcheck" in service for service in compose["services"].values())
 
 
@@ -61,7 +61,7 @@ def test_artefacts_and_what_hakam_keeps_outside_redis_are_on_volumes(
 ) -> None:
     folders = dict(re.findall(r"(HAKAM_VAR|HAKAM_ARTIFACTS)=(\S+)", DOCKERFILE))
     assert set(json.loads(instruction("VOLUME"))) == set(folders.values())
-    for name in ("web", "webhooks"):
+    for name in ("web", "webhooks", "background"):
         mounts = dict(mount.split(":") for mount in compose["services"][name]["volumes"])
         assert set(mounts.values()) == set(folders.values())
         assert set(mounts) <= set(compose["volumes"])

@@ -66,6 +66,7 @@ CHILDREN = {
     "redis.sock": "private Redis",
     "gunicorn": "web server",
     "webhooks": "delivery of webhooks",
+    "background": "background work",
 }
 
 

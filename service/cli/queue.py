@@ -80,7 +80,7 @@ def compare_queue(site_id: str, known: TextIO) -> None:
 def reindex(site_id: str, *, anew: bool) -> None:
     """Build at once what a store of an older version lacks.
 
-    `hakam webhooks` does this by itself, slowly; until then pages do not list everything. Say
+    `hakam background` does this by itself, slowly; until then pages do not list everything. Say
     `--anew` where an older Hakam worked on the store once more.
     """
     with connect_for(site_id) as (redis, _site):

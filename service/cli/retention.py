@@ -39,9 +39,9 @@ def erase(site_id: str, author_id: str) -> None:
 def forget(*, force: bool) -> None:
     """Remove texts that are older than their site's retention.
 
-    `hakam webhooks` does this by itself, once an hour. More than a quarter of what a site keeps is
-    not removed at once when the last time was longer than two hours ago, because then the clock of
-    Redis may have jumped.
+    `hakam background` does this by itself, once an hour. More than a quarter of what a site keeps
+    is not removed at once when the last time was longer than two hours ago, because then the clock
+    of Redis may have jumped.
     """
     with connect() as redis:
         n_forgotten = Retention(redis, Sites(redis)).sweep(force=force, by=COMMAND_LINE)

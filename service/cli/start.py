@@ -59,9 +59,10 @@ def run() -> None:
         stack.enter_context(web)
         address = _address(settings.host, settings.port)
         launch.await_answer(f"{address}/healthz", web)
-        command = [sys.executable, "-m", "service.cli.main", "webhooks"]
-        deliveries = supervision.Command("delivery of webhooks", command, environ)
-        children += [web, stack.enter_context(deliveries)]
+        children.append(web)
+        for name, word in (("delivery of webhooks", "webhooks"), ("background work", "background")):
+            command = [sys.executable, "-m", "service.cli.main", word]
+            children.append(stack.enter_context(supervision.Command(name, command, environ)))
         # Last of all, so that no secret is made that nobody gets to see.
         secrets_shown = None if lost else _first_start(redis)
         click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)

@@ -26,8 +26,8 @@ DAY_SECONDS = 86_400.0
 def watch(site_ids: tuple[str, ...], *, due: bool) -> None:
     """Look for drift and for decisions that deserve a second look.
 
-    `hakam webhooks` does this by itself, once a day. Writes one JSON object for each site: what has
-    moved beyond the site's alarm, and how many decisions are listed in the console.
+    `hakam background` does this by itself, once a day. Writes one JSON object for each site: what
+    has moved beyond the site's alarm, and how many decisions are listed in the console.
     """
     with connect() as redis:
         sites = {site.id: site for site in Sites(redis).list()}

@@ -12,13 +12,9 @@ from service.config import Settings
 from service.delivery.heartbeat import Heartbeat
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
-from service.queue.clock import ClockWatch
-from service.queue.reindex import Reindex
 from service.queue.repeats import Repeats
-from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
-from service.run import daily
 from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
 from service.store.connect import TIMEOUT_SECONDS
@@ -31,8 +27,7 @@ from service.store.trail import COMMAND_LINE, Entry, Trail
 def webhooks(context: click.Context) -> None:
     """Deliver decisions to sites, until stopped.
 
-    Moderators get their notices meanwhile, texts that are older than their site's retention are
-    removed, what a store of an older version lacks is built, and `hakam watch` is run.
+    Moderators get their notices meanwhile, and whether Redis keeps what it is given is checked.
     """
     if context.invoked_subcommand is not None:
         return
@@ -52,9 +47,7 @@ def webhooks(context: click.Context) -> None:
             expect=durability.expect,
             console=settings.public_url,
         )
-        reindex, clock = Reindex(redis, sites), ClockWatch(redis, sites)
-        heartbeat = Heartbeat(redis)
-        others = (Retention(redis, sites), clock, durability, notices, reindex, daily, heartbeat)
+        others = (durability, notices, Heartbeat(redis))
         threads = [Thread(target=one.run, args=(stop,), daemon=True) for one in others]
         for thread in threads:
             thread.start()

@@ -1,0 +1,33 @@
+"""Command that does what nobody waits for: retention, read models, the clock, the daily look."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import click
+
+from service import logs
+from service.cli.environment import connect
+from service.config import Settings
+from service.queue.clock import ClockWatch
+from service.queue.reindex import Reindex
+from service.queue.retention import Retention
+from service.run import daily
+from service.run.supervision import stopped_by_signals
+from service.sites.sites import Sites
+
+
+@click.command()
+def background() -> None:
+    """Do what nobody waits for, until stopped.
+
+    Texts that are older than their site's retention are removed, what a store of an older version
+    lacks is built, what is due is moved where the clock of Redis was set, and `hakam watch` is run.
+    """
+    settings, stop = Settings.from_environ(), Event()
+    logs.configure(settings.log_level)
+    with stopped_by_signals(), connect() as redis:
+        sites = Sites(redis)
+        for one in (Retention(redis, sites), ClockWatch(redis, sites), Reindex(redis, sites)):
+            Thread(target=one.run, args=(stop,), daemon=True).start()
+        daily.run(stop)  # a signal ends it, and the command that it runs
