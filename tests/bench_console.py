@@ -4,7 +4,8 @@ A private Redis is filled through the verbs of the queue: comments that wait and
 decided, by many authors under many articles, with one author and one article that have very many.
 Then every page that can be opened is opened some times, in one process, without a socket, and what
 is printed is the time from the request to the answer, Redis included; the longest script of Redis
-while it was made; and the limits that they must keep. The exit status is 1 when one does not.
+while it was made (of both the median, so that what else the machine does counts little); and the
+limits that they must keep. The exit status is 1 when one does not.
 
 The pages are those of the application itself: a new one without an example here is named, and
 counts as a limit that was not kept.
@@ -50,7 +51,7 @@ SITE = "demo"
 PASSWORD = "correct horse battery"
 TRAINEE = "nura"
 MOST_MS = 150.0
-MOST_SCRIPT_MS = 10.0
+MOST_SCRIPT_MS = 8.0
 N_OPENED = 7
 N_AUTHORS, N_ARTICLES, N_MODERATORS = 50_000, 5_000, 40
 BUSY_SHARE = (
@@ -221,16 +222,16 @@ def addresses(app: Flask, redis: Redis, n_decided: int) -> Iterator[str]:
 
 def measure(client: FlaskClient, redis: Redis, address: str) -> None:
     """Open a page some times, and print what the server spent on it."""
-    spent = []
+    spent, scripts = [], []
     redis.config_set("slowlog-log-slower-than", 1000)
-    redis.slowlog_reset()
     for _ in range(N_OPENED):
+        redis.slowlog_reset()
         start = perf_counter()
         answer = client.get(address)
         spent.append((perf_counter() - start) * 1000)
-    slow: Any = redis.slowlog_get(20)
-    longest = max((entry["duration"] / 1000 for entry in slow), default=0.0)
-    page_ms = statistics.median(spent)
+        slow: Any = redis.slowlog_get(128)
+        scripts.append(max((entry["duration"] / 1000 for entry in slow), default=0.0))
+    page_ms, longest = statistics.median(spent), statistics.median(scripts)
     kept = answer.status_code in (200, 302) and page_ms <= MOST_MS and longest <= MOST_SCRIPT_MS
     size = len(answer.get_data()) / 1024
     print(

@@ -13,7 +13,17 @@ from redis import Redis
 
 from conftest import check_lines, let_time_pass
 from service.errors import InvalidRequest
-from service.queue.listing import MAX_NEW, ORDERS, STATES, Listing, ListPage, Wanted
+from service.queue import listing as module
+from service.queue.listing import (
+    COST_OF_A_CALL,
+    MAX_NEW,
+    ORDERS,
+    STATES,
+    Listing,
+    ListPage,
+    New,
+    Wanted,
+)
 from service.queue.records import Comment, Decision, ReviewItem
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
@@ -195,8 +205,9 @@ def test_what_is_nearly_the_same_is_shown_once_with_its_number_on_whatever_page(
 
 
 def test_a_long_line_in_another_order_is_walked_and_not_sorted(
-    queue: ReviewQueue, listing: Listing
+    queue: ReviewQueue, listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "MAX_SORTED", 1_000)
     for number in range(1_100):
         flag(queue, f"c{number}", article_id="a1", dialect="gulf" if number % 300 == 0 else "")
     known = queue.waiting("demo", article_id="a1", limit=1_000)
@@ -217,11 +228,11 @@ def test_a_page_that_takes_long_ends_and_the_next_goes_on_from_there(
         flag(queue, f"c{number}", reason="link" if number == 1_999 else "score")
     ticks = count()
     hurried = Listing(redis, clock=lambda: float(next(ticks)))
-    first, *_, last = pages(hurried, Wanted(why="link"))
-    assert (first.gave_up, len(first.items)) == (True, 0)
-    assert 0 < first.n_looked_at < 2_000
-    assert [item.comment.id for item in last.items] == ["c1999"]
-    assert not last.gave_up
+    found = list(pages(hurried, Wanted(why="link")))
+    assert all(page.gave_up for page in found[:-1])
+    assert all(0 < page.n_looked_at < 2_000 for page in found)
+    assert [item.comment.id for page in found for item in page.items] == ["c1999"]
+    assert not found[-1].gave_up
 
 
 def test_what_came_since_is_counted_by_the_filters(
@@ -230,17 +241,55 @@ def test_what_came_since_is_counted_by_the_filters(
     flag(queue, "old", label="threat")
     let_time_pass(redis, 5)
     at = listing.page("demo", Wanted()).at_ms
-    assert listing.n_new("demo", Wanted(), at) == 0
+    assert listing.n_new("demo", Wanted(), at) == New(0, exact=True)
     let_time_pass(redis, 10_000, only=queue.waiting("demo")[0].id)
     at -= 1_000
     for number in range(3):
         flag(queue, f"new{number}", label="threat" if number else "insult", copies="same")
-    assert listing.n_new("demo", Wanted(order="oldest"), at) == 3
-    assert listing.n_new("demo", Wanted(label="threat"), at) == 2
-    assert listing.n_new("demo", Wanted(state="escalated"), at) == 0
+    assert listing.n_new("demo", Wanted(order="oldest"), at) == New(3, exact=True)
+    assert listing.n_new("demo", Wanted(label="threat"), at) == New(2, exact=True)
+    assert listing.n_new("demo", Wanted(state="escalated"), at) == New(0, exact=True)
     for number in range(MAX_NEW):
         flag(queue, f"more{number}")
-    assert listing.n_new("demo", Wanted(), at) == MAX_NEW
+    assert listing.n_new("demo", Wanted(), at) == New(MAX_NEW, exact=False)
+
+
+def test_what_came_since_is_counted_whole_or_said_to_be_more(
+    queue: ReviewQueue, redis: Redis
+) -> None:
+    at = Listing(redis).page("demo", Wanted()).at_ms - 1
+    n = 2 * COST_OF_A_CALL
+    for number in range(n):
+        first: dict[str, Any] = {"reason": "link", "article_id": "a1"} if number == 0 else {}
+        flag(queue, f"c{number}", **first)
+    rare = Wanted(why="link")
+    assert Listing(redis, clock=lambda: 0.0).n_new("demo", rare, at) == New(1, exact=True)
+    ticks = count()
+    hurried = Listing(redis, clock=lambda: float(next(ticks)))
+    assert hurried.n_new("demo", rare, at) == New(0, exact=False)
+    assert hurried.n_new("demo", Wanted(article_id="a1"), at) == New(1, exact=True)
+
+
+def test_a_short_line_in_another_order_is_read_in_scripts_that_look_at_little(
+    queue: ReviewQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PLACES_AT_ONCE", 7)
+    for number in range(40):
+        flag(queue, f"c{number}", 0.5 + number % 7 / 20, article_id="a1")
+        let_time_pass(redis, 10)
+    listing, n_given = Listing(redis), list[int]()
+    run = listing._verbs
+
+    def watched(site_id: str, verb: str, /, *rest: Any, **arguments: Any) -> Any:
+        answer = run(site_id, verb, *rest, **arguments)
+        if verb == "list_places":
+            n_given.append(len(answer) - 1)
+        return answer
+
+    monkeypatch.setattr(listing, "_verbs", watched)
+    oldest = names(listing, Wanted(order="oldest", article_id="a1"), limit=50)
+    assert oldest == [f"c{number}" for number in range(40)]
+    assert n_given == [7, 7, 7, 7, 7, 5]
 
 
 def test_reports_leave_no_place_behind_whatever_becomes_of_the_comment(

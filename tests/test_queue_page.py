@@ -19,6 +19,7 @@ from conftest import let_time_pass
 from models.schema import Evidence
 from service.accounts.accounts import Accounts
 from service.console import bulk
+from service.queue import listing
 from service.queue.decisions import DecisionStream
 from service.queue.group_decisions import AT_ONCE
 from service.queue.review_queue import ReviewQueue
@@ -200,7 +201,20 @@ def test_what_has_come_since_is_said_in_a_sentence_and_once_only(
     assert english.get(other) == ""
     for number in range(120):
         let_time_pass(redis, -5, only=flag(f"more{number}"))
-    assert english.get(address) == "More than 98 new comments. Show them"
+    assert english.get(address) == "At least 99 new comments. Show them"
+
+
+def test_what_has_come_since_is_not_said_to_be_known_where_it_is_not(
+    english: Console, flag: Flag, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COST_OF_A_CALL", 3)
+    monkeypatch.setattr(listing, "PAGE_SECONDS", -1.0)
+    flag("c0", verdict=Verdict("review", None, "text", 0.1, "link", 1.0, "v2"))
+    for number in range(1, 9):
+        flag(f"c{number}")
+    assert english.get("/demo/queue/new?since=0") == "At least 1 new comment. Show it"
+    sentence = "Comments have come, perhaps some of these. Look again"
+    assert english.get("/demo/queue/new?since=0&reason=link") == sentence
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1", "9" * 17])

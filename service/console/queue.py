@@ -16,7 +16,7 @@ from service.console.vocabulary import gettext as _
 from service.console.work import draft_of_form
 from service.errors import Forbidden, InvalidRequest
 from service.queue.group_decisions import Group, Progress
-from service.queue.listing import MAX_NEW
+from service.queue.listing import New
 from service.services import services
 
 bp = Blueprint("queue", __name__)
@@ -69,18 +69,24 @@ def new(site_id: str) -> Response:
     since = request.args.get("since", "")
     if not since.isdecimal() or len(since) > MAX_DIGITS:
         raise InvalidRequest.of("since", "expected milliseconds")
-    n_new = services().listing.n_new(site.id, form.wanted(), int(since))
-    answer = Response(_news(n_new), mimetype="text/plain")
-    answer.set_etag(f"{since}-{n_new}")
+    found = services().listing.n_new(site.id, form.wanted(), int(since))
+    answer = Response(_news(found), mimetype="text/plain")
+    answer.set_etag(f"{since}-{found.n}-{found.exact:d}")
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
-def _news(n_new: int) -> str:
-    if not n_new:
+def _news(found: New) -> str:
+    if found.exact and not found.n:
         return ""
-    if n_new >= MAX_NEW:
-        return _("More than %(n)s new comments. Show them", n=MAX_NEW - 1)
-    return ngettext("%(num)s new comment. Show it", "%(num)s new comments. Show them", n_new)
+    if not found.n:  # there was no time to look at all of them
+        return _("Comments have come, perhaps some of these. Look again")
+    if not found.exact:
+        return ngettext(
+            "At least %(num)s new comment. Show it",
+            "At least %(num)s new comments. Show them",
+            found.n,
+        )
+    return ngettext("%(num)s new comment. Show it", "%(num)s new comments. Show them", found.n)
 
 
 # -- a whole group ------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
 """The queue as a list: what waits, in an order that somebody chooses, with filters that combine.
 
-Promises: a page is read by cursor and in scripts of a few milliseconds; where the filters leave
-little of much, a page ends after a while and says how far it looked. Texts that are nearly the same
-are shown once, with their number.
+Promises: a page is read by cursor and in scripts of a few milliseconds, none of which sorts; where
+the filters leave little of much, a page ends after a while and says how far it looked. Texts that
+are nearly the same are shown once, with their number.
+
+The shortest line that holds all that is wanted is read. Where that has another order than the list,
+its places are sorted here if it is short; else the line of the whole order is walked along.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -27,9 +30,12 @@ STATES: tuple[ListState, ...] = get_args(ListState)
 MAX_ROWS = 100
 MAX_NEW = 99  # that are counted
 PAGE_SECONDS = 0.08  # after which a page ends, however little was found
-COST_OF_A_CALL = 800  # steps of a script, some milliseconds
+COST_OF_A_CALL = 300  # steps of a script, some milliseconds
+MAX_SORTED = 2_000  # items of a line in another order
+PLACES_AT_ONCE = 250  # of such a line, that one script reads or is given
 MAX_SEEN = 30  # groups of copies that a cursor remembers, those that came last
 
+_LAST_MS = 10**13 - 1  # in the year 2286
 _CURSOR = re.compile(r"((?:\d{3})?\d{13}[\w-]{12})((?:\.g[\w-]{8})*)", re.ASCII)
 _FACETS = ("label", "dialect", "article_id", "author_id", "copies")
 
@@ -67,6 +73,34 @@ class ListPage:
     at_ms: int  # when it was read, by Redis' clock
 
 
+@dataclass(frozen=True, slots=True)
+class New:
+    """How many came since; at least so many, where there was no time to look at all."""
+
+    n: int
+    exact: bool
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far a list was read."""
+
+    site_id: str
+    wanted: Wanted
+    place: str  # of the last one looked at
+    since: str  # milliseconds; empty where all is wanted
+    at_ms: int = 0
+    line: str = ""
+    places: Sequence[str] | None = None  # that are left, where they had to be sorted
+    n_looked: int = 0
+    done: bool = False
+
+    @property
+    def said_reported(self) -> str:
+        """The filter as the scripts read it."""
+        return "" if self.wanted.reported is None else str(int(self.wanted.reported))
+
+
 class Listing:
     """The lists of all sites; every method raises StoreUnavailable without Redis."""
 
@@ -82,56 +116,101 @@ class Listing:
         if not 1 <= limit <= MAX_ROWS:
             raise InvalidRequest.of("limit", f"expected 1 to {MAX_ROWS}")
         place, seen = _read_cursor(before)
-        rows = list[Any]()
-        at_ms, n_looked_at, ends_at = 0, 0, self._clock() + PAGE_SECONDS
-        while True:
-            room = limit - len(rows)
-            at, place, n, groups, *found = self._list(site_id, wanted, place, seen, limit=room)
-            at_ms, n_looked_at = at_ms or at, n_looked_at + n
+        reading = self._begin(site_id, wanted, place)
+        rows, ends_at = list[Any](), self._clock() + PAGE_SECONDS
+        while not reading.done:
+            groups, found = self._read_on(reading, seen, limit=limit - len(rows))
             rows += found
             seen = [*(group for group in seen if group not in groups), *groups]
-            if not place or len(rows) == limit or self._clock() >= ends_at:
+            if len(rows) == limit or self._clock() >= ends_at:
                 break
         items = [read_item(site_id, *row[1:4]) for row in rows]
-        cursor = ".".join([place, *seen[-MAX_SEEN:]]) if place else ""
-        gave_up = bool(place) and len(rows) < limit
-        return ListPage(items, [row[4] for row in rows], cursor, n_looked_at, gave_up, at_ms)
-
-    def n_new(self, site_id: str, wanted: Wanted, since_ms: int) -> int:
-        """Count what came after a time and passes the filters, up to `MAX_NEW`."""
-        wanted = replace(wanted, order="newest")
-        _at, _place, _n, _groups, *found = self._list(
-            site_id, wanted, "", [], limit=MAX_NEW, since=str(since_ms)
+        cursor = "" if reading.done else ".".join([reading.place, *seen[-MAX_SEEN:]])
+        return ListPage(
+            items,
+            n_copies=[row[4] for row in rows],
+            cursor=cursor,
+            n_looked_at=reading.n_looked,
+            gave_up=bool(cursor) and len(rows) < limit,
+            at_ms=reading.at_ms,
         )
-        return len(found)
 
-    def _list(
-        self,
-        site_id: str,
-        wanted: Wanted,
-        after: str,
-        seen: Sequence[str],
-        *,
-        limit: int,
-        since: str = "",
-    ) -> Sequence[Any]:
+    def n_new(self, site_id: str, wanted: Wanted, since_ms: int) -> New:
+        """Count what came after a time and passes the filters, up to `MAX_NEW`."""
+        since = f"{min(since_ms, _LAST_MS):013}"
+        reading = self._begin(site_id, replace(wanted, order="newest"), "", since=since)
+        n, ends_at = 0, self._clock() + PAGE_SECONDS
+        while not reading.done and n < MAX_NEW:
+            n += len(self._read_on(reading, [], limit=MAX_NEW - n)[1])
+            if self._clock() >= ends_at:
+                break
+        return New(n, reading.done)
+
+    def _begin(self, site_id: str, wanted: Wanted, after: str, *, since: str = "") -> _Reading:
+        """Find the line of a list; where its items are to be sorted, their places as well."""
         reported = True if wanted.order == "reported" else wanted.reported
-        return self._verbs(
+        reading = _Reading(site_id, replace(wanted, reported=reported), after, since)
+        reading.at_ms, reading.line, has_order = self._verbs(
             site_id,
-            "list",
+            "list_line",
             *wanted.facets,
             order=wanted.order,
-            after=after,
-            since=since,
+            state=wanted.state,
+            reported=reading.said_reported,
+            most=MAX_SORTED,
+        )
+        if not has_order:
+            reading.places = sorted(self._places(reading), reverse=wanted.order == "newest")
+            reading.done = not reading.places
+        return reading
+
+    def _places(self, reading: _Reading) -> Iterator[str]:
+        """Yield the places of a short line that come after the cursor, or after a time."""
+        cursor, down = "", reading.wanted.order == "newest"
+        while True:
+            cursor, *places = self._verbs(
+                reading.site_id,
+                "list_places",
+                line=reading.line,
+                order=reading.wanted.order,
+                after=cursor,
+                limit=PLACES_AT_ONCE,
+            )
+            for place in places:
+                is_behind = place < reading.place if down else place > reading.place
+                if (is_behind or not reading.place) and place[:13] > reading.since:
+                    yield place
+            if not cursor:
+                return
+
+    def _read_on(
+        self, reading: _Reading, seen: Sequence[str], *, limit: int
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """Run one script of a reading; return the groups that it came by, and the rows."""
+        wanted, places = reading.wanted, reading.places
+        place, more, n_looked, groups, *rows = self._verbs(
+            reading.site_id,
+            "list",
+            *wanted.facets,
+            line=reading.line,
+            ordered=" ".join(places[:PLACES_AT_ONCE]) if places else "",
+            order=wanted.order,
+            after=reading.place,
+            since=reading.since,
             state=wanted.state,
             why=wanted.why,
             version=wanted.version,
-            reported="" if reported is None else str(int(reported)),
-            grouped=int(not wanted.copies and not since),
+            reported=reading.said_reported,
+            grouped=int(not wanted.copies and not reading.since),
             seen=" ".join(seen[-MAX_SEEN:]),
             limit=limit,
             most=COST_OF_A_CALL,
         )
+        reading.place, reading.n_looked = place, reading.n_looked + n_looked
+        if places is not None:
+            reading.places = places = places[n_looked:]
+        reading.done = not more if places is None else not places
+        return groups, rows
 
 
 def _read_cursor(cursor: str) -> tuple[str, list[str]]:

@@ -2,5 +2,6 @@
 -- KEYS: lines
 -- ARGV: facet
 -- returns: { how many }
+-- include: queue/line_length
 
-return { redis.call('ZLEXCOUNT', LINES, '[' .. facet, '(' .. facet .. ':') }
+return { line_length(facet) }
