@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -68,6 +67,9 @@ _ACTIONS = {
     "loss": ("lose",),
 }
 
+_OF_SCRIPTS = frozenset(("format", "token", "restored"))  # what no `Decision` says
+_TIMES = ("enqueued_at", "decided_at", "held_until", "until", "lost_since")  # in milliseconds
+
 FIRST_SUNDAY = 4  # days from a Sunday to 1 January 1970; as in count_in_week of consequences.lua
 
 Milliseconds = Annotated[int, Field(ge=0, lt=int(LATEST.timestamp() * 1000))]
@@ -108,7 +110,7 @@ class VerdictRecord(_Record):
 
     def to_verdict(self) -> Verdict:
         """Give the verdict back."""
-        return Verdict(**dict(self))
+        return Verdict(**vars(self))
 
 
 class Opinion(_Record):
@@ -180,8 +182,8 @@ class ReportRecord(_Formatted):
     counted: bool = False  # whether the answer says something about the reader
 
 
-class ItemRecord(_Formatted):
-    """An item. The first half comes with the comment, the second is the scripts' alone."""
+class NewItemRecord(_Formatted):
+    """The half of an item's record that comes with the comment."""
 
     comment_id: str
     verdict: VerdictRecord
@@ -190,6 +192,10 @@ class ItemRecord(_Formatted):
     known_answer: Literal["", "approve", "reject"] = ""  # the known answer
     blind: bool = False  # two opinions are needed
     language: str = ""  # tag of the language of the text
+
+
+class ItemRecord(NewItemRecord):
+    """An item. What it has beside the comment's half is the scripts' alone."""
 
     state: State = "pending"
     version: int = 1
@@ -340,7 +346,7 @@ def item_json(comment: Comment, verdict: Verdict, *, digest: str | None = None, 
     """
     kinds = ("article_id", "author_id", "dialect", "copies")
     named = [(kind, value) for kind in kinds if (value := getattr(comment, kind))]
-    return ItemRecord(
+    return NewItemRecord(
         format=FORMAT,
         comment_id=comment.id,
         verdict=VerdictRecord.of(verdict),
@@ -549,30 +555,29 @@ def read_decision(
         return Decision(
             "", kind="damaged", id=entry_id, decided_at=decided_at, stands=False, damaged=True
         )
-    facts = {name: value for name, value in entry if name not in ("format", "token", "restored")}
-    decision = Decision(
+    wrote: dict[str, Any] = {}
+    try:
+        if content:
+            wrote["comment"] = ContentRecord.model_validate_json(content).comment
+        if words and entry.kind in _JUDGED:  # an undo stands beside the words of another
+            said = WordsRecord.model_validate_json(words)
+            wrote |= {"note": said.note, "reply": said.reply}
+    except ValidationError:
+        wrote = {"damaged": True}
+    facts = {name: value for name, value in vars(entry).items() if name not in _OF_SCRIPTS}
+    times = {name: facts[name] / 1000 for name in _TIMES}
+    return Decision(
         **facts
+        | times
+        | wrote
         | {
             "id": entry_id,
             "verdict": entry.verdict.to_verdict(),
-            "enqueued_at": entry.enqueued_at / 1000,
-            "decided_at": entry.decided_at / 1000,
             "stands": bool(stands),
             "superseded": bool(superseded),
             "content_digest": digest,
-            "held_until": entry.held_until / 1000,
-            "until": entry.until / 1000,
-            "lost_since": entry.lost_since / 1000,
         }
     )
-    try:
-        comment = ContentRecord.model_validate_json(content).comment if content else None
-        if words and entry.kind in _JUDGED:  # an undo stands beside the words of another
-            wrote = WordsRecord.model_validate_json(words)
-            decision = replace(decision, note=wrote.note, reply=wrote.reply)
-        return replace(decision, comment=comment)
-    except ValidationError:
-        return replace(decision, damaged=True)
 
 
 def report_json(comment_id: str, reason: str, reporter: str) -> str:
