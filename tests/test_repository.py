@@ -39,7 +39,6 @@ NOT_IMPORTED = {
     "check-jsonschema",
     "codespell",
     "djlint",
-    "hiredis",
     "import-linter",
     "mypy",
     "pytest-cov",
