@@ -53,6 +53,7 @@ from service.rules.policy import Signals
 from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
 from service.shadow import Shadow
+from service.sign_on.provider import Provider
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.site import Site
@@ -123,6 +124,7 @@ def create_app(
         sites=sites,
         known_sites=known_sites,
         accounts=accounts,
+        provider=Provider(settings),
         queue=queue,
         trail=Trail(redis),
         retention=Retention(redis, sites),

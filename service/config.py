@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from models.registry import VERSION
 from service.errors import ConfigError
+from service.roles import GroupRoles
 
 UNBELIEVED_PROXY = (
     "requests come through a proxy, but HAKAM_PROXIES is 0, so that all clients share one address "
@@ -102,6 +103,29 @@ def _origin(value: str) -> str:
     if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
         raise ValueError
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _issuer(value: str) -> str:
+    """Read an OpenID issuer, which is compared to the letter: a slash at its end belongs to it."""
+    parts = urlsplit(value)
+    _address("https", "http")(value)
+    bare = not (parts.query or parts.fragment or "@" in parts.netloc)
+    if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError
+    return value
+
+
+def _scopes(value: str) -> str:
+    if "openid" not in value.split():
+        raise ValueError
+    return value
+
+
+def _group_roles(value: str) -> str:
+    GroupRoles.parse(value)
+    return value
 
 
 def _variable(meaning: str, default: Any, *, form: str = "", **more: Any) -> Any:
@@ -202,6 +226,52 @@ class Settings(BaseSettings):
         secret=True,
         pattern="^[!-~]{32,}$",
     )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = _variable(
+        "The OpenID provider whose people may log in (docs/single-sign-on.md). Unset: local "
+        "accounts alone.",
+        "",
+        form="https:// address, exactly as the provider calls itself",
+    )
+    oidc_client_id: str = _variable(
+        "Who Hakam is to the provider.", "", form="text", max_length=1_000
+    )
+    oidc_client_secret: str = _variable(
+        "By what the provider knows that it is Hakam.",
+        "",
+        form="text",
+        secret=True,
+        max_length=1_000,
+    )
+    oidc_scopes: Annotated[str, AfterValidator(_scopes)] = _variable(
+        "What is asked of the provider.",
+        "openid profile",
+        form="words with spaces between, openid among them",
+    )
+    oidc_groups_claim: str = _variable(
+        "Where the provider says somebody's groups: a claim that is a list of texts.",
+        "groups",
+        form="name of a claim",
+        max_length=200,
+    )
+    oidc_roles: Annotated[str, AfterValidator(_group_roles)] = _variable(
+        "What groups give. The highest role counts, on its own sites; whoever is in no such group "
+        "does not get in.",
+        "",
+        form="ROLE=GROUP; ROLE@SITE,SITE=GROUP; ...",
+    )
+    oidc_second_factor: str = _variable(
+        "Values of `amr` or `acr` by which the provider says that it asked for a second factor.",
+        "mfa otp hwk swk sc",
+        form="words with spaces between",
+        max_length=1_000,
+    )
+    oidc_session_seconds: _Whole = _variable(
+        "How long a session of single sign-on lasts; what the provider says is asked for anew at "
+        "the next login.",
+        28_800,
+        ge=300,
+        le=43_200,
+    )
     max_body_bytes: _Whole = _variable(
         "Longest request body accepted.", 32 * 1024 * 1024, ge=65_536, le=1_073_741_824
     )
@@ -248,6 +318,8 @@ class Settings(BaseSettings):
                 variable = next(one for one in VARIABLES if field in (one.field, one.name))
                 shown = "***" if variable.secret else repr(values[field])
                 problems.append(f"{variable.name}={shown}: expected {variable.form}")
+        else:
+            problems += settings._incomplete()
         if problems:
             raise ConfigError(problems)
         return settings
@@ -259,6 +331,17 @@ class Settings(BaseSettings):
         return others | {
             name: str(value) for name, value in ours.items() if value not in ("", None)
         }
+
+    def _incomplete(self) -> Sequence[str]:
+        """Name what single sign-on lacks; that a part is set says that it is wanted."""
+        needed = ("oidc_issuer", "oidc_client_id", "oidc_client_secret", "oidc_roles")
+        if not any(getattr(self, field) for field in needed):
+            return ()
+        missing = [field for field in (*needed, "public_url") if not getattr(self, field)]
+        return [
+            f"{_PREFIX}{field.upper()}: single sign-on needs it; expected {_form(field)}"
+            for field in missing
+        ]
 
     @property
     def n_replicas(self) -> int:
@@ -310,6 +393,10 @@ def _described(name: str, schema: Mapping[str, Any]) -> Variable:
 VARIABLES = tuple(
     _described(name, schema) for name, schema in Settings.model_json_schema()["properties"].items()
 )
+
+
+def _form(field: str) -> str:
+    return next(one.form for one in VARIABLES if one.field == field)
 
 
 def _misspelled(name: str) -> str:

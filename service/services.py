@@ -38,6 +38,7 @@ from service.queue.search import Search
 from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
+from service.sign_on.provider import Provider
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
@@ -60,6 +61,7 @@ class Services:
     sites: Sites
     known_sites: KnownSites
     accounts: Accounts
+    provider: Provider
     trail: Trail
     retention: Retention
     queue: ReviewQueue

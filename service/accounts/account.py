@@ -13,10 +13,8 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from service.errors import FieldError, InvalidRequest
+from service.roles import ROLES
 from service.rules.notices import is_zone
-
-#: The lowest first. What a trainee decides has no effect.
-ROLES = ("trainee", "moderator", "senior", "admin")
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
 MAX_BREAK_MINUTES = 480
@@ -90,6 +88,8 @@ class Account:
     has_password: bool = True
     password_mark: str = ""  # another one with each new password, and tells nothing of it
     has_totp: bool = False
+    identity: str = ""  # digest of whom single sign-on lets in as this person
+    display_name: str = ""  # as the provider of single sign-on says it; names nobody
     graduated: bool = False  # no longer a trainee, and not told so yet
     preferences: Preferences = field(default_factory=Preferences)
 
@@ -106,6 +106,8 @@ class Account:
             has_password=bool(password),
             password_mark=hashlib.sha256(password.encode()).hexdigest()[:16],
             has_totp=bool(record.get("totp")),
+            identity=record.get("identity", ""),
+            display_name=record.get("display_name", ""),
             graduated=bool(record.get("graduated")),
             preferences=Preferences.from_json(record.get("preferences")),
         )

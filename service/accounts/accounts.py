@@ -29,6 +29,7 @@ from service.accounts.login_limits import LoginLimits
 from service.accounts.records import PREFIX, AccountRecords, digest, key_of
 from service.accounts.second_factor import SecondFactor
 from service.accounts.sessions import Sessions
+from service.accounts.single_sign_on import SingleSignOn, store_identity
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
 from service.store.trail import ACCOUNTS, SERVICE, Change, Entry, Origin, append
@@ -55,6 +56,7 @@ class Accounts:
         self._limits = LoginLimits(redis, PREFIX + "failures")
         self.sessions = Sessions(self._records, clock)
         self.second_factor = SecondFactor(self._records, self._limits, clock)
+        self.single_sign_on = SingleSignOn(self._records, self.sessions, self._create, self.change)
         self.get = self._records.get
         self.must_get = self._records.must_get
         self.list = self._records.list
@@ -93,10 +95,11 @@ class Accounts:
         where = read_sites(record["sites"])
         changes = {
             "state": Change(None, "invited" if "invite" in given else "added"),
+            **({"single_sign_on": Change("off", "on")} if "identity" in given else {}),
             "role": Change(None, role),
             "sites": Change([], where),
         }
-        return self._records.create(name, record, _store_link, Entry("account", by, name, changes))
+        return self._records.create(name, record, _store_ways, Entry("account", by, name, changes))
 
     def disable(self, name: str, *, by: Origin = SERVICE) -> None:
         """Close the account, every session of it and its link; nothing of it is erased."""
@@ -305,6 +308,12 @@ def _sites(sites: Iterable[str] | None) -> str:
 def _store_link(pipe: Any, name: str, record: Mapping[str, str]) -> None:
     if invite := record.get("invite"):
         pipe.set(key_of("invite", invite), name, ex=INVITE_SECONDS)
+
+
+def _store_ways(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+    """Store by what else than a password a new account is found."""
+    _store_link(pipe, name, record)
+    store_identity(pipe, name, record)
 
 
 def _end_access(pipe: Any, name: str, record: Mapping[str, str]) -> None:

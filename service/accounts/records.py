@@ -7,10 +7,16 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
                                              preferences, totp (base32 secret), totp_pending,
                                              totp_step (the last one used), invite (SHA-256 of the
                                              only link that is good), graduated (while somebody
-                                             who was a trainee is to be told so)
+                                             who was a trainee is to be told so), identity (SHA-256
+                                             of issuer and subject) and display_name of whom single
+                                             sign-on knows
     {hakam:accounts}:recovery:<name>   set   SHA-256 of each recovery code that is left
     {hakam:accounts}:sessions:<name>   hash  SHA-256 of the session id -> JSON of the session
     {hakam:accounts}:invite:<sha256>   string name, expires by itself
+    {hakam:accounts}:identity:<sha256> string name that single sign-on opens for this identity
+    {hakam:accounts}:provider_session:<sha256>  string name of whom a session at the OpenID provider
+                                             logged in, expires by itself
+    {hakam:accounts}:logout_token:<sha256>  string, while a logout token must not come again
     {hakam:accounts}:failures:...      string count, expires by itself (see `login_limits`)
     {hakam:accounts}:unbelieved_proxy  string, while clients come through an unknown proxy
 
@@ -23,7 +29,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from service.accounts.account import Account, AccountError, canonical_name
@@ -58,10 +64,12 @@ class AccountRecords:
     @translating_redis_errors()
     def create(self, name: str, record: Mapping[str, str], also: Change, entry: Entry) -> Account:
         """Store a new record, what belongs to it, and its entry of the trail."""
-        key = key_of("account", name)
+        keys = [key := key_of("account", name)]
+        if identity := record.get("identity"):
+            keys.append(key_of("identity", identity))
 
         def store(pipe: Any) -> None:
-            if pipe.exists(key):
+            if pipe.exists(*keys):
                 raise AccountExists(f"the name {name} is taken")
             pipe.multi()
             pipe.hset(key, mapping=record)
@@ -69,7 +77,7 @@ class AccountRecords:
             also(pipe, name, record)
             append(pipe, ACCOUNTS, entry)
 
-        self.redis.transaction(store, key)
+        self.redis.transaction(store, *keys)
         return Account.from_record(name, record)
 
     @translating_redis_errors()
@@ -106,14 +114,21 @@ class AccountRecords:
         self.redis.hset(key_of("account", self.must_get(name).name), field, value)
 
     @translating_redis_errors()
-    def change(self, name: str, work: Change, *, keeps_an_admin: bool = False) -> object:
-        """Change an account as a whole, anew if it changed meanwhile; return what `work` does."""
+    def change(
+        self, name: str, work: Change, *, keeps_an_admin: bool = False, taking: Sequence[str] = ()
+    ) -> object:
+        """Change an account as a whole, anew if it changed meanwhile; return what `work` does.
+
+        Nothing changes where one of the keys that it is `taking` is there already.
+        """
         name = self.must_get(name).name
         everybody = [key_of("account", one) for one in self.redis.smembers(_NAMES)]
         key = key_of("account", name)
 
         def attempt(pipe: Any) -> object:
             record = pipe.hgetall(key)
+            if taking and pipe.exists(*taking):
+                raise AccountExists("another account has it")
             if keeps_an_admin and _can_administer(record):
                 others = (pipe.hgetall(other) for other in everybody if other != key)
                 if not any(map(_can_administer, others)):
@@ -123,7 +138,7 @@ class AccountRecords:
             pipe.multi()
             return work(pipe, name, record)
 
-        watched = everybody if keeps_an_admin else ()
+        watched = [*(everybody if keeps_an_admin else ()), *taking]
         return self.redis.transaction(attempt, key, *watched, value_from_callable=True)
 
 

@@ -30,10 +30,29 @@ class Session:
     address: str
     created_at: float
     seen_at: float
+    lasts_seconds: float = SESSION_SECONDS
+    is_signed_on: bool = False  # by single sign-on, whose provider may end it
+    provider_session: str = ""  # digest of its own session; empty where it does not say
+    id_token: str = ""  # which it wants back when somebody logs out there
 
     def is_open(self, now: float) -> bool:
         """Whether it has not ended by itself."""
-        return now - self.created_at <= SESSION_SECONDS
+        return now - self.created_at <= min(self.lasts_seconds, SESSION_SECONDS)
+
+    def is_of(self, provider_session: str) -> bool:
+        """Whether it may come from a session at the provider; where nobody says, it may."""
+        return not (provider_session and self.provider_session) or (
+            provider_session == self.provider_session
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOn:
+    """How somebody logged in by single sign-on."""
+
+    lasts_seconds: float
+    provider_session: str = ""
+    id_token: str = ""
 
 
 class Sessions:
@@ -44,7 +63,14 @@ class Sessions:
         self._clock = clock
 
     @translating_redis_errors()
-    def open(self, name: str, *, agent: str = "", address: str = "") -> str:
+    def open(
+        self,
+        name: str,
+        *,
+        agent: str = "",
+        address: str = "",
+        signed_on: SignedOn | None = None,
+    ) -> str:
         """Start a session and return its id, the only copy of it."""
         session_id = secrets.token_urlsafe(32)
         now, name = self._clock(), canonical_name(name)
@@ -53,7 +79,13 @@ class Sessions:
         ended = [one for one, session in stored.items() if not (session and session.is_open(now))]
         if ended:
             self._redis.hdel(key, *ended)
-        self._store(name, Session(digest(session_id), agent[:200], address, now, now))
+        session = Session(digest(session_id), agent[:200], address, now, now)
+        if signed_on is not None:
+            session = replace(session, is_signed_on=True, **asdict(signed_on))
+            if signed_on.provider_session:
+                known = key_of("provider_session", signed_on.provider_session)
+                self._redis.set(known, name, ex=SESSION_SECONDS)
+        self._store(name, session)
         return session_id
 
     @translating_redis_errors()
@@ -87,6 +119,25 @@ class Sessions:
     def close(self, name: str, named: str) -> None:
         """End one session by its digest; closing it twice is no error."""
         self._redis.hdel(key_of("sessions", canonical_name(name)), named)
+
+    @translating_redis_errors()
+    def get(self, name: str, named: str) -> Session | None:
+        """Return one session by its digest."""
+        stored = self._redis.hget(key_of("sessions", canonical_name(name)), named)
+        return _read(stored) if stored else None
+
+    @translating_redis_errors()
+    def end_signed_on(self, name: str, provider_session: str = "") -> None:
+        """End what single sign-on opened: of one session at the provider, or all."""
+        key = key_of("sessions", canonical_name(name))
+        read = {one: _read(text) for one, text in self._redis.hgetall(key).items()}
+        ended = [
+            one
+            for one, session in read.items()
+            if session is None or (session.is_signed_on and session.is_of(provider_session))
+        ]
+        if ended:
+            self._redis.hdel(key, *ended)
 
     def _store(self, name: str, session: Session) -> None:
         key = key_of("sessions", name)

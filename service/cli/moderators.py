@@ -6,9 +6,9 @@ import secrets
 
 import click
 
-from service.accounts.account import ROLES
 from service.accounts.accounts import Accounts
 from service.cli.environment import connect
+from service.roles import ROLES
 from service.sites.sites import Sites
 from service.store.trail import COMMAND_LINE
 

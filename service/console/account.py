@@ -1,6 +1,7 @@
 """Account of whoever is logged in: preferences, password, second factor, sessions."""
 
 import re
+import time
 from collections.abc import Iterable
 
 import pyotp
@@ -21,10 +22,11 @@ from service.accounts.account import (
 from service.accounts.records import digest
 from service.console.keyboard import KEYS, keys_of
 from service.console.leases import release_all
-from service.console.login import too_often
-from service.console.own_password import is_own_password
+from service.console.login import onward, too_often
+from service.console.own_password import is_own_password, only_signs_on
 from service.console.permissions import by_me, me
 from service.console.settings import TIME_ZONES
+from service.console.sign_on import MAY_LINK
 from service.console.vocabulary import (
     COMMAND_NAMES,
     DENSITY_NAMES,
@@ -108,6 +110,9 @@ def update_second_factor() -> ResponseReturnValue:
     """Propose, confirm or remove the second factor, or replace its recovery codes."""
     accounts, name, step = services().accounts, me().name, request.form.get("step", "")
     if step in ("remove", "codes") and not is_own_password(request.form.get("password", "")):
+        if only_signs_on():
+            again = _("Log in once more by single sign-on before this, then begin again here.")
+            return _page(complaint=again), 422
         return _page(complaint=_("The password is wrong.")), 422
     try:
         match step:
@@ -148,6 +153,24 @@ def _proposed(secret: str) -> str:
     )
 
 
+@bp.post("/me/sso")
+def update_sign_on() -> ResponseReturnValue:
+    """Let single sign-on open this account too, or no longer, for who knows its password."""
+    if not me().has_password or not is_own_password(request.form.get("password", "")):
+        return _page(complaint=_("The password is wrong.")), 422
+    if request.form.get("step") == "link":
+        session[MAY_LINK] = time.time()
+        there = url_for("console.sign_on.begin", purpose="link")
+        return onward(there, _("Log in by single sign-on"))
+    try:
+        services().accounts.single_sign_on.unlink(me().name)
+    except AccountError:
+        flash(_("That has changed meanwhile. Look again."), "reject")
+    else:
+        flash(_("Single sign-on no longer opens this account."))
+    return redirect(url_for(".index"), 303)
+
+
 @bp.post("/me/sessions")
 def delete_session() -> ResponseReturnValue:
     """End one of this moderator's sessions."""
@@ -181,6 +204,8 @@ def _page(**shown: object) -> str:
         max_severe_run=MAX_SEVERE_RUN,
         max_run_minutes=MAX_RUN_MINUTES,
         time_zones=dict.fromkeys([*TIME_ZONES, account.preferences.time_zone]),
+        provider=services().provider,
+        only_signs_on=only_signs_on(),
         min_password_length=MIN_PASSWORD_LENGTH,
         **shown,
     )

@@ -54,6 +54,7 @@ from service.console import (
     settings,
     shadow,
     shift,
+    sign_on,
     trail,
     trainees,
     vocabulary,
@@ -104,7 +105,19 @@ bp = Blueprint(
     "console", __name__, url_prefix="/console", static_folder="static", template_folder="templates"
 )
 PAGES = (
-    *(login, account, moderators, overview, search, bulk, articles, authors, notes, second_look),
+    *(
+        login,
+        sign_on,
+        account,
+        moderators,
+        overview,
+        search,
+        bulk,
+        articles,
+        authors,
+        notes,
+        second_look,
+    ),
     *(history, items),
     *(insight, drift, shadow, policy, settings, trail, work),
     *(trainees, practice, shift, queue, admin, keys, words, retention, exports),
@@ -180,7 +193,8 @@ def _guard() -> BaseResponse | None:
             session["site"] = next((site.id for site in my_sites()), "")
     elif not (static or login.needs_no_login()):
         return login.ask_to_log_in()
-    csrf.protect()
+    if request.endpoint != "console.sign_on.end_sessions":  # what a provider signs has no form
+        csrf.protect()
     return None
 
 

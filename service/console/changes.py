@@ -33,6 +33,7 @@ FIELD_NAMES: Mapping[str, LazyString] = {
     "sites": _("Sites"),
     "password": _("Password"),
     "second_factor": _("Second factor"),
+    "single_sign_on": _("Single sign-on"),
     "recovery_codes": _("Recovery codes"),
     "sessions": _("Sessions"),
     "keys": _("API keys"),
@@ -41,6 +42,7 @@ VIA_NAMES: Mapping[str, LazyString] = {
     "console": _("console"),
     "command line": _("command line"),
     "api": _("interface"),
+    "single sign-on": _("single sign-on"),
     "service": _("Hakam itself"),
 }
 _WORDS: Mapping[str, LazyString] = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from service.console.own_password import is_own_password
+from service.console.own_password import is_confirmed, is_own_password, only_signs_on
 from service.console.vocabulary import gettext as _
 
 PASSWORD = "own_password"  # noqa: S105 - the name of a field
@@ -26,6 +26,8 @@ def asked_again(
         button=button,
         back=back,
         kept=kept,
-        complaint="" if given is None else _("The password is wrong."),
+        asks_sign_on=only_signs_on(),
+        is_confirmed=is_confirmed(),
+        complaint="" if given is None or only_signs_on() else _("The password is wrong."),
     )
     return page, 200 if given is None else 422

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response
 
 from service.accounts.account import MIN_PASSWORD_LENGTH, Account, AccountError
 from service.accounts.records import digest
+from service.accounts.sessions import SignedOn
 from service.console import work
 from service.console.formats import duration_after
 from service.console.known_browsers import browser_of, remember_browser
@@ -43,7 +44,8 @@ CODE_SECONDS = 300
 
 def needs_no_login() -> bool:
     """Return whether the page of this request is open to everybody."""
-    return request.blueprint == "console.login" or request.endpoint == "console.update_language"
+    open_to_all = ("console.login", "console.sign_on")
+    return request.blueprint in open_to_all or request.endpoint == "console.update_language"
 
 
 def ask_to_log_in() -> Response:
@@ -56,7 +58,7 @@ def ask_to_log_in() -> Response:
             "Your login had ended, so nothing was done. What you typed is kept: log in, and it is "
             "there again."
         )
-        return make_response(_page("login.html", 401, complaint=complaint, kept=kept.seal()))
+        return make_response(page("login.html", 401, complaint=complaint, kept=kept.seal()))
     after = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else ""
     if not after and "site_id" in (request.view_args or {}):
         after = url_for("console.work.index", site_id=(request.view_args or {})["site_id"])
@@ -66,7 +68,7 @@ def ask_to_log_in() -> Response:
 @bp.get("/login")
 def index() -> ResponseReturnValue:
     """Ask for name and password."""
-    return _page("login.html", 200)
+    return page("login.html", 200)
 
 
 @bp.post("/login")
@@ -78,10 +80,10 @@ def create() -> ResponseReturnValue:
             name, password, address=_address(), device=browser_of(name)
         )
     except LoginThrottled as wait:
-        return _page("login.html", 429, complaint=too_often(wait))
+        return page("login.html", 429, complaint=too_often(wait))
     if account is None:
         services().durability.expect()  # else it is the store that is wrong
-        return _page("login.html", 401, complaint=_("The name or the password is wrong."))
+        return page("login.html", 401, complaint=_("The name or the password is wrong."))
     return _after_password(account)
 
 
@@ -95,14 +97,14 @@ def confirm() -> ResponseReturnValue:
     if account is None or account.password_mark != mark or time.time() - since > CODE_SECONDS:
         return redirect(url_for(".index"))
     if request.method != "POST":
-        return _page("login_code.html", 200)
+        return page("login_code.html", 200)
     code, second_factor = request.form.get("code", ""), services().accounts.second_factor
     try:
         right = second_factor.check(name, code, address=_address(), device=browser_of(name))
     except LoginThrottled as wait:
-        return _page("login_code.html", 429, complaint=too_often(wait))
+        return page("login_code.html", 429, complaint=too_often(wait))
     if not right or account.disabled:
-        return _page("login_code.html", 401, complaint=_("The code is wrong or was used before."))
+        return page("login_code.html", 401, complaint=_("The code is wrong or was used before."))
     if any(map(str.isalpha, code)):
         flash(
             ngettext(
@@ -111,7 +113,8 @@ def confirm() -> ResponseReturnValue:
                 second_factor.n_recovery_codes(name),
             )
         )
-    return _log_in(account)
+    signed_on = session.get("awaits_code_after")
+    return log_in(account, SignedOn(*signed_on) if signed_on else None)
 
 
 @bp.route("/invitation/<token>", methods=["GET", "POST"])
@@ -120,32 +123,39 @@ def accept(token: str) -> ResponseReturnValue:
     name = services().accounts.invited(token)
     if name is None:
         services().durability.expect()
-        return _page("login.html", 404, complaint=_("This link was used or has expired."))
+        return page("login.html", 404, complaint=_("This link was used or has expired."))
     asked = {"name": name, "min_password_length": MIN_PASSWORD_LENGTH}
     if request.method != "POST":
-        return _page("login_invitation.html", 200, **asked)
+        return page("login_invitation.html", 200, **asked)
     password = request.form.get("password", "")
     try:
         if password == request.form.get("again", ""):
             account = services().accounts.accept(token, password)
-            return _after_password(_keeping_language(account))
+            return _after_password(keeping_language(account))
         complaint = _("The two are not the same.")
     except AccountError as refusal:
         if refusal.code == "bad_invite":  # another window was quicker
-            return _page("login.html", 404, complaint=_("This link was used or has expired."))
+            return page("login.html", 404, complaint=_("This link was used or has expired."))
         complaint = _("A password has 10 characters or more.")
-    return _page("login_invitation.html", 422, **asked, complaint=complaint)
+    return page("login_invitation.html", 422, **asked, complaint=complaint)
 
 
 @bp.post("/logout")
 def delete() -> Response:
     """End the session here and in the store, and give back what was being read."""
     release_all()
+    there = ""
     if current_user.is_authenticated:
-        services().accounts.sessions.close(me().name, digest(current_user.session_id))
+        sessions, named = services().accounts.sessions, digest(current_user.session_id)
+        ended = sessions.get(me().name, named)
+        sessions.close(me().name, named)
         logout_user()
+        if ended is not None and ended.is_signed_on:
+            there = services().provider.logout_url(ended.id_token)
     session.clear()
     flash(_("You are logged out."))
+    if there:
+        return make_response(onward(there, _("Log out of the single sign-on too")))
     return redirect(url_for(".index"))
 
 
@@ -166,23 +176,42 @@ def too_often(wait: LoginThrottled) -> str:
     )
 
 
+def onward(address: str, title: str) -> str:
+    """Return a page that goes on to another one, which no redirect of a form may lead to."""
+    g.pop("account", None)  # `form-action` of the Content-Security-Policy holds for redirects too
+    return render_template("onward.html", address=address, title=title)
+
+
+def ask_for_code(account: Account, after: str, signed_on: SignedOn | None = None) -> Response:
+    """Let somebody go on who is known, but for the code of their authenticator."""
+    session["awaits_code"] = [account.name, time.time(), account.password_mark]
+    session.pop("awaits_code_after", None)
+    if signed_on is not None:  # without its token, which the cookie of a session could not hold
+        session["awaits_code_after"] = [signed_on.lasts_seconds, signed_on.provider_session]
+    return redirect(url_for("console.login.confirm", next=after))
+
+
 def _after_password(account: Account) -> ResponseReturnValue:
     if not account.has_totp:
-        return _log_in(account)
-    session["awaits_code"] = [account.name, time.time(), account.password_mark]
+        return log_in(account)
+    answer = ask_for_code(account, request.form.get("next", ""))
     if request.form.get("kept"):  # what is kept in this page must go on in the next
-        return _page("login_code.html", 200)
-    return redirect(url_for(".confirm", next=request.form.get("next", "")))
+        return page("login_code.html", 200)
+    return answer
 
 
-def _keeping_language(account: Account) -> Account:
-    """Go on in the language in which somebody answered an invitation."""
+def keeping_language(account: Account) -> Account:
+    """Go on in the language in which somebody came here for the first time."""
     preferences = replace(account.preferences, language=str(get_locale()))
     services().accounts.save_preferences(account.name, preferences)
     return replace(account, preferences=preferences)
 
 
-def _log_in(account: Account) -> Response:
+def log_in(
+    account: Account, signed_on: SignedOn | None = None, *, after: str | None = None
+) -> Response:
+    """Open a session, and go on to where somebody wanted to."""
+    after = request.form.get("next", "") if after is None else after
     kept = opened(request.form.get("kept", ""), account.name)
     leases = session.get("leases", {})
     if last_name() != account.name:  # somebody else worked here
@@ -191,12 +220,15 @@ def _log_in(account: Account) -> Response:
     session.clear()  # nothing planted before the login survives it
     session["language"] = account.preferences.language  # for the login page, when the session ends
     session_id = services().accounts.sessions.open(
-        account.name, agent=request.user_agent.string, address=_address()
+        account.name,
+        agent=request.user_agent.string,
+        address=_address(),
+        signed_on=signed_on,
     )
     login_user(Moderator(account, session_id))
     g.account = account
     session["rested_at"], session["leases"] = time.time(), leases
-    answer = _again(kept) if kept else redirect(own_page(request.form.get("next", "")))
+    answer = _again(kept) if kept else redirect(own_page(after))
     remember_browser(answer, account.name)
     return answer
 
@@ -217,7 +249,13 @@ def _address() -> str:
     return request.remote_addr or ""
 
 
-def _page(template: str, status: int, **shown: object) -> tuple[str, int]:
+def page(template: str, status: int, **shown: object) -> tuple[str, int]:
+    """Show a page of the login to somebody who is not logged in."""
     g.pop("account", None)
-    shown = {"next": request.values.get("next", ""), "kept": request.form.get("kept", ""), **shown}
+    shown = {
+        "provider": services().provider,
+        "next": request.values.get("next", ""),
+        "kept": request.form.get("kept", ""),
+        **shown,
+    }
     return render_template(template, **shown), status

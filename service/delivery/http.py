@@ -174,7 +174,8 @@ class _Network(httpcore.NetworkBackend):
 @functools.cache
 def _certificates() -> ssl.SSLContext:
     # Reading the certificates of all authorities is half of what it takes to make the application.
-    return httpx.create_ssl_context(trust_env=False)
+    # SSL_CERT_FILE names others, as of the authority of a house.
+    return httpx.create_ssl_context(trust_env=True)
 
 
 class _Transport(httpx.HTTPTransport):
@@ -192,7 +193,7 @@ class _Transport(httpx.HTTPTransport):
 
 
 def client() -> httpx.Client:
-    """Return the client for `post`."""
+    """Return the client for `post` and `send`."""
     # No proxy from the environment: it would reach what a site must not.
     return httpx.Client(transport=_Transport(), trust_env=False)
 
@@ -210,11 +211,33 @@ def post(
     max_answer_bytes: int = 0,
 ) -> Answer:
     """Send a body with a client of `client`; raises one of `EXPECTED`."""
+    return send(
+        client,
+        "POST",
+        address,
+        body,
+        headers,
+        allow_private=allow_private,
+        max_answer_bytes=max_answer_bytes,
+    )
+
+
+def send(
+    client: httpx.Client,
+    method: str,
+    address: str,
+    body: str | None,
+    headers: Mapping[str, str],
+    *,
+    allow_private: bool = False,
+    max_answer_bytes: int = 0,
+) -> Answer:
+    """Send a request of any method, as `post` does."""
     with within(TIMEOUT_SECONDS):
         named = httpx.URL(address)
         url = named.copy_with(host=_address(named, allow_private=allow_private))
         request = client.build_request(
-            "POST",
+            method,
             url,
             content=body,
             headers={

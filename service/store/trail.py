@@ -26,7 +26,7 @@ _PAGE = 200  # read at once; Redis serves nobody else meanwhile
 _AT_ONCE = 500  # of one stream that is read as a whole
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
-Via = Literal["console", "command line", "api", "service"]
+Via = Literal["console", "command line", "api", "single sign-on", "service"]
 Kind = Literal[
     "site",
     "settings",

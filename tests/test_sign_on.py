@@ -1,0 +1,472 @@
+"""Single sign-on at the console: who gets in, as whom, with which role, and until when."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+from fake_provider import CLIENT, SECRET, FakeProvider, new_key, providing
+from flask import Flask
+from flask.testing import FlaskClient
+from joserfc.jwk import ECKey, OctKey
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from conftest import COMPILED_TEMPLATES, settings_in
+from models.artifact import Artifact
+from service.accounts.accounts import Accounts
+from service.app import create_app
+from service.store.trail import ACCOUNTS
+
+PASSWORD = "correct horse battery"
+GROUPS = {"HAKAM_OIDC_ROLES": "admin=chiefs; senior@news=desk; moderator=night; trainee=new"}
+
+
+@pytest.fixture
+def provider() -> Iterator[FakeProvider]:
+    with providing() as one:
+        yield one
+
+
+@pytest.fixture
+def sso(environ: Mapping[str, str], provider: FakeProvider) -> dict[str, str]:
+    """The environment of a service that knows the provider."""
+    return {
+        **environ,
+        **GROUPS,
+        "HAKAM_PUBLIC_URL": "http://localhost",
+        "HAKAM_OIDC_ISSUER": provider.issuer,
+        "HAKAM_OIDC_CLIENT_ID": CLIENT,
+        "HAKAM_OIDC_CLIENT_SECRET": SECRET,
+    }
+
+
+@pytest.fixture
+def app(sso: dict[str, str], redis: Redis, artifact: Artifact) -> Flask:
+    app = create_app(settings_in(sso), redis=redis, artifact=artifact)
+    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
+    app.testing = True
+    return app
+
+
+@pytest.fixture
+def accounts(app: Flask) -> Accounts:
+    found: Accounts = app.extensions["hakam"].accounts
+    return found
+
+
+def path_of(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}"
+
+
+class Browser:
+    """A browser that goes to the provider and back."""
+
+    def __init__(self, app: Flask, provider: FakeProvider) -> None:
+        self.client: FlaskClient = app.test_client()
+        self.provider = provider
+
+    def sent(self, **asked: str) -> str:
+        """Where the console sends it."""
+        answer = self.client.get("/console/sso", query_string=asked)
+        assert answer.status_code == 302, answer.text
+        return answer.location
+
+    def log_in(self, sub: str = "u-1", groups: Any = ("night",), **claims: Any) -> TestResponse:
+        """Log in at the provider; return what the console says then."""
+        said = {"groups": list(groups) if isinstance(groups, tuple) else groups, **claims}
+        return self.client.get(path_of(self.provider.arrive(self.sent(), sub, **said)))
+
+    @property
+    def is_in(self) -> bool:
+        return self.client.get("/console/me").status_code == 200
+
+
+@pytest.fixture
+def browser_(app: Flask, provider: FakeProvider) -> Browser:
+    return Browser(app, provider)
+
+
+def complaint(answer: TestResponse) -> str:
+    (found,) = re.findall(r'<p class="complaint" role="alert">([^<]*)<', answer.text)
+    return str(found)
+
+
+def test_whoever_is_in_a_group_gets_in_with_its_role_and_sites(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    answer = browser_.log_in(groups=("desk", "cooks"), preferred_username="Samira")
+    assert (answer.status_code, browser_.is_in) == (302, True), answer.text
+    account = accounts.must_get("samira")
+    assert (account.role, account.sites, account.has_password) == ("senior", ("news",), False)
+
+
+def reason(log: str) -> str:
+    """Why the console let nobody in, as the log says it."""
+    lines = [json.loads(line) for line in log.splitlines() if '"sign_on_' in line]
+    return str(lines[-1]["reason"])
+
+
+def test_the_highest_role_wins_on_the_sites_of_that_role_alone(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(groups=("night", "desk", "new"), preferred_username="samira")
+    account = accounts.must_get("samira")
+    assert (account.role, account.sites) == ("senior", ("news",))
+    browser_.log_in(groups=("night", "desk", "chiefs"), preferred_username="samira")
+    assert (accounts.must_get("samira").role, accounts.must_get("samira").sites) == ("admin", None)
+
+
+def test_groups_that_change_count_at_the_next_login_and_the_trail_says_so(
+    app: Flask, browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(groups=("desk",), preferred_username="samira")
+    browser_.log_in(groups=("new",), preferred_username="samira")
+    assert accounts.must_get("samira").role == "trainee"
+    changed, added = app.extensions["hakam"].trail.page([ACCOUNTS]).entries
+    assert {changed.origin.via, added.origin.via} == {"single sign-on"}
+    assert (changed.changes["role"].old, changed.changes["role"].new) == ("senior", "trainee")
+    assert added.changes["single_sign_on"].new == "on"
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        (("cooks",), "no_group"),
+        ((), "no_group"),
+        (None, "groups_missing"),
+        ("night", "groups_malformed"),
+        ("chiefs night", "groups_malformed"),
+        ({"night": True}, "groups_malformed"),
+        (["night", ["chiefs"]], "groups_malformed"),
+        (["night", None], "groups_malformed"),
+        (["night"] * 2_001, "groups_malformed"),
+        (["night", "x" * 1_025], "groups_malformed"),
+    ],
+)
+def test_whoever_is_in_no_group_that_counts_gets_no_role_and_no_account(
+    browser_: Browser,
+    accounts: Accounts,
+    capsys: pytest.CaptureFixture[str],
+    groups: Any,
+    why: str,
+) -> None:
+    answer = browser_.log_in(groups=groups, preferred_username="samira")
+    assert (answer.status_code, browser_.is_in, accounts.list()) == (403, False, [])
+    assert complaint(answer)
+    assert reason(capsys.readouterr().out) == why
+
+
+def test_whoever_leaves_every_group_loses_the_sessions_that_are_open(
+    app: Flask, provider: FakeProvider, browser_: Browser
+) -> None:
+    browser_.log_in()
+    other = Browser(app, provider)
+    assert other.log_in(groups=("cooks",)).status_code == 403
+    assert not browser_.is_in
+
+
+@pytest.mark.parametrize(
+    ("claims", "header", "why"),
+    [
+        ({"nonce": "another"}, {}, "nonce"),
+        ({"nonce": None}, {}, "nonce"),
+        ({"aud": "another"}, {}, "aud"),
+        ({"aud": None}, {}, "aud"),
+        ({"aud": ["hakam", "another"]}, {}, "azp"),
+        ({"azp": "another"}, {}, "azp"),
+        ({"iss": "https://elsewhere.example"}, {}, "iss"),
+        ({"iss": None}, {}, "iss"),
+        ({"exp": 1_000_000_000}, {}, "exp"),
+        ({"exp": None}, {}, "exp"),
+        ({"exp": "tomorrow"}, {}, "exp"),
+        ({"exp": True}, {}, "exp"),
+        ({"iat": 99_999_999_999}, {}, "iat"),
+        ({"nbf": 99_999_999_999}, {}, "nbf"),
+        ({"sub": None}, {}, "sub"),
+        ({"sub": ""}, {}, "sub"),
+        ({"sub": 7}, {}, "sub"),
+        ({"sub": "x" * 256}, {}, "sub"),
+        ({"at_hash": "another"}, {}, "at_hash"),
+        ({"at_hash": ""}, {}, "at_hash"),
+        ({"at_hash": 7}, {}, "at_hash"),
+        ({"amr": "mfa"}, {}, "amr"),
+        ({"auth_time": "now"}, {}, "auth_time"),
+        ({"sid": 7}, {}, "sid"),
+        ({}, {"kid": "unknown"}, "signature"),
+    ],
+)
+def test_a_token_that_is_not_as_it_must_be_lets_nobody_in(
+    browser_: Browser,
+    provider: FakeProvider,
+    accounts: Accounts,
+    capsys: pytest.CaptureFixture[str],
+    claims: dict[str, Any],
+    header: dict[str, Any],
+    why: str,
+) -> None:
+    provider.claims, provider.header = claims, header
+    answer = browser_.log_in()
+    assert (answer.status_code, browser_.is_in, accounts.list()) == (403, False, [])
+    assert reason(capsys.readouterr().out).split(",")[0] == why
+
+
+@pytest.mark.parametrize(
+    "forged", ["none", "secret", "public key", "other key", "cut", "encrypted"]
+)
+def test_a_token_that_the_provider_has_not_signed_lets_nobody_in(
+    browser_: Browser,
+    provider: FakeProvider,
+    accounts: Accounts,
+    monkeypatch: pytest.MonkeyPatch,
+    forged: str,
+) -> None:
+    right = provider.key
+    assert isinstance(right, ECKey)
+    provider.published = [right]
+    if forged == "secret":
+        provider.key, provider.header = (
+            OctKey.import_key(SECRET * 2),
+            {"alg": "HS256", "kid": "first"},
+        )
+    elif forged == "other key":
+        provider.key = new_key("first")
+    arrived = provider.arrive(browser_.sent(), groups=["chiefs"])
+    token = provider.exchange
+
+    def forging(*asked: Any) -> tuple[int, dict[str, Any]]:
+        status, said = token(*asked)
+        head, body, signature = said["id_token"].split(".")
+        if forged == "none":
+            head = urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+            said["id_token"] = f"{head}.{body}."
+        elif forged == "public key":
+            head = urlsafe_b64encode(b'{"alg":"HS256","kid":"first"}').decode().rstrip("=")
+            key = right.as_pem(private=False)
+            mark = hmac.digest(key, f"{head}.{body}".encode(), "sha256")
+            said["id_token"] = f"{head}.{body}.{urlsafe_b64encode(mark).decode().rstrip('=')}"
+        elif forged == "cut":
+            said["id_token"] = f"{head}.{body}."
+        elif forged == "encrypted":
+            said["id_token"] = f"{head}.{body}.{signature}.x.y"
+        return status, said
+
+    monkeypatch.setattr(provider, "exchange", forging)
+    assert browser_.client.get(path_of(arrived)).status_code == 403
+    assert (browser_.is_in, accounts.list()) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "why"),
+    [
+        ({"id_token": None}, "no_token"),
+        ({"id_token": ["x"]}, "no_token"),
+        ({"id_token": "x.y.z"}, "token"),
+        ({"id_token": "x" * 40_000}, "token"),
+        ({"access_token": None}, "no_token"),
+        ({"token_type": "mac"}, "token_type"),
+    ],
+)
+def test_an_answer_without_what_it_must_hold_lets_nobody_in(
+    browser_: Browser,
+    provider: FakeProvider,
+    capsys: pytest.CaptureFixture[str],
+    tokens: dict[str, Any],
+    why: str,
+) -> None:
+    provider.tokens = tokens
+    assert (browser_.log_in().status_code, browser_.is_in) == (403, False)
+    assert reason(capsys.readouterr().out) == why
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"state": "another"}, "state"),
+        ({"state": None}, "state"),
+        ({"iss": "https://elsewhere.example"}, "iss"),
+        ({"iss": None}, "iss"),
+        ({"code": None}, "code"),
+        ({"code": "unknown"}, "code"),
+        ({"code": "x" * 5_000}, "code"),
+        ({"error": "access_denied"}, "cancelled"),
+        ({"error": "<script>"}, "provider_error"),
+    ],
+)
+def test_an_answer_that_is_none_to_what_was_asked_lets_nobody_in(
+    browser_: Browser,
+    provider: FakeProvider,
+    capsys: pytest.CaptureFixture[str],
+    answer: dict[str, str | None],
+    why: str,
+) -> None:
+    provider.answer = answer
+    got = browser_.log_in()
+    assert (got.status_code, browser_.is_in) == (403, False)
+    assert "<script>" not in got.text
+    assert reason(capsys.readouterr().out) == why
+
+
+def test_an_answer_counts_in_the_browser_that_asked_and_there_once(
+    app: Flask, provider: FakeProvider, browser_: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrived = path_of(provider.arrive(browser_.sent(), groups=["night"]))
+    stranger = Browser(app, provider)
+    assert (stranger.client.get(arrived).status_code, stranger.is_in) == (403, False)
+    assert (browser_.client.get(arrived).status_code, browser_.is_in) == (302, True)
+    assert browser_.client.get(arrived).status_code == 403
+    assert reason(capsys.readouterr().out) == "state"
+
+
+def test_a_code_that_was_used_lets_nobody_in_though_the_browser_is_put_back(
+    provider: FakeProvider, browser_: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrived = path_of(provider.arrive(browser_.sent(), groups=["night"]))
+    before = browser_.client.get_cookie("hakam_session", path="/console")
+    assert before
+    browser_.client.get(arrived)
+    browser_.client.set_cookie("hakam_session", before.value, path="/console")
+    assert (browser_.client.get(arrived).status_code, browser_.is_in) == (403, False)
+    assert reason(capsys.readouterr().out) == "code"
+
+
+def test_a_login_that_takes_too_long_is_begun_again(
+    provider: FakeProvider, browser_: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = path_of(provider.arrive(browser_.sent(), groups=["night"]))
+    later = time.time() + 601
+    monkeypatch.setattr("service.console.sign_on.time.time", lambda: later)
+    assert browser_.client.get(arrived).status_code == 403
+
+
+def test_several_windows_can_log_in_side_by_side(browser_: Browser, provider: FakeProvider) -> None:
+    first, second = browser_.sent(next="/console/me"), browser_.sent()
+    arrived = path_of(provider.arrive(first, groups=["night"]))
+    assert browser_.client.get(arrived).location == "/console/me"
+    assert second != first
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/v1/x", "/\\evil"])
+def test_a_login_leads_to_a_page_of_the_console_alone(
+    browser_: Browser, provider: FakeProvider, target: str
+) -> None:
+    there = browser_.sent(next=target)
+    answer = browser_.client.get(path_of(provider.arrive(there, groups=["night"])))
+    assert answer.location == "/console/"
+
+
+def test_nothing_that_was_there_before_the_login_stays(
+    browser_: Browser, provider: FakeProvider
+) -> None:
+    there = browser_.sent()
+    with browser_.client.session_transaction("/console/") as session:
+        session["planted"] = "x"
+    browser_.client.get(path_of(provider.arrive(there, groups=["night"])))
+    with browser_.client.session_transaction("/console/") as session:
+        assert "planted" not in session
+        assert "signing_on" not in session
+
+
+def test_the_way_back_is_that_of_the_settings_whatever_the_request_says(browser_: Browser) -> None:
+    headers = {"X-Forwarded-Host": "evil.example", "Host": "127.0.0.1:1"}
+    answer = browser_.client.get("/console/sso", headers=headers)
+    (back,) = parse_qs(urlsplit(answer.location).query)["redirect_uri"]
+    assert back == "http://localhost/console/sso/answer"
+
+
+def test_a_name_that_is_taken_is_not_taken_over(browser_: Browser, accounts: Accounts) -> None:
+    accounts.add("samira", PASSWORD, "admin")
+    claims: dict[str, Any] = {
+        "preferred_username": "Samira",
+        "email": "samira@news.example",
+        "email_verified": True,
+    }
+    browser_.log_in(**claims)
+    theirs = [one for one in accounts.list() if one.identity]
+    assert accounts.must_get("samira").role == "admin"
+    assert not accounts.must_get("samira").identity
+    assert [(one.name.partition(".")[0], one.role) for one in theirs] == [("samira", "moderator")]
+    browser_.log_in(sub="u-2", **claims)
+    assert len({one.name for one in accounts.list()}) == 3
+
+
+def test_a_person_stays_the_same_whatever_name_and_address_they_take(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira", email="samira@news.example")
+    browser_.log_in(preferred_username="omar", email="omar@news.example")
+    assert [one.name for one in accounts.list()] == ["samira"]
+
+
+@pytest.mark.parametrize("name", [None, "", "..", "a b", 7, "x" * 100, "\u202esamira", "a/b"])
+def test_whoever_has_no_name_that_can_be_one_gets_one(
+    browser_: Browser, accounts: Accounts, name: Any
+) -> None:
+    assert browser_.log_in(preferred_username=name).status_code == 302
+    (account,) = accounts.list()
+    assert account.name.startswith("sso.") or account.name == "samira"
+
+
+def test_a_shown_name_is_one_short_line_that_turns_nothing(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    name = "Sa\u202emi\u0000ra\n\u2066" + "\u0633" * 100  # RIGHT-TO-LEFT OVERRIDE ... SEEN
+    browser_.log_in(name=name, groups=("chiefs",))
+    (account,) = accounts.list()
+    assert account.display_name == "Samira " + "\u0633" * 73
+    assert account.display_name in browser_.client.get("/console/people").text
+
+
+def test_an_account_that_is_disabled_stays_out_whatever_the_provider_says(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    accounts.disable("samira")
+    assert not browser_.is_in
+    answer = browser_.log_in(groups=("chiefs",))
+    assert (answer.status_code, browser_.is_in) == (403, False)
+    assert accounts.must_get("samira").role == "moderator"
+
+
+def test_a_session_of_single_sign_on_ends_after_its_time(
+    browser_: Browser, accounts: Accounts, app: Flask
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    (session,) = accounts.sessions.of("samira")
+    assert session.is_open(session.created_at + 28_800)
+    assert not session.is_open(session.created_at + 28_801)
+
+
+def test_the_second_factor_of_an_account_is_asked_for_unless_the_provider_asked(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    now = int(time.time())
+    assert accounts.second_factor.confirm("samira", totp.at(now))
+    for methods in (["pwd"], [], ["MFA"], [7]):
+        answer = Browser(browser_.client.application, browser_.provider).log_in(amr=methods)
+        assert answer.location.startswith("/console/login/code")
+    assert (
+        Browser(browser_.client.application, browser_.provider).log_in(amr=["pwd", "otp"]).location
+        == "/console/"
+    )
+    waiting = Browser(browser_.client.application, browser_.provider)
+    asked = waiting.log_in().location
+    assert not waiting.is_in
+    (token,) = re.findall(r'name="csrf-token" content="([^"]+)"', waiting.client.get(asked).text)
+    code = {"code": totp.at(now + 30), "csrf_token": token}
+    assert (waiting.client.post("/console/login/code", data=code).status_code, waiting.is_in) == (
+        302,
+        True,
+    )
+    assert all(one.is_signed_on for one in accounts.sessions.of("samira"))
