@@ -153,6 +153,7 @@ def test_names_say_what_things_are() -> None:
 # Test files of what no single module does.
 WHOLE = {
     "accessibility",
+    "alerts",
     "bounds",
     "clients",
     "comment_flow",
@@ -160,6 +161,7 @@ WHOLE = {
     "compose",
     "console",
     "damaged_site",
+    "dashboard",
     "documents",
     "failover",
     "first_run",
@@ -204,6 +206,7 @@ def test_the_top_level_holds_what_the_layout_says() -> None:
         "Makefile",
         "README.md",
         "SECURITY.md",
+        "deploy",
         "docker-compose.yml",
         "docs",
         "integrations",
