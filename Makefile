@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover drill lint format docs browser wordpress lock clean
+.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover load drill lint format docs browser wordpress lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,9 +50,11 @@ bench: $(VENV)/.test  ## measure the classifier, the service, the queue and the 
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000
 
-MINUTES ?= 30
 failover: $(VENV)/.test  ## let Redis fail over under load, MINUTES=30, and judge the history; writes var/failover
-	PYTHONPATH=tests $(BIN)/python tests/failover.py --minutes $(MINUTES)
+	PYTHONPATH=tests $(BIN)/python tests/failover.py --minutes $(or $(MINUTES),30)
+
+load: $(VENV)/.test  ## play a news day, MINUTES=10, and renew docs/load.md; writes var/load
+	PYTHONPATH=tests $(BIN)/python tests/load.py --minutes $(or $(MINUTES),10) --renew
 
 drill: $(VENV)/.test  ## back up under load, destroy, restore and reconcile, by the lines of docs/backup.md
 	PYTHONPATH=tests $(BIN)/python tests/drill.py

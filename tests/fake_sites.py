@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from time import time
 from typing import Any
 
 RETRY_AFTER_SECONDS = 300
@@ -35,6 +36,7 @@ class Endpoint:
     status: int = 204
     told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     peers: list[tuple[str, int]] = field(default_factory=list)
+    arrived: dict[str, float] = field(default_factory=dict)  # Unix time of the first, by its id
 
     def bodies(self) -> list[Any]:
         return [json.loads(body) for _, body in self.told]
@@ -53,6 +55,7 @@ def answering() -> Iterator[Endpoint]:
                 self.close_connection = True
                 return
             endpoint.told.append((dict(self.headers), body))
+            endpoint.arrived.setdefault(self.headers.get("webhook-id", ""), time())
             endpoint.peers.append(self.client_address)
             self.send_response(endpoint.status)
             self.send_header("location", endpoint.url + "elsewhere")

@@ -166,6 +166,7 @@ WHOLE = {
     "failover",
     "first_run",
     "install",
+    "load",
     "padding",
     "raid",
     "strikes",
