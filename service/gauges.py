@@ -148,13 +148,17 @@ def of_notices(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield family
 
 
-def of_background(resident_bytes: Sequence[float]) -> Iterator[Metric]:
-    """Count the processes that deliver, by their memory; 0 for one that does not know it."""
-    told = "Processes that deliver (hakam webhooks), of all machines."
-    yield GaugeMetricFamily("hakam_background_processes", told, value=len(resident_bytes))
-    if known := [n for n in resident_bytes if n]:
-        told = "Most memory of any of them."
-        yield GaugeMetricFamily("hakam_background_resident_bytes", told, value=max(known))
+def of_beside(resident_bytes: Mapping[str, Sequence[float]]) -> Iterator[Metric]:
+    """Count the processes beside the web server, by their memory; 0 for one that knows none."""
+    told = "Processes beside the web server that live, of all machines, by their command."
+    processes = GaugeMetricFamily("hakam_processes", told, labels=["does"])
+    told = "Most memory of any of them."
+    memory = GaugeMetricFamily("hakam_process_resident_bytes", told, labels=["does"])
+    for does, known in resident_bytes.items():
+        processes.add_metric([does], len(known))
+        if any(known):
+            memory.add_metric([does], max(known))
+    yield from (processes, memory)
 
 
 def of_drift(alarms: Sequence[tuple[str, float, int]]) -> Iterator[Metric]:

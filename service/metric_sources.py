@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from models.artifact import Artifact
 from service import gauges, processes
 from service.config import Settings
-from service.delivery.heartbeat import Heartbeat
+from service.delivery.heartbeat import WORK, Heartbeat
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries, Waiting
 from service.errors import ServiceError, SiteUnreadable
@@ -51,6 +51,12 @@ def metric_sources(
         if settings.metrics_token:
             yield from gauges.of_each_site(found)
 
+    def of_beside() -> Iterator[Metric]:
+        alive = heartbeat.alive()
+        return gauges.of_beside(
+            {does: [one.resident_bytes for one in alive if one.does == does] for does in WORK}
+        )
+
     def of_store() -> Iterator[Metric]:
         try:
             durability.check()
@@ -71,9 +77,7 @@ def metric_sources(
         "sites": of_sites,
         "deliveries": lambda: gauges.of_deliveries(deliveries.counts()),
         "notices": lambda: gauges.of_notices(notices.counts()),
-        "background": lambda: gauges.of_background(
-            [one.resident_bytes for one in heartbeat.alive()]
-        ),
+        "beside": of_beside,
         "redis": lambda: gauges.of_redis(server_facts(redis)),
         "store": of_store,
         "processes": of_processes,

@@ -80,9 +80,14 @@ CASES: dict[str, tuple[Series, Series, int]] = {
         20,
     ),
     "HakamNothingDelivers": (
-        {"hakam_background_processes": "1x60"},
-        {"hakam_background_processes": "1x9 0x60"},
+        {'hakam_processes{does="webhooks"}': "1x60"},
+        {'hakam_processes{does="webhooks"}': "1x9 0x60"},
         13,
+    ),
+    "HakamBackgroundMissing": (
+        {'hakam_processes{does="background"}': "0x9 1x60"},
+        {'hakam_processes{does="background"}': "0x60"},
+        17,
     ),
     "HakamDeliveriesOverdue": (
         {"hakam_outbox_overdue_seconds": "0x9 301x2 0x60"},

@@ -20,6 +20,7 @@ from foreign_clients import has_node, npm_install
 
 from conftest import await_condition, free_port, hakam, served
 from models.schema import read_comments
+from service.delivery.heartbeat import WORK
 from service.reports.drift_alarms import ABOUT, DriftAlarms
 from service.run.private_redis import PrivateRedis
 from service.sites.site import Site
@@ -61,8 +62,8 @@ class Prometheus:
 @pytest.fixture(scope="module")
 def prometheus(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus with our configuration, a service with traffic, and what delivers."""
-    command = shutil.which("prometheus")
-    if command is None:
+    program = shutil.which("prometheus")
+    if program is None:
         pytest.skip("Prometheus is not installed")
     folder = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as stack:
@@ -83,10 +84,11 @@ def prometheus(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         DriftAlarms(redis).keep("demo", [], 0.25)
         redis.hset("{hakam:demo}:drift", ABOUT[0], "0.100 0")
         web = stack.enter_context(served(environ, folder / "log"))
-        delivering = hakam("webhooks", environ=environ)
-        stack.callback(delivering.wait, 30.0)
-        stack.callback(delivering.terminate)
-        ours = started(stack, command, folder, web)
+        for command in WORK:
+            running = hakam(command, environ=environ)
+            stack.callback(running.wait, 30.0)
+            stack.callback(running.terminate)
+        ours = started(stack, program, folder, web)
         watched = Prometheus(ours, web)
         send_comments(web, key)
         await_condition(lambda: watched.asked("hakam_verdicts_total"), what="a look at verdicts")

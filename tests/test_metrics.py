@@ -18,6 +18,7 @@ from redis import Redis
 
 from conftest import await_condition, hakam, served
 from service import gauges
+from service.delivery.heartbeat import WORK
 from service.errors import StoreUnavailable
 from service.gauges import MOST_NAMED, SiteState
 from service.metrics import Metrics
@@ -210,15 +211,17 @@ def test_a_worker_that_has_gone_leaves_its_counts_and_no_gauge(busy: str, redis:
     assert after["hakam_web_cpu_seconds_total"] >= before["hakam_web_cpu_seconds_total"] > 0
 
 
-def test_what_delivers_counts_while_it_runs_and_no_longer(
-    busy: str, environ: dict[str, str]
+@pytest.mark.parametrize("does", WORK)
+def test_a_process_beside_the_web_server_counts_while_it_runs_and_no_longer(
+    busy: str, environ: dict[str, str], does: str
 ) -> None:
-    assert scraped(busy)["hakam_background_processes"] == 0
-    running = hakam("webhooks", environ=environ)
+    series = f'hakam_processes{{does="{does}"}}'
+    assert scraped(busy)[series] == 0
+    running = hakam(does, environ=environ)
     try:
-        await_condition(lambda: scraped(busy)["hakam_background_processes"] == 1, what="one")
-        assert scraped(busy)["hakam_background_resident_bytes"] > 0
+        await_condition(lambda: scraped(busy)[series] == 1, what="one")
+        assert scraped(busy)[f'hakam_process_resident_bytes{{does="{does}"}}'] > 0
     finally:
         running.terminate()
         running.wait(timeout=30.0)
-    assert scraped(busy)["hakam_background_processes"] == 0
+    assert scraped(busy)[series] == 0

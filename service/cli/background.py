@@ -9,12 +9,14 @@ import click
 from service import logs
 from service.cli.environment import connect
 from service.config import Settings
+from service.delivery.heartbeat import Heartbeat
 from service.queue.clock import ClockWatch
 from service.queue.reindex import Reindex
 from service.queue.retention import Retention
 from service.run import daily
 from service.run.supervision import stopped_by_signals
 from service.sites.sites import Sites
+from service.store.connect import TIMEOUT_SECONDS
 
 
 @click.command()
@@ -28,6 +30,12 @@ def background() -> None:
     logs.configure(settings.log_level)
     with stopped_by_signals(), connect() as redis:
         sites = Sites(redis)
+        heartbeat = Thread(target=Heartbeat(redis, "background").run, args=(stop,), daemon=True)
+        heartbeat.start()
         for one in (Retention(redis, sites), ClockWatch(redis, sites), Reindex(redis, sites)):
             Thread(target=one.run, args=(stop,), daemon=True).start()
-        daily.run(stop)  # a signal ends it, and the command that it runs
+        try:
+            daily.run(stop)  # a signal ends it, and the command that it runs
+        finally:
+            stop.set()
+            heartbeat.join(TIMEOUT_SECONDS)  # which says that it ends

@@ -47,7 +47,7 @@ def webhooks(context: click.Context) -> None:
             expect=durability.expect,
             console=settings.public_url,
         )
-        others = (durability, notices, Heartbeat(redis))
+        others = (durability, notices, Heartbeat(redis, "webhooks"))
         threads = [Thread(target=one.run, args=(stop,), daemon=True) for one in others]
         for thread in threads:
             thread.start()

@@ -1,4 +1,4 @@
-"""Heartbeat of the processes that deliver: that they live, and what they take.
+"""Heartbeat of the processes beside the web server: that they live, and what they take.
 
 They have no port of their own: each writes a line into Redis every few seconds, and the metrics of
 the web server tell what stands there. Key schema::
@@ -12,9 +12,9 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -33,10 +33,15 @@ _KEY = "hakam:background"
 log = structlog.get_logger()
 
 
+Work = Literal["webhooks", "background"]
+WORK: tuple[Work, ...] = ("webhooks", "background")  # the commands of `hakam` that these run
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a process that delivers said last; 0 bytes where its kernel does not tell."""
+    """What a process said last; 0 bytes where its kernel does not tell."""
 
+    does: str  # one of `WORK`
     at: float  # by the clock of Redis, Unix time
     resident_bytes: float = 0.0
 
@@ -44,8 +49,9 @@ class Beat:
 class Heartbeat:
     """Says that this process lives, and reads who else does."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, does: Work | Literal[""] = "") -> None:
         self._redis: Any = redis
+        self._does = does  # empty for who only reads
         self._id = secrets.token_hex(8)
 
     def run(self, stop: Event) -> None:
@@ -69,7 +75,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Say that this process lives, and forget those that ended long ago."""
         now, process = server_time(self._redis), this_process()
-        beat = Beat(now, process.resident_bytes if process else 0)
+        beat = Beat(self._does, now, process.resident_bytes if process else 0)
         old = [name for name, one in self._all().items() if now - one.at > _KEPT_SECONDS]
         self._redis.hset(_KEY, self._id, json.dumps(asdict(beat)))
         if old:
@@ -82,12 +88,13 @@ class Heartbeat:
         return [one for one in self._all().values() if now - one.at <= ALIVE_SECONDS]
 
     def _all(self) -> dict[str, Beat]:
-        known = {field.name for field in fields(Beat)}
         found = {}
         for name, stored in self._redis.hgetall(_KEY).items():
             try:
                 told = json.loads(stored)
-                found[name] = Beat(**{key: float(told[key]) for key in known & set(told)})
-            except (ValueError, TypeError, AttributeError):
-                found[name] = Beat(0.0)  # damaged: as of one that ended long ago
+                found[name] = Beat(
+                    str(told["does"]), float(told["at"]), float(told["resident_bytes"])
+                )
+            except (ValueError, TypeError, LookupError):
+                found[name] = Beat("", 0.0)  # damaged: as of one that ended long ago
         return found
