@@ -112,6 +112,9 @@ def create_app(
     )
     app = Flask(__name__)
     app.secret_key = settings.secret_key or session_key(settings.var)
+    others = [settings.other_secret_key] if settings.other_secret_key else []
+    app.config["SECRET_KEY_FALLBACKS"] = others
+    app.config["WTF_CSRF_SECRET_KEY"] = [*others, app.secret_key]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.extensions[EXTENSION] = Services(

@@ -218,6 +218,13 @@ class Settings(BaseSettings):
         secret=True,
         min_length=32,
     )
+    other_secret_key: str = _variable(
+        "A second key that is believed as well, while HAKAM_SECRET_KEY is replaced.",
+        "",
+        form="at least 32 characters",
+        secret=True,
+        min_length=32,
+    )
     metrics_token: str = _variable(
         "The bearer token that Prometheus must send for `/metrics`, which then has series of each "
         "site as well. Unset: anybody who reaches Hakam itself may ask, and no site is named.",

@@ -97,3 +97,8 @@ class Services:
 def services() -> Services:
     """Return the parts of the application that answers the current request."""
     return cast(Services, current_app.extensions[EXTENSION])
+
+
+def signing_keys() -> list[str]:
+    """Return the keys of what pages and cookies hold: all are believed, the last one signs."""
+    return list(current_app.config["WTF_CSRF_SECRET_KEY"])

@@ -118,6 +118,8 @@ WISHES: dict[str, tuple[tuple[str, ...], Any]] = {
     "coral_secrets": (("--coral-secret", "empsec_a"), ("empsec_a",)),
     "coral_url": (("--coral-url", "https://coral.example/"), "https://coral.example/"),
     "coral_token": (("--coral-token", "t"), "t"),
+    "webhook_old_secret": (("--webhook-old-secret", SECRET), SECRET),
+    "reader_link_old_secret": (("--reader-link-old-secret", "f" * 32), "f" * 32),
     "reader_link_secret": (("--reader-link-secret", "f" * 32), "f" * 32),
     "notice_addresses": (
         ("--notice-address", "json://hooks.news.example"),

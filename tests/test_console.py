@@ -1704,6 +1704,8 @@ def test_every_setting_of_a_site_is_in_the_form_and_is_set_by_it(
         "coral_url": ("https://coral.example/", "https://coral.example/"),
         "coral_token": ("token", "token"),
         "notice_addresses": ("json://a.example\n", ("json://a.example",)),
+        "webhook_old_secret": (secret, secret),
+        "reader_link_old_secret": ("f" * 32, "f" * 32),
         "reader_link_secret": ("f" * 32, "f" * 32),
         "latin_script": ("reject", "reject"),
         "pen_names": ("require", "require"),

@@ -179,6 +179,7 @@ WHOLE = {
     "repository",
     "restore_drill",
     "retrain_flow",
+    "rotation",
     "sample_data",
     "slow_clients",
     "two_readers",

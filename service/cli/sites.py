@@ -109,7 +109,7 @@ def add_site(site_id: str, **options: Any) -> None:
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
 def set_site(site_id: str, defaults: tuple[str, ...], **options: Any) -> None:
-    """Change settings of a site; print the webhook's secret, if new."""
+    """Change settings of a site; print the secret of a new webhook."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
     given |= _given(options)
     with connect() as redis:
@@ -158,3 +158,16 @@ def rotate_key(site_id: str, grace_seconds: float) -> None:
     with connect() as redis:
         sites = Sites(redis)
         click.echo(sites.rotate_key(site_id, grace_seconds=grace_seconds, by=COMMAND_LINE))
+
+
+@sites.command("rotate-secret")
+@click.argument("site_id", metavar="ID")
+def rotate_secret(site_id: str) -> None:
+    """Give a webhook a new secret and print it, once.
+
+    Messages are signed with both until `hakam sites set ID --default webhook-old-secret`.
+    """
+    with connect() as redis:
+        site = Sites(redis).get(site_id).with_new_webhook_secret()
+        Sites(redis).update(site, by=COMMAND_LINE)
+        click.echo(site.webhook_secret)

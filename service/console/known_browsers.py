@@ -9,6 +9,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from service.accounts.account import AccountError, canonical_name
+from service.services import signing_keys
 
 COOKIE = "hakam_device"
 MAX_SECONDS = 180 * 86400
@@ -50,7 +51,7 @@ def _read() -> tuple[str, Sequence[str]]:
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.secret_key or "", salt="hakam device")
+    return URLSafeTimedSerializer(signing_keys(), salt="hakam device")
 
 
 def _digest(name: str) -> str:

@@ -17,7 +17,6 @@ from service.errors import InvalidRequest
 from service.reports import insight
 from service.reports.insight import Preview
 from service.services import services
-from service.sites.connections import new_webhook_secret
 from service.sites.site import Site
 
 bp = Blueprint("settings", __name__)
@@ -85,7 +84,7 @@ def update_webhook(site_id: str) -> ResponseReturnValue:
     """Send the site's webhook a signed test message, or give it a new secret."""
     site = site_for(site_id)
     if request.form.get("action") == "secret":
-        site = site.changed({"webhook_secret": new_webhook_secret()})
+        site = site.with_new_webhook_secret()
         site = services().sites.update(site, by=by_me())
         return _page(site, new_secret=site.webhook_secret)
     failure = services().deliveries.probe(site) if site.webhook_url else _("There is no address.")

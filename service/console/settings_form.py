@@ -50,12 +50,12 @@ GROUPS: Sequence[tuple[LazyString | None, Sequence[str]]] = (
     (_("Comparing moderators"), ("second_opinion_share", "known_answer_share")),
     (_("Drift"), ("drift_alarm",)),
     (_("Model on trial"), ("shadow", "shadow_share")),
-    (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_private")),
+    (_("Webhook"), ("webhook_url", "webhook_secret", "webhook_old_secret", "webhook_private")),
     (
         _("Notices to moderators"),
         ("notice_addresses", "notice_language", "quiet_hours", "time_zone"),
     ),
-    (_("Readers' reports"), ("reader_link_secret",)),
+    (_("Readers' reports"), ("reader_link_secret", "reader_link_old_secret")),
     (_("Coral"), ("coral_url", "coral_token", "coral_secrets")),
     (
         _("Interfaces and retention"),

@@ -10,10 +10,11 @@ site must not put words into the mouth of whoever logs in next.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import current_app, request, session
+from flask import request, session
 from flask_wtf.csrf import ValidationError, validate_csrf
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from service.services import signing_keys
 from service.sites.site import SETTINGS
 
 MAX_CHARACTERS = 220_000  # two lists of a thousand words of a site's settings are the longest
@@ -90,4 +91,4 @@ def _is_ours() -> bool:
 
 
 def _sealed() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.secret_key or "", salt="hakam unsent form")
+    return URLSafeTimedSerializer(signing_keys(), salt="hakam unsent form")

@@ -339,9 +339,11 @@ def payload(
 def signature(site: Site, decision_id: str, body: str, at: datetime) -> dict[str, str]:
     """Return the headers of a signed delivery; ValueError for a secret that cannot be used."""
     message_id = f"{site.id}.{decision_id}"
+    known = [one for one in (site.webhook_secret, site.webhook_old_secret) if one]
+    signatures = (Webhook(signing_key(one)).sign(message_id, at, body) for one in known)
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(signing_key(site.webhook_secret)).sign(message_id, at, body),
+        "webhook-signature": " ".join(signatures),
     }

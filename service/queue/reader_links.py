@@ -44,12 +44,16 @@ class Link(BaseModel):
 
 def read_link(site: Site, purpose: Purpose, token: str) -> Link | None:
     """Read a token; None where it is not this site's, not for this, or has ended."""
-    if not site.reader_link_secret or len(token) > MAX_LENGTH:
-        return None
+    known = (site.reader_link_secret, site.reader_link_old_secret)
+    found = (_read(secret, purpose, token) for secret in known if secret)
+    return next(filter(None, found), None) if len(token) <= MAX_LENGTH else None
+
+
+def _read(secret: str, purpose: Purpose, token: str) -> Link | None:
     try:
         claims = jwt.decode(
             token,
-            site.reader_link_secret,
+            secret,
             algorithms=[ALGORITHM],
             audience=_audience(purpose),
             options={"require": ["aud", "exp", "sub"]},

@@ -33,7 +33,7 @@ from service.queue.messages import REPORT_REASONS, notice, receipt
 from service.queue.reader_links import Link, Purpose, read_link
 from service.queue.records import Comment, Report, content_digest
 from service.rules.phrases import LANGUAGES, N_, RIGHT_TO_LEFT, negotiated
-from service.services import services
+from service.services import services, signing_keys
 from service.sites.site import Site
 
 MAX_BODY_BYTES = 256 * 1024
@@ -254,7 +254,7 @@ def _language() -> str:
 
 
 def _sealed() -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.secret_key or "", salt="hakam report")
+    return URLSafeSerializer(signing_keys(), salt="hakam report")
 
 
 def _render(template: str, **values: object) -> str:

@@ -25,7 +25,7 @@ def new_webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def signing_key(secret: str) -> bytes:
+def signing_key(secret: str, name: str = "webhook_secret") -> bytes:
     """Return the key of a webhook's secret, of a length that Standard Webhooks allows."""
     letters = secret.removeprefix("whsec_").rstrip("=")
     try:
@@ -33,7 +33,7 @@ def signing_key(secret: str) -> bytes:
     except ValueError:
         key = b""
     if not 24 <= len(key) <= 64:
-        raise InvalidRequest.of("webhook_secret", f"expected {SECRET_FORM}")
+        raise InvalidRequest.of(name, f"expected {SECRET_FORM}")
     return key
 
 
@@ -70,7 +70,8 @@ def _check_zone(name: str, zone: str) -> None:
 _CHECKS: Mapping[str, Callable[[str, Any], object]] = {
     "webhook_url": _check_address,
     "coral_url": _check_address,
-    "webhook_secret": lambda _name, secret: signing_key(secret),
+    "webhook_secret": lambda name, secret: signing_key(secret, name),
+    "webhook_old_secret": lambda name, secret: signing_key(secret, name),
     "coral_secrets": _check_tokens,
     "coral_token": lambda name, token: _check_tokens(name, (token,)),
     "notice_addresses": check_addresses,

@@ -197,6 +197,12 @@ class Site:
         form=SECRET_FORM,
         secret=True,
     )
+    webhook_old_secret: _Secret = described(
+        N_("Secret with which they are signed as well, while the site changes over to a new one"),
+        "",
+        form=SECRET_FORM,
+        secret=True,
+    )
     webhook_private: bool = described(
         N_("The webhook, Coral and notices may lead into a private network, or to this machine"),
         False,
@@ -232,6 +238,14 @@ class Site:
             form="at least 32 characters without blanks",
             secret=True,
         )
+    )
+    reader_link_old_secret: Annotated[
+        str, Field(max_length=500, pattern=r"^([\x21-\x7e]{32,})?$")
+    ] = described(
+        N_("Secret whose links still hold, while the site changes over to a new one"),
+        "",
+        form="at least 32 characters without blanks",
+        secret=True,
     )
     queue_analyzed: bool = described(
         N_("Flagged comments of the Perspective interface wait for a person too"), False
@@ -284,6 +298,12 @@ class Site:
         if site.webhook_url and not site.webhook_secret:
             site = replace(site, webhook_secret=new_webhook_secret())
         return site
+
+    def with_new_webhook_secret(self) -> Site:
+        """Return the site with a new secret; messages are signed with the present one as well."""
+        return replace(
+            self, webhook_secret=new_webhook_secret(), webhook_old_secret=self.webhook_secret
+        )
 
     def article(self, article_id: str, now: float) -> State | None:
         """Return what people made of an article, if that holds now (Unix time)."""
