@@ -109,7 +109,7 @@ def add_site(site_id: str, **options: Any) -> None:
     help="Set this back to its default, as in --default block-words. May be repeated.",
 )
 def set_site(site_id: str, defaults: tuple[str, ...], **options: Any) -> None:
-    """Change settings of a site; print the secret of a new webhook."""
+    """Change settings of a site; print a webhook's new secret."""
     given = {one.name: one.default for one in SETTINGS.values() if one.option in defaults}
     given |= _given(options)
     with connect() as redis:
