@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_WEB_SERVER = b"run/gunicorn.conf.py"  # in the command of gunicorn and of its workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,21 @@ def siblings() -> list[Running]:
     except (OSError, ValueError):
         return []
     return [process for pid in pids if (process := _read(pid))]
+
+
+def web_workers() -> list[Running]:
+    """Return the web workers of this machine that this user may look at."""
+    found = []
+    for folder in _PROC.glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes()
+            parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
+            of_parent = (_PROC / parent.decode() / "cmdline").read_bytes()
+        except (OSError, IndexError):
+            continue
+        if _WEB_SERVER in words and _WEB_SERVER in of_parent and (one := _read(int(folder.name))):
+            found.append(one)
+    return found
 
 
 def _read(pid: int) -> Running | None:

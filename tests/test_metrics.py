@@ -122,7 +122,7 @@ def test_so_many_sites_have_series_of_their_own_and_no_more() -> None:
 
 
 def test_what_redis_does_not_tell_is_absent() -> None:
-    one = ServerFacts("redis 7", 0.001, 5, None, 1, 2, None, 9)
+    one = ServerFacts("redis 7", 0.001, 5, None, 1, 2, None, 9, 0.0)
     found = of_source(lambda: gauges.of_redis([one, replace(one, n_replicas=0, memory_bytes=6)]))
     assert found["hakam_redis_memory_bytes"] == 11
     assert found["hakam_redis_replicas"] == 0

@@ -18,6 +18,7 @@ MODULES = {
     "background": "background",
     "check": "start",
     "decisions": "decisions",
+    "doctor": "doctor",
     "erase": "retention",
     "feedback": "feedback",
     "forget": "retention",

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 import click
 
-from models.registry import Registry
 from service.accounts.accounts import Accounts
 from service.cli.environment import connect
-from service.config import UNBELIEVED_PROXY, Settings
+from service.cli.probes import CHECKED, Case
+from service.config import Settings
 from service.errors import LaunchFailed, StoreLost
 from service.queue.decisions import DecisionStream
 from service.rules.times import iso_time
@@ -146,29 +146,15 @@ def serve() -> None:
 )
 def check(accept_loss: bool, lost_since: datetime | None) -> None:
     """Check the environment, the artefact and Redis; start nothing."""
-    from service.scoring import artifact_in_use
-
     settings = Settings.from_environ()
     click.echo("environment: good")
-    artifact = artifact_in_use(settings)
-    click.echo(f"artefact: {artifact.version}, read by {' and '.join(artifact.classifier.readers)}")
-    if settings.shadow:
-        shadow = Registry(settings.artifacts).load(settings.shadow)
-        click.echo(f"compared with: {shadow.version}")
     with connect() as redis:
-        durability = Durability(redis, settings.store_file, vouched=settings.vouches)
+        case = Case(settings, redis)
         if accept_loss:
-            _accept_loss(redis, durability, lost_since)
-        durability.check()
-        behind_proxy = Accounts(redis).behind_unbelieved_proxy()
-        unreadable = Sites(redis).unreadable()
-    click.echo("redis: keeps what it is given")
-    if not settings.proxies and (behind_proxy or settings.public_url.startswith("https:")):
-        click.echo(f"proxies: {UNBELIEVED_PROXY}")
-    for site_id in unreadable:
-        click.echo(f"site {site_id}: what is stored of it cannot be read")
-    if not settings.public_url:
-        click.echo("address: HAKAM_PUBLIC_URL is not set, so links begin with what requests say")
+            _accept_loss(redis, case.durability, lost_since)
+        for probe in CHECKED:
+            for fact in probe(case):
+                click.echo(f"{fact.name}: {fact.problem or fact.value}")
 
 
 def _accept_loss(redis: Redis, durability: Durability, since: datetime | None) -> None:

@@ -5,6 +5,8 @@ One ``INFO`` and one ``PING`` to each primary; neither looks at a key.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -28,6 +30,7 @@ class ServerFacts:
     n_clients: int
     writes_well: bool | None  # whether the last write of its append-only file succeeded
     uptime_seconds: int
+    last_snapshot_at: float  # Unix time; 0 where it has made none
 
 
 @translating_redis_errors()
@@ -55,20 +58,36 @@ def server_time(redis: Redis) -> float:
     return float(seconds) + float(microseconds) / 1e6
 
 
-def _ask(server: Any) -> ServerFacts:
-    told = server.info()
+@translating_redis_errors()
+def ping_seconds(redis: Redis) -> float:
+    """Return how long the slowest primary takes to answer."""
+    return max(map(_ping, primaries(redis, KEY).values()))
+
+
+def _ping(server: Any) -> float:
     began = perf_counter()
     server.ping()
-    ping_seconds = perf_counter() - began
+    return perf_counter() - began
+
+
+def _last_snapshot(told: Mapping[str, Any]) -> float:
+    """Return when it last wrote a snapshot; a server that starts says that it did so then."""
+    at, started = float(told.get("rdb_last_save_time", 0)), told.get("uptime_in_seconds", 0)
+    return at if time.time() - at < float(started) - 1 else 0.0
+
+
+def _ask(server: Any) -> ServerFacts:
+    told = server.info()
     valkey = told.get("valkey_version")
     status = told.get("aof_last_write_status")
     return ServerFacts(
         version=f"valkey {valkey}" if valkey else f"redis {told.get('redis_version', '?')}",
-        ping_seconds=ping_seconds,
+        ping_seconds=_ping(server),
         memory_bytes=int(told["used_memory"]),
         memory_limit_bytes=int(told.get("maxmemory") or 0) or None,
         n_replicas=int(told.get("connected_slaves", 0)),
         n_clients=int(told["connected_clients"]),
         writes_well=None if status is None else status == "ok",
         uptime_seconds=int(told.get("uptime_in_seconds", 0)),
+        last_snapshot_at=_last_snapshot(told),
     )
