@@ -42,6 +42,7 @@ from typing import Any
 
 import hiredis
 from redis import Redis
+from test_group_decisions import decide_many
 
 from models.schema import Evidence
 from service.delivery.webhooks import Deliveries
@@ -315,7 +316,7 @@ def verbs(redis: Redis, folder: Path, n_items: int = 200, n_turns: int = 20) -> 
         made = measure("decide", decide, leases)
         measure("undo", lambda one: queue.undo("demo", one.item_id, "amal", one.id), made)
         rest = Decision("reject", moderator="amal", request_id=f"turn-{turn}")
-        queue.decide_bulk("demo", {one.item_id: one.version for one in made}, rest)
+        decide_many(queue, {one.item_id: one.version for one in made}, rest)
     print(f"{'us of a call':20}" + "".join(f"{column:>22}" for column in COLUMNS))
     for name, times in spent.items():
         parts = [statistics.median(part) for part in zip(*times, strict=True)]
@@ -555,9 +556,7 @@ def decide_all(redis: Redis, start: int, stop: int) -> None:
     for first in range(start, stop, 1_000):
         fill(redis, first, first + 1_000)
         chosen = {item_id_of(f"c-{number}"): 1 for number in range(first, first + 1_000)}
-        queue.decide_bulk(
-            "demo", chosen, Decision("reject", moderator="amal", request_id=f"bulk-{first}")
-        )
+        decide_many(queue, chosen, Decision("reject", moderator="amal", request_id=f"bulk-{first}"))
 
 
 def pages(redis: Redis, sizes: Sequence[int]) -> None:

@@ -185,6 +185,7 @@ def check_lines(redis: Redis) -> None:
             kept.append(f"r{999 - n_reports:03}{item['since']}{item_id}")
         if item.get("escalated"):
             ranked = [f"e{due}"]
+            kept += [f"e{facet}{due}" for facet in item["facets"]]
         else:
             ranked = [f"{facet}{due}" for facet in item["facets"] if facet[0] == "l"]
             ranked += [f"t{due}"] * (item.get("abandoned", 0) >= 3)

@@ -163,7 +163,7 @@ def test_a_rejection_without_labels_has_those_that_its_reason_names(
     body = {"token": lease["token"], "action": action} | who | said
     assert caller.post(f"/v1/queue/items/{item}/decide", body)["labels"] == labels
     thread = {"action": action, "versions": {caller.send("c-2"): 1}} | who | said
-    assert caller.post("/v1/queue/bulk", thread)[0]["labels"] == labels
+    assert caller.post("/v1/queue/bulk", thread)["decisions"][0]["labels"] == labels
 
 
 def test_a_decision_is_taken_back_once(caller: Caller) -> None:
@@ -196,13 +196,19 @@ def test_a_thread_is_listed_decided_and_taken_back_as_one(caller: Caller) -> Non
         "moderator": "amal",
         "request_id": "bulk-1",
     }
-    assert len(caller.post("/v1/queue/bulk", body)) == 3
+    made = caller.post("/v1/queue/bulk", body)
+    assert (len(made["decisions"]), made["left"], made["left_for"]) == (3, [], {})
+    assert caller.post("/v1/queue/bulk", body) == made
     record = caller.get("/v1/authors?id=reader-7")
     assert (record["n_approved"], record["n_rejected"]) == (0, 3)
     undo = {"bulk": "bulk-1", "moderator": "amal", "request_id": "undo-1"}
-    assert len(caller.post("/v1/queue/bulk/undo", undo)) == 3
+    undone = caller.post("/v1/queue/bulk/undo", undo)
+    assert (undone["n_undone"], undone["n_kept"]) == (3, 0)
     assert len(caller.get("/v1/queue/items")) == 3
-    assert caller.post("/v1/queue/bulk", body | {"request_id": "b", "versions": {"x": 1}}, 409)
+    assert caller.post("/v1/queue/bulk", body | {"versions": {"x": 1}}, 409)
+    rest = caller.post("/v1/queue/bulk", body | {"request_id": "b", "versions": {"x": 1}})
+    assert rest == {"decisions": [], "left": ["x"], "left_for": {"moved": 1}}
+    assert caller.post("/v1/queue/bulk/undo", undo | {"bulk": "never"}, 404)
 
 
 def test_an_escalated_item_is_for_seniors(caller: Caller) -> None:

@@ -22,6 +22,7 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from test_group_decisions import decide_many
 from werkzeug.test import TestResponse
 
 from conftest import NOWHERE, deliver_once, let_time_pass
@@ -79,7 +80,8 @@ class Console:
         fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
         action = re.search(r'class="verdict" method="post" action="/console([^"]+)"', page)
         assert action, "no comment is on the screen"
-        return {"path": action[1], **{k: fields[k] for k in ("token", "request_id")}}
+        asked = ("token", "request_id", "until")  # until when copies came, where there are some
+        return {"path": action[1], **{k: fields[k] for k in asked if k in fields}}
 
     def press(self, action: str, form: dict[str, str], **fields: str) -> str:
         rest = {name: value for name, value in form.items() if name != "path"}
@@ -1465,7 +1467,7 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     secret = "whsec_" + "A" * 32
     site = replace(services.sites.get("demo"), webhook_url="http://[::1]/", webhook_secret=secret)
     services.sites.update(site)
-    queue.decide_bulk("demo", {flag("c1"): 1}, Decision("approve", moderator="a", request_id="b"))
+    decide_many(queue, {flag("c1"): 1}, Decision("approve", moderator="a", request_id="b"))
     deliver_once(services.deliveries)
     admin = Console(app, "layla").log_in()
     assert "شبكة خاصة" in admin.get("/overview")  # "a private network"
@@ -1583,16 +1585,19 @@ def test_a_senior_does_not_decide_in_bulk_what_is_not_theirs(
     assert queue.item("demo", appeal.item_id).state == "pending"
 
 
-def test_a_bulk_decision_of_a_senior_is_all_or_nothing(
+def test_what_somebody_holds_is_left_of_what_a_senior_decides_at_once_and_told(
     console: Console, app: Flask, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     items = [f"{flag(f'c{n}', author_id='u1')}:1" for n in range(2)]
     form = {"request_id": "bulk-1", "author_id": "u1", "action": "approve", "confirmed": "1"}
     console.open()
     senior = Console(app, "omar").log_in()
+    senior.post("/language", language="en")
     senior.post("/demo/bulk", item=items, **form)
-    assert queue.stats("demo").decided == 0
-    assert 'class="notice reject"' in senior.get("/demo/authors?id=u1")
+    assert queue.stats("demo").decided == 1
+    page = senior.get("/demo/authors?id=u1")
+    assert "1 comment decided." in page
+    assert "1 was left, because a colleague is reading it." in page
 
 
 # The site
@@ -2035,7 +2040,7 @@ def test_all_copies_of_a_comment_are_decided_as_one_and_taken_back_as_one(
     page = console.get("/demo/work")
     assert 'name="copies"' in page
     assert "59" in page
-    console.press("reject", console.open(), reason="spam", copies="1")
+    console.press("reject", console.open(), reason="spam", copies="g1")
     assert (queue.stats("demo").pending, queue.stats("demo").decided) == (1, 60)
     taken = stream.read("demo")
     assert len(taken) == 60
@@ -2059,7 +2064,7 @@ def test_copies_that_colleagues_hold_stay_theirs(
     copies(flag, 5)
     theirs = queue.lease("demo", "omar")
     assert theirs
-    console.press("approve", console.open(), copies="1")
+    console.press("approve", console.open(), copies="g1")
     assert queue.stats("demo").decided == 4
     assert queue.item("demo", theirs.item.id).moderator == "omar"
 
@@ -2070,7 +2075,7 @@ def test_a_comment_without_copies_offers_none(
     copies(flag, 1)
     page = console.get("/demo/work")
     assert 'name="copies"' not in page
-    console.press("approve", console.open(), copies="1")
+    console.press("approve", console.open())
     assert queue.stats("demo").decided == 1
 
 
@@ -2081,23 +2086,37 @@ def test_copies_are_not_decided_with_a_lease_that_is_over(
     form = console.open()
     let_time_pass(redis, 700_000)
     assert queue.lease("demo", "omar")
-    console.press("reject", form, reason="spam", copies="1")
+    console.press("reject", form, reason="spam", copies="g1")
     assert console.last.status_code == 409
     assert queue.stats("demo").decided == 0
 
 
-def test_who_has_judged_one_of_the_copies_decides_none_with_it(
+def test_who_has_judged_one_of_the_copies_leaves_that_and_is_told(
     console: Console, queue: ReviewQueue, flag: Callable[..., str]
 ) -> None:
+    console.post("/language", language="en")
     comment = Comment("blind", "copy", copies="g1")
     verdict = Verdict("review", "insult", "text", 0.99, "score", 1.0, "v1")
     scores = {"insult": 0.99}
     queue.enqueue("demo", comment, verdict, scores=scores, second_opinion_share=1.0)
     console.press("reject", console.open(), reason="insult")
     copies(flag, 2)
-    console.press("reject", console.open(), reason="insult", copies="1")
+    console.press("reject", console.open(), reason="insult", copies="g1")
     assert console.last.status_code == 303
-    assert queue.stats("demo").decided == 1, "the opinion alone"
+    assert "1 was left, because you judged it before." in console.get("/demo/work")
+    assert queue.stats("demo").pending == 1
+
+
+def test_copies_that_came_after_the_page_wait(
+    console: Console, queue: ReviewQueue, redis: Redis, flag: Callable[..., str]
+) -> None:
+    console.post("/language", language="en")
+    copies(flag, 3)
+    form = console.open()
+    let_time_pass(redis, -60_000, only=flag("late", "copy", copies="g1"))
+    console.press("reject", form, reason="spam", copies="g1")
+    assert "1 came after the page that you saw, so it still waits." in console.get("/demo/work")
+    assert queue.stats("demo").decided == 3
 
 
 # Articles and floods

@@ -816,7 +816,7 @@ def test_a_raid_is_shown_on_the_desk_and_its_copies_are_decided_as_one_and_taken
     assert console.actions == ["reject"] * 40
     page.locator(".notice.reject button").click()
     expect(page.locator(".notice.skip")).to_be_visible()
-    assert GroupDecisions(console.redis).n_waiting("demo", Group(seen.group)) == 40
+    assert GroupDecisions(console.redis).waiting("demo", Group(seen.group)).n == 40
     flood = page.locator(".raid:has(button[value=close])").first
     flood.locator("summary").click()
     flood.locator("button[value=close]").click()

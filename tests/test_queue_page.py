@@ -18,7 +18,7 @@ from test_console import queue as queue  # noqa: PLC0414 - a fixture
 from conftest import let_time_pass
 from models.schema import Evidence
 from service.accounts.accounts import Accounts
-from service.console import bulk
+from service.console import groups
 from service.queue import listing
 from service.queue.decisions import DecisionStream
 from service.queue.group_decisions import AT_ONCE
@@ -46,7 +46,7 @@ def senior(app: Flask, accounts: Accounts, api_key: str) -> Console:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that have no time for more than one script."""
-    monkeypatch.setattr(bulk, "AT_ONCE_SECONDS", -1.0)
+    monkeypatch.setattr(groups, "AT_ONCE_SECONDS", -1.0)
 
 
 def shown(page: str) -> list[str]:
@@ -168,6 +168,43 @@ def test_a_long_raid_goes_on_until_all_is_decided_and_says_how_far_it_came(
         english.post("/demo/bulk/undo", **fields(page, "bulk/undo"))
     assert f"{n} comments wait again." in english.get("/demo/queue")
     assert queue.stats("demo").pending == n + 1
+
+
+def test_what_of_a_group_is_left_to_the_seniors_is_said_before_and_after(
+    english: Console, flag: Flag, queue: ReviewQueue
+) -> None:
+    ids = [flag(f"c{number}", f"buy now {number}", copies="raid") for number in range(4)]
+    lease = queue.take("demo", "omar", ids[0], 1)
+    queue.escalate("demo", ids[0], lease.token)
+    page = english.get("/demo/queue?copies=raid")
+    assert "1 more is left to the seniors and stays." in page
+    (link,) = re.findall(r'<a href="/console([^"]+state=escalated[^"]*)"', page)
+    assert shown(english.get(unescape(link))) == ["buy now 0"]
+    flag("c1", "buy now, edited", copies="raid")
+    english.post("/demo/queue/group", **fields(page, "group"), action="approve")
+    page = english.get("/demo/queue?copies=raid")
+    assert "2 comments decided." in page
+    assert "1 is left to the seniors, so it still waits for them." in page
+    assert "1 was edited after the page that you saw, so it still waits." in page
+
+
+@pytest.mark.usefixtures("hurried")
+def test_very_many_copies_go_on_in_their_list_and_are_taken_back_there(
+    english: Console, flag: Flag, queue: ReviewQueue, stream: DecisionStream
+) -> None:
+    n = AT_ONCE + 3
+    for number in range(n):
+        flag(f"c{number}", f"buy now {number}", copies="raid")
+    english.press("reject", english.open(), reason="spam", copies="raid", note="a raid")
+    assert english.last.location == "/console/demo/queue?copies=raid"
+    page = english.get("/demo/queue?copies=raid")
+    assert f"{AT_ONCE} comments decided so far. There are more." in page
+    english.post("/demo/queue/group", **fields(page, "data-go-on"))
+    assert f"{n} comments decided." in english.get("/demo/queue")
+    assert [(one.reason, one.note) for one in stream.read("demo")] == [("spam", "a raid")] * n
+    english.post("/demo/bulk/undo", next="/console/demo/queue")
+    english.post("/demo/bulk/undo", next="/console/demo/queue")
+    assert queue.stats("demo").pending == n
 
 
 def test_all_that_waits_under_an_article_is_decided_as_one_by_seniors_only(

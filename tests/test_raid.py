@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from dataclasses import replace
 from typing import Any
@@ -92,7 +93,10 @@ def decide_all(app: Flask, redis: Redis) -> int:
     accounts.add("samira", PASSWORD, "moderator")
     moderator, queue, n = Console(app).log_in(), ReviewQueue(redis), 0
     while queue.stats("demo").pending + queue.stats("demo").leased:
-        moderator.press("reject", moderator.open(), reason="spam", copies="1")
+        form = moderator.open()
+        tick = re.search(r'name="copies" value="([^"]+)"', moderator.get("/demo/work"))
+        copies = {"copies": tick[1]} if tick else {}
+        moderator.press("reject", form, reason="spam", **copies)
         n += 1
     return n
 

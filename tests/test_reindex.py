@@ -52,7 +52,7 @@ def as_format_3_wrote_it(redis: Redis, sites: Sites) -> None:
         digest = fields["digest"] = link(digest, fields["body"])
         client.xadd("{hakam:demo}:decisions", fields, id=entry_id)
     for member in client.zrange("{hakam:demo}:lines", 0, -1):
-        if member[0] in "nr":
+        if member[0] in "nr" or (member[0] == "e" and not member[1].isdigit()):
             client.zrem("{hakam:demo}:lines", member)
     client.hset("{hakam:demo}:decided", mapping={"u12345678": "1700000000000-0 "})
     client.hdel(SITE, "built", "building")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from test_group_decisions import decide_many
 
 from service.delivery.webhooks import Deliveries
 from service.errors import Conflict, ItemNotFound, NotForgotten
@@ -109,7 +110,7 @@ def test_no_word_that_anybody_wrote_stands_in_the_stream(queue: ReviewQueue, red
     queue.escalate("demo", lease.item.id, lease.token, NOTE)
     chosen = {enqueue(queue, 2): 1}
     draft = Decision("approve", note=NOTE, reply=REPLY, moderator="amal", request_id="bulk")
-    assert queue.decide_bulk("demo", chosen, draft)[0].reply == REPLY
+    assert decide_many(queue, chosen, draft)[0].reply == REPLY
     stream = str(redis.xrange("{hakam:demo}:decisions"))
     for words in (TEXT, NOTE, REPLY):
         assert words not in stream
@@ -181,7 +182,7 @@ def test_a_withdrawn_comment_and_a_bulk_leave_nothing_behind(
     enqueue(queue, 1)
     queue.withdraw("demo", "c-1")
     item_id = enqueue(queue, 2)
-    queue.decide_bulk("demo", {item_id: 1}, Decision("approve", moderator="a", request_id="b"))
+    decide_many(queue, {item_id: 1}, Decision("approve", moderator="a", request_id="b"))
     told(redis)
     age(redis, 31)
     retention.sweep()
@@ -242,7 +243,7 @@ def test_an_appeal_leaves_nothing_behind_either(
     enqueue(queue)
     made = decide(queue)
     item_id = queue.appeal("demo", made.id, "تظلم").item_id  # "an appeal"
-    queue.decide_bulk("demo", {item_id: 1}, Decision("approve", moderator="b", request_id="b"))
+    decide_many(queue, {item_id: 1}, Decision("approve", moderator="b", request_id="b"))
     told(redis)
     age(redis, 31)
     retention.sweep()
@@ -435,7 +436,7 @@ def test_the_sweep_of_many_items_goes_page_by_page(
     for number in range(30):
         enqueue(queue, number)
     chosen = {item.id: 1 for item in queue.waiting("demo")}
-    queue.decide_bulk("demo", chosen, Decision("approve", moderator="a", request_id="b"))
+    decide_many(queue, chosen, Decision("approve", moderator="a", request_id="b"))
     told(redis)
     age(redis, 31)
     assert retention.sweep() == 32

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from test_group_decisions import decide_many, undo_many
 
 from conftest import await_condition, let_time_pass
 from models.schema import LABELS, Evidence
@@ -29,6 +30,7 @@ from service.errors import (
     StoreUnavailable,
 )
 from service.queue.decisions import DecisionStream
+from service.queue.group_decisions import Undone
 from service.queue.history import History
 from service.queue.records import (
     AuthorRecord,
@@ -653,10 +655,10 @@ def test_the_request_ids_of_one_verb_mean_nothing_to_another(queue: ReviewQueue)
     assert queue.undo("demo", item_id, "amal", "one").undoes == made.id
     assert decided(queue, request_id="one").kind == "decision"
     assert queue.undo("demo", item_id, "amal", "two").kind == "undo"
-    (bulk,) = queue.decide_bulk("demo", preview(queue), replace(REJECT, request_id="one"))
-    assert [undo.undoes for undo in queue.undo_bulk("demo", "one", "amal", "one")] == [bulk.id]
+    assert decide_many(queue, preview(queue), replace(REJECT, request_id="one"))
+    assert undo_many(queue, "one", "amal", "one") == Undone(True, 1, 0)
     with pytest.raises(ItemNotFound):
-        queue.undo_bulk("demo", "undo:one", "amal", "three")
+        undo_many(queue, "undo:one", "amal", "three")
 
 
 def test_an_old_decision_cannot_be_taken_back(redis: Redis) -> None:
@@ -713,105 +715,38 @@ def test_an_authors_comments_are_decided_as_one_and_taken_back_as_one(queue: Rev
     for number in range(5):
         enqueue(queue, number, author_id="troll" if number else "reader")
     chosen = preview(queue, author_id="troll")
-    made = queue.decide_bulk("demo", chosen, REJECT)
+    made = decide_many(queue, chosen, REJECT)
     assert {decision.comment_id for decision in made} == {f"c-{n}" for n in range(1, 5)}
     assert {decision.bulk for decision in made} == {"request-1"}
     assert (queue.stats("demo").pending, queue.stats("demo").outbox) == (1, 4)
-    assert queue.decide_bulk("demo", chosen, REJECT) == made, "the same request, the same answer"
-    undone = queue.undo_bulk("demo", "request-1", "amal", "undo-1")
-    assert [undo.undoes for undo in undone] == [decision.id for decision in made]
+    assert decide_many(queue, chosen, REJECT) == made, "the same request, the same answer"
+    assert undo_many(queue, "request-1", "amal", "undo-1") == Undone(True, 4, 0)
     assert preview(queue, author_id="troll") == chosen
-    assert queue.undo_bulk("demo", "request-1", "amal", "undo-1")
+    assert undo_many(queue, "request-1", "amal", "undo-1") == Undone(True, 4, 0)
     assert queue.stats("demo").decided == 8
 
 
-@pytest.mark.parametrize("change", ["lease", "edit", "withdraw", "decide"])
-def test_a_bulk_decision_is_all_or_nothing(queue: ReviewQueue, change: str) -> None:
-    for number in range(3):
-        enqueue(queue, number)
-    chosen = preview(queue, author_id="reader-7")
-    if change == "lease":
-        leased(queue)
-    elif change == "edit":
-        enqueue(queue, 1, text="تعليق معدل")  # "an edited comment"
-    elif change == "withdraw":
-        queue.withdraw("demo", "c-1")
-    else:
-        decided(queue)
-    before = queue.stats("demo")
-    with pytest.raises(Conflict, match="changed"):
-        queue.decide_bulk("demo", chosen, REJECT)
-    after = queue.stats("demo")
-    assert replace(after, oldest_seconds=0) == replace(before, oldest_seconds=0)
-
-
-def test_only_who_decided_or_a_senior_takes_a_bulk_decision_back(queue: ReviewQueue) -> None:
-    for number in range(2):
-        enqueue(queue, number)
-    queue.decide_bulk("demo", preview(queue), REJECT)
-    with pytest.raises(Forbidden):
-        queue.undo_bulk("demo", "request-1", "basma", "undo-1")
-    assert queue.stats("demo").pending == 0
-    assert len(queue.undo_bulk("demo", "request-1", "basma", "undo-2", senior=True)) == 2
-
-
-def test_a_bulk_decision_is_not_both_opinions_of_one_person(queue: ReviewQueue) -> None:
+def test_many_at_once_are_not_both_opinions_of_one_person(queue: ReviewQueue) -> None:
     enqueue_blind(queue)
     decided(queue, action="reject")
     enqueue(queue, 2)
-    with pytest.raises(Forbidden, match="opinion"):
-        queue.decide_bulk("demo", preview(queue), REJECT)
-    assert queue.stats("demo").pending == 2
-    by_another = replace(REJECT, moderator="basma")
-    assert len(queue.decide_bulk("demo", preview(queue), by_another)) == 2
+    assert [one.comment_id for one in decide_many(queue, preview(queue), REJECT)] == ["c-2"]
+    by_another = replace(REJECT, moderator="basma", request_id="request-2")
+    assert [one.comment_id for one in decide_many(queue, preview(queue), by_another)] == ["c-1"]
 
 
 def test_nobody_decides_the_appeal_against_their_own_decision_in_bulk(queue: ReviewQueue) -> None:
     enqueue(queue)
     queue.appeal("demo", decided(queue, action="reject").id, "")
-    with pytest.raises(Forbidden, match="appeals"):
-        queue.decide_bulk("demo", preview(queue), APPROVE)
-    assert queue.decide_bulk("demo", preview(queue), replace(APPROVE, moderator="basma"))
-
-
-def test_what_was_left_to_the_seniors_since_the_preview_only_they_decide_in_bulk(
-    queue: ReviewQueue,
-) -> None:
-    enqueue(queue)
-    chosen = preview(queue)
-    lease = leased(queue, "basma")
-    queue.escalate("demo", lease.item.id, lease.token)
-    with pytest.raises(Forbidden, match="seniors"):
-        queue.decide_bulk("demo", chosen, REJECT)
-    assert queue.stats("demo").escalated == 1
-    assert queue.decide_bulk("demo", chosen, REJECT, senior=True)
+    assert decide_many(queue, preview(queue), replace(APPROVE, request_id="one")) == []
+    assert decide_many(queue, preview(queue), replace(APPROVE, moderator="basma"))
 
 
 def test_what_somebody_skipped_they_may_decide_in_bulk(queue: ReviewQueue) -> None:
     enqueue(queue)
     lease = leased(queue)
     queue.skip("demo", lease.item.id, lease.token)
-    assert queue.decide_bulk("demo", preview(queue), REJECT)
-
-
-def test_a_bulk_decision_of_which_one_item_changed_is_not_taken_back(queue: ReviewQueue) -> None:
-    for number in range(2):
-        enqueue(queue, number)
-    made = queue.decide_bulk("demo", preview(queue), REJECT)
-    queue.undo("demo", made[0].item_id, "amal", "undo-1")
-    with pytest.raises(Conflict, match="changed"):
-        queue.undo_bulk("demo", "request-1", "amal", "undo-2")
-    with pytest.raises(ItemNotFound):
-        queue.undo_bulk("demo", "never", "amal", "undo-3")
-
-
-def test_a_thousand_items_at_most_are_one_decision(queue: ReviewQueue) -> None:
-    for number in range(100):
-        enqueue(queue, number)
-    assert len(queue.decide_bulk("demo", preview(queue), REJECT)) == 100
-    too_many = dict.fromkeys(map(str, range(1001)), 1)
-    with pytest.raises(InvalidRequest, match="versions"):
-        queue.decide_bulk("demo", too_many, REJECT)
+    assert decide_many(queue, preview(queue), REJECT)
 
 
 # Two opinions
@@ -1099,11 +1034,11 @@ def test_an_undo_withdraws_the_appeal_that_waits_and_counts_once(
     queue: ReviewQueue, stream: DecisionStream, in_bulk: bool
 ) -> None:
     item_id = enqueue(queue)
-    (first,) = queue.decide_bulk("demo", preview(queue), REJECT)
+    (first,) = decide_many(queue, preview(queue), REJECT)
     appeal = queue.appeal("demo", first.id, "لم أشتم أحدا")  # "I insulted nobody"
     lease = leased(queue, "basma")
     if in_bulk:
-        queue.undo_bulk("demo", "request-1", "amal", "undo")
+        undo_many(queue, "request-1", "amal", "undo")
     else:
         queue.undo("demo", item_id, "amal", "undo")
     with pytest.raises(LeaseLost, match="withdrawn"):

@@ -21,6 +21,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
+from test_group_decisions import decide_many
 
 from conftest import await_condition, free_port, hakam, redis_servers
 from models.artifact import Artifact
@@ -187,7 +188,7 @@ def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
             lambda: queue.reject("demo", comment("new"), VERDICT, scores={}),
             lambda: queue.decide("demo", held.item.id, held.token, again),
             lambda: queue.undo("demo", made.item_id, "amal", "undo"),
-            lambda: queue.decide_bulk("demo", waiting, again),
+            lambda: decide_many(queue, waiting, again),
             lambda: queue.appeal("demo", decision.id, ""),
             lambda: queue.withdraw("demo", "waiting"),
         ):
@@ -401,7 +402,7 @@ def test_a_killed_delivery_process_loses_no_delivery_and_doubles_none_under_anot
         for number in range(n_decisions):
             queue.enqueue("demo", comment(f"c-{number}"), VERDICT, scores={})
         chosen = {item.id: 1 for item in queue.waiting("demo")}
-        queue.decide_bulk("demo", chosen, Decision("approve", moderator="amal", request_id="all"))
+        decide_many(queue, chosen, Decision("approve", moderator="amal", request_id="all"))
         for n_told in (5, 15):
             deliveries = hakam("webhooks", environ=environ)
             await_condition(lambda n=n_told: len(endpoint.told) >= n, what="deliveries")  # type: ignore[misc]

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from test_group_decisions import decide_many
 
 from conftest import check_lines, let_time_pass, redis_servers
 from service.errors import AlreadyDecided, Conflict, Forbidden, ItemHeld, ItemNotFound, LeaseLost
@@ -311,7 +312,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not found:
             return
         draft = Decision(action, moderator="amal", request_id=self.request())
-        for made in self.queue.decide_bulk("demo", found, draft):
+        for made in decide_many(self.queue, found, draft):
             item = self.items[made.comment_id]
             assert item.state == "pending" or item.expires <= self.now
             item.state, item.decided, item.decision = "decided", self.now, made.id

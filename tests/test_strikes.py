@@ -14,6 +14,7 @@ from fake_sites import Endpoint
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from test_group_decisions import decide_many, undo_many
 
 from conftest import deliver_once
 from service.delivery.webhooks import Deliveries
@@ -246,10 +247,10 @@ def test_many_rejections_at_once_are_one_piece_of_news(
 ) -> None:
     versions = {desk.enqueue(): 1 for _ in range(10)}
     draft = Decision("reject", moderator="amal", request_id="bulk")
-    desk.queue.decide_bulk("demo", versions, draft)
+    decide_many(desk.queue, versions, draft)
     kinds = [kind for kind, _ in told(redis, endpoint)]
     assert kinds == ["author.warned", "author.held"]
-    desk.queue.undo_bulk("demo", "bulk", "amal", "undo")
+    undo_many(desk.queue, "bulk", "amal", "undo")
     assert [kind for kind, _ in told(redis, endpoint)] == ["author.released"]
 
 

@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from standardwebhooks import Webhook
 from test_console import phrases
+from test_group_decisions import decide_many, undo_many
 
 from conftest import await_condition, deliver_once, n_due
 from service.delivery import http, webhooks
@@ -159,8 +160,8 @@ def test_every_message_is_one_that_the_description_of_the_api_knows(
     decision = decide(queue, 1, reply="نرجو اللطف")  # "please be kind"
     item_id = queue.appeal("demo", decision.id, "تظلم").item_id  # "an appeal"
     draft = Decision("approve", moderator="basma", request_id="bulk")
-    queue.decide_bulk("demo", {item_id: 1}, draft)
-    queue.undo_bulk("demo", "bulk", "basma", "undo-bulk")
+    decide_many(queue, {item_id: 1}, draft)
+    undo_many(queue, "bulk", "basma", "undo-bulk")
     report(redis, 2)
     decide(queue, 2)
     deliver_once(deliveries)
@@ -198,8 +199,8 @@ def test_who_polls_learns_what_the_webhook_tells(
     assert act("basma").overturned
     queue.undo("demo", decide(queue, 2).item_id, "amal", "undo")
     bulk = Decision("reject", ("spam",), "spam", moderator="amal", request_id="bulk")
-    queue.decide_bulk("demo", {item_id_of("c-2"): 1}, bulk)
-    queue.undo_bulk("demo", "bulk", "amal", "undo")
+    decide_many(queue, {item_id_of("c-2"): 1}, bulk)
+    undo_many(queue, "bulk", "amal", "undo")
     queue.withdraw("demo", "c-2")
     decide(queue, 3, reply="نرجو اللطف")
     Retention(redis, Sites(redis)).erase("demo", "reader-3")

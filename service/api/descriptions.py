@@ -47,6 +47,7 @@ FIELDS: Mapping[str, str] = {
     "decided_at": "When it was decided.",
     "decision": "What was decided.",
     "decision_id": "Id of the decision: its position in the site's stream.",
+    "decisions": "What was decided, in that order.",
     "detail": "What is wrong with this request.",
     "dialect": "Dialect of the text, where small words tell it.",
     "due_at": "When it should be decided, seconds since 1970.",
@@ -77,9 +78,15 @@ FIELDS: Mapping[str, str] = {
     "model": "Id of a model.",
     "model_version": "Version of the artefact that scored.",
     "moderator": "Who works on it, by a name that the site chose.",
+    "left": "Ids of the items that were left as they were.",
+    "left_for": "How many were left for which reason: `held` by somebody else, `edited` since, "
+    "`escalated` to the seniors, `barred` because this person judged them before, `moved` where "
+    "they are decided or gone, or `unreadable`.",
     "n_abandoned": "How often a lease of it ran out.",
     "n_approved": "Approvals that stand.",
+    "n_kept": "How many decisions stand: it is too late, or there is another by now.",
     "n_reports": "Readers' reports that wait for the decision.",
+    "n_undone": "How many decisions were taken back.",
     "n_comments": "Comments in ten minutes; of copies, in a day.",
     "n_approved_in_a_row": "Approvals since the last rejection; 0 after one until the next.",
     "n_rejections": "Rejections of the author's comments in thirty days.",

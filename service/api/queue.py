@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ from service.api.schemas import (
     TokenRequest,
     Unicode,
 )
+from service.queue.group_decisions import Group, Why
 from service.queue.records import Decision, Lease, QueueStats, ReviewItem
 from service.queue.review_queue import MAX_BULK
 from service.services import services
@@ -48,6 +51,23 @@ class BulkDecision(Decided):
 
     versions: Annotated[dict[Id, Count], Field(min_length=1, max_length=MAX_BULK)]
     senior: bool = Field(False, description="Whether this person may decide what waits for seniors")
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDecided:
+    """What a bulk decision decided, and what it left as it was."""
+
+    decisions: list[Decision]
+    left: list[str]
+    left_for: Mapping[Why, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkUndone:
+    """How much of a bulk decision was taken back."""
+
+    n_undone: int
+    n_kept: int
 
 
 class BulkUndo(_TakenBack):
@@ -142,23 +162,37 @@ def undo(site: Site, item_id: str, body: Undo) -> Decision:
     "POST",
     "/v1/queue/bulk",
     body=BulkDecision,
-    answers={200: list[Decision]},
-    problems=(403, *_PROBLEMS),
+    answers={200: BulkDecided},
+    problems=(409,),
     max_body_bytes=_BULK_BODY_BYTES,
 )
-def decide_bulk(site: Site, body: BulkDecision) -> list[Decision]:
-    """Decide many waiting items alike, all or none; 409 when one has changed since."""
-    draft = body.to_draft()
-    return services().queue.decide_bulk(site.id, body.versions, draft, senior=body.senior)
+def decide_bulk(site: Site, body: BulkDecision) -> BulkDecided:
+    """Decide many waiting items alike, as they were listed; what has changed since is left.
+
+    The same request again, by its `request_id`, goes on where it ended and gets the same answer.
+    """
+    groups, draft, group = (
+        services().group_decisions,
+        body.to_draft(),
+        Group(versions=body.versions),
+    )
+    progress = groups.decide_all(site.id, group, draft, senior=body.senior)
+    decisions = list(groups.decisions(site.id, draft.request_id))
+    decided = {one.item_id for one in decisions}
+    left = [item_id for item_id in body.versions if item_id not in decided]
+    return BulkDecided(decisions, left, progress.left)
 
 
 @operation(
     "POST",
     "/v1/queue/bulk/undo",
     body=BulkUndo,
-    answers={200: list[Decision]},
+    answers={200: BulkUndone},
     problems=(403, *_PROBLEMS),
 )
-def undo_bulk(site: Site, body: BulkUndo) -> list[Decision]:
+def undo_bulk(site: Site, body: BulkUndo) -> BulkUndone:
     """Take a bulk decision back as one; who decided may do it, or a senior."""
-    return services().queue.undo_bulk(site.id, **body.model_dump())
+    undone = services().group_decisions.undo_all(
+        site.id, body.bulk, body.moderator, body.request_id, senior=body.senior
+    )
+    return BulkUndone(undone.n_undone, undone.n_kept)

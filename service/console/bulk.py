@@ -1,22 +1,19 @@
 """Decide the comments that somebody ticked in a list, and take that back as one.
 
-Seniors decide many as one: all of them or none, after a preview. For everybody else, and for a
-single comment, each is taken and decided on its own, so that one which somebody was quicker about
-stops no other.
+Seniors decide many as one, after a preview. For everybody else, and for a single comment, each is
+taken and decided on its own. One which somebody was quicker about stops no other.
 """
 
-import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from models.errors import ModerationError
 from models.schema import UMBRELLA
-from service.console import leases
+from service.console import groups, leases
 from service.console.item_rows import suggested
 from service.console.login import own_page
 from service.console.permissions import me, site_for
@@ -33,7 +30,7 @@ from service.errors import (
     ItemUnreadable,
     LeaseLost,
 )
-from service.queue.group_decisions import Progress, Undone
+from service.queue.group_decisions import Group
 from service.queue.records import Decision, ReviewItem
 from service.queue.review_queue import MAX_BULK
 from service.rules.personal_data import masked
@@ -42,9 +39,6 @@ from service.sites.site import Site
 
 bp = Blueprint("bulk", __name__)
 
-Step = TypeVar("Step", Progress, Undone)
-
-AT_ONCE_SECONDS = 0.1  # for which a request decides on a group, or takes back
 MAX_EACH = 50  # that are taken and decided one by one: a page
 MAX_DIGITS = 9  # of a version
 MAX_TOLD = 5  # of those that were not decided, by name
@@ -74,12 +68,10 @@ def undo(site_id: str) -> ResponseReturnValue:
     last = last_of(site.id)
     if last:
         session.pop("bulk")
-        if "group" in last:
-            _undo_group(site, last)
-        elif "items" in last:
+        if "items" in last:
             _undo_each(site, last)
         else:
-            _undo_together(site, last)
+            groups.undo(site.id, last)
     else:
         flash(_("It is too late to take this decision back."), "reject")
     return redirect(_back(), 303)
@@ -100,36 +92,18 @@ def note(site_id: str, draft: Decision, n_decided: int, **more: Any) -> None:
     )
 
 
-def for_a_request(step: Callable[[], Step]) -> Step:
-    """Take steps on a group until all is done, or as much as one request may do."""
-    ends_at = time.monotonic() + AT_ONCE_SECONDS
-    taken = step()
-    while not taken.done and time.monotonic() < ends_at:
-        taken = step()
-    return taken
-
-
 # -- many as one --------------------------------------------------------------------------------
 
 
 def _decide_together(site: Site, versions: Mapping[str, int]) -> ResponseReturnValue:
     if "confirmed" not in request.form:
         return _preview(site, versions)
-    draft = draft_of_form()
-    try:
-        taken = services().queue.decide_bulk(site.id, versions, draft, senior=True)
-    except Forbidden:
-        flash(
-            _(
-                "You gave an opinion on one of these comments, or an appeal is against your own "
-                "decision, so none was decided."
-            ),
-            "reject",
-        )
-    except (Conflict, ItemNotFound):
-        flash(_moved_on(), "reject")
-    else:
-        note(site.id, draft, len(taken))
+    draft, group = draft_of_form(), Group(versions=versions)
+    progress = services().group_decisions.decide_all(site.id, group, draft, senior=True)
+    if progress.n_decided:
+        note(site.id, draft, progress.n_decided, group=True)
+    for sentence in groups.left(progress):
+        flash(sentence, "reject")
     return redirect(_back(), 303)
 
 
@@ -157,40 +131,6 @@ def _usual(items: list[ReviewItem]) -> str:
     """Return the reason that fits most of the items."""
     reasons = [suggested(item) for item in items]
     return max(dict.fromkeys(reasons), key=reasons.count)
-
-
-def _undo_together(site: Site, last: Mapping[str, Any]) -> None:
-    request_id, senior = secrets.token_urlsafe(12), me().at_least("senior")
-    try:
-        taken = services().queue.undo_bulk(
-            site.id, last["id"], me().name, request_id, senior=senior
-        )
-    except (Conflict, Forbidden, ItemNotFound, InvalidRequest):
-        flash(_("It is too late to take this decision back."), "reject")
-    else:
-        _tell_undone(len(taken))
-
-
-def _undo_group(site: Site, last: Mapping[str, Any]) -> None:
-    """Take back some of a decision on a whole group; the page asks again for the rest."""
-    senior, request_id = me().at_least("senior"), f"undo/{last['id']}"
-    session.pop("deciding", None)
-    try:
-        undone = for_a_request(
-            lambda: services().group_decisions.undo(
-                site.id, last["id"], me().name, request_id, senior=senior
-            )
-        )
-    except (Forbidden, ItemNotFound):
-        flash(_("It is too late to take this decision back."), "reject")
-        return
-    if not undone.done:
-        session["bulk"] = {**last, "n_undone": undone.n_undone}
-        return
-    if undone.n_undone:
-        _tell_undone(undone.n_undone)
-    if undone.n_kept:
-        tell_kept(undone.n_kept)
 
 
 # -- each on its own ----------------------------------------------------------------------------
@@ -256,9 +196,9 @@ def _undo_each(site: Site, last: Mapping[str, Any]) -> None:
         except (Conflict, Forbidden, ItemNotFound):
             continue  # it has another decision by now, or it is too late: the count says so
     if n_undone:
-        _tell_undone(n_undone)
+        groups.tell_undone(n_undone)
     if n_left := len(last["items"]) - n_undone:
-        tell_kept(n_left)
+        groups.tell_kept(n_left)
 
 
 def why_not_taken(error: ModerationError) -> str:
@@ -284,24 +224,6 @@ def _isolated(name: str) -> str:
 
 
 # -- sentences and fields -----------------------------------------------------------------------
-
-
-def _tell_undone(n_undone: int) -> None:
-    flash(
-        ngettext("%(num)s comment waits again.", "%(num)s comments wait again.", n_undone), "skip"
-    )
-
-
-def tell_kept(n_kept: int) -> None:
-    """Say of how many comments the decision could not be taken back."""
-    flash(
-        ngettext(
-            "Of %(num)s comment the decision stands: it was decided again, or it is too late.",
-            "Of %(num)s comments the decision stands: they were decided again, or it is too late.",
-            n_kept,
-        ),
-        "reject",
-    )
 
 
 def _moved_on() -> str:

@@ -68,9 +68,9 @@ def item_view(site: Site, lease: Lease, *, shows_personal_data: bool) -> dict[st
         "reasons": REASON_NAMES,
         "keys": keys_of(me().preferences.keys),
         "stats": queue.stats(site.id),
-        "n_copies": services().group_decisions.n_waiting(site.id, Group(item.comment.copies))
+        "copies": services().group_decisions.waiting(site.id, Group(item.comment.copies))
         if item.comment.copies
-        else 0,
+        else None,
         **shown_raids(site.id),
         "record": queue.author(site.id, author) if author else None,
         "around": around,

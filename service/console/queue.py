@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from models.schema import UMBRELLA
-from service.console import bulk
+from service.console import bulk, groups
 from service.console.item_rows import row_of
 from service.console.keyboard import keys_of
 from service.console.permissions import me, shows_personal_data, site_for
@@ -15,7 +15,7 @@ from service.console.vocabulary import REASON_NAMES, ngettext
 from service.console.vocabulary import gettext as _
 from service.console.work import draft_of_form
 from service.errors import Forbidden, InvalidRequest
-from service.queue.group_decisions import Group, Progress
+from service.queue.group_decisions import Group
 from service.queue.listing import New
 from service.services import services
 
@@ -47,8 +47,8 @@ def index(site_id: str) -> ResponseReturnValue:
             row_of(site, item, shows_personal_data=shows, n_copies=n)
             for item, n in zip(page.items, page.n_copies, strict=True)
         ],
-        n_group=services().group_decisions.n_waiting(site.id, group) if group else 0,
         group=group,
+        of_group=services().group_decisions.waiting(site.id, group) if group else None,
         stats=services().queue.stats(site.id),
         choices=choices(),
         versions=services().artifacts.versions(),
@@ -57,7 +57,7 @@ def index(site_id: str) -> ResponseReturnValue:
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
         last=bulk.last_of(site.id),
-        deciding=_deciding(site.id),
+        deciding=groups.deciding(site.id),
         keys=keys_of(me().preferences.keys),
     )
 
@@ -107,63 +107,17 @@ def decide_group(site_id: str) -> ResponseReturnValue:
         raise Forbidden("all that waits under an article is decided by seniors")
     draft = draft_of_form(UMBRELLA)
     back = redirect(form.address(site.id), 303)
-    progress = bulk.for_a_request(
-        lambda: services().group_decisions.decide(site.id, group, draft, int(until))
+    progress = groups.for_a_request(
+        lambda: services().group_decisions.decide(site.id, group, draft, until_ms=int(until))
     )
     if progress.done:
         session.pop("deciding", None)
         bulk.note(site.id, draft, progress.n_decided, group=True)
-        for sentence in _left(progress):
+        for sentence in groups.left(progress):
             flash(sentence, "reject")
     else:
-        kept = {"request_id": draft.request_id, "action": draft.action, "reason": draft.reason}
-        session["deciding"] = {"site": site.id, "n": progress.n_decided, "until": until} | kept
-        session["bulk"] = {
-            "site": site.id,
-            "id": draft.request_id,
-            "n": progress.n_decided,
-            "action": draft.action,
-            "group": True,
-        }
+        groups.go_on_later(site.id, draft, int(until), progress)
     return back
-
-
-def _left(progress: Progress) -> list[str]:
-    """Say what was not decided of a group, and why."""
-    sentences = []
-    if progress.n_held:
-        sentences.append(
-            ngettext(
-                "%(num)s was left, because a colleague is reading it.",
-                "%(num)s were left, because colleagues are reading them.",
-                progress.n_held,
-            )
-        )
-    if progress.n_barred:
-        sentences.append(
-            ngettext(
-                "%(num)s was left, because you judged it before.",
-                "%(num)s were left, because you judged them before.",
-                progress.n_barred,
-            )
-        )
-    if progress.n_later:
-        sentences.append(
-            ngettext(
-                "%(num)s came after the page that you saw, so it still waits.",
-                "%(num)s came after the page that you saw, so they still wait.",
-                progress.n_later,
-            )
-        )
-    if progress.n_unreadable:
-        sentences.append(
-            ngettext(
-                "%(num)s was left, because what is stored of it cannot be read.",
-                "%(num)s were left, because what is stored of them cannot be read.",
-                progress.n_unreadable,
-            )
-        )
-    return sentences
 
 
 def _group(form: QueueForm) -> Group | None:
@@ -171,8 +125,3 @@ def _group(form: QueueForm) -> Group | None:
     if "copies" in form.given:
         return Group(copies=form.given["copies"])
     return Group(article_id=form.given["article_id"]) if "article_id" in form.given else None
-
-
-def _deciding(site_id: str) -> dict[str, str]:
-    deciding: dict[str, str] = session.get("deciding", {})
-    return deciding if deciding.get("site") == site_id else {}

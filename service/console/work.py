@@ -3,7 +3,6 @@
 The form holds the fencing token, so that a decision is always about the comment on the screen.
 """
 
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from werkzeug.wrappers import Response
 from models.dialect import DIALECTS
 from models.errors import ModerationError
 from models.schema import LABELS, REASONS
-from service.console import leases
+from service.console import groups, leases
 from service.console.item_view import item_view
 from service.console.keyboard import keys_of
 from service.console.permissions import me, site_for
@@ -31,8 +30,8 @@ from service.errors import (
     ItemNotFound,
     LeaseLost,
 )
+from service.queue.group_decisions import Group
 from service.queue.records import Decision, Lease
-from service.queue.review_queue import MAX_BULK
 from service.services import services
 from service.sites.site import Site
 
@@ -44,7 +43,6 @@ Fields = Callable[[str], str]  # the fields of a form, by name; what is not ther
 FILTERS: Mapping[str, Sequence[str]] = {"label": LABELS, "dialect": DIALECTS}
 MAX_REPLY_LENGTH = 500
 MAX_NOTE_LENGTH = 4_000
-MAX_ATTEMPTS = 3  # to decide all copies at once
 
 
 @bp.get("/<site_id>/work")
@@ -83,16 +81,13 @@ def decide(site_id: str, item_id: str) -> ResponseReturnValue:
     action = request.form.get("action", "")
     try:
         token = int(request.form.get("token", ""))
-        ACTIONS[action](site.id, item_id, token)
+        elsewhere = ACTIONS[action](site.id, item_id, token)
     except (KeyError, ValueError) as error:
         raise InvalidRequest.of("action", "expected a button of this page") from error
-    except Forbidden:  # of a copy
-        flash(_("You gave an opinion on one of the copies before, so none was decided."), "reject")
-        return redirect(url_for(".index", site_id=site.id), 303)
     except (Conflict, ItemNotFound) as conflict:
         return _show_conflict(site, conflict, _typed), 409
     leases.forget(site.id)
-    return redirect(url_for(".index", site_id=site.id), 303)
+    return elsewhere or redirect(url_for(".index", site_id=site.id), 303)
 
 
 @bp.post("/<site_id>/items/<item_id>/personal-data")
@@ -110,20 +105,18 @@ def show_personal_data(site_id: str, item_id: str) -> ResponseReturnValue:
 def undo(site_id: str, item_id: str) -> ResponseReturnValue:
     """Take back a decision of this moderator, or as a senior, so that the comment waits again."""
     site = site_for(site_id)
-    queue, senior, bulk = services().queue, me().at_least("senior"), _typed("bulk")
+    if bulk := _typed("bulk"):
+        return _undo_copies(site.id, bulk)
+    senior = me().at_least("senior")
     try:
-        if bulk:
-            queue.undo_bulk(site.id, bulk, me().name, _request_id(), senior=senior)
-        else:
-            decision_id = _typed("decision")
-            queue.undo(
-                site.id,
-                item_id,
-                me().name,
-                _request_id(),
-                senior=senior,
-                decision_id=decision_id,
-            )
+        services().queue.undo(
+            site.id,
+            item_id,
+            me().name,
+            _request_id(),
+            senior=senior,
+            decision_id=_typed("decision"),
+        )
     except Forbidden:
         flash(
             _("Somebody else decided this comment. A senior moderator can take it back."), "reject"
@@ -134,6 +127,15 @@ def undo(site_id: str, item_id: str) -> ResponseReturnValue:
         flash(_("Taken back. The comment waits again."), "skip")
     leases.note_last_action(site.id, None)
     return redirect(url_for(".index", site_id=site.id), 303)
+
+
+def _undo_copies(site_id: str, bulk: str) -> ResponseReturnValue:
+    """Take back what was decided of a comment and its copies."""
+    last = leases.last_action(site_id) or {}
+    about = {"site": site_id, "id": bulk, "n": int(last.get("n", 0)), "group": True}
+    done = groups.undo(site_id, about | {"action": last.get("action", "skip")})
+    leases.note_last_action(site_id, None)
+    return redirect(url_for(".index" if done else "console.queue.index", site_id=site_id), 303)
 
 
 @bp.post("/<site_id>/unskip")
@@ -178,34 +180,46 @@ def _escalate(site_id: str, item_id: str, token: int) -> None:
     flash(_("Left to a senior moderator."), "skip")
 
 
-def _decide(site_id: str, item_id: str, token: int) -> None:
-    draft, queue = draft_of_form(), services().queue
-    taken = _decide_copies(site_id, item_id, token, draft) if _typed("copies") else []
-    made = taken[0] if taken else queue.decide(site_id, item_id, token, draft)
+def _decide(site_id: str, item_id: str, token: int) -> ResponseReturnValue | None:
+    draft, copies = draft_of_form(), _typed("copies")
+    if copies:
+        return _decide_copies(site_id, item_id, token, copies, draft)
+    made = services().queue.decide(site_id, item_id, token, draft)
     last = {"item": item_id, "decision": made.id, "action": made.action, "reason": made.reason}
-    if taken:
-        last |= {"bulk": draft.request_id, "n": str(len(taken))}
     leases.note_last_action(site_id, last)
+    return None
 
 
-def _decide_copies(site_id: str, item_id: str, token: int, draft: Decision) -> list[Decision]:
-    """Decide the comment on the screen and the copies of it that wait, as one.
+def _decide_copies(
+    site_id: str, item_id: str, token: int, copies: str, draft: Decision
+) -> ResponseReturnValue | None:
+    """Decide the comment on the screen and the copies of it that waited then, as one.
 
-    Nothing where colleagues keep taking copies meanwhile.
+    Where these are very many, the list of them asks for the rest.
     """
-    queue = services().queue
-    held = queue.renew(site_id, item_id, token)
-    for _attempt in range(MAX_ATTEMPTS):
-        others = queue.waiting(site_id, copies=held.item.comment.copies, limit=MAX_BULK - 1)
-        versions = {one.id: one.version for one in others}
-        with contextlib.suppress(Conflict):
-            return queue.decide_bulk(
-                site_id, versions, draft, senior=me().at_least("senior"), held=held
-            )
-    return []
+    until = request.form.get("until", 0, type=int)
+    progress = groups.for_a_request(
+        lambda: services().group_decisions.decide(
+            site_id, Group(copies), draft, until_ms=until, held=(item_id, token)
+        )
+    )
+    if not progress.done:
+        groups.go_on_later(site_id, draft, until, progress)
+        return redirect(url_for("console.queue.index", site_id=site_id, copies=copies), 303)
+    last = {"item": item_id, "action": draft.action, "reason": draft.reason}
+    last |= {"bulk": draft.request_id, "n": str(progress.n_decided)}
+    leases.note_last_action(site_id, last)
+    for sentence in groups.left(progress):
+        flash(sentence, "reject")
+    return None
 
 
-ACTIONS = {"approve": _decide, "reject": _decide, "skip": _skip, "escalate": _escalate}
+ACTIONS: Mapping[str, Callable[[str, str, int], ResponseReturnValue | None]] = {
+    "approve": _decide,
+    "reject": _decide,
+    "skip": _skip,
+    "escalate": _escalate,
+}
 
 
 def draft_of_form(suggested: str = "") -> Decision:

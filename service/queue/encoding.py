@@ -203,6 +203,7 @@ class ItemRecord(NewItemRecord):
     abandoned: int = 0  # leases that ran out
     since: Milliseconds = 0
     due: Milliseconds = 0
+    edited: Milliseconds = 0  # when this version came, where an earlier one was waiting
     owner: str | None = None  # who holds it, until `expires`
     expires: Milliseconds = 0
     void: Literal["", "edited", "withdrawn"] = ""  # why the last lease does not count any more

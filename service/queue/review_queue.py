@@ -18,6 +18,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
                         article, author, dialect and group of copies, of the seniors, of the
                         troubled items and the known answers. The lines of all labels together are
                         the whole line. A leased item stays in its lines but for that of its label.
+                        What is left to the seniors stands in e<facet><due time><item id> as well.
                         Beside them, of all that waits or is held, n<time of arrival><item id>, and
                         of what readers reported r<999 less the reports><time of arrival><item id>
     :arrivals   zset    <time it came><item id><signature>, in lexical order: all items but known
@@ -40,8 +41,7 @@ Keys, all of one site and all under the hash tag ``{hakam:<site>}``::
     :reports    hash    readers' reports (see reports), with :report_words, :report_times and
                         :reporters
     :judged     zset    what trainees would have decided (see practice), with :judgements
-    :bulks      hash    decide:<request id> or undo:<request id> of a bulk decision -> stream ids
-                        (JSON); those on whole groups as well (see group_decisions)
+    :bulks      hash    decisions on many items as one (see group_decisions)
     :retention  zset    item:<item id>:<version>, bulk:<field of :bulks>, author:<author facet>
                         or notes:<facet>, by the time of the (last) decision, of the oldest note or
                         of the end of a hold: what is to be forgotten one day
@@ -465,50 +465,6 @@ class ReviewQueue:
         )
         return read_decision(*answer[0])
 
-    # Many items at once
-
-    def decide_bulk(
-        self,
-        site_id: str,
-        versions: Mapping[str, int],
-        draft: Decision,
-        *,
-        senior: bool = False,
-        held: Lease | None = None,
-    ) -> list[Decision]:
-        """Decide many pending items alike, all or none, in the versions that `waiting` showed.
-
-        What the moderator holds is decided with them, and first.
-        """
-        if held:
-            versions = {held.item.id: held.item.version} | dict(versions)
-        check_draft(draft)
-        if not 1 <= len(versions) <= MAX_BULK:
-            raise InvalidRequest.of("versions", f"expected 1 to {MAX_BULK} items")
-        chosen = [word for pair in versions.items() for word in pair]
-        entries = self._done(
-            site_id,
-            "bulk",
-            *chosen,
-            request=draft.request_id,
-            moderator=draft.moderator,
-            senior=int(senior),
-            action=draft.action,
-            draft=draft_json(draft),
-            words=words_json(draft),
-            held=held.item.id if held else "",
-            token=held.token if held else 0,
-        )
-        return [read_decision(*entry) for entry in entries]
-
-    def undo_bulk(
-        self, site_id: str, bulk: str, moderator: str, request_id: str, *, senior: bool = False
-    ) -> list[Decision]:
-        """Take back as one the bulk decision that had this request id."""
-        asked = self._undoing(moderator, request_id, senior=senior)
-        entries = self._done(site_id, "undo_bulk", bulk=bulk, **asked)
-        return [read_decision(*entry) for entry in entries]
-
     def _undoing(self, moderator: str, request_id: str, *, senior: bool) -> dict[str, Argument]:
         """Arguments of an undo; with the withdrawal of an appeal that goes with it."""
         draft = Decision("approve", moderator=moderator, request_id=request_id)
@@ -623,10 +579,15 @@ class ReviewQueue:
         outcome, *answer = self._verbs(site_id, verb, *rest, **arguments)
         if outcome == "ok":
             return answer
-        error, sentence = _REFUSED[outcome]
-        refusal = error(sentence.format(site=site_id))
-        refusal.why = outcome
-        raise refusal
+        raise refusal(site_id, outcome)
+
+
+def refusal(site_id: str, outcome: str) -> ServiceError:
+    """Return the error by which a verb says that it cannot be done."""
+    error, sentence = _REFUSED[outcome]
+    refused = error(sentence.format(site=site_id))
+    refused.why = outcome
+    return refused
 
 
 _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {

@@ -1,4 +1,5 @@
--- Give a page of what waits its places by arrival and by reports, which older versions did not write.
+-- Give a page of what waits its places by arrival, by reports and among what is left to the seniors of
+-- one facet, which older versions did not write.
 -- KEYS: items lines
 -- ARGV: cursor limit
 -- returns: { next cursor, how many were looked at }
@@ -10,7 +11,7 @@ for place = 1, #page[2], 2 do
   local item = load(id)
   if item and (item.state == 'pending' or item.state == 'leased') and not item.known_answer then
     for _, entry in ipairs(places(id, item)) do
-      if entry:find('^[nr]') then redis.call('ZADD', LINES, 0, entry) end
+      if entry:find('^[nr]') or entry:find('^e%l') then redis.call('ZADD', LINES, 0, entry) end
     end
   end
 end

@@ -6,9 +6,8 @@
 -- include: queue/clock queue/line_length
 
 local function narrowest() -- of the lines that hold all that is wanted, and its length
-  local lines = { unpack(facets) }
-  if state == 'escalated' then lines = { 'e' } end -- which stand in no other line
-  if state == 'troubled' then lines[#lines + 1] = 't' end
+  local lines = { state == 'troubled' and 't' or state == 'escalated' and 'e' or nil }
+  for _, facet in ipairs(facets) do lines[#lines + 1] = (state == 'escalated' and 'e' or '') .. facet end
   local found, shortest = '', math.huge
   for _, line in ipairs(lines) do
     local n = line_length(line)

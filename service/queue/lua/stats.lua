@@ -6,7 +6,7 @@
 
 local at = now()
 local leased = redis.call('ZCOUNT', LEASES, '(' .. at, '+inf')
-local escalated = redis.call('ZLEXCOUNT', LINES, '[e', '(f')
+local escalated = redis.call('ZLEXCOUNT', LINES, '[e', '(e:')
 local expired = redis.call('ZCARD', LEASES) - leased
 local first = redis.call('ZRANGEBYLEX', LINES, '[n', '(o', 'LIMIT', 0, 1)[1] -- in the order of arrival
 local oldest = first and tonumber(first:sub(2, 14)) or at

@@ -13,6 +13,7 @@ local function admit(id, slack, record, content, at, signature)
   local open = item and waits(item)
   if open then -- keeps its place, and the reports about it, which no edit may make go away
     fresh.since, fresh.abandoned, fresh.reported = item.since, item.abandoned, item.reported
+    fresh.edited = at
     if fresh.reported then fresh.reported.standing, fresh.reported.published = nil, nil end
   end
   fresh.due = fresh.since + slack

@@ -3,11 +3,11 @@
 -- include: queue/places queue/save
 
 -- Out of the lines of labels, the troubled and the escalated. The lines of authors, articles and
--- dialects keep it, because taking it out of long lines is dear; whoever walks over them steps over
--- what is leased, which is never much.
+-- dialects keep it, and those of the escalated of one facet, because taking it out of long lines is
+-- dear; whoever walks over them steps over what is leased, which is never much.
 local function hand_out(id, item)
   for _, entry in ipairs(places(id, item)) do
-    if entry:find('^[lte]') then redis.call('ZREM', LINES, entry) end
+    if entry:find('^[lt]') or entry:find('^e%d') then redis.call('ZREM', LINES, entry) end
   end
 end
 

@@ -9,7 +9,7 @@ local USUALLY = { __index = { state = 'pending', version = 1, token = 0, abandon
 local function is_sound(item)
   local verdict, undone, undelivered = item.verdict, item.undone or {}, item.undelivered or {}
   local numbers = item.version + item.token + item.abandoned + item.since + item.due
-    + (item.expires or 0) + (item.decided or 0) + (item.attempts or 0) + (item.dead or 0)
+    + (item.expires or 0) + (item.decided or 0) + (item.attempts or 0) + (item.dead or 0) + (item.edited or 0)
     + (verdict.score or 0) + (verdict.sampling_probability or 0)
   local words = item.state .. item.comment_id .. (item.digest or '') .. (item.owner or '')
   local nested = item.opinions or item.appeal or item.answers or item.reported or item.left

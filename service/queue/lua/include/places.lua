@@ -10,6 +10,7 @@ local function places(id, item) -- of a waiting item
   found[2] = report_place(id, item) or nil
   if item.escalated then -- for seniors, whatever they look for
     found[#found + 1] = 'e' .. place
+    for _, facet in ipairs(item.facets) do found[#found + 1] = 'e' .. facet .. place end
     return found
   end
   for _, facet in ipairs(item.facets) do found[#found + 1] = facet .. place end

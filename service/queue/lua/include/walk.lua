@@ -50,7 +50,7 @@ local function walk(facet, after)
   else
     lines[1] = begin(after and '(' .. facet .. after or '[' .. facet, '(' .. facet .. ':') or nil
   end
-  local keeps_leased, taken = facet:find('^[^ltec]'), nil
+  local keeps_leased, taken = facet:find('^[^ltec]') or facet:find('^e%l'), nil
   return function()
     local id
     repeat
