@@ -439,5 +439,5 @@ def test_the_sweep_of_many_items_goes_page_by_page(
     decide_many(queue, chosen, Decision("approve", moderator="a", request_id="b"))
     told(redis)
     age(redis, 31)
-    assert retention.sweep() == 32
+    assert retention.sweep() == 34
     assert redis.hlen("{hakam:demo}:items") == 0
