@@ -80,14 +80,18 @@ class FakeProvider:
         """Its public keys."""
         keys = self.published or [self.key]
         return {
-            "keys": [one if isinstance(one, dict) else one.as_dict(private=False) for one in keys]
+            "keys": [
+                one if not hasattr(one, "as_dict") else one.as_dict(private=False) for one in keys
+            ]
         }
 
     def exchange(self, body: Mapping[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """Its token endpoint."""
-        given = b64decode(authorization.removeprefix("Basic ")).decode()
-        client, _, secret = given.partition(":")
-        if (unquote_plus(client), unquote_plus(secret)) != (CLIENT, SECRET):
+        client, secret = body.get("client_id", ""), body.get("client_secret", "")
+        if authorization:
+            given = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+            client, secret = unquote_plus(given[0]), unquote_plus(given[2])
+        if (client, secret) != (CLIENT, SECRET):
             return 401, {"error": "invalid_client"}
         code = body["code"]
         if code not in self.codes or code in self.used:

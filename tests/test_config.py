@@ -23,6 +23,48 @@ def problems(**environ: str) -> tuple[str, ...]:
     return caught.value.problems
 
 
+SIGN_ON = {
+    "HAKAM_OIDC_ISSUER": "https://login.example/realms/news/",
+    "HAKAM_OIDC_CLIENT_ID": "hakam",
+    "HAKAM_OIDC_CLIENT_SECRET": "private",
+    "HAKAM_OIDC_ROLES": "admin=chiefs",
+    "HAKAM_PUBLIC_URL": "https://hakam.example",
+}
+
+
+def test_an_issuer_is_read_to_the_letter_and_single_sign_on_says_all_that_it_lacks() -> None:
+    assert read(**SIGN_ON).oidc_issuer == "https://login.example/realms/news/"
+    for name in SIGN_ON:
+        (problem,) = problems(**{**SIGN_ON, name: ""})
+        assert problem.startswith(f"{name}: single sign-on needs it; expected ")
+    assert len(problems(HAKAM_OIDC_CLIENT_SECRET="private")) == 4
+    assert read(HAKAM_OIDC_SCOPES="openid email").oidc_issuer == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HAKAM_OIDC_ISSUER", "http://login.example"),
+        ("HAKAM_OIDC_ISSUER", "https://login.example/?tenant=1"),
+        ("HAKAM_OIDC_ISSUER", "https://user@login.example"),
+        ("HAKAM_OIDC_ISSUER", "https://login.example/#x"),
+        ("HAKAM_OIDC_ISSUER", "login.example"),
+        ("HAKAM_OIDC_SCOPES", "profile"),
+        ("HAKAM_OIDC_ROLES", "chiefs"),
+        ("HAKAM_OIDC_ROLES", "chief=chiefs"),
+        ("HAKAM_OIDC_ROLES", "admin@news=chiefs"),
+        ("HAKAM_OIDC_ROLES", "senior@=desk"),
+        ("HAKAM_OIDC_ROLES", "senior@a,,b=desk"),
+        ("HAKAM_OIDC_ROLES", "senior= "),
+        ("HAKAM_OIDC_ROLES", ";"),
+        ("HAKAM_OIDC_SESSION_SECONDS", "86400"),
+    ],
+)
+def test_what_single_sign_on_cannot_use_is_named(name: str, value: str) -> None:
+    (problem,) = problems(**{**SIGN_ON, name: value})
+    assert problem.startswith(f"{name}={value!r}: expected ")
+
+
 def test_an_empty_environment_is_enough() -> None:
     settings = read()
     assert settings == Settings()

@@ -8,6 +8,8 @@ import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +18,14 @@ import pytest
 from fake_provider import CLIENT, SECRET, FakeProvider, new_key, providing
 from flask import Flask
 from flask.testing import FlaskClient
+from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 from redis import Redis
 from werkzeug.test import TestResponse
 
 from conftest import COMPILED_TEMPLATES, settings_in
 from models.artifact import Artifact
+from service.accounts.account import AccountError
 from service.accounts.accounts import Accounts
 from service.app import create_app
 from service.store.trail import ACCOUNTS
@@ -201,6 +205,7 @@ def test_whoever_leaves_every_group_loses_the_sessions_that_are_open(
         ({"at_hash": 7}, {}, "at_hash"),
         ({"amr": "mfa"}, {}, "amr"),
         ({"auth_time": "now"}, {}, "auth_time"),
+        ({"auth_time": 99_999_999_999}, {}, "auth_time"),
         ({"sid": 7}, {}, "sid"),
         ({}, {"kid": "unknown"}, "signature"),
     ],
@@ -470,3 +475,264 @@ def test_the_second_factor_of_an_account_is_asked_for_unless_the_provider_asked(
         True,
     )
     assert all(one.is_signed_on for one in accounts.sessions.of("samira"))
+
+
+def csrf(browser: Browser, path: str) -> str:
+    (token,) = re.findall(r'name="csrf-token" content="([^"]+)"', browser.client.get(path).text)
+    return str(token)
+
+
+def sent_on(answer: TestResponse) -> str:
+    """Where a page goes on to."""
+    (address,) = re.findall(r'http-equiv="refresh" content="0;url=([^"]+)"', answer.text)
+    return unescape(address)
+
+
+def test_logging_out_ends_the_session_here_and_goes_on_to_the_providers(
+    browser_: Browser, provider: FakeProvider, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    form = {"csrf_token": csrf(browser_, "/console/me")}
+    address = urlsplit(sent_on(browser_.client.post("/console/logout", data=form)))
+    asked = {name: one for name, (one,) in parse_qs(address.query).items()}
+    assert not browser_.is_in
+    assert accounts.sessions.of("samira") == []
+    assert f"{address.scheme}://{address.netloc}{address.path}" == f"{provider.issuer}/end"
+    assert asked["post_logout_redirect_uri"] == "http://localhost/console/login"
+    assert (
+        jwt.decode(asked["id_token_hint"], provider.key, algorithms=["ES256"]).claims["sub"]
+        == "u-1"
+    )
+
+
+def test_logging_out_ends_the_session_here_where_the_provider_has_no_page_for_it_or_is_gone(
+    app: Flask, browser_: Browser, provider: FakeProvider
+) -> None:
+    provider.discovery = {"end_session_endpoint": None}
+    browser_.log_in()
+    form = {"csrf_token": csrf(browser_, "/console/me")}
+    assert browser_.client.post("/console/logout", data=form).location == "/console/login"
+    assert not browser_.is_in
+
+
+def end(app: Flask, token: str) -> int:
+    """What the provider gets that sends a logout token."""
+    form = {"logout_token": token}
+    return int(app.test_client().post("/console/sso/logout", data=form).status_code)
+
+
+def test_a_logout_token_ends_the_sessions_that_it_names_and_no_other(
+    app: Flask, browser_: Browser, provider: FakeProvider, accounts: Accounts
+) -> None:
+    accounts.add("omar", PASSWORD)
+    windows = {name: Browser(app, provider) for name in ("a", "b", "c", "other")}
+    for session, window in windows.items():
+        window.log_in(sub="u-2" if session == "other" else "u-1", sid=session)
+    kept = accounts.sessions.open("omar")
+
+    def open_now() -> str:
+        return "".join(name[0] for name, window in windows.items() if window.is_in)
+
+    assert end(app, provider.logout_token(sid="a")) == 200
+    assert open_now() == "bco"
+    assert end(app, provider.logout_token(sub=None, sid="b")) == 200
+    assert open_now() == "co"
+    assert end(app, provider.logout_token()) == 200
+    assert open_now() == "o"
+    assert end(app, provider.logout_token(sub="nobody", sid=None)) == 200
+    assert open_now() == "o"
+    assert accounts.sessions.resume("omar", kept)
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"events": None}, "events"),
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": 1}}, "events"),
+        ({"events": ["http://schemas.openid.net/event/backchannel-logout"]}, "events"),
+        ({"nonce": "x"}, "nonce"),
+        ({"nonce": ""}, "nonce"),
+        ({"jti": None}, "claim"),
+        ({"jti": 7}, "claim"),
+        ({"sub": None}, "sub"),
+        ({"sub": ""}, "sub"),
+        ({"sid": ["x"]}, "sid"),
+        ({"aud": "another"}, "aud"),
+        ({"iss": "https://elsewhere.example"}, "iss"),
+        ({"exp": 1_000_000_000}, "exp"),
+        ({"iat": None}, "iat"),
+        ({"iat": 1_000_000_000}, "iat"),
+        ({"iat": 99_999_999_999}, "iat"),
+    ],
+)
+def test_a_logout_token_that_is_not_as_it_must_be_ends_nothing(
+    app: Flask,
+    browser_: Browser,
+    provider: FakeProvider,
+    capsys: pytest.CaptureFixture[str],
+    claims: dict[str, Any],
+    why: str,
+) -> None:
+    browser_.log_in()
+    assert end(app, provider.logout_token(**claims)) == 400
+    assert browser_.is_in
+    assert reason(capsys.readouterr().out) == why
+
+
+def test_a_logout_token_counts_once_and_an_id_token_is_none(
+    app: Flask, browser_: Browser, provider: FakeProvider
+) -> None:
+    browser_.log_in()
+    token = provider.logout_token()
+    assert (end(app, token), browser_.is_in) == (200, False)
+    browser_.log_in()
+    assert (end(app, token), browser_.is_in) == (400, True)
+    assert end(app, provider.sign({"sub": "u-1", "nonce": "x"})) == 400
+    assert end(app, "x" * 40_000) == 400
+    assert end(app, "") == 400
+    provider.key = new_key("first")
+    assert (end(app, provider.logout_token()), browser_.is_in) == (400, True)
+
+
+class Local(Browser):
+    """A browser in which somebody logs in with a password."""
+
+    def enter(self, name: str) -> Local:
+        form = {"name": name, "password": PASSWORD, "csrf_token": csrf(self, "/console/login")}
+        assert self.client.post("/console/login", data=form).status_code == 302
+        return self
+
+    def link(self, password: str = PASSWORD) -> TestResponse:
+        form = {"password": password, "step": "link", "csrf_token": csrf(self, "/console/me")}
+        return self.client.post("/console/me/sso", data=form)
+
+    def confirmed(self, sub: str = "u-1", **claims: Any) -> str:
+        """Follow to the provider and back; what the console says then."""
+        there = self.client.get(sent_on(self.link())).location
+        assert parse_qs(urlsplit(there).query)["prompt"] == ["login"]
+        answer = self.client.get(path_of(self.provider.arrive(there, sub, **claims)))
+        return self.client.get(answer.location).text
+
+
+def test_the_owner_of_a_local_account_links_it_by_logging_in_on_both_sides(
+    app: Flask, provider: FakeProvider, accounts: Accounts
+) -> None:
+    accounts.add("samira", PASSWORD)
+    local = Local(app, provider).enter("samira")
+    assert local.link("a wrong password").status_code == 422
+    assert local.client.get("/console/sso?purpose=link").location == "/console/me"
+    local.confirmed()
+    assert accounts.must_get("samira").identity
+    other = Browser(app, provider)
+    other.log_in(groups=("desk",), preferred_username="omar")
+    assert [(one.name, one.role) for one in accounts.list()] == [("samira", "senior")]
+    form = {"password": PASSWORD, "step": "unlink", "csrf_token": csrf(local, "/console/me")}
+    local.client.post("/console/me/sso", data=form)
+    assert (local.is_in, other.is_in, accounts.must_get("samira").identity) == (True, False, "")
+    other.log_in(groups=("desk",), preferred_username="samira")
+    assert len(accounts.list()) == 2
+
+
+@pytest.mark.parametrize(
+    "claims", [{"auth_time": None}, {"auth_time": 1_000_000_000}, {"auth_time": 99_999_999_999}]
+)
+def test_a_link_needs_a_login_at_the_provider_that_is_new(
+    app: Flask, provider: FakeProvider, accounts: Accounts, claims: dict[str, Any]
+) -> None:
+    accounts.add("samira", PASSWORD)
+    Local(app, provider).enter("samira").confirmed(**claims)
+    assert not accounts.must_get("samira").identity
+
+
+def test_one_identity_opens_one_account(
+    app: Flask, provider: FakeProvider, accounts: Accounts
+) -> None:
+    for name in ("samira", "omar"):
+        accounts.add(name, PASSWORD)
+        Local(app, provider).enter(name).confirmed()
+    assert accounts.must_get("samira").identity
+    assert not accounts.must_get("omar").identity
+
+
+def test_a_link_that_somebody_else_began_is_not_made(
+    app: Flask, provider: FakeProvider, accounts: Accounts
+) -> None:
+    for name in ("samira", "omar"):
+        accounts.add(name, PASSWORD)
+    local = Local(app, provider).enter("samira")
+    there = local.client.get(sent_on(local.link())).location
+    with local.client.session_transaction("/console/") as session:
+        kept = session["signing_on"]
+    local.enter("omar")
+    with local.client.session_transaction("/console/") as session:
+        session["signing_on"] = kept
+    local.client.get(path_of(provider.arrive(there)))
+    assert not any(one.identity for one in accounts.list())
+
+
+def test_groups_do_not_take_the_last_administrator_with_a_password_away(
+    app: Flask, provider: FakeProvider, accounts: Accounts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts.add("layla", PASSWORD, "admin")
+    Local(app, provider).enter("layla").confirmed()
+    assert Browser(app, provider).log_in(groups=("desk",)).status_code == 403
+    assert reason(capsys.readouterr().out) == "last_admin"
+    assert accounts.must_get("layla").role == "admin"
+
+
+def test_administrators_of_single_sign_on_are_no_way_in_when_it_is_down(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    accounts.add("layla", PASSWORD, "admin")
+    browser_.log_in(groups=("chiefs",))
+    with pytest.raises(AccountError):
+        accounts.disable("layla")
+
+
+def test_whoever_has_no_password_confirms_by_a_new_login_at_the_provider(
+    app: Flask, browser_: Browser, provider: FakeProvider, api_key: str
+) -> None:
+    browser_.log_in(groups=("chiefs",), auth_time=int(time.time()) - 3_000)
+    path = "/console/demo/keys"
+    form = {"csrf_token": csrf(browser_, path), "action": "rotate", "hours": "0"}
+    asked = browser_.client.post(path, data=form)
+    assert 'name="own_password"' not in asked.text
+    (again,) = re.findall(r'href="(/console/sso\?purpose=confirm[^"]*)"', asked.text)
+    forged = browser_.client.post(path, data={**form, "own_password": ""})
+    assert forged.status_code == 422
+    there = browser_.client.get(unescape(again)).location
+    assert browser_.client.get(path_of(provider.arrive(there, "u-2"))).status_code == 302
+    assert browser_.client.post(path, data={**form, "own_password": ""}).status_code == 422
+    there = browser_.client.get(unescape(again)).location
+    assert browser_.client.get(path_of(provider.arrive(there))).location == path
+    assert browser_.client.post(path, data={**form, "own_password": ""}).status_code != 422
+
+
+def test_a_store_that_lost_what_it_held_makes_no_accounts(
+    app: Flask, browser_: Browser, provider: FakeProvider, accounts: Accounts, redis: Redis
+) -> None:
+    arrived = path_of(provider.arrive(browser_.sent(), groups=["chiefs"]))
+    redis.flushall()
+    assert browser_.client.get(arrived).status_code == 503
+    assert accounts.list() == []
+
+
+def test_without_a_provider_there_is_no_page_of_single_sign_on(
+    environ: Mapping[str, str], redis: Redis, artifact: Artifact
+) -> None:
+    app = create_app(settings_in(environ), redis=redis, artifact=artifact)
+    client = app.test_client()
+    assert "/console/sso" not in client.get("/console/login").text
+    for path in ("/console/sso", "/console/sso/answer"):
+        assert client.get(path).status_code == 404
+    assert client.post("/console/sso/logout").status_code == 404
+
+
+def test_several_first_logins_at_once_make_one_account(
+    app: Flask, provider: FakeProvider, accounts: Accounts
+) -> None:
+    windows = [Browser(app, provider) for _ in range(6)]
+    arrived = [path_of(provider.arrive(one.sent(), groups=["night"])) for one in windows]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda one, path: one.client.get(path), windows, arrived))
+    assert len(accounts.list()) == 1

@@ -32,6 +32,7 @@ from service.delivery.webhooks import Deliveries
 from service.metric_sources import site_states
 from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
+from service.sign_on.provider import Provider, ProviderUnavailable
 from service.sites.sites import Sites
 from service.store.connect import Redis
 from service.store.durability import SETTINGS, Durability
@@ -117,8 +118,21 @@ def reach(case: Case) -> Iterator[Fact]:
         yield Fact("address", advice)
 
 
+def sign_on(case: Case) -> Iterator[Fact]:
+    """Ask the OpenID provider for its discovery document and its keys."""
+    provider = Provider(case.settings)
+    if provider.is_set:
+        try:
+            provider.keys()
+        except ProviderUnavailable as ill:
+            told = f"cannot be used now ({ill.reason}); local accounts log in as ever"
+            yield Fact("single sign-on", None, told)
+        else:
+            yield Fact("single sign-on", "the provider answers, and has keys")
+
+
 #: What `hakam check` looks at.
-CHECKED: tuple[Probe, ...] = (artifact, store, reach)
+CHECKED: tuple[Probe, ...] = (artifact, store, reach, sign_on)
 
 # What a maintainer asks for
 

@@ -36,5 +36,5 @@ def only_signs_on() -> bool:
 
 def is_confirmed() -> bool:
     """Whether the provider let them log in a moment ago, as this browser's session knows."""
-    since = session.get(CONFIRMED, 0)
-    return isinstance(since, (int, float)) and time.time() - since <= CONFIRMED_SECONDS
+    since: float = session.get(CONFIRMED, 0)
+    return abs(time.time() - since) <= CONFIRMED_SECONDS

@@ -87,7 +87,8 @@ def end_sessions() -> ResponseReturnValue:
         ended = services().accounts.single_sign_on.end(
             logout.identity, logout.session, logout.token
         )
-    except ProviderUnavailable:
+    except ProviderUnavailable as silent:
+        log.warning("sign_on_unavailable", reason=silent.reason, purpose="logout")
         return jsonify(error="temporarily_unavailable"), 503
     except SignOnRefused as refusal:
         log.warning("sign_on_logout_refused", reason=refusal.reason)

@@ -18,7 +18,6 @@ from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-import structlog
 from authlib.oauth2.client import OAuth2Client
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, KeySet
@@ -46,8 +45,6 @@ ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512"),
 )
-
-log = structlog.get_logger()
 
 
 class ProviderUnavailable(ServiceError):
@@ -297,7 +294,6 @@ class Provider:
     def _unusable(self, reason: str) -> ProviderUnavailable:
         """Ask nothing more for a while, and say why."""
         self._silent = (self._clock() + SILENT_SECONDS, reason)
-        log.warning("sign_on_provider_unavailable", reason=reason)
         return ProviderUnavailable(reason)
 
 

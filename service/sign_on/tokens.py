@@ -86,6 +86,9 @@ def read_person(
             raise SignOnRefused("userinfo_sub")
         said = {**more, **claims}
     groups, refused = _groups(said, settings.oidc_groups_claim)
+    since = _moment(claims.get("auth_time"))
+    if since > clock() + LEEWAY_SECONDS:  # it would be fresh for ever
+        raise SignOnRefused("auth_time")
     methods = claims.get("amr", [])
     references = {*(methods if isinstance(methods, list) else ()), claims.get("acr")}
     second = set(settings.oidc_second_factor.split())
@@ -96,7 +99,7 @@ def read_person(
         groups=groups,
         groups_refused=refused,
         has_second_factor=any(one in second for one in references if isinstance(one, str)),
-        authenticated_at=_moment(claims.get("auth_time")),
+        authenticated_at=since,
         session=_session(provider.issuer, claims),
         id_token=raw,
     )
