@@ -51,7 +51,7 @@ SHOWN = frozenset(
     {
         *("replicas", "redis_settings", "artifacts", "sentence_scorer", "shadow", "var", "host"),
         *("port", "workers", "public_url", "proxies", "max_body_bytes", "lease_seconds"),
-        *("undo_seconds", "log_level"),
+        *("undo_seconds", "log_level", "oidc_session_seconds"),
     }
 )
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
