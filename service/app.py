@@ -54,6 +54,7 @@ from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
 from service.shadow import Shadow
 from service.sign_on.provider import Provider
+from service.sites.key_uses import KeyUses
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.site import Site
@@ -93,7 +94,7 @@ def create_app(
     artifacts = Artifacts(settings, artifact, ready)
     shadow = Shadow(settings, artifacts, ShadowCounts(redis))
     reports = Reports(redis)
-    quota = Quota(redis, settings.workers)
+    quota, key_uses = Quota(redis, settings.workers), KeyUses(redis)
     hesitation, signal_sample = Hesitation(verdict_counts), SignalSample(redis)
     note = _noting(shadow, signal_sample)
     repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
@@ -126,6 +127,7 @@ def create_app(
         durability=durability,
         sites=sites,
         known_sites=known_sites,
+        key_uses=key_uses,
         accounts=accounts,
         provider=Provider(settings),
         queue=queue,
@@ -188,6 +190,7 @@ def create_app(
     writes = (
         *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
         *(articles.flush_if_due, hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
+        key_uses.flush_if_due,
     )
     app.after_request(_counting(writes))
     problems.install(app, compat.FORMS)

@@ -39,6 +39,7 @@ from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
 from service.sign_on.provider import Provider
+from service.sites.key_uses import KeyUses
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
 from service.sites.sites import Sites
@@ -60,6 +61,7 @@ class Services:
     durability: Durability
     sites: Sites
     known_sites: KnownSites
+    key_uses: KeyUses
     accounts: Accounts
     provider: Provider
     trail: Trail

@@ -36,7 +36,7 @@ from service.queue.reports import Reports
 from service.readers import pages as readers
 from service.rules.policy import Verdict
 from service.sites.site import Site
-from service.store.trail import Trail
+from service.store.trail import SERVICE, Trail
 
 #: Routes that are no page: parts of pages, streams, files, and those that only lead elsewhere.
 NO_PAGES = {
@@ -65,20 +65,28 @@ LONG = "الطويلجدًا" * 12
 EMPTY = Site(id="empty", name="")
 
 
-def fill(console: Console, word: str = LONG) -> None:
-    """A day's work on one site, with all that a page may have to show; another site without any.
+@dataclass(frozen=True)
+class Words:
+    """What sites and readers write, on the pages that are looked at."""
 
-    The word stands where a site or its readers write what they like.
-    """
+    name: str = LONG
+    text: str = f"call 0500000000, {LONG} " + "long " * 300  # of the most urgent comment
+    said: str = "x"  # of those that were decided
+    flood: str = "the same words again and again, from many authors"
+
+
+def fill(console: Console, words: Words = Words()) -> None:
+    """A day's work on one site, with all that a page may have to show; another site without any."""
+    word = words.name
     name = f"جريدة {word}"[:100]  # "newspaper"
     site = Site("demo", name=name, reader_link_secret="0123456789abcdef" * 4)
     console.sites.update(replace(site, shadow=console.sites.get("demo").shadow))
     console.sites.add(EMPTY)
-    console.history()
+    console.history(words.said)
     console.sites.update(replace(site, shadow=console.sites.get("demo").shadow, shadow_share=1.0))
     repeats = Repeats(console.redis)
     for n in range(25):
-        text = f"the same words again and again, from many authors {n}"
+        text = f"{words.flood} {n}"
         comment = Comment(f"raid-{n}", text, author_id=f"r{n}", article_id="flooded")
         group = repeats.observe("demo", comment, 5).group
         console.flag(
@@ -126,7 +134,7 @@ def fill(console: Console, word: str = LONG) -> None:
         Practice(console.redis).judge("demo", "nura", made.item_id, made.version, "approve", "")
     console.flag(  # the most urgent one, which the work page shows
         "worst",
-        f"call 0500000000, {word} " + "long " * 300,
+        words.text,
         score=0.999,
         label="severe_toxicity",
         evidence=[
@@ -245,6 +253,7 @@ def _open(console: Console, page: Page, address: str, language: str) -> None:
 #: What answers a form with another page of `opened`, and so with none of its own.
 LEADS_ON = {
     "console.account.delete_session",
+    "console.admin.require_second_factor",
     "console.articles.update",
     "console.authors.update",
     "console.bulk.undo",
@@ -299,6 +308,10 @@ def answers(console: Console, language: str) -> Iterator[Answer]:
     yield Answer("login-kept", "/console/demo/notes", 401, note)
     again = {"name": "layla", "password": PASSWORD, "kept": None}
     yield Answer("sent-again", "/console/login", 200, again)
+    console.accounts.second_factor.require("admin", by=SERVICE)
+    yield Answer("second-factor-needed", "/console/demo/work", 403)
+    yield Answer("second-factor-asked", "/console/me/totp", 200, {"step": "propose"})
+    console.accounts.second_factor.require("", by=SERVICE)
     yield from _of_accounts(console)
     yield Answer("site-refused", "/console/admin/sites", 422, {"id": "NO", "name": ""})
     yield Answer("site-added", "/console/admin/sites", 200, {"id": "fresh", "name": "Fresh"})

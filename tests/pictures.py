@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from console_pages import SCREENS, answers, before_login, fill, for_others, met, opened
+from console_pages import SCREENS, Words, answers, before_login, fill, for_others, met, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from test_console_browser import Console
@@ -28,7 +28,13 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "pictures"
 LANGUAGES = ("ar", "fr")
 MAX_HEIGHT = 4_000  # of a picture
-WORD = "ابن الحارة"  # "son of the neighbourhood", a pen name
+WORDS = Words(
+    name="ابن الحارة",  # "son of the neighbourhood"
+    # "What is this talk? Call me on 0500000000 if you want to know the true price"
+    text="ما هذا الكلام؟ اتصل بي على 0500000000 إن أردت أن تعرف السعر الحقيقي",
+    said="أين مصدر هذه الأرقام؟",  # "Where do these figures come from?"
+    flood="قاطعوا هذه الجريدة، كلكم",  # "boycott this newspaper, all of you"
+)
 #: The pages in the documents and what their pictures are called there.
 DOCUMENTED: dict[str, str] = {}
 
@@ -103,7 +109,7 @@ def index(files: Iterable[str]) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pictures(console: Console, browser: Browser, on_trial: None, language: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    fill(console, WORD)
+    fill(console, WORDS)
     names = Counter[str]()
     for name, page in met_by_all(console, browser, language):
         names[name] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -26,6 +27,8 @@ from service.accounts.accounts import Accounts
 from service.queue.records import Comment, Decision
 from service.rules.policy import Verdict
 from service.services import Services
+from service.sites.api_keys import name_of
+from service.sites.key_uses import HOUR
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
 from service.store.trail import Entry, Origin, Trail
@@ -609,3 +612,101 @@ def test_a_version_is_put_on_trial_and_taken_off_it(
     assert sites.get("demo").shadow == services.artifact.version
     browser.post("/demo/shadow", version="2001.01.01-1")
     assert browser.last.status_code == 422
+
+
+# Forms that are refused
+
+
+def test_refused_settings_show_what_was_typed_and_say_at_each_field_what_is_wrong(
+    browser: Browser, sites: Sites
+) -> None:
+    form = browser.form("/demo/settings")
+    stored = sites.get("demo")
+    typed = {
+        **form,
+        "name": "A new name",
+        "review_insult": "7",
+        "time_zone": "Nowhere/Town",
+        "block_words": "one\ntwo",
+        "webhook_url": "https://news.example/hook",
+        "webhook_secret": "whsec_typed-and-wrong",
+    }
+    page = browser.post("/demo/settings", **typed)
+    assert browser.last.status_code == 422
+    assert sites.get("demo") == stored
+    again = fields_of(page)
+    kept = {name: value for name, value in typed.items() if name != "webhook_secret"}
+    assert {name: again.get(name) for name in kept} == kept
+    assert "whsec_typed" not in page, "a secret is shown to nobody"
+    wrong = re.findall(r'<p class="complaint" id="(\w+)-wrong">', page)
+    assert wrong == ["review_insult"], "a number that is none is told first"
+    page = browser.post("/demo/settings", **typed | {"review_insult": "0.5"})
+    wrong = re.findall(r'<p class="complaint" id="(\w+)-wrong">', page)
+    assert set(wrong) == {"time_zone", "webhook_secret"}
+    for name in wrong:
+        field = re.search(rf'<(?:input|textarea) id="{name}"[^>]*>', page)
+        assert field
+        assert 'aria-invalid="true"' in field[0]
+        assert f"{name}-wrong" in field[0]
+
+
+def test_a_refused_form_stays_one_of_the_settings_it_was_made_from(
+    browser: Browser, sites: Sites
+) -> None:
+    form = browser.form("/demo/settings")
+    sites.update(replace(sites.get("demo"), links="review"), by=OMAR)
+    again = fields_of(browser.post("/demo/settings", **form | {"review_insult": "7"}))
+    assert again["revision"] == form["revision"]
+    browser.post("/demo/settings", **again | {"review_insult": "0.5"})
+    assert browser.last.status_code == 409, "what others changed meanwhile is shown first"
+    assert sites.get("demo").links == "review"
+    for path, wrong in (("words", {"block_words": "x" * 2_000}), ("admin", {"name": "x" * 201})):
+        page = browser.post(f"/demo/{path}", **form | {"action": "rename"} | wrong)
+        assert browser.last.status_code == 422
+        assert f'name="revision" value="{form["revision"]}"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "shown"),
+    [
+        ("/admin/sites", {"id": "NO", "name": "typed"}, ['value="NO"', 'value="typed"']),
+        ("/people", {"name": "x", "role": "senior", "sites": "demo"}, ['value="x"']),
+        ("/demo/admin", {"action": "rename", "name": "y" * 201}, [f'value="{"y" * 201}"']),
+        (
+            "/demo/exports/transparency",
+            {"start": "2026-02-02", "end": "2026-01-01", "form": "csv"},
+            ['value="2026-02-02"', 'value="2026-01-01"', '<option value="csv" selected>'],
+        ),
+        ("/demo/retention", {"action": "erase", "author_id": "z" * 1_001}, ["z" * 1_001]),
+        ("/me", {"key_approve": "q", "key_reject": "q", "severe_run": "7", "replies": "typed"}, []),
+        ("/login", {"name": "layla", "password": "wrong"}, ['value="layla"']),
+    ],
+)
+def test_every_form_that_is_refused_keeps_what_was_typed(
+    browser: Browser, path: str, fields: dict[str, str], shown: list[str]
+) -> None:
+    page = browser.post(path, **fields)
+    assert browser.last.status_code in (401, 422)
+    for words in shown:
+        assert words in page
+    if path == "/people":
+        form = page[page.index('action="/console/people"') :]
+        assert '<option value="senior" selected>' in form
+        assert re.search(r'value="demo"\s* checked', form)
+        assert not re.search(r'value="\*" checked', form)
+    if path == "/me":
+        again = fields_of(page)
+        assert (again["key_approve"], again["key_reject"]) == ("q", "q")
+        assert (again["severe_run"], again["replies"]) == ("7", "typed")
+
+
+def test_the_page_of_keys_says_when_each_was_last_used(
+    browser: Browser, sites: Sites, api_key: str, redis: Redis
+) -> None:
+    assert browser.get("/demo/keys").count("no use noted yet") == 1
+    hour = time.time() // HOUR * HOUR
+    redis.hset("{hakam:demo}:key_uses", name_of(api_key), str(int(hour)))
+    assert "used within the last hour" in browser.get("/demo/keys")
+    redis.hset("{hakam:demo}:key_uses", name_of(api_key), str(int(hour - 48 * HOUR)))
+    page = " ".join(browser.get("/demo/keys").split())
+    assert re.search(r"last used <time[^>]*>2 days ago</time>", page)

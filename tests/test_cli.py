@@ -26,6 +26,7 @@ from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
+from service.sites.api_keys import name_of
 from service.sites.known_sites import KnownSites
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
@@ -290,6 +291,32 @@ def test_a_rotated_key_replaces_the_old_one(command: Command, redis: Redis) -> N
     new = command("sites", "rotate-key", "north").output.strip()
     assert KnownSites(Sites(redis)).authenticate(old) is None
     assert KnownSites(Sites(redis)).authenticate(new) is not None
+
+
+def test_the_keys_of_a_site_are_listed_with_when_they_were_last_used(
+    command: Command, redis: Redis
+) -> None:
+    key = command("sites", "add", "north").output.strip()
+    mark, made, ends, used = command("sites", "keys", "north").output.strip().split("\t")
+    assert (mark, ends, used) == (key[-4:], "-", "-")
+    assert made.endswith("+00:00")
+    redis.hset("{hakam:north}:key_uses", name_of(key), "1800000000")
+    assert command("sites", "keys", "north").output.strip().endswith("2027-01-15T08:00:00+00:00")
+    assert key not in command("sites", "keys", "north").output
+    missing = command("sites", "keys", "south")
+    assert missing.exit_code == 2
+    assert "no site has this id" in missing.output
+
+
+def test_the_role_from_which_a_second_factor_is_required_is_set_and_taken_back(
+    command: Command, redis: Redis
+) -> None:
+    rule = Accounts(redis).second_factor.required_from
+    assert command("moderators", "second-factor", "admin").exit_code == 0
+    assert rule() == "admin"
+    assert command("moderators", "second-factor", "nobody").exit_code == 0
+    assert rule() == ""
+    assert command("moderators", "second-factor", "king").exit_code == 2
 
 
 def test_sites_are_listed_without_their_secrets(command: Command) -> None:

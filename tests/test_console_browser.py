@@ -145,14 +145,14 @@ class Console:
             fields["evidence"] = [Evidence(**part) for part in fields["evidence"]]
             self.flag(**fields)
 
-    def history(self) -> None:
+    def history(self, said: str = "x") -> None:
         """A day of decisions and two weeks of verdict counts, for the pictures of insight."""
         now = time.time()
         version = httpx.get(f"{self.url}/readyz", timeout=30.0).json()["model_version"]
         for n in range(36):
             label = ("insult", "threat", "spam")[n % 3]
             author = ("u1", "u9", "u8")[n % 3]
-            self.flag(f"h{n}", "x", label=label, score=0.6 + n / 100, author_id=author)
+            self.flag(f"h{n}", said, label=label, score=0.6 + n / 100, author_id=author)
             lease = self.queue.lease("demo", ("samira", "omar")[n % 2])
             assert lease
             action = "approve" if n % 4 == 0 else "reject"
@@ -179,7 +179,7 @@ class Console:
             verdict_counts.flush()
         for n in range(30):
             verdict = Verdict("review", None, None, 0.1, "random_sample", 0.2, "v1")
-            self.queue.enqueue("demo", Comment(id=f"s{n}", text="x"), verdict, scores={})
+            self.queue.enqueue("demo", Comment(id=f"s{n}", text=said), verdict, scores={})
             lease = self.queue.lease("demo", "samira")
             assert lease
             draft = Decision("reject" if n < 1 else "approve", moderator="samira")

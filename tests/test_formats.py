@@ -161,11 +161,11 @@ def reader(app: Flask, language: str = "ar", **chosen: Any) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("zone", "language", "said"),
     [
-        ("UTC", "en", ("8:00:00", "UTC")),
-        ("Asia/Riyadh", "en", ("11:00:00", "Riyadh time")),
-        ("Africa/Casablanca", "en", ("9:00:00", "Casablanca time")),
-        ("Asia/Riyadh", "ar", ("11:00:00", "بتوقيت الرياض")),
-        ("Africa/Cairo", "ar", ("10:00:00", "بتوقيت القاهرة")),
+        ("UTC", "en", ("8:00", "UTC")),
+        ("Asia/Riyadh", "en", ("11:00", "Riyadh time")),
+        ("Africa/Casablanca", "en", ("9:00", "Casablanca time")),
+        ("Asia/Riyadh", "ar", ("11:00", "بتوقيت الرياض")),
+        ("Africa/Cairo", "ar", ("10:00", "بتوقيت القاهرة")),
     ],
 )
 def test_a_moment_is_told_in_the_zone_of_whoever_reads_and_says_which(
@@ -174,6 +174,7 @@ def test_a_moment_is_told_in_the_zone_of_whoever_reads_and_says_which(
     with reader(app, language, time_zone=zone):
         for words in said:
             assert words in formats.moment(MOMENT)
+        assert ":00:00" not in formats.moment(MOMENT), "nobody asks for the seconds"
         assert formats.iso(MOMENT) == "2027-01-15T08:00:00+00:00", "for machines"
 
 

@@ -18,6 +18,7 @@ Key schema (one hash tag, so that the transactions also run on Redis Cluster)::
                                              logged in, expires by itself
     {hakam:accounts}:logout_token:<sha256>  string, while a logout token must not come again
     {hakam:accounts}:failures:...      string count, expires by itself (see `login_limits`)
+    {hakam:accounts}:second_factor_from  string, the lowest role that must have a second factor
     {hakam:accounts}:unbelieved_proxy  string, while clients come through an unknown proxy
 
 A name is stored in NFKC and case-folded: ``Samira`` and ``samira`` are one person. Session ids,

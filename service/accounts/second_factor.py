@@ -12,13 +12,14 @@ from typing import Any
 
 import pyotp
 
-from service.accounts.account import AccountError, canonical_name
+from service.accounts.account import ROLES, Account, AccountError, canonical_name, check_role
 from service.accounts.login_limits import LoginLimits
-from service.accounts.records import AccountRecords, digest, key_of
+from service.accounts.records import PREFIX, AccountRecords, digest, key_of
 from service.store.errors import translating_redis_errors
 from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
 
 N_RECOVERY_CODES = 10
+_REQUIRED_FROM = PREFIX + "second_factor_from"
 _MAX_CODE_LENGTH = 64
 
 
@@ -91,10 +92,48 @@ class SecondFactor:
         """Count the recovery codes that are left."""
         return int(self._records.redis.scard(key_of("recovery", canonical_name(name))))
 
+    @translating_redis_errors()
+    def required_from(self) -> str:
+        """Return the lowest role that must have a second factor; empty where none must.
+
+        What nobody can read of it is the lowest role of all.
+        """
+        stored = self._records.redis.get(_REQUIRED_FROM) or ""
+        return stored if stored in ("", *ROLES) else ROLES[0]
+
+    @translating_redis_errors()
+    def require(self, role: str, *, by: Origin) -> None:
+        """Require a second factor from a role on, or of nobody; with an entry where that is new."""
+        if role:
+            check_role(role)
+
+        def store(pipe: Any) -> None:
+            before = pipe.get(_REQUIRED_FROM) or ""
+            pipe.multi()
+            if before == role:
+                return
+            pipe.set(_REQUIRED_FROM, role)
+            change = Change(before or None, role or None)
+            append(pipe, ACCOUNTS, Entry("accounts", by, changes={"second_factor_from": change}))
+
+        self._records.redis.transaction(store, _REQUIRED_FROM)
+
+    def is_required(self, account: Account) -> bool:
+        """Whether somebody must have a second factor."""
+        role = self.required_from()
+        return bool(role) and account.at_least(role)
+
+    def is_missing(self, account: Account) -> bool:
+        """Whether somebody must have a second factor and has none."""
+        return not account.has_totp and self.is_required(account)
+
     def remove(self, name: str) -> None:
-        """Turn the second factor off; its recovery codes end with it."""
+        """Turn the second factor off, where it need not be; its recovery codes end with it."""
+        role = self.required_from()
 
         def turn_off(pipe: Any, name: str, record: Mapping[str, str]) -> None:
+            if role and Account.from_record(name, record).at_least(role):
+                raise AccountError("totp_required", "step", "this role must have a second factor")
             drop(pipe, name)
             if record.get("totp"):
                 _note(pipe, name, {"second_factor": Change("on", "off")})

@@ -17,6 +17,7 @@ def site_of(key: str) -> Site:
     if site is None:
         raise Unauthorized("expected the API key of a site")
     g.site_id, g.origin = site.id, Origin("api", mark_of(key))
+    services().key_uses.note(site.id, key)
     services().quota.spend(site)
     return site
 

@@ -61,6 +61,17 @@ def disable_moderator(name: str) -> None:
         Accounts(redis).disable(name, by=COMMAND_LINE)
 
 
+@moderators.command("second-factor")
+@click.argument("role", type=click.Choice(["nobody", *ROLES]))
+def require_second_factor(role: str) -> None:
+    """Require a second factor from this role and those above it, or of nobody.
+
+    Whoever has none is asked to set it up, and can do nothing else before.
+    """
+    with connect() as redis:
+        Accounts(redis).second_factor.require(role if role in ROLES else "", by=COMMAND_LINE)
+
+
 @moderators.command("reset")
 @click.argument("name")
 @click.option(

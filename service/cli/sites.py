@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Container, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -11,6 +13,8 @@ import click
 from models.registry import Registry
 from service.cli.environment import connect
 from service.config import Settings
+from service.errors import UnknownSite
+from service.sites.key_uses import KeyUses
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
 from service.sites.sites import Sites
@@ -148,6 +152,28 @@ def list_sites() -> None:
     with connect() as redis:
         for site in Sites(redis).list():
             click.echo("\t".join([site.id, site.name, site.webhook_url]))
+
+
+@sites.command("keys")
+@click.argument("site_id", metavar="ID")
+def list_keys(site_id: str) -> None:
+    """List the API keys of a site: last letters, when made, ended and used.
+
+    The last use is noted to the hour; - is what nobody knows, or what has no end.
+    """
+    with connect() as redis:
+        record, uses = Sites(redis).record(site_id), KeyUses(redis).of(site_id)
+    if record is None:
+        raise UnknownSite("no site has this id")
+    for key in record.keys.valid(time.time()):
+        moments = (key.created_at or None, key.ends_at, uses.get(key.name))
+        click.echo("\t".join([key.called, *map(_written, moments)]))
+
+
+def _written(moment: float | None) -> str:
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 @sites.command("rotate-key")

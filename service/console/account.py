@@ -4,8 +4,6 @@ import re
 import time
 from collections.abc import Iterable
 
-import pyotp
-import segno
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -25,6 +23,7 @@ from service.console.leases import release_all
 from service.console.login import onward, too_often
 from service.console.own_password import is_own_password, only_signs_on
 from service.console.permissions import by_me, me
+from service.console.second_factor import must_set_up, proposed
 from service.console.settings import TIME_ZONES
 from service.console.sign_on import MAY_LINK
 from service.console.vocabulary import (
@@ -55,15 +54,8 @@ def index() -> str:
 def update() -> ResponseReturnValue:
     """Keep what this moderator chooses."""
     form = request.form
-    keys = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
-    if len(set(keys.values())) < len(keys) or not all(
-        re.fullmatch("[a-z]", k) for k in keys.values()
-    ):
-        return _page(complaint=_("Every command needs a letter of its own, a to z.")), 422
+    typed = {command: form.get(f"key_{command}", key).lower() for command, key in KEYS.items()}
     replies = [line.strip() for line in form.get("replies", "").split("\n") if line.strip()]
-    if len(replies) > MAX_REPLIES or max(map(len, replies), default=0) > MAX_REPLY_LENGTH:
-        complaint = _("At most 30 saved replies of 500 characters, one on each line.")
-        return _page(complaint=complaint), 422
     chosen = Preferences(
         language=_one_of(LANGUAGES, form.get("language", "")),
         theme=_one_of(THEME_NAMES, form.get("theme", "")),
@@ -81,9 +73,18 @@ def update() -> ResponseReturnValue:
         severe_run_minutes=max(
             1, _within(form.get("severe_run_minutes", 15, type=int), MAX_RUN_MINUTES)
         ),
-        keys={command: key for command, key in keys.items() if key != KEYS[command]},
+        keys={command: key for command, key in typed.items() if key != KEYS[command]},
         replies=tuple(replies),
     )
+    complaint = ""
+    if not all(re.fullmatch("[a-z]", key) for key in typed.values()) or len(
+        set(typed.values())
+    ) < len(typed):
+        complaint = _("Every command needs a letter of its own, a to z.")
+    elif len(replies) > MAX_REPLIES or max(map(len, replies), default=0) > MAX_REPLY_LENGTH:
+        complaint = _("At most 30 saved replies of 500 characters, one on each line.")
+    if complaint:
+        return _page(complaint=complaint, preferences=chosen, keys=typed), 422
     services().accounts.save_preferences(me().name, chosen)
     session["language"] = chosen.language
     flash(_("Saved."))
@@ -117,7 +118,7 @@ def update_second_factor() -> ResponseReturnValue:
     try:
         match step:
             case "propose":
-                return _proposed(accounts.second_factor.propose(name))
+                return _page(**proposed(name, accounts.second_factor.propose(name)))
             case "confirm":
                 codes = accounts.second_factor.confirm(name, request.form.get("code", ""))
                 if not codes:
@@ -130,8 +131,10 @@ def update_second_factor() -> ResponseReturnValue:
             case "remove":
                 accounts.second_factor.remove(name)
                 flash(_("The login asks for the password only."))
-    except AccountError:  # another window was quicker
-        flash(_("That has changed meanwhile. Look again."), "reject")
+    except AccountError as refusal:
+        if refusal.code == "totp_required":
+            return _page(complaint=_("Your role must have a second factor.")), 422
+        flash(_("That has changed meanwhile. Look again."), "reject")  # in another window
     return redirect(url_for(".index"), 303)
 
 
@@ -139,18 +142,6 @@ def update_second_factor() -> ResponseReturnValue:
 def _wait(wait: LoginThrottled) -> ResponseReturnValue:
     headers = {"Retry-After": str(wait.retry_after_seconds)}
     return _page(complaint=too_often(wait)), 429, headers
-
-
-def _proposed(secret: str) -> str:
-    uri = pyotp.TOTP(secret).provisioning_uri(name=me().name, issuer_name="Hakam")
-    modules = list(segno.make(uri, micro=False).matrix_iter(border=4))
-    dark = [(x, y) for y, row in enumerate(modules) for x, module in enumerate(row) if module]
-    return _page(
-        secret=" ".join(re.findall(".{1,4}", secret)),
-        uri=uri,
-        side=len(modules),
-        picture="".join(f"M{x} {y}h1v1h-1z" for x, y in dark),
-    )
 
 
 @bp.post("/me/sso")
@@ -190,13 +181,15 @@ def _within(number: int, highest: int) -> int:
 
 def _page(**shown: object) -> str:
     account, accounts = me(), services().accounts
+    if must_set_up(account):
+        return render_template("second_factor.html", **shown)
+    stored = {"preferences": account.preferences, "keys": keys_of(account.preferences.keys)}
     return render_template(
         "account.html",
-        preferences=account.preferences,
-        keys=keys_of(account.preferences.keys),
         commands=COMMAND_NAMES,
         themes=THEME_NAMES,
         sessions=accounts.sessions.of(account.name),
+        required=accounts.second_factor.is_required(account),
         this_session=digest(current_user.session_id),
         n_codes=accounts.second_factor.n_recovery_codes(account.name) if account.has_totp else 0,
         max_break_minutes=MAX_BREAK_MINUTES,
@@ -207,5 +200,5 @@ def _page(**shown: object) -> str:
         provider=services().provider,
         only_signs_on=only_signs_on(),
         min_password_length=MIN_PASSWORD_LENGTH,
-        **shown,
+        **stored | shown,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +11,7 @@ from service.console import changes, formats
 from service.console.confirmation import asked_again
 from service.console.meanwhile import Stale, update
 from service.console.permissions import by_me, needs, site_for
+from service.console.vocabulary import REQUIRED_NAMES
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest, SiteExists, SiteUnreadable
 from service.services import services
@@ -54,6 +55,18 @@ def create() -> ResponseReturnValue:
     return _page(new_key=key, new_site=services().sites.get(site_id))
 
 
+@bp.post("/admin/second-factor")
+@needs("admin")
+def require_second_factor() -> ResponseReturnValue:
+    """Require a second factor from a role on, or of nobody."""
+    role = request.form.get("role", "")
+    if role not in REQUIRED_NAMES:
+        raise InvalidRequest.of("role", "expected a choice of this page")
+    services().accounts.second_factor.require(role, by=by_me())
+    flash(_("Saved."))
+    return redirect(url_for(".index"), 303)
+
+
 @bp.get("/<site_id>/admin")
 @needs("admin")
 def site(site_id: str) -> str:
@@ -87,7 +100,8 @@ def _renamed(found: Site) -> ResponseReturnValue:
     except InvalidRequest:
         most = formats.number(SETTINGS["name"].length)
         told = _("A name has at most %(num)s characters.", num=most)
-        return _site_page(found, complaint=told), 422
+        formed = replace(found, revision=request.form.get("revision", found.revision))
+        return _site_page(formed, complaint=told), 422
     if isinstance(stored, Stale):
         return _site_page(stored.wanted, meanwhile=stored.since), 409
     flash(_("Saved."))
@@ -120,6 +134,8 @@ def _page(**shown: object) -> str:
         n_sites=len(sites),
         following=listed[PER_PAGE - 1].id if len(listed) > PER_PAGE else "",
         attention=list(_attention(sites, unreadable)),
+        required=services().accounts.second_factor.required_from(),
+        choices=REQUIRED_NAMES,
         **shown,
     )
 

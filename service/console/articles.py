@@ -73,7 +73,7 @@ def heat(hours: Sequence[Hour], now: float) -> list[Figure]:
         _heat("article_by_hour", "hour", last_hours, by_hour),
         _heat("article_by_day", "day", days, by_day),
     ]
-    return [one for one in figures if any(any(series.values) for series in one.series)]
+    return [one for one in figures if not one.empty]
 
 
 def _heat(

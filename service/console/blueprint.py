@@ -63,6 +63,7 @@ from service.console import (
 )
 from service.console.digits import ShownDigits
 from service.console.permissions import Moderator, me, my_sites
+from service.console.second_factor import SET_UP, ask_to_set_up, must_set_up
 from service.console.trainees import check_open
 from service.console.unsent_forms import unsent
 from service.errors import (
@@ -185,6 +186,9 @@ def _guard() -> BaseResponse | None:
     static = request.endpoint == "console.static"
     if not static and current_user.is_authenticated:
         g.account = me()
+        is_open = login.needs_no_login() or request.endpoint == SET_UP
+        if not is_open and must_set_up(g.account):
+            return ask_to_set_up()
         check_open(g.account, request.endpoint or "")
         if g.account.graduated and request.method == "GET":
             flash(_("You are a trainee no longer: from now on what you decide counts."), "approve")

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from service.console.settings_form import name_of, shown
-from service.console.vocabulary import ROLE_NAMES, gettext, listed
+from service.console.vocabulary import REQUIRED_NAMES, ROLE_NAMES, gettext, listed
 from service.sites.site import SETTINGS
 from service.store.trail import Change, Entry
 
@@ -20,6 +20,7 @@ KIND_NAMES: Mapping[str, LazyString] = {
     "key": _("API keys"),
     "article": _("Article"),
     "account": _("Account"),
+    "accounts": _("All accounts"),
     "export": _("Personal data taken out"),
     "erasure": _("Author erased"),
     "retention": _("Old texts forgotten"),
@@ -34,6 +35,7 @@ FIELD_NAMES: Mapping[str, LazyString] = {
     "password": _("Password"),
     "second_factor": _("Second factor"),
     "single_sign_on": _("Single sign-on"),
+    "second_factor_from": _("Who must have a second factor"),
     "recovery_codes": _("Recovery codes"),
     "sessions": _("Sessions"),
     "keys": _("API keys"),
@@ -99,6 +101,8 @@ def value(field: str, stored: Any) -> str:
         return shown(SETTINGS[field], stored)
     if field == "sites":
         return gettext("every site") if stored is None else listed(list(map(str, stored)))
+    if field == "second_factor_from":
+        return str(REQUIRED_NAMES.get(stored or "", stored))
     if stored is None:
         return "\N{EN DASH}"
     if field == "role" and stored in ROLE_NAMES:
@@ -115,5 +119,7 @@ def field_name(field: str) -> str:
 
 def about(entry: Entry) -> str:
     """Return what an entry is about, beside its kind."""
-    own = entry.kind in ("article", "account", "key", "erasure", "site")
+    if entry.kind in ("key", "site") and entry.about:
+        return gettext("the key ending in %(mark)s", mark=entry.about)
+    own = entry.kind in ("article", "account", "erasure")
     return entry.about if own else str(_WORDS.get(entry.about, entry.about))

@@ -80,6 +80,8 @@ def _standing(figure: Figure, from_right: bool) -> Chart:
     drawn = figure.drawn
     known = [v for s in drawn for v in s.values if v is not None]
     top = ceiling(max([*known, figure.target or 0.0]), figure.unit)
+    halves = figure.unit != "count" or (top / 2).is_integer()  # half a comment is none
+    parts = (0.0, 0.5, 1.0) if halves else (0.0, 1.0)
     n_rows = max(1, len(figure.rows))
     step = (WIDTH - EDGE - 8) / n_rows
     wide = step * 0.8 / max(1, len(drawn))
@@ -107,7 +109,7 @@ def _standing(figure: Figure, from_right: bool) -> Chart:
         lying=False,
         bars=bars,
         lines=lines,
-        scale=[Tick(y(top * part), top * part) for part in (0.0, 0.5, 1.0)],
+        scale=[Tick(y(top * part), top * part) for part in parts],
         names=[Tick(x(row + 0.5), row) for row in range(0, n_rows, max(1, n_rows // 6))],
         target=None if figure.target is None else y(figure.target),
     )

@@ -153,7 +153,10 @@ def moment(seconds: float) -> str:
     at = _at(seconds, there)
     if not at:
         return _NOBODY_KNOWS
-    said = shown(str(flask_babel.format_datetime(at, "medium", rebase=False)))
+    joined = babel.dates.get_datetime_format("medium", locale=flask_babel.get_locale())
+    day = flask_babel.format_date(at, "medium", rebase=False)
+    time = flask_babel.format_time(at, "short", rebase=False)
+    said = shown(str(joined).replace("'", "").format(time, day))
     if there.key == "UTC":
         return gettext("%(moment)s UTC", moment=said)
     return gettext("%(moment)s, %(place)s time", moment=said, place=zone_name())

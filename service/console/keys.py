@@ -98,4 +98,7 @@ def _keys(site: Site) -> list[ApiKey]:
 
 
 def _page(site: Site, **shown: object) -> str:
-    return render_template("keys.html", site=site, keys=_keys(site), hours=HOURS, **shown)
+    uses = services().key_uses.of(site.id)
+    return render_template(
+        "keys.html", site=site, keys=_keys(site), uses=uses, hours=HOURS, **shown
+    )

@@ -30,6 +30,7 @@ from service.console.formats import duration_after
 from service.console.known_browsers import browser_of, remember_browser
 from service.console.leases import release_all
 from service.console.permissions import Moderator, me
+from service.console.second_factor import ASKED_ELSEWHERE, must_set_up
 from service.console.trainees import check_open
 from service.console.unsent_forms import Unsent, last_name, opened, unsent
 from service.console.vocabulary import gettext as _
@@ -208,7 +209,11 @@ def keeping_language(account: Account) -> Account:
 
 
 def log_in(
-    account: Account, signed_on: SignedOn | None = None, *, after: str | None = None
+    account: Account,
+    signed_on: SignedOn | None = None,
+    *,
+    after: str | None = None,
+    has_second_factor: bool = False,
 ) -> Response:
     """Open a session, and go on to where somebody wanted to."""
     after = request.form.get("next", "") if after is None else after
@@ -228,6 +233,9 @@ def log_in(
     login_user(Moderator(account, session_id))
     g.account = account
     session["rested_at"], session["leases"] = time.time(), leases
+    session[ASKED_ELSEWHERE] = has_second_factor
+    if must_set_up(account):  # and only then can go on with what is kept
+        kept = None
     answer = _again(kept) if kept else redirect(own_page(after))
     remember_browser(answer, account.name)
     return answer

@@ -56,7 +56,7 @@ def update(name: str) -> ResponseReturnValue:
             case "log_out":
                 accounts.log_out(name, by=by_me())
     except AccountError as refusal:
-        return _page(complaint=_complaint(refusal)), 422
+        return _page(complaint=_complaint(refusal), refused_name=name), 422
     flash(_("Saved."))
     return redirect(url_for(".index"), 303)
 

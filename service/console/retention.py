@@ -25,9 +25,7 @@ MAX_ID_LENGTH = 1_000
 @needs("admin")
 def index(site_id: str) -> str:
     """Show what is kept of a site, and what is due."""
-    site = site_for(site_id)
-    due = services().retention.due(site)
-    return render_template("retention.html", site=site, due=due, max_id_length=MAX_ID_LENGTH)
+    return _page(site_for(site_id))
 
 
 @bp.post("/<site_id>/retention")
@@ -48,7 +46,8 @@ def update(site_id: str) -> ResponseReturnValue:
     if action == "erase":
         author_id = request.form.get("author_id", "").strip()
         if not 0 < len(author_id) <= MAX_ID_LENGTH or "\0" in author_id:
-            raise InvalidRequest.of("author_id", "expected the id of an author")
+            told = _("An id has 1 to %(num)s characters.", num=formats.number(MAX_ID_LENGTH))
+            return _page(site, complaint=told), 422
         title = _("Erase an author")
         sentences = [
             _("All that the author %(id)s wrote on this site goes for good.", id=author_id),
@@ -57,6 +56,13 @@ def update(site_id: str) -> ResponseReturnValue:
         question = asked_again(title, sentences, _("Erase"), back)
         return question or streamed(title, back, lambda: _erase(site, author_id, by))
     raise InvalidRequest.of("action", "expected a button of this page")
+
+
+def _page(site: Site, **shown: object) -> str:
+    due = services().retention.due(site)
+    return render_template(
+        "retention.html", site=site, due=due, max_id_length=MAX_ID_LENGTH, **shown
+    )
 
 
 def _forget(site: Site, by: Origin) -> Iterator[str]:

@@ -10,7 +10,7 @@ from service.console import changes
 from service.console.meanwhile import Stale
 from service.console.meanwhile import update as update_settings
 from service.console.permissions import by_me, needs, site_for
-from service.console.settings_form import complaint, form_of, read
+from service.console.settings_form import Refused, form_of, read
 from service.console.vocabulary import failure_name
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest
@@ -53,11 +53,12 @@ def update(site_id: str) -> ResponseReturnValue:
 
     try:
         if request.form.get("action") == "preview":
-            return _page(replace(typed(site), revision=request.form.get("revision")))
+            return _page(_of_the_form(typed(site)))
         wanted = update_settings(site, typed)
     except InvalidRequest as refusal:
-        told = (complaint(error, versions) for error in refusal.errors)
-        return _page(site, complaint=" ".join(told)), 422
+        refused = Refused.by(refusal, versions)
+        told = " ".join(refused.wrong.values())
+        return _page(_of_the_form(site), refused, complaint=told), 422
     if isinstance(wanted, Stale):
         return _page(wanted.wanted, meanwhile=wanted.since), 409
     if wanted.webhook_secret not in (site.webhook_secret, request.form.get("webhook_secret")):
@@ -120,7 +121,12 @@ def rotate_key(site_id: str) -> str:
     return _page(site, new_key=key)
 
 
-def _page(site: Site, **shown: object) -> str:
+def _of_the_form(site: Site) -> Site:
+    """Return a site under the revision that the form was made from, which stays that of the form."""
+    return replace(site, revision=request.form.get("revision", site.revision))
+
+
+def _page(site: Site, refused: Refused | None = None, **shown: object) -> str:
     points = services().artifact.operating_points
     thresholds = {
         label: site.review.get(label, point["review"]["threshold"])
@@ -131,7 +137,7 @@ def _page(site: Site, **shown: object) -> str:
         "settings.html",
         site=site,
         thresholds=thresholds,
-        groups=form_of(site),
+        groups=form_of(site, refused),
         versions=reversed(services().artifacts.versions()),
         previews=_previews(site, thresholds),
         fared=services().notices.fared(site),

@@ -103,12 +103,35 @@ class Field:
     choices: Mapping[str, LazyString]
     bounds: tuple[int, int]  # of a number, in the unit of the form
     stored: bool  # there is a secret, which is not shown
+    wrong: Mapping[str, str]  # what is wrong with it, or with a label of it, by their ids
 
 
-def form_of(site: Site) -> Sequence[tuple[LazyString | None, Sequence[Field]]]:
-    """Return the fields of the form under their headings, with what the site holds."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A form that was not taken: its fields as they were typed, and what is wrong with them."""
+
+    typed: Mapping[str, str]
+    wrong: Mapping[str, str]  # by the ids of the fields
+
+    @classmethod
+    def by(cls, refusal: InvalidRequest, versions: Sequence[str]) -> "Refused":
+        """Return the form of this request, which was refused so."""
+        wrong = {_place(one.field): complaint(one, versions) for one in refusal.errors}
+        return cls(request.form, wrong)
+
+
+def _place(field: str) -> str:
+    """Return the id of the field that an error names."""
+    name, dot, label = field.partition(".")
+    return f"{name}_{label}" if dot else _id_of(SETTINGS[name])
+
+
+def form_of(
+    site: Site, refused: Refused | None = None
+) -> Sequence[tuple[LazyString | None, Sequence[Field]]]:
+    """Return the fields of the form under their headings, with what was typed or the site holds."""
     return [
-        (heading, [_field(SETTINGS[name], getattr(site, name)) for name in names])
+        (heading, [_field(SETTINGS[name], getattr(site, name), refused) for name in names])
         for heading, names in GROUPS
     ]
 
@@ -144,16 +167,24 @@ def complaint(error: FieldError, versions: Sequence[str]) -> str:
     return str(_COMPLAINTS[setting.kind]) % values
 
 
-def _field(setting: Setting, value: Any) -> Field:
+def _field(setting: Setting, value: Any, refused: Refused | None) -> Field:
     choices = ("no", "yes") if setting.kind == "switch" else setting.choices
+    named, written = _id_of(setting), "" if setting.secret else _written(setting, value)
+    typed: Mapping[str, str] = refused.typed if refused else {}
+    if isinstance(written, Mapping):
+        ids = {label: f"{setting.name}_{label}" for label in LABELS}
+        written = {label: typed.get(one, written.get(label, "")) for label, one in ids.items()}
+    elif not setting.secret:
+        written = typed.get(named, written)
     return Field(
         setting,
-        _id_of(setting),
+        named,
         name_of(setting),
-        value="" if setting.secret else _written(setting, value),
+        value=written,
         choices={choice: _CHOICES[choice] for choice in choices},
         bounds=_bounds(setting),
         stored=setting.secret and bool(value),
+        wrong=refused.wrong if refused else {},
     )
 
 

@@ -153,7 +153,8 @@ def _log_in(person: Person, after: str) -> ResponseReturnValue:
     if account.has_totp and not person.has_second_factor:
         return login.ask_for_code(account, after, signed_on)
     account = login.keeping_language(account) if is_new else account
-    answer = login.log_in(account, signed_on, after=after)
+    second = person.has_second_factor
+    answer = login.log_in(account, signed_on, after=after, has_second_factor=second)
     session[CONFIRMED] = person.authenticated_at
     return answer
 

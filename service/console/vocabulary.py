@@ -99,6 +99,15 @@ ROLE_NAMES: Mapping[str, LazyString] = {
     "admin": _("Administrator"),
 }
 
+#: Who must have a second factor, by the lowest role of them.
+REQUIRED_NAMES: Mapping[str, LazyString] = {
+    "": _("nobody"),
+    "admin": _("administrators"),
+    "senior": _("senior moderators and administrators"),
+    "moderator": _("everybody but trainees"),
+    "trainee": _("everybody"),
+}
+
 COMMAND_NAMES: Mapping[str, LazyString] = {
     "approve": _("Approve"),
     "reject": _("Reject"),
@@ -225,7 +234,7 @@ _SERIES: Mapping[str, LazyString] = {
     "reject": ACTION_NAMES["reject"],
     "passed": _("passed"),
     "held": _("waited for a person"),
-    "rejected_at_once": _("rejected at once"),
+    "rejected_at_once": _("turned away by the rules"),
     "median": _("the middle"),
     "p90": _("the slowest tenth"),
     "rejected": _("share rejected"),

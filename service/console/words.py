@@ -101,7 +101,7 @@ def _tried(site: Site, wanted: Site) -> Sequence[Tried]:
 
 def _page(site: Site, wanted: Site, **shown: object) -> str:
     differing = changes_between(site, wanted)
-    revision = request.form.get("revision") if "tried" in shown else site.revision
+    revision = request.form.get("revision") if {"tried", "typed"} & {*shown} else site.revision
     return render_template(
         "words.html",
         site=site,

@@ -51,6 +51,8 @@ class Figure:
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to draw."""
+        if self.unit == "count":  # as many times nothing is nothing to see
+            return not any(v for series in self.drawn for v in series.values)
         return not any(v is not None for series in self.drawn for v in series.values)
 
 

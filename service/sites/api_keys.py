@@ -21,6 +21,7 @@ from service.sites.site import ID_PATTERN
 MAX_GRACE_SECONDS = 90 * 86_400.0
 
 MARK_LENGTH = 4
+NAME_LENGTH = 12
 MAX_KEYS = 20
 
 # Digest and end; and since keys have marks, the mark and when it was made.
@@ -48,6 +49,11 @@ def mark_of(key: str) -> str:
     return key[-MARK_LENGTH:]
 
 
+def name_of(key: str) -> str:
+    """Return what tells a key from the others of its site, and opens nothing."""
+    return _digest(key)[:NAME_LENGTH]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """What is kept of one key; its mark and age are unknown of those made before these were."""
@@ -60,7 +66,7 @@ class ApiKey:
     @property
     def name(self) -> str:
         """What tells it from the others of its site, and opens nothing."""
-        return self.digest[:12]
+        return self.digest[:NAME_LENGTH]
 
     @property
     def called(self) -> str:

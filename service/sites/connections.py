@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from service.errors import InvalidRequest
+from service.errors import FieldError, InvalidRequest
 from service.rules.notices import is_zone
 from service.sites.notice_addresses import check_addresses
 from service.sites.settings import ADDRESS_FORM, ZONE_FORM
@@ -39,10 +39,16 @@ def signing_key(secret: str, name: str = "webhook_secret") -> bytes:
 
 def check_connections(site: object, before: object | None) -> None:
     """Refuse addresses and secrets that a site newly has and that cannot be used."""
+    errors = list[FieldError]()
     for name, check in _CHECKS.items():
         value = getattr(site, name)
         if value and (before is None or value != getattr(before, name)):
-            check(name, value)
+            try:
+                check(name, value)
+            except InvalidRequest as wrong:
+                errors += wrong.errors
+    if errors:
+        raise InvalidRequest(errors)
 
 
 def _check_address(name: str, address: str) -> None:

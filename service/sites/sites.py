@@ -17,6 +17,7 @@ Key schema::
                                   authors_held_until (ms; see `service.queue.authors`),
                                   swept (see `service.queue.retention`),
                                   built, building (see `service.queue.reindex`)
+    {hakam:<site>}:key_uses hash (see `service.sites.key_uses`)
     {hakam:<site>}:trail    stream of what was changed (see `service.store.trail`)
 """
 
@@ -41,6 +42,7 @@ from service.errors import (
 from service.rules.times import LATEST
 from service.sites.api_keys import ApiKeys, mark_of, new_key
 from service.sites.connections import check_connections
+from service.sites.key_uses import forget_others
 from service.sites.levers import MAX_LEVERS, Lever, field_of, read_levers
 from service.sites.settings import Setting
 from service.sites.site import SETTINGS, Site
@@ -197,7 +199,7 @@ class Sites:
     def _change_keys(
         self, site_id: str, work: Callable[[ApiKeys], ApiKeys], by: Origin, about: str
     ) -> None:
-        def attempt(before: SiteRecord, fields: Mapping[str, str]) -> _Attempt[None] | None:
+        def attempt(before: SiteRecord, fields: Mapping[str, str]) -> _Attempt[ApiKeys] | ApiKeys:
             keys, now = work(before.keys), self._clock()
             change = Change(
                 added=[one.called for one in keys.stored if one not in before.keys.stored],
@@ -206,9 +208,11 @@ class Sites:
             )
             known = {"keys": fields.get("keys", "")}
             entry = Entry("key", by, about, {"keys": change})
-            return _Attempt(known, {"keys": keys.to_json()}, entry, None)
+            return _Attempt(known, {"keys": keys.to_json()}, entry, keys)
 
-        self._attempted(site_id, attempt)
+        _entry_id, keys = self._attempted(site_id, attempt)
+        with translating_redis_errors():
+            forget_others(self._redis, site_id, keys)
 
     def pull(self, site_id: str, lever: Lever, *, by: Origin = SERVICE) -> None:
         """Let a lever hold for an article in place of another; those that are over go.

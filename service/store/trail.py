@@ -33,6 +33,7 @@ Kind = Literal[
     "key",
     "article",
     "account",
+    "accounts",
     "export",
     "erasure",
     "retention",

@@ -10,8 +10,8 @@ function take(page) {
   if (!next) throw new Error("no page of search");
   const rows = [...page.querySelectorAll(".found > li")].map((row) => document.importNode(row, true));
   document.querySelector(".found").append(...rows);
-  const decide = document.querySelector(".decide");
-  decide.hidden = decide.hidden && !rows.some((row) => row.querySelector("[name=item]"));
+  const pending = rows.some((row) => row.querySelector("[name=item]"));
+  for (const each of document.querySelectorAll(".decide")) each.hidden = each.hidden && !pending;
   looked.querySelector("progress").value = next.querySelector("progress").value;
   const link = next.querySelector("a");
   if (link) looked.querySelector("a").replaceWith(document.importNode(link, true));
