@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from console_pages import SCREENS, Words, answers, before_login, fill, for_others, met, opened
-from PIL import Image
 from playwright.sync_api import Browser, Page
 from test_console_browser import Console
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
@@ -88,9 +87,7 @@ def documented(page: Page, name: str) -> None:
     """Draw a page for the documents."""
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1200, "height": 760})
-    path = ROOT / "docs" / "images" / f"{name}.png"
-    page.screenshot(path=path)
-    Image.open(path).quantize(256).save(path, optimize=True)
+    page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png")
 
 
 def index(files: Iterable[str]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pyotp
 
-from service.accounts.account import ROLES, Account, AccountError, canonical_name, check_role
+from service.accounts.account import Account, AccountError, canonical_name, check_role
 from service.accounts.login_limits import LoginLimits
 from service.accounts.records import PREFIX, AccountRecords, digest, key_of
+from service.roles import ROLES
 from service.store.errors import translating_redis_errors
 from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
 

@@ -56,7 +56,7 @@ def change_role(name: str, role: str) -> None:
 @moderators.command("disable")
 @click.argument("name")
 def disable_moderator(name: str) -> None:
-    """Disable an account and end its sessions; what it decided stays."""
+    """Close an account and its sessions; what it decided stays."""
     with connect() as redis:
         Accounts(redis).disable(name, by=COMMAND_LINE)
 
@@ -64,7 +64,7 @@ def disable_moderator(name: str) -> None:
 @moderators.command("second-factor")
 @click.argument("role", type=click.Choice(["nobody", *ROLES]))
 def require_second_factor(role: str) -> None:
-    """Require a second factor from this role and those above it, or of nobody.
+    """Say from which role on a second factor is required.
 
     Whoever has none is asked to set it up, and can do nothing else before.
     """

@@ -122,7 +122,7 @@ def rotate_key(site_id: str) -> str:
 
 
 def _of_the_form(site: Site) -> Site:
-    """Return a site under the revision that the form was made from, which stays that of the form."""
+    """Return a site under the revision that the form was made from."""
     return replace(site, revision=request.form.get("revision", site.revision))
 
 
