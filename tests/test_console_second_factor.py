@@ -20,8 +20,8 @@ from service.store.trail import ACCOUNTS, SERVICE, Trail
 __all__ = ["accounts", "browser", "services"]  # fixtures
 
 SET_UP = "Set up your second factor"
-#: What stays open: to log in and out, the language, and to set it up.
-OPEN = re.compile(r"console\.(login\..*|static|update_language|account\.update_second_factor)")
+#: What stays open: to log in, by single sign-on too, and out, the language, and to set it up.
+OPEN = re.compile(r"console\.((login|sign_on)\..*|static|update_language|account\.update_second_factor)")
 
 
 def set_up(browser: Browser) -> str:

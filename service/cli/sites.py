@@ -157,7 +157,7 @@ def list_sites() -> None:
 @sites.command("keys")
 @click.argument("site_id", metavar="ID")
 def list_keys(site_id: str) -> None:
-    """List the API keys of a site: last letters, when made, ended and used.
+    """List a site's API keys: last letters, made, ends, last used.
 
     The last use is noted to the hour; - is what nobody knows, or what has no end.
     """
