@@ -21,7 +21,9 @@ __all__ = ["accounts", "browser", "services"]  # fixtures
 
 SET_UP = "Set up your second factor"
 #: What stays open: to log in, by single sign-on too, and out, the language, and to set it up.
-OPEN = re.compile(r"console\.((login|sign_on)\..*|static|update_language|account\.update_second_factor)")
+OPEN = re.compile(
+    r"console\.((login|sign_on)\..*|static|update_language|account\.update_second_factor)"
+)
 
 
 def set_up(browser: Browser) -> str:
