@@ -9,7 +9,7 @@ import structlog
 from flask import Flask, Response, g
 
 from models.artifact import Artifact
-from service import address, api, compat, logs, problems
+from service import address, api, compat, logs, problems, tracing
 from service.accounts.accounts import Accounts
 from service.accounts.sessions import session_key
 from service.api import bodies
@@ -185,6 +185,7 @@ def create_app(
     )
     app.after_request(_no_sniffing)
     app.after_request(_naming(artifact.version))
+    tracing.install(app)
     app.before_request(shadow.begin)
     app.teardown_request(shadow.end)
     writes = (

@@ -31,6 +31,10 @@ UNBELIEVED_PROXY = (
 
 _PREFIX = "HAKAM_"
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus-client calls it
+_TRACES = (  # as the SDK of OpenTelemetry calls them, which reads more of them itself
+    *("SDK_DISABLED", "TRACES_EXPORTER"),
+    *("EXPORTER_OTLP_ENDPOINT", "EXPORTER_OTLP_TRACES_ENDPOINT"),
+)
 _INSTALLATION = Path(__file__).resolve().parent.parent
 
 
@@ -413,6 +417,14 @@ def _misspelled(name: str) -> str:
         return ""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
     return f"{name}: no such variable, did you mean {near[0]}?" if near else ""
+
+
+def traces_wanted() -> bool:
+    """Say whether ``OTEL_*`` names a collector for traces, and nothing turns them off."""
+    told = {name: os.environ.get(f"OTEL_{name}", "").strip() for name in _TRACES}
+    if told["SDK_DISABLED"].lower() == "true" or told["TRACES_EXPORTER"].lower() == "none":
+        return False
+    return any(told[name] for name in _TRACES if name.endswith("_ENDPOINT"))
 
 
 def shared_metrics(prefix: str) -> Path:

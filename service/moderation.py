@@ -17,6 +17,7 @@ from models.artifact import Artifact
 from models.dialect import dialect_of
 from models.language import TAGS, Language, identify_all
 from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvidence
+from service import tracing
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.queue.articles import Articles
@@ -160,7 +161,8 @@ class Moderation:
         comments = _without_allowed(site, comments)
         texts = [comment.text for comment in comments]
         languages = identify_all(texts)
-        scored = self.scorer.judge([*texts, *(comments[i].author_name for i in named)])
+        with tracing.step("score", n_texts=len(texts) + len(named)):
+            scored = self.scorer.judge([*texts, *(comments[i].author_name for i in named)])
         authors = dict(zip(named, scored[len(texts) :], strict=True))
         why = self.scorer.why(
             [

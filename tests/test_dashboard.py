@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -38,6 +39,7 @@ GROUPS = [
 ]
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 TOKEN = "t" * 32
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 CHOSEN = {"$__rate_interval": "30s", "$label": "toxicity", "$site": ".+"}
 
 pytestmark = pytest.mark.slow
@@ -79,7 +81,7 @@ def prometheus(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         endpoint = stack.enter_context(answering())
         redis.config_set("maxmemory", "1gb")
         key = Sites(redis).add(
-            Site(id="demo", name="Demo", webhook_url=endpoint.url, webhook_private=True)
+            Site("demo", webhook_url=endpoint.url, webhook_secret=SECRET, webhook_private=True)
         )
         DriftAlarms(redis).keep("demo", [], 0.25)
         redis.hset("{hakam:demo}:drift", ABOUT[0], "0.100 0")

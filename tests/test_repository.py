@@ -86,7 +86,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
 def test_the_libraries_declared_are_those_imported() -> None:
     declared = {
         "models": names(CORE + EXTRAS["tables"]),
-        "service": names(CORE),
+        "service": names(CORE + EXTRAS["otel"]),
         "training": names(
             CORE + [one for name in ("train", "sentence", "tables", "dask") for one in EXTRAS[name]]
         ),

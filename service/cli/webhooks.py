@@ -6,9 +6,9 @@ from threading import Event, Thread
 
 import click
 
-from service import logs
+from service import logs, tracing
 from service.cli.environment import connect, connect_for, site_argument
-from service.config import Settings
+from service.config import Settings, traces_wanted
 from service.delivery.heartbeat import Heartbeat
 from service.delivery.notices import Notices
 from service.delivery.webhooks import Deliveries
@@ -33,6 +33,8 @@ def webhooks(context: click.Context) -> None:
         return
     settings, stop = Settings.from_environ(), Event()
     logs.configure(settings.log_level)
+    if traces_wanted():
+        tracing.start("hakam-webhooks")
     with stopped_by_signals(), connect() as redis:
         sites = Sites(redis)
         durability = Durability(redis, settings.store_file, vouched=settings.vouches)
@@ -55,6 +57,7 @@ def webhooks(context: click.Context) -> None:
             deliveries.run(stop)  # a signal ends it, after what is under way
         finally:
             threads[-1].join(TIMEOUT_SECONDS)  # the heartbeat says that it ends
+            tracing.stop()
 
 
 @webhooks.command("dead")

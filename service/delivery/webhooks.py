@@ -38,6 +38,7 @@ import httpx
 import structlog
 from standardwebhooks import Webhook
 
+from service import tracing
 from service.delivery import http
 from service.delivery.coral import CoralSync
 from service.delivery.coral_client import CoralFault
@@ -232,19 +233,22 @@ class Deliveries:
         if not claimed:
             return None
         item_id, decision_id, body, n_attempts, digest, words, author_id = claimed
-        unexpected, decision = list[str](), None
-        try:
-            decision = read_decision(decision_id, body, words=words, digest=digest)
-            decision = replace(decision, author_id=author_id)
-            with http.within(DELIVERY_SECONDS):
-                made = self._send(site, decision)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
-            made = _Attempt(http.reason(error))
-            unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
-        result = self._settle(site, {"id": item_id, "delivery": decision_id}, n_attempts, made)
-        told: Told = "coral" if decision and self._coral.concerns(site, decision) else "webhook"
+        with tracing.span("deliver", site=site.id, delivery=decision_id, attempt=n_attempts):
+            unexpected, decision = list[str](), None
+            try:
+                decision = read_decision(decision_id, body, words=words, digest=digest)
+                decision = replace(decision, author_id=author_id)
+                with http.within(DELIVERY_SECONDS):
+                    made = self._send(site, decision)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is this delivery's failure
+                made = _Attempt(http.reason(error))
+                unexpected = [] if isinstance(error, http.EXPECTED) else places(error)
+            result = self._settle(site, {"id": item_id, "delivery": decision_id}, n_attempts, made)
+            told: Told = "coral" if decision and self._coral.concerns(site, decision) else "webhook"
+            status = made.answer.status if made.answer else None
+            tracing.note(result=result, status=status)
         self.counted.count(_count_of(told, result))
         if made.failure:
             log.warning(
@@ -253,7 +257,7 @@ class Deliveries:
                 delivery=decision_id,
                 attempt=n_attempts,
                 result=result,
-                status=made.answer.status if made.answer else None,
+                status=status,
                 failure=made.failure,
                 places=unexpected or None,
             )
@@ -281,7 +285,7 @@ class Deliveries:
         return sent if sent.failure else replace(sent, failure=refused, final=bool(refused))
 
     def _post(self, site: Site, decision_id: str, body: str, at: datetime) -> _Attempt:
-        headers = signature(site, decision_id, body, at)
+        headers = signature(site, decision_id, body, at) | tracing.headers()
         private = site.webhook_private
         answer = http.post(self._client, site.webhook_url, body, headers, allow_private=private)
         return _Attempt("" if answer.is_success else f"status {answer.status}", answer)

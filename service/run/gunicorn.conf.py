@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from service.config import Settings, shared_metrics
+from service.config import Settings, shared_metrics, traces_wanted
 
 # prometheus-client chooses at its import where the workers add up their numbers.
 # A reload reads this file again, in the same process, and goes on with the same folder.
@@ -21,6 +21,7 @@ _shared = shared_metrics(_OURS)
 from prometheus_client import multiprocess
 
 from models.registry import Registry
+from service import tracing
 from service.run import application, parent_death, web_worker
 
 _settings = Settings.from_environ()
@@ -57,6 +58,13 @@ def on_reload(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Let no worker outlive gunicorn."""
     parent_death.die_with_parent(signal.SIGQUIT, server.pid)
+    if traces_wanted():  # its thread would not come through the fork
+        tracing.start("hakam-web")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Send the traces that are left."""
+    tracing.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -30,6 +30,7 @@ from redis import Redis
 from redis.commands.cluster import READ_COMMANDS
 from redis.exceptions import NoScriptError
 
+from service import tracing
 from service.errors import SiteUnreadable
 from service.store.errors import naming_the_site, translating_redis_errors
 from service.store.replication import reading_scripts
@@ -170,7 +171,7 @@ class Verbs:
         if len(arguments) != len(script.arguments) or (rest and not script.rest):
             raise TypeError(f"{verb} takes {', '.join(script.arguments)}")
         values = [arguments[name] for name in script.arguments]
-        with naming_the_site():
+        with tracing.step(f"{self._owner} {verb}", "CLIENT", site=site_id), naming_the_site():
             return self._run(script, site_keys(site_id, script.keys), [*values, *rest])
 
     def of_sites(
@@ -184,7 +185,8 @@ class Verbs:
             for site_id in asked:
                 keys = site_keys(site_id, script.keys)
                 pipe.execute_command("EVALSHA", script.digest, len(keys), *keys)
-            with translating_redis_errors():
+            name = f"{self._owner} {verb} of sites"
+            with tracing.step(name, "CLIENT", n_sites=len(asked)), translating_redis_errors():
                 answers = pipe.execute(raise_on_error=False)
             for site_id, answer in zip(asked, answers, strict=True):
                 if not isinstance(answer, Exception):
