@@ -183,6 +183,7 @@ WHOLE = {
     "sample_data",
     "slow_clients",
     "two_readers",
+    "upgrade",
     "wordpress",
 }
 
