@@ -161,6 +161,7 @@ WHOLE = {
     "compose",
     "console",
     "damaged_site",
+    "deployment",
     "dashboard",
     "documents",
     "failover",
