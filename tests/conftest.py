@@ -138,7 +138,7 @@ class RedisServer:
     executable: Path
 
 
-_ITEM_TIMES = ("since", "due", "expires", "decided")
+_ITEM_TIMES = ("since", "due", "expires", "decided", "edited")
 
 
 def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
@@ -160,7 +160,8 @@ def let_time_pass(redis: Redis, ms: int, only: str = "") -> None:
             client.zrem("{hakam:demo}:arrivals", noted)
             client.zadd("{hakam:demo}:arrivals", {earlier: 0})
         item |= {name: at - ms for name, at in item.items() if name in _ITEM_TIMES}
-        client.hset("{hakam:demo}:items", item_id, json.dumps(item))
+        written = json.dumps(item, ensure_ascii=False, separators=(",", ":"))  # as scripts do
+        client.hset("{hakam:demo}:items", item_id, written)
         for member in members:
             if member.endswith(item_id):
                 line, time = member[:-25], int(member[-25:-12])

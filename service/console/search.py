@@ -29,7 +29,10 @@ FOUND = "found"  # what the marks of found words are called
 
 @bp.get("/<site_id>/search")
 def index(site_id: str) -> ResponseReturnValue:
-    """Show comments that fit what is asked, the newest first, and how far was looked."""
+    """Show comments that fit what is asked, the newest first, and how far was looked.
+
+    Of a moderator alone, what was decided last is first.
+    """
     site = site_for(site_id)
     if page_of_one := _page_of_one(site.id):
         return redirect(page_of_one)
@@ -53,6 +56,7 @@ def index(site_id: str) -> ResponseReturnValue:
         complaint=complaint,
         found=found,
         rows=_rows(site, asked, found, shows=shows) if asked and found else [],
+        by_decision=asked is not None and asked.by_decision,
         full=found is not None and len(found.items) == PAGE,
         under_way=services().reindex.under_way(site.id),
         shows_personal_data=shows,

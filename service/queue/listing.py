@@ -146,6 +146,20 @@ class Listing:
                 break
         return New(n, reading.done)
 
+    def places(self, site_id: str, line: str, order: Order) -> Iterator[str]:
+        """Yield the places that the items of a line have in an order, not yet in that order.
+
+        The line `held` is what people hold.
+        """
+        cursor = ""
+        while True:
+            cursor, *found = self._verbs(
+                site_id, "list_places", line=line, order=order, after=cursor, limit=PLACES_AT_ONCE
+            )
+            yield from found
+            if not cursor:
+                return
+
     def _begin(self, site_id: str, wanted: Wanted, after: str, *, since: str = "") -> _Reading:
         """Find the line of a list; where its items are to be sorted, their places as well."""
         reported = True if wanted.order == "reported" else wanted.reported
@@ -166,22 +180,11 @@ class Listing:
 
     def _places(self, reading: _Reading) -> Iterator[str]:
         """Yield the places of a short line that come after the cursor, or after a time."""
-        cursor, down = "", reading.wanted.order == "newest"
-        while True:
-            cursor, *places = self._verbs(
-                reading.site_id,
-                "list_places",
-                line=reading.line,
-                order=reading.wanted.order,
-                after=cursor,
-                limit=PLACES_AT_ONCE,
-            )
-            for place in places:
-                is_behind = place < reading.place if down else place > reading.place
-                if (is_behind or not reading.place) and place[:13] > reading.since:
-                    yield place
-            if not cursor:
-                return
+        order, after = reading.wanted.order, reading.place
+        for place in self.places(reading.site_id, reading.line, order):
+            is_behind = place < after if order == "newest" else place > after
+            if (is_behind or not after) and place[:13] > reading.since:
+                yield place
 
     def _read_on(
         self, reading: _Reading, seen: Sequence[str], *, limit: int
