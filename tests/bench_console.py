@@ -164,6 +164,9 @@ def examples(redis: Redis, n_decided: int) -> Mapping[str, Sequence[Mapping[str,
             {"author": BUSY_AUTHOR, "state": "waiting"},
             {"article": BUSY_ARTICLE, "moderator": "moderator-7"},
             {"comment": "c-7"},
+            {"moderator": "moderator-7", "state": "approved"},
+            {"moderator": "moderator-7", "state": "waiting"},  # which finds nothing
+            {"state": "held"},  # nor does this
         ],
         "queue.index": [
             {},

@@ -24,7 +24,7 @@ INSULT, *_OTHERS = read_comments(DATA / "line.jsonl")
 WORD = INSULT.text.split()[2]
 DISGUISED = f"{WORD[0]}\N{ARABIC TATWEEL}.{'.'.join(WORD[1:])}"
 NEWER_MS = 1_900_000_000_000
-SLOW_LOOKS = 150 * WORK  # that take more than two pages
+SLOW_LOOKS = 250 * WORK  # that take more than two pages
 
 
 def others(redis: Redis, n_comments: int) -> None:

@@ -33,7 +33,7 @@ from service.rules.search_terms import ARTICLE_TITLE, AUTHOR_NAME, TEXT, Terms, 
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
-WORK = 2_500  # of one call, in looks at a signature (see search.lua): some milliseconds
+WORK = 1_500  # of one call, in looks at a signature (see search.lua): some milliseconds
 MAX_SHOWN = 100
 
 NOTHING = Terms()
