@@ -79,7 +79,7 @@ biome = @PATH="$(abspath $(BIN)):$$PATH"; command -v biome >/dev/null || { echo 
 	npm install --global @biomejs/biome, or brew install biome" >&2; exit 1; }; \
 	echo biome $(1); biome $(1) --config-path=.biome.jsonc
 
-docs: $(VENV)/.test  ## write the tables of docs/operations.md that come from models
+docs: $(VENV)/.test  ## write the tables of the documents that come from models
 	$(BIN)/python tests/reference.py
 
 # Chromium for the tests: the machine's own, else Debian's package, else Playwright's download.

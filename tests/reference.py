@@ -1,4 +1,4 @@
-"""Write the tables of docs/operations.md that say what can be set, from the models that hold it.
+"""Write the tables of the documents that say what can be set, from the models that hold it.
 
 ``make docs`` runs this; a test finds tables that are not what this would write.
 """
@@ -13,7 +13,6 @@ from service.config import VARIABLES
 from service.sites.site import SETTINGS
 
 ROOT = Path(__file__).parent.parent
-DOCUMENT = ROOT / "docs" / "operations.md"
 
 
 def variables() -> Sequence[str]:
@@ -37,21 +36,24 @@ def settings() -> Sequence[str]:
     return rows
 
 
-TABLES: Mapping[str, Sequence[str]] = {
-    "| variable | default, form, meaning |": variables(),
-    "| setting | default, form, meaning |": settings(),
+#: Document -> head and rows of the table in it.
+TABLES: Mapping[str, tuple[str, Sequence[str]]] = {
+    "docs/operations.md": ("| variable | default, form, meaning |", variables()),
+    "docs/settings.md": ("| setting | default, form, meaning |", settings()),
 }
 
 
-def written(document: str) -> str:
-    """Return the document with these tables in the place of those that it has."""
-    for head, rows in TABLES.items():
-        table = "\n".join([head, "|---|---|", *rows, ""])
-        pattern = re.escape(head) + r"\n(?:\|.*\n)*"
-        document, n_found = re.subn(pattern, table.replace("\\", r"\\"), document)
-        assert n_found == 1, head
+def written(name: str, document: str) -> str:
+    """Return a document with its table in the place of the one that it has."""
+    head, rows = TABLES[name]
+    table = "\n".join([head, "|---|---|", *rows, ""])
+    pattern = re.escape(head) + r"\n(?:\|.*\n)*"
+    document, n_found = re.subn(pattern, table.replace("\\", r"\\"), document)
+    assert n_found == 1, head
     return document
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in TABLES:
+        file = ROOT / name
+        file.write_text(written(name, file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Site: one tenant of the service and its settings.
 
-The options of `hakam sites`, the form of the console and the table in docs/operations.md are made
+The options of `hakam sites`, the form of the console and the table in docs/settings.md are made
 from this model by way of `SETTINGS`, so a new setting is one field here.
 """
 
