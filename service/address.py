@@ -70,7 +70,7 @@ def _noticing_proxies(accounts: Accounts) -> Callable[[Response], Response]:
         nonlocal noticed
         if not noticed and any(f"HTTP_{name}" in request.environ for name in _FORWARDED):
             noticed = True
-            log.warning("unbelieved proxy", advice=UNBELIEVED_PROXY)
+            log.warning("unbelieved_proxy", advice=UNBELIEVED_PROXY)
             answer.call_on_close(remember)
         return answer
 

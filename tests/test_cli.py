@@ -435,7 +435,7 @@ def test_check_and_the_log_say_that_a_proxy_in_front_is_not_believed(
     with structlog.testing.capture_logs() as lines:
         for header in (behind, {"Forwarded": "for=192.0.2.2"}):
             app.test_client().get("/healthz", headers=header).close()  # as a server does
-    assert [line["event"] for line in lines].count("unbelieved proxy") == 1
+    assert [line["event"] for line in lines].count("unbelieved_proxy") == 1
     assert "192.0.2" not in str(lines)
     assert "HAKAM_PROXIES" in check()
     assert "HAKAM_PROXIES" not in check(HAKAM_PROXIES="1")
@@ -444,7 +444,7 @@ def test_check_and_the_log_say_that_a_proxy_in_front_is_not_believed(
     )
     with structlog.testing.capture_logs() as lines:
         believing.test_client().get("/healthz", headers=behind)
-    assert "unbelieved proxy" not in [line["event"] for line in lines]
+    assert "unbelieved_proxy" not in [line["event"] for line in lines]
 
 
 def test_check_names_a_site_that_cannot_be_read(

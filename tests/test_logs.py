@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from flask import Flask, g
 
 from service import logs, problems
 
+ROOT = Path(__file__).parent.parent
 SECRET = "words of a comment"
 
 
@@ -95,3 +99,63 @@ def test_events_below_the_level_are_left_out(
     logs.configure("warning")
     app.test_client().post("/items/1")
     assert lines(capsys) == []
+
+
+# Events whose names stand in a variable, by where they are written.
+NAMED_ELSEWHERE = {
+    "self._name": ("deliveries", "notices"),
+    "self._waits": ("deliveries_wait_for_store", "notices_wait_for_store"),
+}
+# Fields that a call takes from a dictionary, and lines that no call of structlog writes.
+GIVEN_AS_A_WHOLE = {
+    "request": {
+        *("method", "route", "status", "duration_ms", "request_id", "site", "n_comments"),
+    },
+    "proxy": {"method", "status", "web_status", "seconds", "request_id"},
+    "watch": {"site", "moved", "n_second_look"},
+}
+
+
+def events_in_code() -> dict[str, set[str]]:
+    """Every event that the service writes, with its fields."""
+    found: dict[str, set[str]] = {name: set(fields) for name, fields in GIVEN_AS_A_WHOLE.items()}
+    for path in (ROOT / "service").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=logger, attr="debug" | "info" | "warning" | "error" | "critical"
+                    ),
+                    args=[event],
+                ) if ast.unparse(logger) in ("log", "structlog.get_logger()"):
+                    named = NAMED_ELSEWHERE.get(ast.unparse(event))
+                    for name in named or [ast.literal_eval(event)]:
+                        fields = {keyword.arg for keyword in node.keywords if keyword.arg}
+                        found.setdefault(name, set()).update(fields)
+    return found
+
+
+def test_the_documents_list_every_event_with_its_fields_and_no_other() -> None:
+    document = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    table = document.partition("| event | level | fields | written |")[2]
+    rows = re.findall(r"(?m)^\| `(\w+)` \|[^|]*\| ([^|]*) \| [^|]* \|$", table)
+    listed = {name: set(fields.split(", ")) for name, fields in rows}
+    assert len(listed) == len(rows)
+    assert listed == events_in_code()
+
+
+def test_a_line_of_a_request_has_the_fields_that_are_listed(
+    app: Flask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.test_client().post("/items/broken")
+    (line,) = lines(capsys)
+    assert set(line) == events_in_code()["request"] | {"event", "level", "timestamp"}
+
+
+def test_a_line_of_the_proxy_has_the_fields_that_are_listed() -> None:
+    template = (ROOT / "service" / "run" / "nginx.conf.template").read_text(encoding="utf-8")
+    written = "".join(
+        re.findall(r"'([^']*)'", template.partition("log_format")[2].partition(";")[0])
+    )
+    fields = set(re.findall(r'"(\w+)":', written))
+    assert fields == events_in_code()["proxy"] | {"event"}
