@@ -234,3 +234,30 @@ def test_the_target_starts_a_unit_for_each_process_and_each_unit_a_command() -> 
         assert ["hakam", command] == COMPOSE[name]["command"]
         found = commands.get_command(None, command)  # type: ignore[arg-type]
         assert isinstance(found, Command)
+
+
+# The proxy of the guide
+
+
+@needs("nginx")
+def test_nginx_takes_the_lines_of_the_guide(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/network.md").read_text()
+    (lines,) = re.findall(r"```nginx\n(.*?)```", guide, re.DOTALL)
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=hakam.example"]
+    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
+    subprocess.run(["openssl", *words, *files], check=True, capture_output=True)
+    port = free_port()
+    server = lines.replace("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;")
+    assert server != lines
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}} http {{ access_log off;"
+        f"ssl_certificate {tmp_path}/certificate; ssl_certificate_key {tmp_path}/key; {server} }}"
+    )
+    done = subprocess.run(
+        ["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "log")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr.replace('the "user" directive', "")
