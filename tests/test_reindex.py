@@ -16,6 +16,7 @@ from service.cli.main import hakam
 from service.queue import reindex
 from service.queue.decisions import DecisionStream, link
 from service.queue.read_models import ReadModels
+from service.queue.records import Decision, facet, item_id_of
 from service.queue.reindex import Reindex
 from service.queue.retention import Retention
 from service.queue.review_queue import ReviewQueue
@@ -89,12 +90,50 @@ def test_a_store_of_format_3_gets_the_lists_that_this_version_would_have_kept(
     assert building.under_way("demo")
     building.build("demo")
     assert not building.under_way("demo")
-    # What differs from the last word is listed from now on.
-    of_before = [member for member in kept if member[0] != "x"]
-    assert listed(redis) == of_before
+    assert listed(redis) == kept
     check_lines(redis)
     assert not redis.exists("{hakam:demo}:decided"), "the lists of before"
     newsroom.compare(ReadModels(redis), DecisionStream(redis))
+
+
+def test_what_differs_from_what_moderators_had_said_is_listed_again(
+    queue: ReviewQueue, redis: Redis, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reindex, "PAGE", 1)
+
+    def said(moderator: str, action: str, number: int, *, senior: bool = False) -> None:
+        item_id = item_id_of(f"c{number}")
+        lease = queue.take("demo", moderator, item_id, 1, senior=senior)
+        draft = Decision(action, moderator=moderator, request_id=f"{moderator}-{number}")
+        queue.decide("demo", item_id, lease.token, draft)
+
+    for number in (1, 2, 3):  # with two blind opinions each
+        queue.enqueue(
+            "demo", newsroom.comment(number), newsroom.VERDICT, scores={}, second_opinion_share=1.0
+        )
+    said("amal", "approve", 1)
+    said("basma", "reject", 1)
+    said("omar", "reject", 1, senior=True)
+    said("amal", "approve", 2)
+    said("basma", "approve", 2)
+    said("amal", "approve", 3)
+    verdict, about = newsroom.VERDICT, newsroom.comment(3)
+    desk = Decision("reject", moderator="desk", request_id="desk")
+    queue.decide_external("demo", about, verdict, desk, scores={})
+    known = newsroom.comment(100)
+    queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+    queue.enqueue("demo", newsroom.comment(4), newsroom.VERDICT, scores={})
+    mixed = queue.lease("demo", "carim", known_answer_share=1.0)
+    assert mixed
+    wrong = Decision("approve", moderator="carim", request_id="wrong")
+    queue.decide("demo", mixed.item.id, mixed.token, wrong)
+    kept = listed(redis)
+    differing = [member[:13] for member in kept if member[0] == "x"]
+    assert differing == sorted(facet("differing", name) for name in ("amal", "carim"))
+    as_format_3_wrote_it(redis, sites)
+    for _ in range(2):
+        Reindex(redis, sites).build("demo", anew=True)
+        assert listed(redis) == kept
 
 
 def test_what_is_decided_and_forgotten_meanwhile_is_listed_as_ever(

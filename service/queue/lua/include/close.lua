@@ -41,7 +41,7 @@ local function close(id, item, at, request, action, draft, words, more, told_alr
   item.last, item.request, item.action, item.decided = item.decision, request, action, at
   keep_words(id, item, words)
   compare_opinion(item, at, entry.moderator, action)
-  list_differences(item, item.decision, entry.moderator, action)
+  list_differences(item.known_answer, item.opinions, item.decision, entry.moderator, action)
   count_consequences(item, entry, 1)
   if reported.standing then replace_standing(id, item, reported.standing, action) end
   take_out(id, item)

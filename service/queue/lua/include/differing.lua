@@ -14,10 +14,9 @@ local function list_differing(moderator, entry)
 end
 
 -- A moderator's answer that is not the known one; a decision that is not what one of two was for.
-local function list_differences(item, entry, moderator, action)
-  local known = item.known_answer
+local function list_differences(known, opinions, entry, moderator, action)
   if known and known ~= '' and known ~= action then list_differing(moderator, entry) end
-  for _, opinion in ipairs(item.opinions or {}) do
+  for _, opinion in ipairs(opinions or {}) do
     if opinion.action ~= action then list_differing(opinion.moderator, entry) end
   end
 end
