@@ -8,9 +8,9 @@ sample, or chosen because the model hesitates, is answered as if it had not been
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Literal
 
 from models.artifact import Artifact
@@ -20,9 +20,18 @@ from models.schema import UMBRELLA, Evidence, Field, LabeledComment, SentenceEvi
 from service import tracing
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
+from service.queue import arrivals
+from service.queue.arrivals import Arrival, Found
 from service.queue.articles import Articles
 from service.queue.chosen import Chosen
-from service.queue.records import Comment, Decision, Enqueued, Report, known_action
+from service.queue.records import (
+    AuthorRecord,
+    Comment,
+    Decision,
+    Enqueued,
+    Report,
+    known_action,
+)
 from service.queue.repeats import Repeats
 from service.queue.reports import Reports
 from service.queue.review_queue import ReviewQueue
@@ -65,6 +74,9 @@ class Judgement:
     evidence: Sequence[Evidence]  # of each flagged field what made its label
     sentence: Sequence[SentenceEvidence]  # and what the whole of it adds, where it was read
 
+
+#: A judgement, and where the comment stands; None where nothing of it could be stored, nor need be.
+Submitted = tuple[Judgement, Enqueued | None]
 
 Note = Callable[["Moderation", Site, Comment, Signals, Enqueued | None], object]
 
@@ -194,7 +206,7 @@ class Moderation:
                 sentence=found.sentence,
             )
 
-    def submit(self, site: Site, comment: Comment) -> tuple[Judgement, Enqueued | None]:
+    def submit(self, site: Site, comment: Comment) -> Submitted:
         """Judge a comment, and queue it when a person should see it.
 
         An earlier text of the comment leaves the queue. The same text again stands where it stood:
@@ -202,34 +214,79 @@ class Moderation:
         needs a person, or may need one, could not be stored; where it needs nobody, the second
         value is None.
         """
+        (found,) = self.submit_all(site, [comment])
+        if isinstance(found, StoreUnavailable):
+            raise found
+        return found
+
+    def submit_all(
+        self, site: Site, comments: Sequence[Comment]
+    ) -> list[Submitted | StoreUnavailable]:
+        """Do the same for many comments, as if they had come one after the other.
+
+        Those that could not be stored have the fault in their place.
+        """
         policy = self.policy(site)
-        (judgement,) = self._judged(site, policy, [comment])
-        author = self._author_history(policy, site, comment.author_id)
-        draw = random_draw(site.id, comment.id)
-        article = site.article(comment.article_id, time.time())
-        judgement = _knowing(policy, judgement, author=author, article=article, draw=draw)
-        seen = self._seen(policy, site, comment, judgement)
-        if isinstance(seen, Seen):
-            comment = replace(comment, copies=seen.group)
-        judgement = _knowing(policy, judgement, seen=seen)
-        near, is_clean = None, judgement.verdict.reason == "clean"
+        judged = zip(comments, self._judged(site, policy, comments), strict=True)
+        return [
+            found
+            for wave in _waves(policy, judged)
+            for found in self._submit_wave(site, policy, wave)
+        ]
+
+    def _submit_wave(
+        self, site: Site, policy: Policy, wave: Sequence[tuple[Comment, Judgement]]
+    ) -> list[Submitted | StoreUnavailable]:
+        """Submit comments of which none changes what is known of another before it is stored."""
+        authors = self._author_histories(policy, site, [comment for comment, _ in wave])
+        now, known = time.time(), list[tuple[Comment, Judgement]]()
+        for (comment, judgement), author in zip(wave, authors, strict=True):
+            draw, article = random_draw(site.id, comment.id), site.article(comment.article_id, now)
+            more: dict[str, Any] = {"author": author, "article": article, "draw": draw}
+            known.append((comment, _knowing(policy, judgement, **more)))
+        ready = list[tuple[Comment, Judgement, str | None]]()
+        for (sent, judgement), seen in zip(known, self._seen(policy, site, known), strict=True):
+            comment = replace(sent, copies=seen.group) if isinstance(seen, Seen) else sent
+            counted = _knowing(policy, judgement, seen=seen)
+            ready.append((comment, *self._near(policy, site, comment, counted)))
+        standings = self._store(site, [self._fitting(site, *one[:2]) for one in ready])
+        return [
+            self._submitted(policy, site, *one, standing)
+            for one, standing in zip(ready, standings, strict=True)
+        ]
+
+    def _near(
+        self, policy: Policy, site: Site, comment: Comment, judgement: Judgement
+    ) -> tuple[Judgement, str | None]:
+        """Let a person see a comment over which the model hesitates; say how it is counted."""
+        is_clean = judgement.verdict.reason == "clean"
         wanted = site.uncertain_per_day and self._is_in_use
-        if wanted and (is_clean or judgement.verdict.only_sampled):
-            away = policy.distance(judgement.signals)
-            near = uncertainty.counter(away)
-            if is_clean and self._is_chosen(site, comment, away):
-                judgement = _knowing(policy, judgement, chosen=True)
-        standing = None
-        try:
-            standing = self._store(site, *self._fitting(site, comment, judgement))
-            if judgement.verdict.action == "approve" and standing.created and standing.waits:
-                judgement = replace(judgement, verdict=_reported(judgement.verdict))
-        except StoreUnavailable:
+        if not (wanted and (is_clean or judgement.verdict.only_sampled)):
+            return judgement, None
+        away = policy.distance(judgement.signals)
+        if is_clean and self._is_chosen(site, comment, away):
+            judgement = _knowing(policy, judgement, chosen=True)
+        return judgement, uncertainty.counter(away)
+
+    def _submitted(
+        self,
+        policy: Policy,
+        site: Site,
+        comment: Comment,
+        judgement: Judgement,
+        near: str | None,
+        stored: Enqueued | StoreUnavailable,
+    ) -> Submitted | StoreUnavailable:
+        """Count a comment that was stored, or need not be, and say where it stands."""
+        standing = None if isinstance(stored, StoreUnavailable) else stored
+        if isinstance(stored, StoreUnavailable):
             judgement = _knowing(policy, judgement, draw=NEVER_DRAWN, chosen=False)
             if judgement.verdict.action != "approve":
-                raise
-        signals = judgement.signals
-        self._metrics.count(judgement.verdict, signals.scores, judgement.readers)
+                return stored
+        is_approved = judgement.verdict.action == "approve"
+        if standing and standing.created and standing.waits and is_approved:
+            judgement = replace(judgement, verdict=_reported(judgement.verdict))
+        self._metrics.count(judgement.verdict)
         self._verdict_counts.count(
             site.id,
             judgement.verdict.action,
@@ -270,7 +327,7 @@ class Moderation:
         every = replace(site, personal_data="review", links="review")
         author, seen = None, None
         if comment.author_id:
-            author = self._history(site, comment.author_id)
+            author = _history_in(self._queue.author(site.id, comment.author_id))
         if site.raid_factor or self.policy(site).counts_repeats:  # else nobody has counted
             seen = self._repeats.observe(site.id, comment, site.raid_factor)
         return replace(
@@ -292,7 +349,7 @@ class Moderation:
         if judged:
             (judgement,) = self.judge(site, [comment])
             comment = _described(comment, judgement)
-            verdict, found = _reported(judgement.verdict), _found(judgement)
+            verdict, found = _reported(judgement.verdict), dict(_found(judgement))
         taken = self._reports.add(site, comment, verdict, **report, **found)
         self._metrics.count_report("new" if taken[1] else "known")
         return taken
@@ -318,40 +375,47 @@ class Moderation:
         )
         (judgement,) = self.judge(site, [comment])
         judgement = _knowing(self.policy(site), judgement, draw=ALWAYS_DRAWN)
-        return self._store(site, comment, judgement, known_action(known)).created
+        (found,) = self._store(site, [(comment, judgement)], known_action(known))
+        if isinstance(found, StoreUnavailable):
+            raise found
+        return found.created
 
-    def _author_history(
-        self, policy: Policy, site: Site, author_id: str
-    ) -> AuthorHistory | Literal["unknown"] | None:
-        if not author_id or not policy.watches_authors:
-            return None
-        try:
-            return self._history(site, author_id)
-        except StoreUnavailable:
-            return "unknown"
-
-    def _history(self, site: Site, author_id: str) -> AuthorHistory:
-        record = self._queue.author(site.id, author_id)
-        lately = record.n_rejected_since(time.time() - RECENT_SECONDS)
-        n_decided = record.n_approved + record.n_rejected
-        is_held = record.held_until > time.time()
-        return AuthorHistory(n_decided, lately, record.n_approved_in_a_row, is_held)
+    def _author_histories(
+        self, policy: Policy, site: Site, comments: Sequence[Comment]
+    ) -> list[AuthorHistory | Literal["unknown"] | None]:
+        """Return what is known of the author of each comment, where the policy asks for it."""
+        asked = [one.author_id for one in comments if one.author_id and policy.watches_authors]
+        found = dict(zip(asked, self._queue.authors(site.id, asked), strict=True))
+        return [
+            None
+            if record is None
+            else "unknown"
+            if isinstance(record, StoreUnavailable)
+            else _history_in(record)
+            for record in (found.get(one.author_id) for one in comments)
+        ]
 
     def _seen(
-        self, policy: Policy, site: Site, comment: Comment, judgement: Judgement
-    ) -> Seen | Literal["unknown"] | None:
-        """Count a comment and return what came like it, where a person or the policy asks for it.
+        self, policy: Policy, site: Site, judged: Sequence[tuple[Comment, Judgement]]
+    ) -> list[Seen | Literal["unknown"] | None]:
+        """Count comments and return what came like them, where a person or the policy asks for it.
 
-        Where nobody does, it is counted behind the answer, for raids.
+        Where nobody does, they are counted behind the answer, for raids.
         """
-        if not policy.counts_repeats and judgement.verdict.action == "approve":
-            if site.raid_factor:
-                self._repeats.note(site.id, comment, site.raid_factor)
-            return None
+        asked = [
+            policy.counts_repeats or judgement.verdict.action != "approve"
+            for _, judgement in judged
+        ]
+        waited = [comment for (comment, _), is_asked in zip(judged, asked, strict=True) if is_asked]
+        counted: Iterator[Seen | Literal["unknown"]]
         try:
-            return self._repeats.observe(site.id, comment, site.raid_factor)
+            counted = iter(self._repeats.observe_all(site.id, waited, site.raid_factor))
         except StoreUnavailable:
-            return "unknown"
+            counted = repeat("unknown")
+        for (comment, _), is_asked in zip(judged, asked, strict=True):
+            if site.raid_factor and not is_asked:
+                self._repeats.note(site.id, comment, site.raid_factor)
+        return [next(counted) if is_asked else None for is_asked in asked]
 
     def _is_chosen(self, site: Site, comment: Comment, away: float) -> bool:
         """Say whether a person is to see an unflagged comment because the model hesitates."""
@@ -380,19 +444,32 @@ class Moderation:
         return shown, replace(judgement, evidence=judged.evidence, sentence=judged.sentence)
 
     def _store(
+        self,
+        site: Site,
+        judged: Sequence[tuple[Comment, Judgement]],
+        known_action: str = "",
+    ) -> list[Enqueued | StoreUnavailable]:
+        arrived = [self._arrival(site, *one, known_action) for one in judged]
+        stood = self._queue.take_in(site.id, arrived)
+        for place, one in enumerate(stood):
+            if isinstance(one, Enqueued) and one.state == "reported":
+                comment, judgement = judged[place]
+                verdict = _reported(judgement.verdict)
+                again = self._arrival(site, comment, replace(judgement, verdict=verdict))
+                (stood[place],) = self._queue.take_in(site.id, [again])
+        return stood
+
+    def _arrival(
         self, site: Site, comment: Comment, judgement: Judgement, known_action: str = ""
-    ) -> Enqueued:
+    ) -> Arrival:
         verdict = judgement.verdict
         if verdict.action == "approve":
-            found = self._queue.approve(site.id, comment, verdict)
-            if found.state != "reported":
-                return found
-            verdict = _reported(verdict)
+            return arrivals.approve(comment, verdict)
         comment = _described(comment, judgement)
         beside = _found(judgement)
         if verdict.action == "reject":
-            return self._queue.reject(site.id, comment, verdict, **beside)
-        return self._queue.enqueue(
+            return arrivals.reject(comment, verdict, **beside)
+        return arrivals.enqueue(
             site.id,
             comment,
             verdict,
@@ -402,6 +479,34 @@ class Moderation:
             known_action=known_action,
             **beside,
         )
+
+
+def _waves(
+    policy: Policy, judged: Iterable[tuple[Comment, Judgement]]
+) -> Iterator[list[tuple[Comment, Judgement]]]:
+    """Part comments into runs in which none is about the comment, or by the author, of another.
+
+    What becomes of the first may change what is known of the second.
+    """
+    wave, named = list[tuple[Comment, Judgement]](), set[tuple[str, str]]()
+    for comment, judgement in judged:
+        names = {("comment", comment.id)}
+        if comment.author_id and policy.watches_authors:
+            names.add(("author", comment.author_id))
+        if names & named:
+            yield wave
+            wave, named = [], set()
+        wave.append((comment, judgement))
+        named |= names
+    if wave:
+        yield wave
+
+
+def _history_in(record: AuthorRecord) -> AuthorHistory:
+    now = time.time()
+    n_decided = record.n_approved + record.n_rejected
+    lately = record.n_rejected_since(now - RECENT_SECONDS)
+    return AuthorHistory(n_decided, lately, record.n_approved_in_a_row, record.held_until > now)
 
 
 def _reported(verdict: Verdict) -> Verdict:
@@ -416,7 +521,7 @@ def _described(comment: Comment, judgement: Judgement) -> Comment:
     return replace(comment, dialect=dialect, language=language)
 
 
-def _found(judgement: Judgement) -> dict[str, Any]:
+def _found(judgement: Judgement) -> Found:
     """Return what is kept beside a text."""
     return {
         "scores": judgement.signals.scores,

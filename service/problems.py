@@ -40,6 +40,19 @@ def problem(
     **more: object,
 ) -> Response:
     """Render an error answer as problem+json (RFC 9457) with the id of the request."""
+    return _response(kind, _body(kind, detail, errors, more))
+
+
+def _response(kind: ProblemType, body: Mapping[str, object]) -> Response:
+    answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
+    if kind.status == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
+    return answer
+
+
+def _body(
+    kind: ProblemType, detail: str, errors: Sequence[FieldError], more: Mapping[str, object]
+) -> dict[str, object]:
     body: dict[str, object] = {
         "type": f"urn:hakam:problem:{kind.slug}",
         "title": kind.title,
@@ -50,11 +63,15 @@ def problem(
         body["detail"] = detail
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
-    body |= more
-    answer = Response(json.dumps(body), status=kind.status, content_type="application/problem+json")
-    if kind.status == 401:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="hakam"'
-    return answer
+    return body | dict(more)
+
+
+def problem_about(error: Exception) -> dict[str, object]:
+    """Return what the answer to a request says of an error that the framework did not find."""
+    kind = problem_of(error)
+    told = {name: value for name in _TOLD if (value := getattr(error, name, None))}
+    detail = "" if kind.status == 500 else str(error)
+    return _body(kind, detail, getattr(error, "errors", ()), told)
 
 
 def note(error: Exception) -> None:
@@ -74,10 +91,7 @@ def answer_error(error: Exception) -> Response:
         answer = problem(ProblemType(status, slug, status.phrase), sentence_of(error))
     else:
         note(error)
-        kind = problem_of(error)
-        detail = "" if kind.status == 500 else str(error)
-        told = {name: value for name in _TOLD if (value := getattr(error, name, None))}
-        answer = problem(kind, detail, errors=getattr(error, "errors", ()), **told)
+        answer = _response(problem_of(error), problem_about(error))
     answer.headers.update(headers_of(error))
     return answer
 

@@ -496,9 +496,8 @@ def test_a_text_of_exactly_the_limit_is_accepted(post: Post) -> None:
     assert post("/v1/score", {"text": text}).status_code == 200
 
 
-def test_a_comment_to_moderate_needs_an_id_and_comes_alone(post: Post) -> None:
+def test_a_comment_to_moderate_needs_an_id(post: Post) -> None:
     assert wrong_fields(post("/v1/comments", {"text": "x"})) == ["id"]
-    assert wrong_fields(post("/v1/comments", [{"id": "c-1", "text": "x"}])) == [""]
 
 
 def test_all_wrong_fields_are_named_together_but_not_without_end(post: Post) -> None:

@@ -19,6 +19,7 @@ from conftest import await_condition
 from service.accounts.accounts import Accounts
 from service.accounts.login_limits import LoginLimits
 from service.errors import StoreLost, StoreUnavailable
+from service.queue import arrivals
 from service.queue.clock import ClockWatch
 from service.queue.decisions import DecisionStream
 from service.queue.records import Comment, Decision
@@ -189,6 +190,22 @@ def test_a_server_that_became_a_replica_is_left_at_once(own: Own) -> None:
         with pytest.raises(StoreUnavailable, match="it is a replica"):
             ReviewQueue(redis).enqueue("demo", comment(), VERDICT, scores={})
         assert not connection.is_connected, "the next one asks anew where the primary is"
+
+
+def test_of_commands_sent_together_none_counts_as_done_where_no_replica_has_them(own: Own) -> None:
+    with connect(own.url, 3.0, n_replicas=1) as redis:
+        for last in (("SET", "y", 1), ("INCR", "text")):
+            with redis.pipeline(transaction=False) as line:
+                line.execute_command("SET", "text", "no number")
+                line.execute_command(*last)
+                *_, told = line.execute(raise_on_error=False)
+            assert "NOREPLICAS" in str(told)
+        queue = ReviewQueue(redis)
+        judged = [arrivals.enqueue("demo", comment(), VERDICT, scores={}) for _ in range(3)]
+        for _ in range(2):  # also once the server knows the script
+            found = queue.take_in("demo", judged)
+            assert all(isinstance(one, StoreUnavailable) for one in found)
+            assert "misses replicas" in str(found[0])
 
 
 def test_every_command_that_may_write_waits_and_no_script_that_only_reads(own: Own) -> None:

@@ -65,8 +65,13 @@ def validate(kind: type[T] | TypeAdapter[T], value: Any, *, strict: bool = True)
     try:
         return adapter.validate_python(value, strict=strict)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise InvalidRequest([_field_error(detail) for detail in details[:MAX_ERRORS]]) from None
+        raise refusal_of(error) from None
+
+
+def refusal_of(error: ValidationError) -> InvalidRequest:
+    """Name the fields that a model found wrong, at most `MAX_ERRORS`."""
+    details = error.errors(include_url=False, include_input=False)
+    return InvalidRequest([_field_error(detail) for detail in details[:MAX_ERRORS]])
 
 
 # What is said of a wrong field, by the name that pydantic has for the fault; what only the limit is

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from flask import g
 from pydantic import BaseModel
 
 from service.api.operation import operation
-from service.api.pins import moderation_by, moderations_by
+from service.api.pins import each_moderation_by, moderation_by, moderations_by
 from service.api.schemas import (
     Body,
     CommentAnswer,
+    CommentResult,
     Id,
+    Problem,
     RecordedDecision,
     ReviewState,
     ScoreBody,
     ScoredComment,
+    SubmittedBody,
     SubmittedComment,
     Texts,
 )
+from service.errors import InvalidRequest, RateLimited, ServiceError, status_of
 from service.moderation import Judgement
+from service.problems import headers_of, note, problem_about
 from service.queue.messages import author_message
 from service.queue.records import Comment, Decision, Enqueued, LastWord, content_digest
 from service.rules.policy import Verdict
@@ -77,12 +83,17 @@ def score(site: Site, body: ScoredComment | list[ScoredComment]) -> Any:
     "POST",
     "/v1/comments",
     name="moderate",
-    body=SubmittedComment,
-    answers={200: CommentAnswer, 202: CommentAnswer},
+    body=SubmittedBody,
+    answers={
+        200: CommentAnswer | list[CommentResult],
+        202: CommentAnswer,
+        207: list[CommentResult],
+    },
     problems=(409,),
+    max_list_bytes=sys.maxsize,  # up to 100 comments: as much as the settings allow
 )
-def create(site: Site, body: SubmittedComment) -> Any:
-    """Decide about a comment, or put it before a person.
+def create(site: Site, body: SubmittedComment | list[SubmittedComment | InvalidRequest]) -> Any:
+    """Decide about a comment, or put it before a person; or up to 100 of them.
 
     200: the comment may be published (`approve`) or must not be (`reject`). 202: a person will
     decide, and the site is told by webhook or finds the decision under `/v1/decisions`. 503: the
@@ -92,12 +103,70 @@ def create(site: Site, body: SubmittedComment) -> Any:
     the queue even if the new one needs nobody. `version` counts the edits, and `content_digest`
     says which text and display name are meant; what is told later carries both. The same comment
     sent again gets the decision, once there is one.
+
+    A list of comments is answered by a list in the same order, as if each had been sent alone, one
+    after the other: `status` is what its answer would have had, with `answer` or `problem`. 200:
+    all have an answer; 207: at least one has a problem. Each counts against the quota of the site.
     """
+    if isinstance(body, list):
+        return _create_many(site, body)
     g.n_comments = 1
     comment = body.to_comment()
     judgement, standing = moderation_by(body.model_version).submit(site, comment)
     answer = _comment_answer(site, comment, judgement, standing)
-    return answer, 202 if answer.action == "review" else 200
+    return answer, _status_of(answer)
+
+
+def _create_many(
+    site: Site, body: Sequence[SubmittedComment | InvalidRequest]
+) -> tuple[list[CommentResult], int]:
+    g.n_comments = len(body)
+    found: dict[int, CommentAnswer | ServiceError] = {}
+    ready = list[tuple[int, SubmittedComment]]()
+    for place, one in enumerate(body):
+        try:
+            if place:  # the request itself has counted as one
+                services().quota.spend(site)
+        except RateLimited as refusal:
+            found[place] = refusal
+            continue
+        if isinstance(one, InvalidRequest):
+            found[place] = one
+        else:
+            ready.append((place, one))
+    judging = each_moderation_by(one.model_version for _, one in ready)
+    for version, run in groupby(ready, key=lambda pair: pair[1].model_version):
+        places, sent = zip(*((place, one.to_comment()) for place, one in run), strict=True)
+        moderation = judging[version]
+        if isinstance(moderation, ServiceError):
+            found |= dict.fromkeys(places, moderation)
+            continue
+        for place, comment, stood in zip(
+            places, sent, moderation.submit_all(site, sent), strict=True
+        ):
+            found[place] = (
+                stood if isinstance(stood, ServiceError) else _comment_answer(site, comment, *stood)
+            )
+    faults = [one for _, one in sorted(found.items()) if isinstance(one, ServiceError)]
+    if faults:
+        note(faults[0])
+    results = [_result(found[place]) for place in range(len(body))]
+    return results, 207 if faults else 200
+
+
+def _result(found: CommentAnswer | ServiceError) -> CommentResult:
+    if isinstance(found, CommentAnswer):
+        return CommentResult(status=_status_of(found), answer=found)
+    after = headers_of(found).get("Retry-After")
+    return CommentResult(
+        status=status_of(found),
+        problem=Problem.model_validate(problem_about(found)),
+        retry_after=int(after) if after else None,
+    )
+
+
+def _status_of(answer: CommentAnswer) -> int:
+    return 202 if answer.action == "review" else 200
 
 
 @operation(

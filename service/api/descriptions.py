@@ -163,6 +163,10 @@ FIELDS: Mapping[str, str] = {
     "Author.id": "The site's id of the author.",
     "AuthorQuery.id": "The site's id of the author.",
     "Comment.text": "What was written; empty once it was removed or erased.",
+    "CommentResult.answer": "What a request with this comment alone would be answered.",
+    "CommentResult.problem": "Why it was not decided about, nor put before a person.",
+    "CommentResult.retry_after": "After how many seconds to send it again.",
+    "CommentResult.status": "That of the answer to a request with this comment alone.",
     "Decision.action": "What became of the comment; `undo`, `withdraw`, `erase` and `lose` in "
     "entries of those kinds.",
     "Decision.author_id": "Empty, but in what a webhook tells of an author.",

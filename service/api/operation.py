@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, TypeAdapter
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.api.bodies import raw_body, read_json, validate
 from service.api.keys import bearer_key, site_of
@@ -29,6 +30,7 @@ def operation(
     query: type[BaseModel] | None = None,
     needs_key: bool = True,
     max_body_bytes: int = MAX_SINGLE_BODY_BYTES,
+    max_list_bytes: int = 0,
     problems: tuple[int, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -36,7 +38,8 @@ def operation(
 
     The function is called with ``site`` when the operation needs a key, ``body`` and ``query`` when
     it has them, and the variables of the rule; it returns a value of the model of its only status,
-    a pair of value and status, or a Response. `name` is its id where that is not the function's.
+    a pair of value and status, or a Response. A body that is a list may have `max_list_bytes`, if
+    that is more. `name` is its id where that is not the function's.
     """
     adapter = None if body is None else TypeAdapter(body)
     spoken = {status: _adapter(kind) for status, kind in answers.items()}
@@ -47,7 +50,7 @@ def operation(
             if needs_key:
                 arguments["site"] = site_of(bearer_key())
             if adapter is not None:
-                arguments["body"] = _body(adapter, max_body_bytes)
+                arguments["body"] = _body(adapter, max_body_bytes, max_list_bytes)
             if query is not None:
                 arguments["query"] = validate(query, request.args.to_dict(), strict=False)
             return _answer(view(**arguments), spoken)
@@ -66,10 +69,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any] | None:
     return None if kind is None or isinstance(kind, str | Lines) else TypeAdapter(kind)
 
 
-def _body(adapter: TypeAdapter[Any], max_bytes: int) -> Any:
+def _body(adapter: TypeAdapter[Any], max_bytes: int, max_list_bytes: int) -> Any:
     if not request.is_json:
         raise UnsupportedMedia("expected Content-Type: application/json")
-    return validate(adapter, read_json(raw_body(max_bytes)))
+    raw = raw_body(max(max_bytes, max_list_bytes))
+    if len(raw) > max_bytes and not raw.lstrip(b" \t\r\n").startswith(b"["):
+        raise RequestEntityTooLarge
+    return validate(adapter, read_json(raw))
 
 
 def _answer(result: Any, spoken: Mapping[int, TypeAdapter[Any] | None]) -> Response:

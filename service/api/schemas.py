@@ -13,6 +13,9 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,7 +24,7 @@ from models.characters import is_visible
 from models.classifier import READERS
 from models.dialect import DIALECTS
 from models.schema import LABELS, REASONS, Evidence, SentenceEvidence
-from service.api.bodies import MANY, ONE
+from service.api.bodies import MANY, ONE, refusal_of
 from service.queue.messages import REPORTED_FOR
 from service.queue.records import Comment, Decision
 from service.rules.findings import Finding
@@ -192,6 +195,35 @@ class SubmittedComment(ScoredComment):
         description="Ignored. A comment that comes with another text or display name than before "
         "is an edit by itself: the earlier text leaves the queue, whatever the new one is.",
     )
+
+
+MAX_SUBMITTED = 100  # comments in one request
+
+
+def _by_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read one of many comments; where it is wrong, that is what is read of it."""
+    try:
+        return read(value)
+    except ValidationError as error:
+        return refusal_of(error)
+
+
+def _few_to_submit(value: Any) -> Any:
+    if isinstance(value, list) and not 1 <= len(value) <= MAX_SUBMITTED:
+        raise PydanticCustomError("comments", f"must have 1 to {MAX_SUBMITTED} comments")
+    return value
+
+
+SubmittedBody = Annotated[
+    Annotated[SubmittedComment, Tag(ONE)]
+    | Annotated[
+        list[Annotated[SubmittedComment, WrapValidator(_by_itself)]],
+        Field(min_length=1, max_length=MAX_SUBMITTED),
+        BeforeValidator(_few_to_submit),
+        Tag(MANY),
+    ],
+    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
+]
 
 
 class Filter(Body):
@@ -518,3 +550,12 @@ class Problem(BaseModel):
     lost_since: str | None = None
     lost_until: str | None = None
     request_id: str
+
+
+class CommentResult(BaseModel):
+    """What became of one of the comments that were sent together: its answer, or its problem."""
+
+    status: int
+    answer: CommentAnswer | None = None
+    problem: Problem | None = None
+    retry_after: int | None = None

@@ -60,8 +60,18 @@ class Repeats:
 
     def observe(self, site_id: str, comment: Comment, raid_factor: int) -> Seen:
         """Count a comment and say what came like it; StoreUnavailable without Redis."""
-        (seen,) = self._observe(site_id, [comment], raid_factor)
+        (seen,) = self.observe_all(site_id, [comment], raid_factor)
         return seen
+
+    def observe_all(
+        self, site_id: str, comments: Sequence[Comment], raid_factor: int
+    ) -> list[Seen]:
+        """Do the same for many comments, in their order."""
+        return [
+            seen
+            for start in range(0, len(comments), AT_ONCE)
+            for seen in self._observe(site_id, comments[start : start + AT_ONCE], raid_factor)
+        ]
 
     def note(self, site_id: str, comment: Comment, raid_factor: int) -> None:
         """Count a comment later, for raids alone; what a killed worker had noted is lost."""
@@ -85,8 +95,7 @@ class Repeats:
                 taken.setdefault((site_id, raid_factor), []).append(comment)
         for (site_id, raid_factor), comments in taken.items():
             try:
-                for start in range(0, len(comments), AT_ONCE):
-                    self._observe(site_id, comments[start : start + AT_ONCE], raid_factor)
+                self.observe_all(site_id, comments, raid_factor)
             except StoreUnavailable:
                 continue  # of one site, or of all: a raid that goes on is seen a moment later
 

@@ -69,13 +69,12 @@ site's own desk decides is decided from whatever state the item was in, or witho
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from models.schema import LABELS, Evidence, SentenceEvidence
 from service.errors import (
@@ -89,12 +88,14 @@ from service.errors import (
     LeaseLost,
     ServiceError,
     SiteUnreadable,
+    StoreUnavailable,
 )
+from service.queue import arrivals
+from service.queue.arrivals import Arrival, Found, Wanted
 from service.queue.decisions import check_decision_id
 from service.queue.encoding import (
     content_json,
     draft_json,
-    exact_values,
     item_json,
     read_author,
     read_decision,
@@ -116,10 +117,9 @@ from service.queue.records import (
     item_id_of,
 )
 from service.rules.policy import Verdict
-from service.rules.priority import APPEAL_HEAD_START, head_start, severity, slack_ms
-from service.rules.search_terms import without_words
+from service.rules.priority import APPEAL_HEAD_START, slack_ms
 from service.store.connect import Redis
-from service.store.scripts import Argument, Verbs
+from service.store.scripts import Argument, Call, Verbs
 
 MAX_BULK = 1_000
 _PLACE = re.compile(r"\d{13}[\w-]{12}", re.ASCII)
@@ -151,19 +151,7 @@ class ReviewQueue:
     # Comments come in
 
     def enqueue(
-        self,
-        site_id: str,
-        comment: Comment,
-        verdict: Verdict,
-        *,
-        scores: Mapping[str, float],
-        evidence: Sequence[Evidence] = (),
-        sentence: Sequence[SentenceEvidence] = (),
-        author_scores: Mapping[str, float] | None = None,
-        label_weights: Mapping[str, float] | None = None,  # in the urgency, 1 where absent
-        time_target_seconds: float = 3600,
-        second_opinion_share: float = 0.0,  # of items that need two blind opinions
-        known_action: str = "",
+        self, site_id: str, comment: Comment, verdict: Verdict, **wanted: Unpack[Wanted]
     ) -> Enqueued:
         """Put a comment before people, once.
 
@@ -171,24 +159,7 @@ class ReviewQueue:
         its place in the line, and whoever holds the old version loses the lease. With a known
         action it is a known answer, which waits in no line and is mixed in by `lease`.
         """
-        start = head_start(severity(verdict, scores, label_weights or {}), comment.reach)
-        item_id = item_id_of(comment.id, "known_answer" if known_action else "comment")
-        more: dict[str, Any] = {}
-        if known_action:
-            more["known_answer"] = known_action
-        elif second_opinion_share and _draw(site_id, comment.id) < second_opinion_share:
-            more["blind"] = True
-        record = item_json(comment, verdict, **more)
-        found = self._verbs(
-            site_id,
-            "enqueue",
-            id=item_id,
-            slack=slack_ms(time_target_seconds, start),
-            record=record,
-            content=content_json(comment, scores, author_scores, evidence, sentence),
-            signature=signature_of(comment, verdict),
-        )
-        return read_standing(item_id, *found)
+        return self._take_in(site_id, arrivals.enqueue(site_id, comment, verdict, **wanted))
 
     def approve(self, site_id: str, comment: Comment, verdict: Verdict) -> Enqueued:
         """Take note that the policy lets a comment pass, of which nothing is kept.
@@ -197,45 +168,29 @@ class ReviewQueue:
         more. Where readers have reported that, nothing is changed and the state is ``reported``:
         the new text must go before people.
         """
-        item_id = item_id_of(comment.id)
-        record = item_json(comment, verdict)
-        withdrawal = draft_json(Decision("withdraw", source="site"))
-        found = self._verbs(
-            site_id,
-            "approve",
-            id=item_id,
-            record=record,
-            signature=without_words(exact_values(comment, verdict)),
-            withdrawal=withdrawal,
-        )
-        return read_standing(item_id, *found)
+        return self._take_in(site_id, arrivals.approve(comment, verdict))
 
     def reject(
-        self,
-        site_id: str,
-        comment: Comment,
-        verdict: Verdict,
-        *,
-        scores: Mapping[str, float],
-        evidence: Sequence[Evidence] = (),
-        sentence: Sequence[SentenceEvidence] = (),
-        author_scores: Mapping[str, float] | None = None,
+        self, site_id: str, comment: Comment, verdict: Verdict, **found: Unpack[Found]
     ) -> Enqueued:
         """Record, once, that the policy rejected a comment, which the site gets as its answer."""
-        item_id = item_id_of(comment.id)
-        labels = (verdict.label,) if verdict.label else ()
-        draft = Decision("reject", labels, reason=verdict.rejection_reason, source="policy")
-        found = self._verbs(
-            site_id,
-            "reject",
-            id=item_id,
-            record=item_json(comment, verdict),
-            content=content_json(comment, scores, author_scores, evidence, sentence),
-            signature=signature_of(comment, verdict),
-            request="",
-            decision=draft_json(draft),
+        return self._take_in(site_id, arrivals.reject(comment, verdict, **found))
+
+    def take_in(self, site_id: str, judged: Sequence[Arrival]) -> list[Enqueued | StoreUnavailable]:
+        """Take comments in that have nothing to do with each other, many in one round trip.
+
+        Each is stored or not by itself; of one that may not have been, the fault is returned.
+        """
+        calls = [one.call for one in judged]
+        return [
+            found if isinstance(found, StoreUnavailable) else read_standing(one.item_id, *found)
+            for one, found in zip(judged, self._verbs.all(site_id, calls), strict=True)
+        ]
+
+    def _take_in(self, site_id: str, one: Arrival) -> Enqueued:
+        return read_standing(
+            one.item_id, *self._verbs(site_id, one.call.verb, **one.call.arguments)
         )
-        return read_standing(item_id, *found)
 
     def withdraw(self, site_id: str, comment_id: str) -> bool:
         """Take back a comment that the site has removed; return whether it was waiting.
@@ -549,8 +504,20 @@ class ReviewQueue:
 
     def author(self, site_id: str, author_id: str) -> AuthorRecord:
         """Return what was decided about an author's comments so far."""
-        found = self._verbs(site_id, "author", facet=facet("author_id", author_id))
-        return read_author(found[0])
+        (found,) = self.authors(site_id, [author_id])
+        if isinstance(found, StoreUnavailable):
+            raise found
+        return found
+
+    def authors(
+        self, site_id: str, author_ids: Sequence[str]
+    ) -> list[AuthorRecord | StoreUnavailable]:
+        """Return the same of many authors; the fault where that of one cannot be read."""
+        calls = [Call("author", {"facet": facet("author_id", one)}) for one in author_ids]
+        return [
+            found if isinstance(found, StoreUnavailable) else read_author(found[0])
+            for found in self._verbs.all(site_id, calls)
+        ]
 
     def stats(self, site_id: str) -> QueueStats:
         """Count what is in the queue."""
@@ -628,12 +595,6 @@ def _line(**filters: str | bool | None) -> str:
         names = ", ".join(name for name, _ in given)
         raise InvalidRequest.of(given[1][0], f"expected one filter, got {names}")
     return facet(given[0][0], str(given[0][1]))
-
-
-def _draw(site_id: str, comment_id: str) -> float:
-    """Draw a number in [0, 1), always the same for a comment, and not that of the random sample."""
-    digest = hashlib.sha256(f"second opinion\0{site_id}\0{comment_id}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
 
 
 _DRAFT_LENGTHS = {

@@ -61,6 +61,13 @@ def is_wrong_kind(answer: object) -> bool:
     )
 
 
+def is_short_of_replicas(answer: object) -> bool:
+    """Whether an answer says that too few replicas have what was written."""
+    return isinstance(answer, redis.exceptions.ResponseError) and str(answer).startswith(
+        "NOREPLICAS"
+    )
+
+
 def _kind(fault: Exception) -> str:
     for kind, words in _FAULTS:
         if isinstance(fault, kind):

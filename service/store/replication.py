@@ -37,6 +37,7 @@ _OF_CONNECTIONS = frozenset(
 )
 _ASKING = READ_COMMANDS | _OF_CONNECTIONS | {"TTL", "PTTL", "TYPE", "DUMP", "OBJECT", "XINFO"}
 
+_TOO_FEW = "NOREPLICAS Not enough replicas have it."
 LEAVING_SECONDS = 5.0  # longer than it takes from the promotion of a replica until all follow it
 
 reading_scripts: set[str] = set()  # digests and texts of scripts that write nothing
@@ -61,6 +62,7 @@ class Replicating(AbstractConnection):
     wait_ms: int
     followed: dict[str, tuple[int, float]]  # server -> the replicas that it has had, and until when
     _unanswered = 0  # commands whose answers come before that of WAIT
+    _are_many = False  # whether these are more than one
     _n_asked = 0  # replicas that it waits for
     _n_more = 0  # answers that then come, that of WAIT the last
 
@@ -82,6 +84,7 @@ class Replicating(AbstractConnection):
             self._n_asked = self._n_required()
             more = [*touch, ("ROLE",), ("WAIT", self._n_asked, self.wait_ms)]
             self._unanswered, self._n_more = len(commands), len(more)
+            self._are_many = len(commands) > 1
             commands += more
         return super().pack_commands(commands)  # type: ignore[no-untyped-call]
 
@@ -90,12 +93,14 @@ class Replicating(AbstractConnection):
         try:
             answer = super().read_response(*args, **options)
         except ResponseError as refusal:
-            self._await_replicas()
+            have_it = self._await_replicas()
             if "READONLY " in str(refusal) or isinstance(refusal, ReadOnlyError):
                 self.disconnect()
+            elif self._are_many and not have_it:  # nor have they what came before
+                raise ResponseError(_TOO_FEW) from refusal
             raise
         if not self._await_replicas():
-            raise ResponseError("NOREPLICAS Not enough replicas have it.")
+            raise ResponseError(_TOO_FEW)
         return answer
 
     def disconnect(self, *args: Any, **options: Any) -> None:

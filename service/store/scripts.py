@@ -21,18 +21,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.commands.cluster import READ_COMMANDS
 from redis.exceptions import NoScriptError
 
 from service import tracing
-from service.errors import SiteUnreadable
-from service.store.errors import naming_the_site, translating_redis_errors
+from service.errors import SiteUnreadable, StoreUnavailable
+from service.store.connect import Cluster
+from service.store.errors import is_short_of_replicas, naming_the_site, translating_redis_errors
 from service.store.replication import reading_scripts
 
 SITE_KEYS = (
@@ -80,6 +81,10 @@ SITES_AT_ONCE = 100  # in one round trip, so that others come in between
 
 _CALLS = re.compile(r"redis\.p?call\((?:'(\w+)')?")  # empty for a name that is not written out
 _SERVICE = Path(__file__).parent.parent
+
+# Calls that are sent together: what Redis does for one client before it looks at others, some
+# milliseconds, and of how many it is not known whether they were done where no answer comes.
+AT_ONCE = 20
 
 Argument = str | int | float
 
@@ -151,6 +156,13 @@ def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, text
 
 
+class Call(NamedTuple):
+    """A verb that is to be run, with its arguments."""
+
+    verb: str
+    arguments: Mapping[str, Argument]
+
+
 class Verbs:
     """The verbs of one owner, a folder of ``service/``.
 
@@ -167,12 +179,26 @@ class Verbs:
         self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
     ) -> Sequence[Any]:
         """Run one verb for one site, with the arguments that its file declares."""
-        script = read_script(self._owner, verb)
-        if len(arguments) != len(script.arguments) or (rest and not script.rest):
-            raise TypeError(f"{verb} takes {', '.join(script.arguments)}")
-        values = [arguments[name] for name in script.arguments]
         with tracing.step(f"{self._owner} {verb}", "CLIENT", site=site_id), naming_the_site():
-            return self._run(script, site_keys(site_id, script.keys), [*values, *rest])
+            return self._run(*self._call(site_id, verb, arguments, rest))
+
+    def all(self, site_id: str, calls: Sequence[Call]) -> list[Sequence[Any] | StoreUnavailable]:
+        """Run verbs that do not depend on each other, many in one round trip.
+
+        Each is done or not by itself; its answer is returned, or the fault where there is none.
+        """
+        found: list[Sequence[Any] | StoreUnavailable] = []
+        for start in range(0, len(calls), AT_ONCE):
+            asked = calls[start : start + AT_ONCE]
+            prepared = [self._call(site_id, *one) for one in asked]
+            verbs = " ".join(sorted({one.verb for one in asked}))
+            try:
+                with tracing.step(f"{self._owner} {verbs}", "CLIENT", site=site_id):
+                    answers = self._together(prepared)
+            except StoreUnavailable as fault:  # what was done is not known of any
+                answers = [fault] * len(prepared)
+            found += answers
+        return found
 
     def of_sites(
         self, site_ids: Sequence[str], verb: str
@@ -214,6 +240,50 @@ class Verbs:
             yield answer
             if cursor == "0":
                 return
+
+    def _call(
+        self,
+        site_id: str,
+        verb: str,
+        arguments: Mapping[str, Argument],
+        rest: Sequence[Argument] = (),
+    ) -> tuple[Script, Sequence[str], Sequence[Argument]]:
+        """Return what `_run` takes."""
+        script = read_script(self._owner, verb)
+        if len(arguments) != len(script.arguments) or (rest and not script.rest):
+            raise TypeError(f"{verb} takes {', '.join(script.arguments)}")
+        values = [arguments[name] for name in script.arguments]
+        return script, site_keys(site_id, script.keys), [*values, *rest]
+
+    def _together(
+        self, calls: Sequence[tuple[Script, Sequence[str], Sequence[Argument]]]
+    ) -> list[Sequence[Any] | StoreUnavailable]:
+        if len(calls) == 1 or isinstance(self._redis, Cluster):  # whose pipelines take no scripts
+            return [self._answer(call) for call in calls]
+        with naming_the_site():
+            with self._redis.pipeline(transaction=False) as line:
+                for script, keys, arguments in calls:
+                    line.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+                found = line.execute(raise_on_error=False)
+            for answer in found:
+                if is_short_of_replicas(answer):  # which is said of one, and holds for all
+                    raise answer
+        return [self._answer(*both) for both in zip(calls, found, strict=True)]
+
+    def _answer(
+        self, call: tuple[Script, Sequence[str], Sequence[Argument]], found: Any = None
+    ) -> Sequence[Any] | StoreUnavailable:
+        """Return what was answered to a call, or the fault; one that was not answered is made."""
+        try:
+            with naming_the_site():
+                if found is None or isinstance(found, NoScriptError):
+                    found = self._run(*call)
+                if isinstance(found, Exception):
+                    raise found
+        except StoreUnavailable as fault:
+            return fault
+        answer: Sequence[Any] = found
+        return answer
 
     def _run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
