@@ -49,6 +49,8 @@ NO_PAGES = {
     "console.policy.preview",
     "console.settings.preview",
     "console.shift.arrivals",
+    "console.sign_on.begin",
+    "console.sign_on.finish",
     "console.static",
     "readers.static",
     "static",
@@ -71,6 +73,7 @@ class Words:
 
     name: str = LONG
     text: str = f"call 0500000000, {LONG} " + "long " * 300  # of the most urgent comment
+    marked: str = "call"  # of it, as evidence
     said: str = "x"  # of those that were decided
     flood: str = "the same words again and again, from many authors"
 
@@ -138,7 +141,13 @@ def fill(console: Console, words: Words = Words()) -> None:
         score=0.999,
         label="severe_toxicity",
         evidence=[
-            {"field": "text", "label": "severe_toxicity", "start": 0, "end": 4, "weight": 1.0}
+            {
+                "field": "text",
+                "label": "severe_toxicity",
+                "start": words.text.index(words.marked),
+                "end": words.text.index(words.marked) + len(words.marked),
+                "weight": 1.0,
+            }
         ],
         author_id="u1",
         author_name=word,
@@ -253,6 +262,7 @@ def _open(console: Console, page: Page, address: str, language: str) -> None:
 #: What answers a form with another page of `opened`, and so with none of its own.
 LEADS_ON = {
     "console.account.delete_session",
+    "console.account.update_sign_on",
     "console.admin.require_second_factor",
     "console.articles.update",
     "console.authors.update",
@@ -269,6 +279,7 @@ LEADS_ON = {
     "console.settings.test_notices",
     "console.shadow.update_version",
     "console.shift.undo",
+    "console.sign_on.end_sessions",
     "console.trainees.update",
     "console.update_language",
     "console.work.renew",

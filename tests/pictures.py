@@ -22,6 +22,7 @@ from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 from test_console_browser import on_trial as on_trial  # noqa: PLC0414 - a fixture
 
 from service.accounts.account import Preferences
+from service.queue.records import Decision
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "pictures"
@@ -31,11 +32,28 @@ WORDS = Words(
     name="ابن الحارة",  # "son of the neighbourhood"
     # "What is this talk? Call me on 0500000000 if you want to know the true price"
     text="ما هذا الكلام؟ اتصل بي على 0500000000 إن أردت أن تعرف السعر الحقيقي",
+    marked="ما هذا الكلام؟",
     said="أين مصدر هذه الأرقام؟",  # "Where do these figures come from?"
     flood="قاطعوا هذه الجريدة، كلكم",  # "boycott this newspaper, all of you"
 )
 #: The pages in the documents and what their pictures are called there.
-DOCUMENTED: dict[str, str] = {}
+DOCUMENTED = {
+    "demo-work": "work",
+    "demo-queue": "queue",
+    "overview": "overview",
+    "demo-search-author-u-1-state-waiting": "search",
+    "demo-history": "history",
+    "demo-items-EK3HD0qQ1zqy-personal_dat-shown": "item",
+    "demo-authors-id-u-1": "author",
+    "demo-articles-id-bread": "article",
+    "demo-shift": "shift",
+    "demo-insight": "insight",
+    "demo-drift": "drift",
+    "demo-shadow": "shadow",
+    "demo-settings": "settings",
+    "demo-policy": "policy",
+    "admin": "admin",
+}
 
 
 def met_by_all(console: Console, browser: Browser, language: str) -> Iterator[tuple[str, Page]]:
@@ -107,11 +125,18 @@ def index(files: Iterable[str]) -> str:
 def test_pictures(console: Console, browser: Browser, on_trial: None, language: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     fill(console, WORDS)
+    for n, action in enumerate(("reject", "approve", "approve", "reject", "approve")):
+        item_id = console.flag(f"own-{n}", WORDS.said, label="spam", score=0.8)
+        lease = console.queue.take("demo", "layla", item_id, 1)
+        labels = ("spam",) if action == "reject" else ()
+        reason = "spam" if labels else ""
+        draft = Decision(action, labels, reason, moderator="layla", request_id=f"own-{n}")
+        console.queue.decide("demo", item_id, lease.token, draft)
     names = Counter[str]()
     for name, page in met_by_all(console, browser, language):
         names[name] += 1
         again = f"-{names[name]}" if names[name] > 1 else ""
-        drawn(page, f"{name}{again}.{language}")
         if name in DOCUMENTED and not again and language == "ar" and "DOCS" in os.environ:
             documented(page, DOCUMENTED[name])
+        drawn(page, f"{name}{again}.{language}")
     (FOLDER / "index.html").write_text(index(path.name for path in FOLDER.glob("*.png")))

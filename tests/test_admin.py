@@ -710,3 +710,48 @@ def test_the_page_of_keys_says_when_each_was_last_used(
     redis.hset("{hakam:demo}:key_uses", name_of(api_key), str(int(hour - 48 * HOUR)))
     page = " ".join(browser.get("/demo/keys").split())
     assert re.search(r"last used <time[^>]*>2 days ago</time>", page)
+
+
+# Pages with nothing on them
+
+
+def test_a_page_with_nothing_on_it_offers_no_ticks_and_draws_no_chart(browser: Browser) -> None:
+    for path in (
+        "/demo/search?q=bread",
+        "/demo/queue",
+        "/demo/queue?state=leased",
+        "/demo/history",
+        "/demo/shift",
+        "/demo/insight",
+        "/demo/drift",
+        "/demo/authors?id=u1",
+        "/demo/articles?id=a1",
+        "/demo/second-look",
+        "/overview",
+    ):
+        page = browser.get(path)
+        assert browser.last.status_code == 200, path
+        assert "data-tick=" not in page, path
+        assert 'class="chart"' not in page, path
+        assert "Reject the ticked ones" not in page, path
+    assert "Nothing to show yet." in browser.get("/demo/shift")
+    assert "Nothing was decided here yet." in browser.get("/demo/history")
+    assert "No decision is like that." in browser.get("/demo/history?action=reject")
+
+
+def test_rows_that_nobody_can_tick_have_no_buttons_for_ticked_ones(
+    browser: Browser, services: Services
+) -> None:
+    services.queue.enqueue(
+        "demo",
+        Comment("c1", "bread"),
+        Verdict("review", "insult", None, 0.9, "score", 1.0, "v"),
+        scores={},
+    )
+    assert services.queue.lease("demo", "samira")
+    for path in ("/demo/queue?state=leased", "/demo/search?comment=c1"):
+        page = browser.get(path)
+        assert "bread" in page
+        shown = re.sub(r'(?s)<div class="decide" hidden>.*?</div>', "", page)
+        assert "data-tick=" not in shown, path
+        assert 'value="reject"' not in shown, path

@@ -23,6 +23,7 @@ from service.app import create_app
 from service.cli.main import hakam
 from service.config import Settings
 from service.queue.decisions import DecisionStream
+from service.queue.reader_links import read_link
 from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
@@ -306,6 +307,24 @@ def test_the_keys_of_a_site_are_listed_with_when_they_were_last_used(
     missing = command("sites", "keys", "south")
     assert missing.exit_code == 2
     assert "no site has this id" in missing.output
+
+
+def test_a_link_by_which_readers_report_is_made_by_hand(command: Command, redis: Redis) -> None:
+    command("sites", "add", "north")
+    refused = command("sites", "report-link", "north", "c-1")
+    assert refused.exit_code == 2
+    assert "reader_link_secret" in refused.output
+    command("sites", "set", "north", "--reader-link-secret", "0123456789abcdef" * 4)
+    public = {"HAKAM_PUBLIC_URL": "https://hakam.example"}
+    more = ("--url", "https://news.example/a#c-1", "--title", "Bread")
+    link = command("sites", "report-link", "north", "c-1", *more, **public).output.strip()
+    start, _equals, token = link.partition("=")
+    assert start == "https://hakam.example/readers/north/report?token"
+    read = read_link(Sites(redis).get("north"), "report", token)
+    assert read
+    assert (read.sub, read.url, read.title) == ("c-1", more[1], more[3])
+    for wrong in (("c" * 300,), ("c-1", "--url", "javascript:1"), ("c-1", "--title", "x" * 2_000)):
+        assert command("sites", "report-link", "north", *wrong).exit_code == 2
 
 
 def test_the_role_from_which_a_second_factor_is_required_is_set_and_taken_back(

@@ -13,7 +13,8 @@ import click
 from models.registry import Registry
 from service.cli.environment import connect
 from service.config import Settings
-from service.errors import UnknownSite
+from service.errors import InvalidRequest, UnknownSite
+from service.queue.reader_links import read_link, sign_link
 from service.sites.key_uses import KeyUses
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
@@ -174,6 +175,30 @@ def _written(moment: float | None) -> str:
     if moment is None:
         return "-"
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+@sites.command("report-link")
+@click.argument("site_id", metavar="ID")
+@click.argument("comment_id", metavar="COMMENT")
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True)
+@click.option("--url", default="", help="Where moderators can read the comment.")
+@click.option("--title", default="", help="Title of its article.")
+def make_report_link(site_id: str, comment_id: str, days: int, url: str, title: str) -> None:
+    """Print a link by which readers report a comment.
+
+    As a site signs them itself; this is for trying it out, and for a link by hand.
+    """
+    settings = Settings.from_environ()
+    with connect() as redis:
+        site = Sites(redis).get(site_id)
+    if not site.reader_link_secret:
+        raise InvalidRequest.of("reader_link_secret", "expected one, for links to be signed with")
+    ends = time.time() + days * 86_400
+    token = sign_link(site, "report", comment_id, ends, url=url, title=title)
+    if read_link(site, "report", token) is None:
+        raise InvalidRequest.of("comment", "expected an id, an address and a title in bounds")
+    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    click.echo(f"{base}/readers/{site.id}/report?token={token}")
 
 
 @sites.command("rotate-key")

@@ -190,7 +190,10 @@ def _of_site(found: Site) -> Iterator[Attention]:
         told = _("Old texts are not forgotten by themselves: it would be much at once.")
         yield Attention(told, page("retention.index"), found)
     if version := services().shadow.version(found):
-        told = _("The version %(version)s is on trial.", version=version)
+        told = _(
+            "The version %(version)s is on trial.",
+            version=f"\N{LEFT-TO-RIGHT ISOLATE}{version}\N{POP DIRECTIONAL ISOLATE}",
+        )
         yield Attention(told, page("shadow.index"), found)
     if is_building:
         told = _("Lists of older decisions are being built; until then pages may lack some.")

@@ -152,7 +152,9 @@ def _decide_each(site: Site, versions: Mapping[str, int]) -> None:
     if decided:
         note(site.id, draft, len(decided), items=decided)
     for name, refusal in refused[:MAX_TOLD]:
-        flash(f"{_isolated(name)}: {why_not_taken(refusal)}", "reject")
+        flash(
+            _("%(name)s: %(value)s", name=_isolated(name), value=why_not_taken(refusal)), "reject"
+        )
     if len(refused) > MAX_TOLD:
         n_more = len(refused) - MAX_TOLD
         flash(

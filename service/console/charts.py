@@ -13,6 +13,7 @@ from service.reports.insight import Figure
 
 WIDTH, HEIGHT = 640.0, 240.0
 EDGE, FOOT, HEAD = 56.0, 28.0, 12.0
+WIDE_EDGE = 96.0  # beside which lengths of time stand: "30 minutes"
 ROW, NAME = 34.0, 190.0  # height of a lying bar with its gap; width of its name
 THICKER = 16.0  # a row for each further bar in it
 TIMES = (60.0, 120.0, 600.0, 1200.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0)
@@ -83,11 +84,12 @@ def _standing(figure: Figure, from_right: bool) -> Chart:
     halves = figure.unit != "count" or (top / 2).is_integer()  # half a comment is none
     parts = (0.0, 0.5, 1.0) if halves else (0.0, 1.0)
     n_rows = max(1, len(figure.rows))
-    step = (WIDTH - EDGE - 8) / n_rows
+    edge = WIDE_EDGE if figure.unit == "seconds" else EDGE
+    step = (WIDTH - edge - 8) / n_rows
     wide = step * 0.8 / max(1, len(drawn))
 
     def x(row: float) -> float:
-        place = EDGE + row * step
+        place = edge + row * step
         return WIDTH - place if from_right else place
 
     def y(value: float) -> float:
@@ -112,6 +114,7 @@ def _standing(figure: Figure, from_right: bool) -> Chart:
         scale=[Tick(y(top * part), top * part) for part in parts],
         names=[Tick(x(row + 0.5), row) for row in range(0, n_rows, max(1, n_rows // 6))],
         target=None if figure.target is None else y(figure.target),
+        edge=edge,
     )
 
 

@@ -250,7 +250,10 @@ def shown(setting: Setting, value: Any) -> str:
     except (TypeError, AttributeError, ValueError):  # of another version of Hakam
         written = str(value)
     if isinstance(written, Mapping):
-        pairs = (f"{label_name(label)}: {number}" for label, number in written.items())
+        pairs = (
+            gettext("%(name)s: %(value)s", name=label_name(label), value=number)
+            for label, number in written.items()
+        )
         return listed(list(pairs)) or _NONE
     if setting.kind in ("choice", "switch"):
         return str(_CHOICES.get(written, written))

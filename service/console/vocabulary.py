@@ -401,7 +401,9 @@ def figure_name(code: str) -> str:
     """Return the title of a figure; a drift figure names its label."""
     kind, _colon, label = code.partition(":")
     title = str(_FIGURES[kind][0])
-    return f"{title}: {label_name(label)}" if label else title
+    if not label:
+        return title
+    return gettext("%(name)s: %(value)s", name=title, value=label_name(label))
 
 
 def figure_note(code: str) -> str:
