@@ -46,8 +46,9 @@ from test_group_decisions import decide_many
 
 from models.schema import Evidence
 from service.delivery.webhooks import Deliveries
+from service.queue import arrivals
 from service.queue.read_models import ReadModels
-from service.queue.records import Comment, Decision, Lease, item_id_of
+from service.queue.records import Comment, Decision, Enqueued, Lease, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.policy import Verdict
 from service.run.private_redis import PrivateRedis
@@ -102,10 +103,13 @@ def client(url: str) -> Redis:
     return Redis.from_url(url, decode_responses=True, socket_timeout=60.0)
 
 
-def enqueue(queue: ReviewQueue, name: str) -> None:
+def judged(name: str) -> tuple[Comment, Verdict]:
     label = LABELS_SEEN[hash(name) % len(LABELS_SEEN)]
-    verdict = Verdict("review", label, "text", 0.8, "score", 1.0, "20261122-demo")
-    queue.enqueue("demo", comment(name), verdict, scores=SCORES, evidence=EVIDENCE)
+    return comment(name), Verdict("review", label, "text", 0.8, "score", 1.0, "20261122-demo")
+
+
+def enqueue(queue: ReviewQueue, name: str) -> None:
+    queue.enqueue("demo", *judged(name), scores=SCORES, evidence=EVIDENCE)
 
 
 class Batch(Verbs):
@@ -321,6 +325,33 @@ def verbs(redis: Redis, folder: Path, n_items: int = 200, n_turns: int = 20) -> 
     for name, times in spent.items():
         parts = [statistics.median(part) for part in zip(*times, strict=True)]
         print(f"{name:20}" + "".join(f"{part:22.1f}" for part in parts), flush=True)
+
+
+def many_at_once(redis: Redis, n_items: int = 100, n_turns: int = 20) -> None:
+    """Compare comments that are taken in together with the same number one by one."""
+    redis.flushall()
+    queue, ratios, spent = ReviewQueue(redis), list[float](), list[float]()
+    for turn in range(n_turns + 1):  # the first makes what is made once
+        names = [f"m-{turn * n_items + number}" for number in range(n_items)]
+        start = time.perf_counter()
+        for name in names:
+            enqueue(queue, f"alone-{name}")
+        alone, start = time.perf_counter() - start, time.perf_counter()
+        stood = queue.take_in(
+            "demo",
+            [
+                arrivals.enqueue("demo", *judged(name), scores=SCORES, evidence=EVIDENCE)
+                for name in names
+            ],
+        )
+        together = time.perf_counter() - start
+        assert all(isinstance(one, Enqueued) and one.created for one in stood)
+        if turn:
+            ratios.append(alone / together)
+            spent.append(together / n_items * 1e6)
+    show(f"of {n_items} comments taken in together, one", statistics.median(spent), "us")
+    ratio = statistics.median(ratios)
+    show("one by one over together", ratio, "", ">= 2", ratio >= 2)
 
 
 # Throughput
@@ -610,6 +641,7 @@ def main() -> int:
             print(f"Redis {info['redis_version']}, appendfsync always")
             memory(url, redis, 20_000)
             verbs(redis, Path(folder))
+            many_at_once(redis)
             throughput(url, Path(folder), chosen.seconds)
             lease_grows(redis, 1_000, chosen.many)
             pages(redis, (1_000, max(2_000, chosen.decisions // 20), chosen.decisions))
