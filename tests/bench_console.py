@@ -60,7 +60,10 @@ BUSY_SHARE = (
 BUSY_AUTHOR, BUSY_ARTICLE = "reader-0", "article-0"
 DAY_MS = 86_400_000
 #: Views that answer no page of their own, or do not end.
-NO_PAGES = ("static", "_nowhere", "overview.events", "login.index", "login.accept", "index")
+NO_PAGES = (
+    *("static", "_nowhere", "overview.events", "login.index", "login.accept", "index"),
+    *("sign_on.begin", "sign_on.finish"),
+)
 N_DAYS = 60  # over which the decisions are spread
 
 failures: list[str] = []

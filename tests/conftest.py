@@ -416,9 +416,9 @@ def hakam(*words: str, environ: dict[str, str], **options: Any) -> subprocess.Po
 
 
 @contextmanager
-def served(environ: dict[str, str], log: Path) -> Iterator[str]:
-    """Run ``hakam serve`` on a free port; yield its base URL once it is ready."""
-    port = free_port()
+def served(environ: dict[str, str], log: Path, port: int = 0) -> Iterator[str]:
+    """Run ``hakam serve`` on a port, or a free one; yield its base URL once it is ready."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     with log.open("w") as out:
         server = hakam(

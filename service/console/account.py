@@ -34,7 +34,7 @@ from service.console.vocabulary import (
 )
 from service.console.vocabulary import gettext as _
 from service.console.work import MAX_REPLY_LENGTH
-from service.errors import LoginThrottled
+from service.errors import LoginThrottled, NotFound
 from service.rules.notices import is_zone
 from service.rules.phrases import LANGUAGES
 from service.services import services
@@ -147,6 +147,8 @@ def _wait(wait: LoginThrottled) -> ResponseReturnValue:
 @bp.post("/me/sso")
 def update_sign_on() -> ResponseReturnValue:
     """Let single sign-on open this account too, or no longer, for who knows its password."""
+    if not (services().provider.is_set or me().identity):
+        raise NotFound("there is no single sign-on")
     if not me().has_password or not is_own_password(request.form.get("password", "")):
         return _page(complaint=_("The password is wrong.")), 422
     if request.form.get("step") == "link":

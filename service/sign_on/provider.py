@@ -31,7 +31,7 @@ from service.errors import ServiceError
 
 TIMEOUT_SECONDS = 5.0
 FRESH_SECONDS = 600.0  # the discovery document and the keys
-ASKED_SECONDS = 30.0  # the discovery document, before somebody is sent there
+ASKED_SECONDS = 5.0  # the discovery document, before somebody is sent there
 SILENT_SECONDS = 30.0  # how long nothing is asked of a provider that did not answer
 KEYS_AGAIN_SECONDS = 10.0  # at least between two questions for keys that a token names
 AT_ONCE, WAIT_SECONDS = 2, 1.0
