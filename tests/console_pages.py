@@ -51,8 +51,6 @@ NO_PAGES = {
     "console.sign_on.begin",
     "console.sign_on.finish",
     "console.shift.arrivals",
-    "console.sign_on.begin",
-    "console.sign_on.finish",
     "console.static",
     "readers.static",
     "static",
@@ -372,7 +370,6 @@ def answers(console: Console, language: str) -> Iterator[Answer]:
 def _of_accounts(console: Console) -> Iterator[Answer]:
     yield Answer("account-refused", "/console/me", 422, {"key_approve": "1"})
     yield Answer("password-refused", "/console/me/password", 422, {"old": "wrong"})
-    yield Answer("sign-on-missing", "/console/me/sso", 404, {"step": "link"})
     at = "/console/me/totp"
     yield Answer("second-factor", at, 200, {"step": "propose"})
     yield Answer("second-factor-refused", at, 422, {"step": "confirm", "code": "1"})
