@@ -98,20 +98,21 @@ def make_day(
         SitePlan(site.id, key, share, listens)
         for site, key, share, listens in zip(sites, keys, shares(n_sites), kinds, strict=True)
     ]
-    draw = random.Random(f"{seed} people")
+    draw, n_open = random.Random(f"{seed} people"), options.get("open_pages", 5)
     people = []
     for number in range(n_moderators):
         # Large sites have more moderators; every site has some.
         chosen = draw.choices(plans, [plan.share for plan in plans], k=2)
         names = {*(plan.id for plan in chosen), plans[number % n_sites].id}
-        people.append(ModeratorPlan(f"moderator-{number}", PASSWORD, tuple(sorted(names))))
+        # Some watch all sites, one in ten is a senior.
+        role = "admin" if number < n_open else "moderator" if number % 10 else "senior"
+        people.append(ModeratorPlan(f"moderator-{number}", PASSWORD, tuple(sorted(names)), role))
     accounts = Accounts(redis)
-    n_open = options.get("open_pages", 5)
 
     def add(number: int) -> None:
         one = people[number]
-        role = "admin" if number < n_open else "moderator"  # who watches all sites
-        accounts.add(one.name, PASSWORD, role, sites=None if number < n_open else one.sites)
+        sites = None if one.role == "admin" else one.sites
+        accounts.add(one.name, PASSWORD, one.role, sites=sites)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(n_moderators)))
@@ -248,7 +249,12 @@ def play(
         redis = stack.enter_context(Redis.from_url(url, decode_responses=True))
         endpoint = stack.enter_context(answering())
         drip = stack.enter_context(dripping(b"HTTP/1.1 200 OK\r\ncontent-type: "))
-        environ = {**environ, "HAKAM_REDIS_URL": url, "HAKAM_VAR": str(folder / "var")}
+        environ = {
+            **environ,
+            "HAKAM_PROXIES": "1",
+            "HAKAM_REDIS_URL": url,
+            "HAKAM_VAR": str(folder / "var"),
+        }
         environ.setdefault("HAKAM_SECRET_KEY", "0123456789abcdef" * 4)
         address = stack.enter_context(served(dict(environ), folder / "web.log"))
         webhooks = stack.enter_context(telling(environ, folder / "webhooks.log"))

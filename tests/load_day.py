@@ -49,6 +49,7 @@ class ModeratorPlan:
     name: str
     password: str
     sites: tuple[str, ...]
+    role: str = "moderator"
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,8 @@ class Day:
         return self.comments_a_day / DAY_SECONDS * CURVE[int(self.hour(at))] / mean * share
 
     def phase(self, at: float) -> str:
-        """What is going on: a burst (or the time in which it drains), the evening, or neither."""
-        if any(one.at <= at < one.at + 2 * one.seconds for one in self.bursts):
-            return "burst"
-        return "evening" if 19 <= self.hour(at) < 23 else "calm"
+        """What is going on beside bursts."""
+        return "evening" if 19 <= self.hour(at) < 23 else "rest of the day"
 
     def write(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")

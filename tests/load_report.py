@@ -23,6 +23,7 @@ import psutil
 
 if TYPE_CHECKING:
     from load import Play
+    from load_day import Burst
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "load.md"
 PICTURES = DOCUMENT.parent / "images"
@@ -44,14 +45,16 @@ def quantile(values: Iterable[float], share: float) -> float:
 def figures(play: Play) -> dict[str, Any]:
     """All that the tables say, as JSON."""
     day = play.day
-    crowded = {burst.site for burst in day.bursts}
+    ends = {burst: _end(play, burst) for burst in day.bursts}
 
-    def where(at: float, site: str) -> str:
-        phase = day.phase(at)
-        if phase == "burst":
-            now = {one.site for one in day.bursts if one.at <= at < one.at + 2 * one.seconds}
-            return "burst, its own site" if site in now & crowded else "burst, other sites"
-        return phase
+    def where(at: float, site: str, comment: str = "") -> str:
+        """Say what went on; a burst lasts until the last comment of it is answered."""
+        if "-burst-" in comment:
+            return "in a burst"
+        for burst, end in ends.items():
+            if burst.at <= at < end:
+                return f"{'its' if site == burst.site else 'another'} site has a burst"
+        return day.phase(at)
 
     routes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     phases: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -59,7 +62,7 @@ def figures(play: Play) -> dict[str, Any]:
     for row in play.rows:
         routes[row["route"]].append(row)
         if row["route"] == COMMENTS:
-            phases[where(row["at"], row["site"])].append(row)
+            phases[where(row["at"], row["site"], row["comment"])].append(row)
     for decided, site, lag in play.delivery_lags:
         lags[where(decided - play.began, site)].append(lag)
     n = len(play.told)
@@ -105,6 +108,20 @@ def figures(play: Play) -> dict[str, Any]:
         "outcome": play.outcome.counts,
         "violations": play.outcome.violations,
     }
+
+
+def _end(play: Play, burst: Burst) -> float:
+    """Second at which the last comment of a burst was answered."""
+    ours = [
+        row["at"] + row["took"]
+        for row in play.rows
+        if row["site"] == burst.site
+        and "-burst-" in row.get("comment", "")
+        and row["at"] >= burst.at
+    ]
+    return min(
+        max(ours, default=burst.at), *(b.at for b in play.day.bursts if b.at > burst.at), math.inf
+    )
 
 
 def _share(values: Iterable[bool]) -> float:

@@ -15,6 +15,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -57,6 +58,9 @@ def at() -> float:
     return time.time() - began
 
 
+_numbers = count()
+
+
 class Player(FastHttpUser):
     """Somebody who asks Hakam, and writes down each attempt."""
 
@@ -64,6 +68,11 @@ class Player(FastHttpUser):
     host = DAY.url
     network_timeout = connection_timeout = 60.0
     site = ""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        number = next(_numbers)
+        self.address = f"192.0.2.{number % 256}" if number < 256 else f"198.51.100.{number % 256}"
 
     def ask(
         self,
@@ -77,7 +86,8 @@ class Player(FastHttpUser):
         **facts: Any,
     ) -> Any:
         """Ask once; `due` is when it would have been asked had a connection been free."""
-        headers, data = {}, ""
+        # Each comes from elsewhere, by way of one proxy.
+        headers, data = {"X-Forwarded-For": self.address}, ""
         if key:
             headers["Authorization"] = f"Bearer {key}"
         if body is not None:
@@ -264,7 +274,7 @@ class Moderator(Player):
                 self.site = draw.choice(plan.sites)
             n_done += self.work(plan, draw)
             if draw.random() < 0.12:
-                self.look(draw)
+                self.look(plan, draw)
         raise StopUser
 
     def log_in(self, plan: ModeratorPlan) -> None:
@@ -324,7 +334,7 @@ class Moderator(Player):
             form = {"csrf_token": self.csrf, "decision": found[1]}
             self.ask("POST /console/<site_id>/items/<item_id>/undo", path, form=form, item=item)
 
-    def look(self, draw: random.Random) -> None:
+    def look(self, plan: ModeratorPlan, draw: random.Random) -> None:
         """Open one of the other pages."""
         n, article = draw.randrange(200), draw.randrange(12)
         word = draw.choice(("الأسعار", "شكرا", "المباراة"))
@@ -338,6 +348,8 @@ class Moderator(Player):
             "insight": f"{of_site}/insight",
             "shift": f"{of_site}/shift",
         }
+        if plan.role == "moderator":
+            del pages["insight"]  # which is for seniors
         name = draw.choice(["queue", "queue", "search", *pages])
         self.page(f"GET /console/<site_id>/{name}", pages[name])
         over.wait(draw.uniform(0.2, 1.0) * DAY.think_seconds)

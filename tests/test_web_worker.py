@@ -21,7 +21,7 @@ import httpx
 import psutil
 import pytest
 from fake_coral import SECRETS, signature
-from flask import Flask
+from flask import Flask, request
 from redis import Redis
 
 from conftest import await_condition, free_port, hakam, served
@@ -34,6 +34,7 @@ from service.sites.sites import Sites
 pytestmark = pytest.mark.slow
 
 MOST = web_worker.MAX_HEADER_BYTES
+N_THREADS = 4  # of a worker (`service/run/gunicorn.conf.py`)
 GET = b"GET /healthz HTTP/1.1\r\nHost: hakam\r\n"
 
 
@@ -333,3 +334,70 @@ def listens(url: str) -> bool:
     with socket.socket() as one:
         port = int(url.rpartition(":")[2])
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def in_order() -> Flask:
+    """Return an application that notes who asks, and holds the answer; gunicorn calls this."""
+    app = Flask(__name__)
+    app.extensions["hakam"] = SimpleNamespace(settings=Settings.from_environ())
+    folder = Path(os.environ["FOLDER"])
+
+    @app.get("/")
+    def note() -> str:
+        with (folder / "asked").open("a") as asked:
+            asked.write(f"{request.headers.get('Authorization', 'health')}\n")
+        while (folder / "hold").exists():
+            time.sleep(0.01)
+        return ""
+
+    return app
+
+
+def test_who_sends_very_much_at_a_time_delays_another_by_one_turn(
+    environ: dict[str, str], redis: Redis, tmp_path: Path
+) -> None:
+    port, hold, asked = free_port(), tmp_path / "hold", tmp_path / "asked"
+    own = environ | {"FOLDER": str(tmp_path), "HAKAM_WORKERS": "1"}
+    command = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONFIG)]
+    command += ["--bind", f"127.0.0.1:{port}", f"{Path(__file__).stem}:{in_order.__name__}()"]
+    command += ["--pythonpath", str(Path(__file__).parent)]
+    url, ask = f"http://127.0.0.1:{port}", b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n"
+
+    def is_there() -> bool:
+        try:
+            return httpx.get(url).is_success
+        except httpx.TransportError:
+            return False
+
+    def n_asked() -> int:
+        return len(asked.read_text().splitlines()) if asked.exists() else 0
+
+    with ExitStack() as stack:
+        log = stack.enter_context((tmp_path / "log").open("w"))
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+        stack.callback(server.wait)
+        stack.callback(server.terminate)
+        stack.callback(hold.unlink, missing_ok=True)
+        await_condition(is_there, what="the server", seconds=60.0)
+        hold.touch()
+        asked.unlink()
+
+        def send(who: bytes) -> None:
+            stack.enter_context(connection(url)).sendall(ask % who)
+
+        for _ in range(N_THREADS):
+            send(b"flooded")
+        await_condition(lambda: n_asked() == N_THREADS, what="all threads at work")
+        for _ in range(20):
+            send(b"flooded")
+        send(b"small")
+        # The loop that reads all these answers this by itself, and connections come in order.
+        last = stack.enter_context(connection(url))
+        last.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert b" 100 " in last.recv(1024)
+        hold.unlink()
+        await_condition(lambda: n_asked() == N_THREADS + 21, what="all answers")
+    # Its turn is the next but one, and as many threads as there are may be quicker to note theirs.
+    assert asked.read_text().splitlines().index("small") < 2 * N_THREADS + 1

@@ -2,9 +2,10 @@
 
 In a thread of gunicorn's own worker a client that sends half a request, or takes half an answer,
 holds the thread for as long as it likes, and four of them hold the worker. Here one loop talks to
-all clients of a worker. A request reaches a thread when it is there as a whole, and the thread is
-free again when the answer is written down; who sends or takes too slowly is cut off. What gunicorn
-does stays: it starts workers, replaces those that end, and reloads.
+all clients of a worker. A request reaches a thread when it is there as a whole and it is its
+sender's turn (`turns`), and the thread is free again when the answer is written down; who sends or
+takes too slowly is cut off. What gunicorn does stays: it starts workers, replaces those that end,
+and reloads.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from service.compat import coral
 from service.config import Settings
+from service.run.turns import Turns
 
 IDLE_SECONDS = 20.0  # that a connection may wait for its first or next request
 BOOT_SECONDS = 20.0  # that a worker goes on while those that replace it get ready
@@ -222,6 +224,7 @@ class WebWorker(Worker):  # type: ignore[misc]
             ident=None,
         )
         dispatcher = ThreadedTaskDispatcher()
+        dispatcher.queue = Turns()
         dispatcher.set_thread_count(self.cfg.threads)
         connections: dict[int, Any] = {}
         self._servers = [
