@@ -221,6 +221,8 @@ def _play(
     said = _run(block("accept"), shell)
     for line in said.splitlines():
         drill.say(f"      {line}")
+    told = [one["data"] for one in endpoint.bodies() if one["type"] == "store.set_back"]
+    drill.expect(len(told) == 1, f"the webhook is told: {told}")
     drill.expect(service.is_ready(), "accepted; every web server is ready, the chain holds")
 
     _reconcile(drill, store, service, endpoint, shell, key, load, poller, told_before)
@@ -341,9 +343,13 @@ def _acknowledged(load: Load) -> int:
         return sum(_counts(load).values())
 
 
+def _decisions(endpoint: Endpoint) -> list[Any]:
+    return [body for body in endpoint.bodies() if "decision_id" in body["data"]]
+
+
 def _told(endpoint: Endpoint) -> dict[str, str]:
     found = {}
-    for body in endpoint.bodies():
+    for body in _decisions(endpoint):
         data = body["data"]
         found[data["decision_id"]] = f"{body['type']} {data['comment_id']} {data['action']}"
     return found
@@ -355,7 +361,7 @@ def _known(load: Load, endpoint: Endpoint) -> dict[str, str]:
         (call.request for call in load.calls if call.op == "enqueue" and call.outcome == "ok"),
         "review",
     )
-    told = sorted(endpoint.bodies(), key=lambda body: place(body["data"]["decision_id"]))
+    told = sorted(_decisions(endpoint), key=lambda body: place(body["data"]["decision_id"]))
     for body in told:
         recorded = body["type"] == "decision.recorded"
         known[body["data"]["comment_id"]] = body["data"]["action"] if recorded else "review"

@@ -53,7 +53,7 @@ def _read(client: FlaskClient, key: dict[str, str], after: str, limit: int = 100
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_backup_under_load_is_restored_and_sites_and_hakam_know_the_same_again(
     artifacts: Path,
 ) -> None:

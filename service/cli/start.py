@@ -16,6 +16,7 @@ from service.accounts.accounts import Accounts
 from service.cli.environment import connect
 from service.cli.probes import CHECKED, Case
 from service.config import Settings
+from service.delivery.webhooks import Deliveries
 from service.errors import LaunchFailed, StoreLost
 from service.queue.decisions import DecisionStream
 from service.rules.times import iso_time
@@ -165,7 +166,12 @@ def _accept_loss(redis: Redis, durability: Durability, since: datetime | None) -
     elif not until:
         return  # nothing is lost
     durability.accept()
-    stream = DecisionStream(redis)
+    stream, deliveries = DecisionStream(redis), Deliveries(redis, Sites(redis))
     for site in Sites(redis).list():
-        stream.note_loss(site.id, since_time, until + CHECK_EVERY_SECONDS)
-        click.echo(f"site {site.id}: what it was told since {iso_time(since_time)} may be lost")
+        entry_id = stream.note_loss(site.id, since_time, until + CHECK_EVERY_SECONDS)
+        said = "it reads so in GET /v1/decisions"
+        if site.has_webhook:
+            failure = deliveries.tell_loss(site, entry_id, since_time, time.time())
+            said = f"its webhook was not told: {failure}" if failure else "its webhook was told"
+        lost = f"what it was told since {iso_time(since_time)} may be lost"
+        click.echo(f"site {site.id}: {lost}; {said}")

@@ -155,16 +155,27 @@ class Deliveries:
         if not self._probing.acquire(blocking=False):
             return N_("another test waits for its answer")
         try:
-            with http.within(PROBE_SECONDS):
-                now = datetime.now(UTC)
-                body = json.dumps(
-                    {"type": "webhook.test", "timestamp": now.isoformat("T"), "data": {}}
-                )
-                return self._post(site, f"test-{int(now.timestamp() * 1000)}", body, now).failure
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
-            return http.reason(error)
+            now = datetime.now(UTC)
+            return self._tell_now(site, f"test-{int(now.timestamp() * 1000)}", "webhook.test", {})
         finally:
             self._probing.release()
+
+    def tell_loss(self, site: Site, entry_id: str, lost_since: float, lost_until: float) -> str:
+        """Tell a site, once, what `GET /v1/decisions` says where the store was set back.
+
+        Return what went wrong, or an empty string.
+        """
+        lost = {"lost_since": iso_time(lost_since), "lost_until": iso_time(lost_until)}
+        return self._tell_now(site, entry_id, "store.set_back", {**lost, "after": entry_id})
+
+    def _tell_now(self, site: Site, entry_id: str, kind: str, data: Mapping[str, str]) -> str:
+        now = datetime.now(UTC)
+        body = json.dumps({"type": kind, "timestamp": now.isoformat("T"), "data": data})
+        try:
+            with http.within(PROBE_SECONDS):
+                return self._post(site, entry_id, body, now).failure
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
+            return http.reason(error)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Count the attempts of all sites by what became of them, since the store was new."""
