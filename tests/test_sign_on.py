@@ -28,7 +28,7 @@ from models.artifact import Artifact
 from service.accounts.account import AccountError
 from service.accounts.accounts import Accounts
 from service.app import create_app
-from service.store.trail import ACCOUNTS
+from service.store.trail import ACCOUNTS, SERVICE
 
 PASSWORD = "correct horse battery"
 GROUPS = {"HAKAM_OIDC_ROLES": "admin=chiefs; senior@news=desk; moderator=night; trainee=new"}
@@ -736,3 +736,21 @@ def test_several_first_logins_at_once_make_one_account(
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda one, path: one.client.get(path), windows, arrived))
     assert len(accounts.list()) == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"amr": ["pwd", "otp"]}, 200),
+        ({"acr": "mfa"}, 200),
+        ({"amr": ["pwd"]}, 403),
+        ({"amr": [["mfa"]]}, 403),
+        ({}, 403),
+    ],
+)
+def test_a_role_that_must_have_a_second_factor_has_it_at_the_provider_or_sets_one_up_here(
+    browser_: Browser, accounts: Accounts, claims: dict[str, Any], status: int
+) -> None:
+    accounts.second_factor.require("moderator", by=SERVICE)
+    browser_.log_in(**claims)
+    assert browser_.client.get("/console/me").status_code == status

@@ -90,7 +90,7 @@ def read_person(
     if since > clock() + LEEWAY_SECONDS:  # it would be fresh for ever
         raise SignOnRefused("auth_time")
     methods = claims.get("amr", [])
-    references = {*(methods if isinstance(methods, list) else ()), claims.get("acr")}
+    references = [*(methods if isinstance(methods, list) else ()), claims.get("acr")]
     second = set(settings.oidc_second_factor.split())
     return Person(
         identity=identity_of(provider.issuer, subject),
@@ -98,7 +98,7 @@ def read_person(
         display_name=_text(said.get("name")),
         groups=groups,
         groups_refused=refused,
-        has_second_factor=any(one in second for one in references if isinstance(one, str)),
+        has_second_factor=any(isinstance(one, str) and one in second for one in references),
         authenticated_at=since,
         session=_session(provider.issuer, claims),
         id_token=raw,
