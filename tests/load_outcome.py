@@ -211,7 +211,9 @@ def _faults(rows: Sequence[Mapping[str, Any]], log: str, counts: Counter[str]) -
             wrong.append(f"no answer: {row['route']} ({row.get('problem', '')})")
         elif status == 429 or status >= 500:
             counts[f"{status} {row.get('problem', '')}"] += 1
-            if status >= 500 and row.get("problem") not in EXPLAINED:
+            # The console says it in a page, and its log line names the error.
+            is_page = status == 503 and "/console/" in row["route"]
+            if status >= 500 and not is_page and row.get("problem") not in EXPLAINED:
                 wrong.append(f"{status} {row.get('problem')}: {row['route']}")
             if not row.get("retry_after"):
                 wrong.append(f"{status} without Retry-After: {row['route']}")

@@ -411,7 +411,8 @@ def renew(output: Path) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     said = (output / "load.md").read_text(encoding="utf-8")
     begin, end = map(re.escape, MARKS)
-    new = f"{MARKS[0]}\n\n{said}\n{MARKS[1]}"
+    shown = "![The day: requests, times, processors, deliveries](images/load-day.png)"
+    new = f"{MARKS[0]}\n\n{shown}\n\n{said}\n{MARKS[1]}"
     text, n = re.subn(f"(?s){begin}.*{end}", lambda _: new, text)
     if n != 1:
         raise AssertionError(f"{DOCUMENT.name} lacks its marks")
