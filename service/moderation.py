@@ -286,7 +286,8 @@ class Moderation:
         is_approved = judgement.verdict.action == "approve"
         if standing and standing.created and standing.waits and is_approved:
             judgement = replace(judgement, verdict=_reported(judgement.verdict))
-        self._metrics.count(judgement.verdict)
+        signals = judgement.signals
+        self._metrics.count(judgement.verdict, signals.scores, judgement.readers)
         self._verdict_counts.count(
             site.id,
             judgement.verdict.action,

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from prometheus_client.core import GaugeMetricFamily, Metric
 from redis import Redis
 
@@ -225,3 +226,13 @@ def test_a_process_beside_the_web_server_counts_while_it_runs_and_no_longer(
         running.terminate()
         running.wait(timeout=30.0)
     assert scraped(busy)[series] == 0
+
+
+def test_a_comment_that_was_sent_counts_by_its_scores_and_readers(
+    client: FlaskClient, api_key: str
+) -> None:
+    headers = {"Authorization": f"Bearer {api_key}"}
+    assert client.post("/v1/comments", json=COMMENT, headers=headers).status_code == 200
+    found = series(client.get("/metrics").text)
+    assert found['hakam_score_count{label="toxicity"}'] == 1
+    assert found['hakam_comments_read_total{readers="words"}'] == 1
