@@ -106,6 +106,15 @@ dist: sbom  ## build what a release hands out: the wheel, the bill of materials 
 		--no-build-isolation --wheel-dir dist ./build/source
 	@cp build/hakam.cdx.json dist && cd dist && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
+# The tag stays before the digest, so that the next release finds what to ask for.
+pin:  ## write the digests of today's images into the files for containers; needs Docker
+	@for image in $$(sed -nE 's/^ *(image: |FROM )([a-z/]+:[^@ ]+).*/\2/p' $(PINNED)); do \
+		digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$image") || exit 1; \
+		sed -i.before -E "s#(image: |FROM )$$image(@sha256:[0-9a-f]+)?\$$#\1$$image@$$digest#" $(PINNED) || exit 1; \
+		rm -f $(PINNED:=.before); echo "$$image@$$digest"; \
+	done
+PINNED = docker-compose.yml service/Dockerfile
+
 ZIP ?= build/hakam.zip
 wordpress:  ## pack the WordPress plugin into build/hakam.zip
 	@mkdir -p $(dir $(ZIP)) && rm -f $(ZIP)

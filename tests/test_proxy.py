@@ -45,15 +45,16 @@ def default(value: Any) -> str:
 def proxied(web: str, folder: Path, **environ: str) -> Iterator[str]:
     """Run the proxy of the compose file before `web`; yield its address once it listens."""
     service = SERVICES["proxy"]
-    (mount,) = service["volumes"]
+    mount = next(one for one in service["volumes"] if ".template:" in one)
     config = (ROOT / mount.split(":")[0]).read_text()
     filled_in = {name: default(value) for name, value in service["environment"].items()}
     filled_in |= {"NGINX_LOCAL_RESOLVERS": "127.0.0.1", **environ}
     for name, value in filled_in.items():
         config = config.replace(f"${{{name}}}", value)
-    port = free_port()
+    port, tls_port = free_port(), free_port()
     for there, here in (
         ("listen 8000;", f"listen 127.0.0.1:{port};"),
+        ("listen 8443 ", f"listen 127.0.0.1:{tls_port} "),
         ("web:8000;", f"{web};"),
         ("/tmp/", f"{folder}/"),
     ):
