@@ -48,6 +48,7 @@ NOT_IMPORTED = {
     "ruff",
     "scipy-stubs",
     "types-jsonschema",
+    "types-protobuf",
     "types-psutil",
     "types-pyyaml",
     "types-regex",
