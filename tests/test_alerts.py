@@ -1,4 +1,4 @@
-"""The rules for Prometheus in `deploy/watch`: each alert fires when it should, and not before.
+"""The rules for Prometheus: each alert fires when it should, and not before.
 
 promtool, which comes with Prometheus, runs them over series that are written here in its notation:
 ``0x9`` is 0 and nine more of it, ``0+60x9`` grows by 60. A minute lies between two values.
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-RULES = Path(__file__).parent.parent / "deploy" / "watch" / "rules"
+RULES = Path(__file__).parent.parent / "service" / "run" / "monitoring" / "rules"
 GROUPS = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
     for path in sorted(RULES.glob("*.yml"))
@@ -176,7 +176,7 @@ def test_each_alert_has_a_case_and_says_what_to_do() -> None:
 
 
 def test_the_documents_list_the_alerts_as_they_are() -> None:
-    document = (RULES.parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
+    document = (RULES.parents[3] / "docs" / "monitoring.md").read_text(encoding="utf-8")
     rows = re.findall(r"(?m)^\| `(Hakam\w+)` \| (\w+) \| (\w+) \|", document)
     expected = [
         (name, one["labels"]["severity"], one.get("for", "0m")) for name, one in ALERTS.items()

@@ -1,4 +1,4 @@
-"""The dashboard and rules of `deploy/watch`, with a real Prometheus that asks a real service."""
+"""The dashboard and rules, with a real Prometheus that asks a real service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from service.sites.sites import Sites
 from service.store.connect import connect
 
 ROOT = Path(__file__).parent.parent
-WATCH = ROOT / "deploy" / "watch"
+WATCH = ROOT / "service" / "run" / "monitoring"
 DASHBOARD = json.loads((WATCH / "dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 GROUPS = [
@@ -178,7 +178,7 @@ def test_each_metric_that_is_asked_for_is_told_and_documented(prometheus: Promet
     # These come with the first of what they count.
     families |= dict.fromkeys(("hakam_withheld_total", "hakam_reports_total"), "counter")
     families |= {"hakam_redis_faults_total": "counter"}
-    document = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"(?m)^\| `(hakam_\w+)` \|", document))
     assert rows == set(families)
     parts = {

@@ -136,7 +136,7 @@ def events_in_code() -> dict[str, set[str]]:
 
 
 def test_the_documents_list_every_event_with_its_fields_and_no_other() -> None:
-    document = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     table = document.partition("| event | level | fields | written |")[2]
     rows = re.findall(r"(?m)^\| `(\w+)` \|[^|]*\| ([^|]*) \| [^|]* \|$", table)
     listed = {name: set(fields.split(", ")) for name, fields in rows}

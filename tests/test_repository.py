@@ -211,7 +211,6 @@ def test_the_top_level_holds_what_the_layout_says() -> None:
         "Makefile",
         "README.md",
         "SECURITY.md",
-        "deploy",
         "docker-compose.yml",
         "docs",
         "integrations",

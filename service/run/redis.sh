@@ -16,6 +16,8 @@ sorted="$sorted +zremrangebylex +zremrangebyrank +zremrangebyscore +zrevrange +z
 sorted="$sorted +zscore"
 streams='+xadd +xdel +xinfo|stream +xlen +xrange +xrevrange +xtrim'
 scripts='+eval +evalsha +script|exists +script|load +multi +exec +discard +watch +unwatch'
+# What a backup is read by, as a replica would.
+copies='+sync +psync +replconf'
 server='+ping +hello +info +time +wait +role +config|get +bgrewriteaof'
 client='+client -client|kill -client|list -client|no-evict -client|pause -client|unpause'
 
@@ -31,6 +33,6 @@ maxmemory-policy noeviction
 maxclients 1000
 tcp-keepalive 60
 user default off ~* &* +@all
-user hakam on #${digest%% *} ~hakam:* ~{hakam:* -@all $keys $strings $hashes $sets $sorted $streams $scripts $server $client
+user hakam on #${digest%% *} ~hakam:* ~{hakam:* -@all $keys $strings $hashes $sets $sorted $streams $scripts $server $copies $client
 END
 exec redis-server /tmp/redis.conf
