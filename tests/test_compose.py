@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import ssl
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -342,6 +345,7 @@ class _Story:
             self.decides(made.stdout.strip())
             self.tells_while_it_stops(site, secret)
             assert self.refused() == self.n_refused, "Hakam asked for nothing that is not allowed"
+            self.is_backed_up()
             self.stays_within_its_memory()
             ended = {name: self.stopped(name) for name in reversed(list(engine.running))}
             assert ended == dict.fromkeys(engine.services, 0)
@@ -470,6 +474,22 @@ class _Story:
         Webhook(secret).verify(body, {name.lower(): one for name, one in told.items()})
         self.engine.start("webhooks")
         self.engine.await_health("webhooks")
+
+    def is_backed_up(self) -> None:
+        """Follow the guide's lines for a backup."""
+        guide = (ROOT / "docs" / "backup.md").read_text()
+        lines = re.findall(r"^docker compose exec -T (\w+) (.+?)(?: >(\S+))?$", guide, re.MULTILINE)
+        copies: dict[str, bytes] = {}
+        for service, command, file in lines:
+            words = [*self.engine.running[service].inside, *shlex.split(command)]
+            done = subprocess.run(words, capture_output=True, check=False, env={})
+            assert done.returncode == 0, (command, done.stderr)
+            copies[file] = done.stdout
+        assert copies["redis.rdb"].startswith(b"REDIS")
+        assert copies["audit.txt"].startswith(b"demo\t")
+        with tarfile.open(fileobj=io.BytesIO(copies["var.tar"])) as archive:
+            folders = {name.split("/")[0] for name in archive.getnames()}
+        assert folders == {"var", "artifacts"}
 
     def stays_within_its_memory(self) -> None:
         for name, container in self.engine.running.items():
