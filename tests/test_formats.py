@@ -196,6 +196,7 @@ WRITTEN = [  # what is shown, in Western and in Eastern Arabic digits
     (lambda: formats.ago(600), "قبل 10 دقائق", "قبل ١٠ دقائق"),
     (lambda: formats.figure_value("kappa", 0.997), "0.99", "٠٫٩٩"),
     (lambda: formats.figure_value("seconds", 7_200), "ساعتان", "ساعتان"),
+    (lambda: formats.row_name("bin", "0.05"), "0.05", "٠٫٠٥"),
     (lambda: formats.row_name("day", "2027-01-15", short=True), "15/1", "١٥/١"),
     (lambda: formats.row_name("hour", "2027-01-15T08:00", short=True), "8:00", "٨:٠٠"),
 ]

@@ -73,6 +73,13 @@ def test_every_message_is_said_in_all_languages_with_the_name_of_the_site() -> N
             assert "None" not in text
 
 
+def test_a_day_is_written_as_each_language_writes_it() -> None:
+    said = receipt(SITE, REPORT)
+    assert "15 \u064a\u0646\u0627\u064a\u0631 2026" in said["ar"]  # "15 January 2026"
+    assert "January 15, 2026" in said["en"]
+    assert "15 janvier 2026" in said["fr"]
+
+
 def test_no_message_names_a_moderator_and_each_can_be_told_apart_by_a_number() -> None:
     for message in all_messages():
         for text in message.values():

@@ -72,10 +72,17 @@ def signed(value: float) -> str:
     """Return a number with its sign and one digit behind the point."""
     value, locale, digits = _bounded(value, _MOST), flask_babel.get_locale(), chosen()
     sign = babel.numbers.get_minus_sign_symbol if value < 0 else babel.numbers.get_plus_sign_symbol
-    written = babel.numbers.format_decimal(
-        abs(value), format="0.0", locale=locale, numbering_system=digits
+    return sign(locale, numbering_system=digits) + decimal(abs(value), "0.0")
+
+
+def decimal(value: float, pattern: str) -> str:
+    """Return a number with as many digits behind the point as a pattern of the CLDR says."""
+    locale = flask_babel.get_locale()
+    return shown(
+        babel.numbers.format_decimal(
+            value, format=pattern, locale=locale, numbering_system=chosen()
+        )
     )
-    return sign(locale, numbering_system=digits) + shown(written)
 
 
 def percent(share: float) -> str:
@@ -179,6 +186,7 @@ _ROW_NAMES: Mapping[str, Callable[[str], str]] = {
     "language": language_name,
     "dialect": dialect_row,
     "measure": measure_name,
+    "bin": lambda row: decimal(float(row), "0.00"),
 }
 
 

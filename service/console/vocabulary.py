@@ -344,7 +344,8 @@ def language_name(code: str) -> str:
     if code in _WRITTEN_IN:
         return str(_WRITTEN_IN[code])
     locale, script = flask_babel.get_locale(), code.removeprefix("und-")
-    return str(locale.languages.get(code) or locale.scripts.get(script) or code)
+    name = str(locale.languages.get(code) or locale.scripts.get(script) or code)
+    return name[:1].upper() + name[1:]  # French writes "persan"; it stands alone here
 
 
 def dialect_row(code: str) -> str:

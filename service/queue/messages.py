@@ -8,8 +8,11 @@ moderator or a reader, none repeats a comment.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from babel.dates import format_date
 
 from service.queue.reader_links import appeal_address
 from service.queue.records import OUTCOMES, Decision, Report, news
@@ -46,7 +49,12 @@ _Say = Callable[..., str]  # a phrase in one language, with its values filled in
 def _in_all(write: Callable[[_Say], list[str]]) -> Message:
     def say(language: str) -> _Say:
         def said(phrase: str, **values: object) -> str:
-            return catalogue(language).gettext(phrase) % values
+            return catalogue(language).gettext(phrase) % {
+                key: format_date(value, "long", locale=language)
+                if isinstance(value, datetime.date)
+                else value
+                for key, value in values.items()
+            }
 
         return said
 
@@ -60,7 +68,7 @@ def receipt(site: Site, report: Report) -> Message:
             say(
                 N_("Your report about a comment on %(site)s was received on %(day)s."),
                 site=_name(site),
-                day=day_of(report.received_at),
+                day=_day(report.received_at),
             ),
             say(
                 N_(
@@ -82,7 +90,7 @@ def notice(site: Site, report: Report) -> Message | None:
 
 
 def _notice(say: _Say, site: Site, report: Report, outcome: str) -> list[str]:
-    name, day = _name(site), day_of(report.resolved_at)
+    name, day = _name(site), _day(report.resolved_at)
     if outcome == "withdrawn":
         return [
             say(
@@ -164,9 +172,9 @@ def _statement(say: _Say, site: Site, decision: Decision, appeal_url: str) -> li
     paragraphs = [
         say(
             N_("Your comment of %(written)s on %(site)s is not shown since %(day)s."),
-            written=day_of(decision.enqueued_at),
+            written=_day(decision.enqueued_at),
             site=name,
-            day=day_of(decision.decided_at),
+            day=_day(decision.decided_at),
         ),
         say(
             N_("It breaks the rules for comments of %(site)s. Reason: %(reason)s"),
@@ -206,6 +214,11 @@ def _how_found(decision: Decision) -> str:
     if decision.verdict and decision.verdict.field:
         return N_("A program had found it among the comments of the site; nobody had reported it.")
     return N_("It was found by the editors themselves; nobody had reported it.")
+
+
+def _day(seconds: float) -> datetime.date:
+    """Return the day of a moment, in UTC; each language writes it in its own way."""
+    return datetime.date.fromisoformat(day_of(seconds))
 
 
 def _name(site: Site) -> str:

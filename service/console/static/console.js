@@ -93,6 +93,13 @@ document.addEventListener("change", (event) => {
 });
 for (const all of document.querySelectorAll("[data-tick]")) all.hidden = false; // of use with a script only
 
+// On a narrow screen the names of the pages scroll; that of this page is in sight.
+const here = one(".pages [aria-current]");
+if (here) {
+  const [page, pages] = [here, here.closest(".pages")].map((part) => part.getBoundingClientRect());
+  here.closest(".pages").scrollLeft += (page.left + page.right - pages.left - pages.right) / 2;
+}
+
 // -- The next comment, put in place of this one -------------------------------------------------
 
 let sending = false;
