@@ -763,6 +763,15 @@ def test_on_a_telephone_charts_can_be_read_and_the_menu_shows_the_page_in_use(
         expect(page.locator(".pages [aria-current]")).to_be_in_viewport(ratio=0.95)
 
 
+def test_on_a_telephone_a_long_name_of_a_site_has_a_line_beside_no_button(
+    console: Console,
+) -> None:
+    console.sites.update(console.sites.get("demo").changed({"name": "x" * 100}))
+    page = console.page("layla", path="/overview", viewport={"width": 390, "height": 844})
+    name = page.get_by_role("heading", name="x" * 100)
+    assert name.evaluate("each => each.offsetWidth") > 390 / 2
+
+
 def test_on_a_telephone_nothing_speaks_of_keys(console: Console) -> None:
     console.flag("c1", "first")
     page = console.page(viewport={"width": 390, "height": 844})
