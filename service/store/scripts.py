@@ -33,7 +33,7 @@ from redis.exceptions import NoScriptError
 from service import tracing
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.store.connect import Cluster
-from service.store.errors import is_short_of_replicas, naming_the_site, translating_redis_errors
+from service.store.errors import is_short_of_replicas, naming_the_site
 from service.store.replication import reading_scripts
 
 SITE_KEYS = (
@@ -204,24 +204,14 @@ class Verbs:
         self, site_ids: Sequence[str], verb: str
     ) -> Iterator[Sequence[Any] | SiteUnreadable]:
         """Run a verb without arguments for many sites, `SITES_AT_ONCE` in a round trip."""
-        script = read_script(self._owner, verb)
         for start in range(0, len(site_ids), SITES_AT_ONCE):
             asked = site_ids[start : start + SITES_AT_ONCE]
-            pipe = self._redis.pipeline(transaction=False)
-            for site_id in asked:
-                keys = site_keys(site_id, script.keys)
-                pipe.execute_command("EVALSHA", script.digest, len(keys), *keys)
-            name = f"{self._owner} {verb} of sites"
-            with tracing.step(name, "CLIENT", n_sites=len(asked)), translating_redis_errors():
-                answers = pipe.execute(raise_on_error=False)
-            for site_id, answer in zip(asked, answers, strict=True):
-                if not isinstance(answer, Exception):
-                    yield answer
-                    continue
-                try:
-                    yield self(site_id, verb)  # with the text of the script, or the reason
-                except SiteUnreadable as its_own:
-                    yield its_own
+            with tracing.step(f"{self._owner} {verb} of sites", "CLIENT", n_sites=len(asked)):
+                answers = self._together([self._call(site_id, verb, {}) for site_id in asked])
+            for answer in answers:
+                if isinstance(answer, StoreUnavailable) and not isinstance(answer, SiteUnreadable):
+                    raise answer
+                yield answer
 
     def until_done(self, site_id: str, verb: str, /, **arguments: Argument) -> int:
         """Run a verb that does one page of its work, until none is left; return how much it did."""
