@@ -178,6 +178,7 @@ FIELDS: Mapping[str, str] = {
     "`report` (an answer to readers' reports), `warning`, `hold` and `release` (what follows from "
     "rejections for their author), `loss` (the store was set back), or `damaged` (what is "
     "stored cannot be read).",
+    "Decision.lost_since": "Of a loss: since when what the store was given may be lost.",
     "Enqueued.state": "Where it stands; `published`: it waits because of readers' reports; "
     "`unseen` where nothing was ever kept of the comment, because it needed nobody.",
     "Evidence.field": "Where it stands: in the text or in the display name.",
