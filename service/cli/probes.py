@@ -51,7 +51,8 @@ SHOWN = frozenset(
     {
         *("replicas", "redis_settings", "artifacts", "sentence_scorer", "shadow", "var", "host"),
         *("port", "workers", "public_url", "proxies", "max_body_bytes", "lease_seconds"),
-        *("undo_seconds", "log_level", "oidc_session_seconds"),
+        *("undo_seconds", "log_level", "oidc_scopes", "oidc_groups_claim"),
+        *("oidc_second_factor", "oidc_session_seconds"),
     }
 )
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
