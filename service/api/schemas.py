@@ -167,22 +167,28 @@ class ScoredComment(Body):
         )
 
 
-def _few_enough(value: Any) -> Any:
+def _at_most(number: int) -> BeforeValidator:
     """Count before reading: a million wrong comments would take long to be wrong."""
-    if isinstance(value, list) and not 1 <= len(value) <= MAX_COMMENTS:
-        raise PydanticCustomError("comments", f"must have 1 to {MAX_COMMENTS:,} comments")
-    return value
 
+    def counted(value: Any) -> Any:
+        if isinstance(value, list) and not 1 <= len(value) <= number:
+            raise PydanticCustomError("comments", f"must have 1 to {number:,} comments")
+        return value
+
+    return BeforeValidator(counted)
+
+
+_ONE_OR_MANY = Discriminator(lambda value: MANY if isinstance(value, list) else ONE)
 
 ScoreBody = Annotated[
     Annotated[ScoredComment, Tag(ONE)]
     | Annotated[
         list[ScoredComment],
         Field(min_length=1, max_length=MAX_COMMENTS),
-        BeforeValidator(_few_enough),
+        _at_most(MAX_COMMENTS),
         Tag(MANY),
     ],
-    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
+    _ONE_OR_MANY,
 ]
 
 
@@ -208,21 +214,15 @@ def _by_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         return refusal_of(error)
 
 
-def _few_to_submit(value: Any) -> Any:
-    if isinstance(value, list) and not 1 <= len(value) <= MAX_SUBMITTED:
-        raise PydanticCustomError("comments", f"must have 1 to {MAX_SUBMITTED} comments")
-    return value
-
-
 SubmittedBody = Annotated[
     Annotated[SubmittedComment, Tag(ONE)]
     | Annotated[
         list[Annotated[SubmittedComment, WrapValidator(_by_itself)]],
         Field(min_length=1, max_length=MAX_SUBMITTED),
-        BeforeValidator(_few_to_submit),
+        _at_most(MAX_SUBMITTED),
         Tag(MANY),
     ],
-    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
+    _ONE_OR_MANY,
 ]
 
 
