@@ -23,11 +23,12 @@ from joserfc.jwk import ECKey, OctKey
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from conftest import COMPILED_TEMPLATES, settings_in
+from conftest import settings_in
 from models.artifact import Artifact
 from service.accounts.account import AccountError
 from service.accounts.accounts import Accounts
 from service.app import create_app
+from service.config import Settings
 from service.store.trail import ACCOUNTS, SERVICE
 
 PASSWORD = "correct horse battery"
@@ -54,11 +55,9 @@ def sso(environ: Mapping[str, str], provider: FakeProvider) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(sso: dict[str, str], redis: Redis, artifact: Artifact) -> Flask:
-    app = create_app(settings_in(sso), redis=redis, artifact=artifact)
-    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
-    app.testing = True
-    return app
+def settings(sso: dict[str, str]) -> Settings:
+    """The settings of that service, for the application of all tests."""
+    return settings_in(sso)
 
 
 @pytest.fixture
@@ -468,8 +467,7 @@ def test_the_second_factor_of_an_account_is_asked_for_unless_the_provider_asked(
     waiting = Browser(browser_.client.application, browser_.provider)
     asked = waiting.log_in().location
     assert not waiting.is_in
-    (token,) = re.findall(r'name="csrf-token" content="([^"]+)"', waiting.client.get(asked).text)
-    code = {"code": totp.at(now + 30), "csrf_token": token}
+    code = {"code": totp.at(now + 30), "csrf_token": csrf(waiting, asked)}
     assert (waiting.client.post("/console/login/code", data=code).status_code, waiting.is_in) == (
         302,
         True,
