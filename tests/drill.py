@@ -24,17 +24,16 @@ from typing import Any
 import httpx
 from failover import LEASE_SECONDS, N_MODERATORS, N_SENDERS, TEXT, Client, Load, Service
 from fake_sites import Endpoint, answering
-from redis import Redis
+from redis_groups import PASSWORD, Server
 
-from conftest import await_condition, free_port
+from conftest import await_condition
 from service.queue.decisions import place
 from service.sites.site import Site
 from service.sites.sites import Sites
-from service.store.connect import connect
+from service.store.connect import await_answer, connect
 from service.store.durability import SETTINGS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-PASSWORD = "only-for-the-drill"
 GUIDE = Path(__file__).parent.parent / "docs/backup.md"
 SITE = "demo"
 
@@ -46,40 +45,26 @@ def block(name: str) -> str:
     return found[1]
 
 
+def _options() -> dict[str, object]:
+    """What Hakam wants of a Redis, a password, and no log beside the files but of faults."""
+    own = {"bind": "127.0.0.1", "save": "", "requirepass": PASSWORD, "loglevel": "warning"}
+    return {**own, **SETTINGS}
+
+
 @dataclass
-class Store:
+class Store(Server):
     """A Redis with a password and an append-only file, in a folder of its own."""
 
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    options: Mapping[str, object] = field(default_factory=_options)
 
     @property
     def url(self) -> str:
         return f"redis://default:{PASSWORD}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        words = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), "save": ""}
-        words |= {"requirepass": PASSWORD, **SETTINGS}
-        given = [part for name, value in words.items() for part in (f"--{name}", value)]
-        with (self.folder.parent / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(["redis-server", *given], stdout=log, stderr=log)
-        with Redis.from_url(self.url, socket_timeout=1.0) as redis:
-            await_condition(lambda: _answers(redis), what="Redis", seconds=30.0)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-def _answers(redis: Any) -> bool:
-    try:
-        return bool(redis.ping())
-    except Exception:  # noqa: BLE001 - it has not started, or reads its file
-        return False
+        """Start on the files that there are, and wait until it has read them."""
+        super().start()
+        assert await_answer(self.url, lambda: self.is_running, 30.0), "Redis does not answer"
 
 
 @dataclass

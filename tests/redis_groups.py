@@ -74,6 +74,10 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([executable(), *words], stdout=log, stderr=log)
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def kill(self) -> None:
         """End it at once, paused or not."""
         if self.process is not None:

@@ -17,9 +17,10 @@ import yaml
 from click import Command, Group
 from redis import Redis
 
-from conftest import IN_CI, await_condition, free_port
+from conftest import IN_CI, free_port
 from service.cli.main import hakam
 from service.config import VARIABLES
+from service.store.connect import await_answer
 
 ROOT = Path(__file__).parent.parent
 MANIFESTS, UNITS = ROOT / "service/run/kubernetes", ROOT / "service/run/systemd"
@@ -164,8 +165,9 @@ def test_the_redis_of_the_manifests_keeps_what_it_is_given_behind_its_password(
         stdout=subprocess.DEVNULL,
     )
     try:
-        with Redis(port=port, password="of-the-secret", decode_responses=True) as redis:
-            await_condition(lambda: _answers(redis), what="Redis", seconds=30.0)
+        url = f"redis://:of-the-secret@127.0.0.1:{port}"
+        assert await_answer(url, lambda: server.poll() is None, 30.0)
+        with Redis.from_url(url, decode_responses=True) as redis:
             kept = {name: redis.config_get(name)[name] for name in ("appendonly", "appendfsync")}
             assert kept == {"appendonly": "yes", "appendfsync": "always"}
         with Redis(port=port) as stranger, pytest.raises(Exception, match=r"(?i)authentica"):
@@ -174,13 +176,6 @@ def test_the_redis_of_the_manifests_keeps_what_it_is_given_behind_its_password(
     finally:
         server.terminate()
         assert server.wait(timeout=30.0) == 0, "the signal reaches Redis itself"
-
-
-def _answers(redis: Any) -> bool:
-    try:
-        return bool(redis.ping())
-    except Exception:  # noqa: BLE001 - it has not started
-        return False
 
 
 # Units
