@@ -74,11 +74,7 @@ class Sessions:
         """Start a session and return its id, the only copy of it."""
         session_id = secrets.token_urlsafe(32)
         now, name = self._clock(), canonical_name(name)
-        key = key_of("sessions", name)
-        stored = {one: _read(text) for one, text in self._redis.hgetall(key).items()}
-        ended = [one for one, session in stored.items() if not (session and session.is_open(now))]
-        if ended:
-            self._redis.hdel(key, *ended)
+        self._end(name, lambda session: not session.is_open(now))
         session = Session(digest(session_id), agent[:200], address, now, now)
         if signed_on is not None:
             session = replace(session, is_signed_on=True, **asdict(signed_on))
@@ -129,13 +125,16 @@ class Sessions:
     @translating_redis_errors()
     def end_signed_on(self, name: str, provider_session: str = "") -> None:
         """End what single sign-on opened: of one session at the provider, or all."""
-        key = key_of("sessions", canonical_name(name))
-        read = {one: _read(text) for one, text in self._redis.hgetall(key).items()}
-        ended = [
-            one
-            for one, session in read.items()
-            if session is None or (session.is_signed_on and session.is_of(provider_session))
-        ]
+        self._end(
+            canonical_name(name),
+            lambda session: session.is_signed_on and session.is_of(provider_session),
+        )
+
+    def _end(self, name: str, ends: Callable[[Session], bool]) -> None:
+        """End the sessions of somebody of which that is so, and what cannot be read."""
+        key = key_of("sessions", name)
+        stored = {one: _read(text) for one, text in self._redis.hgetall(key).items()}
+        ended = [one for one, session in stored.items() if session is None or ends(session)]
         if ended:
             self._redis.hdel(key, *ended)
 
