@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -100,11 +100,17 @@ def _redis_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _is_bare(parts: SplitResult, value: str) -> bool:
+    """Whether a web address has a host, nothing behind its path, and nothing to be escaped."""
+    bare = not (parts.query or parts.fragment or "@" in parts.netloc)
+    plain = value.isascii() and value.isprintable() and " " not in value
+    return bare and bool(parts.hostname) and plain
+
+
 def _origin(value: str) -> str:
     """Read a web address that has a host and nothing behind it, in lower case."""
     parts = urlsplit(_address("http", "https")(value))
-    bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
-    if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
+    if parts.path or not _is_bare(parts, value):
         raise ValueError
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -112,9 +118,8 @@ def _origin(value: str) -> str:
 def _issuer(value: str) -> str:
     """Read an OpenID issuer, which is compared to the letter: a slash at its end belongs to it."""
     parts = urlsplit(value)
-    _address("https", "http")(value)
-    bare = not (parts.query or parts.fragment or "@" in parts.netloc)
-    if not (bare and parts.hostname and value.isascii() and value.isprintable()) or " " in value:
+    _address("http", "https")(value)
+    if not _is_bare(parts, value):
         raise ValueError
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise ValueError
@@ -326,7 +331,7 @@ class Settings(BaseSettings):
         except ValidationError as wrong:
             for detail in wrong.errors():
                 field = str(detail["loc"][0])
-                variable = next(one for one in VARIABLES if field in (one.field, one.name))
+                variable = _variable_of(field)
                 shown = "***" if variable.secret else repr(values[field])
                 problems.append(f"{variable.name}={shown}: expected {variable.form}")
         else:
@@ -350,8 +355,8 @@ class Settings(BaseSettings):
             return ()
         missing = [field for field in (*needed, "public_url") if not getattr(self, field)]
         return [
-            f"{_PREFIX}{field.upper()}: single sign-on needs it; expected {_form(field)}"
-            for field in missing
+            f"{one.name}: single sign-on needs it; expected {one.form}"
+            for one in map(_variable_of, missing)
         ]
 
     @property
@@ -406,8 +411,9 @@ VARIABLES = tuple(
 )
 
 
-def _form(field: str) -> str:
-    return next(one.form for one in VARIABLES if one.field == field)
+def _variable_of(field: str) -> Variable:
+    """Return the variable of a field, or of an alias that it is read by."""
+    return next(one for one in VARIABLES if field in (one.field, one.name))
 
 
 def _misspelled(name: str) -> str:
