@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 from joserfc.errors import JoseError
@@ -137,8 +137,8 @@ class Provider:
     def keys(self, *, anew: bool = False) -> KeySet:
         """Return the keys of the provider; `anew` where a token names one that is not known."""
         known = self._keys
-        age = FRESH_SECONDS + 1 if known is None else self._clock() - known[0]
-        if known is None or age > (KEYS_AGAIN_SECONDS if anew else FRESH_SECONDS):
+        max_age_seconds = KEYS_AGAIN_SECONDS if anew else FRESH_SECONDS
+        if known is None or self._clock() - known[0] > max_age_seconds:
             document = self._document(self.metadata().jwks_uri, MAX_KEYS_BYTES)
             known = self._keys = (self._clock(), self._key_set(document))
         return known[1]
@@ -188,7 +188,7 @@ class Provider:
             "client_id": self.client_id,
             "post_logout_redirect_uri": self.after_logout_uri,
         }
-        query = "&".join(f"{name}={quote_plus(value)}" for name, value in asked.items() if value)
+        query = urlencode({name: value for name, value in asked.items() if value})
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{query}"
 
     def _client(self) -> _Client:

@@ -115,8 +115,7 @@ def read_logout(provider: Provider, raw: str, *, clock: Callable[[], float] = ti
     """Read a logout token; raises SignOnRefused and ProviderUnavailable."""
     header, claims = _verified(provider, raw)
     now = clock()
-    options = {**_expected(provider), "jti": {"essential": True}}
-    options |= {"exp": {}, "sub": {}, "iat": {"essential": True}}
+    options = _expected(provider) | {"jti": {"essential": True}, "exp": {}, "sub": {}}
     _check(JWTClaims(claims, header, options), now)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
