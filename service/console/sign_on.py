@@ -189,9 +189,7 @@ def _unavailable(silent: ProviderUnavailable, purpose: str) -> ResponseReturnVal
         "The single sign-on does not answer at the moment. Log in with a local account, or try "
         "again in a minute."
     )
-    if purpose != "login":
-        return _back(sentence)
-    return login.page("login.html", 503, complaint=sentence)
+    return _told(sentence, purpose, 503)
 
 
 def _refused(reason: str, purpose: str) -> ResponseReturnValue:
@@ -221,11 +219,12 @@ def _refused(reason: str, purpose: str) -> ResponseReturnValue:
         reason,
         _("The single sign-on gave an answer that cannot be trusted. Tell whoever runs Hakam."),
     )
-    if purpose != "login":
-        return _back(sentence)
-    return login.page("login.html", 403, complaint=sentence)
+    return _told(sentence, purpose, 403)
 
 
-def _back(sentence: str) -> Response:
+def _told(sentence: str, purpose: str, status: int) -> ResponseReturnValue:
+    """Say why it came to nothing: in the page of the login, or in the page that it began from."""
+    if purpose == "login":
+        return login.page("login.html", status, complaint=sentence)
     flash(sentence, "reject")
     return redirect(url_for("console.account.index" if g.get("account") else "console.login.index"))
