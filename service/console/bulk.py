@@ -102,8 +102,7 @@ def _decide_together(site: Site, versions: Mapping[str, int]) -> ResponseReturnV
     progress = services().group_decisions.decide_all(site.id, group, draft, senior=True)
     if progress.n_decided:
         note(site.id, draft, progress.n_decided, group=True)
-    for sentence in groups.left(progress):
-        flash(sentence, "reject")
+    groups.tell_left(progress)
     return redirect(_back(), 303)
 
 
@@ -111,7 +110,7 @@ def _preview(site: Site, versions: Mapping[str, int]) -> ResponseReturnValue:
     found = services().queue.items(site.id, list(versions))
     items = [one for one in found if versions[one.id] == one.version and one.state == "pending"]
     if len(items) < len(versions):
-        flash(_moved_on(), "reject")
+        flash(_("One of these comments has moved on, so none was decided. Look again."), "reject")
         return redirect(_back(), 303)
     reason = request.form.get("reason") or _usual(items)
     asked = ("csrf_token", "reason")
@@ -226,10 +225,6 @@ def _isolated(name: str) -> str:
 
 
 # -- sentences and fields -----------------------------------------------------------------------
-
-
-def _moved_on() -> str:
-    return _("One of these comments has moved on, so none was decided. Look again.")
 
 
 def _back() -> str:

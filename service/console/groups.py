@@ -87,9 +87,10 @@ def tell_kept(n_kept: int) -> None:
     )
 
 
-def left(progress: Progress) -> list[str]:
+def tell_left(progress: Progress) -> None:
     """Say what was not decided of a group, and why."""
-    return [_why_left(why, n) for why, n in sorted(progress.left.items())]
+    for why, n in sorted(progress.left.items()):
+        flash(_why_left(why, n), "reject")
 
 
 def _why_left(why: Why, n: int) -> str:

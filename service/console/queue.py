@@ -2,7 +2,7 @@
 
 import secrets
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, session
+from flask import Blueprint, Response, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from models.schema import UMBRELLA
@@ -113,8 +113,7 @@ def decide_group(site_id: str) -> ResponseReturnValue:
     if progress.done:
         session.pop("deciding", None)
         bulk.note(site.id, draft, progress.n_decided, group=True)
-        for sentence in groups.left(progress):
-            flash(sentence, "reject")
+        groups.tell_left(progress)
     else:
         groups.go_on_later(site.id, draft, int(until), progress)
     return back

@@ -209,8 +209,7 @@ def _decide_copies(
     last = {"item": item_id, "action": draft.action, "reason": draft.reason}
     last |= {"bulk": draft.request_id, "n": str(progress.n_decided)}
     leases.note_last_action(site_id, last)
-    for sentence in groups.left(progress):
-        flash(sentence, "reject")
+    groups.tell_left(progress)
     return None
 
 
