@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from service.store.connect import Redis, primaries
+from service.store.connect import Redis, primaries, primary_of
 from service.store.durability import KEY
 from service.store.errors import translating_redis_errors
 
@@ -54,7 +54,7 @@ def setting_of(redis: Redis, name: str) -> set[str]:
 @translating_redis_errors()
 def server_time(redis: Redis) -> float:
     """Return the clock of a primary, in seconds of Unix time."""
-    seconds, microseconds = next(iter(primaries(redis, KEY).values())).time()
+    seconds, microseconds = primary_of(redis, KEY).time()
     return float(seconds) + float(microseconds) / 1e6
 
 
