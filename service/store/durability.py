@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -127,16 +127,10 @@ class Durability:
 
     def lost(self) -> tuple[float, float] | None:
         """Return between which times something was lost (Unix time), or None where nothing was."""
-        known, marks = self._known()
-        between = []
-        for place, mark in marks.items() if known else ():
-            with translating_redis_errors():
-                store_id, found = self._redis.mget(*_keys(place)[:2])
-            if store_id != known or int(found or 0) < mark:
-                between.append((int(found or 0) / 1000 if store_id == known else 0.0, mark / 1000))
-        return (
-            (min(since for since, _ in between), max(at for _, at in between)) if between else None
-        )
+        between = [(found if is_older else 0, mark) for is_older, found, mark in self._losses()]
+        if not between:
+            return None
+        return min(since for since, _ in between) / 1000, max(at for _, at in between) / 1000
 
     def accept(self) -> None:
         """Take the loss: from now on this is the Redis that Hakam works with."""
@@ -174,12 +168,17 @@ class Durability:
         self._keep(new, moved)
 
     def _compare_marks(self) -> None:
+        for loss in self._losses():
+            raise StoreLost(_loss(*loss))
+
+    def _losses(self) -> Iterator[tuple[bool, int, int]]:
+        """Yield of each primary that lost something what `_loss` takes; writes nothing."""
         known, marks = self._known()
         for place, mark in marks.items() if known else ():
             with translating_redis_errors():
                 store_id, found = self._redis.mget(*_keys(place)[:2])
             if store_id != known or int(found or 0) < mark:
-                raise StoreLost(_loss(store_id == known, int(found or 0), mark))
+                yield store_id == known, int(found or 0), mark
 
     def _places(self) -> Mapping[str, Any]:
         return primaries(self._redis, KEY)
