@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from service.processes import Running
 from service.store.server_facts import ServerFacts
 
+FAILING_SECONDS = 900.0  # without one decision taken, after which a site counts as failing
 MOST_NAMED = 100  # sites with series of their own, the first in the order of their ids
 
 
@@ -35,6 +36,16 @@ class SiteState:
     overdue_seconds: float  # since it was the turn of the next one
     failing_seconds: float  # since when all attempts to tell it anything have failed
     is_disabled: bool  # whether nothing is told it until somebody enables it
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a comment waits longer than the site's target."""
+        return self.oldest_seconds > self.target_seconds
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it has taken no decision for a quarter of an hour."""
+        return self.failing_seconds > FAILING_SECONDS
 
 
 def of_build() -> Iterator[Metric]:
@@ -90,12 +101,12 @@ def of_all_sites(found: Sequence[SiteState | None]) -> Iterator[Metric]:
         (
             "sites_late",
             "Sites on which a comment waits longer than the site's target.",
-            sum(one.oldest_seconds > one.target_seconds for one in sites),
+            sum(one.is_late for one in sites),
         ),
         (
             "sites_failing",
             "Sites that have taken no decision for a quarter of an hour, in use or not.",
-            sum(one.failing_seconds > 900 for one in sites),
+            sum(one.is_failing for one in sites),
         ),
         (
             "sites_disabled",

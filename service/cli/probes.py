@@ -236,11 +236,8 @@ def sites(case: Case) -> Iterator[Fact]:
             "failing for seconds": round(one.failing_seconds),
         }
         troubles = [
-            *(
-                ["a comment waits longer than the target"]
-                * (one.oldest_seconds > one.target_seconds)
-            ),
-            *(["it has taken no decision for a quarter of an hour"] * (one.failing_seconds > 900)),
+            *(["a comment waits longer than the target"] * one.is_late),
+            *(["it has taken no decision for a quarter of an hour"] * one.is_failing),
             *(["its webhook is out of use"] * one.is_disabled),
             *(["deliveries were given up"] * bool(one.dead)),
         ]
