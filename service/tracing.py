@@ -91,11 +91,10 @@ def step(
 def _spanning(name: str, kind: Kind, attributes: Mapping[str, Value | None]) -> Iterator[Any]:
     from opentelemetry.trace import SpanKind
 
-    known = {key: value for key, value in attributes.items() if value is not None}
     with _tracer.start_as_current_span(
         name,
         kind=SpanKind[kind],
-        attributes=_named(known),
+        attributes=_named(attributes),
         record_exception=False,  # it quotes values
         set_status_on_exception=False,
     ) as current:
@@ -111,8 +110,7 @@ def note(**attributes: Value | None) -> None:
     if _tracer is not None:
         from opentelemetry.trace import get_current_span
 
-        known = {key: value for key, value in attributes.items() if value is not None}
-        get_current_span().set_attributes(_named(known))
+        get_current_span().set_attributes(_named(attributes))
 
 
 def headers() -> dict[str, str]:
@@ -152,7 +150,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     known = {"site": g.get("site_id"), "n_comments": g.get("n_comments")}
-    g.span.set_attributes(_named({key: value for key, value in known.items() if value is not None}))
+    g.span.set_attributes(_named(known))
     g.span.set_attribute("http.response.status_code", response.status_code)
     if response.status_code >= 500:
         error = g.get("error")
@@ -176,4 +174,5 @@ def _fail(current: Any, kind: str) -> None:
 
 
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"hakam.{name}": value for name, value in attributes.items()}
+    """Put our name before theirs; without those that have no value."""
+    return {f"hakam.{name}": value for name, value in attributes.items() if value is not None}
