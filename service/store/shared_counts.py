@@ -25,10 +25,10 @@ class SharedCounts:
         self._counted: Counter[str] = Counter()  # of this process, not added yet
         self._lock = Lock()
 
-    def count(self, name: str, n: int = 1) -> None:
-        """Count, in memory."""
+    def count(self, name: str) -> None:
+        """Count one more, in memory."""
         with self._lock:
-            self._counted[name] += n
+            self._counted[name] += 1
 
     def write(self) -> None:
         """Add what this process counted to what is stored; StoreUnavailable without Redis."""
