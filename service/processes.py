@@ -50,8 +50,7 @@ def web_workers() -> list[Running]:
     for folder in _PROC.glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes()
-            parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
-            of_parent = (_PROC / parent.decode() / "cmdline").read_bytes()
+            of_parent = (_PROC / _fields(folder)[1].decode() / "cmdline").read_bytes()
         except (OSError, IndexError):
             continue
         if _WEB_SERVER in words and _WEB_SERVER in of_parent and (one := _read(int(folder.name))):
@@ -59,11 +58,16 @@ def web_workers() -> list[Running]:
     return found
 
 
+def _fields(folder: Path) -> list[bytes]:
+    """Read state, parent ... of a process: proc_pid_stat(5), from field 3."""
+    # What is before is its name, which may hold anything.
+    return (folder / "stat").read_bytes().rpartition(b")")[2].split()
+
+
 def _read(pid: int) -> Running | None:
     folder = _PROC / str(pid)
     try:
-        # After the name, which may hold anything: state, ppid ... (proc_pid_stat(5), from field 3).
-        fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+        fields = _fields(folder)
         ticks = sum(map(int, fields[11:15]))
         pages = int((folder / "statm").read_bytes().split()[1])
         n_files = len(os.listdir(folder / "fd"))  # noqa: PTH208 - an open file may be gone
