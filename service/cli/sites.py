@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,6 +14,7 @@ from service.cli.environment import connect
 from service.config import Settings
 from service.errors import InvalidRequest, UnknownSite
 from service.queue.reader_links import read_link, sign_link
+from service.rules.times import iso_time
 from service.sites.key_uses import KeyUses
 from service.sites.settings import Setting, lines_of
 from service.sites.site import SETTINGS, Site
@@ -172,9 +172,7 @@ def list_keys(site_id: str) -> None:
 
 
 def _written(moment: float | None) -> str:
-    if moment is None:
-        return "-"
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    return "-" if moment is None else iso_time(moment)
 
 
 @sites.command("report-link")
