@@ -323,6 +323,9 @@ def test_a_link_by_which_readers_report_is_made_by_hand(command: Command, redis:
     read = read_link(Sites(redis).get("north"), "report", token)
     assert read
     assert (read.sub, read.url, read.title) == ("c-1", more[1], more[3])
+    for host, start in (("::", "http://[::1]:8000/"), ("0.0.0.0", "http://127.0.0.1:8000/")):
+        local = command("sites", "report-link", "north", "c-1", HAKAM_HOST=host).output
+        assert local.startswith(start)
     for wrong in (("c" * 300,), ("c-1", "--url", "javascript:1"), ("c-1", "--title", "x" * 2_000)):
         assert command("sites", "report-link", "north", *wrong).exit_code == 2
 

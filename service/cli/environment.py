@@ -63,6 +63,14 @@ def connect() -> Redis:
     return connect_to(private_redis.socket_url(settings.var))
 
 
+def local_address(settings: Settings) -> str:
+    """Return where a client on this machine finds the web server."""
+    # What means "every interface" to a server means nothing to a client.
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
+    host = every.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
 @contextmanager
 def connect_for(site_id: str) -> Iterator[tuple[Redis, Site]]:
     """Connect, and find a site that a command is about."""

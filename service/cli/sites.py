@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from models.registry import Registry
-from service.cli.environment import connect
+from service.cli.environment import connect, local_address
 from service.config import Settings
 from service.errors import InvalidRequest, UnknownSite
 from service.queue.reader_links import read_link, sign_link
@@ -195,7 +195,7 @@ def make_report_link(site_id: str, comment_id: str, days: int, url: str, title: 
     token = sign_link(site, "report", comment_id, ends, url=url, title=title)
     if read_link(site, "report", token) is None:
         raise InvalidRequest.of("comment", "expected an id, an address and a title in bounds")
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    base = settings.public_url or local_address(settings)
     click.echo(f"{base}/readers/{site.id}/report?token={token}")
 
 

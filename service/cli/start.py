@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import click
 
 from service.accounts.accounts import Accounts
-from service.cli.environment import connect
+from service.cli.environment import connect, local_address
 from service.cli.probes import CHECKED, Case
 from service.config import Settings
 from service.delivery.webhooks import Deliveries
@@ -58,7 +58,7 @@ def run() -> None:
             orphaned=signal.SIGKILL,  # gunicorn may lose others while its workers start
         )
         stack.enter_context(web)
-        address = _address(settings.host, settings.port)
+        address = local_address(settings)
         launch.await_answer(f"{address}/healthz", web)
         children.append(web)
         for name, word in (("delivery of webhooks", "webhooks"), ("background work", "background")):
@@ -78,12 +78,6 @@ def _lost(durability: Durability) -> str:
         until = "Until then /readyz says so, and every request of a site that Redis does not know"
         return f"\nWarning: {loss}\n{until}.\n"
     return ""
-
-
-def _address(host: str, port: int) -> str:
-    # What means "every interface" to a server means nothing to a client.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _first_start(redis: Redis) -> tuple[str, str] | None:
