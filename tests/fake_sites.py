@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Event, Thread
 from time import time
 from typing import Any
@@ -16,13 +17,17 @@ RETRY_AFTER_SECONDS = 300
 
 
 @contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(
+    handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1", tls: SSLContext | None = None
+) -> Iterator[str]:
     """Run a web server; yield the address of its root."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer((host, 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/"
+            yield f"http{'s' if tls else ''}://{host}:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
@@ -30,22 +35,25 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 @dataclass
 class Endpoint:
-    """A site's web server: keeps what it is told, answers with `status`."""
+    """A site's web server: keeps what it is told, answers with `status` when it may."""
 
     url: str = ""
     status: int = 204
     told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     peers: list[tuple[str, int]] = field(default_factory=list)
     arrived: dict[str, float] = field(default_factory=dict)  # Unix time of the first, by its id
+    began: Event = field(default_factory=Event)  # something came
+    may_answer: Event = field(default_factory=Event)  # cleared: it keeps nothing, and says nothing
 
     def bodies(self) -> list[Any]:
         return [json.loads(body) for _, body in self.told]
 
 
 @contextmanager
-def answering() -> Iterator[Endpoint]:
+def answering(host: str = "127.0.0.1") -> Iterator[Endpoint]:
     """Run a site's web server."""
     endpoint = Endpoint()
+    endpoint.may_answer.set()
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -54,6 +62,8 @@ def answering() -> Iterator[Endpoint]:
             if len(body) < length:  # its sender was killed: a site takes nothing from half a body
                 self.close_connection = True
                 return
+            endpoint.began.set()
+            endpoint.may_answer.wait(60.0)
             endpoint.told.append((dict(self.headers), body))
             endpoint.arrived.setdefault(self.headers.get("webhook-id", ""), time())
             endpoint.peers.append(self.client_address)
@@ -65,8 +75,11 @@ def answering() -> Iterator[Endpoint]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with serving(Answer) as endpoint.url:
-        yield endpoint
+    with serving(Answer, host) as endpoint.url:
+        try:
+            yield endpoint
+        finally:
+            endpoint.may_answer.set()
 
 
 @dataclass

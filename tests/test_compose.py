@@ -13,12 +13,9 @@ import socket
 import ssl
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 import containers
@@ -28,6 +25,7 @@ import psutil
 import pytest
 import yaml
 from containers import Engine, Image, composed, seconds
+from fake_sites import Endpoint, answering
 from standardwebhooks import Webhook
 
 from service.config import VARIABLES
@@ -212,45 +210,6 @@ def test_a_release_pins_every_image_by_its_digest_and_the_next_one_anew(tmp_path
 # What they make
 
 
-class Answers(ThreadingHTTPServer):
-    """A site's web server, which keeps what it is told and answers when it may."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__((host, 0), _Site)
-        self.told: list[tuple[dict[str, str], bytes]] = []
-        self.began = Event()
-        self.may_answer = Event()
-        self.may_answer.set()
-
-
-class _Site(BaseHTTPRequestHandler):
-    server: Answers
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.began.set()
-        self.server.may_answer.wait(60.0)
-        self.server.told.append((dict(self.headers), body))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def site_at(host: str) -> Iterator[Answers]:
-    with Answers(host) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.may_answer.set()
-            server.shutdown()
-            thread.join()
-
-
 def certify(folder: Path) -> tuple[Path, dict[str, bytes]]:
     """Make a certification authority and a certificate for the domain; return both, by openssl."""
     authority, key = str(folder / "ca.pem"), str(folder / "ca.key")
@@ -332,9 +291,8 @@ class _Story:
         self.has_no_rights()
         self.keeps_redis_to_itself()
         web = engine.running["web"]
-        with site_at(engine.outside("outside")) as site:
-            url = "http://{}:{}/".format(*site.server_address[:2])
-            added = web.run("hakam", "sites", "add", "demo", "--webhook-url", url)
+        with answering(engine.outside("outside")) as site:
+            added = web.run("hakam", "sites", "add", "demo", "--webhook-url", site.url)
             assert added.returncode == 0, added.stderr
             self.key, secret = added.stdout.split()
             opened = web.run("hakam", "sites", "set", "demo", "--webhook-private")
@@ -447,7 +405,7 @@ class _Story:
             assert all(cookie.secure for cookie in browser.cookies.jar)
             assert browser.get("/console/overview").status_code == 200
 
-    def tells_while_it_stops(self, site: Answers, secret: str) -> None:
+    def tells_while_it_stops(self, site: Endpoint, secret: str) -> None:
         """Decide, and stop the deliveries while the site has not answered yet."""
         site.may_answer.clear()
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -498,7 +456,7 @@ class _Story:
             number, unit = re.fullmatch(r"(\d+)([mg])", container.spec["mem_limit"]).groups()  # type: ignore[union-attr]
             assert taken < int(number) * {"m": 2**20, "g": 2**30}[unit], name
 
-    def has_kept_everything(self, site: Answers) -> None:
+    def has_kept_everything(self, site: Endpoint) -> None:
         headers = {"Authorization": f"Bearer {self.key}"}
         with self.client(headers=headers) as client:
             stats = client.get("/v1/queue/stats").json()

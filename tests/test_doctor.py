@@ -11,14 +11,14 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
+from fake_sites import serving
 from redis import Redis
 
 from conftest import free_port
@@ -185,13 +185,8 @@ def tls_site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     subprocess.run([*command, *files, *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"https://localhost:{server.server_port}", tmp_path / "crt"
-        server.shutdown()
-        thread.join()
+    with serving(BaseHTTPRequestHandler, "localhost", context) as url:
+        yield url.rstrip("/"), tmp_path / "crt"
 
 
 def test_the_certificate_is_asked_for_where_somebody_says_so(
