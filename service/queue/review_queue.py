@@ -376,12 +376,19 @@ class ReviewQueue:
         Without a decision id it is the decision that the item has now. Seniors may take back what
         others decided.
         """
+        draft = Decision("approve", moderator=moderator, request_id=request_id)
+        check_draft(draft)
         found = self._done(
             site_id,
             "undo",
             id=item_id,
             decision=decision_id,
-            **self._undoing(moderator, request_id, senior=senior),
+            moderator=moderator,
+            senior=int(senior),
+            request=request_id,
+            window_ms=self._undo_ms,
+            draft=draft_json(draft, "undo"),
+            withdrawal=draft_json(draft, "withdraw"),
         )
         return read_decision(*found[0])
 
@@ -419,19 +426,6 @@ class ReviewQueue:
             words=words_json(draft),
         )
         return read_decision(*answer[0])
-
-    def _undoing(self, moderator: str, request_id: str, *, senior: bool) -> dict[str, Argument]:
-        """Arguments of an undo; with the withdrawal of an appeal that goes with it."""
-        draft = Decision("approve", moderator=moderator, request_id=request_id)
-        check_draft(draft)
-        return {
-            "moderator": moderator,
-            "senior": int(senior),
-            "request": request_id,
-            "window_ms": self._undo_ms,
-            "draft": draft_json(draft, "undo"),
-            "withdrawal": draft_json(draft, "withdraw"),
-        }
 
     def clear_known_answers(self, site_id: str) -> int:
         """Take all known answers out; return how many there were. What people said stays."""
@@ -539,11 +533,9 @@ class ReviewQueue:
 
     # Keeping what was acknowledged
 
-    def _done(
-        self, site_id: str, verb: str, /, *rest: Argument, **arguments: Argument
-    ) -> Sequence[Any]:
+    def _done(self, site_id: str, verb: str, /, **arguments: Argument) -> Sequence[Any]:
         """Run a verb that may find it cannot be done."""
-        outcome, *answer = self._verbs(site_id, verb, *rest, **arguments)
+        outcome, *answer = self._verbs(site_id, verb, **arguments)
         if outcome == "ok":
             return answer
         raise refusal(site_id, outcome)
@@ -571,7 +563,6 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "edited_since": (Conflict, "The comment has another text by now than the one that was shown."),
     "undecided": (Conflict, "The item is not decided, so nothing can be taken back."),
     "late": (Conflict, "The time in which the decision could be taken back is over."),
-    "changed": (Conflict, "Some of the items have changed since they were listed."),
     "overruled": (Conflict, "The decision has been taken back or overturned already."),
     "replaced": (Conflict, "The item has another decision than the one to be taken back."),
     "appealed": (Conflict, "An appeal against the decision has been decided."),
