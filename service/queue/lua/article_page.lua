@@ -3,8 +3,6 @@
 -- KEYS: texts lines heat
 -- ARGV: article
 -- returns: { hours (see queue/heat_add) or false, notes or false, how many wait or are held }
+-- include: queue/line_length
 
-return {
-  redis.call('HGET', HEAT, article), redis.call('HGET', TEXTS, article),
-  redis.call('ZLEXCOUNT', LINES, '[' .. article, '(' .. article .. ':'),
-}
+return { redis.call('HGET', HEAT, article), redis.call('HGET', TEXTS, article), line_length(article) }

@@ -4,7 +4,7 @@
 -- ARGV: author
 -- returns: { record or false, notes or false, how many wait or are held, { state, entry }, ... }, each entry
 -- as queue/view gives it
--- include: queue/record queue/item queue/entry queue/view queue/was_told
+-- include: queue/record queue/item queue/entry queue/view queue/was_told queue/line_length
 
 local function includes(entries, wanted)
   for _, entry in ipairs(entries or {}) do
@@ -21,10 +21,7 @@ end
 local record = redis.call('HGET', AUTHORS, author)
 local counts = decoded(record)
 local item = counts and type(counts.item) == 'string' and load(counts.item)
-local answer = {
-  record, redis.call('HGET', TEXTS, author),
-  redis.call('ZLEXCOUNT', LINES, '[' .. author, '(' .. author .. ':'),
-}
+local answer = { record, redis.call('HGET', TEXTS, author), line_length(author) }
 for _, entry in ipairs(item and item.news or {}) do
   local found = entry_of(entry)
   if found then answer[#answer + 1] = { state_of(item, entry), view(found) } end
