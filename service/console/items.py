@@ -158,7 +158,7 @@ def why_kept(refusal: ModerationError) -> str:
 def _show(site: Site, found: ItemHistory, before: str) -> str:
     item, shows = found.item, shows_personal_data(site)
     appeals = services().queue.items(site.id, list(found.appeals))
-    waiting = next((one for one in (item, *appeals) if one.state in ("pending", "leased")), None)
+    waiting = next((one for one in (item, *appeals) if one.waits), None)
     last = _last_word(found)
     kept = findings(site, item.comment) if item.comment.text else []
     text, pen_name = (

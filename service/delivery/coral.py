@@ -213,7 +213,7 @@ class CoralSync:
         ours = _our_id(comment, (comment["author"] or {}).get("id", ""))
         with suppress(ItemNotFound):
             item = self._queue.item(site.id, item_id_of(ours))
-            if item.state not in ("pending", "leased"):
+            if not item.waits:
                 return
             since = item.enqueued_at
             others = self._with_our_id(site, ours, since - MARGIN_SECONDS, since)

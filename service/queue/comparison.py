@@ -56,7 +56,7 @@ def compare(queue: ReviewQueue, site_id: str, known: Iterable[Known]) -> Iterato
 
 def _compare(queue: ReviewQueue, site_id: str, known: Sequence[Known]) -> Iterator[Advice]:
     ids = [item_id_of(one.id) for one in known]
-    waiting = {item.id for item in queue.items(site_id, ids) if item.state in ("pending", "leased")}
+    waiting = {item.id for item in queue.items(site_id, ids) if item.waits}
     for one, item_id, (_, action) in zip(known, ids, queue.standings(site_id, ids), strict=True):
         if one.action != "review":
             if one.action != action:

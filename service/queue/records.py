@@ -15,6 +15,7 @@ from service.rules.policy import Verdict
 from service.rules.times import iso_time
 
 State = Literal["pending", "leased", "decided", "withdrawn"]
+_WAITING = ("pending", "leased")  # in which a person is still to decide
 Kind = Literal[
     "decision",
     "opinion",
@@ -95,6 +96,11 @@ class ReviewItem:
         """Place in a line: a cursor for `ReviewQueue.waiting`."""
         return f"{round(self.due_at * 1000):013}{self.id}"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person is still to decide."""
+        return self.state in _WAITING
+
 
 #: What became of a reported comment; withdrawn: its site or author removed it first.
 Outcome = Literal["removed", "kept", "withdrawn"]
@@ -159,7 +165,7 @@ class Enqueued:
     @property
     def waits(self) -> bool:
         """Whether a person is still to decide."""
-        return self.state in ("pending", "leased")
+        return self.state in _WAITING
 
 
 @dataclass(frozen=True, slots=True)
