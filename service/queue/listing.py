@@ -34,8 +34,8 @@ COST_OF_A_CALL = 300  # steps of a script, some milliseconds
 MAX_SORTED = 2_000  # items of a line in another order
 PLACES_AT_ONCE = 250  # of such a line, that one script reads or is given
 MAX_SEEN = 30  # groups of copies that a cursor remembers, those that came last
+LAST_MS = 10**13 - 1  # in the year 2286
 
-_LAST_MS = 10**13 - 1  # in the year 2286
 _CURSOR = re.compile(r"((?:\d{3})?\d{13}[\w-]{12})((?:\.g[\w-]{8})*)", re.ASCII)
 _FACETS = ("label", "dialect", "article_id", "author_id", "copies")
 
@@ -137,7 +137,7 @@ class Listing:
 
     def n_new(self, site_id: str, wanted: Wanted, since_ms: int) -> New:
         """Count what came after a time and passes the filters, up to `MAX_NEW`."""
-        since = f"{min(since_ms, _LAST_MS):013}"
+        since = f"{min(since_ms, LAST_MS):013}"
         reading = self._begin(site_id, replace(wanted, order="newest"), "", since=since)
         n, ends_at = 0, self._clock() + PAGE_SECONDS
         while not reading.done and n < MAX_NEW:

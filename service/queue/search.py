@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from service.errors import InvalidRequest, ItemNotFound, ItemUnreadable
 from service.queue.encoding import read_item
-from service.queue.listing import PLACES_AT_ONCE, Listing
+from service.queue.listing import LAST_MS, PLACES_AT_ONCE, Listing
 from service.queue.records import ReviewItem, facet, item_id_of
 from service.queue.review_queue import ReviewQueue
 from service.rules.search_terms import ARTICLE_TITLE, AUTHOR_NAME, TEXT, Terms, fingerprint
@@ -42,7 +42,6 @@ WhereItIs = Literal["waiting", "held", "approved", "rejected", "withdrawn"]
 
 _PLACE = re.compile(r"[0-9]{13}[A-Za-z0-9_-]{12}")
 _IN_LIST = re.compile(r"[0-9]{13}-[0-9]{6}")
-_LAST_MS = 10**13 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Asked:
     state: WhereItIs | Literal[""] = ""
     moderator: str = ""  # who decided it, or holds it
     first_ms: int = 0  # when it came, Unix time in milliseconds
-    last_ms: int = _LAST_MS
+    last_ms: int = LAST_MS
 
     @property
     def by_decision(self) -> bool:
@@ -166,7 +165,7 @@ class Search:
             held = self._held(site_id, asked, before, limit)
             if held.cursor or len(held.items) == limit:
                 reached = held.items[-1].item.enqueued_at if held.items else 0.0
-                cursor = held.cursor or f"{_LAST_MS}-999999"  # all decisions are left
+                cursor = held.cursor or f"{LAST_MS}-999999"  # all decisions are left
                 return replace(held, cursor=cursor, share=0.0, reached=reached)
         room = limit - len(held.items)
         found = self._along(site_id, asked, before if in_list else "", room, ends_at)
@@ -176,7 +175,7 @@ class Search:
         """Look along what holds all that is asked for."""
         below, top = f"{asked.first_ms:013}", f"{asked.last_ms:013}\x7f"
         if asked.by_decision:  # which came after the comments
-            top = f"{_LAST_MS}\x7f"
+            top = f"{LAST_MS}\x7f"
         if asked.comment_id:
             place = self._place(site_id, asked.comment_id)
             below, top = max(below, place), min(top, f"{place}\x7f")
