@@ -11,6 +11,7 @@ from redis import Redis
 from conftest import NOWHERE, Clock
 from service.sites.api_keys import name_of, new_key
 from service.sites.key_uses import HOUR, MAX_REMEMBERED, KeyUses
+from service.sites.known_sites import KnownSites
 from service.sites.site import Site
 from service.sites.sites import Sites
 
@@ -87,6 +88,16 @@ def test_nothing_is_kept_of_keys_that_have_ended(redis: Redis, uses: KeyUses) ->
     assert uses.of("demo").keys() == {name_of(second)}, "it works on for a minute"
     sites.rotate_key("demo")
     assert uses.of("demo") == {}
+
+
+def test_a_new_key_is_told_also_where_the_uses_of_old_ones_cannot_be_forgotten(
+    redis: Redis,
+) -> None:
+    sites = Sites(redis)
+    sites.add(Site("demo"))
+    redis.set("{hakam:demo}:key_uses", "x")
+    for new in (sites.add_key, sites.rotate_key):
+        assert KnownSites(sites).authenticate(new("demo")) == Site("demo")
 
 
 def test_every_interface_notes_the_key_that_opened_the_site(

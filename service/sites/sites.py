@@ -211,7 +211,8 @@ class Sites:
             return _Attempt(known, {"keys": keys.to_json()}, entry, keys)
 
         _entry_id, keys = self._attempted(site_id, attempt)
-        with translating_redis_errors():
+        # The keys are changed, and a new one is shown once: what is left here goes another time.
+        with contextlib.suppress(StoreUnavailable), translating_redis_errors():
             forget_others(self._redis, site_id, keys)
 
     def pull(self, site_id: str, lever: Lever, *, by: Origin = SERVICE) -> None:
