@@ -1,6 +1,4 @@
 // Keys, the lease on the screen, and the next comment without a flicker. Every page works without it.
-"use strict";
-
 const one = (selector, root = document) => root.querySelector(selector);
 const csrfToken = () => one("meta[name=csrf-token]").content;
 

@@ -1,6 +1,4 @@
 // The queue as a list: keys, what has come since, and going on with a whole group.
-"use strict";
-
 const list = document.querySelector("form.list");
 const rows = [...list.querySelectorAll(".item")];
 const placeKey = `place ${location.pathname}${location.search}`;

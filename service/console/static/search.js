@@ -1,6 +1,4 @@
 // Search goes on by itself, page after page, until a page is full or somebody stops it.
-"use strict";
-
 const looked = document.getElementById("looked");
 const stop = looked?.querySelector("[data-stop]");
 let stopped = false;
