@@ -26,13 +26,13 @@ from service.accounts.account import (
     read_sites,
 )
 from service.accounts.login_limits import LoginLimits
-from service.accounts.records import PREFIX, AccountRecords, digest, key_of
+from service.accounts.records import PREFIX, AccountRecords, digest, key_of, note
 from service.accounts.second_factor import SecondFactor
 from service.accounts.sessions import Sessions
 from service.accounts.single_sign_on import SingleSignOn, store_identity
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
-from service.store.trail import ACCOUNTS, SERVICE, Change, Entry, Origin, append
+from service.store.trail import SERVICE, Change, Entry, Origin
 
 INVITE_SECONDS = 3 * 86400
 
@@ -107,8 +107,7 @@ class Accounts:
         def close(pipe: Any, name: str, record: Mapping[str, str]) -> None:
             pipe.hset(key_of("account", name), "disabled", "1")
             _end_access(pipe, name, record)
-
-            _note(pipe, name, by, {"state": Change(_state(record), "disabled")})
+            note(pipe, name, by, {"state": Change(_state(record), "disabled")})
 
         self._records.change(name, close, keeps_an_admin=True)
 
@@ -117,7 +116,7 @@ class Accounts:
 
         def open_again(pipe: Any, name: str, record: Mapping[str, str]) -> None:
             pipe.hset(key_of("account", name), "disabled", "")
-            _note(pipe, name, by, {"state": Change(_state(record), "active")})
+            note(pipe, name, by, {"state": Change(_state(record), "active")})
 
         self._records.change(name, open_again)
 
@@ -139,7 +138,7 @@ class Accounts:
             graduated = {"graduated": "1" if rises else ""}
             pipe.hset(key_of("account", name), mapping=wanted | graduated)
             if changes:
-                _note(pipe, name, by, changes)
+                note(pipe, name, by, changes)
 
         self._records.change(name, assign, keeps_an_admin=role != "admin")
 
@@ -205,7 +204,7 @@ class Accounts:
             _end_access(pipe, name, record)
             if drops_second_factor:
                 second_factor.drop(pipe, name)
-            _note(pipe, name, by, _access(record, drops_second_factor))
+            note(pipe, name, by, _access(record, drops_second_factor))
 
         self._records.change(name, store)
 
@@ -233,7 +232,7 @@ class Accounts:
             _store_link(pipe, name, changed)
             if drops_second_factor:
                 second_factor.drop(pipe, name)
-            _note(pipe, name, by, _access(record, drops_second_factor))
+            note(pipe, name, by, _access(record, drops_second_factor))
 
         self._records.change(name, store, keeps_an_admin=True)
         return token
@@ -243,7 +242,7 @@ class Accounts:
 
         def end(pipe: Any, name: str, _record: Mapping[str, str]) -> None:
             pipe.delete(key_of("sessions", name))
-            _note(pipe, name, by, {"sessions": Change(None, "ended")})
+            note(pipe, name, by, {"sessions": Change(None, "ended")})
 
         self._records.change(name, end)
 
@@ -269,7 +268,7 @@ class Accounts:
                 raise _bad_invite()
             _end_access(pipe, name, record)
             pipe.hset(key_of("account", name), "password", hashed)
-            _note(pipe, name, Origin("console", name), {"password": Change(secret=True)})
+            note(pipe, name, Origin("console", name), {"password": Change(secret=True)})
 
         self._records.change(name, store)
         return self._records.must_get(name)
@@ -283,11 +282,6 @@ class Accounts:
     def behind_unbelieved_proxy(self) -> bool:
         """Whether clients came through a proxy whose word is not taken, in the last week."""
         return bool(self._redis.exists(_UNBELIEVED_PROXY))
-
-
-def _note(pipe: Any, name: str, by: Origin, changes: Mapping[str, Change]) -> None:
-    """Write what changes of an account, as part of the change."""
-    append(pipe, ACCOUNTS, Entry("account", by, name, changes))
 
 
 def _state(record: Mapping[str, str]) -> str:

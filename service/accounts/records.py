@@ -37,13 +37,13 @@ from service.accounts.account import Account, AccountError, canonical_name
 from service.errors import AccountExists, UnknownAccount
 from service.store.connect import Redis
 from service.store.errors import translating_redis_errors
-from service.store.trail import ACCOUNTS, Entry, append
+from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
 
 PREFIX = "{hakam:accounts}:"
 _NAMES = PREFIX + "names"
 
 #: Collects changes: it gets a pipeline, the stored name, and the record as read.
-Change = Callable[[Any, str, Mapping[str, str]], object]
+Collect = Callable[[Any, str, Mapping[str, str]], object]
 
 
 def key_of(kind: str, name: str) -> str:
@@ -56,6 +56,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
+def note(pipe: Any, name: str, by: Origin, changes: Mapping[str, Change]) -> None:
+    """Write what changes of an account, as part of the change."""
+    append(pipe, ACCOUNTS, Entry("account", by, name, changes))
+
+
 class AccountRecords:
     """All account records; raises AccountError, UnknownAccount and AccountExists."""
 
@@ -63,7 +68,7 @@ class AccountRecords:
         self.redis: Any = redis  # redis-py types each answer as "awaitable or not"
 
     @translating_redis_errors()
-    def create(self, name: str, record: Mapping[str, str], also: Change, entry: Entry) -> Account:
+    def create(self, name: str, record: Mapping[str, str], also: Collect, entry: Entry) -> Account:
         """Store a new record, what belongs to it, and its entry of the trail."""
         keys = [key := key_of("account", name)]
         if identity := record.get("identity"):
@@ -116,7 +121,7 @@ class AccountRecords:
 
     @translating_redis_errors()
     def change(
-        self, name: str, work: Change, *, keeps_an_admin: bool = False, taking: Sequence[str] = ()
+        self, name: str, work: Collect, *, keeps_an_admin: bool = False, taking: Sequence[str] = ()
     ) -> object:
         """Change an account as a whole, anew if it changed meanwhile; return what `work` does.
 

@@ -14,7 +14,7 @@ import pyotp
 
 from service.accounts.account import Account, AccountError, canonical_name, check_role
 from service.accounts.login_limits import LoginLimits
-from service.accounts.records import PREFIX, AccountRecords, digest, key_of
+from service.accounts.records import PREFIX, AccountRecords, digest, key_of, note
 from service.roles import ROLES
 from service.store.errors import translating_redis_errors
 from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
@@ -59,7 +59,7 @@ class SecondFactor:
                 pipe.hset(key, mapping={"totp": secret, "totp_step": step})
                 pipe.hdel(key, "totp_pending")
                 _store_codes(pipe, name, codes)
-                _note(pipe, name, {"second_factor": Change("off", "on")})
+                note(pipe, name, Origin("console", name), {"second_factor": Change("off", "on")})
             return turned_on
 
         return codes if self._records.change(name, store) else ()
@@ -83,7 +83,7 @@ class SecondFactor:
             if not record.get("totp"):
                 raise AccountError("totp_off", "step", "there is no second factor")
             _store_codes(pipe, name, codes)
-            _note(pipe, name, {"recovery_codes": Change(secret=True)})
+            note(pipe, name, Origin("console", name), {"recovery_codes": Change(secret=True)})
 
         self._records.change(name, store)
         return codes
@@ -137,7 +137,7 @@ class SecondFactor:
                 raise AccountError("totp_required", "step", "this role must have a second factor")
             drop(pipe, name)
             if record.get("totp"):
-                _note(pipe, name, {"second_factor": Change("on", "off")})
+                note(pipe, name, Origin("console", name), {"second_factor": Change("on", "off")})
 
         self._records.change(name, turn_off)
 
@@ -173,11 +173,6 @@ def drop(pipe: Any, name: str) -> None:
     """Take everything of a second factor away, as part of a change."""
     pipe.hdel(key_of("account", name), "totp", "totp_pending", "totp_step")
     pipe.delete(key_of("recovery", name))
-
-
-def _note(pipe: Any, name: str, changes: Mapping[str, Change]) -> None:
-    """Write what people change of their own second factor, as part of the change."""
-    append(pipe, ACCOUNTS, Entry("account", Origin("console", name), name, changes))
 
 
 def _new_codes() -> Sequence[str]:

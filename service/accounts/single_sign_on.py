@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from service.accounts.account import Account, AccountError, canonical_name
-from service.accounts.records import AccountRecords, key_of
+from service.accounts.records import AccountRecords, key_of, note
 from service.accounts.sessions import SESSION_SECONDS, Sessions
 from service.errors import AccountExists
 from service.roles import Grant
 from service.store.errors import translating_redis_errors
-from service.store.trail import ACCOUNTS, Change, Entry, Origin, append
+from service.store.trail import Change, Origin
 
 SINGLE_SIGN_ON = Origin("single sign-on")
 
@@ -90,7 +90,7 @@ class SingleSignOn:
                 raise AccountError("linked", "identity", "the account is linked already")
             pipe.set(key, name)
             pipe.hset(key_of("account", name), "identity", identity)
-            _note(pipe, name, Change("off", "on"))
+            note(pipe, name, Origin("console", name), {"single_sign_on": Change("off", "on")})
 
         self._records.change(name, store, taking=[key])
 
@@ -103,7 +103,7 @@ class SingleSignOn:
                 raise AccountError("not_linked", "identity", "only single sign-on opens it")
             pipe.hdel(key_of("account", name), "identity")
             pipe.delete(key_of("identity", identity))
-            _note(pipe, name, Change("on", "off"))
+            note(pipe, name, Origin("console", name), {"single_sign_on": Change("on", "off")})
 
         self._records.change(name, store)
         self._sessions.end_signed_on(name)
@@ -142,8 +142,3 @@ def store_identity(pipe: Any, name: str, record: Mapping[str, str]) -> None:
     """Let the identity of a new record find it."""
     if identity := record.get("identity"):
         pipe.set(key_of("identity", identity), name)
-
-
-def _note(pipe: Any, name: str, change: Change) -> None:
-    entry = Entry("account", Origin("console", name), name, {"single_sign_on": change})
-    append(pipe, ACCOUNTS, entry)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, session
+from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from models.errors import ModerationError
@@ -65,28 +65,19 @@ def decide(site_id: str) -> ResponseReturnValue:
 def undo(site_id: str) -> ResponseReturnValue:
     """Take back what this moderator decided last in a list, as one."""
     site = site_for(site_id)
-    last = last_of(site.id)
-    if last:
-        session.pop("bulk")
-        if "items" in last:
-            _undo_each(site, last)
-        else:
-            groups.undo(site.id, last)
-    else:
+    last = groups.forget_last(site.id)
+    if not last:
         flash(_("It is too late to take this decision back."), "reject")
+    elif "items" in last:
+        _undo_each(site, last)
+    else:
+        groups.undo(site.id, last)
     return redirect(_back(), 303)
 
 
-def last_of(site_id: str) -> Mapping[str, Any]:
-    """Return what this moderator decided last in a list of a site; empty where that is nothing."""
-    last: Mapping[str, Any] = session.get("bulk", {})
-    return last if last.get("site") == site_id else {}
-
-
 def note(site_id: str, draft: Decision, n_decided: int, **more: Any) -> None:
-    """Remember what was decided last in a list: it is offered to be taken back there."""
-    about = {"site": site_id, "id": draft.request_id, "n": n_decided, "action": draft.action}
-    session["bulk"] = about | more
+    """Say what was decided in a list, and offer there to take it back."""
+    groups.remember_last(site_id, draft, n_decided, **more)
     flash(
         ngettext("%(num)s comment decided.", "%(num)s comments decided.", n_decided), draft.action
     )

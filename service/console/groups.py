@@ -30,13 +30,34 @@ def for_a_request(step: Callable[[], Step]) -> Step:
 
 def go_on_later(site_id: str, draft: Decision, until_ms: int, progress: Progress) -> None:
     """Remember what is still to be decided: the list of the group asks for it by itself."""
-    about = {"site": site_id, "n": progress.n_decided, "action": draft.action}
-    session["bulk"] = about | {"id": draft.request_id, "group": True}
-    session["deciding"] = about | {
+    remember_last(site_id, draft, progress.n_decided, group=True)
+    session["deciding"] = {
+        "site": site_id,
+        "n": progress.n_decided,
+        "action": draft.action,
         "request_id": draft.request_id,
         "reason": draft.reason,
         "until": str(until_ms),
     }
+
+
+def remember_last(site_id: str, draft: Decision, n_decided: int, **more: Any) -> None:
+    """Remember what was decided last in a list: it is offered to be taken back there."""
+    about = {"site": site_id, "id": draft.request_id, "n": n_decided, "action": draft.action}
+    session["bulk"] = about | more
+
+
+def last_of(site_id: str) -> Mapping[str, Any]:
+    """Return what this moderator decided last in a list of a site; empty where that is nothing."""
+    last: Mapping[str, Any] = session.get("bulk", {})
+    return last if last.get("site") == site_id else {}
+
+
+def forget_last(site_id: str) -> Mapping[str, Any]:
+    """Return the same, and offer it no more."""
+    if last := last_of(site_id):
+        session.pop("bulk")
+    return last
 
 
 def deciding(site_id: str) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from service.sites.site import Site
 
 bp = Blueprint("insight", __name__)
 
-DAYS = 14
+DAYS = 14  # that the charts show
 
 
 @bp.get("/<site_id>/insight")

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import request
 
-from service.console.bulk import last_of
+from service.console.groups import last_of
 from service.console.item_rows import rows
 from service.console.permissions import shows_personal_data
 from service.console.vocabulary import REASON_NAMES

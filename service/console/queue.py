@@ -56,7 +56,7 @@ def index(site_id: str) -> ResponseReturnValue:
         under_way=services().reindex.under_way(site.id),
         reasons=REASON_NAMES,
         request_id=secrets.token_urlsafe(12),
-        last=bulk.last_of(site.id),
+        last=groups.last_of(site.id),
         deciding=groups.deciding(site.id),
         keys=keys_of(me().preferences.keys),
     )

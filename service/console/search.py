@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.schema import Evidence
-from service.console.bulk import last_of
+from service.console.groups import last_of
 from service.console.item_rows import Row, row_of
 from service.console.permissions import shows_personal_data, site_for
 from service.console.search_form import SearchForm, Unclear, choices

@@ -3,6 +3,7 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from service.console import insight
 from service.console.meanwhile import Stale, update
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import gettext as _
@@ -12,8 +13,6 @@ from service.services import services
 from service.sites.site import Site
 
 bp = Blueprint("shadow", __name__)
-
-DAYS = 14
 
 
 @bp.get("/<site_id>/shadow")
@@ -57,4 +56,4 @@ def _comparison(site: Site, version: str) -> figures.Comparison:
         (one, action if found == one.version else "")
         for one, (found, action) in zip(differences, standings, strict=True)
     ]
-    return figures.comparison(in_use, version, counts.days(site.id, DAYS), decided)
+    return figures.comparison(in_use, version, counts.days(site.id, insight.DAYS), decided)

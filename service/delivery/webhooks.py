@@ -192,15 +192,7 @@ class Deliveries:
 
     def waiting_of(self, site_ids: Sequence[str]) -> list[Waiting | SiteUnreadable]:
         """Say what many sites are still to be told."""
-        found = list[Waiting | SiteUnreadable]()
-        for answer in self._verbs.of_sites(site_ids, "waiting"):
-            if isinstance(answer, SiteUnreadable):
-                found.append(answer)
-            else:
-                n_items, oldest, overdue, n_dead, failing, disabled = answer
-                times = (oldest / 1000, overdue / 1000, n_dead, failing / 1000, disabled / 1000)
-                found.append(Waiting(n_items, *times))
-        return found
+        return self._verbs.of_sites(site_ids, "waiting", _waiting)
 
     def enable(self, site_id: str) -> None:
         """Use a site's webhook again, at once for all that waits."""
@@ -322,6 +314,10 @@ class Deliveries:
         if answer and answer.status == HTTPStatus.GONE:
             self._verbs(site.id, "disable", failure=failure)
         return result
+
+
+def _waiting(n_items: int, oldest: int, overdue: int, n_dead: int, *since: int) -> Waiting:
+    return Waiting(n_items, oldest / 1000, overdue / 1000, n_dead, *(ms / 1000 for ms in since))
 
 
 def _count_of(told: Told, result: Result) -> str:

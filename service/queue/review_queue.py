@@ -522,14 +522,7 @@ class ReviewQueue:
 
     def stats_of(self, site_ids: Sequence[str]) -> list[QueueStats | SiteUnreadable]:
         """Count what is in the queues of many sites."""
-        found = list[QueueStats | SiteUnreadable]()
-        for answer in self._verbs.of_sites(site_ids, "stats"):
-            if isinstance(answer, SiteUnreadable):
-                found.append(answer)
-            else:
-                pending, leased, oldest_ms, *rest = answer
-                found.append(QueueStats(pending, leased, oldest_ms / 1000, *rest))
-        return found
+        return self._verbs.of_sites(site_ids, "stats", _stats)
 
     # Keeping what was acknowledged
 
@@ -575,6 +568,10 @@ _REFUSED: Mapping[str, tuple[type[ServiceError], str]] = {
     "reserved": (Forbidden, "An item was left to the seniors."),
     "gone": (Conflict, "The text of the comment has been deleted."),
 }
+
+
+def _stats(pending: int, leased: int, oldest_ms: int, *rest: int) -> QueueStats:
+    return QueueStats(pending, leased, oldest_ms / 1000, *rest)
 
 
 def _line(**filters: str | bool | None) -> str:

@@ -24,7 +24,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from redis import Redis
 from redis.commands.cluster import READ_COMMANDS
@@ -156,6 +156,9 @@ def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, text
 
 
+Read = TypeVar("Read")
+
+
 class Call(NamedTuple):
     """A verb that is to be run, with its arguments."""
 
@@ -201,9 +204,13 @@ class Verbs:
         return found
 
     def of_sites(
-        self, site_ids: Sequence[str], verb: str
-    ) -> Iterator[Sequence[Any] | SiteUnreadable]:
-        """Run a verb without arguments for many sites, `SITES_AT_ONCE` in a round trip."""
+        self, site_ids: Sequence[str], verb: str, read: Callable[..., Read]
+    ) -> list[Read | SiteUnreadable]:
+        """Run a verb without arguments for many sites, `SITES_AT_ONCE` in a round trip.
+
+        What it answers is read by a function; of a site that is damaged, the fault is returned.
+        """
+        found = list[Read | SiteUnreadable]()
         for start in range(0, len(site_ids), SITES_AT_ONCE):
             asked = site_ids[start : start + SITES_AT_ONCE]
             with tracing.step(f"{self._owner} {verb} of sites", "CLIENT", n_sites=len(asked)):
@@ -211,7 +218,8 @@ class Verbs:
             for answer in answers:
                 if isinstance(answer, StoreUnavailable) and not isinstance(answer, SiteUnreadable):
                     raise answer
-                yield answer
+                found.append(answer if isinstance(answer, SiteUnreadable) else read(*answer))
+        return found
 
     def until_done(self, site_id: str, verb: str, /, **arguments: Argument) -> int:
         """Run a verb that does one page of its work, until none is left; return how much it did."""

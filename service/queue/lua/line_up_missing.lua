@@ -3,13 +3,13 @@
 -- KEYS: items lines
 -- ARGV: cursor limit
 -- returns: { next cursor, how many were looked at }
--- include: queue/item queue/places
+-- include: queue/item queue/places queue/waits
 
 local page = redis.call('HSCAN', ITEMS, cursor, 'COUNT', limit)
 for place = 1, #page[2], 2 do
   local id = page[2][place]
   local item = load(id)
-  if item and (item.state == 'pending' or item.state == 'leased') and not item.known_answer then
+  if item and waits(item) and not item.known_answer then
     for _, entry in ipairs(places(id, item)) do
       if entry:find('^[nr]') or entry:find('^e%l') then redis.call('ZADD', LINES, 0, entry) end
     end
