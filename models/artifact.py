@@ -183,11 +183,40 @@ def load(folder: Path) -> Artifact:
         classifier = Classifier.from_arrays(manifest["labels"], arrays, sentence)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactDamaged(f"{folder}: not a classifier: {error}") from error
-    artifact = Artifact(folder.name, classifier, manifest)
-    _check_canaries(artifact.operating_points, classifier, folder)
-    if classifier.blend:
-        _check_canaries(artifact.operating_points, classifier.by_words_alone(), folder)
-    return artifact
+    try:
+        check_canaries(classifier, manifest["operating_points"])
+    except ArtifactError as error:
+        raise ArtifactDamaged(f"{folder}: {error}") from None
+    return Artifact(folder.name, classifier, manifest)
+
+
+def check_canaries(
+    classifier: Classifier, points: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> None:
+    """Have a classifier judge `CANARIES`, with both its readers and by words alone.
+
+    Raises
+    ------
+    ArtifactError
+        If it does not know plain abuse from plain kindness at these operating points.
+    """
+    canaries = list(read_comments(CANARIES))
+    review = [points.get(label, {}).get("review") for label in classifier.labels]
+    for judge in (classifier, classifier.by_words_alone()) if classifier.blend else (classifier,):
+        flagged = [
+            any(p and score >= p["threshold"] for score, p in zip(row, review, strict=True))
+            for row in judge.predict_proba([comment.text for comment in canaries])
+        ]
+        for kind, should in (("abusive", True), ("harmless", False)):
+            right = [
+                is_flagged == should
+                for comment, is_flagged in zip(canaries, flagged, strict=True)
+                if bool(comment.labels["toxicity"]) == should
+            ]
+            if sum(right) < CANARY_SHARE * len(right):
+                raise ArtifactError(
+                    f"of {len(right)} plainly {kind} comments it judges {sum(right)} right"
+                )
 
 
 def read_array(path: Path, sha256: str) -> NDArray[Any]:
@@ -270,26 +299,3 @@ def _check_operating_points(points: Mapping[str, Any], labels: list[str]) -> Non
             threshold = point["threshold"]
             if purpose not in ("review", "reject") or not 0 <= threshold <= 1:
                 raise ValueError(f"operating point {label}.{purpose}: threshold {threshold!r}")
-
-
-def _check_canaries(
-    points: Mapping[str, Mapping[str, Mapping[str, float]]], classifier: Classifier, folder: Path
-) -> None:
-    """Raise ArtifactDamaged unless a classifier knows plain abuse from plain kindness."""
-    canaries = list(read_comments(CANARIES))
-    scores = classifier.predict_proba([comment.text for comment in canaries])
-    review = [points.get(label, {}).get("review") for label in classifier.labels]
-    flagged = [
-        any(point and score >= point["threshold"] for score, point in zip(row, review, strict=True))
-        for row in scores
-    ]
-    for kind, should in (("abusive", True), ("harmless", False)):
-        told = [
-            is_flagged == should
-            for comment, is_flagged in zip(canaries, flagged, strict=True)
-            if bool(comment.labels["toxicity"]) == should
-        ]
-        if sum(told) < CANARY_SHARE * len(told):
-            raise ArtifactDamaged(
-                f"{folder}: of {len(told)} plainly {kind} comments it judges {sum(told)} right"
-            )

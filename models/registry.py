@@ -54,7 +54,7 @@ class Registry:
         manifest: Mapping[str, Any],
         card: str | Callable[[Mapping[str, Any]], str],
     ) -> str:
-        """Write a new version.
+        """Write a new version, unless it could never be loaded.
 
         Parameters
         ----------
@@ -72,7 +72,8 @@ class Registry:
         Raises
         ------
         ArtifactError
-            If the classifier holds anything but finite numbers.
+            If the classifier holds anything but finite numbers, or does not know plain abuse from
+            plain kindness (`models.artifact.check_canaries`).
         """
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".saving-", dir=self.root))
@@ -82,6 +83,7 @@ class Registry:
                 | {"created_at": datetime.now(UTC).isoformat(timespec="seconds")}
                 | artifact.write_classifier(classifier, folder)
             )
+            artifact.check_canaries(classifier, complete["operating_points"])
             folder.chmod(0o755)
             version = self._next_version()
             while True:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from conftest import SAMPLE_COMMENTS
 from models.artifact import write_classifier
 from models.classifier import ARRAYS, Classifier
-from models.errors import ArtifactDamaged, ArtifactMissing
+from models.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 from models.registry import Registry
 from models.schema import read_comments
 from training.fit import Learner
@@ -96,9 +96,16 @@ def test_figures_measured_later_join_the_card_and_change_no_score(
     )
 
 
+def test_what_flags_nothing_is_not_saved(registry: Registry, classifier: Classifier) -> None:
+    points = {label: {"review": {"threshold": 1.0}} for label in classifier.labels}
+    with pytest.raises(ArtifactError, match="plainly abusive comments it judges 0 right"):
+        registry.save(classifier, {"operating_points": points}, "")
+    assert list(registry.root.iterdir()) == []
+
+
 def test_a_save_that_fails_leaves_nothing(registry: Registry, classifier: Classifier) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        registry.save(classifier, {"operating_points": {}, "metrics": {"x": float("nan")}}, "")
+        registry.save(classifier, {"operating_points": POINTS, "metrics": {"x": float("nan")}}, "")
     assert list(registry.root.iterdir()) == []
 
 

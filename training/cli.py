@@ -259,6 +259,8 @@ def evaluate(
     from training.release import Settings, measure_by_fitting
     from training.report import model_card, write_report
 
+    if not benchmarks and (to_card or recorded):
+        raise click.UsageError("--to-card and --recorded are about the figures of --benchmarks")
     registry = Registry(root)
     artifact = registry.load(version)
     made_with = artifact.manifest.get("training", {})
