@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,18 @@ def test_contributing_has_a_line_for_every_folder_of_code() -> None:
     rows = set(re.findall(r"(?m)^\| `([a-z_/]+)` \|", layout))
     assert folders <= rows
     assert all((ROOT / row).is_dir() for row in rows)
+
+
+def test_the_architecture_names_the_layers_that_imports_are_held_to() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        contract["layers"]
+        for contract in contracts["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == ["service"]
+    )
+    text = DOCUMENTS["docs/architecture.md"].partition("## What imports what")[2]
+    named = [re.findall(r"`(\w+)`", one) for one in text.partition(". A module")[0].split("→")]
+    assert named == [*(layer.split(" | ") for layer in layers), ["models"]]
 
 
 def anchors(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-r"""Review queue: comments that wait for a person, and what is decided about them.
+"""Review queue: comments that wait for a person, and what is decided about them.
 
 Promises: what a verb has acknowledged is not lost; two people never hold one item; the most urgent
 item comes first; a decision is taken once, by whoever holds the item, and stays in the stream.
@@ -51,20 +51,7 @@ Records are JSON objects of named fields (see encoding), with the number of thei
 The records of all items share one hash, because a lease learns only inside its script which item
 is the most urgent, and a script must not build the name of a key.
 
-States of an item::
-
-                 enqueue              lease                decide, bulk
-        (none) ----------> pending ----------> leased ----------> decided
-                            ^  ^  \              |  \                |
-                            |  +---\-------------+   +--> withdrawn   |
-                            |       \  release, skip, escalate,       |
-                            |        \ expiry, first of two opinions  |
-                            |         +--> withdrawn                  |
-                            +-----------------------------------------+
-                              undo; an edit (a new version, whatever the state was)
-
-An edit that needs nobody leaves a record as well, ``withdrawn``: the count of its version. What the
-site's own desk decides is decided from whatever state the item was in, or without one.
+The states of an item are drawn in ``docs/architecture.md``.
 """
 
 from __future__ import annotations
