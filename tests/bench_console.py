@@ -26,6 +26,7 @@ from time import perf_counter
 from typing import Any
 
 from argon2 import PasswordHasher
+from arriving import enqueue
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -146,7 +147,7 @@ def fill(redis: Redis, n_waiting: int, n_decided: int) -> None:
     for comment, verdict in track(
         comments(n_waiting, n_decided), "comments that wait", total=n_waiting
     ):
-        queue.enqueue(SITE, comment, verdict, scores=scores, evidence=evidence)
+        enqueue(queue, SITE, comment, verdict, scores=scores, evidence=evidence)
     batch.flush()
     at = [0.0]
     articles = Articles(redis, clock=lambda: at[0])

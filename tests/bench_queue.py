@@ -40,6 +40,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+import arriving
 import hiredis
 from redis import Redis
 from test_group_decisions import decide_many
@@ -109,7 +110,7 @@ def judged(name: str) -> tuple[Comment, Verdict]:
 
 
 def enqueue(queue: ReviewQueue, name: str) -> None:
-    queue.enqueue("demo", *judged(name), scores=SCORES, evidence=EVIDENCE)
+    arriving.enqueue(queue, "demo", *judged(name), scores=SCORES, evidence=EVIDENCE)
 
 
 class Batch(Verbs):

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from arriving import enqueue
+
 from service.accounts.accounts import Accounts
 from service.queue.records import Comment, Decision
 from service.queue.review_queue import ReviewQueue
@@ -57,7 +59,7 @@ def fill(url: str) -> str:
                 article_id="article-1",
                 article_title="خبر",  # "news"
             )
-            queue.enqueue("demo", comment, VERDICT, scores={"insult": 0.8})
+            enqueue(queue, "demo", comment, VERDICT, scores={"insult": 0.8})
             if fate == "waits":
                 continue
             lease = queue.lease("demo", "amal")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from arriving import enqueue
 from drill import Store
 from failover import Service
 
@@ -57,7 +58,7 @@ def _items(redis: Any, store: Store) -> None:
             author_name="قارئ",  # "reader"
             article_id=f"article-{number % 100}",
         )
-        queue.enqueue("demo", comment, VERDICT, scores={"insult": 0.8, "toxicity": 0.7})
+        enqueue(queue, "demo", comment, VERDICT, scores={"insult": 0.8, "toxicity": 0.7})
     waiting = _taken(redis, store)
     _say("a comment that waits", empty, waiting)
     while lease := queue.lease("demo", "amal"):

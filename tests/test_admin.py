@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from arriving import enqueue
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -495,7 +496,7 @@ def decided(services: Services, comment_id: str, text: str, **fields: Any) -> No
     """Put a comment into the queue and reject it."""
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(comment_id, text, **fields)
-    services.queue.enqueue("demo", comment, verdict, scores={"insult": 0.9})
+    enqueue(services.queue, "demo", comment, verdict, scores={"insult": 0.9})
     lease = services.queue.lease("demo", "omar")
     assert lease
     draft = Decision("reject", ("insult",), "insult", moderator="omar", request_id=comment_id)
@@ -742,7 +743,8 @@ def test_a_page_with_nothing_on_it_offers_no_ticks_and_draws_no_chart(browser: B
 def test_rows_that_nobody_can_tick_have_no_buttons_for_ticked_ones(
     browser: Browser, services: Services
 ) -> None:
-    services.queue.enqueue(
+    enqueue(
+        services.queue,
         "demo",
         Comment("c1", "bread"),
         Verdict("review", "insult", None, 0.9, "score", 1.0, "v"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 from redis import Redis
@@ -56,7 +57,7 @@ def decide(redis: Redis) -> list[str]:
     queue = ReviewQueue(redis)
     for number in range(N_OLD + N_NEW):
         comment = Comment(f"c{number}", "words", author_id=f"u{number % 2}", article_id="a")
-        queue.enqueue("demo", comment, VERDICT, scores={})
+        enqueue(queue, "demo", comment, VERDICT, scores={})
         lease = queue.lease("demo", "amal")
         assert lease
         draft = Decision("reject", ("insult",), "insult", moderator="amal", request_id=str(number))
@@ -224,7 +225,7 @@ def test_the_newest_entry_stays_so_that_the_next_follows_it(
     make_old(redis, N_OLD + N_NEW)
     assert Archive(redis, tmp_path).write(DEMO, BEFORE) == N_OLD + N_NEW - 1
     queue = ReviewQueue(redis)
-    queue.enqueue("demo", Comment("later", "words"), VERDICT, scores={})
+    enqueue(queue, "demo", Comment("later", "words"), VERDICT, scores={})
     queue.withdraw("demo", "later")
     assert stream.verify("demo").n_entries == 2
 
@@ -303,7 +304,7 @@ def test_the_files_of_another_store_trim_nothing(redis: Redis, archive: Archive)
     archive.write(DEMO, BEFORE)
     redis.delete(STREAM, SITE)
     other = ReviewQueue(redis)
-    other.enqueue("demo", Comment("x", "words"), VERDICT, scores={})
+    enqueue(other, "demo", Comment("x", "words"), VERDICT, scores={})
     other.withdraw("demo", "x")
     with pytest.raises(Conflict):
         archive.write(DEMO, BEFORE)

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
@@ -353,7 +354,9 @@ def test_a_decision_with_an_extreme_field_is_not_taken(
 def test_the_largest_time_target_keeps_the_queue_in_order(queue: ReviewQueue) -> None:
     verdict = Verdict("review", "insult", "text", 0.0, "score", 1.0, "v1")
     for n, target in enumerate((599_999_999_940, 1e308, math.inf, MAX_TIME_TARGET_SECONDS, 60)):
-        queue.enqueue("demo", Comment(f"c{n}", "x"), verdict, scores={}, time_target_seconds=target)
+        enqueue(
+            queue, "demo", Comment(f"c{n}", "x"), verdict, scores={}, time_target_seconds=target
+        )
     leased = [queue.lease("demo", "m") for _ in range(5)]
     assert next(lease.item.comment.id for lease in leased if lease) == "c4"
     assert all(leased)

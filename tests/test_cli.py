@@ -10,6 +10,7 @@ from typing import Any
 import pyotp
 import pytest
 import structlog
+from arriving import enqueue
 from click.testing import CliRunner, Result
 from flask import Flask
 from redis import Redis
@@ -256,7 +257,7 @@ def test_comments_with_known_answers_are_mixed_into_the_work(
     assert command(*words, HAKAM_ARTIFACTS=str(artifacts)).output == "0 known answers added\n"
     queue = ReviewQueue(redis)
     verdict = Verdict("review", "insult", "text", 0.8, "score", 1.0, "v1")
-    queue.enqueue("north", Comment(id="c-1", text="تعليق"), verdict, scores={})  # "a comment"
+    enqueue(queue, "north", Comment(id="c-1", text="تعليق"), verdict, scores={})  # "a comment"
     answers = {}
     for number in range(3):
         lease = queue.lease("north", "amal", known_answer_share=1.0)
@@ -396,7 +397,7 @@ def decide(redis: Redis, comment_id: str, action: str, labels: tuple[str, ...]) 
         model_version="1",
     )
     text = f"comment {comment_id}"
-    queue.enqueue("north", Comment(id=comment_id, text=text), verdict, scores={"insult": 0.9})
+    enqueue(queue, "north", Comment(id=comment_id, text=text), verdict, scores={"insult": 0.9})
     lease = queue.lease("north", "samira")
     assert lease is not None
     draft = Decision(

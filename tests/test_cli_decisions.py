@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner, Result
 from redis import Redis
 
@@ -43,7 +44,7 @@ def command(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Command:
     queue = ReviewQueue(redis)
     for number, action in enumerate(["reject", "approve"]):
         comment = Comment(id=f"c-{number}", text="تعليق", author_id="reader-7")  # "a comment"
-        queue.enqueue("demo", comment, VERDICT, scores={})
+        enqueue(queue, "demo", comment, VERDICT, scores={})
         lease = queue.lease("demo", "amal")
         assert lease is not None
         labels = ("insult",) if action == "reject" else ()
@@ -111,7 +112,7 @@ def test_agreement_is_reported_where_two_people_judged(command: Command, redis: 
     assert command("agreement", "demo").output == ""
     queue = ReviewQueue(redis)
     comment = Comment(id="c-9", text="تعليق")  # "a comment"
-    queue.enqueue("demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
+    enqueue(queue, "demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
     for moderator in ("amal", "basma"):
         lease = queue.lease("demo", moderator)
         assert lease is not None
@@ -189,7 +190,7 @@ def test_an_export_masks_personal_data_unless_they_are_asked_for(
         ReviewQueue(redis),
         Comment(id="c-9", text="call 0500000000", author_name="a@b.example"),
     )
-    queue.enqueue("demo", comment, VERDICT, scores={})
+    enqueue(queue, "demo", comment, VERDICT, scores={})
     lease = queue.lease("demo", "amal")
     assert lease is not None
     queue.decide(

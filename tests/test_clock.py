@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import arriving
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
@@ -109,7 +110,9 @@ def queue(clock: Clock) -> ReviewQueue:
 
 
 def enqueue(queue: ReviewQueue, number: int = 1) -> str:
-    return queue.enqueue("demo", Comment(f"c-{number}", "كلام"), VERDICT, scores={}).item_id
+    return arriving.enqueue(
+        queue, "demo", Comment(f"c-{number}", "كلام"), VERDICT, scores={}
+    ).item_id
 
 
 def decide(queue: ReviewQueue) -> None:

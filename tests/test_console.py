@@ -16,6 +16,7 @@ import pyotp
 import pytest
 import segno
 from argon2 import PasswordHasher
+from arriving import enqueue
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -118,7 +119,8 @@ def flag(queue: ReviewQueue) -> Callable[..., str]:
         evidence = fields.pop("evidence", [])
         verdict = Verdict("review", "insult", "text", score, "score", 1.0, "v1")
         verdict = fields.pop("verdict", verdict)
-        return queue.enqueue(
+        return enqueue(
+            queue,
             "demo",
             Comment(id=comment_id, text=text, **fields),
             verdict,
@@ -789,7 +791,7 @@ def test_what_was_decided_on_one_site_is_not_taken_back_on_another(
     app.extensions["hakam"].sites.add(Site("north"))
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     item_id = flag()
-    other = queue.enqueue("north", Comment(id="c1", text=TEXT), verdict, scores={})
+    other = enqueue(queue, "north", Comment(id="c1", text=TEXT), verdict, scores={})
     assert other.item_id == item_id, "one comment id, one item id, whatever the site"
     senior = Console(app, "omar").log_in()
     senior.press("approve", senior.open("north"))
@@ -921,8 +923,12 @@ def test_a_reached_cap_on_severe_comments_is_told(
     accounts.save_preferences("samira", Preferences(language="en", severe_per_hour=1))
     for n in range(2):
         verdict = Verdict("review", "threat", "text", 0.95, "score", 1.0, "v1")
-        console.client.application.extensions["hakam"].queue.enqueue(
-            "demo", Comment(id=f"c{n}", text="x"), verdict, scores={"threat": 0.95}
+        enqueue(
+            console.client.application.extensions["hakam"].queue,
+            "demo",
+            Comment(id=f"c{n}", text="x"),
+            verdict,
+            scores={"threat": 0.95},
         )
     console.press("approve", console.open())
     page = console.get("/demo/work")
@@ -1012,7 +1018,7 @@ def test_personal_data_are_masked_on_the_desk_until_somebody_asks_for_them(
     verdict = Verdict("review", None, "text", 0.1, "personal_data", 1.0, "v1")
     names = ("0500000001", "0500000002", "0500000003")
     comment = Comment("c1", f"call {names[0]}", "u", f"me {names[1]}", parent_text=names[2])
-    queue.enqueue("demo", comment, verdict, scores={"spam": 0.1})
+    enqueue(queue, "demo", comment, verdict, scores={"spam": 0.1})
     form = console.open()
     masked = console.get("/demo/work")
     assert not any(name in masked for name in names)
@@ -1032,7 +1038,7 @@ def test_only_who_holds_a_comment_is_shown_its_personal_data(
     console: Console, app: Flask, queue: ReviewQueue
 ) -> None:
     verdict = Verdict("review", None, "text", 0.1, "personal_data", 1.0, "v1")
-    queue.enqueue("demo", Comment("c1", "call 0500000001"), verdict, scores={})
+    enqueue(queue, "demo", Comment("c1", "call 0500000001"), verdict, scores={})
     form = console.open()
     page = console.post(f"{form['path']}/personal-data", token="99")
     assert console.last.status_code == 409
@@ -1108,7 +1114,7 @@ def test_a_blind_opinion_is_shown_to_nobody(
 ) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(id="c1", text=TEXT)
-    queue.enqueue("demo", comment, verdict, scores={"insult": 0.9}, second_opinion_share=1.0)
+    enqueue(queue, "demo", comment, verdict, scores={"insult": 0.9}, second_opinion_share=1.0)
     console.press("reject", console.open(), reason="insult", note="mine alone")
     assert [d.kind for d in stream.read("demo")] == ["opinion"]
     second = Console(app, "omar").log_in()
@@ -1127,9 +1133,9 @@ def test_a_moderator_s_cap_passes_severe_comments_on_to_colleagues(
     accounts.save_preferences("samira", Preferences(severe_per_hour=1))
     for n in range(3):
         verdict = Verdict("review", "threat", "text", 0.95, "score", 1.0, "v1")
-        queue.enqueue("demo", Comment(id=f"t{n}", text="x"), verdict, scores={"threat": 0.95})
+        enqueue(queue, "demo", Comment(id=f"t{n}", text="x"), verdict, scores={"threat": 0.95})
     verdict = Verdict("review", "insult", "text", 0.6, "score", 1.0, "v1")
-    mild = queue.enqueue("demo", Comment(id="mild", text="y"), verdict, scores={"insult": 0.6})
+    mild = enqueue(queue, "demo", Comment(id="mild", text="y"), verdict, scores={"insult": 0.6})
     console.press("approve", console.open())
     assert console.open()["path"].endswith(mild.item_id)
     assert queue.stats("demo").pending == 2
@@ -1981,7 +1987,7 @@ def test_work_on_very_many_sites_fits_into_the_cookie_of_the_session(
         site = f"the-newspaper-of-town-{n}"
         Sites(redis).add(Site(site))
         for text in ("one", "two"):
-            queue.enqueue(site, Comment(f"{text} {n}", text), verdict, scores={})
+            enqueue(queue, site, Comment(f"{text} {n}", text), verdict, scores={})
         console.press("reject", console.open(site), reason="insult")
         console.get(f"/{site}/work")
         assert console.last.status_code == 200
@@ -2098,7 +2104,7 @@ def test_who_has_judged_one_of_the_copies_leaves_that_and_is_told(
     comment = Comment("blind", "copy", copies="g1")
     verdict = Verdict("review", "insult", "text", 0.99, "score", 1.0, "v1")
     scores = {"insult": 0.99}
-    queue.enqueue("demo", comment, verdict, scores=scores, second_opinion_share=1.0)
+    enqueue(queue, "demo", comment, verdict, scores=scores, second_opinion_share=1.0)
     console.press("reject", console.open(), reason="insult")
     copies(flag, 2)
     console.press("reject", console.open(), reason="insult", copies="g1")

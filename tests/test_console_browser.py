@@ -17,6 +17,7 @@ import numpy as np
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from arriving import enqueue
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
@@ -99,7 +100,8 @@ class Console:
         evidence = [
             e if isinstance(e, Evidence) else Evidence(**e) for e in fields.pop("evidence", [])
         ]
-        return self.queue.enqueue(
+        return enqueue(
+            self.queue,
             "demo",
             Comment(id=comment_id, text=text, **fields),
             Verdict("review", label, field, score, reason, 1.0, "v1"),
@@ -167,7 +169,7 @@ class Console:
             verdict_counts.flush()
         for n in range(30):
             verdict = Verdict("review", None, None, 0.1, "random_sample", 0.2, "v1")
-            self.queue.enqueue("demo", Comment(id=f"s{n}", text=said), verdict, scores={})
+            enqueue(self.queue, "demo", Comment(id=f"s{n}", text=said), verdict, scores={})
             lease = self.queue.lease("demo", "samira")
             assert lease
             draft = Decision("reject" if n < 1 else "approve", moderator="samira")

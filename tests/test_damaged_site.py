@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 from redis import Redis
@@ -42,7 +43,7 @@ def queue(redis: Redis) -> ReviewQueue:
         Sites(redis).add(Site(site_id, **HEARS))  # type: ignore[arg-type]
         for number in range(2):
             comment = Comment(f"c-{number}", "كلام", author_id="reader")
-            queue.enqueue(site_id, comment, VERDICT, scores={})
+            enqueue(queue, site_id, comment, VERDICT, scores={})
         lease = queue.lease(site_id, "amal")
         assert lease is not None
         queue.decide(

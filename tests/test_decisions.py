@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from service.errors import ChainBroken
@@ -24,7 +25,7 @@ def entries(redis: Redis) -> list[Decision]:
     queue = ReviewQueue(redis)
     for number in range(5):
         comment = Comment(id=f"c-{number}", text="تعليق")  # "a comment"
-        queue.enqueue("demo", comment, VERDICT, scores={})
+        enqueue(queue, "demo", comment, VERDICT, scores={})
         lease = queue.lease("demo", "أمل")  # a name in Arabic letters
         assert lease is not None
         draft = Decision("reject", ("insult",), "insult", "", "أمل", f"request-{number}")

@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner, Result
 from fake_sites import serving
 from redis import Redis
@@ -77,7 +78,7 @@ def fill(redis: Redis) -> list[str]:
     Accounts(redis).add("someone", SECRETS["person"], "admin")
     comment = Comment(id="1", text=SECRETS["text"], author_name=SECRETS["author"])
     verdict = Policy({"threat": 0.5}).verdict(Signals({"threat": 0.9}))
-    ReviewQueue(redis).enqueue("demo", comment, verdict, scores={"threat": 0.9})
+    enqueue(ReviewQueue(redis), "demo", comment, verdict, scores={"threat": 0.9})
     return [key, site.webhook_secret]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from conftest import let_time_pass
@@ -32,7 +33,7 @@ def doubts(redis: Redis) -> DoubtfulDecisions:
 
 
 def decide(queue: ReviewQueue, number: int, moderator: str = "amal") -> Decision:
-    queue.enqueue("demo", Comment(f"c{number}", "words"), VERDICT, scores={})
+    enqueue(queue, "demo", Comment(f"c{number}", "words"), VERDICT, scores={})
     lease = queue.lease("demo", moderator)
     assert lease
     draft = Decision("approve", moderator=moderator, request_id=f"r{number}")
@@ -77,7 +78,7 @@ def test_what_was_taken_back_or_edited_is_not_listed(
     first, second, third = (decide(queue, number) for number in range(3))
     doubts.exchange("demo", {one.id: 0.1 for one in (first, second, third)}, first.id)
     queue.undo("demo", first.item_id, "amal", "u1")
-    queue.enqueue("demo", Comment("c1", "other words"), VERDICT, scores={})
+    enqueue(queue, "demo", Comment("c1", "other words"), VERDICT, scores={})
     assert listed(doubts) == [third.id]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from arriving import enqueue
 from flask import Flask
 from flask.testing import FlaskClient
 from pyotp import TOTP
@@ -143,7 +144,7 @@ def test_a_store_of_format_1_is_worked_on_and_closed_to_the_version_that_filled_
 ) -> None:
     queue = ReviewQueue(redis)
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
-    old = queue.enqueue("demo", Comment("c1", "text"), verdict, scores={"insult": 0.9})
+    old = enqueue(queue, "demo", Comment("c1", "text"), verdict, scores={"insult": 0.9})
     for key in ("items", "texts"):  # as they were written then
         stored: Any = redis.hgetall(f"{{hakam:demo}}:{key}")
         for name, record in stored.items():

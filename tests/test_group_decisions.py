@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from conftest import check_lines, let_time_pass
@@ -40,7 +41,7 @@ def groups(redis: Redis) -> GroupDecisions:
 
 def flag(queue: ReviewQueue, name: str, **fields: Any) -> str:
     comment = Comment(id=name, **{"copies": "raid", "text": f"words {name}"} | fields)
-    return queue.enqueue("demo", comment, VERDICT, scores={"spam": 0.8}).item_id
+    return enqueue(queue, "demo", comment, VERDICT, scores={"spam": 0.8}).item_id
 
 
 def decide_all(

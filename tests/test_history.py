@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from arriving import enqueue, reject
 from flask import Flask
 from redis import Redis
 from test_console import Console, accounts, flag, queue
@@ -62,7 +63,7 @@ def decide(queue: ReviewQueue, flag: Callable[..., str]) -> Decide:
 
 def by_policy(queue: ReviewQueue, number: int) -> None:
     about = Comment(f"c{number}", f"words {number}", author_id="u1")
-    queue.reject("demo", about, REJECTED, scores={"threat": 0.99})
+    reject(queue, "demo", about, REJECTED, scores={"threat": 0.99})
 
 
 def by_desk(queue: ReviewQueue, number: int) -> None:
@@ -90,9 +91,14 @@ def test_a_look_back_has_decisions_and_undos_and_nothing_that_is_blind(
 ) -> None:
     first = decide(1)
     queue.undo("demo", first.item_id, "samira", "u")
-    queue.enqueue("demo", Comment("k", "known"), VERDICT, scores={}, known_action="reject")
-    queue.enqueue(
-        "demo", Comment("b", "blind"), REJECTED, scores={"threat": 1.0}, second_opinion_share=1.0
+    enqueue(queue, "demo", Comment("k", "known"), VERDICT, scores={}, known_action="reject")
+    enqueue(
+        queue,
+        "demo",
+        Comment("b", "blind"),
+        REJECTED,
+        scores={"threat": 1.0},
+        second_opinion_share=1.0,
     )
     for request in ("one", "two"):  # an opinion, and an answer to a known answer
         lease = queue.lease("demo", "amal", known_answer_share=float(request == "two"))

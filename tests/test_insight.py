@@ -8,6 +8,7 @@ import itertools
 import re
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from test_console import Console
 from test_console import accounts as accounts  # noqa: PLC0414 - a fixture
@@ -184,7 +185,7 @@ def test_the_page_draws_every_figure_with_its_table_and_csv(
     services = app.extensions["hakam"]
     queue: ReviewQueue = services.queue
     for n in range(3):
-        queue.enqueue("demo", Comment(id=f"c{n}", text="x"), VERDICT, scores={"insult": 0.9})
+        enqueue(queue, "demo", Comment(id=f"c{n}", text="x"), VERDICT, scores={"insult": 0.9})
         lease = queue.lease("demo", "samira")
         assert lease
         draft = Decision("reject", ("insult",), "insult", moderator="samira", request_id=str(n))

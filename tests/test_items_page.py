@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from redis import Redis
 from test_console import Console, accounts, flag, queue
@@ -234,8 +235,8 @@ def test_hostile_words_stay_words(console: Console, queue: ReviewQueue, flag: Fl
 def test_a_first_opinion_stays_blind_until_the_comment_is_decided(
     console: Console, senior: Console, queue: ReviewQueue
 ) -> None:
-    item_id = queue.enqueue(
-        "demo", Comment("c1", "words"), VERDICT, scores={}, second_opinion_share=1.0
+    item_id = enqueue(
+        queue, "demo", Comment("c1", "words"), VERDICT, scores={}, second_opinion_share=1.0
     ).item_id
     lease = queue.lease("demo", "samira")
     assert lease
@@ -254,7 +255,7 @@ def test_a_comment_with_a_known_answer_is_an_ordinary_one_to_who_answered_and_no
     console: Console, senior: Console, queue: ReviewQueue, flag: Flag, redis: Redis
 ) -> None:
     known = Comment("k", "known words")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    enqueue(queue, "demo", known, VERDICT, scores={}, known_action="reject")
     flag("c1", "words")
     lease = queue.lease("demo", "samira", known_answer_share=1.0)
     assert lease

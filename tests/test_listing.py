@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from conftest import check_lines, let_time_pass
@@ -55,7 +56,7 @@ def flag(queue: ReviewQueue, name: str, score: float = 0.8, **fields: Any) -> st
     given = {key: fields.pop(key) for key in ("label", "reason", "model_version") if key in fields}
     verdict = replace(VERDICT, score=score, **given)
     comment = Comment(id=name, text=f"words of {name}", **fields)
-    return queue.enqueue("demo", comment, verdict, scores={"insult": score}).item_id
+    return enqueue(queue, "demo", comment, verdict, scores={"insult": score}).item_id
 
 
 def report(reports: Reports, name: str, *readers: str) -> None:
@@ -313,7 +314,7 @@ def test_reports_leave_no_place_behind_whatever_becomes_of_the_comment(
     queue.withdraw("demo", "c1")
     flag(queue, "c2", author_id="u2")
     check_lines(redis)
-    queue.enqueue("demo", Comment("c3", "another text"), VERDICT, scores={})
+    enqueue(queue, "demo", Comment("c3", "another text"), VERDICT, scores={})
     check_lines(redis)
     lease = queue.lease("demo", "amal")
     assert lease

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import arriving
 import pytest
 import structlog
 from click.testing import CliRunner
@@ -150,7 +151,7 @@ def raid(redis: Redis, site_id: str = "demo", n_comments: int = 40) -> None:
 
 def enqueue(redis: Redis, number: int = 1, site_id: str = "demo") -> None:
     comment = Comment(f"c-{number}", TEXT, author_name=NAME, article_title=TITLE)
-    ReviewQueue(redis).enqueue(site_id, comment, VERDICT, scores={})
+    arriving.enqueue(ReviewQueue(redis), site_id, comment, VERDICT, scores={})
 
 
 def test_a_backlog_is_told_in_arabic_without_a_word_of_a_comment_and_its_end_too(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from redis import Redis
 from test_console import Console
@@ -54,7 +55,7 @@ def comment(number: int, **fields: Any) -> Comment:
 def decide(
     queue: ReviewQueue, number: int, action: str = "reject", moderator: str = "amal", **fields: Any
 ) -> Decision:
-    queue.enqueue("demo", comment(number, **fields), VERDICT, scores={})
+    enqueue(queue, "demo", comment(number, **fields), VERDICT, scores={})
     lease = queue.lease("demo", moderator)
     assert lease
     draft = Decision(action, ("insult",), moderator=moderator, request_id=f"r{number}")
@@ -210,8 +211,13 @@ class Newsroom:
         probability = 1.0 if reason == "score" else 0.25
         field: Literal["text"] | None = "text" if label else None
         verdict = Verdict("review", label, field, score, reason, probability, "v1")
-        self.queue.enqueue(
-            "demo", comment(number, text=text), verdict, scores={}, second_opinion_share=0.5
+        enqueue(
+            self.queue,
+            "demo",
+            comment(number, text=text),
+            verdict,
+            scores={},
+            second_opinion_share=0.5,
         )
 
     def request(self) -> str:
@@ -279,7 +285,7 @@ def test_whatever_is_decided_and_taken_back_the_models_say_what_the_stream_says(
     queue: ReviewQueue, stream: DecisionStream, models: ReadModels, seed: int
 ) -> None:
     for number in range(3):
-        queue.enqueue("demo", comment(100 + number), VERDICT, scores={}, known_action="reject")
+        enqueue(queue, "demo", comment(100 + number), VERDICT, scores={}, known_action="reject")
     newsroom = Newsroom(queue, seed)
     for step in range(250):
         newsroom.step()
@@ -296,7 +302,7 @@ def test_the_time_to_decision_is_within_three_percent_of_the_exact_one(
     queue: ReviewQueue, stream: DecisionStream, models: ReadModels, redis: Redis
 ) -> None:
     for number, waited in enumerate((10, 100, 700, 5_000, 40_000)):
-        queue.enqueue("demo", comment(number), VERDICT, scores={})
+        enqueue(queue, "demo", comment(number), VERDICT, scores={})
         let_time_pass(redis, waited * 1000, only=item_id_of(f"c{number}"))
         decide(queue, number)
     exact = [entry.decided_at - entry.enqueued_at for entry in stream.history("demo")]
@@ -343,15 +349,15 @@ def test_what_a_moderator_does_is_counted_until_they_take_it_back(
 def test_a_judgement_that_is_compared_counts_as_any_other(
     queue: ReviewQueue, models: ReadModels
 ) -> None:
-    queue.enqueue("demo", comment(0), VERDICT, scores={}, second_opinion_share=1.0)
+    enqueue(queue, "demo", comment(0), VERDICT, scores={}, second_opinion_share=1.0)
     for moderator in ("amal", "basma"):
         lease = queue.lease("demo", moderator)
         assert lease
         draft = Decision("reject", moderator=moderator, request_id=moderator)
         queue.decide("demo", lease.item.id, lease.token, draft)
         assert work_of(models, moderator) == {"reject": 1}
-    queue.enqueue("demo", comment(1), VERDICT, scores={}, known_action="approve")
-    queue.enqueue("demo", comment(2), VERDICT, scores={})
+    enqueue(queue, "demo", comment(1), VERDICT, scores={}, known_action="approve")
+    enqueue(queue, "demo", comment(2), VERDICT, scores={})
     known = queue.lease("demo", "amal", known_answer_share=1.0)
     assert known
     draft = Decision("reject", moderator="amal", request_id="known")
@@ -424,7 +430,7 @@ def test_a_decision_reads_and_writes_each_of_its_records_once(
 ) -> None:
     seen = []
     for number in range(5):  # one that is the first of its hour, or took longer, counts anew
-        queue.enqueue("demo", comment(number), VERDICT, scores={})
+        enqueue(queue, "demo", comment(number), VERDICT, scores={})
         lease = queue.lease("demo", "amal")
         assert lease
         draft = Decision("reject", moderator="amal", request_id=f"r{number}")
@@ -535,7 +541,7 @@ def fill(queue: ReviewQueue, redis: Redis) -> Callable[[int], None]:
             queue._verbs = batch
             numbers = range(n_made, n_made + n_page)
             for number in numbers:
-                queue.enqueue("demo", comment(number), VERDICT, scores={})
+                enqueue(queue, "demo", comment(number), VERDICT, scores={})
             batch.flush()
             queue._verbs = verbs
             found = {item_id_of(f"c{number}"): 1 for number in numbers}
@@ -579,5 +585,5 @@ def test_pages_cost_the_same_and_are_right_beyond_twenty_thousand_decisions(
         "the oldest is found by its id"
     )
     compared = replace(comment(1), text="edited")
-    queue.enqueue("demo", compared, VERDICT, scores={})
+    enqueue(queue, "demo", compared, VERDICT, scores={})
     assert "Decided before" in admin.get("/demo/work")

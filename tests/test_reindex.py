@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import test_read_models as newsroom
+from arriving import enqueue
 from click.testing import CliRunner
 from redis import Redis
 
@@ -77,7 +78,7 @@ def test_a_store_of_format_3_gets_the_lists_that_this_version_would_have_kept(
     monkeypatch.setattr(reindex, "PAGE", 7)
     for number in range(2):
         about = newsroom.comment(100 + number)
-        queue.enqueue("demo", about, newsroom.VERDICT, scores={}, known_action="reject")
+        enqueue(queue, "demo", about, newsroom.VERDICT, scores={}, known_action="reject")
     people = newsroom.Newsroom(queue, seed)
     for _ in range(120):
         people.step()
@@ -108,8 +109,13 @@ def test_what_differs_from_what_moderators_had_said_is_listed_again(
         queue.decide("demo", item_id, lease.token, draft)
 
     for number in (1, 2, 3):  # with two blind opinions each
-        queue.enqueue(
-            "demo", newsroom.comment(number), newsroom.VERDICT, scores={}, second_opinion_share=1.0
+        enqueue(
+            queue,
+            "demo",
+            newsroom.comment(number),
+            newsroom.VERDICT,
+            scores={},
+            second_opinion_share=1.0,
         )
     said("amal", "approve", 1)
     said("basma", "reject", 1)
@@ -121,8 +127,8 @@ def test_what_differs_from_what_moderators_had_said_is_listed_again(
     desk = Decision("reject", moderator="desk", request_id="desk")
     queue.decide_external("demo", about, verdict, desk, scores={})
     known = newsroom.comment(100)
-    queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
-    queue.enqueue("demo", newsroom.comment(4), newsroom.VERDICT, scores={})
+    enqueue(queue, "demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+    enqueue(queue, "demo", newsroom.comment(4), newsroom.VERDICT, scores={})
     mixed = queue.lease("demo", "carim", known_answer_share=1.0)
     assert mixed
     wrong = Decision("approve", moderator="carim", request_id="wrong")

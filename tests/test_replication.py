@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 from redis_groups import Group, running
 from test_review_queue_faults import Own, impatient
@@ -66,7 +67,7 @@ def comment() -> Comment:
 def test_every_part_of_the_service_works_on_servers_that_fail_over(client: Redis) -> None:
     queue, accounts = ReviewQueue(client), Accounts(client)
     Durability(client).check()
-    made = queue.enqueue("demo", comment(), VERDICT, scores={})
+    made = enqueue(queue, "demo", comment(), VERDICT, scores={})
     lease = queue.lease("demo", "amal")
     assert lease is not None
     draft = Decision("approve", moderator="amal", request_id=made.item_id)
@@ -88,14 +89,14 @@ def test_a_write_that_no_replica_has_is_not_acknowledged_and_neither_is_its_repe
 ) -> None:
     with connect(whole.url, n_replicas=1) as redis:
         queue, one = ReviewQueue(redis), comment()
-        queue.enqueue("demo", comment(), VERDICT, scores={})
+        enqueue(queue, "demo", comment(), VERDICT, scores={})
         replicas = whole.replicas()
         for replica in replicas:
             replica.pause()
         try:
             for _ in range(2):  # the second finds it done
                 with pytest.raises(StoreUnavailable, match="misses replicas"):
-                    queue.enqueue("demo", one, VERDICT, scores={})
+                    enqueue(queue, "demo", one, VERDICT, scores={})
             assert queue.stats("demo").pending >= 1, "what asks only is answered"
         finally:
             for replica in replicas:
@@ -105,7 +106,7 @@ def test_a_write_that_no_replica_has_is_not_acknowledged_and_neither_is_its_repe
 
 def _enqueued(queue: ReviewQueue, one: Comment) -> str:
     with suppress(StoreUnavailable):
-        return queue.enqueue("demo", one, VERDICT, scores={}).state
+        return enqueue(queue, "demo", one, VERDICT, scores={}).state
     return ""
 
 
@@ -115,7 +116,7 @@ def test_after_a_failover_the_service_goes_on_by_itself_and_nothing_was_lost(
 ) -> None:
     with connect(whole.url, n_replicas=1) as redis:
         queue, durability = ReviewQueue(redis), Durability(redis, tmp_path / "store")
-        made = queue.enqueue("demo", comment(), VERDICT, scores={})
+        made = enqueue(queue, "demo", comment(), VERDICT, scores={})
         durability.check()
         before = whole.primary()
         assert before is not None
@@ -188,7 +189,7 @@ def test_a_server_that_became_a_replica_is_left_at_once(own: Own) -> None:
         assert connection.is_connected
         other.replicaof("127.0.0.1", 1)
         with pytest.raises(StoreUnavailable, match="it is a replica"):
-            ReviewQueue(redis).enqueue("demo", comment(), VERDICT, scores={})
+            enqueue(ReviewQueue(redis), "demo", comment(), VERDICT, scores={})
         assert not connection.is_connected, "the next one asks anew where the primary is"
 
 

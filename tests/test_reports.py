@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from arriving import approve, enqueue, reject
 from redis import Redis
 
 from service.errors import Conflict, TooManyReports, UnknownComment
@@ -105,12 +106,12 @@ def test_a_comment_that_was_approved_by_machine_comes_before_people_when_it_is_r
 def test_a_comment_that_a_person_approved_comes_back_with_its_text_and_stays_published(
     readers: Readers,
 ) -> None:
-    readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={"insult": 0.8})
+    enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={"insult": 0.8})
     first = readers.decide("approve")
     report, _ = readers.report(verdict=None)
     item = readers.queue.item("demo", report.item_id)
     assert (item.state, item.why, item.comment.text) == ("pending", "reported", COMMENT.text)
-    again = readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={})
+    again = enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={})
     assert (again.created, again.waits, again.state) == (False, False, "published")
     assert again.decision is not None
     assert again.decision.decision_id == first.id
@@ -120,7 +121,7 @@ def test_a_comment_that_a_person_approved_comes_back_with_its_text_and_stays_pub
 def test_one_decision_about_a_reported_comment_stands_and_its_author_is_counted_once(
     readers: Readers, action: str
 ) -> None:
-    readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={})
+    enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={})
     readers.decide("approve")
     readers.report(verdict=None)
     readers.decide(action)
@@ -136,7 +137,7 @@ def test_one_decision_about_a_reported_comment_stands_and_its_author_is_counted_
 def test_a_report_of_a_comment_that_an_appeal_brought_back_reverses_the_appeal(
     readers: Readers,
 ) -> None:
-    readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={})
+    enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={})
     first = readers.decide("reject")
     appeal = readers.queue.appeal("demo", first.id, "")
     lease = readers.queue.lease("demo", "badr")
@@ -145,7 +146,7 @@ def test_a_report_of_a_comment_that_an_appeal_brought_back_reverses_the_appeal(
     readers.queue.decide("demo", appeal.item_id, lease.token, draft)
     readers.report(verdict=None)
     readers.decide("reject")
-    standing = readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={}).decision
+    standing = enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={}).decision
     assert standing is not None
     assert standing.action == "reject"
     record = readers.queue.author("demo", "author-1")
@@ -189,9 +190,9 @@ def test_what_the_site_removes_answers_the_reports_about_it(readers: Readers) ->
 def test_a_comment_that_was_withdrawn_and_published_again_comes_back_when_it_is_reported(
     readers: Readers,
 ) -> None:
-    readers.queue.enqueue("demo", COMMENT, FLAGGED, scores={})
+    enqueue(readers.queue, "demo", COMMENT, FLAGGED, scores={})
     readers.queue.withdraw("demo", "c-1")
-    readers.queue.approve("demo", COMMENT, CLEAN)
+    approve(readers.queue, "demo", COMMENT, CLEAN)
     report, _ = readers.report()
     item = readers.queue.item("demo", report.item_id)
     assert (report.outcome, item.state, item.comment.text) == (None, "pending", COMMENT.text)
@@ -200,8 +201,8 @@ def test_a_comment_that_was_withdrawn_and_published_again_comes_back_when_it_is_
 def test_no_edit_makes_a_report_go_away(readers: Readers) -> None:
     report, _ = readers.report()
     edited = replace(COMMENT, text="تعليق آخر")  # "another comment"
-    assert readers.queue.approve("demo", edited, CLEAN).state == "reported"
-    found = readers.queue.enqueue("demo", edited, REPORTED, scores={})
+    assert approve(readers.queue, "demo", edited, CLEAN).state == "reported"
+    found = enqueue(readers.queue, "demo", edited, REPORTED, scores={})
     item = readers.queue.item("demo", report.item_id)
     assert (found.version, item.n_reports, item.published) == (2, 1, False)
     readers.decide("reject")
@@ -272,7 +273,7 @@ def test_reports_of_readers_who_were_mostly_wrong_weigh_nothing_and_are_few(
 def test_a_comment_that_waits_anyway_is_due_sooner_when_readers_report_it(
     readers: Readers,
 ) -> None:
-    readers.queue.enqueue("demo", COMMENT, replace(FLAGGED, score=0.0), scores={})
+    enqueue(readers.queue, "demo", COMMENT, replace(FLAGGED, score=0.0), scores={})
     before = readers.seconds_until_due()
     readers.report(verdict=None)
     item = readers.queue.item("demo", item_id_of("c-1"))
@@ -283,7 +284,7 @@ def test_a_comment_that_waits_anyway_is_due_sooner_when_readers_report_it(
 
 def test_an_item_in_somebodys_hands_keeps_its_places_when_it_is_reported(readers: Readers) -> None:
     comment = replace(COMMENT, article_id="a-1")
-    readers.queue.enqueue("demo", comment, FLAGGED, scores={})
+    enqueue(readers.queue, "demo", comment, FLAGGED, scores={})
     lease = readers.queue.lease("demo", "amal")
     assert lease is not None
     readers.report(verdict=None)
@@ -300,7 +301,7 @@ def test_what_readers_know_of_is_bounded_and_what_waits_is_never_forgotten(
     waiting, _ = readers.report("reader-0", comment=replace(COMMENT, id="c-0"))
     for number in range(1, 20):
         comment = replace(COMMENT, id=f"c-{number}")
-        readers.queue.reject("demo", comment, replace(FLAGGED, action="reject"), scores={})
+        reject(readers.queue, "demo", comment, replace(FLAGGED, action="reject"), scores={})
         readers.report(f"reader-{number}", comment=comment)
         assert redis.zcard("{hakam:demo}:report_times") <= 10
     assert readers.reports.get("demo", waiting.id).outcome is None
@@ -310,9 +311,9 @@ def test_what_readers_know_of_is_bounded_and_what_waits_is_never_forgotten(
 def test_answered_reports_are_forgotten_with_the_texts(readers: Readers, redis: Redis) -> None:
     waiting, _ = readers.report(comment=replace(COMMENT, id="c-2"), explanation="because")
     readers.report(explanation="because")
-    readers.queue.reject("demo", COMMENT, FLAGGED, scores={})
+    reject(readers.queue, "demo", COMMENT, FLAGGED, scores={})
     later = replace(COMMENT, id="c-3")
-    readers.queue.reject("demo", later, replace(FLAGGED, action="reject"), scores={})
+    reject(readers.queue, "demo", later, replace(FLAGGED, action="reject"), scores={})
     answered, _ = readers.report(comment=later, explanation="because")
     times: Any = redis.zrange("{hakam:demo}:report_times", 0, -1)
     for member in times:

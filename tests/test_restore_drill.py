@@ -9,6 +9,7 @@ from pathlib import Path
 
 import drill
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 from redis import Redis
@@ -39,7 +40,7 @@ def key(redis: Redis) -> dict[str, str]:
 
 def _decide(redis: Redis, comment_id: str, action: str = "approve") -> str:
     queue, comment = ReviewQueue(redis), Comment(id=comment_id, text="تعليق")  # "comment"
-    queue.enqueue("demo", comment, VERDICT, scores={})
+    enqueue(queue, "demo", comment, VERDICT, scores={})
     lease = queue.lease("demo", "amal")
     assert lease is not None
     draft = Decision(action, moderator="amal", request_id=comment_id)
@@ -138,7 +139,7 @@ def test_accepting_a_loss_notes_it_for_each_site_and_without_a_loss_nothing(
 def test_what_a_site_and_the_queue_do_not_know_alike_is_said_with_what_to_do(
     redis_server: RedisServer, redis: Redis, key: dict[str, str], tmp_path: Path
 ) -> None:
-    ReviewQueue(redis).enqueue("demo", Comment("waits", "تعليق"), VERDICT, scores={})  # "comment"
+    enqueue(ReviewQueue(redis), "demo", Comment("waits", "تعليق"), VERDICT, scores={})  # "comment"
     known = {
         "waits": "review",
         "c-0": "approve",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import arriving
 import pytest
 from redis import Redis
 from test_group_decisions import decide_many
@@ -50,7 +51,7 @@ def retention(redis: Redis) -> Retention:
 
 def enqueue(queue: ReviewQueue, number: int = 1, **fields: Any) -> str:
     known = {"id": f"c-{number}", "text": TEXT, "author_id": "reader-7", "author_name": "قارئ"}
-    return queue.enqueue("demo", Comment(**known | fields), VERDICT, scores={}).item_id
+    return arriving.enqueue(queue, "demo", Comment(**known | fields), VERDICT, scores={}).item_id
 
 
 def decide(queue: ReviewQueue) -> Decision:
@@ -210,7 +211,7 @@ def test_judgements_on_known_answers_leave_no_trace_of_the_author(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
     known = Comment(id="known", text=TEXT, author_id="reader-7")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    arriving.enqueue(queue, "demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue, author_id="")
     lease = queue.lease("demo", "amal", known_answer_share=1.0)
     assert lease is not None
@@ -311,7 +312,7 @@ def test_an_erasure_removes_known_answers_and_the_copies_that_people_were_given(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
     known = Comment(id="known", text=TEXT, author_id="reader-7", author_name="قارئ")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    arriving.enqueue(queue, "demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue, author_id="reader-8", author_name="", text="غيره")  # "somebody else's"
     assert queue.lease("demo", "amal", known_answer_share=1.0) is not None
     assert retention.erase("demo", "reader-7").n_items == 2
@@ -325,7 +326,7 @@ def test_an_erased_item_leaves_no_note_of_who_may_not_have_it(
     queue: ReviewQueue, retention: Retention, redis: Redis
 ) -> None:
     known = Comment(id="known", text=TEXT, author_id="reader-7")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    arriving.enqueue(queue, "demo", known, VERDICT, scores={}, known_action="reject")
     enqueue(queue)
     lease = queue.lease("demo", "amal", known_answer_share=1.0)
     assert lease is not None
@@ -374,7 +375,7 @@ def test_an_erasure_takes_nothing_of_others_whose_ids_hold_the_same_letters(
     letters = facet("author_id", "reader-7")
     for comment_id in (letters, f"a {letters} b", f"l1 {letters}\n"):
         others = Comment(id=comment_id, text=TEXT, author_id="reader-8", article_id=letters)
-        queue.enqueue("demo", others, VERDICT, scores={})
+        arriving.enqueue(queue, "demo", others, VERDICT, scores={})
     assert retention.erase("demo", "reader-7").n_items == 0
     assert len(queue.waiting("demo")) == 3
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import arriving
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -77,7 +78,7 @@ def comment(number: int = 1, **fields: Any) -> Comment:
 def enqueue(queue: ReviewQueue, number: int = 1, *, score: float = 0.8, **fields: Any) -> str:
     verdict = replace(VERDICT, score=score)
     known = comment(number, **fields)
-    return queue.enqueue("demo", known, verdict, scores={"insult": score}).item_id
+    return arriving.enqueue(queue, "demo", known, verdict, scores={"insult": score}).item_id
 
 
 def leased(queue: ReviewQueue, moderator: str = "amal", **filters: Any) -> Lease:
@@ -98,7 +99,8 @@ def test_an_item_carries_all_that_the_moderator_needs(queue: ReviewQueue) -> Non
         author_name="قارئ", article_title="خبر", reach=1200, dialect="gulf"
     )  # reader, news
     evidence = (Evidence("text", "insult", 0, 5, 1.5),)
-    made = queue.enqueue(
+    made = arriving.enqueue(
+        queue,
         "demo",
         sent,
         VERDICT,
@@ -113,8 +115,8 @@ def test_an_item_carries_all_that_the_moderator_needs(queue: ReviewQueue) -> Non
 
 
 def test_the_same_comment_is_enqueued_once(queue: ReviewQueue) -> None:
-    first = queue.enqueue("demo", comment(), VERDICT, scores={})
-    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    first = arriving.enqueue(queue, "demo", comment(), VERDICT, scores={})
+    again = arriving.enqueue(queue, "demo", comment(), VERDICT, scores={})
     assert (first.created, again.created) == (True, False)
     assert first.item_id == again.item_id
     assert queue.stats("demo").pending == 1
@@ -124,15 +126,15 @@ def test_a_comment_sent_again_after_the_decision_is_not_queued_again(queue: Revi
     enqueue(queue)
     lease = leased(queue)
     queue.decide("demo", lease.item.id, lease.token, APPROVE)
-    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    again = arriving.enqueue(queue, "demo", comment(), VERDICT, scores={})
     assert (again.created, again.state) == (False, "decided")
     assert queue.lease("demo", "amal") is None
 
 
 POLICY: dict[str, Callable[[ReviewQueue, Comment], Enqueued]] = {
-    "review": lambda queue, known: queue.enqueue("demo", known, VERDICT, scores={}),
-    "reject": lambda queue, known: queue.reject("demo", known, VERDICT, scores={}),
-    "approve": lambda queue, known: queue.approve("demo", known, VERDICT),
+    "review": lambda queue, known: arriving.enqueue(queue, "demo", known, VERDICT, scores={}),
+    "reject": lambda queue, known: arriving.reject(queue, "demo", known, VERDICT, scores={}),
+    "approve": lambda queue, known: arriving.approve(queue, "demo", known, VERDICT),
 }
 
 
@@ -156,7 +158,7 @@ def test_a_comment_sent_again_after_an_appeal_gets_the_last_word(queue: ReviewQu
     appeal = queue.appeal("demo", first.id, "")
     granted = decided(queue, moderator="basma")
     for last in (granted, first):
-        standing = queue.enqueue("demo", comment(), VERDICT, scores={})
+        standing = arriving.enqueue(queue, "demo", comment(), VERDICT, scores={})
         assert standing.decision
         assert (standing.decision.decision_id, standing.decision.action) == (last.id, last.action)
         if last == granted:
@@ -164,7 +166,7 @@ def test_a_comment_sent_again_after_an_appeal_gets_the_last_word(queue: ReviewQu
 
 
 def test_nothing_is_kept_of_a_comment_that_needs_nobody(queue: ReviewQueue, redis: Redis) -> None:
-    passed = queue.approve("demo", comment(), VERDICT)
+    passed = arriving.approve(queue, "demo", comment(), VERDICT)
     assert (passed.created, passed.state, passed.version) == (False, "unseen", 1)
     assert redis.keys("{hakam:demo}:*") == []
 
@@ -183,7 +185,7 @@ def test_an_edit_that_needs_nobody_replaces_the_earlier_text(
         queue.withdraw("demo", "c-1")
     clean = comment(text="شكرا")  # "thanks"
     for n_times in (1, 2):
-        edited = queue.approve("demo", clean, VERDICT)
+        edited = arriving.approve(queue, "demo", clean, VERDICT)
         assert (edited.created, edited.version, edited.decision) == (n_times == 1, 2, None)
     assert queue.lease("demo", "basma") is None
     if lease:
@@ -192,7 +194,7 @@ def test_an_edit_that_needs_nobody_replaces_the_earlier_text(
     with pytest.raises(Conflict, match="not decided"):
         queue.undo("demo", item_id, "amal", "undo", senior=True)
     assert clean.text not in json.dumps(redis.hgetall("{hakam:demo}:texts"), ensure_ascii=False)
-    assert queue.enqueue("demo", comment(), VERDICT, scores={}).version == 3
+    assert arriving.enqueue(queue, "demo", comment(), VERDICT, scores={}).version == 3
     assert DecisionStream(redis).verify("demo").n_entries == queue.stats("demo").decided
 
 
@@ -208,7 +210,7 @@ def test_a_decision_says_which_version_and_content_it_is_about_and_whether_that_
     appeal = decided(queue, moderator="basma")
     assert (appeal.version, appeal.content_digest) == (2, made.content_digest)
     assert not any(entry.superseded for entry in stream.read("demo"))
-    queue.approve("demo", comment(text="شكرا"), VERDICT)  # "thanks"
+    arriving.approve(queue, "demo", comment(text="شكرا"), VERDICT)  # "thanks"
     assert all(entry.superseded for entry in stream.read("demo"))
 
 
@@ -222,7 +224,9 @@ def test_two_names_or_texts_are_two_contents() -> None:
 def test_an_edited_comment_is_a_new_version_and_the_old_lease_is_lost(queue: ReviewQueue) -> None:
     enqueue(queue)
     lease = leased(queue)
-    edited = queue.enqueue("demo", comment(text="تعليق معدل"), VERDICT, scores={})  # "edited"
+    edited = arriving.enqueue(
+        queue, "demo", comment(text="تعليق معدل"), VERDICT, scores={}
+    )  # "edited"
     assert (edited.item_id, edited.created, edited.version) == (lease.item.id, True, 2)
     with pytest.raises(LeaseLost, match="edited"):
         queue.decide("demo", lease.item.id, lease.token, APPROVE)
@@ -271,7 +275,8 @@ def test_a_site_weighs_labels(queue: ReviewQueue) -> None:
     threat = replace(VERDICT, label="threat", score=0.5)
     for number, verdict in enumerate([VERDICT, threat]):
         assert verdict.label
-        queue.enqueue(
+        arriving.enqueue(
+            queue,
             "demo",
             comment(number),
             verdict,
@@ -296,7 +301,7 @@ def test_nothing_gets_ahead_of_a_comment_that_waited_one_time_target() -> None:
 def test_moderators_can_ask_for_a_label(queue: ReviewQueue) -> None:
     enqueue(queue, 1)
     threat = replace(VERDICT, label="threat", score=0.1)
-    queue.enqueue("demo", comment(2), threat, scores={})
+    arriving.enqueue(queue, "demo", comment(2), threat, scores={})
     assert leased(queue, label="threat").item.comment.id == "c-2"
     assert queue.lease("demo", "amal", label="threat") is None
     assert leased(queue, label="insult").item.comment.id == "c-1"
@@ -337,7 +342,9 @@ def test_nothing_of_an_item_stays_in_the_lines_once_it_is_dealt_with(
     queue.escalate("demo", left.item.id, left.token, note="")
     assert queue.waiting("demo", author_id="reader-7") == []
     decided(queue, moderator="senior")
-    queue.enqueue("demo", comment(4, dialect="gulf"), VERDICT, scores={}, second_opinion_share=1.0)
+    arriving.enqueue(
+        queue, "demo", comment(4, dialect="gulf"), VERDICT, scores={}, second_opinion_share=1.0
+    )
     decided(queue, action="reject")
     decided(queue, moderator="basma")
     assert queue.waiting("demo", dialect="gulf") == []
@@ -362,8 +369,8 @@ def test_a_mild_old_comment_goes_before_the_most_severe_after_one_time_target(
 
 def test_the_site_chooses_its_time_target(queue: ReviewQueue) -> None:
     for target in (60, 600):
-        made = queue.enqueue(
-            "demo", comment(target), VERDICT, scores={}, time_target_seconds=target
+        made = arriving.enqueue(
+            queue, "demo", comment(target), VERDICT, scores={}, time_target_seconds=target
         )
         item = queue.item("demo", made.item_id)
         wait = target * (1 - head_start(0.8, None))
@@ -631,7 +638,7 @@ def test_only_who_decided_or_a_senior_takes_a_decision_back(queue: ReviewQueue) 
 
 
 def test_what_the_policy_rejected_is_taken_back_by_seniors_only(queue: ReviewQueue) -> None:
-    item_id = queue.reject("demo", comment(), VERDICT, scores={}).item_id
+    item_id = arriving.reject(queue, "demo", comment(), VERDICT, scores={}).item_id
     with pytest.raises(Forbidden):
         queue.undo("demo", item_id, "amal", "undo-1")
     assert queue.undo("demo", item_id, "amal", "undo-2", senior=True)
@@ -692,7 +699,7 @@ def test_a_withdrawn_comment_leaves_the_queue_and_its_text_goes(
 def test_a_withdrawn_comment_that_is_sent_again_waits_again(queue: ReviewQueue) -> None:
     enqueue(queue)
     queue.withdraw("demo", "c-1")
-    again = queue.enqueue("demo", comment(), VERDICT, scores={})
+    again = arriving.enqueue(queue, "demo", comment(), VERDICT, scores={})
     assert (again.created, again.version) == (True, 2)
     assert leased(queue).item.comment == comment()
 
@@ -753,8 +760,8 @@ def test_what_somebody_skipped_they_may_decide_in_bulk(queue: ReviewQueue) -> No
 
 
 def enqueue_blind(queue: ReviewQueue, number: int = 1) -> str:
-    return queue.enqueue(
-        "demo", comment(number), VERDICT, scores={}, second_opinion_share=1.0
+    return arriving.enqueue(
+        queue, "demo", comment(number), VERDICT, scores={}, second_opinion_share=1.0
     ).item_id
 
 
@@ -786,7 +793,9 @@ def test_two_opinions_that_differ_go_to_a_senior(queue: ReviewQueue) -> None:
 
 def test_the_share_of_second_opinions_is_drawn_from_the_comments_id(queue: ReviewQueue) -> None:
     for number in range(60):
-        queue.enqueue("demo", comment(number), VERDICT, scores={}, second_opinion_share=0.3)
+        arriving.enqueue(
+            queue, "demo", comment(number), VERDICT, scores={}, second_opinion_share=0.3
+        )
     kinds = [decided(queue).kind for _ in range(60)]
     assert 8 <= kinds.count("opinion") <= 28
 
@@ -807,7 +816,9 @@ def test_a_moderator_can_leave_an_item_to_the_seniors(queue: ReviewQueue) -> Non
 
 def add_known_answer(queue: ReviewQueue, number: int = 1, known_action: str = "reject") -> None:
     known = comment(id=f"known-{number}", text=f"معلوم {number}")  # "known"
-    queue.enqueue("demo", known, VERDICT, scores={"insult": 0.8}, known_action=known_action)
+    arriving.enqueue(
+        queue, "demo", known, VERDICT, scores={"insult": 0.8}, known_action=known_action
+    )
 
 
 def test_a_known_answer_waits_in_no_line(queue: ReviewQueue) -> None:
@@ -940,7 +951,7 @@ def test_an_authors_record_counts_what_stands(queue: ReviewQueue) -> None:
 def test_authors_are_told_apart_whatever_the_label_and_the_article(queue: ReviewQueue) -> None:
     for number, label in enumerate(LABELS * 4):
         known = comment(number, article_id=f"article-{number}")
-        queue.enqueue("demo", known, replace(VERDICT, label=label), scores={})
+        arriving.enqueue(queue, "demo", known, replace(VERDICT, label=label), scores={})
         decided(queue, action="reject")
     assert queue.author("demo", "reader-7").n_rejected == 4 * len(LABELS)
 
@@ -953,8 +964,8 @@ def test_a_rejection_by_the_policy_is_recorded_once_and_not_sent_to_the_site(
     stream: DecisionStream,
 ) -> None:
     verdict = replace(VERDICT, action="reject")
-    first = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
-    again = queue.reject("demo", comment(), verdict, scores={"insult": 0.8})
+    first = arriving.reject(queue, "demo", comment(), verdict, scores={"insult": 0.8})
+    again = arriving.reject(queue, "demo", comment(), verdict, scores={"insult": 0.8})
     assert (first.created, first.state, again.created) == (True, "decided", False)
     [made] = stream.read("demo")
     assert (made.source, made.action, made.labels) == ("policy", "reject", ("insult",))
@@ -966,7 +977,9 @@ def test_a_rejection_by_the_policy_is_recorded_once_and_not_sent_to_the_site(
 def test_an_edit_that_the_policy_rejects_leaves_the_line(queue: ReviewQueue) -> None:
     enqueue(queue)
     lease = leased(queue)
-    queue.reject("demo", comment(text="تعليق معدل"), VERDICT, scores={})  # "an edited comment"
+    arriving.reject(
+        queue, "demo", comment(text="تعليق معدل"), VERDICT, scores={}
+    )  # "an edited comment"
     assert queue.lease("demo", "basma") is None
     with pytest.raises(AlreadyDecided):
         queue.decide("demo", lease.item.id, lease.token + 1, APPROVE)
@@ -975,7 +988,7 @@ def test_an_edit_that_the_policy_rejects_leaves_the_line(queue: ReviewQueue) -> 
 def test_a_rejection_by_the_policy_can_be_appealed_against(
     queue: ReviewQueue, stream: DecisionStream
 ) -> None:
-    queue.reject("demo", comment(), VERDICT, scores={})
+    arriving.reject(queue, "demo", comment(), VERDICT, scores={})
     queue.appeal("demo", stream.read("demo")[0].id, "")
     assert decided(queue).overturned
     assert queue.author("demo", "reader-7").n_approved == 1
@@ -1328,7 +1341,7 @@ def test_nobody_takes_what_they_may_not_have(queue: ReviewQueue) -> None:
 
 
 def test_a_known_answer_is_not_there_to_be_taken(queue: ReviewQueue) -> None:
-    known = queue.enqueue("demo", comment(7), VERDICT, scores={}, known_action="reject")
+    known = arriving.enqueue(queue, "demo", comment(7), VERDICT, scores={}, known_action="reject")
     with pytest.raises(ItemNotFound):
         queue.take("demo", "amal", known.item_id, 1)
     enqueue(queue)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from arriving import enqueue, reject
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
@@ -116,7 +117,7 @@ def work(url: str, name: str, done: Acknowledged, stop: Event) -> None:
         while not stop.is_set():
             with suppress(StoreUnavailable, Conflict, ItemNotFound):
                 n_sent += 1
-                made = queue.enqueue("demo", comment(f"{name}-{n_sent}"), VERDICT, scores={})
+                made = enqueue(queue, "demo", comment(f"{name}-{n_sent}"), VERDICT, scores={})
                 with done.lock:
                     done.comments.append(made.item_id)
                 lease = queue.lease("demo", name)
@@ -169,13 +170,13 @@ def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
     raw = Redis.from_url(own.url)
     with impatient(own.url, 10.0) as redis, raw:
         queue = ReviewQueue(redis)
-        made = queue.enqueue("demo", comment("decided"), VERDICT, scores={})
+        made = enqueue(queue, "demo", comment("decided"), VERDICT, scores={})
         first = queue.lease("demo", "amal")
         assert first is not None
         draft = Decision("reject", moderator="amal", request_id="first", note="ملاحظة")  # "note"
         decision = queue.decide("demo", first.item.id, first.token, draft)
         for name in ("held", "waiting"):
-            queue.enqueue("demo", comment(name), VERDICT, scores={})
+            enqueue(queue, "demo", comment(name), VERDICT, scores={})
         held = queue.lease("demo", "amal")
         assert held is not None
         waiting = {item.id: 1 for item in queue.waiting("demo")}
@@ -183,9 +184,9 @@ def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
         before = everything(raw)
         raw.config_set("maxmemory", 1)
         for verb in (
-            lambda: queue.enqueue("demo", comment("new"), VERDICT, scores={}),
-            lambda: queue.enqueue("demo", Comment(id="waiting", text="x"), VERDICT, scores={}),
-            lambda: queue.reject("demo", comment("new"), VERDICT, scores={}),
+            lambda: enqueue(queue, "demo", comment("new"), VERDICT, scores={}),
+            lambda: enqueue(queue, "demo", Comment(id="waiting", text="x"), VERDICT, scores={}),
+            lambda: reject(queue, "demo", comment("new"), VERDICT, scores={}),
             lambda: queue.decide("demo", held.item.id, held.token, again),
             lambda: queue.undo("demo", made.item_id, "amal", "undo"),
             lambda: decide_many(queue, waiting, again),
@@ -205,13 +206,13 @@ def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
 def test_a_silent_redis_is_an_unavailable_store_and_comes_back_by_itself(own: Own) -> None:
     with impatient(own.url) as redis:
         queue = ReviewQueue(redis)
-        queue.enqueue("demo", comment("before"), VERDICT, scores={})
+        enqueue(queue, "demo", comment("before"), VERDICT, scores={})
         with silent(own), pytest.raises(StoreUnavailable):
-            queue.enqueue("demo", comment("during"), VERDICT, scores={})
+            enqueue(queue, "demo", comment("during"), VERDICT, scores={})
 
         def sent() -> bool:
             with suppress(StoreUnavailable):
-                queue.enqueue("demo", comment("after"), VERDICT, scores={})
+                enqueue(queue, "demo", comment("after"), VERDICT, scores={})
                 return True
             return False
 
@@ -400,7 +401,7 @@ def test_a_killed_delivery_process_loses_no_delivery_and_doubles_none_under_anot
         queue = ReviewQueue(redis)
         n_decisions = 30
         for number in range(n_decisions):
-            queue.enqueue("demo", comment(f"c-{number}"), VERDICT, scores={})
+            enqueue(queue, "demo", comment(f"c-{number}"), VERDICT, scores={})
         chosen = {item.id: 1 for item in queue.waiting("demo")}
         decide_many(queue, chosen, Decision("approve", moderator="amal", request_id="all"))
         for n_told in (5, 15):

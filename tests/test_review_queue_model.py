@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from arriving import approve, enqueue
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -121,7 +122,7 @@ class QueueMachine(RuleBasedStateMachine):
     def enqueue(self, comment_id: str, text: str, score: float) -> None:
         verdict = Verdict("review", "insult", "text", score, "score", 1.0, "v1")
         comment = Comment(id=comment_id, text=text, author_id="reader", article_id="article")
-        made = self.queue.enqueue("demo", comment, verdict, scores={"insult": score})
+        made = enqueue(self.queue, "demo", comment, verdict, scores={"insult": score})
         item = self.items.get(comment_id)
         new = item is None or item.text != text or item.state == "withdrawn"
         assert made.created == new
@@ -145,7 +146,7 @@ class QueueMachine(RuleBasedStateMachine):
     def approve(self, comment_id: str, text: str) -> None:
         verdict = Verdict("approve", None, None, 0.1, "clean", 0.005, "v1")
         comment = Comment(id=comment_id, text=text, author_id="reader", article_id="article")
-        made = self.queue.approve("demo", comment, verdict)
+        made = approve(self.queue, "demo", comment, verdict)
         item = self.items.get(comment_id)
         if item is None:
             assert (made.created, made.version, made.state) == (False, 1, "unseen")

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 import test_read_models as newsroom
+from arriving import approve, enqueue
 from flask import Flask
 from redis import Redis
 from test_console import Console
@@ -66,7 +67,7 @@ def put(queue: ReviewQueue, number: int, text: str = "", **fields: Any) -> str:
     label = fields.pop("label", "insult")
     verdict = Verdict("review", label, "text" if label else None, 0.9, "score", 1.0, "v1")
     comment = Comment(id=f"c{number}", text=text or f"تعليق رقم {number}", **fields)
-    return queue.enqueue("demo", comment, verdict, scores={}).item_id
+    return enqueue(queue, "demo", comment, verdict, scores={}).item_id
 
 
 def ids(found: list[FoundItem]) -> list[str]:
@@ -153,7 +154,7 @@ def test_whatever_happened_to_comments_search_finds_what_a_plain_reading_finds(
     people = Desk(queue, seed)
     for number in range(3):
         known = Comment(id=f"k{number}", text=TEXTS[number])
-        queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+        enqueue(queue, "demo", known, newsroom.VERDICT, scores={}, known_action="reject")
     for _ in range(260):
         people.step()
     rng = random.Random(seed)
@@ -280,7 +281,7 @@ def test_whatever_happens_an_item_is_noted_once_with_the_words_that_are_kept(
             number = people.random.randrange(200)
             verdict = Verdict("approve", None, None, 0.1, "clean", 0.01, "v1")
             edited = Comment(f"c{number}", people.random.choice(TEXTS), author_id=f"u{number % 7}")
-            queue.approve("demo", edited, verdict)
+            approve(queue, "demo", edited, verdict)
         if step % 50 == 49:
             Retention(redis, sites).erase("demo", f"u{step // 50}")
         appeals = {i for i, r in redis.hgetall("{hakam:demo}:items").items() if '"appeal":' in r}
@@ -423,7 +424,7 @@ def test_known_answers_and_their_copies_are_not_found(
     queue: ReviewQueue, search: Search, redis: Redis
 ) -> None:
     known = Comment(id="k", text=f"سعر {BREAD}")
-    queue.enqueue("demo", known, newsroom.VERDICT, scores={}, known_action="reject")
+    enqueue(queue, "demo", known, newsroom.VERDICT, scores={}, known_action="reject")
     put(queue, 1)
     assert queue.lease("demo", "amal", known_answer_share=1.0)
     assert ids(everything(search, Asked())) == ["c1"]

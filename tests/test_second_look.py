@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from redis import Redis
 from test_console import Console
@@ -126,7 +127,7 @@ def queue(app: Flask, api_key: str) -> ReviewQueue:
 def decide(queue: ReviewQueue) -> Callable[..., Decision]:
     def decide(name: str, action: str, text: str = "some text") -> Decision:
         comment = Comment(name, text, author_id="u1", author_name="Reader")
-        queue.enqueue("demo", comment, VERDICT, scores=dict.fromkeys(LABELS, 0.5))
+        enqueue(queue, "demo", comment, VERDICT, scores=dict.fromkeys(LABELS, 0.5))
         lease = queue.lease("demo", "samira")
         assert lease
         reason = "insult" if action == "reject" else ""

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from redis import Redis
 from test_console import PASSWORD, Console
@@ -215,7 +216,7 @@ def test_a_figure_of_agreement_tells_nothing_of_what_can_still_be_undone() -> No
 def blind_pair(queue: ReviewQueue, *said: tuple[str, str]) -> None:
     """Let two people judge one comment without knowing of each other, and more after them."""
     comment = Comment("b", "words of the blind one")
-    queue.enqueue("demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
+    enqueue(queue, "demo", comment, VERDICT, scores={}, second_opinion_share=1.0)
     for moderator, action in said:
         decide(queue, action, moderator)
 
@@ -246,7 +247,7 @@ def test_a_known_answer_that_i_missed_is_shown_only_when_it_is_final(
     app: Flask, console: Console, flag: Callable[..., str], queue: ReviewQueue
 ) -> None:
     known = Comment("k", "words of the known one")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="approve")
+    enqueue(queue, "demo", known, VERDICT, scores={}, known_action="approve")
     flag("c1")
     decide(queue, "reject", known_answer_share=1.0)
     page = console.get("/demo/shift")
@@ -272,8 +273,8 @@ def test_what_was_taken_back_is_nothing_to_learn_from(
 def test_the_list_to_learn_from_is_bounded(queue: ReviewQueue, redis: Redis, api_key: str) -> None:
     for number in range(203):
         known = Comment(f"k{number}", "known")
-        queue.enqueue("demo", known, VERDICT, scores={}, known_action="approve")
-    queue.enqueue("demo", Comment("c", "waits"), VERDICT, scores={})
+        enqueue(queue, "demo", known, VERDICT, scores={}, known_action="approve")
+    enqueue(queue, "demo", Comment("c", "waits"), VERDICT, scores={})
     for _ in range(203):
         decide(queue, "reject", known_answer_share=1.0)
     client: Any = redis
@@ -292,8 +293,8 @@ def test_the_list_to_learn_from_is_bounded(queue: ReviewQueue, redis: Redis, api
 
 def severe(queue: ReviewQueue, number: int) -> None:
     verdict = Verdict("review", "threat", "text", 0.97, "score", 1.0, "v1")
-    queue.enqueue(
-        "demo", Comment(f"s{number}", f"severe {number}"), verdict, scores={"threat": 0.97}
+    enqueue(
+        queue, "demo", Comment(f"s{number}", f"severe {number}"), verdict, scores={"threat": 0.97}
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from playwright.sync_api import Page, expect
 from test_console_browser import PASSWORD, Console, accessible
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
@@ -93,7 +94,7 @@ def test_a_sound_is_played_once_somebody_touched_the_page_and_something_new_wait
     look()
     assert page.evaluate("window.sounds") == [], "nothing is new"
     verdict = Verdict("review", "threat", "text", 0.97, "score", 1.0, "v1")
-    console.queue.enqueue("demo", Comment("s1", "severe"), verdict, scores={"threat": 0.97})
+    enqueue(console.queue, "demo", Comment("s1", "severe"), verdict, scores={"threat": 0.97})
     look()
     page.wait_for_function("window.sounds.length === 1")
     (played,) = page.evaluate("window.sounds")

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from arriving import enqueue
 from fake_sites import Endpoint
 from flask import Flask
 from flask.testing import FlaskClient
@@ -42,7 +43,7 @@ class Desk:
     def enqueue(self, author_id: str = "u", **more: Any) -> str:
         self.n += 1
         comment = Comment(f"c{self.n}", f"text {self.n}", author_id=author_id)
-        return self.queue.enqueue("demo", comment, VERDICT, scores={}, **more).item_id
+        return enqueue(self.queue, "demo", comment, VERDICT, scores={}, **more).item_id
 
     def decide(self, action: str, author_id: str = "u", **more: Any) -> Decision:
         self.enqueue(author_id, **more)

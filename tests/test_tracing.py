@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
+from arriving import enqueue
 from fake_sites import Endpoint, serving
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -195,7 +196,7 @@ def test_a_webhook_carries_its_trace_and_the_last_spans_are_sent_at_the_end(
     queue = ReviewQueue(redis)
     verdict = Policy({"threat": 0.5}).verdict(Signals({"threat": 0.9}))
     kept = Comment(id=PRIVATE["id"], text=PRIVATE["text"], author_name=PRIVATE["name"])
-    queue.enqueue("demo", kept, verdict, scores={"threat": 0.9})
+    enqueue(queue, "demo", kept, verdict, scores={"threat": 0.9})
     lease = queue.lease("demo", "someone")
     assert lease is not None
     draft = Decision("reject", moderator="someone", request_id="r1")

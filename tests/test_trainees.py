@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from arriving import enqueue
 from flask import Flask
 from redis import Redis
 from test_console import PASSWORD, Console
@@ -325,8 +326,8 @@ def test_a_known_answer_and_an_open_second_opinion_are_not_drawn(
     trainee: Console, queue: ReviewQueue, practice: Practice
 ) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
-    queue.enqueue("demo", Comment("k", "known"), verdict, scores={}, known_action="approve")
-    queue.enqueue("demo", Comment("b", "blind"), verdict, scores={}, second_opinion_share=1.0)
+    enqueue(queue, "demo", Comment("k", "known"), verdict, scores={}, known_action="approve")
+    enqueue(queue, "demo", Comment("b", "blind"), verdict, scores={}, second_opinion_share=1.0)
     for share in (1.0, 0.0):
         lease = queue.lease("demo", "samira", known_answer_share=share)
         assert lease

@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from click.testing import CliRunner
 from redis import Redis
 from test_second_look import KIND, RUDE, sentence
@@ -50,7 +51,7 @@ def decide(redis: Redis, wrong: int) -> str:
         rude = number % 2 == 1
         text = sentence(RUDE if rude else KIND, drawn)
         verdict = Verdict("review", "insult", "text", 0.5, "score", 1.0, "v1")
-        queue.enqueue("demo", Comment(f"c{number}", text), verdict, scores={})
+        enqueue(queue, "demo", Comment(f"c{number}", text), verdict, scores={})
         lease = queue.lease("demo", "amal")
         assert lease
         action = "reject" if rude != (number == wrong) else "approve"

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import structlog
+from arriving import approve, enqueue, reject
 from fake_sites import RETRY_AFTER_SECONDS, Endpoint, dripping
 from flask import Flask
 from flask.testing import FlaskClient
@@ -57,7 +58,7 @@ def decide(
 ) -> Decision:
     # "a comment"
     comment = Comment(id=f"c-{number}", text=text or "تعليق", author_id=f"reader-{number}")
-    queue.enqueue(site_id, comment, VERDICT, scores={})
+    enqueue(queue, site_id, comment, VERDICT, scores={})
     lease = queue.lease(site_id, "amal")
     assert lease is not None
     draft = Decision(
@@ -205,12 +206,13 @@ def test_who_polls_learns_what_the_webhook_tells(
     decide(queue, 3, reply="نرجو اللطف")
     Retention(redis, Sites(redis)).erase("demo", "reader-3")
     decide(queue, 4)
-    queue.approve("demo", Comment(id="c-4", text="شكرا"), VERDICT)  # "thanks"
-    queue.reject("demo", Comment(id="c-5", text="تعليق"), VERDICT, scores={})
+    approve(queue, "demo", Comment(id="c-4", text="شكرا"), VERDICT)  # "thanks"
+    reject(queue, "demo", Comment(id="c-5", text="تعليق"), VERDICT, scores={})
     known = Comment(id="known", text="معلوم")
-    queue.enqueue("demo", known, VERDICT, scores={}, known_action="reject")
+    enqueue(queue, "demo", known, VERDICT, scores={}, known_action="reject")
     blind = Comment(id="c-6", text="تعليق", author_name="اسم")  # "a comment", "a name"
-    queue.enqueue(
+    enqueue(
+        queue,
         "demo",
         blind,
         replace(VERDICT, field="author.name"),
@@ -322,10 +324,10 @@ def test_what_was_decided_about_a_replaced_text_is_not_told(
         endpoint.status, endpoint.told = 200, []
     edited = Comment(id="c-1", text="تعليق معدل", author_id="reader-1")  # "an edited comment"
     if edit == "clean":
-        assert queue.approve("demo", edited, VERDICT).version == 2
+        assert approve(queue, "demo", edited, VERDICT).version == 2
     else:
-        verb = queue.enqueue if edit == "flagged" else queue.reject
-        assert verb("demo", edited, VERDICT, scores={}).version == 2
+        verb = enqueue if edit == "flagged" else reject
+        assert verb(queue, "demo", edited, VERDICT, scores={}).version == 2
     deliveries.replay("demo")
     assert deliver_once(deliveries) == 0
     assert endpoint.told == []

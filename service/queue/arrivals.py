@@ -53,7 +53,12 @@ class Arrival:
 
 
 def enqueue(site_id: str, comment: Comment, verdict: Verdict, **wanted: Unpack[Wanted]) -> Arrival:
-    """Put a comment before people; with a known action it is a known answer."""
+    """Put a comment before people, once.
+
+    The same comment with another text or display name is an edit: it gets a new version, keeps its
+    place in the line, and whoever holds the old version loses the lease. With a known action it is
+    a known answer, which waits in no line and is mixed in by `ReviewQueue.lease`.
+    """
     known_action = wanted.get("known_action", "")
     share = wanted.get("second_opinion_share", 0.0)
     weights = wanted.get("label_weights") or {}
@@ -74,7 +79,12 @@ def enqueue(site_id: str, comment: Comment, verdict: Verdict, **wanted: Unpack[W
 
 
 def approve(comment: Comment, verdict: Verdict) -> Arrival:
-    """Take note that the policy lets a comment pass, of which nothing is kept."""
+    """Take note that the policy lets a comment pass, of which nothing is kept.
+
+    An earlier text of it leaves the queue, and what was decided about that is not told any more.
+    Where readers have reported that, nothing is changed and the state is ``reported``: the new
+    text must go before people.
+    """
     item_id = item_id_of(comment.id)
     arguments: dict[str, Argument] = {
         "id": item_id,
@@ -86,7 +96,7 @@ def approve(comment: Comment, verdict: Verdict) -> Arrival:
 
 
 def reject(comment: Comment, verdict: Verdict, **found: Unpack[Found]) -> Arrival:
-    """Record that the policy rejected a comment."""
+    """Record, once, that the policy rejected a comment, which the site gets as its answer."""
     item_id = item_id_of(comment.id)
     labels = (verdict.label,) if verdict.label else ()
     draft = Decision("reject", labels, reason=verdict.rejection_reason, source="policy")

@@ -61,7 +61,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any
 
 from models.schema import LABELS, Evidence, SentenceEvidence
 from service.errors import (
@@ -77,8 +77,7 @@ from service.errors import (
     SiteUnreadable,
     StoreUnavailable,
 )
-from service.queue import arrivals
-from service.queue.arrivals import Arrival, Found, Wanted
+from service.queue.arrivals import Arrival
 from service.queue.decisions import check_decision_id
 from service.queue.encoding import (
     content_json,
@@ -137,32 +136,6 @@ class ReviewQueue:
 
     # Comments come in
 
-    def enqueue(
-        self, site_id: str, comment: Comment, verdict: Verdict, **wanted: Unpack[Wanted]
-    ) -> Enqueued:
-        """Put a comment before people, once.
-
-        The same comment with another text or display name is an edit: it gets a new version, keeps
-        its place in the line, and whoever holds the old version loses the lease. With a known
-        action it is a known answer, which waits in no line and is mixed in by `lease`.
-        """
-        return self._take_in(site_id, arrivals.enqueue(site_id, comment, verdict, **wanted))
-
-    def approve(self, site_id: str, comment: Comment, verdict: Verdict) -> Enqueued:
-        """Take note that the policy lets a comment pass, of which nothing is kept.
-
-        An earlier text of it leaves the queue, and what was decided about that is not told any
-        more. Where readers have reported that, nothing is changed and the state is ``reported``:
-        the new text must go before people.
-        """
-        return self._take_in(site_id, arrivals.approve(comment, verdict))
-
-    def reject(
-        self, site_id: str, comment: Comment, verdict: Verdict, **found: Unpack[Found]
-    ) -> Enqueued:
-        """Record, once, that the policy rejected a comment, which the site gets as its answer."""
-        return self._take_in(site_id, arrivals.reject(comment, verdict, **found))
-
     def take_in(self, site_id: str, judged: Sequence[Arrival]) -> list[Enqueued | StoreUnavailable]:
         """Take comments in that have nothing to do with each other, many in one round trip.
 
@@ -173,11 +146,6 @@ class ReviewQueue:
             found if isinstance(found, StoreUnavailable) else read_standing(one.item_id, *found)
             for one, found in zip(judged, self._verbs.all(site_id, calls), strict=True)
         ]
-
-    def _take_in(self, site_id: str, one: Arrival) -> Enqueued:
-        return read_standing(
-            one.item_id, *self._verbs(site_id, one.call.verb, **one.call.arguments)
-        )
 
     def withdraw(self, site_id: str, comment_id: str) -> bool:
         """Take back a comment that the site has removed; return whether it was waiting.

@@ -151,7 +151,6 @@ _IBAN_LENGTHS = {
         "ye30",
     ]
 }
-SHORTEST_IBAN, LONGEST_IBAN = min(_IBAN_LENGTHS.values()), max(_IBAN_LENGTHS.values())
 
 # Visa, Mastercard, American Express, Discover and UnionPay, Meeza, mada.
 _ISSUED = re.compile(
