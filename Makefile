@@ -9,7 +9,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python
 INSTALL = $(PIP) install -qq --require-hashes -r $< && \
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 
-.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover load drill lint format docs browser wordpress lock clean
+.PHONY: help run check fast test coverage pictures train sentence bench sbom dist fuzz failover load drill lint format docs browser wordpress lock pin clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -106,14 +106,17 @@ dist: sbom  ## build what a release hands out: the wheel, the bill of materials 
 		--no-build-isolation --wheel-dir dist ./build/source
 	@cp build/hakam.cdx.json dist && cd dist && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
-# The tag stays before the digest, so that the next release finds what to ask for.
+# The tag stays before the digest, so that the next release finds what to ask for. Nothing is written
+# before every digest is known.
+PINNED = docker-compose.yml service/Dockerfile service/run/kubernetes/base/redis.yaml
 pin:  ## write the digests of today's images into the files for containers; needs Docker
-	@for image in $$(sed -nE 's/^ *(image: |FROM )([a-z/]+:[^@ ]+).*/\2/p' $(PINNED)); do \
+	@mkdir -p build && for image in $$(sed -nE 's/^ *(image: |FROM )([^@ ]+:[^@ ]+).*/\2/p' $(PINNED)); do \
 		digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$image") || exit 1; \
-		sed -i.before -E "s#(image: |FROM )$$image(@sha256:[0-9a-f]+)?\$$#\1$$image@$$digest#" $(PINNED) || exit 1; \
-		rm -f $(PINNED:=.before); echo "$$image@$$digest"; \
-	done
-PINNED = docker-compose.yml service/Dockerfile
+		echo "$$digest" | grep -qE '^sha256:[0-9a-f]{64}$$' || { echo "$$image has no digest" >&2; exit 1; }; \
+		printf '%s\n' "s#((image:|FROM) $$image)(@[^ ]+)?( |\$$)#\\1@$$digest\\4#"; \
+	done >build/pins
+	@sed -i.before -E -f build/pins $(PINNED) && rm -f $(PINNED:=.before)
+	@sed -nE 's/^ *(image: |FROM )(.*@)/\2/p' $(PINNED)
 
 ZIP ?= build/hakam.zip
 wordpress:  ## pack the WordPress plugin into build/hakam.zip

@@ -123,7 +123,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "training/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "training/requirements.lock", "tests/requirements.lock"]
+)
 def test_the_locks_agree_and_pin_every_hash(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     pinned = set(re.findall(r"(?m)^(\S+==\S+)", text))
