@@ -269,7 +269,21 @@ def test_ci_runs_what_everyone_runs_on_every_python_that_is_supported() -> None:
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert job["strategy"]["matrix"]["python"] == [oldest, "3.12", "3.13", "3.14"]
     assert ".ci/run" in job["steps"][-1]["run"]
+    assert job["container"]["image"].startswith("python:${{ matrix.python }}-")
     assert "CI=true make test\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_ci_may_only_read_and_names_the_commit_of_each_action_of_others() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    loaded = yaml.safe_load(workflow)
+    assert loaded["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in loaded["jobs"].values())
+    used = re.findall(r"uses: (.*)", workflow)
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
+    checkout = next(step for step in loaded["jobs"]["test"]["steps"] if "uses" in step)
+    assert checkout["with"]["persist-credentials"] is False
 
 
 def test_the_linters_of_a_commit_are_those_of_make_lint() -> None:
