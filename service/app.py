@@ -34,6 +34,7 @@ from service.queue.group_decisions import GroupDecisions
 from service.queue.history import History
 from service.queue.listing import Listing
 from service.queue.notes import Notes
+from service.queue.overview import Overviews
 from service.queue.practice import Practice
 from service.queue.read_models import ReadModels
 from service.queue.reader_limits import ReaderLimits
@@ -54,6 +55,7 @@ from service.scoring import artifact_in_use
 from service.services import EXTENSION, Services
 from service.shadow import Shadow
 from service.sign_on.provider import Provider
+from service.site_status import SiteStatuses
 from service.sites.key_uses import KeyUses
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
@@ -127,6 +129,7 @@ def create_app(
         durability=durability,
         sites=sites,
         known_sites=known_sites,
+        site_statuses=SiteStatuses(sites, queue, Overviews(redis), deliveries, repeats),
         key_uses=key_uses,
         accounts=accounts,
         provider=Provider(settings),

@@ -39,6 +39,7 @@ from service.reports.signal_sample import SignalSample
 from service.reports.verdict_counts import VerdictCounts
 from service.shadow import Shadow
 from service.sign_on.provider import Provider
+from service.site_status import SiteStatuses
 from service.sites.key_uses import KeyUses
 from service.sites.known_sites import KnownSites
 from service.sites.quota import Quota
@@ -61,6 +62,7 @@ class Services:
     durability: Durability
     sites: Sites
     known_sites: KnownSites
+    site_statuses: SiteStatuses
     key_uses: KeyUses
     accounts: Accounts
     provider: Provider

@@ -1487,6 +1487,24 @@ def test_the_overview_says_why_a_site_is_not_told_and_why_decisions_were_given_u
     assert "الحالة 503" in page  # "status 503"
 
 
+def test_the_overview_is_in_the_language_of_its_reader_with_a_token_of_their_own(
+    app: Flask, accounts: Accounts, api_key: str, redis: Redis
+) -> None:
+    accounts.add("lina", PASSWORD, "admin")
+    services: Services = app.extensions["hakam"]
+    services.sites.add(Site("calm"))
+    redis.hset("{hakam:demo}:endpoint", "failing", 1)  # so that there is a form
+    first, second = english(Console(app, "layla").log_in()), Console(app, "lina").log_in()
+    events = [browser.get("/overview/events") for browser in (first, second, first)]
+    assert ["Nothing is waiting" in event for event in events] == [True, False, True]
+    mine, yours, again = (re.findall(r'name="csrf_token" value="([^"]+)"', one) for one in events)
+    assert len(mine) == 1
+    assert mine != yours
+    assert mine == again
+    second.post("/overview/demo/replay", csrf_token=mine[0])
+    assert second.last.status_code == 400
+
+
 def test_every_page_leads_to_the_work_of_a_site(console: Console) -> None:
     assert '/console/demo/work"' in console.get("/me")
 

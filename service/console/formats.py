@@ -1,12 +1,14 @@
 """Formats: numbers, shares, lengths of time and dates in the reader's language, zone and digits."""
 
 import datetime
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import babel.dates
 import babel.numbers
 import flask_babel
+from babel import Locale
 from flask import g
 from flask_babel import npgettext
 
@@ -63,9 +65,12 @@ def eastern() -> bool:
 
 def number(value: float) -> str:
     """Return a number in the reader's language."""
-    locale, value = flask_babel.get_locale(), _bounded(value, _MOST)
-    written = babel.numbers.format_decimal(value, locale=locale, numbering_system=chosen())
-    return shown(written)
+    return shown(_written(_bounded(value, _MOST), flask_babel.get_locale(), chosen()))
+
+
+@functools.lru_cache(maxsize=4_096)  # pages show the same small numbers again and again
+def _written(value: float, locale: Locale, digits: str) -> str:
+    return babel.numbers.format_decimal(value, locale=locale, numbering_system=digits)
 
 
 def signed(value: float) -> str:

@@ -55,7 +55,7 @@ from service.sites.connections import signing_key
 from service.sites.site import Site
 from service.sites.sites import Sites
 from service.store.connect import Redis
-from service.store.scripts import Argument, Verbs
+from service.store.scripts import Argument, Verbs, readable
 from service.store.shared_counts import SharedCounts
 
 # Seconds between attempts: four times longer each time, up to six hours; together 27 hours and
@@ -187,8 +187,12 @@ class Deliveries:
 
     def endpoint(self, site_id: str) -> Endpoint:
         """Return how a site's webhook fares."""
-        failing, failure, disabled = self._verbs(site_id, "endpoint")
-        return Endpoint(int(failing or 0) / 1000, failure or "", int(disabled or 0) / 1000)
+        (found,) = self.endpoints_of([site_id])
+        return readable(found)
+
+    def endpoints_of(self, site_ids: Sequence[str]) -> list[Endpoint | SiteUnreadable]:
+        """Return the same of many sites."""
+        return self._verbs.of_sites(site_ids, "endpoint", _endpoint)
 
     def waiting_of(self, site_ids: Sequence[str]) -> list[Waiting | SiteUnreadable]:
         """Say what many sites are still to be told."""
@@ -314,6 +318,10 @@ class Deliveries:
         if answer and answer.status == HTTPStatus.GONE:
             self._verbs(site.id, "disable", failure=failure)
         return result
+
+
+def _endpoint(failing: str | None, failure: str | None, disabled: str | None) -> Endpoint:
+    return Endpoint(int(failing or 0) / 1000, failure or "", int(disabled or 0) / 1000)
 
 
 def _waiting(n_items: int, oldest: int, overdue: int, n_dead: int, *since: int) -> Waiting:

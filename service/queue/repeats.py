@@ -25,11 +25,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import StoreUnavailable
+from service.errors import SiteUnreadable, StoreUnavailable
 from service.queue.records import Comment, facet, short_digest
 from service.rules.repeats import MIN_LETTERS, Seen, letters_of, sketch
 from service.store.connect import Redis
-from service.store.scripts import Argument, Verbs
+from service.store.scripts import Argument, Verbs, readable
 
 MAX_PENDING = 10_000  # comments that wait to be counted; what comes beyond is not
 AT_ONCE = 200  # comments in one script; Redis serves nobody else meanwhile
@@ -101,8 +101,12 @@ class Repeats:
 
     def raids(self, site_id: str) -> list[Raid]:
         """Return the raids that go on or were over a short while ago, the latest first."""
-        found = [_raid(json.loads(record)) for record in self._verbs(site_id, "raids")]
-        return sorted(found, key=lambda raid: -raid.since)
+        (found,) = self.raids_of([site_id])
+        return readable(found)
+
+    def raids_of(self, site_ids: Sequence[str]) -> list[list[Raid] | SiteUnreadable]:
+        """Return the same of many sites."""
+        return self._verbs.of_sites(site_ids, "raids", _raids)
 
     def _observe(self, site_id: str, comments: Sequence[Comment], raid_factor: int) -> list[Seen]:
         words = [word for comment in comments for word in _words(comment)]
@@ -122,6 +126,11 @@ def _words(comment: Comment) -> list[Argument]:
         comment.article_id,
         short_digest(comment.id, length=6),
     ]
+
+
+def _raids(*records: str) -> list[Raid]:
+    found = [_raid(json.loads(record)) for record in records]
+    return sorted(found, key=lambda raid: -raid.since)
 
 
 def _raid(record: dict[str, Any]) -> Raid:

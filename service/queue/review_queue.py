@@ -105,7 +105,7 @@ from service.queue.records import (
 from service.rules.policy import Verdict
 from service.rules.priority import APPEAL_HEAD_START, slack_ms
 from service.store.connect import Redis
-from service.store.scripts import Argument, Call, Verbs
+from service.store.scripts import Argument, Call, Verbs, readable
 
 MAX_BULK = 1_000
 _PLACE = re.compile(r"\d{13}[\w-]{12}", re.ASCII)
@@ -471,9 +471,7 @@ class ReviewQueue:
     def stats(self, site_id: str) -> QueueStats:
         """Count what is in the queue."""
         (found,) = self.stats_of([site_id])
-        if isinstance(found, SiteUnreadable):
-            raise found
-        return found
+        return readable(found)
 
     def stats_of(self, site_ids: Sequence[str]) -> list[QueueStats | SiteUnreadable]:
         """Count what is in the queues of many sites."""

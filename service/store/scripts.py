@@ -159,6 +159,13 @@ def _included(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 Read = TypeVar("Read")
 
 
+def readable(found: Read | SiteUnreadable) -> Read:
+    """Return what `Verbs.of_sites` found of a site; raises the fault that it found instead."""
+    if isinstance(found, SiteUnreadable):
+        raise found
+    return found
+
+
 class Call(NamedTuple):
     """A verb that is to be run, with its arguments."""
 
@@ -204,9 +211,15 @@ class Verbs:
         return found
 
     def of_sites(
-        self, site_ids: Sequence[str], verb: str, read: Callable[..., Read]
+        self,
+        site_ids: Sequence[str],
+        verb: str,
+        read: Callable[..., Read],
+        /,
+        *rest: Argument,
+        **arguments: Argument,
     ) -> list[Read | SiteUnreadable]:
-        """Run a verb without arguments for many sites, `SITES_AT_ONCE` in a round trip.
+        """Run a verb for many sites, `SITES_AT_ONCE` in a round trip.
 
         What it answers is read by a function; of a site that is damaged, the fault is returned.
         """
@@ -214,7 +227,9 @@ class Verbs:
         for start in range(0, len(site_ids), SITES_AT_ONCE):
             asked = site_ids[start : start + SITES_AT_ONCE]
             with tracing.step(f"{self._owner} {verb} of sites", "CLIENT", n_sites=len(asked)):
-                answers = self._together([self._call(site_id, verb, {}) for site_id in asked])
+                answers = self._together(
+                    [self._call(site_id, verb, arguments, rest) for site_id in asked]
+                )
             for answer in answers:
                 if isinstance(answer, StoreUnavailable) and not isinstance(answer, SiteUnreadable):
                     raise answer
