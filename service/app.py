@@ -83,11 +83,45 @@ def create_app(
     `ready` are other artefacts that are loaded already; `notice` is shown by `/readyz`.
     """
     logs.configure(settings.log_level)
+    app = Flask(__name__)
+    app.secret_key = settings.secret_key or session_key(settings.var)
+    others = [settings.other_secret_key] if settings.other_secret_key else []
+    app.config["SECRET_KEY_FALLBACKS"] = others
+    app.config["WTF_CSRF_SECRET_KEY"] = [*others, app.secret_key]
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    parts, writes = _parts(settings, redis, artifact_in_use(settings, artifact), ready, notice)
+    app.extensions[EXTENSION] = parts
+    app.after_request(_no_sniffing)
+    app.after_request(_naming(parts.artifact.version))
+    tracing.install(app)
+    app.before_request(parts.shadow.begin)
+    app.teardown_request(parts.shadow.end)
+    app.after_request(_counting(writes))
+    problems.install(app, compat.FORMS)
+    parts.metrics.install(app)
+    logs.install(app)
+    app.before_request(bodies.check_encoding)
+    address.install(app, settings.proxies, parts.accounts)
+    for blueprint in (*api.BLUEPRINTS, *compat.BLUEPRINTS):
+        app.register_blueprint(blueprint)
+    init_console(app)
+    app.register_blueprint(readers)
+    return app
+
+
+def _parts(
+    settings: Settings,
+    redis: Redis | None,
+    artifact: Artifact,
+    ready: Sequence[Artifact],
+    notice: str,
+) -> tuple[Services, Sequence[Callable[[], object]]]:
+    """Make the parts, and list what they write and read once an answer has gone out."""
     url, n_replicas = settings.redis_url, settings.n_replicas
     metrics = Metrics(settings.prometheus_multiproc_dir)
     coral_redis = redis or connect(url, CORAL_REDIS_TIMEOUT_SECONDS, n_replicas, metrics)
     redis = redis or connect(url, n_replicas=n_replicas, observer=metrics)
-    artifact = artifact_in_use(settings, artifact)
     durability, sites, known_sites, queue = _over(redis, settings)
     _, _, coral_sites, coral_queue = _over(coral_redis, settings)
     deliveries = Deliveries(redis, sites, public_url=settings.public_url)
@@ -113,14 +147,12 @@ def create_app(
     metrics.sources = metric_sources(
         redis, settings, artifact, queue, deliveries, notices, durability, is_refused=bool(notice)
     )
-    app = Flask(__name__)
-    app.secret_key = settings.secret_key or session_key(settings.var)
-    others = [settings.other_secret_key] if settings.other_secret_key else []
-    app.config["SECRET_KEY_FALLBACKS"] = others
-    app.config["WTF_CSRF_SECRET_KEY"] = [*others, app.secret_key]
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.extensions[EXTENSION] = Services(
+
+    def moderation(queue: ReviewQueue, chosen: Chosen, repeats: Repeats) -> Moderation:
+        counts = (metrics, verdict_counts, hesitation)
+        return Moderation(artifact, queue, *counts, chosen, repeats, reports, note, articles)
+
+    parts = Services(
         settings=settings,
         artifact=artifact,
         artifacts=artifacts,
@@ -152,18 +184,7 @@ def create_app(
         doubts=DoubtfulDecisions(redis),
         reports=reports,
         reader_limits=ReaderLimits(redis),
-        moderation=Moderation(
-            artifact,
-            queue,
-            metrics,
-            verdict_counts,
-            hesitation,
-            Chosen(redis),
-            repeats,
-            reports,
-            note,
-            articles,
-        ),
+        moderation=moderation(queue, Chosen(redis), repeats),
         deliveries=deliveries,
         notices=notices,
         verdict_counts=verdict_counts,
@@ -173,40 +194,14 @@ def create_app(
         feedback=Feedback(redis),
         coral=CoralSync(redis),
         coral_sites=coral_sites,
-        coral_moderation=Moderation(
-            artifact,
-            coral_queue,
-            metrics,
-            verdict_counts,
-            hesitation,
-            Chosen(coral_redis),
-            coral_repeats,
-            reports,
-            note,
-            articles,
-        ),
+        coral_moderation=moderation(coral_queue, Chosen(coral_redis), coral_repeats),
     )
-    app.after_request(_no_sniffing)
-    app.after_request(_naming(artifact.version))
-    tracing.install(app)
-    app.before_request(shadow.begin)
-    app.teardown_request(shadow.end)
     writes = (
         *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
         *(articles.flush_if_due, hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
         key_uses.flush_if_due,
     )
-    app.after_request(_counting(writes))
-    problems.install(app, compat.FORMS)
-    metrics.install(app)
-    logs.install(app)
-    app.before_request(bodies.check_encoding)
-    address.install(app, settings.proxies, accounts)
-    for blueprint in (*api.BLUEPRINTS, *compat.BLUEPRINTS):
-        app.register_blueprint(blueprint)
-    init_console(app)
-    app.register_blueprint(readers)
-    return app
+    return parts, writes
 
 
 def _noting(shadow: Shadow, signal_sample: SignalSample) -> Note:

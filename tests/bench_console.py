@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import statistics
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from rich.progress import track
 
-from conftest import SAMPLE_COMMENTS, settings_in
+from conftest import SAMPLE_COMMENTS, csrf_token, settings_in
 from models.registry import Registry
 from models.schema import LABELS, Evidence, read_comments
 from service.accounts.accounts import Accounts
@@ -201,8 +200,7 @@ def log_in(app: Flask, name: str = "amal") -> FlaskClient:
     """Return the browser of an administrator, or of another."""
     client = app.test_client()
     page = client.get("/console/login").get_data(as_text=True)
-    token = re.search(r'name="csrf-token" content="([^"]+)"', page)
-    fields = {"name": name, "password": PASSWORD, "csrf_token": token[1] if token else ""}
+    fields = {"name": name, "password": PASSWORD, "csrf_token": csrf_token(page)}
     answer = client.post("/console/login", data=fields)
     if answer.status_code != 302:
         raise SystemExit("Nobody can log in.")

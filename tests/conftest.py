@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -105,6 +106,12 @@ def await_condition(
             pytest.fail(f"{what} did not come true within {seconds:g} seconds")
         sleep(0.01)
     return value
+
+
+def csrf_token(page: str) -> str:
+    """Return what the forms of a page must send; empty where it has none."""
+    found = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    return found[1] if found else ""
 
 
 def n_due(deliveries: Deliveries) -> int:

@@ -22,7 +22,7 @@ from redis import Redis
 from test_trail import values_of
 from werkzeug.test import TestResponse
 
-from conftest import let_time_pass
+from conftest import csrf_token, let_time_pass
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
 from service.queue.records import Comment, Decision
@@ -52,9 +52,8 @@ class Browser:
 
     def post(self, path: str, /, **fields: str | list[str]) -> str:
         page = self.client.get("/console/login").get_data(as_text=True)
-        token = re.search(r'name="csrf-token" content="([^"]+)"', page)
-        assert token
-        self.last = self.client.post(f"/console{path}", data={"csrf_token": token[1], **fields})
+        data = {"csrf_token": csrf_token(page), **fields}
+        self.last = self.client.post(f"/console{path}", data=data)
         return unescape(self.last.get_data(as_text=True))
 
     def form(self, path: str) -> dict[str, Any]:

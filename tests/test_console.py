@@ -26,7 +26,7 @@ from redis import Redis
 from test_group_decisions import decide_many
 from werkzeug.test import TestResponse
 
-from conftest import NOWHERE, deliver_once, let_time_pass
+from conftest import NOWHERE, csrf_token, deliver_once, let_time_pass
 from models.artifact import Artifact
 from models.schema import Evidence, LabeledComment
 from service.accounts.account import Preferences
@@ -65,9 +65,8 @@ class Console:
         return self.last.get_data(as_text=True)
 
     def post(self, path: str, /, **fields: str | list[str]) -> str:
-        token = self.client.get("/console/login").get_data(as_text=True)
-        found = re.search(r'name="csrf-token" content="([^"]+)"', token)
-        fields.setdefault("csrf_token", found[1] if found else "")
+        page = self.client.get("/console/login").get_data(as_text=True)
+        fields.setdefault("csrf_token", csrf_token(page))
         self.last = self.client.post(f"/console{path}", data=fields)
         return self.last.get_data(as_text=True)
 

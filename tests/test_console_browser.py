@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +21,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
+from conftest import csrf_token
 from models.schema import Evidence
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
@@ -121,9 +121,8 @@ class Console:
         page.on("console", lambda m: self.violations.append(m.text) if "CSP" in m.text else None)
         page.on("pageerror", lambda error: self.violations.append(str(error)))
         login_page = context.request.get(f"{self.url}/console/login").text()
-        token = re.search(r'name="csrf-token" content="([^"]+)"', login_page)
-        assert token
-        form = {"name": name, "password": PASSWORD, "csrf_token": token[1]}
+        form: dict[str, Any] = {"name": name, "password": PASSWORD}
+        form["csrf_token"] = csrf_token(login_page)
         context.request.post(f"{self.url}/console/login", form=form, max_redirects=0)
         page.goto(f"{self.url}/console{path}")
         return page

@@ -20,7 +20,7 @@ import yaml
 from fake_coral import SECRETS, signature
 from redis import Redis
 
-from conftest import await_condition, free_port, served
+from conftest import await_condition, csrf_token, free_port, served
 from service.accounts.accounts import Accounts
 from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.sites.site import Site
@@ -280,7 +280,6 @@ def test_a_log_in_counts_for_the_address_that_the_proxy_saw(
     forged = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.2"}
     with httpx.Client(base_url=proxied_service, headers=forged, timeout=30.0) as browser:
         page = browser.get("/console/login").text
-        (token,) = re.findall(r'name="csrf-token" content="([^"]+)"', page)
-        said = {"name": "samira", "password": PASSWORD, "csrf_token": token}
+        said = {"name": "samira", "password": PASSWORD, "csrf_token": csrf_token(page)}
         assert browser.post("/console/login", data=said).status_code == 302
     assert [one.address for one in Accounts(redis).sessions.of("samira")] == ["127.0.0.1"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +21,7 @@ from redis.exceptions import AuthenticationError
 from standardwebhooks import Webhook, WebhookVerificationError
 from test_console import PASSWORD, Console
 
-from conftest import RedisServer
+from conftest import RedisServer, csrf_token
 from models.artifact import Artifact
 from service.accounts.accounts import Accounts
 from service.app import create_app
@@ -166,7 +165,7 @@ def test_a_moderator_works_on_while_the_key_of_the_sessions_is_replaced_step_by_
     for before, after in pairwise(steps):
         # While servers restart one after the other, some are of the step before.
         for keys in (before, after, before, after):
-            token = _token(console)
+            token = csrf_token(console.get("/demo/settings"))
             console = _console(redis, settings, artifact, keys)
             console.client._cookies = jar
             console.get("/demo/settings")
@@ -177,12 +176,6 @@ def test_a_moderator_works_on_while_the_key_of_the_sessions_is_replaced_step_by_
     late.client._cookies = jar
     late.get("/demo/settings")
     assert late.last.status_code == 302, "the old key alone opens nothing any more"
-
-
-def _token(console: Console) -> str:
-    found = re.search(r'name="csrf-token" content="([^"]+)"', console.get("/demo/settings"))
-    assert found
-    return found[1]
 
 
 def test_a_user_of_redis_has_two_passwords_while_processes_restart(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from conftest import Clock, RedisServer
+from conftest import Clock, RedisServer, csrf_token
 from models.schema import LabeledComment, write_comments
 from service.accounts.accounts import Accounts
 from service.cli.main import hakam
@@ -480,9 +480,7 @@ def test_every_form_that_changes_something_is_told(
 
     def post(path: str, form: Mapping[str, str]) -> Any:
         page = browser.get("/console/login").get_data(as_text=True)
-        token = re.search(r'name="csrf-token" content="([^"]+)"', page)
-        assert token
-        return browser.post(f"/console{path}", data={"csrf_token": token[1], **form})
+        return browser.post(f"/console{path}", data={"csrf_token": csrf_token(page), **form})
 
     post("/login", {"name": "layla", "password": PASSWORD})
     stream, path, form = ROUTES[what]

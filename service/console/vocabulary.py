@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from models.schema import REASONS
+from service.queue.messages import REPORT_REASONS
 from service.queue.records import ReviewItem
 from service.rules.policy import Verdict
 
@@ -29,14 +30,9 @@ DIALECT_NAMES: Mapping[str, LazyString] = {
     "maghrebi": _("Maghrebi"),
 }
 
-_REASON_NAMES = {
-    **LABEL_NAMES,
-    "toxicity": _("Other abuse"),
-    "off_topic": _("Off topic"),
-    "private_information": _("Private information"),
-}
+_REPORT_NAMES: Mapping[str, LazyString] = {code: _(name) for code, name in REPORT_REASONS.items()}
 #: Reasons of a rejection, in the order in which the keys 1 to 9 and 0 choose them.
-REASON_NAMES: Mapping[str, LazyString] = {reason: _REASON_NAMES[reason] for reason in REASONS}
+REASON_NAMES: Mapping[str, LazyString] = {reason: _REPORT_NAMES[reason] for reason in REASONS}
 
 FINDING_NAMES: Mapping[str, LazyString] = {
     "phone": _("Phone number"),
@@ -312,9 +308,7 @@ reason_name = _names(
         "article_closed": _("Article closed to comments"),
     }
 )
-report_name = _names(
-    {**REASON_NAMES, "illegal": _("Against the law"), "other": _("Another reason")}
-)
+report_name = _names(_REPORT_NAMES)
 mark_name = _names({**LABEL_NAMES, **FINDING_NAMES, "found": _("What was looked for")})
 act_name = _names(
     {
