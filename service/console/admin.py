@@ -8,8 +8,8 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from service.console import changes, formats
+from service.console.concurrent_edits import Stale, update
 from service.console.confirmation import asked_again
-from service.console.meanwhile import Stale, update
 from service.console.permissions import by_me, needs, site_for
 from service.console.vocabulary import REQUIRED_NAMES
 from service.console.vocabulary import gettext as _

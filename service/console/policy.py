@@ -7,8 +7,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.console import changes
-from service.console.meanwhile import Stale
-from service.console.meanwhile import update as update_settings
+from service.console.concurrent_edits import Stale
+from service.console.concurrent_edits import update as update_settings
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import POSITION_NAMES
 from service.console.vocabulary import gettext as _

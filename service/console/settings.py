@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from models.schema import LABELS
 from service.console import changes
-from service.console.meanwhile import Stale
-from service.console.meanwhile import update as update_settings
+from service.console.concurrent_edits import Stale
+from service.console.concurrent_edits import update as update_settings
 from service.console.permissions import by_me, needs, site_for
 from service.console.settings_form import Refused, form_of, read
 from service.console.vocabulary import failure_name

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.console import insight
-from service.console.meanwhile import Stale, update
+from service.console.concurrent_edits import Stale, update
 from service.console.permissions import needs, site_for
 from service.console.vocabulary import gettext as _
 from service.errors import InvalidRequest

@@ -7,8 +7,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.console import changes
+from service.console.concurrent_edits import Stale, update
 from service.console.highlight import Segment, marked
-from service.console.meanwhile import Stale, update
 from service.console.permissions import needs, site_for
 from service.console.settings_form import complaint
 from service.console.vocabulary import gettext as _

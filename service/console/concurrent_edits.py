@@ -1,5 +1,6 @@
-"""Concurrent edits: a form knows which settings it was made from, and is refused where others
-changed them meanwhile; what was typed is kept, and what the others changed is shown.
+"""Concurrent edits: a form made from settings that others have changed since is not saved.
+
+What was typed is kept, and what the others changed is shown.
 """
 
 from collections.abc import Callable, Sequence
