@@ -288,6 +288,18 @@ def test_the_same_decision_of_the_sites_desk_is_recorded_once(
     assert len(stream.read("demo")) == 1
 
 
+def test_a_request_id_that_is_used_again_for_another_decision_of_the_sites_desk_hides_none(
+    caller: Caller, stream: DecisionStream
+) -> None:
+    caller.post("/v1/decisions/external", external("approve", "r-1"))
+    edited = external("approve", "r-1", text="شكرا")  # "thanks"
+    answer = caller.post("/v1/decisions/external", edited)
+    assert (answer["recorded"], answer["decision"]["version"]) == (True, 2)
+    rejected = caller.post("/v1/decisions/external", edited | {"action": "reject"})
+    assert (rejected["recorded"], rejected["decision"]["action"]) == (True, "reject")
+    assert [entry.action for entry in stream.read("demo") if entry.stands][-1] == "reject"
+
+
 def test_the_sites_desk_has_the_last_word_and_is_not_told_what_it_replaces(
     caller: Caller, redis: Redis, stream: DecisionStream
 ) -> None:

@@ -238,6 +238,12 @@ def test_the_same_request_twice_does_nothing_twice(
     assert len(told(redis, endpoint)) == 1
 
 
+def test_another_button_of_the_same_page_is_another_request(senior: Senior) -> None:
+    senior.does("mute", hours=1, request_id="once")
+    senior.does("restore", request_id="once")
+    assert sorted(kind for kind, _ in senior.states()) == ["mute", "restore"]
+
+
 def test_of_an_author_who_was_erased_nothing_is_told_and_nothing_is_kept(
     senior: Senior, desk: Desk, redis: Redis, endpoint: Endpoint
 ) -> None:

@@ -531,6 +531,30 @@ def test_the_same_request_again_gets_the_same_decision(queue: ReviewQueue) -> No
     assert queue.stats("demo").decided == 1
 
 
+@pytest.mark.parametrize("changed", [{"action": "approve", "labels": ()}, {"note": "other"}])
+def test_a_request_id_with_another_decision_is_another_request(
+    queue: ReviewQueue, changed: dict[str, Any]
+) -> None:
+    enqueue(queue)
+    lease = leased(queue)
+    made = queue.decide("demo", lease.item.id, lease.token, REJECT)
+    with pytest.raises(AlreadyDecided):
+        queue.decide("demo", lease.item.id, lease.token, replace(REJECT, **changed))
+    again = replace(REJECT, reason="spam", labels=("spam",))
+    first = queue.decide_again("demo", lease.item.id, made.id, again)
+    assert queue.decide_again("demo", lease.item.id, made.id, again) == first
+    with pytest.raises(Conflict, match="another decision"):
+        queue.decide_again("demo", lease.item.id, made.id, replace(again, **changed))
+
+
+def test_a_request_id_of_one_decision_on_many_says_no_other(queue: ReviewQueue) -> None:
+    enqueue(queue)
+    chosen = preview(queue)
+    assert decide_many(queue, chosen, REJECT)
+    with pytest.raises(Conflict, match="request id"):
+        decide_many(queue, chosen, replace(REJECT, action="approve", labels=()))
+
+
 def test_another_request_finds_the_item_decided(queue: ReviewQueue, stream: DecisionStream) -> None:
     enqueue(queue)
     lease = leased(queue)

@@ -114,9 +114,8 @@ def external(site: Site, body: ExternalDecision) -> Recorded:
 
     The site has the last word: a comment that waits here leaves the queue, whoever holds it;
     another decision on the same content is taken back; and a comment that was never sent is taken
-    in. Nothing of it is told to the webhook. The same request again, by its `request_id`, and one
-    that says what was decided already, change nothing: `recorded` is false. 409: an appeal was
-    decided otherwise.
+    in. Nothing of it is told to the webhook. What says what was decided already, as the same
+    request again does, changes nothing: `recorded` is false. 409: an appeal was decided otherwise.
     """
     comment = body.comment.to_comment()
     decision, recorded = services().moderation.decided_elsewhere(site, comment, body.to_draft())

@@ -117,7 +117,8 @@ def skip(site: Site, item_id: str, body: TokenRequest) -> None:
 def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
     """Record the last word on a review item.
 
-    The same request again, by its `request_id`, gets the same answer.
+    The same request again, by its `request_id`, gets the same answer; one that says something
+    else under that id is another request.
     """
     return services().queue.decide(site.id, item_id, body.token, body.to_draft())
 
@@ -169,7 +170,8 @@ def undo(site: Site, item_id: str, body: Undo) -> Decision:
 def decide_bulk(site: Site, body: BulkDecision) -> BulkDecided:
     """Decide many waiting items alike, as they were listed; what has changed since is left.
 
-    The same request again, by its `request_id`, goes on where it ended and gets the same answer.
+    The same request again, by its `request_id`, goes on where it ended and gets the same answer;
+    409 where it says something else under that id.
     """
     groups, draft, group = (
         services().group_decisions,

@@ -112,7 +112,6 @@ class Authors:
             kind=KINDS[act],
             till=int(until * 1000) if until and act in (*_TIMED, "block") else "",
             draft=draft_json(draft),
-            request=request_id,
         )
         if outcome == "unheld":
             raise Conflict("The author is not held.")

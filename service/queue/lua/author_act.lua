@@ -1,12 +1,13 @@
 -- Hold an author, release or warn them, or ask the site to mute, block or restore them, because a
 -- person says so; the site is told. `till` is a time, or empty for no end.
 -- KEYS: items texts decisions authors outbox retention site listed
--- ARGV: author label author_id kind till draft request
+-- ARGV: author label author_id kind till draft
 -- returns: { 'ok', id of the entry }
 -- returns: { 'unheld' } where somebody is to be released who is not held
 -- include: queue/clock queue/record queue/finite queue/author_news queue/strike_count
 
 local at = now()
+local request = redis.sha1hex(draft) -- the same is one that says the same
 local counts = decoded(redis.call('HGET', AUTHORS, author))
 if not counts or not is_finite(counts) then counts = { format = FORMAT } end
 local known = counts.item and load(counts.item)

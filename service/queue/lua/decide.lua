@@ -1,7 +1,7 @@
 -- Record what a moderator decided about the item that they hold.
 -- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters
--- ARGV: id token moderator request action draft words
+-- ARGV: id token moderator action draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' }
 -- include: queue/clock queue/item queue/token queue/bars queue/entry queue/view queue/text
@@ -24,7 +24,7 @@ local function give_opinion(id, item, at, moderator, request, action, draft, wor
 end
 
 local at, item, record = now(), load(id)
-request = 'decide:' .. request
+local request = 'decide:' .. redis.sha1hex(draft .. words) -- the same is one that says the same
 if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
 local lost = why_lost(item, record, token, at) or (item.owner ~= moderator and 'expired')
 if lost then return { lost } end

@@ -1,7 +1,7 @@
 -- Decide a comment otherwise than somebody did: that decision is taken back and another taken, as one.
 -- KEYS: items texts lines leases barred decisions listed figures shifts outbox authors retention site
 -- KEYS: reports report_times reporters arrivals
--- ARGV: id decision moderator senior window_ms request action undo withdrawal draft words
+-- ARGV: id decision moderator senior window_ms action undo withdrawal draft words
 -- returns: { 'ok', entry (see queue/view) }
 -- returns: { 'missing' | 'unreadable' | 'undecided' | 'replaced' | 'barred' }
 -- returns: { 'late' | 'gone' | 'appealed' | 'objected' | 'foreign' }
@@ -9,7 +9,7 @@
 
 local at, item, record = now(), load(id)
 if not item then return { record and 'unreadable' or 'missing' } end
-request = 'again:' .. request
+local request = 'again:' .. redis.sha1hex(draft .. words) -- the same is one that says the same
 if item.request == request then return { 'ok', view(entry_of(item.last)) } end
 if item.state ~= 'decided' then return { 'undecided' } end
 if item.decision ~= decision then return { 'replaced' } end

@@ -6,7 +6,7 @@
 -- KEYS: reports report_times reporters
 -- ARGV: facet until_ms request moderator senior action draft words held token limit most chosen...
 -- returns: { 'ok', done (1 or 0), decided, reason, how many were left for it, ... }
--- returns: { 'other' } where the request was another group's
+-- returns: { 'other' } where the request was another group's, or said something else
 -- returns: { 'missing' | 'unreadable' | 'decided' | 'expired' | 'edited' | 'withdrawn' } of what is held
 -- include: queue/clock queue/item queue/along queue/group queue/return_expired queue/close queue/token
 -- include: queue/line_length
@@ -14,9 +14,9 @@
 local at, field = now(), 'all:' .. request
 local known = group_of(field)
 local group = known or {
-  format = FORMAT, facet = facet, moderator = moderator, after = '', slices = 0, decided = 0, left = {},
+  format = FORMAT, facet = facet, moderator = moderator, draft = draft, after = '', slices = 0, decided = 0, left = {},
 }
-if group.facet ~= facet or group.moderator ~= moderator then return { 'other' } end
+if group.facet ~= facet or (group.draft or draft) ~= draft then return { 'other' } end
 
 local function answer()
   local said = { 'ok', group.done and 1 or 0, group.decided }
