@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.normalize import refuse_one_text
+from models.normalize import normalize, refuse_one_text
 from models.schema import Evidence, Field
 from models.sentence_scorer import SentenceScorer
 from models.word_scorer import WordScorer
@@ -84,7 +84,11 @@ class Explanation:
         list of Evidence
             Heaviest first; only words that add a twentieth of all that is added, or more.
         """
-        blank = np.array([character.isspace() for character in self.text], dtype=bool)
+        normalized = normalize(self.text)
+        # The normalized code point that each is, or that it follows and was dropped behind. So a
+        # blank that spreads a word out is no edge of it, and a letter written often is all of it.
+        became = np.searchsorted(normalized.offsets, np.arange(len(self.text)), side="right")
+        blank = np.array([character == " " for character in f" {normalized.text}"])[became]
         edges = np.flatnonzero(np.diff(np.concatenate(([True], blank, [True])).astype(np.int8)))
         told = self.contributions if self.by_words is None else self.contributions + self.by_words
         words = []
@@ -94,7 +98,9 @@ class Explanation:
             if len(adding):
                 weight = float(told[start:end].sum())
                 first, last = start + int(adding[0]), start + int(adding[-1])
-                words.append(Evidence(field, self.label, first, last + 1, weight))
+                stop = int(np.searchsorted(became, became[last], side="right"))
+                stop -= len(self.text[last:stop]) - len(self.text[last:stop].rstrip())
+                words.append(Evidence(field, self.label, first, stop, weight))
         least = sum(word.weight for word in words if word.weight > 0) / 20
         telling = [word for word in words if word.weight > 0 and word.weight >= least]
         return sorted(telling, key=lambda word: -word.weight)[:limit]

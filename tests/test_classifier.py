@@ -94,6 +94,19 @@ def test_evidence_names_the_original_letters_of_a_disguised_word(classifier: Cla
     assert all(span.weight > 0 for span in spans)
 
 
+def test_evidence_shows_a_word_that_is_spread_out_or_drawn_long_as_one(
+    classifier: Classifier,
+) -> None:
+    flagged = max(TEXTS, key=lambda text: classifier.predict_proba([text])[0, 0])
+    worst = classifier.explain([flagged])[0].evidence()[0]
+    before, word = flagged[: worst.start], flagged[worst.start : worst.end]
+    after = flagged[worst.end :]
+    for disguised in (" ".join(word), word + word[-1] * 9, word + "\u064e"):  # FATHA
+        text = f"{before}{disguised}{after}"
+        first = classifier.explain([text])[0].evidence()[0]
+        assert text[first.start : first.end] == disguised
+
+
 def test_calibrated_scores_mean_what_they_say(classifier: Classifier) -> None:
     scores = classifier.predict_proba(TEXTS)[:, 0]
     assert scores.mean() == pytest.approx(TOXIC.mean(), abs=0.05)
