@@ -254,7 +254,7 @@ class Decided(Body):
 
     action: Literal["approve", "reject"]
     moderator: Id
-    request_id: Id = Field(description="Chosen by the client; the same request again: the same answer.")
+    request_id: Id = Field(description="Chosen by the client; the same again: the same answer.")
     labels: Annotated[list[Label], Field(max_length=len(LABELS))] = []
     reason: Line = Field(
         "",
