@@ -72,7 +72,7 @@ def test_one_that_somebody_was_quicker_about_stops_no_other_and_is_told(
         names[:4],
         (
             "A colleague is reading this comment",
-            "Somebody decided this comment before you",
+            "This comment has been decided already",
             "This comment was edited since you saw it",
             "This comment is no longer in the queue",
         ),
@@ -90,7 +90,7 @@ def test_nothing_is_decided_twice_where_a_form_is_sent_twice(
     decide(english, *ids)
     page = decide(english, *ids)
     assert "2 comments decided." in page
-    assert "before you" not in page
+    assert "decided already" not in page
     assert len(stream.read("demo")) == 2
 
 

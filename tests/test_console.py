@@ -678,8 +678,9 @@ def test_a_decision_that_comes_too_late_is_told_and_its_note_kept(
     assert "keep me" in page
     assert queue.stats("demo").decided == 0
     other.press("approve", other.open())
-    console.press("reject", form, reason="insult")
+    page = console.press("reject", form, reason="insult")
     assert console.last.status_code == 409
+    assert f'href="/console/demo/items/{item_id}"' in page, "which says who decided what"
     assert [d.moderator for d in stream.read("demo")] == ["omar"]
 
 

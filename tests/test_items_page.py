@@ -297,7 +297,7 @@ def test_who_comes_too_late_to_take_it_is_told_why(
     assert "A colleague is reading this comment" in item(console, item_id)
     queue.decide("demo", item_id, lease.token, Decision("reject", moderator="amal", request_id="1"))
     console.post(f"/demo/items/{item_id}/take", version="1")
-    assert "Somebody decided this comment before you." in item(console, item_id)
+    assert "This comment has been decided already." in item(console, item_id)
     console.post("/demo/items/nothing/take", version="1")
     assert "This comment is no longer in the queue." in console.get("/demo/history")
 

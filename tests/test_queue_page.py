@@ -287,6 +287,22 @@ def test_the_banner_of_a_raid_leads_to_its_copies(english: Console, app: Flask, 
     assert f"/console/demo/queue?copies={raid.copies}" in english.get("/demo/work")
 
 
+def test_floods_on_several_articles_are_told_apart_by_their_titles(
+    english: Console, app: Flask
+) -> None:
+    from service.queue.records import Comment
+
+    for number in range(60):
+        article, title = ("a", "Roads") if number % 2 else ("b", "")
+        comment = Comment(f"c{number}", f"x{number}", article_id=article, article_title=title)
+        app.extensions["hakam"].repeats.observe("demo", comment, 3)
+    page = english.get("/demo/work")
+    assert re.findall(r"in ten minutes\.</strong> <bdi>([^<]*)<", page) in (
+        ["Roads", "b"],
+        ["b", "Roads"],
+    )
+
+
 def test_strangers_and_people_of_other_sites_see_no_list(
     app: Flask, accounts: Accounts, api_key: str
 ) -> None:

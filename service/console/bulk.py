@@ -196,7 +196,7 @@ def _undo_each(site: Site, last: Mapping[str, Any]) -> None:
 def why_not_taken(error: ModerationError) -> str:
     """Say in a sentence why a comment could not be taken from a list or its page."""
     if isinstance(error, AlreadyDecided):
-        return _("Somebody decided this comment before you. That decision stands.")
+        return _("This comment has been decided already. That decision stands.")
     if isinstance(error, ItemHeld):
         return _("A colleague is reading this comment, so it was left to them.")
     if isinstance(error, Forbidden):

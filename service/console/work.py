@@ -68,7 +68,7 @@ def offer_again(site_id: str, item_id: str, kept: Unsent) -> ResponseReturnValue
         if lease.item.moderator != me().name:
             raise LeaseLost("somebody else has leased the comment")
     except (Conflict, ItemNotFound) as conflict:
-        return _show_conflict(site, conflict, kept.get)
+        return _show_conflict(site, item_id, conflict, kept.get)
     except ValueError:
         return redirect(url_for("console.work.index", site_id=site.id))
     return _show(site, lease, draft=kept.get)
@@ -85,7 +85,7 @@ def decide(site_id: str, item_id: str) -> ResponseReturnValue:
     except (KeyError, ValueError) as error:
         raise InvalidRequest.of("action", "expected a button of this page") from error
     except (Conflict, ItemNotFound) as conflict:
-        return _show_conflict(site, conflict, _typed), 409
+        return _show_conflict(site, item_id, conflict, _typed), 409
     leases.forget(site.id)
     return elsewhere or redirect(url_for(".index", site_id=site.id), 303)
 
@@ -97,7 +97,7 @@ def show_personal_data(site_id: str, item_id: str) -> ResponseReturnValue:
     try:
         lease = services().queue.renew(site.id, item_id, request.form.get("token", 0, type=int))
     except (Conflict, ItemNotFound) as conflict:
-        return _show_conflict(site, conflict, _typed), 409
+        return _show_conflict(site, item_id, conflict, _typed), 409
     return _show(site, lease, draft=_typed, shows_personal_data=True)
 
 
@@ -300,12 +300,12 @@ def _show_empty(site: Site) -> str:
     )
 
 
-def _show_conflict(site: Site, conflict: ModerationError, typed: Fields) -> str:
+def _show_conflict(site: Site, item_id: str, conflict: ModerationError, typed: Fields) -> str:
     """Say what happened to a decision that could not be taken, and keep what was written."""
     leases.forget(site.id)
     action = typed("action")
     if isinstance(conflict, AlreadyDecided):
-        sentence = _("Somebody decided this comment before you. That decision stands.")
+        sentence = _("This comment has been decided already. That decision stands.")
     elif isinstance(conflict, ItemNotFound):
         sentence = _("This comment is no longer in the queue.")
     else:
@@ -316,6 +316,7 @@ def _show_conflict(site: Site, conflict: ModerationError, typed: Fields) -> str:
     return render_template(
         "work_conflict.html",
         site=site,
+        decided=item_id if isinstance(conflict, AlreadyDecided) else "",
         sentence=sentence,
         intended=action_name(action) if action in ("approve", "reject") else "",
         reason=REASON_NAMES.get(typed("reason"), "") if action == "reject" else "",

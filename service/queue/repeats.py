@@ -41,6 +41,7 @@ class Raid:
     """A flood on an article, or of copies of one text; times are Unix time, by Redis' clock."""
 
     article_id: str  # of copies the last one; empty where the site did not say it
+    article_title: str  # empty for copies, and where the site did not say it
     n_comments: int  # in ten minutes; of copies in a day
     usual: float  # in ten minutes, where it is about an article
     copies: str  # group of the text, where it is about copies
@@ -124,6 +125,7 @@ def _words(comment: Comment) -> list[Argument]:
         facet("author_id", comment.author_id) if comment.author_id else "",
         facet("article_id", comment.article_id) if comment.article_id else "",
         comment.article_id,
+        comment.article_title,
         short_digest(comment.id, length=6),
     ]
 
@@ -136,6 +138,7 @@ def _raids(*records: str) -> list[Raid]:
 def _raid(record: dict[str, Any]) -> Raid:
     return Raid(
         article_id=record.get("article_id", ""),
+        article_title=record.get("article_title", ""),
         n_comments=int(record.get("n", 0)),
         usual=float(record.get("usual", 0)),
         copies=record.get("copies", ""),

@@ -1,6 +1,7 @@
--- Count comments: copies of a text, what each author sends, what each article gets. `seen` has seven
+-- Count comments: copies of a text, what each author sends, what each article gets. `seen` has eight
 -- words for each: group and sketch of its letters ('' where there are none), 1 where its copies count,
--- facet of the author and of the article ('' for none), id of the article, digest of the comment's id.
+-- facet of the author and of the article ('' for none), id and title of the article, digest of the
+-- comment's id.
 -- KEYS: groups bands grouped paces paced raids
 -- ARGV: raid_factor seen...
 -- returns: { { group, copies in a day, of the author in an hour }, ... }
@@ -9,9 +10,9 @@
 local answer, at, factor = {}, now(), tonumber(raid_factor)
 forget_oldest(GROUPED, at, COPIES_MS, MAX_GROUPS, forget_group)
 forget_oldest(PACED, at, PACE_MS, MAX_PACED, forget_pace)
-for place = 1, #seen, 7 do
-  local letters, sketch, counts, author, article, article_id, comment =
-    unpack(seen, place, place + 6)
+for place = 1, #seen, 8 do
+  local letters, sketch, counts, author, article, article_id, title, comment =
+    unpack(seen, place, place + 7)
   local group, n_copies, again = '', 0, false
   if letters ~= '' then group, n_copies, again = join_group(letters, sketch, comment, at) end
   local step = again and 0 or 1
@@ -19,7 +20,8 @@ for place = 1, #seen, 7 do
   if article ~= '' then
     local n, usual = pace_of_article(article, step, at, factor, MIN_RAID)
     if factor > 0 and n >= MIN_RAID and n >= factor * usual then
-      note_raid(article, { article_id = article_id, n = n, usual = usual }, at)
+      local raid = { article_id = article_id, article_title = title, n = n, usual = usual }
+      note_raid(article, raid, at)
     end
   end
   if counts ~= '1' then
