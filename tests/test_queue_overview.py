@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from conftest import let_time_pass
@@ -22,7 +23,7 @@ def put(
 ) -> str:
     verdict = Verdict("review", label, "text" if label else None, 0.9, reason, 1.0, "v1")
     comment = Comment(name, "text", dialect=dialect)
-    return queue.enqueue("demo", comment, verdict, scores={}, evidence=[]).item_id
+    return enqueue(queue, "demo", comment, verdict, scores={}, evidence=[]).item_id
 
 
 def overview(redis: Redis) -> QueueOverview:

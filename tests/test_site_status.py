@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 
 from conftest import NOWHERE
@@ -50,7 +51,7 @@ def statuses(redis: Redis, clock: Clock) -> SiteStatuses:
 
 def put(redis: Redis, site_id: str, name: str) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
-    ReviewQueue(redis).enqueue(site_id, Comment(name, "text"), verdict, scores={}, evidence=[])
+    enqueue(ReviewQueue(redis), site_id, Comment(name, "text"), verdict, scores={}, evidence=[])
 
 
 def pending(statuses: SiteStatuses, *may_see: str, **asked: float) -> dict[str, int | None]:
