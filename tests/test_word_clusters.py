@@ -1,5 +1,7 @@
 """Word groups: every known word at every level, the same way every time."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,12 @@ from training import word_clusters as grouping
 
 DAYS = [f"on {day} we {verb} bread" for day in ("sunday", "monday") for verb in ("eat", "bake")]
 BEASTS = [f"the {beast} runs {way} fast" for beast in ("horse", "camel") for way in ("so", "very")]
+
+
+def test_who_lacks_gensim_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gensim", None)
+    with pytest.raises(grouping.GensimMissing, match="no-word-vectors"):
+        grouping.cluster_words(DAYS)
 
 
 def test_few_words_cannot_be_grouped() -> None:

@@ -7,12 +7,13 @@ its neighbours that it has not. The same texts and seed give the same groups.
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
-from gensim.models.callbacks import CallbackAny2Vec
-from gensim.models.word2vec import Word2Vec
 from sklearn.cluster import MiniBatchKMeans
 
+from models.errors import ModerationError
 from models.normalize import normalize_batch
 from training.design_matrix import Progress, WordClusters
 
@@ -23,10 +24,21 @@ N_EPOCHS = 6
 _CHUNK = 4096
 
 
+class GensimMissing(ModerationError):
+    """Grouping words needs gensim, which is not installed."""
+
+
 def cluster_words(
     texts: Sequence[str], *, seed: int = 0, progress: Progress | None = None
 ) -> WordClusters:
     """Group the words that occur at least `MIN_COUNT` times; ValueError if they are too few."""
+    if not find_spec("gensim"):
+        raise GensimMissing(
+            "grouping words needs gensim, which the extra `train` brings up to Python 3.13: "
+            "`make train`, or --no-word-vectors"
+        )
+    from gensim.models.word2vec import Word2Vec
+
     tell = progress or (lambda _, __: None)
     model = Word2Vec(
         _Sentences(texts),
@@ -39,7 +51,7 @@ def cluster_words(
         epochs=N_EPOCHS,
         workers=1,  # more would make the vectors depend on which thread comes first
         seed=seed,
-        callbacks=[_Epochs(tell)],
+        callbacks=[_epochs(tell)],
     )
     words: list[str] = model.wv.index_to_key
     if len(words) < max(LEVELS):
@@ -68,13 +80,17 @@ class _Sentences:
         return (line.split() for line in self._lines)
 
 
-class _Epochs(CallbackAny2Vec):  # type: ignore[misc]
-    """Tell how many epochs are done."""
+def _epochs(tell: Progress) -> Any:
+    """Return what gensim tells of each epoch, and which tells how many are done."""
+    from gensim.models.callbacks import CallbackAny2Vec
 
-    def __init__(self, tell: Progress) -> None:
-        self._tell, self._done = tell, 0
-        tell("learning word vectors", 0.0)
+    class Epochs(CallbackAny2Vec):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.done = 0
+            tell("learning word vectors", 0.0)
 
-    def on_epoch_end(self, model: Word2Vec) -> None:
-        self._done += 1
-        self._tell("learning word vectors", self._done / N_EPOCHS)
+        def on_epoch_end(self, model: Any) -> None:
+            self.done += 1
+            tell("learning word vectors", self.done / N_EPOCHS)
+
+    return Epochs()
