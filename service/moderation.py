@@ -238,7 +238,8 @@ class Moderation:
         self, site: Site, policy: Policy, wave: Sequence[tuple[Comment, Judgement]]
     ) -> list[Submitted | StoreUnavailable]:
         """Submit comments of which none changes what is known of another before it is stored."""
-        authors = self._author_histories(policy, site, [comment for comment, _ in wave])
+        asked = [comment for comment, _ in wave] if policy.watches_authors else []
+        authors = self._author_histories(site, asked) or [None] * len(wave)
         now, known = time.time(), list[tuple[Comment, Judgement]]()
         for (comment, judgement), author in zip(wave, authors, strict=True):
             draw, article = random_draw(site.id, comment.id), site.article(comment.article_id, now)
@@ -322,22 +323,25 @@ class Moderation:
             **_found(judgement),
         )
 
-    def whole(self, site: Site, comment: Comment, signals: Signals) -> Signals:
-        """Return what is known of a comment, also that for which the site has no rule."""
-        (comment,) = _without_allowed(site, [comment])
+    def whole(self, site: Site, judged: Sequence[tuple[Comment, Signals]]) -> list[Signals]:
+        """Return what is known of comments, also that for which the site has no rule."""
+        comments = _without_allowed(site, [comment for comment, _ in judged])
         every = replace(site, personal_data="review", links="review")
-        author, seen = None, None
-        if comment.author_id:
-            author = _history_in(self._queue.author(site.id, comment.author_id))
+        seen: Sequence[Seen | None] = [None] * len(comments)
         if site.raid_factor or self.policy(site).counts_repeats:  # else nobody has counted
-            seen = self._repeats.observe(site.id, comment, site.raid_factor)
-        return replace(
-            signals,
-            findings=findings(every, comment),
-            author=author,
-            seen=seen,
-            nameless=is_nameless(comment.author_name),
-        )
+            seen = self._repeats.observe_all(site.id, comments, site.raid_factor)
+        return [
+            replace(
+                signals,
+                findings=findings(every, comment),
+                author=author,
+                seen=alike,
+                nameless=is_nameless(comment.author_name),
+            )
+            for (_, signals), comment, author, alike in zip(
+                judged, comments, self._author_histories(site, comments), seen, strict=True
+            )
+        ]
 
     def report(
         self, site: Site, comment: Comment, *, judged: bool, **report: Any
@@ -382,10 +386,10 @@ class Moderation:
         return found.created
 
     def _author_histories(
-        self, policy: Policy, site: Site, comments: Sequence[Comment]
+        self, site: Site, comments: Sequence[Comment]
     ) -> list[AuthorHistory | Literal["unknown"] | None]:
-        """Return what is known of the author of each comment, where the policy asks for it."""
-        asked = [one.author_id for one in comments if one.author_id and policy.watches_authors]
+        """Return what is known of the author of each comment that names one."""
+        asked = [one.author_id for one in comments if one.author_id]
         found = dict(zip(asked, self._queue.authors(site.id, asked), strict=True))
         return [
             None

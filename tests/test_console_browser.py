@@ -462,7 +462,7 @@ def test_a_switch_of_the_policy_is_tried_as_soon_as_it_is_turned_and_kept_when_i
     linked = Signals({}, findings=[Finding("text", "link", 0, 0)])
     for number in range(3):
         comment = Comment(f"c-{number}", "x")
-        sample.note(lambda _site, _comment, signals: signals, Site("demo"), comment, linked)
+        sample.note(lambda _site, judged: [one for _, one in judged], Site("demo"), comment, linked)
     sample.flush()
     page = console.page("layla", "/demo/policy")
     rejected = page.locator("#tried tr:nth-child(2) strong")

@@ -13,6 +13,7 @@ has gone out. What a killed worker had noted is lost.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import json
 import threading
 import time
@@ -36,12 +37,12 @@ from service.store.scripts import site_key
 N_DAYS = 7
 PER_DAY = 200
 MAX_NOTED = 1_000  # that wait to be written; what comes beyond is left out
-AT_ONCE = 50  # that are looked at behind one answer
-FLUSH_SECONDS = 1.0
+AT_ONCE = 100  # that are looked at behind one answer
+FLUSH_SECONDS = 2.0
 _ACTIONS = ("approve", "review", "reject")
 
-#: Return the signals of a comment, with all that the site's own rules did not ask for.
-Whole = Callable[[Site, Comment, Signals], Signals]
+#: Return the signals of comments, with all that the site's own rules did not ask for.
+Whole = Callable[[Site, Sequence[tuple[Comment, Signals]]], Sequence[Signals]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +108,23 @@ class SignalSample:
         with self._lock:
             noted = [self._noted.popleft() for _ in range(min(AT_ONCE, len(self._noted)))]
             self._due_at = self._clock() + FLUSH_SECONDS
-        try:
-            self._write(noted)
-        except StoreUnavailable:
-            return  # a sample that lacks some comments is a sample all the same
+        alike: dict[tuple[Whole, int], list[_Noted]] = {}  # so that each site is asked once
+        for one in noted:
+            alike.setdefault((one.whole, id(one.site)), []).append(one)
+        for some in alike.values():
+            # A sample that lacks some comments is a sample all the same.
+            with contextlib.suppress(StoreUnavailable):
+                self._write(some)
 
     @translating_redis_errors()
     def _write(self, noted: Sequence[_Noted]) -> None:
+        """Write what was noted of one site."""
+        judged = [(one.comment, one.signals) for one in noted]
+        signals = noted[0].whole(noted[0].site, judged)
         with self._redis.pipeline(transaction=False) as pipe:
-            for one in noted:
-                record = _record(one.draw, one.whole(one.site, one.comment, one.signals))
-                pipe.zadd(one.key, {json.dumps(record, separators=(",", ":")): one.draw})
+            for one, found in zip(noted, signals, strict=True):
+                record = json.dumps(_record(one.draw, found), separators=(",", ":"))
+                pipe.zadd(one.key, {record: one.draw})
             for key in {one.key for one in noted}:
                 pipe.zremrangebyrank(key, PER_DAY, -1)
                 pipe.expire(key, (N_DAYS + 1) * 86_400)
