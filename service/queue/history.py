@@ -1,5 +1,4 @@
-"""History: what was decided about a site's comments, looked back upon; and all that an item went
-through.
+"""History: what was decided about a site's comments, and all that one item went through.
 
 Promises: a look back is bounded: it reads some hundred entries in one script, as many scripts as
 there is time for, and says how far it came, so that whoever wants more goes on from there. What was
