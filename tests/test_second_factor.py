@@ -12,7 +12,7 @@ from test_accounts import PASSWORD, accounts, at_once, everything_in
 from conftest import Clock
 from service.accounts.account import AccountError
 from service.accounts.accounts import Accounts
-from service.accounts.login_limits import LIMITS
+from service.accounts.login_limits import CODES_A_DAY, LIMITS, WINDOW_MINUTES
 from service.errors import LoginThrottled
 
 __all__ = ["accounts"]  # a fixture
@@ -76,6 +76,22 @@ def test_a_right_password_buys_no_more_guesses_at_the_code(
         accounts.authenticate("samira", PASSWORD, address="192.0.2.1")
     with pytest.raises(LoginThrottled):
         accounts.second_factor.check("samira", totp.at(int(clock.now)), address="192.0.2.1")
+
+
+def test_whoever_knows_the_password_has_few_guesses_at_the_code_a_day_and_locks_nobody_out(
+    accounts: Accounts, clock: Clock
+) -> None:
+    accounts.add("samira", PASSWORD)
+    totp = second_factor(accounts, clock)
+    for n in range(CODES_A_DAY):
+        assert not accounts.second_factor.check("samira", "000000", address=f"192.0.2.{n}")
+    with pytest.raises(LoginThrottled) as wait:
+        accounts.second_factor.check("samira", totp.at(int(clock.now)), address="198.51.100.1")
+    assert wait.value.retry_after_seconds > 60 * WINDOW_MINUTES
+    assert accounts.authenticate("samira", PASSWORD, address="198.51.100.1")
+    clock.now += 30
+    code = totp.at(int(clock.now))
+    assert accounts.second_factor.check("samira", code, address="198.51.100.1", device="hers")
 
 
 def test_a_recovery_code_opens_the_account_once_however_it_is_typed(

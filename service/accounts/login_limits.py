@@ -1,7 +1,8 @@
 """Login rate limiting: how often a name or an address may be wrong.
 
-Attempts are counted by name and address together, by address, and by name; what was right is taken
-off again. Keys hold names and addresses as digests only.
+Attempts are counted by name and address together, by address, and by name, those at the second
+factor by name and day too; what was right is taken off again. Keys hold names and addresses as
+digests only.
 
 A browser in which a person has logged in before is counted by itself and by nothing else. So a
 stranger who uses up the attempts of a name, or of an address that all share behind a proxy, keeps
@@ -16,7 +17,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from limits import RateLimitItem, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter
 
 from service.accounts.records import digest
@@ -28,10 +29,14 @@ WINDOW_MINUTES = 15
 # Failures allowed per window. A name has many, so that no stranger can lock somebody out.
 LIMITS = {"pair": 5, "address": 30, "name": 100, "device": 5}
 
-_ITEMS = {
+_ITEMS: dict[str, RateLimitItem] = {
     kind: RateLimitItemPerMinute(limit, WINDOW_MINUTES, namespace=kind)
     for kind, limit in LIMITS.items()
 }
+# Six digits are guessed in a month at 100 a window. Who guesses at them knows the password, so that
+# no other stranger can use up what the day has.
+CODES_A_DAY = 50
+_ITEMS["code"] = RateLimitItemPerDay(CODES_A_DAY, namespace="code")
 _Count = tuple[RateLimitItem, str]  # a limit, and the digest of what is counted under it
 
 
@@ -41,10 +46,14 @@ class LoginLimits:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._limiter = FixedWindowRateLimiter(Counts(redis, prefix))
 
-    def attempt(self, name: str, address: str, device: str = "") -> Sequence[_Count]:
+    def attempt(
+        self, name: str, address: str, device: str = "", *, at_code: bool = False
+    ) -> Sequence[_Count]:
         """Count one attempt before anything is looked at, so that many at once are too many."""
         place = network(address)
         counted = {"pair": f"{name}\n{place}", "address": place, "name": name}
+        if at_code:
+            counted["code"] = name
         if device:
             counted = {"device": f"{name}\n{device}"}
         counts = [(_ITEMS[kind], digest(what)[:32]) for kind, what in counted.items()]

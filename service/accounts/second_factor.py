@@ -68,7 +68,7 @@ class SecondFactor:
         """Whether a code, of the authenticator or for recovery, opens the account; once each."""
         name = canonical_name(name)
         with translating_redis_errors():
-            attempt = self._limits.attempt(name, address, device)
+            attempt = self._limits.attempt(name, address, device, at_code=True)
         right = self._use_step(name, code) or self._use_recovery_code(name, code)
         if right:
             with translating_redis_errors():
