@@ -193,6 +193,19 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert "Path=/console" in cookie
 
 
+def test_a_login_leaves_no_cookie_that_lets_anybody_in_when_its_session_is_over(
+    app: Flask, accounts: Accounts
+) -> None:
+    browser = Console(app).log_in()
+    given = [cookie.partition("=") for cookie in browser.last.headers.getlist("Set-Cookie")]
+    assert {name for name, _, _ in given} == {"hakam_session", "hakam_device"}
+    (session,) = (rest for name, _, rest in given if name == "hakam_session")
+    assert not {"Expires", "Max-Age"} & {part.partition("=")[0] for part in session.split("; ")}
+    browser.client.delete_cookie("hakam_session", path="/console")
+    browser.get("/demo/work")
+    assert browser.last.status_code == 302
+
+
 def test_logging_out_ends_the_session_in_the_store_too(
     console: Console, accounts: Accounts
 ) -> None:
@@ -1200,7 +1213,9 @@ def test_a_new_password_needs_the_old_one_and_ends_every_session(
 
 
 def test_the_second_factor_is_set_up_asked_for_and_removed(console: Console, app: Flask) -> None:
-    page = console.post("/me/totp", step="propose")
+    console.post("/me/totp", step="propose")
+    assert console.last.status_code == 422, "nobody asked for the password"
+    page = console.post("/me/totp", step="propose", password=PASSWORD)
     found = re.search(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
     assert found
     totp = pyotp.TOTP(found[1].replace(" ", ""))
@@ -1235,7 +1250,7 @@ def turn_on(console: Console, totp: pyotp.TOTP) -> str:
 def test_the_key_of_the_second_factor_is_also_a_picture_that_the_policy_lets_through(
     console: Console,
 ) -> None:
-    page = console.post("/me/totp", step="propose")
+    page = console.post("/me/totp", step="propose", password=PASSWORD)
     uri = unescape(re.findall(r'href="(otpauth://[^"]+)"', page)[0])
     picture = r'class="qr" viewBox="0 0 (\d+) \1"[^>]*><path\s+d="([^"]+)"/></svg>'
     ((side, path),) = re.findall(picture, page)
@@ -1267,7 +1282,7 @@ def test_a_sixth_wrong_password_is_told_to_wait_and_locks_no_other_session(
 def test_a_link_never_takes_the_place_of_the_second_factor(
     console: Console, app: Flask, accounts: Accounts
 ) -> None:
-    page = console.post("/me/totp", step="propose")
+    page = console.post("/me/totp", step="propose", password=PASSWORD)
     (key,) = re.findall(r"<code dir=.ltr.>([A-Z2-7 ]+)</code>", page)
     codes = re.findall(
         r"<code>([a-z2-7-]{19})</code>", turn_on(console, pyotp.TOTP(key.replace(" ", "")))

@@ -297,6 +297,7 @@ def test_a_session_that_ends_while_somebody_decides_loses_nothing_that_was_typed
 
 def test_an_authenticator_can_read_the_picture_of_its_key(console: Console) -> None:
     page = console.page("samira", "/me", color_scheme="dark")
+    page.fill("#confirmed", PASSWORD)
     page.locator("button[value=propose]").click()
     picture = page.locator("svg.qr")
     expect(picture).to_be_visible()

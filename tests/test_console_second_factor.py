@@ -28,7 +28,7 @@ OPEN = re.compile(
 
 def set_up(browser: Browser) -> str:
     """Set the second factor up as the page asks; return the page of recovery codes."""
-    page = browser.post("/me/totp", step="propose")
+    page = browser.post("/me/totp", step="propose", password=PASSWORD)
     key = re.search(r'<code dir="ltr">([A-Z2-7 ]+)</code>', page)
     assert key
     code = pyotp.TOTP(key[1].replace(" ", "")).now()

@@ -110,7 +110,8 @@ def update_password() -> ResponseReturnValue:
 def update_second_factor() -> ResponseReturnValue:
     """Propose, confirm or remove the second factor, or replace its recovery codes."""
     accounts, name, step = services().accounts, me().name, request.form.get("step", "")
-    if step in ("remove", "codes") and not is_own_password(request.form.get("password", "")):
+    opens_a_door = step in ("remove", "codes") or (step == "propose" and not must_set_up(me()))
+    if opens_a_door and not is_own_password(request.form.get("password", "")):
         if only_signs_on():
             again = _("Log in once more by single sign-on before this, then begin again here.")
             return _page(complaint=again), 422
