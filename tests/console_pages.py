@@ -44,6 +44,7 @@ NO_PAGES = {
     "console.drift.download",
     "console.index",
     "console.insight.download",
+    "console.login.restore",
     "console.overview.events",
     "console.queue.new",
     "console.policy.preview",
@@ -371,7 +372,7 @@ def _of_accounts(console: Console) -> Iterator[Answer]:
     yield Answer("account-refused", "/console/me", 422, {"key_approve": "1"})
     yield Answer("password-refused", "/console/me/password", 422, {"old": "wrong"})
     at = "/console/me/totp"
-    yield Answer("second-factor", at, 200, {"step": "propose"})
+    yield Answer("second-factor", at, 200, {"step": "propose", "password": PASSWORD})
     yield Answer("second-factor-refused", at, 422, {"step": "confirm", "code": "1"})
     key = str(console.redis.hget("{hakam:accounts}:account:layla", "totp_pending"))
     code = pyotp.TOTP(key).now()

@@ -23,7 +23,11 @@ from test_console_browser import accessible
 from conftest import await_condition, free_port, served
 from service.accounts.account import Preferences
 from service.accounts.accounts import Accounts
+from service.queue.decisions import DecisionStream
+from service.queue.records import Comment
+from service.queue.review_queue import ReviewQueue
 from service.rules.phrases import LANGUAGES
+from service.rules.policy import Verdict
 from service.sites.site import Site
 from service.sites.sites import Sites
 
@@ -34,7 +38,7 @@ PEOPLE = {
     "u-1": {"name": "Samira Haddad", "preferred_username": "samira", "groups": ["desk", "all"]},
     "u-2": {"name": "Omar", "preferred_username": "omar", "groups": ["cooks"]},
 }
-LOG_IN = {"ar": "الدخول الموحّد", "fr": "Se connecter par la connexion unique"}
+LOG_IN = {"ar": "الدخول الموحّد", "fr": "Authentification unique"}
 REFUSED = {"ar": "لست في أي من المجموعات", "fr": "Vous n’êtes dans aucun des groupes"}
 
 
@@ -153,6 +157,39 @@ def test_whoever_logs_out_at_the_provider_is_out_here_at_once(
         await_condition(lambda: not accounts.sessions.of("samira"), what="the logout")
         page.goto(f"{house.hakam}/console/me")
         expect(page).to_have_url(re.compile("/console/login"))
+
+
+def test_a_note_that_was_typed_when_the_login_ended_comes_back_by_single_sign_on(
+    house: House, browser: Browser, accounts: Accounts, redis: Redis, site: Site
+) -> None:
+    verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
+    comment = Comment(id="c1", text="a comment")
+    ReviewQueue(redis).enqueue(site.id, comment, verdict, scores={"insult": 0.9})
+    with house.provider():
+        page = window(browser)
+        log_in(house, page, "u-1")
+        page.goto(f"{house.hakam}/console/{site.id}/work")
+        page.keyboard.press("n")
+        page.locator("#note").press_sequentially("third time")
+        page.locator("h1").focus()
+        page.locator("input[value=threat]").check(force=True)
+        accounts.log_out("samira")
+        page.locator("button.reject").click()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("link", name="Log in by single sign-on").click()  # still logged in there
+        expect(page.locator("#note")).to_have_value("third time")
+        expect(page.locator("input[value=threat]")).to_be_checked()
+        expect(page).to_have_url(f"{house.hakam}/console/login/kept")
+        assert accessible(page) == []
+        assert any(address.startswith(house.issuer) for address in asked)
+        assert max(map(len, asked)) < 1_000
+        assert page.evaluate("Object.keys(sessionStorage)") == []
+        assert ReviewQueue(redis).stats(site.id).decided == 0
+        page.locator("button.reject").click()
+        expect(page.locator(".notice.reject")).to_be_visible()
+    (decision,) = DecisionStream(redis).read(site.id)
+    assert (decision.note, decision.reason) == ("third time", "threat")
 
 
 def test_a_local_account_is_linked_by_a_login_on_both_sides(

@@ -30,7 +30,7 @@ from service.console.formats import duration_after
 from service.console.known_browsers import browser_of, remember_browser
 from service.console.leases import release_all
 from service.console.permissions import Moderator, me
-from service.console.second_factor import ASKED_ELSEWHERE, must_set_up
+from service.console.second_factor import ASKED_ELSEWHERE, ask_to_set_up, must_set_up
 from service.console.trainees import check_open
 from service.console.unsent_forms import Unsent, last_name, opened, unsent
 from service.console.vocabulary import gettext as _
@@ -116,6 +116,19 @@ def confirm() -> ResponseReturnValue:
         )
     signed_on = session.get("awaits_code_after")
     return log_in(account, SignedOn(*signed_on) if signed_on else None)
+
+
+@bp.route("/login/kept", methods=["GET", "POST"])
+def restore() -> ResponseReturnValue:
+    """Take back from the browser what it kept while somebody logged in elsewhere, and offer it."""
+    if not current_user.is_authenticated:
+        return redirect(url_for(".index", next=url_for(".restore")))
+    if must_set_up(me()):
+        return ask_to_set_up()
+    if request.method != "POST":
+        return render_template("login_kept.html")
+    kept = opened(request.form.get("kept", ""), me().name)
+    return _again(kept) if kept else redirect(url_for("console.index"))
 
 
 @bp.route("/invitation/<token>", methods=["GET", "POST"])

@@ -15,6 +15,7 @@ from service.accounts.sessions import SignedOn
 from service.console import login
 from service.console.own_password import CONFIRMED, CONFIRMED_SECONDS
 from service.console.permissions import me
+from service.console.vocabulary import PROVIDER_SILENT
 from service.console.vocabulary import gettext as _
 from service.errors import AccountExists, NotFound
 from service.roles import GroupRoles
@@ -49,7 +50,7 @@ def begin() -> ResponseReturnValue:
     try:
         there = provider.authorization_url(begun, again=purpose != "login")
     except ProviderUnavailable as silent:
-        return _unavailable(silent, purpose)
+        return _unavailable(silent, purpose, request.args.get("next", ""))
     after = request.args.get("next", "")
     after = after if len(after) <= _MAX_NEXT_LENGTH else ""
     name = me().name if purpose != "login" else ""
@@ -62,7 +63,7 @@ def begin() -> ResponseReturnValue:
 @bp.get("/answer")
 def finish() -> ResponseReturnValue:
     """Take the provider's answer, which only the browser that began can give, once."""
-    provider, purpose = _provider(), "login"
+    provider, purpose, after = _provider(), "login", ""
     try:
         begun, (purpose, after, name) = _begun()
         person = _person(provider, begun)
@@ -71,11 +72,11 @@ def finish() -> ResponseReturnValue:
         _check_same(person, name)
         return _link(person) if purpose == "link" else _confirm(person, after)
     except ProviderUnavailable as silent:
-        return _unavailable(silent, purpose)
+        return _unavailable(silent, purpose, after)
     except SignOnRefused as refusal:
-        return _refused(refusal.reason, purpose)
+        return _refused(refusal.reason, purpose, after)
     except AccountError as refusal:
-        return _refused(refusal.code, purpose)
+        return _refused(refusal.code, purpose, after)
 
 
 @bp.post("/logout")
@@ -183,31 +184,30 @@ def _confirm(person: Person, after: str) -> Response:
     return redirect(login.own_page(after))
 
 
-def _unavailable(silent: ProviderUnavailable, purpose: str) -> ResponseReturnValue:
+def _unavailable(silent: ProviderUnavailable, purpose: str, after: str) -> ResponseReturnValue:
     log.warning("sign_on_unavailable", reason=silent.reason, purpose=purpose)
-    sentence = _(
-        "The single sign-on does not answer at the moment. Log in with a local account, or try "
-        "again in a minute."
-    )
-    return _told(sentence, purpose, 503)
+    return _told(str(PROVIDER_SILENT), purpose, 503, after)
 
 
-def _refused(reason: str, purpose: str) -> ResponseReturnValue:
+def _refused(reason: str, purpose: str, after: str) -> ResponseReturnValue:
     log.warning("sign_on_refused", reason=reason, purpose=purpose)
+    unknown_groups = _(
+        "The single sign-on did not say which groups you are in, so you cannot be let in. Tell "
+        "whoever runs Hakam."
+    )
     sentence = {
         "no_group": _(
             "You are in none of the groups that may work here. Ask an administrator of Hakam, or "
             "whoever looks after the groups."
         ),
-        "groups_missing": _(
-            "The single sign-on did not say which groups you are in, so you cannot be let in. Tell "
-            "whoever runs Hakam."
-        ),
+        "groups_missing": unknown_groups,
+        "groups_elsewhere": unknown_groups,
+        "groups_malformed": unknown_groups,
         "disabled": _("Your account here is closed. An administrator can open it again."),
         "state": _(
             "This login took too long, was ended before, or began in another browser. Begin again."
         ),
-        "cancelled": _("The login was broken off at the single sign-on. Nothing was done."),
+        "cancelled": _("The login was cancelled. Nothing was done."),
         "taken": _("Another account is opened by this single sign-on already."),
         "other_person": _("Somebody else logged in there. Log in as yourself."),
         "auth_time": _("The single sign-on did not ask you to log in once more. Nothing was done."),
@@ -219,12 +219,12 @@ def _refused(reason: str, purpose: str) -> ResponseReturnValue:
         reason,
         _("The single sign-on gave an answer that cannot be trusted. Tell whoever runs Hakam."),
     )
-    return _told(sentence, purpose, 403)
+    return _told(sentence, purpose, 403, after)
 
 
-def _told(sentence: str, purpose: str, status: int) -> ResponseReturnValue:
+def _told(sentence: str, purpose: str, status: int, after: str) -> ResponseReturnValue:
     """Say why it came to nothing: in the page of the login, or in the page that it began from."""
     if purpose == "login":
-        return login.page("login.html", status, complaint=sentence)
+        return login.page("login.html", status, complaint=sentence, next=after)
     flash(sentence, "reject")
     return redirect(url_for("console.account.index" if g.get("account") else "console.login.index"))

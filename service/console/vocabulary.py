@@ -45,6 +45,11 @@ FINDING_NAMES: Mapping[str, LazyString] = {
     "link": _("Link"),
 }
 
+PROVIDER_SILENT = _(
+    "The single sign-on does not answer at the moment. If you have a password for Hakam, log in "
+    "with it; otherwise try again in a minute."
+)
+
 STATE_NAMES: Mapping[str, LazyString] = {
     "pending": _("waits"),
     "leased": _("in hand"),

@@ -98,6 +98,19 @@ if (here) {
   here.closest(".pages").scrollLeft += (page.left + page.right - pages.left - pages.right) / 2;
 }
 
+// -- A form that waits while its sender logs in at the single sign-on ----------------------------
+
+// It is kept sealed, in this window alone, and only as long as the way there and back.
+const KEPT = "hakam.kept";
+document.addEventListener("click", (event) => {
+  const away = event.target.closest("[data-keeps]");
+  if (away) sessionStorage.setItem(KEPT, one("[name=kept]", away.closest("form")).value);
+});
+const restoring = one("form[data-restores]");
+if (restoring) one("[name=kept]", restoring).value = sessionStorage.getItem(KEPT) || "";
+if (restoring || !one("[name=next][value$='/login/kept']")) sessionStorage.removeItem(KEPT);
+restoring?.requestSubmit();
+
 // -- The next comment, put in place of this one -------------------------------------------------
 
 let sending = false;
