@@ -264,7 +264,8 @@ class Settings(BaseSettings):
         form="words with spaces between, openid among them",
     )
     oidc_groups_claim: str = _variable(
-        "Where the provider says somebody's groups: a claim that is a list of texts.",
+        "Where the provider says somebody's groups: a claim that is a list of texts; `a.b` is the "
+        "claim `b` inside the claim `a`.",
         "groups",
         form="name of a claim",
         max_length=200,

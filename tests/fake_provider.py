@@ -47,6 +47,7 @@ class FakeProvider:
     goes_on: Event = field(default_factory=Event)  # cleared: it takes connections, and says nothing
     codes: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    looks_at_verifiers: bool = True  # as RFC 7636 says
 
     def arrive(self, address: str, sub: str = "u-1", **claims: Any) -> str:
         """Log somebody in who was sent here; return where the browser goes back to."""
@@ -98,7 +99,9 @@ class FakeProvider:
             return 400, {"error": "invalid_grant"}
         self.used.add(code)
         sub, asked = self.codes[code]
-        assert create_s256_code_challenge(body["code_verifier"]) == asked["code_challenge"]
+        challenge = create_s256_code_challenge(body["code_verifier"])
+        if self.looks_at_verifiers and challenge != asked["code_challenge"]:
+            return 400, {"error": "invalid_grant"}
         assert body["redirect_uri"] == asked["redirect_uri"]
         access = f"access-{code}"
         claims = {"nonce": asked["nonce"], "at_hash": create_half_hash(access, "ES256").decode()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 from argon2 import PasswordHasher
@@ -17,6 +17,7 @@ from conftest import NOWHERE, Clock
 from service.accounts.account import AccountError, Preferences, canonical_name
 from service.accounts.accounts import Accounts
 from service.errors import AccountExists, LoginThrottled, StoreUnavailable, UnknownAccount
+from service.roles import Grant
 
 PASSWORD = "correct horse battery"
 R = TypeVar("R")
@@ -65,6 +66,36 @@ def test_the_right_password_opens_the_account_and_no_other_does(accounts: Accoun
     assert accounts.authenticate("samira", PASSWORD + "x") is None
     assert accounts.authenticate("nobody", PASSWORD) is None
     assert accounts.authenticate("", "") is None
+
+
+class Counting(PasswordHasher):
+    """A hasher that notes with which work it compared."""
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002
+        work.append(str(hash).rpartition("$")[0].rpartition("$")[0])
+        return super().verify(hash, password)
+
+
+work: list[str] = []
+
+
+@pytest.mark.parametrize(
+    "name", ["samira", "nobody", "omar", "tariq", "sso.u-1u-1u-1u-1", "two words", "", "x" * 5_000]
+)
+def test_a_wrong_login_takes_the_same_work_whether_there_is_such_an_account_or_not(
+    redis: Redis, clock: Clock, name: str
+) -> None:
+    accounts = Accounts(
+        redis, hasher=Counting(time_cost=1, memory_cost=8, parallelism=1), clock=clock
+    )
+    accounts.add("samira", PASSWORD)
+    accounts.add("tariq", PASSWORD)
+    accounts.disable("tariq")
+    accounts.invite("omar", "moderator")
+    accounts.single_sign_on.enter("u-1" * 20, Grant("moderator"))
+    work.clear()
+    assert accounts.authenticate(name, "wrong") is None
+    assert work == ["$argon2id$v=19$m=8,t=1,p=1"]
 
 
 def test_the_store_holds_no_password_session_or_invitation_that_could_be_used(

@@ -25,7 +25,7 @@ from test_sign_on import (
     sso,
 )
 
-from conftest import Clock
+from conftest import Clock, settings_in
 from service.accounts.accounts import Accounts
 from service.cli.main import hakam
 from service.config import Settings
@@ -33,6 +33,7 @@ from service.delivery import http
 from service.sign_on.provider import (
     FRESH_SECONDS,
     MAX_DOCUMENT_BYTES,
+    MAX_KEYS_BYTES,
     SILENT_SECONDS,
     Begun,
     Provider,
@@ -62,6 +63,7 @@ def why(known: Provider) -> str:
         {"issuer": "https://elsewhere.example"},
         {"issuer": None},
         {"issuer": ["x"]},
+        {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},
         {"authorization_endpoint": None},
         {"authorization_endpoint": "javascript:alert(1)"},
         {"token_endpoint": "file:///etc/passwd"},
@@ -102,6 +104,49 @@ def test_an_answer_that_is_no_document_is_none(
     provider.raw[DISCOVERY], provider.status[DISCOVERY] = raw, status
     assert why(known) == expected
     assert provider.paths == [DISCOVERY]  # no redirect was followed
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "expected"),
+    [
+        (b'{"keys": [' + b"0," * MAX_KEYS_BYTES + b"0]}", 200, "too long"),
+        (b"[" * (MAX_KEYS_BYTES - 1), 200, "not JSON"),
+        (b'{"keys": {}}', 200, "keys"),
+        (b'{"keys": [' + b"{}," * 80_000 + b"{}]}", 200, "keys"),
+        (b"", 302, "status"),
+        (b"", 307, "status"),
+    ],
+    ids=["huge", "deep", "no list", "many", "302", "307"],
+)
+def test_keys_that_are_none_or_elsewhere_are_not_believed(
+    browser_: Browser,
+    provider: FakeProvider,
+    capsys: pytest.CaptureFixture[str],
+    raw: bytes,
+    status: int,
+    expected: str,
+) -> None:
+    provider.raw["/keys"], provider.status["/keys"] = raw, status
+    assert (browser_.log_in().status_code, browser_.is_in) == (503, False)
+    assert reason(capsys.readouterr().out) == expected
+    assert provider.paths.count("/keys") == 1  # no redirect was followed
+
+
+def test_an_encrypted_provider_names_no_address_that_is_not(
+    sso: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = "https://login.example"
+    right = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "jwks_uri": "http://169.254.169.254/latest/meta-data",
+    }
+    monkeypatch.setattr(
+        http, "send", lambda *_, **__: http.Answer(200, body=json.dumps(right).encode())
+    )
+    known = Provider(settings_in({**sso, "HAKAM_OIDC_ISSUER": issuer}))
+    assert why(known) == "jwks_uri"
 
 
 def test_a_document_is_asked_for_again_after_its_time_and_an_ill_provider_left_alone(

@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
-from fake_provider import CLIENT, SECRET, FakeProvider, new_key, providing
+from fake_provider import CLIENT, SECRET, FakeProvider, new_key, providing, without_none
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
+from joserfc.jws import JWSRegistry
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -32,6 +33,8 @@ from service.config import Settings
 from service.store.trail import ACCOUNTS, SERVICE
 
 PASSWORD = "correct horse battery"
+DISCOVERED = ("/.well-known/openid-configuration", "/keys")
+ECAlgorithm = JWSRegistry.algorithms["ES256"]
 GROUPS = {"HAKAM_OIDC_ROLES": "admin=chiefs; senior@news=desk; moderator=night; trainee=new"}
 
 
@@ -147,8 +150,12 @@ def test_groups_that_change_count_at_the_next_login_and_the_trail_says_so(
         (("cooks",), "no_group"),
         ((), "no_group"),
         (None, "groups_missing"),
-        ("night", "groups_malformed"),
+        ("cooks", "groups_malformed"),
         ("chiefs night", "groups_malformed"),
+        ("chiefs;night", "groups_malformed"),
+        ("", "groups_malformed"),
+        ("x" * 1_025, "groups_malformed"),
+        (7, "groups_malformed"),
         ({"night": True}, "groups_malformed"),
         (["night", ["chiefs"]], "groups_malformed"),
         (["night", None], "groups_malformed"),
@@ -167,6 +174,60 @@ def test_whoever_is_in_no_group_that_counts_gets_no_role_and_no_account(
     assert (answer.status_code, browser_.is_in, accounts.list()) == (403, False, [])
     assert complaint(answer)
     assert reason(capsys.readouterr().out) == why
+
+
+def test_a_group_that_is_said_as_a_text_and_no_list_is_one_group(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    browser_.log_in(groups="desk", preferred_username="samira")
+    assert accounts.must_get("samira").role == "senior"
+
+
+@pytest.mark.parametrize(
+    ("named", "claims", "role"),
+    [
+        ("realm_access.roles", {"realm_access": {"roles": ["desk"]}}, "senior"),
+        ("a.b.c", {"a": {"b": {"c": ["desk"]}}}, "senior"),
+        ("https://news.example/groups", {"https://news.example/groups": ["desk"]}, "senior"),
+        ("cognito:groups", {"cognito:groups": ["desk"]}, "senior"),
+        # A claim of the whole name comes before one that a path leads to.
+        ("a.b", {"a.b": ["night"], "a": {"b": ["chiefs"]}}, "moderator"),
+        ("realm_access.roles", {"realm_access": {"role": ["chiefs"]}}, "groups_missing"),
+        ("realm_access.roles", {"realm_access": ["chiefs"]}, "groups_missing"),
+        ("realm_access.roles", {"realm_access": {"roles": {"chiefs": 1}}}, "groups_malformed"),
+        ("realm_access", {"realm_access": {"roles": ["chiefs"]}}, "groups_malformed"),
+        ("roles", {"realm_access": {"roles": ["chiefs"]}}, "groups_missing"),
+        # Entra ID, of somebody in more than 200 groups.
+        (
+            "groups",
+            {
+                "_claim_names": {"groups": "src1"},
+                "_claim_sources": {"src1": {"endpoint": "https://elsewhere.example/groups"}},
+            },
+            "groups_elsewhere",
+        ),
+    ],
+)
+def test_groups_are_those_of_the_claim_that_the_settings_name_and_of_no_other(
+    sso: dict[str, str],
+    redis: Redis,
+    artifact: Artifact,
+    provider: FakeProvider,
+    capsys: pytest.CaptureFixture[str],
+    named: str,
+    claims: dict[str, Any],
+    role: str,
+) -> None:
+    settings = settings_in({**sso, "HAKAM_OIDC_GROUPS_CLAIM": named})
+    app = create_app(settings, redis=redis, artifact=artifact)
+    answer = Browser(app, provider).log_in(groups=None, **claims)
+    found = app.extensions["hakam"].accounts.list()
+    if answer.status_code == 302:
+        assert [one.role for one in found] == [role]
+    else:
+        assert (found, reason(capsys.readouterr().out)) == ([], role)
+        assert "which groups" in complaint(answer) or "مجموعاتك" in complaint(answer)
+    assert set(provider.paths) <= {*DISCOVERED, "/token", "/userinfo"}
 
 
 def test_whoever_leaves_every_group_loses_the_sessions_that_are_open(
@@ -222,6 +283,81 @@ def test_a_token_that_is_not_as_it_must_be_lets_nobody_in(
     answer = browser_.log_in()
     assert (answer.status_code, browser_.is_in, accounts.list()) == (403, False, [])
     assert reason(capsys.readouterr().out).split(",")[0] == why
+
+
+@pytest.mark.parametrize(
+    ("claims", "header"),
+    [
+        ({"aud": ["another", "hakam"], "azp": "hakam"}, {}),
+        ({"aud": ["hakam"]}, {}),
+        ({"email": "layla@news.example", "email_verified": False, "acr": "0", "amr": []}, {}),
+        ({"preferred_username": None, "name": None, "sid": None, "auth_time": None}, {}),
+        ({}, {"kid": None}),  # of a provider with one key
+        ({}, {"typ": None, "x5t": "x"}),
+    ],
+)
+def test_what_providers_say_in_their_own_ways_lets_in_all_the_same(
+    browser_: Browser,
+    provider: FakeProvider,
+    accounts: Accounts,
+    claims: dict[str, Any],
+    header: dict[str, Any],
+) -> None:
+    provider.claims, provider.header = claims, header
+    assert (browser_.log_in().status_code, browser_.is_in) == (302, True)
+    assert [one.role for one in accounts.list()] == ["moderator"]
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -10), ("iat", 15), ("nbf", 15)])
+def test_a_clock_that_is_some_seconds_wrong_keeps_nobody_out(
+    browser_: Browser, provider: FakeProvider, claim: str, seconds: int
+) -> None:
+    provider.claims = {claim: int(time.time()) + seconds}
+    assert browser_.log_in().status_code == 302
+
+
+def _headers() -> list[dict[str, Any]]:
+    theirs = new_key("theirs").as_dict(private=False)
+    return [
+        {"kid": "../../../../dev/null"},
+        {"kid": "first' OR '1'='1"},
+        {"kid": "http://127.0.0.1:1/keys"},
+        {"kid": ""},
+        {"kid": 7},
+        {"kid": ["first"]},
+        {"kid": None, "jwk": theirs},
+        {"kid": "theirs", "jku": "http://127.0.0.1:1/keys"},
+        {"kid": "theirs", "x5u": "http://127.0.0.1:1/keys"},
+        {"kid": "first", "crit": ["exp"]},
+        {"kid": "first", "crit": ["b64"], "b64": False},
+    ]
+
+
+@pytest.mark.parametrize("header", _headers(), ids=lambda one: " ".join(map(str, one)))
+def test_no_header_of_a_token_says_where_its_key_is_to_be_found(
+    browser_: Browser,
+    provider: FakeProvider,
+    accounts: Accounts,
+    monkeypatch: pytest.MonkeyPatch,
+    header: dict[str, Any],
+) -> None:
+    own = provider.key if header.get("kid") == "first" else new_key("theirs")
+    assert isinstance(own, ECKey)
+    provider.published = [provider.key, new_key("second")]
+    exchange = provider.exchange
+
+    def forging(*asked: Any) -> tuple[int, dict[str, Any]]:
+        status, said = exchange(*asked)
+        _, body, _ = said["id_token"].split(".")
+        wanted = without_none({"alg": "ES256", **header})
+        head = urlsafe_b64encode(json.dumps(wanted).encode()).decode().rstrip("=")
+        mark = ECAlgorithm.sign(f"{head}.{body}".encode(), own)
+        said["id_token"] = f"{head}.{body}.{urlsafe_b64encode(mark).decode().rstrip('=')}"
+        return status, said
+
+    monkeypatch.setattr(provider, "exchange", forging)
+    assert (browser_.log_in(groups=("chiefs",)).status_code, browser_.is_in) == (403, False)
+    assert accounts.list() == []
 
 
 @pytest.mark.parametrize(
@@ -331,6 +467,26 @@ def test_an_answer_counts_in_the_browser_that_asked_and_there_once(
     assert reason(capsys.readouterr().out) == "state"
 
 
+@pytest.mark.parametrize(("looks", "why"), [(True, "code"), (False, "nonce")])
+def test_a_code_of_another_login_is_of_no_use_whatever_the_provider_looks_at(
+    app: Flask,
+    provider: FakeProvider,
+    browser_: Browser,
+    capsys: pytest.CaptureFixture[str],
+    looks: bool,
+    why: str,
+) -> None:
+    provider.looks_at_verifiers = looks
+    thief = Browser(app, provider)
+    arrived = provider.arrive(browser_.sent(), groups=["chiefs"])
+    (code,) = parse_qs(urlsplit(arrived).query)["code"]
+    there = thief.sent()
+    provider.answer = {"code": code}
+    answer = thief.client.get(path_of(provider.arrive(there, groups=["night"])))
+    assert (answer.status_code, thief.is_in) == (403, False)
+    assert reason(capsys.readouterr().out) == why
+
+
 def test_a_code_that_was_used_lets_nobody_in_though_the_browser_is_put_back(
     provider: FakeProvider, browser_: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -403,6 +559,21 @@ def test_a_name_that_is_taken_is_not_taken_over(browser_: Browser, accounts: Acc
     assert len({one.name for one in accounts.list()}) == 3
 
 
+def test_no_letters_that_only_look_alike_make_a_name_like_that_of_somebody_else(
+    browser_: Browser, accounts: Accounts
+) -> None:
+    accounts.add("layla", PASSWORD, "admin")
+    fullwidth = "\uff4c\uff41\uff59\uff4c\uff41"  # FULLWIDTH LATIN SMALL LETTER L ...
+    cyrillic = "l\u0430yl\u0430"  # CYRILLIC SMALL LETTER A
+    for sub, name in (("u-1", fullwidth), ("u-2", cyrillic), ("u-3", "LAYLA")):
+        browser_.log_in(sub, preferred_username=name)
+    others = [one.name for one in accounts.list() if one.name != "layla"]
+    assert len(others) == 3
+    assert all(re.search(r"\.[0-9a-f]{12}$", name) for name in others), others
+    assert accounts.must_get("layla").role == "admin"
+    assert not accounts.must_get("layla").identity
+
+
 def test_a_person_stays_the_same_whatever_name_and_address_they_take(
     browser_: Browser, accounts: Accounts
 ) -> None:
@@ -473,6 +644,103 @@ def test_the_second_factor_of_an_account_is_asked_for_unless_the_provider_asked(
         True,
     )
     assert all(one.is_signed_on for one in accounts.sessions.of("samira"))
+
+
+def begins_to_type(browser: Browser) -> tuple[str, str]:
+    """Send a form after the login has ended; what is kept of it, and the way to the provider."""
+    form = {"csrf_token": csrf(browser, "/console/me"), "replies": "please be kind"}
+    browser.client.application.extensions["hakam"].accounts.log_out("samira")
+    page = browser.client.post("/console/me", data=form)
+    assert page.status_code == 401
+    (kept,) = re.findall(r'name="kept" value="([^"]+)"', page.text)
+    (there,) = re.findall(r'href="(/console/sso[^"]*)"[^>]* data-keeps>', page.text)
+    return kept, unescape(there)
+
+
+def offered(browser: Browser, kept: str) -> TestResponse:
+    """What the console says to a browser that kept a form."""
+    form = {"csrf_token": csrf(browser, "/console/login/kept"), "kept": kept}
+    return browser.client.post("/console/login/kept", data=form)
+
+
+def test_what_was_typed_when_a_login_ended_is_offered_again_after_single_sign_on(
+    browser_: Browser, provider: FakeProvider, accounts: Accounts, redis: Redis
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    kept, begins = begins_to_type(browser_)
+    there = browser_.client.get(begins).location
+    with browser_.client.session_transaction("/console/") as session:
+        assert "kind" not in json.dumps(dict(session))
+    assert len(there) < 1_000
+    answer = browser_.client.get(path_of(provider.arrive(there, groups=["night"])))
+    assert answer.location == "/console/login/kept"
+    page = offered(browser_, kept)
+    assert '<input type="hidden" name="replies" value="please be kind">' in page.text
+    assert 'action="/console/me"' in page.text
+    assert accounts.must_get("samira").preferences.replies == ()
+
+
+def test_what_was_typed_goes_through_the_second_factor_and_a_login_that_failed_before(
+    browser_: Browser, provider: FakeProvider, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    kept, begins = begins_to_type(browser_)
+    totp = pyotp.TOTP(accounts.second_factor.propose("samira"))
+    now = int(time.time())
+    assert accounts.second_factor.confirm("samira", totp.at(now))
+    there = browser_.client.get(begins).location
+    provider.answer = {"error": "access_denied"}
+    refused = browser_.client.get(path_of(provider.arrive(there))).text
+    assert '<input type="hidden" name="next" value="/console/login/kept">' in refused
+    provider.answer = {}
+    there = browser_.client.get(begins).location
+    asked = browser_.client.get(path_of(provider.arrive(there, groups=["night"]))).location
+    assert browser_.client.get("/console/login/kept").location.startswith("/console/login?")
+    page = browser_.client.get(asked).text
+    after = re.findall(r'name="next" value="([^"]*)"', page)[-1]
+    code = {"code": totp.at(now + 30), "csrf_token": csrf(browser_, asked), "next": after}
+    assert browser_.client.post("/console/login/code", data=code).location == "/console/login/kept"
+    assert "please be kind" in offered(browser_, kept).text
+
+
+@pytest.mark.parametrize("spoil", ["another", "", "cut", "no token", "nobody", "old"])
+def test_what_was_typed_comes_back_to_whoever_typed_it_alone(
+    browser_: Browser,
+    provider: FakeProvider,
+    accounts: Accounts,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: str,
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    kept, begins = begins_to_type(browser_)
+    if spoil == "nobody":
+        form = {"csrf_token": csrf(browser_, "/console/login"), "kept": kept}
+        answer = browser_.client.post("/console/login/kept", data=form)
+        assert answer.location == "/console/login?next=/console/login/kept"
+        return
+    there = browser_.client.get(begins).location
+    sub = "u-2" if spoil == "another" else "u-1"
+    browser_.client.get(path_of(provider.arrive(there, sub, groups=["night"])))
+    if spoil == "no token":
+        answer = browser_.client.post("/console/login/kept", data={"kept": kept})
+        assert answer.status_code == 400
+        return
+    if spoil == "old":
+        monkeypatch.setattr("service.console.unsent_forms.MAX_SECONDS", -1)
+    answer = offered(browser_, {"": "", "cut": kept[:-1]}.get(spoil, kept))
+    assert (answer.status_code, answer.location) == (302, "/console/")
+
+
+def test_a_second_factor_that_must_be_set_up_comes_before_what_was_typed(
+    browser_: Browser, provider: FakeProvider, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    kept, begins = begins_to_type(browser_)
+    accounts.second_factor.require("moderator", by=SERVICE)
+    there = browser_.client.get(begins).location
+    browser_.client.get(path_of(provider.arrive(there, groups=["night"])))
+    answer = offered(browser_, kept)
+    assert (answer.status_code, "please be kind" in answer.text) == (403, False)
 
 
 def csrf(browser: Browser, path: str) -> str:
@@ -590,6 +858,16 @@ def test_a_logout_token_counts_once_and_an_id_token_is_none(
     assert end(app, "") == 400
     provider.key = new_key("first")
     assert (end(app, provider.logout_token()), browser_.is_in) == (400, True)
+
+
+def test_a_logout_token_for_somebody_who_is_disabled_opens_and_says_nothing(
+    app: Flask, browser_: Browser, provider: FakeProvider, accounts: Accounts
+) -> None:
+    browser_.log_in(preferred_username="samira")
+    accounts.disable("samira")
+    assert end(app, provider.logout_token()) == end(app, provider.logout_token(sub="nobody")) == 200
+    assert accounts.must_get("samira").disabled
+    assert not browser_.is_in
 
 
 class Local(Browser):

@@ -135,7 +135,9 @@ class SingleSignOn:
             wanted = ""
         mark = identity[:12]
         longer = f"{wanted[:51]}.{mark}" if wanted.strip(".") else ""
-        return [name for name in (wanted.strip(".") and wanted, longer, f"sso.{mark}") if name]
+        # Of letters of other scripts many look like one of another name, so they never stand alone.
+        plain = wanted if wanted.isascii() and wanted.strip(".") else ""
+        return [name for name in (plain, longer, f"sso.{mark}") if name]
 
 
 def store_identity(pipe: Any, name: str, record: Mapping[str, str]) -> None:

@@ -43,7 +43,7 @@ class Person:
     user_name: str
     display_name: str
     groups: tuple[str, ...]
-    groups_refused: str  # why what the provider says of them cannot be used; else empty
+    groups_refused: str  # why they may not be all that there are; else empty
     has_second_factor: bool
     authenticated_at: float  # 0 where the provider does not say
     session: str  # digest of its session at the provider; empty where that does not say
@@ -79,13 +79,17 @@ def read_person(
     if not isinstance(claims.get("at_hash", "absent"), str) or claims.get("at_hash") == "":
         raise SignOnRefused("at_hash")  # the library passes over what is empty
     subject = _subject(claims)
-    said = claims
-    if settings.oidc_groups_claim not in claims:  # some say it at another place alone
+    named, said = settings.oidc_groups_claim, claims
+    found = _claim(claims, named)
+    if found is None:  # some say it at another place alone
         more = provider.userinfo(access)
         if more and more.get("sub") != subject:
             raise SignOnRefused("userinfo_sub")
-        said = {**more, **claims}
-    groups, refused = _groups(said, settings.oidc_groups_claim)
+        said, found = {**more, **claims}, _claim(more, named)
+    groups, refused = _groups(found)
+    elsewhere = claims.get("_claim_names")  # of what a token has no room for; nobody fetches it
+    if found is None and isinstance(elsewhere, dict) and named in elsewhere:
+        refused = "groups_elsewhere"
     since = _moment(claims.get("auth_time"))
     if since > clock() + LEEWAY_SECONDS:  # it would be fresh for ever
         raise SignOnRefused("auth_time")
@@ -185,15 +189,27 @@ def _session(issuer: str, claims: Mapping[str, Any]) -> str:
     return digest(f"{issuer}\n{named}") if named else ""
 
 
-def _groups(claims: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str]:
-    found = claims.get(name)
+def _claim(claims: Mapping[str, Any], name: str) -> object:
+    """Return the claim of that name, else what a path of names divided by dots leads to."""
+    if name in claims:
+        return claims[name]
+    found: object = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _groups(found: object) -> tuple[tuple[str, ...], str]:
+    """Return somebody's groups, and why whoever is in none that counts is in none."""
     if found is None:
         return (), "groups_missing"
-    if not isinstance(found, list) or len(found) > MAX_GROUPS:
+    is_list = isinstance(found, list)
+    listed = found if isinstance(found, list) else [found]  # one text is one group, never several
+    if len(listed) > MAX_GROUPS:
         return (), "groups_malformed"
-    if not all(isinstance(one, str) and len(one) <= MAX_GROUP_LENGTH for one in found):
+    if not all(isinstance(one, str) and len(one) <= MAX_GROUP_LENGTH for one in listed):
         return (), "groups_malformed"
-    return tuple(found), ""
+    return tuple(listed), "" if is_list else "groups_malformed"
 
 
 def _text(value: object) -> str:
