@@ -14,6 +14,7 @@ from shutil import copy
 
 import httpx
 import pytest
+from arriving import enqueue
 from fake_provider import CLIENT, SECRET
 from foreign_clients import has_node, npm_install
 from playwright.sync_api import Browser, Error, Page, expect
@@ -164,7 +165,7 @@ def test_a_note_that_was_typed_when_the_login_ended_comes_back_by_single_sign_on
 ) -> None:
     verdict = Verdict("review", "insult", "text", 0.9, "score", 1.0, "v1")
     comment = Comment(id="c1", text="a comment")
-    ReviewQueue(redis).enqueue(site.id, comment, verdict, scores={"insult": 0.9})
+    enqueue(ReviewQueue(redis), site.id, comment, verdict, scores={"insult": 0.9})
     with house.provider():
         page = window(browser)
         log_in(house, page, "u-1")
