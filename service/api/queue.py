@@ -117,8 +117,8 @@ def skip(site: Site, item_id: str, body: TokenRequest) -> None:
 def decide(site: Site, item_id: str, body: DecisionRequest) -> Decision:
     """Record the last word on a review item.
 
-    The same request again, by its `request_id`, gets the same answer; one that says something
-    else under that id is another request.
+    The same request again, by its `request_id`, gets the same answer; one of another action under
+    that id is another request.
     """
     return services().queue.decide(site.id, item_id, body.token, body.to_draft())
 

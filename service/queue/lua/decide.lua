@@ -24,7 +24,7 @@ local function give_opinion(id, item, at, moderator, request, action, draft, wor
 end
 
 local at, item, record = now(), load(id)
-local request = 'decide:' .. redis.sha1hex(draft .. words) -- the same is one that says the same
+local request = 'decide:' .. action .. ':' .. cjson.decode(draft).request_id
 if item and item.request == request then return { 'ok', view(entry_of(item.last)) } end
 local lost = why_lost(item, record, token, at) or (item.owner ~= moderator and 'expired')
 if lost then return { lost } end

@@ -9,7 +9,7 @@
 
 local at, item, record = now(), load(id)
 if not item then return { record and 'unreadable' or 'missing' } end
-local request = 'again:' .. redis.sha1hex(draft .. words) -- the same is one that says the same
+local request = 'again:' .. action .. ':' .. cjson.decode(draft).request_id
 if item.request == request then return { 'ok', view(entry_of(item.last)) } end
 if item.state ~= 'decided' then return { 'undecided' } end
 if item.decision ~= decision then return { 'replaced' } end
