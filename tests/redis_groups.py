@@ -1,7 +1,7 @@
 """Groups of Redis servers that fail over: a primary with replicas and Sentinels, and a Cluster.
 
-All on this machine, each on a port of its own and behind a password; a server can be killed,
-paused, cut off from its clients and started again on its files.
+All on this machine, each on a port of its own and behind a password, over TLS where a certificate
+is given; a server can be killed, paused, cut off from its clients and started again on its files.
 """
 
 from __future__ import annotations
@@ -57,19 +57,65 @@ def low_port() -> int:
     return int(await_condition(lambda: (port := free_port()) <= HIGHEST_PORT and port, what="port"))
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate of a server, its key, and the authority that signed it; files in PEM."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    def options(self, port: int) -> Mapping[str, object]:
+        """What makes a server speak nothing but TLS, to its replicas and other nodes as well."""
+        return {
+            "port": 0,
+            "tls-port": port,
+            "tls-cert-file": self.certificate,
+            "tls-key-file": self.key,
+            "tls-ca-cert-file": self.authority,
+            "tls-auth-clients": "no",
+            "tls-replication": "yes",
+        }
+
+
+def authority(folder: Path) -> Path:
+    """Make an authority that signs certificates; return its own, beside which is its key."""
+    folder.mkdir(exist_ok=True)
+    words = ["-x509", "-days", "2", "-subj", "/CN=authority", "-out", folder / "ca.pem"]
+    _openssl(*words, "-keyout", folder / "ca.key")
+    return folder / "ca.pem"
+
+
+def certificate(authority: Path, name: str, file: str = "server") -> Certificate:
+    """Let an authority sign a certificate for a name, as ``IP:127.0.0.1``."""
+    made, key = authority.with_name(f"{file}.pem"), authority.with_name(f"{file}.key")
+    words = ["-x509", "-days", "2", "-subj", f"/CN={file}", "-addext", f"subjectAltName={name}"]
+    words += ["-addext", "basicConstraints=CA:FALSE"]
+    signed = ["-CA", authority, "-CAkey", authority.with_suffix(".key")]
+    _openssl(*words, *signed, "-out", made, "-keyout", key)
+    return Certificate(authority, made, key)
+
+
+def _openssl(*words: object) -> None:
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subprocess.run([*new, *map(str, words)], check=True, capture_output=True)
+
+
 @dataclass
 class Server:
     """One process, its folder and its port."""
 
     folder: Path
     options: Mapping[str, object]
+    tls: Certificate | None = None
     port: int = field(default_factory=low_port)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start on the files that there are."""
         self.folder.mkdir(exist_ok=True)
-        every = {"port": self.port, "dir": self.folder, **self.options}
+        spoken = self.tls.options(self.port) if self.tls else {"port": self.port}
+        every = {**spoken, "dir": self.folder, **self.options}
         words = [word for name, value in every.items() for word in (f"--{name}", *_words(value))]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([executable(), *words], stdout=log, stderr=log)
@@ -95,9 +141,15 @@ class Server:
 
     def client(self) -> Any:
         """A client of this server, whatever its role."""
+        over: dict[str, Any] = {}
+        if self.tls:
+            over = {"ssl": True, "ssl_ca_certs": self.tls.authority, "ssl_check_hostname": False}
+            over |= {"ssl_certfile": self.tls.certificate, "ssl_keyfile": self.tls.key}
         return Redis(
+            host="127.0.0.1",
             port=self.port,
             password=PASSWORD,
+            **over,
             decode_responses=True,
             socket_timeout=1.0,
             retry=Retry(NoBackoff(), 0),
@@ -133,6 +185,7 @@ class SentinelSource:
 
     server: Server
     primary: Server
+    user: str = ""  # one more, as the configuration of Redis takes it
 
     def start(self) -> None:
         """Start on the file that there is, or on a first one."""
@@ -140,9 +193,13 @@ class SentinelSource:
         folder.mkdir(exist_ok=True)
         file = folder / "sentinel.conf"
         if not file.exists():
+            port, tls = self.server.port, self.server.tls
+            spoken = tls.options(port) if tls else {"port": port}
             file.write_text(
-                f"port {self.server.port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {PASSWORD}\n"
-                f"sentinel sentinel-pass {PASSWORD}\n"
+                "".join(f"{name} {value}\n" for name, value in spoken.items())
+                + f"bind 127.0.0.1\ndir {folder}\nrequirepass {PASSWORD}\n"
+                + (f"user {self.user}\n" if self.user else "")
+                + f"sentinel sentinel-pass {PASSWORD}\n"
                 f"sentinel monitor {SERVICE} 127.0.0.1 {self.primary.port} 2\n"
                 f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
                 f"sentinel down-after-milliseconds {SERVICE} {DOWN_MS}\n"
@@ -154,10 +211,22 @@ class SentinelSource:
             )
 
 
+def _acl(user: str) -> Mapping[str, object]:
+    return {"user": tuple(user.split())} if user else {}
+
+
+def _trusting(tls: Certificate | None) -> str:
+    return f"&ssl_ca_certs={tls.authority}" if tls else ""
+
+
 class Group:
-    """What both kinds of groups can do; `servers` hold data."""
+    """What both kinds of groups can do; `servers` hold data.
+
+    Servers and clients speak TLS where there is a certificate; a `user` is one besides the default.
+    """
 
     url: str
+    hosts: str
     n_replicas: int
     servers: list[Server]
 
@@ -192,16 +261,26 @@ class SentinelTrio(Group):
 
     n_replicas = 1
 
-    def __init__(self, folder: Path) -> None:
-        first = Server(folder / "redis-0", KEEPING)
-        follow = {**KEEPING, "replicaof": ("127.0.0.1", str(first.port))}
-        self.servers = [first, *(Server(folder / f"redis-{n}", follow) for n in (1, 2))]
+    def __init__(
+        self,
+        folder: Path,
+        tls: Certificate | None = None,
+        user: str = "",
+        watcher: str = "",
+    ) -> None:
+        self.options = {**KEEPING, **_acl(user)}
+        first = Server(folder / "redis-0", self.options, tls)
+        follow = {**self.options, "replicaof": ("127.0.0.1", str(first.port))}
+        self.servers = [first, *(Server(folder / f"redis-{n}", follow, tls) for n in (1, 2))]
         # Free ports, as `Server` finds them.
         self.sentinels = [
-            SentinelSource(Server(folder / f"sentinel-{n}", {}), first) for n in range(3)
+            SentinelSource(Server(folder / f"sentinel-{n}", {}, tls), first, watcher)
+            for n in range(3)
         ]
-        hosts = ",".join(f"127.0.0.1:{one.server.port}" for one in self.sentinels)
-        self.url = f"redis+sentinel://:{PASSWORD}@{hosts}/{SERVICE}/0?sentinel_password={PASSWORD}"
+        self.hosts = ",".join(f"127.0.0.1:{one.server.port}" for one in self.sentinels)
+        known = f"sentinel_password={PASSWORD}{_trusting(tls)}"
+        scheme = "rediss" if tls else "redis"
+        self.url = f"{scheme}+sentinel://:{PASSWORD}@{self.hosts}/{SERVICE}/0?{known}"
 
     def start(self) -> None:
         for server in self.servers:
@@ -209,7 +288,7 @@ class SentinelTrio(Group):
         await_condition(lambda: self.servers[0].leads, what="the primary")
         await_condition(lambda: len(self.replicas_of_first()) == 2, what="replicas")
         for server in self.servers:  # any of them may become a replica, and finds out by itself
-            server.options = KEEPING
+            server.options = self.options
         for sentinel in self.sentinels:
             sentinel.start()
         self.await_whole()
@@ -257,19 +336,21 @@ class ClusterOfThree(Group):
 
     n_replicas = 1
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Certificate | None = None, user: str = "") -> None:
         options = {
             **KEEPING,
+            **_acl(user),
+            **({"tls-cluster": "yes"} if tls else {}),
             "cluster-enabled": "yes",
             "cluster-node-timeout": DOWN_MS,
             "cluster-require-full-coverage": "no",
             "cluster-allow-replica-migration": "no",
             "cluster-replica-validity-factor": 0,
         }
-        self.servers = [Server(folder / f"node-{n}", options) for n in range(6)]
-        self.url = f"redis+cluster://:{PASSWORD}@" + ",".join(
-            f"127.0.0.1:{server.port}" for server in self.servers
-        )
+        self.servers = [Server(folder / f"node-{n}", options, tls) for n in range(6)]
+        self.hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+        scheme = "rediss" if tls else "redis"
+        self.url = f"{scheme}+cluster://:{PASSWORD}@{self.hosts}?{_trusting(tls)}"
 
     def start(self) -> None:
         for server in self.servers:
@@ -322,14 +403,14 @@ class ClusterOfThree(Group):
             server.ask("CLUSTER", "FAILOVER")
 
 
-GROUPS: Mapping[str, Callable[[Path], Any]] = {"sentinel": SentinelTrio, "cluster": ClusterOfThree}
+GROUPS: Mapping[str, Callable[..., Any]] = {"sentinel": SentinelTrio, "cluster": ClusterOfThree}
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Any]:
+def running(kind: str, **options: Any) -> Iterator[Any]:
     """Run a group of servers; end them all, and remove their files."""
     folder = Path(tempfile.mkdtemp(prefix="hakam-group-"))
-    group = GROUPS[kind](folder)
+    group = GROUPS[kind](folder, **options)
     try:
         group.start()
         yield group

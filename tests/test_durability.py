@@ -465,3 +465,22 @@ def test_a_forgetful_redis_is_named(redis: Redis, setting: str, wrong: str, righ
     finally:
         redis.config_set(setting, right)
         await_condition(lambda: rewritten(redis), what="the rewrite that switching the AOF starts")
+
+
+def test_a_redis_that_refuses_config_is_worked_with_only_where_somebody_vouches_for_it(
+    own: Own, own_settings: Settings, artifact: Artifact
+) -> None:
+    with impatient(own.url, 10.0) as redis, connect(own.url) as client:
+        redis.config_set("appendfsync", "everysec")
+        redis.execute_command("ACL", "SETUSER", "default", "-config")
+        checked = create_app(own_settings, redis=client, artifact=artifact).test_client()
+        answer = checked.get("/readyz")
+        assert answer.status_code == 503
+        assert "set HAKAM_REDIS_SETTINGS to vouched" in answer.get_json()["detail"]
+        vouching = own_settings.model_copy(update={"redis_settings": "vouched"})
+        vouched = create_app(vouching, redis=client, artifact=artifact).test_client()
+        assert vouched.get("/readyz").status_code == 200
+        redis.flushall()
+        answer = vouched.get("/readyz")
+        assert answer.status_code == 503, "what was lost is noticed all the same"
+        assert "lost" in answer.get_json()["detail"]

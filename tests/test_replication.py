@@ -101,10 +101,10 @@ def test_a_write_that_no_replica_has_is_not_acknowledged_and_neither_is_its_repe
         finally:
             for replica in replicas:
                 replica.go_on()
-        assert await_condition(lambda: _enqueued(queue, one), what="the replicas") == "pending"
+        assert await_condition(lambda: enqueued(queue, one), what="the replicas") == "pending"
 
 
-def _enqueued(queue: ReviewQueue, one: Comment) -> str:
+def enqueued(queue: ReviewQueue, one: Comment) -> str:
     with suppress(StoreUnavailable):
         return enqueue(queue, "demo", one, VERDICT, scores={}).state
     return ""
@@ -138,12 +138,12 @@ def test_after_a_failover_the_service_goes_on_by_itself_and_nothing_was_lost(
         if fault == "killed":
             before.start()
         before.go_on()
-        await_condition(lambda: _enqueued(queue, comment()), what="work", seconds=60.0)
-        await_condition(lambda: _is_whole(durability), what="no loss", seconds=60.0)
+        await_condition(lambda: enqueued(queue, comment()), what="work", seconds=60.0)
+        await_condition(lambda: is_whole(durability), what="no loss", seconds=60.0)
         assert queue.item("demo", made.item_id).comment.text == "text"
 
 
-def _is_whole(durability: Durability) -> bool:
+def is_whole(durability: Durability) -> bool:
     with suppress(StoreUnavailable):  # a loss is one as well, and ends the waiting only in vain
         durability.check()
         return True

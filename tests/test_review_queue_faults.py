@@ -7,8 +7,8 @@ import os
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread, current_thread
@@ -18,13 +18,17 @@ import httpx
 import psutil
 import pytest
 from arriving import enqueue, reject
+from flask.testing import FlaskClient
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
+from redis_groups import KEEPING, PASSWORD, Server
 from test_group_decisions import decide_many
+from werkzeug.test import TestResponse
 
-from conftest import await_condition, free_port, hakam, redis_servers
+from conftest import await_condition, free_port, hakam, let_time_pass, redis_servers
 from models.artifact import Artifact
 from service.app import create_app
 from service.config import Settings
@@ -198,6 +202,160 @@ def test_a_full_redis_refuses_and_nothing_is_half_written(own: Own) -> None:
             assert everything(raw) == before
         raw.config_set("maxmemory", 0)
         assert queue.decide("demo", held.item.id, held.token, again).kind == "decision"
+
+
+# A Redis that refuses
+
+
+@contextmanager
+def setting(redis: Any, name: str, value: object, before: object) -> Iterator[None]:
+    redis.config_set(name, value)
+    try:
+        yield
+    finally:
+        redis.config_set(name, before)
+
+
+@contextmanager
+def following_nobody(redis: Any) -> Iterator[None]:
+    """Make a server a replica of a primary that is not there."""
+    redis.replicaof("127.0.0.1", free_port())
+    try:
+        yield
+    finally:
+        redis.replicaof("NO", "ONE")
+
+
+@contextmanager
+def knowing_nobody(redis: Any) -> Iterator[None]:
+    """Make it one that answers nothing before its primary is there."""
+    with setting(redis, "replica-serve-stale-data", "no", "yes"), following_nobody(redis):
+        yield
+
+
+@contextmanager
+def busy(redis: Any) -> Iterator[None]:
+    """Let somebody run a script that does not end."""
+    url = {"unix_socket_path": redis.connection_pool.connection_kwargs["path"]}
+    endless = Thread(target=_run_endlessly, args=(url,))
+    with setting(redis, "lua-time-limit", 1, 5000):
+        endless.start()
+        await_condition(lambda: _is_busy(redis), what="a busy server")
+        try:
+            yield
+        finally:
+            await_condition(redis.script_kill, what="the end of the script")
+            endless.join()
+
+
+def _run_endlessly(place: Any) -> None:
+    with Redis(**place, retry=Retry(NoBackoff(), 0)) as other, suppress(RedisError):
+        other.eval("while true do end", 0)
+
+
+def _is_busy(redis: Any) -> bool:
+    try:
+        redis.get("x")
+    except ResponseError as refusal:
+        return "BUSY" in str(refusal)
+    return False
+
+
+REFUSING: Mapping[str, Callable[[Any], AbstractContextManager[None]]] = {
+    "is full": lambda redis: setting(redis, "maxmemory", 1, 0),
+    "it is a replica": following_nobody,
+    "is a replica without its primary": knowing_nobody,
+    "it misses replicas": lambda redis: setting(redis, "min-replicas-to-write", 1, 0),
+    "is busy with a script": busy,
+}
+
+
+@dataclass
+class Web:
+    """The web application in this process, with the key of its site."""
+
+    client: FlaskClient
+    key: str
+
+    def post(self, path: str, **body: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return self.client.post(f"/v1/{path}", json=body, headers=headers)
+
+
+@contextmanager
+def web(url: str, settings: Settings, artifact: Artifact, var: Path) -> Iterator[Web]:
+    settings = settings.model_copy(update={"var": var})  # it knows of no other Redis
+    with connect(url, 5.0) as redis:
+        key = Sites(redis).add(Site("demo", review_first_comments=1, random_sample_share=0.0))
+        yield Web(create_app(settings, redis=redis, artifact=artifact).test_client(), key)
+
+
+@pytest.mark.parametrize("reason", REFUSING)
+def test_what_redis_refuses_is_answered_with_503_and_the_reason_and_nothing_is_half_written(
+    reason: str, own: Own, settings: Settings, artifact: Artifact, tmp_path: Path
+) -> None:
+    with (
+        web(own.url, settings, artifact, tmp_path) as site,
+        impatient(own.url, 10.0) as redis,
+        Redis.from_url(own.url) as raw,
+    ):
+        assert site.post("comments", id="held", text=INSULT).status_code == 202
+        lease = site.post("queue/lease", moderator="amal").get_json()
+        place = f"queue/items/{lease['item']['id']}"
+        asked: Sequence[tuple[str, dict[str, Any]]] = (
+            ("comments", {"id": "new", "text": INSULT}),
+            (
+                f"{place}/decide",
+                {"token": lease["token"], "action": "reject", "moderator": "amal"}
+                | {"request_id": "first"},
+            ),
+        )
+        before = everything(raw)
+        with REFUSING[reason](redis):
+            for path, body in asked:
+                answer = site.post(path, **body)
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+                assert reason in answer.get_json()["detail"]
+        assert everything(raw) == before
+        assert [site.post(path, **body).status_code for path, body in asked] == [202, 200]
+
+
+def test_a_redis_that_reads_its_files_is_said_to_and_then_all_is_there(
+    settings: Settings, artifact: Artifact, tmp_path: Path
+) -> None:
+    options = {**KEEPING, "min-replicas-to-write": 0, "aof-use-rdb-preamble": "no"}
+    server = Server(tmp_path / "redis", options)
+    server.start()
+    try:
+        await_condition(server.role, what="the server")
+        url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0"
+        with web(url, settings, artifact, tmp_path) as site:
+            assert site.post("comments", id="before", text=INSULT).status_code == 202
+            with server.client() as redis, redis.pipeline(transaction=False) as line:
+                for number in range(50_000):
+                    line.set("hakam:filler", number)
+                line.execute()
+            server.kill()
+            server.options = {**options, "key-load-delay": 200}  # microseconds for each command
+            server.start()
+
+            def reading() -> bool:
+                answer = site.post("comments", id="new", text=INSULT)
+                assert answer.status_code == 503, "nothing is there yet"
+                return "is still reading its files" in answer.get_json()["detail"]
+
+            await_condition(reading, what="a server that reads")
+            server.kill()
+            server.options = options
+            server.start()
+            taken = lambda: site.post("comments", id="new", text=INSULT).status_code == 202  # noqa: E731
+            await_condition(taken, what="the comment")
+            waiting = site.client.get(
+                "/v1/queue/stats", headers={"Authorization": f"Bearer {site.key}"}
+            )
+            assert waiting.get_json()["pending"] == 2
+    finally:
+        server.kill()
 
 
 # A silent Redis
@@ -383,6 +541,46 @@ def test_a_killed_worker_loses_no_comment_it_acknowledged(service: Service) -> N
         waiting = {item.id for item in ReviewQueue(redis).waiting("demo", limit=1000)}
         assert len(acknowledged) == len(set(acknowledged))
         assert set(acknowledged) <= waiting
+
+
+def test_a_web_server_that_was_paused_decides_nothing_with_a_lease_that_has_run_out_meanwhile(
+    service: Service, settings: Settings, artifact: Artifact, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {service.key}"}
+
+    def ask(path: str, **body: Any) -> httpx.Response:
+        address = f"{service.url}/v1/{path}"
+        return httpx.post(address, json=body, headers=headers, timeout=60.0)
+
+    await_condition(lambda: service.send("paused").status_code == 202, what="the comment")
+    with impatient(service.redis.url, 10.0) as redis, connect(service.redis.url, 5.0) as other:
+        held: list[tuple[str, int]] = []
+        while (given := ask("queue/lease", moderator="amal")).status_code == 200:
+            lease = given.json()
+            held.append((lease["item"]["id"], lease["token"]))
+        item, token = held[-1]
+        body = {"moderator": "amal", "token": token, "action": "approve", "request_id": "late"}
+        late: list[httpx.Response] = []
+        asking = Thread(target=lambda: late.append(ask(f"queue/items/{item}/decide", **body)))
+        family = [service.master, *service.master.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        try:
+            asking.start()
+            let_time_pass(redis, int(settings.lease_seconds * 1000) + 1, item)
+            queue = ReviewQueue(other, lease_seconds=settings.lease_seconds)
+            again = queue.lease("demo", "salma")
+            assert again is not None
+            assert (again.item.id, again.token > token) == (item, True)
+            draft = Decision("reject", moderator="salma", request_id="in-time")
+            decision = queue.decide("demo", item, again.token, draft)
+        finally:
+            for process in family:
+                process.resume()
+        asking.join()
+        assert late[0].status_code == 409
+        entries = [one for one in DecisionStream(redis).history("demo") if one.item_id == item]
+        assert [one.id for one in entries] == [decision.id]
 
 
 # The delivery of webhooks

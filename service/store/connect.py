@@ -7,6 +7,7 @@ command fails within a timeout.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -22,8 +23,14 @@ from redis.connection import Connection as PlainConnection
 from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import BusyLoadingError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.sentinel import (
+    MasterNotFoundError,
+    Sentinel,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
 from service.config import RedisAddress
 from service.errors import ConfigError
@@ -65,6 +72,7 @@ def connect(
         name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")
     }
     plain = options.pop("connection_class", PlainConnection)
+    _check(plain, options)
 
     def probe(server: str) -> Redis:
         host, _, port = server.rpartition(":")
@@ -108,7 +116,7 @@ def connect(
     tls = plain is not PlainConnection
     known = {name: options.pop(name, None) for name in ("username", "password")}
     shared = {name: one for name, one in options.items() if name.startswith(("socket_", "ssl_"))}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+    sentinel = Sentinels(  # type: ignore[no-untyped-call]
         hosts,
         sentinel_kwargs={**shared, **of_sentinels, "ssl": tls, "retry": Retry(NoBackoff(), 0)},
     )
@@ -123,6 +131,38 @@ def connect(
             retry=once_more,
         ),
     )
+
+
+def _check(connection: type[Any], options: Mapping[str, Any]) -> None:
+    """Raise ConfigError where options are unknown, or name files that cannot be read."""
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        if name in options and not os.access(options[name], os.R_OK):
+            raise ConfigError([f"HAKAM_REDIS_URL: {name} names no file that can be read"])
+    try:
+        own = {name: one for name, one in options.items() if name != "max_connections"}
+        connection(**own)  # which connects nowhere yet
+    except TypeError as fault:
+        name = str(fault).rpartition("argument ")[2]
+        raise ConfigError([f"HAKAM_REDIS_URL: {name} is no option of such an address"]) from None
+
+
+class Sentinels(Sentinel):
+    """Sentinels of which it is known why none tells a primary."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return the address of the primary, as the first Sentinel that knows one tells it."""
+        faults: list[RedisError] = []
+        for place, one in enumerate(self.sentinels):
+            try:
+                state = one.sentinel_masters().get(service_name)
+            except (RedisConnectionError, RedisTimeoutError) as fault:
+                faults.append(fault)
+                continue
+            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
+                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                return state["ip"], state["port"]
+        silent = faults and len(faults) == len(self.sentinels)
+        raise MasterNotFoundError from faults[0] if silent else None
 
 
 class Cluster:

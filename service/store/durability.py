@@ -31,10 +31,16 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from models.files import write_durably
-from service.errors import ServiceError, StoreLost, StoreMisconfigured, UnknownFormat
+from service.errors import (
+    ServiceError,
+    StoreLost,
+    StoreMisconfigured,
+    StoreUnavailable,
+    UnknownFormat,
+)
 from service.rules.times import iso_time
 from service.store.connect import look_anew, primaries
-from service.store.errors import translating_redis_errors
+from service.store.errors import is_forbidden, translating_redis_errors
 
 log = structlog.get_logger()
 
@@ -184,12 +190,17 @@ class Durability:
         return primaries(self._redis, KEY)
 
     def _check_settings(self) -> None:
-        with translating_redis_errors():
-            every = [
-                (name, value, server.config_get(name).get(name))
-                for server in self._places().values()
-                for name, value in SETTINGS.items()
-            ]
+        try:
+            with translating_redis_errors():
+                every = [
+                    (name, value, server.config_get(name).get(name))
+                    for server in self._places().values()
+                    for name, value in SETTINGS.items()
+                ]
+        except StoreUnavailable as fault:
+            if is_forbidden(fault.__cause__):
+                raise StoreMisconfigured(_UNTOLD) from fault
+            raise
         wrong = {
             f"{name} is {found}, must be {value}" for name, value, found in every if found != value
         }
@@ -228,6 +239,12 @@ _FORMAT_UNKNOWN = (
     f"What Redis holds was not written in a format from {OLDEST} to {FORMAT}, which this version "
     "reads: export the decisions with the version that wrote it (`hakam decisions export`), empty "
     "Redis and take them over with `hakam queue rebuild`."
+)
+
+
+_UNTOLD = (
+    "Redis does not tell its settings (CONFIG is refused): permit `config|get`, or set "
+    "HAKAM_REDIS_SETTINGS to vouched and answer for them yourself."
 )
 
 

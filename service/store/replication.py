@@ -25,7 +25,7 @@ from typing import Any
 
 from redis.commands.cluster import READ_COMMANDS
 from redis.connection import AbstractConnection
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import AskError, ReadOnlyError, ResponseError, TryAgainError
 
 # What neither reads keys nor writes, or must come before anything else on a connection.
 _OF_CONNECTIONS = frozenset(
@@ -38,6 +38,7 @@ _OF_CONNECTIONS = frozenset(
 _ASKING = READ_COMMANDS | _OF_CONNECTIONS | {"TTL", "PTTL", "TYPE", "DUMP", "OBJECT", "XINFO"}
 
 _TOO_FEW = "NOREPLICAS Not enough replicas have it."
+_MOVING = "TRYAGAIN It cannot be known whether replicas have it while its slot is moved."
 LEAVING_SECONDS = 5.0  # longer than it takes from the promotion of a replica until all follow it
 
 reading_scripts: set[str] = set()  # digests and texts of scripts that write nothing
@@ -93,14 +94,14 @@ class Replicating(AbstractConnection):
         try:
             answer = super().read_response(*args, **options)
         except ResponseError as refusal:
-            have_it = self._await_replicas()
+            missing = self._await_replicas()
             if "READONLY " in str(refusal) or isinstance(refusal, ReadOnlyError):
                 self.disconnect()
-            elif self._are_many and not have_it:  # nor have they what came before
-                raise ResponseError(_TOO_FEW) from refusal
+            elif self._are_many and missing:  # nor have they what came before
+                raise ResponseError(missing) from refusal
             raise
-        if not self._await_replicas():
-            raise ResponseError(_TOO_FEW)
+        if missing := self._await_replicas():
+            raise ResponseError(missing)
         return answer
 
     def disconnect(self, *args: Any, **options: Any) -> None:
@@ -108,13 +109,13 @@ class Replicating(AbstractConnection):
         self._unanswered = 0
         super().disconnect(*args, **options)  # type: ignore[no-untyped-call]
 
-    def _await_replicas(self) -> bool:
-        """Read the answer of WAIT where its turn has come; False where too few have it."""
+    def _await_replicas(self) -> str:
+        """Read the answer of WAIT where its turn has come; return why too few have it, or ""."""
         if not self._unanswered:
-            return True
+            return ""
         self._unanswered -= 1
         if self._unanswered:
-            return True
+            return ""
         answers: list[Any] = []
         for _ in range(self._n_more):
             try:
@@ -122,10 +123,12 @@ class Replicating(AbstractConnection):
             except ResponseError as refusal:
                 answers.append(refusal)
         *touched, role, n_having = answers
+        if any(isinstance(one, (AskError, TryAgainError)) for one in touched):
+            return _MOVING
         if any(isinstance(one, ResponseError) for one in (*touched, n_having)):
-            return False
+            return _TOO_FEW
         self._note_followers(role)
-        return int(n_having) >= self._n_asked
+        return "" if int(n_having) >= self._n_asked else _TOO_FEW
 
     def _n_required(self) -> int:
         n_followers, at = self.followed.get(self._server(), (0, 0.0))
