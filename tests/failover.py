@@ -28,6 +28,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from failover_history import Call, Entry, Found, Verdict, check, write
 from fake_sites import Endpoint, answering
 from redis_groups import Group, running
@@ -44,6 +45,8 @@ LEASE_SECONDS = 10
 SECRET = "whsec_" + b64encode(b"only on this machine, of this site").decode()
 TEXT = "أنت غبي ولا تفهم شيئا"  # "you are stupid and understand nothing"
 N_WEB, N_SENDERS, N_MODERATORS = 2, 2, 4
+ITEMS = "{hakam:demo}:items"
+READY_SECONDS = 180.0  # on a machine that has other work as well
 PATIENCE = 8  # times that a client asks again for what it got no answer to
 
 
@@ -56,6 +59,7 @@ class Service:
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(N_WEB)])
     processes: dict[str, Popen[str]] = field(default_factory=dict)
     shared_var: bool = False  # as with Compose, where all are on one machine
+    lacking: str = ""  # why it was not ready when it was last asked
 
     @property
     def urls(self) -> list[str]:
@@ -76,13 +80,22 @@ class Service:
 
     def kill(self, name: str) -> None:
         """End a process and its children at once."""
-        process = self.processes[name]
+        self._each(name, psutil.Process.kill)
+        self.processes[name].wait()
+
+    def pause(self, name: str) -> None:
+        """Stop a process and its children where they are, whatever they hold or have asked."""
+        self._each(name, psutil.Process.suspend)
+
+    def go_on(self, name: str) -> None:
+        self._each(name, psutil.Process.resume)
+
+    def _each(self, name: str, act: Callable[[psutil.Process], object]) -> None:
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
+            process = psutil.Process(self.processes[name].pid)
+            for one in (process, *process.children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):
-                    child.kill()
-        process.kill()
-        process.wait()
+                    act(one)
 
     def kill_worker(self, draw: random.Random) -> None:
         """End one web worker at once; its gunicorn makes another."""
@@ -91,9 +104,20 @@ class Service:
             draw.choice(psutil.Process(self.processes[name].pid).children()).kill()
 
     def is_ready(self) -> bool:
-        with suppress(httpx.TransportError):
-            return all(httpx.get(f"{url}/readyz", timeout=5.0).is_success for url in self.urls)
-        return False
+        try:
+            answers = [httpx.get(f"{url}/readyz", timeout=5.0) for url in self.urls]
+        except httpx.TransportError as fault:
+            self.lacking = repr(fault)
+            return False
+        self.lacking = " ".join(one.text for one in answers if not one.is_success)
+        return not self.lacking
+
+    def await_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until all are ready; what is lacking where they never are is said."""
+        try:
+            await_condition(self.is_ready, what="readiness", seconds=seconds)
+        except pytest.fail.Exception as failure:
+            raise AssertionError(f"{failure}: {self.lacking}") from None
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -185,10 +209,10 @@ class Client(Thread):
             self.ask("release", f"{path}/release", {"token": token}, item=item, token=token)
             return
         who = {"moderator": self.name, "request_id": name}
-        body = {**who, "token": token, "action": self._draw.choice(("approve", "reject"))}
-        outcome, _ = self.persist(
-            "decide", f"{path}/decide", body, item=item, token=token, request=name
-        )
+        action = self._draw.choice(("approve", "reject"))
+        body = {**who, "token": token, "action": action}
+        facts = {"item": item, "token": token, "request": name, "action": action}
+        outcome, _ = self.persist("decide", f"{path}/decide", body, **facts)
         if outcome == "ok" and self._draw.random() < 0.2:
             back = f"{name}-back"
             undo = {"moderator": self.name, "request_id": back}
@@ -231,16 +255,20 @@ class Nemesis:
             "stop the primary for a moment": lambda: self._pause([self._group.primary()], 1.0),
             "kill a web worker": lambda: self._service.kill_worker(self._draw),
             "kill a web server": lambda: self._restart("web-1"),
+            "pause a web server": lambda: self._stop_for_a_while("web-0"),
             "kill the deliveries": lambda: self._restart("webhooks"),
+            "pause the deliveries": lambda: self._stop_for_a_while("webhooks"),
         }
         if hasattr(group, "sentinels"):
             self.every = {**self.every, "kill a Sentinel": self._kill_sentinel}
 
     def strike(self, name: str, load: Load) -> Fault:
         fault = Fault(name, load.now())
+        sys.stdout.write(f"{fault.began:.1f} {name} ...")
+        sys.stdout.flush()
         self.every[name]()
         self._group.await_whole()
-        await_condition(self._service.is_ready, what="readiness", seconds=60.0)
+        self._service.await_ready()
         fault.ended = load.now()
         return fault
 
@@ -267,6 +295,11 @@ class Nemesis:
         self._service.kill(name)
         sleep(self._draw.uniform(0.1, 2.0))
         self._service.start(name)
+
+    def _stop_for_a_while(self, name: str) -> None:
+        self._service.pause(name)
+        sleep(self._draw.uniform(0.3, LEASE_SECONDS + 4.0))  # so that leases may run out meanwhile
+        self._service.go_on(name)
 
     def _kill_sentinel(self) -> None:
         sentinel = self._draw.choice(self._group.sentinels)
@@ -326,7 +359,7 @@ def serving(group: Group, environ: Mapping[str, str], folder: Path) -> Iterator[
     try:
         for name in (*(f"web-{n}" for n in range(N_WEB)), "webhooks"):
             service.start(name)
-        await_condition(service.is_ready, what="readiness", seconds=120.0)
+        service.await_ready()
         yield service
     finally:
         service.stop()
@@ -371,7 +404,7 @@ def play(
             waiting = list(faults)
             while waiting or load.now() < seconds:
                 done.append(nemesis.strike(waiting.pop(0) if waiting else nemesis.draw(), load))
-                sys.stdout.write(f"{kind} {done[-1]}\n")
+                sys.stdout.write(f" {done[-1].ended - done[-1].began:.1f} seconds\n")
                 sys.stdout.flush()
                 sleep(calm_seconds)
         finally:
@@ -392,13 +425,22 @@ def _find(redis: Any, endpoint: Endpoint) -> Found:
     # A delivery whose process was killed is made again after a minute.
     await_condition(lambda: queue.stats("demo").outbox == 0, what="deliveries", seconds=150.0)
     entries = [
-        Entry(one.id, one.kind, one.item_id, one.request_id, one.undoes)
+        Entry(
+            one.id,
+            one.kind,
+            one.item_id,
+            one.request_id,
+            one.undoes,
+            one.action if one.kind == "decision" else "",
+        )
         for one in stream.history("demo")
         if one.kind in {"decision", "undo"}
     ]
     told = [(body["data"]["item_id"], body["data"]["decision_id"]) for body in endpoint.bodies()]
     holds = stream.verify("demo").n_entries >= len(entries)
-    return Found(entries, frozenset(redis.hkeys("{hakam:demo}:items")), told, holds)
+    records = {one: json.loads(record) for one, record in redis.hgetall(ITEMS).items()}
+    states = {one: record.get("state", "pending") for one, record in records.items()}
+    return Found(entries, states, told, holds)
 
 
 # The report

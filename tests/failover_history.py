@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-ASKED = ("process", "op", "item", "token", "request")  # what is known before the answer
+ASKED = ("process", "op", "item", "token", "request", "action")  # what is known before the answer
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Call:
     request: str = ""
     decision: str = ""
     status: int = 0
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Entry:
     item: str
     request: str
     undoes: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Found:
     """What is there at the end."""
 
     stream: Sequence[Entry]
-    items: frozenset[str]
+    items: Mapping[str, str]  # the state of each
     told: Sequence[tuple[str, str]]  # item and decision of each delivery, as they came
     chain_holds: bool = True
 
@@ -117,7 +119,8 @@ def check(
         (verdict.allowed if within else verdict.violations).append(f"lost: {what}")
 
     _check_stream(calls, found, verdict, lost)
-    _check_order(found.stream, verdict)
+    _check_order(found, verdict)
+    _check_times(calls, found.stream, verdict)
     _check_leases(calls, verdict, lease_seconds)
     for call in calls:
         if call.op == "enqueue" and call.outcome == "ok" and call.item not in found.items:
@@ -144,6 +147,9 @@ def _check_stream(calls: Sequence[Call], found: Found, verdict: Verdict, lost: A
     for key, made in asked.items():
         ids = {entry.id for entry in stored.get(key, ())}
         acknowledged = [call for call in made if call.outcome == "ok"]
+        for entry in stored.get(key, ()):
+            if entry.action != made[0].action:
+                verdict.violations.append(f"another action: {key[0]} of request {key[1]}")
         for call in acknowledged:
             if call.decision not in ids:
                 lost(call, f"{key[0]} {call.decision} of request {key[1]}")
@@ -156,10 +162,13 @@ def _check_stream(calls: Sequence[Call], found: Found, verdict: Verdict, lost: A
             verdict.violations.append(f"never asked for: {key[0]} of request {key[1]}")
 
 
-def _check_order(stream: Sequence[Entry], verdict: Verdict) -> None:
-    """No item is decided twice without an undo between, none taken back that was not decided."""
+def _check_order(found: Found, verdict: Verdict) -> None:
+    """No item is decided twice without an undo between, none taken back that was not decided.
+
+    What stands at the end is what the items are.
+    """
     standing: dict[str, str] = {}
-    for entry in stream:
+    for entry in found.stream:
         before = standing.get(entry.item, "")
         if entry.kind == "decision":
             if before:
@@ -169,6 +178,24 @@ def _check_order(stream: Sequence[Entry], verdict: Verdict) -> None:
             verdict.violations.append(f"undone though not decided: item {entry.item}")
         else:
             standing[entry.item] = ""
+    for item, state in found.items.items():
+        if (state == "decided") != bool(standing.get(item)):
+            verdict.violations.append(f"in the wrong state: item {item} is {state}")
+
+
+def _check_times(calls: Sequence[Call], stream: Sequence[Entry], verdict: Verdict) -> None:
+    """What was acknowledged before another was asked for stands before it in the stream."""
+    begun: dict[str, float] = {}
+    ended: dict[str, float] = {}
+    for call in calls:
+        begun[call.request] = min(call.began, begun.get(call.request, call.began))
+        if call.outcome == "ok":
+            ended[call.request] = min(call.ended, ended.get(call.request, call.ended))
+    latest = 0.0  # at which an entry so far was first asked for
+    for entry in stream:
+        if ended.get(entry.request, latest) < latest:
+            verdict.violations.append(f"behind what was asked for later: {entry.id}")
+        latest = max(latest, begun.get(entry.request, 0.0))
 
 
 def _check_leases(calls: Sequence[Call], verdict: Verdict, lease_seconds: float) -> None:

@@ -15,19 +15,19 @@ from failover_history import Call, Entry, Found, check, read, write
 GOOD = (
     Call("s", "enqueue", 0.0, 0.1, "ok", "i1"),
     Call("a", "lease", 1.0, 1.1, "ok", "i1", 1),
-    Call("a", "decide", 2.0, 2.1, "unknown", "i1", 1, "r1"),
-    Call("a", "decide", 3.0, 3.1, "ok", "i1", 1, "r1", "1-0"),
+    Call("a", "decide", 2.0, 2.1, "unknown", "i1", 1, "r1", action="approve"),
+    Call("a", "decide", 3.0, 3.1, "ok", "i1", 1, "r1", "1-0", action="approve"),
     Call("a", "undo", 4.0, 4.1, "ok", "i1", 0, "r2", "2-0"),
     Call("b", "lease", 5.0, 5.1, "ok", "i1", 2),
-    Call("b", "decide", 6.0, 6.1, "ok", "i1", 2, "r3", "3-0"),
+    Call("b", "decide", 6.0, 6.1, "ok", "i1", 2, "r3", "3-0", action="reject"),
 )
 STREAM = (
-    Entry("1-0", "decision", "i1", "r1"),
+    Entry("1-0", "decision", "i1", "r1", action="approve"),
     Entry("2-0", "undo", "i1", "r2", "1-0"),
-    Entry("3-0", "decision", "i1", "r3"),
+    Entry("3-0", "decision", "i1", "r3", action="reject"),
 )
 TOLD = (("i1", "1-0"), ("i1", "1-0"), ("i1", "2-0"), ("i1", "3-0"))
-FOUND = Found(STREAM, frozenset({"i1"}), TOLD)
+FOUND = Found(STREAM, {"i1": "decided"}, TOLD)
 
 
 def said(
@@ -45,7 +45,8 @@ def test_a_good_history_is_called_good() -> None:
 def test_an_answer_that_never_came_may_have_been_stored_or_not() -> None:
     lone = (*GOOD[:-1], replace(GOOD[-1], outcome="unknown", decision=""))
     assert said(lone) == ""
-    assert said(lone, replace(FOUND, stream=STREAM[:2], told=TOLD[:3])) == ""
+    waiting = replace(FOUND, stream=STREAM[:2], told=TOLD[:3], items={"i1": "leased"})
+    assert said(lone, waiting) == ""
 
 
 def stream(*entries: Entry) -> Found:
@@ -53,11 +54,11 @@ def stream(*entries: Entry) -> Found:
     return replace(FOUND, stream=entries, told=told)
 
 
-AGAIN = Entry("4-0", "decision", "i1", "r3")
+AGAIN = Entry("4-0", "decision", "i1", "r3", action="reject")
 BAD: Mapping[str, tuple[Sequence[Call], Found]] = {
     "lost: decision 3-0": (GOOD, stream(*STREAM[:2])),
     "lost: undo 2-0": (GOOD, stream(STREAM[0])),
-    "lost: the comment of item i1": (GOOD, replace(FOUND, items=frozenset())),
+    "lost: the comment of item i1": (GOOD, replace(FOUND, items={})),
     "doubled: decision of request r3": (GOOD, stream(*STREAM, AGAIN)),
     "decided twice: item i1": (GOOD, stream(STREAM[0], STREAM[2])),
     "undone though not decided": (GOOD, stream(STREAM[1], STREAM[0], STREAM[2])),
@@ -92,6 +93,13 @@ BAD: Mapping[str, tuple[Sequence[Call], Found]] = {
     "never told: 3-0": (GOOD, replace(FOUND, told=TOLD[:3])),
     "told out of order: item i1": (GOOD, replace(FOUND, told=TOLD[::-1])),
     "told, but not in the stream: 9-0": (GOOD, replace(FOUND, told=(*TOLD, ("i1", "9-0")))),
+    "another action: decision of request r3": (
+        GOOD,
+        stream(*STREAM[:2], replace(STREAM[2], action="approve")),
+    ),
+    "in the wrong state: item i1 is pending": (GOOD, replace(FOUND, items={"i1": "pending"})),
+    "in the wrong state: item i1 is decided": (GOOD, stream(*STREAM[:2])),
+    "behind what was asked for later: 1-0": (GOOD, stream(STREAM[2], *STREAM[:2])),
     "the hash chain": (GOOD, replace(FOUND, chain_holds=False)),
 }
 
@@ -102,7 +110,7 @@ def test_a_bad_history_is_called_what_it_is(fault: str) -> None:
 
 
 def test_what_is_lost_within_the_promise_is_counted_apart() -> None:
-    found = stream(*STREAM[:2])
+    found = replace(stream(*STREAM[:2]), items={"i1": "leased"})
     verdict = check(GOOD, found, lease_seconds=LEASE_SECONDS, allowed=[(6.0, 7.0)])
     assert verdict.violations == []
     assert verdict.allowed == ["lost: decision 3-0 of request r3"]
