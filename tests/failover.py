@@ -137,6 +137,7 @@ class Load:
     refusals: Counter[str] = field(default_factory=Counter)  # by type of the problem
     lock: Lock = field(default_factory=Lock)
     stop: Event = field(default_factory=Event)
+    transport: httpx.BaseTransport | None = None  # None for the network
 
     def now(self) -> float:
         return monotonic() - self.began
@@ -149,7 +150,10 @@ class Client(Thread):
         super().__init__(name=name)
         self._load, self._draw = load, random.Random(f"{seed} {name}")
         headers = {"Authorization": f"Bearer {load.key}"}
-        self._http = [httpx.Client(base_url=url, headers=headers, timeout=10) for url in load.urls]
+        self._http = [
+            httpx.Client(base_url=url, headers=headers, timeout=10, transport=load.transport)
+            for url in load.urls
+        ]
 
     def run(self) -> None:
         turn = self.send if self.name.startswith("sender") else self.moderate
@@ -411,7 +415,7 @@ def play(
             load.stop.set()
             for client in clients:
                 client.join()
-        found = _find(redis, endpoint)
+        found = find(redis, endpoint)
         allowed = [] if n_replicas else [(fault.began - 1, fault.ended) for fault in done]
         verdict = check(load.calls, found, lease_seconds=LEASE_SECONDS, allowed=allowed)
         if n_replicas and any("store-lost" in one for one in load.refusals):
@@ -419,7 +423,7 @@ def play(
         return Run(kind, seed, load, done, found, verdict)
 
 
-def _find(redis: Any, endpoint: Endpoint) -> Found:
+def find(redis: Any, endpoint: Endpoint) -> Found:
     """Wait until the site has been told all, and read what is there."""
     queue, stream = ReviewQueue(redis), DecisionStream(redis)
     # A delivery whose process was killed is made again after a minute.

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from failover import LEASE_SECONDS, Run, play
+from failover import LEASE_SECONDS, SECRET, Client, Load, Run, find, play
 from failover_history import Call, Entry, Found, check, read, write
+from fake_sites import Endpoint
+from redis import Redis
+
+from conftest import deliver_once
+from models.artifact import Artifact
+from service.app import create_app
+from service.config import Settings
+from service.delivery.webhooks import Deliveries
+from service.sites.site import Site
+from service.sites.sites import Sites
+from service.store import scripts
 
 # One comment is sent, leased, decided, taken back, leased and decided again by somebody else.
 GOOD = (
@@ -128,6 +141,87 @@ def test_a_history_is_read_as_it_was_written_and_what_was_under_way_is_unknown(
     (*others, last) = read(file)
     assert others == list(GOOD[:-1])
     assert (last.request, last.outcome) == ("r3", "unknown")
+
+
+# A service whose scripts break a promise
+
+OF_SOME = "if tonumber(string.sub(redis.sha1hex(id), 1, 1), 16) < 8 then return "
+BROKEN: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "": ("queue/lua/enqueue.lua", {}),
+    "lost: the comment": (
+        "queue/lua/enqueue.lua",
+        {"local fresh": f"{OF_SOME}{{ 1, 1, 'pending' }} end\nlocal fresh"},
+    ),
+    "decided twice": (
+        "queue/lua/decide.lua",
+        {
+            "  body = close(": "  close(id, item, at, request, action, draft, words)\n"
+            "  body = close("
+        },
+    ),
+    "two leases at a time": (
+        "queue/lua/lease.lua",
+        {" and item.state == 'pending'": "", "  hand_out(id, item)\n": ""},
+    ),
+    "told out of order": (
+        "delivery/lua/claim.lua",
+        {
+            "  local delivery =": "  local told = item and item.undelivered\n"
+            "  if told then table.insert(told, 1, table.remove(told)) end\n  local delivery ="
+        },
+    ),
+    "lost: undo": (
+        "queue/lua/undo.lua",
+        {"local kept": f"{OF_SOME}{{ 'ok', view(entry_of(item.decision)) }} end\nlocal kept"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_service_that_breaks_a_promise_is_found_out(
+    fault: str,
+    redis: Redis,
+    settings: Settings,
+    artifact: Artifact,
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for folder in scripts._SERVICE.glob("*/lua"):
+        shutil.copytree(folder, tmp_path / folder.parent.name / "lua")
+    name, edits = BROKEN[fault]
+    text = (tmp_path / name).read_text()
+    for old, new in edits.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / name).write_text(text)
+    monkeypatch.setattr(scripts, "_SERVICE", tmp_path)
+    scripts.read_script.cache_clear()
+    try:
+        site = Site(
+            "demo",
+            review={"toxicity": 0.0},
+            random_sample_share=0.0,
+            webhook_url=endpoint.url,
+            webhook_secret=SECRET,
+            webhook_private=True,
+        )
+        key = Sites(redis).add(site)
+        app = create_app(settings, redis=redis, artifact=artifact)
+        load = Load(["http://web"], key, transport=httpx.WSGITransport(app=app))
+        load.stop.set()  # nobody waits between two questions
+        clients = [Client(load, name, seed=1) for name in ("sender", "amal", "salma")]
+        for number in range(60):
+            clients[0].send(f"sender-{number}")
+        for number in range(60):
+            for client in clients[1:]:
+                client.moderate(f"{client.name}-{number}")
+        deliver_once(Deliveries(redis, Sites(redis)))
+        found = find(redis, endpoint)
+    finally:
+        scripts.read_script.cache_clear()
+    violations = check(load.calls, found, lease_seconds=settings.lease_seconds).violations
+    assert any(one.startswith(fault) for one in violations) if fault else violations == []
 
 
 # A minute of failovers; `make failover` runs for longer

@@ -154,10 +154,11 @@ class Sentinels(Sentinel):
         faults: list[RedisError] = []
         for place, one in enumerate(self.sentinels):
             try:
-                state = one.sentinel_masters().get(service_name)
+                known: Any = one.sentinel_masters()
             except (RedisConnectionError, RedisTimeoutError) as fault:
                 faults.append(fault)
                 continue
+            state = known.get(service_name)
             if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
                 self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
                 return state["ip"], state["port"]
