@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from arriving import enqueue
 from redis import Redis
 from redis_groups import PASSWORD, ClusterOfThree, Server, running
 from test_replication import VERDICT, comment, enqueued
@@ -41,19 +42,19 @@ def client(cluster: ClusterOfThree) -> Iterator[Redis]:
 def queue(client: Redis) -> ReviewQueue:
     """A queue with a comment that waits and one that is decided."""
     queue = ReviewQueue(client)
-    queue.enqueue("demo", comment(), VERDICT, scores={})
+    enqueue(queue, "demo", comment(), VERDICT, scores={})
     lease = queue.lease("demo", "amal")
     assert lease is not None
     draft = Decision("approve", moderator="amal", request_id=lease.item.id)
     queue.decide("demo", lease.item.id, lease.token, draft)
-    queue.enqueue("demo", comment(), VERDICT, scores={})
+    enqueue(queue, "demo", comment(), VERDICT, scores={})
     return queue
 
 
 def refused(queue: ReviewQueue, one: Comment) -> str:
     """What is said where a comment is not taken."""
     with pytest.raises(StoreUnavailable) as refusal:
-        queue.enqueue("demo", one, VERDICT, scores={})
+        enqueue(queue, "demo", one, VERDICT, scores={})
     return str(refusal.value)
 
 

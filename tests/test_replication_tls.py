@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from arriving import enqueue
 from redis_groups import (
     SERVICE,
     Certificate,
@@ -85,7 +86,7 @@ def address(
 def refusal(url: str) -> str:
     """What is said where a comment cannot be stored."""
     with connect(url, 5.0, n_replicas=1) as redis, pytest.raises(StoreUnavailable) as refused:
-        ReviewQueue(redis).enqueue("demo", comment(), VERDICT, scores={})
+        enqueue(ReviewQueue(redis), "demo", comment(), VERDICT, scores={})
     return str(refused.value)
 
 
@@ -111,7 +112,7 @@ def test_over_tls_every_part_works_for_users_that_may_do_what_they_need_and_no_m
     with connect(address(whole, tls), 5.0, n_replicas=1) as redis:
         queue, accounts = ReviewQueue(redis), Accounts(redis)
         Durability(redis).check()
-        queue.enqueue("demo", comment(), VERDICT, scores={})
+        enqueue(queue, "demo", comment(), VERDICT, scores={})
         lease = queue.lease("demo", "amal")
         assert lease is not None
         draft = Decision("approve", moderator="amal", request_id=lease.item.id)
@@ -174,7 +175,7 @@ def test_servers_that_want_a_certificate_get_the_one_that_the_address_names(
         url += f"&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
         with connect(url, 5.0, n_replicas=1) as redis:
             queue = ReviewQueue(redis)
-            assert queue.enqueue("demo", comment(), VERDICT, scores={}).state == "pending"
+            assert enqueue(queue, "demo", comment(), VERDICT, scores={}).state == "pending"
 
 
 def test_a_wrong_password_is_said_of_redis_and_of_a_sentinel(
