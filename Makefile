@@ -149,8 +149,9 @@ $(VENV)/.sentence: training/sentence/requirements.txt $(VENV)/.test
 
 # The locks, for Python 3.11 and newer on Linux and macOS. Each later one holds all of the earlier.
 COMPILE = echo 'setuptools>=77' | $(BIN)/uv pip compile - pyproject.toml --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
-lock: $(VENV)/.test  ## resolve the locks again; needs uv, which the test lock brings
+	--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	$(if $(UPGRADE),--upgrade)
+lock: $(VENV)/.test  ## resolve the locks again, UPGRADE=1 to the newest versions
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --constraints requirements.lock --extra train --output-file training/requirements.lock
 	$(COMPILE) --constraints training/requirements.lock --extra train --extra test --extra bench \
