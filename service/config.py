@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +30,8 @@ UNBELIEVED_PROXY = (
 )
 
 _PREFIX = "HAKAM_"
+_FILE = "_FILE"  # what a variable ends in that names a file with the value of another
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"  # a folder of such files, as systemd calls it
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus-client calls it
 _TRACES = (  # as the SDK of OpenTelemetry calls them, which reads more of them itself
     *("SDK_DISABLED", "TRACES_EXPORTER"),
@@ -324,17 +326,19 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environ(cls) -> Settings:
-        """Read the environment; all its faults are named at once, and "" counts as unset."""
+        """Read the environment and the files that it names; all faults are named at once.
+
+        "" counts as unset in the environment, but not in a file.
+        """
         problems = [problem for name in sorted(os.environ) if (problem := _misspelled(name))]
         values = EnvSettingsSource(cls)()
+        problems += _read_files(values)
         try:
             settings = cls(**values)
         except ValidationError as wrong:
             for detail in wrong.errors():
-                field = str(detail["loc"][0])
-                variable = _variable_of(field)
-                shown = "***" if variable.secret else repr(values[field])
-                problems.append(f"{variable.name}={shown}: expected {variable.form}")
+                variable = _variable_of(str(detail["loc"][0]))
+                problems.append(f"{variable.name}: expected {variable.form}")
         else:
             problems += settings._incomplete()
         if problems:
@@ -344,7 +348,8 @@ class Settings(BaseSettings):
     def to_environ(self) -> Mapping[str, str]:
         """Return the environment of a child that is to have these settings."""
         ours = {one.name: getattr(self, one.field) for one in VARIABLES}
-        others = {name: value for name, value in os.environ.items() if name not in ours}
+        given = {*ours, *(f"{name}{_FILE}" for name in ours), _CREDENTIALS}
+        others = {name: value for name, value in os.environ.items() if name not in given}
         return others | {
             name: str(value) for name, value in ours.items() if value not in ("", None)
         }
@@ -417,9 +422,44 @@ def _variable_of(field: str) -> Variable:
     return next(one for one in VARIABLES if field in (one.field, one.name))
 
 
+def _read_files(values: dict[str, Any]) -> Iterator[str]:
+    """Add the values that stand in files to those of fields; yield what is wrong with them."""
+    fields = {one.name: one.field for one in VARIABLES if one.name.startswith(_PREFIX)}
+    named = ((name, f"{name}{_FILE}") for name in fields)
+    files = [(name, by, Path(told)) for name, by in named if (told := os.environ.get(by))]
+    if folder := os.environ.get(_CREDENTIALS, ""):
+        try:
+            found = sorted(Path(folder).iterdir())
+        except OSError as error:  # a token that is not known of would leave open what it guards
+            found = []
+            yield f"{_CREDENTIALS}: cannot be read ({error.strerror})"
+        ours = (path for path in found if path.name.startswith(_PREFIX))
+        files += [(path.name, f"{path.name} in {_CREDENTIALS}", path) for path in ours]
+    for name, by, path in files:
+        if name not in fields:
+            yield f"{by}: no such variable"
+        elif fields[name] in values:
+            yield f"{by}: {name} is given elsewhere too"
+        else:
+            try:
+                values[fields[name]] = _line_of(path)
+            except OSError as error:
+                yield f"{by}: cannot be read ({error.strerror})"
+            except ValueError:
+                yield f"{by}: expected one line of text in UTF-8"
+
+
+def _line_of(path: Path) -> str:
+    """Read a file of one line; OSError or ValueError where it is none."""
+    line = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    if not line or any(one in line for one in "\0\n\r"):
+        raise ValueError
+    return line
+
+
 def _misspelled(name: str) -> str:
     """Complaint about a variable that was surely meant for us, and would be silently ignored."""
-    known = [variable.name for variable in VARIABLES]
+    known = [name for one in VARIABLES for name in (one.name, f"{one.name}{_FILE}")]
     if not name.startswith(_PREFIX) or name in known:
         return ""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)

@@ -212,6 +212,13 @@ def of_redis(servers: Sequence[ServerFacts]) -> Iterator[Metric]:
             yield GaugeMetricFamily(f"hakam_redis_{name}", told, value=value)
 
 
+def of_backup(age_seconds: float | None) -> Iterator[Metric]:
+    """Tell how old the last backup is; nothing where none was noted."""
+    if age_seconds is not None:
+        told = "Time since the last backup was noted (`hakam backed-up`)."
+        yield GaugeMetricFamily("hakam_backup_age_seconds", told, value=age_seconds)
+
+
 def of_store(*, is_well: bool) -> Iterator[Metric]:
     """Tell whether Redis takes what it is given, keeps it, and has lost nothing."""
     told = "Whether Redis takes writes, has the settings to keep them, and has lost nothing."

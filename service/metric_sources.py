@@ -24,6 +24,7 @@ from service.queue.review_queue import ReviewQueue
 from service.reports.drift_alarms import DriftAlarms
 from service.sites.site import Site
 from service.sites.sites import Sites
+from service.store.backup import last_backup
 from service.store.connect import Redis
 from service.store.durability import Durability
 from service.store.server_facts import server_facts
@@ -64,6 +65,10 @@ def metric_sources(
             return gauges.of_store(is_well=False)
         return gauges.of_store(is_well=True)
 
+    def of_backup() -> Iterator[Metric]:
+        last = last_backup(redis)
+        return gauges.of_backup(last[1] if last else None)
+
     def of_processes() -> Iterator[Metric]:
         if settings.prometheus_multiproc_dir is None:  # this process stands for itself
             return iter(())
@@ -80,6 +85,7 @@ def metric_sources(
         "beside": of_beside,
         "redis": lambda: gauges.of_redis(server_facts(redis)),
         "store": of_store,
+        "backup": of_backup,
         "processes": of_processes,
     }
 

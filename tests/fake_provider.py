@@ -33,6 +33,7 @@ class FakeProvider:
     """What it says, and what it was asked."""
 
     issuer: str = ""
+    secrets: set[str] = field(default_factory=lambda: {SECRET})
     key: ECKey | RSAKey | OctKey = field(default_factory=lambda: new_key("first"))
     published: list[Any] = field(default_factory=list)  # keys; those of `key` where empty
     header: dict[str, Any] = field(default_factory=dict)  # in the place of what is right
@@ -92,7 +93,7 @@ class FakeProvider:
         if authorization:
             given = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
             client, secret = unquote_plus(given[0]), unquote_plus(given[2])
-        if (client, secret) != (CLIENT, SECRET):
+        if client != CLIENT or secret not in self.secrets:
             return 401, {"error": "invalid_client"}
         code = body["code"]
         if code not in self.codes or code in self.used:

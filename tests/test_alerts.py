@@ -50,6 +50,11 @@ CASES: dict[str, tuple[Series, Series, int]] = {
         20,
     ),
     "HakamStoreUnwell": ({"hakam_store_well": "1x60"}, {"hakam_store_well": "1x9 0x60"}, 12),
+    "HakamBackupOld": (
+        {"hakam_backup_age_seconds": "86400+60x60"},
+        {"hakam_backup_age_seconds": "172500+60x60"},
+        25,
+    ),
     "HakamRedisFileNotWritten": (
         {"hakam_redis_writes_well": "1x60"},
         {"hakam_redis_writes_well": "1x9 0x60"},

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
 from click import Command, Group
 from redis import Redis
 
-from conftest import IN_CI, free_port
+from conftest import IN_CI, free_port, settings_in
+from conftest import hakam as start
 from service.cli.main import hakam
 from service.config import VARIABLES
 from service.store.connect import await_answer
@@ -75,6 +81,32 @@ def test_every_file_of_a_folder_is_one_of_its_resources(folder: str) -> None:
 
 
 @needs("kubectl")
+def test_the_secret_of_the_guide_is_what_the_pods_read_their_variables_from(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/kubernetes.md").read_text()
+    lines = re.search(r"(?m)^password=.*\n(?:.*\n)*?(?=kubectl apply)", guide)
+    assert lines
+    dry = """kubectl() { command kubectl "$@" --dry-run=client -o yaml; echo ---; }\n"""
+    written = subprocess.run(
+        ["bash", "-euc", dry + lines[0]], capture_output=True, text=True, check=True
+    ).stdout
+    made = {one["metadata"]["name"]: one["data"] for one in yaml.safe_load_all(written) if one}
+    password = b64decode(made["hakam-redis"]["password"]).decode()
+    for variable, value in made["hakam"].items():  # as Kubernetes writes them
+        (tmp_path / variable).write_bytes(b64decode(value))
+    for name in OURS:
+        pod = _pod(RESOURCES[f"base/Deployment/hakam-{name}"])
+        (container,) = pod["containers"]
+        (mounted,) = [one for one in container["volumeMounts"] if one["name"] == "secrets"]
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "secrets"]
+        assert volume["secret"]["secretName"] == "hakam"
+        folder = {"name": "CREDENTIALS_DIRECTORY", "value": mounted["mountPath"]}
+        assert container["env"] == [folder]
+    settings = settings_in({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.redis_url == f"redis://default:{password}@hakam-redis:6379/0"
+    assert len(settings.secret_key) == 64
+
+
+@needs("kubectl")
 def test_the_overlay_is_put_together_with_its_image_and_its_address() -> None:
     written = subprocess.run(
         ["kubectl", "kustomize", str(MANIFESTS / "production")],
@@ -107,7 +139,7 @@ def test_a_pod_may_do_nothing_but_its_work(name: str) -> None:
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
     for volume in pod["volumes"]:
-        assert set(volume) <= {"name", "emptyDir", "persistentVolumeClaim"}
+        assert set(volume) <= {"name", "emptyDir", "persistentVolumeClaim", "secret"}
     for container in pod["containers"]:
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
@@ -229,6 +261,63 @@ def test_the_target_starts_a_unit_for_each_process_and_each_unit_a_command() -> 
         assert ["hakam", command] == COMPOSE[name]["command"]
         found = commands.get_command(None, command)  # type: ignore[arg-type]
         assert isinstance(found, Command)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_tells_systemd_when_its_work_has_begun_and_when_it_ends(
+    name: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It is started as its unit says, with the secrets in a folder of credentials."""
+    unit = (UNITS / f"hakam-{name}.service").read_text()
+    assert "\nType=notify\n" in unit
+    (loaded,) = re.findall(r"^LoadCredential=(\w+):/etc/hakam/secrets$", unit, re.MULTILINE)
+    secrets = tmp_path / "credentials"
+    secrets.mkdir()
+    for variable in ("REDIS_URL", "SECRET_KEY"):  # as files of /etc/hakam/secrets are called
+        (secrets / f"{loaded}_{variable}").write_text(f"{environ[f'HAKAM_{variable}']}\n")
+    rest = {one: value for one, value in environ.items() if not (secrets / one).exists()}
+    port, address = free_port(), tmp_path / "notify"
+    told = {"CREDENTIALS_DIRECTORY": str(secrets), "NOTIFY_SOCKET": str(address)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(60.0)
+        command = COMPOSE[name]["command"][1]
+        with running(command, environ=rest | told | {"HAKAM_PORT": str(port)}) as process:
+            assert "READY=1" in systemd.recv(4096).decode().splitlines()
+            if name == "web":
+                assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30.0).is_success
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60.0) == 0
+            if name != "web":  # of gunicorn systemd hears it by the end of the process
+                assert systemd.recv(4096) == b"STOPPING=1"
+
+
+@pytest.mark.slow
+def test_systemd_is_told_of_no_readiness_where_the_work_cannot_begin(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    address = tmp_path / "notify"
+    told = {"NOTIFY_SOCKET": str(address), "HAKAM_PORT": str(free_port())}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.setblocking(False)
+        broken = environ | told | {"HAKAM_ARTIFACTS": str(tmp_path)}
+        with running("serve", environ=broken) as process:
+            assert process.wait(timeout=60.0) != 0
+        with pytest.raises(BlockingIOError):
+            systemd.recv(4096)
+
+
+@contextmanager
+def running(*words: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command of Hakam's until the block ends."""
+    process = start(*words, environ=environ, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 # The proxy of the guide

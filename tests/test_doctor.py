@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +21,8 @@ import pytest
 from arriving import enqueue
 from click.testing import CliRunner, Result
 from fake_sites import serving
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from redis import Redis
 
 from conftest import free_port
@@ -200,3 +203,70 @@ def test_the_certificate_is_asked_for_where_somebody_says_so(
     assert re.search(r"! certificate ends: \S+ \(it ends soon\)", done.output)
     unknown = doctor(environ, "--public-address")
     assert "! certificate: not known (it cannot be asked for (SSLCert" in unknown.output
+
+
+# Of every setting
+
+CANARY = "canary0123456789canary0123456789"  # stands nowhere else
+
+
+@given(
+    name=st.sampled_from([one.name for one in VARIABLES]),
+    way=st.sampled_from(["variable", "path", "file", "folder"]),
+    around=st.tuples(*[st.text(st.characters(exclude_characters="\0", codec="utf-8"))] * 2),
+)
+@settings(max_examples=100)
+def test_a_setting_that_may_not_be_shown_is_never_shown_whatever_it_is_and_wherever_it_stands(
+    name: str, way: str, around: tuple[str, str]
+) -> None:
+    value = CANARY.join(around)
+    with TemporaryDirectory() as folder:
+        file = Path(folder, name)
+        file.write_text(value, encoding="utf-8")
+        environ = {
+            "variable": {name: value},
+            "path": {f"{name}_FILE": value},
+            "file": {f"{name}_FILE": str(file)},
+            "folder": {"CREDENTIALS_DIRECTORY": folder},
+        }[way]
+        done = doctor({"HAKAM_VAR": folder} | environ)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    if name != "HAKAM_VAR":
+        assert CANARY not in done.output
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis+sentinel://name:{}@127.0.0.1:{}/name/0?sentinel_password={}",
+        "rediss+cluster://name:{}@127.0.0.1:{}?ssl_ca_certs=/{}",
+        "redis://name:{}@127.0.0.1:{}/0?socket_timeout={}",
+        "redis://name:{}@127.0.0.1:{}/0?unknown={}",
+        "unix:///{}/{}/{}",
+    ],
+)
+def test_no_secret_is_shown_of_an_address_of_redis_that_leads_nowhere(
+    address: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    told = environ | {"HAKAM_REDIS_URL": address.format(CANARY, free_port(), CANARY)}
+    done = doctor(told | {"HAKAM_VAR": str(tmp_path)})
+    assert done.exit_code in (1, 2), done.output
+    assert CANARY not in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+
+
+def test_the_last_backup_is_the_one_that_was_noted_and_one_that_is_old_is_marked(
+    redis: Redis, environ: dict[str, str], tmp_path: Path
+) -> None:
+    told = environ | {"HAKAM_VAR": str(tmp_path)}
+    unknown = facts(doctor(told, "--json"))["last backup"]
+    assert (unknown["value"], unknown["problem"]) == (None, "")
+    with patch.dict(os.environ, clear=True):
+        noted = CliRunner().invoke(hakam, ["backed-up"], env=told)
+    assert noted.exit_code == 0, noted.output
+    fresh = facts(doctor(told, "--json"))["last backup"]
+    assert fresh["value"] in noted.output
+    assert not fresh["problem"]
+    redis.set("hakam:backup", float(redis.get("hakam:backup") or 0) - 2 * 86_400)
+    assert facts(doctor(told, "--json"))["last backup"]["problem"] == "older than two days"

@@ -205,7 +205,7 @@ def test_a_damaged_artefact_is_one_sentence(artifacts: Path, tmp_path: Path) -> 
 
 def test_a_wrong_variable_is_one_sentence_that_names_it(tmp_path: Path) -> None:
     sentence = refusal(tmp_path / "var", HAKAM_WORKERS="many")
-    assert "HAKAM_WORKERS='many': expected 1 to 256" in sentence
+    assert "HAKAM_WORKERS: expected 1 to 256" in sentence
 
 
 def test_a_redis_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

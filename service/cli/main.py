@@ -15,6 +15,7 @@ from service.errors import EXIT_REFUSED
 MODULES = {
     "agreement": "agreement",
     "audit": "audit",
+    "backed-up": "backup",
     "background": "background",
     "check": "start",
     "decisions": "decisions",

@@ -34,6 +34,7 @@ from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
 from service.sign_on.provider import Provider, ProviderUnavailable
 from service.sites.sites import Sites
+from service.store.backup import OLD_SECONDS, last_backup
 from service.store.connect import Redis
 from service.store.durability import SETTINGS, Durability
 from service.store.server_facts import ping_seconds, server_facts, server_time, setting_of
@@ -244,6 +245,14 @@ def sites(case: Case) -> Iterator[Fact]:
         yield Fact(f"site {one.id}", told, "; ".join(troubles))
 
 
+def backup(case: Case) -> Iterator[Fact]:
+    """Tell when the last backup was noted; not known where none was, as with copies of a disk."""
+    last = last_backup(case.redis)
+    is_old = last is not None and last[1] > OLD_SECONDS
+    told = "older than two days" if is_old else ""
+    yield Fact("last backup", iso_time(last[0]) if last else None, told)
+
+
 def running(case: Case) -> Iterator[Fact]:
     """Count the processes, on this machine and beside it."""
     workers = processes.web_workers()
@@ -275,7 +284,6 @@ def files(case: Case) -> Iterator[Fact]:
         mode = key.stat().st_mode
         told = "others may read it" if mode & 0o077 else ""
         yield Fact("secret_key mode", f"{mode & 0o7777:04o}", told)
-    yield Fact("last backup", None)  # nobody tells Hakam of it
 
 
 #: What `hakam doctor` looks at, by part.
@@ -289,6 +297,7 @@ PROBES: dict[str, tuple[Probe, ...]] = {
     "sites": (sites,),
     "processes": (running,),
     "files": (files,),
+    "backup": (backup,),
 }
 
 

@@ -67,6 +67,7 @@ def run() -> None:
         # Last of all, so that no secret is made that nobody gets to see.
         secrets_shown = None if lost else _first_start(redis)
         click.echo(_welcome(settings.public_url or address, secrets_shown) + lost)
+        supervision.tell_ready()
         supervision.watch(children, hang_up, reload=lambda: web.send(signal.SIGHUP))
 
 

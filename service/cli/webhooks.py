@@ -15,7 +15,7 @@ from service.delivery.webhooks import Deliveries
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
-from service.run.supervision import stopped_by_signals
+from service.run.supervision import stopped_by_signals, tell_ready
 from service.sites.sites import Sites
 from service.store.connect import TIMEOUT_SECONDS
 from service.store.durability import Durability
@@ -53,6 +53,7 @@ def webhooks(context: click.Context) -> None:
         threads = [Thread(target=one.run, args=(stop,), daemon=True) for one in others]
         for thread in threads:
             thread.start()
+        tell_ready()
         try:
             deliveries.run(stop)  # a signal ends it, after what is under way
         finally:

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from service import tracing
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.sites.sites import Sites
@@ -65,7 +66,8 @@ class ClockWatch:
                 self._compare(place, server)
         for site_id, owed in list(self._owed.items()):
             try:
-                self._verbs(site_id, "shift", jump_ms=round(owed * 1000))
+                with tracing.span("shift", site=site_id):
+                    self._verbs(site_id, "shift", jump_ms=round(owed * 1000))
             except SiteUnreadable as fault:
                 log.warning("clock", site=site_id, error=str(fault))
             del self._owed[site_id]

@@ -20,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from service import tracing
 from service.errors import SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import signature_of_stored
@@ -100,7 +101,8 @@ class Reindex:
         names = [part.name for part in self._parts]
         number = names.index(name) if name in names else 0
         part = self._parts[number]
-        cursor, n_looked = part.page(site_id, cursor if name in names else START)
+        with tracing.span("reindex", site=site_id, part=part.name):
+            cursor, n_looked = part.page(site_id, cursor if name in names else START)
         if cursor == START:
             number += 1
         with naming_the_site():

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from service import tracing
 from service.errors import NotForgotten, SiteUnreadable, StoreUnavailable
 from service.logs import places
 from service.queue.encoding import draft_json
@@ -122,7 +123,8 @@ class Retention:
         unreadable = self._sites.unreadable()
         for site in self._sites.list():
             try:
-                n_forgotten += sum(self.sweeping(site, force=force, by=by))
+                with tracing.span("sweep", site=site.id):
+                    n_forgotten += sum(self.sweeping(site, force=force, by=by))
             except NotForgotten as refusal:
                 refused.append(str(refusal))
             except SiteUnreadable:

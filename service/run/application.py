@@ -36,8 +36,9 @@ TRY_AGAIN_SECONDS = 300.0  # after which a promoted artefact that was not taken 
 
 @dataclass
 class _Held:
-    """What workers inherit, so that one made while an artefact is copied scores as the others."""
+    """What workers inherit, so that one made while files change does as the others."""
 
+    settings: Settings | None = None
     artifact: Artifact | None = None
     shadow: Artifact | None = None  # that is compared with it
     notice: str = ""
@@ -49,11 +50,17 @@ class _Held:
 _held = _Held()
 
 
+def settings() -> Settings:
+    """Return the settings of this server: those of its start, or of its last good reload."""
+    if _held.settings is None:
+        _held.settings = Settings.from_environ()
+    return _held.settings
+
+
 def application() -> Flask:
-    """Return the application that the environment describes; each web worker calls this."""
-    settings = Settings.from_environ()
+    """Return the application that the settings describe; each web worker calls this."""
     ready = [_held.shadow] if _held.shadow else []
-    app = create_app(settings, artifact=_held.artifact, ready=ready, notice=_held.notice)
+    app = create_app(settings(), artifact=_held.artifact, ready=ready, notice=_held.notice)
     # The first look at a memory-mapped artefact takes a tenth of a second; no comment should wait.
     app.extensions["hakam"].artifact.classifier.predict_proba(["\N{ARABIC LETTER MEEM}"])
     return app
@@ -65,7 +72,7 @@ def rehearse() -> str:
     What is wrong ends the process with a sentence.
     """
     try:
-        _held.mark = Registry(Settings.from_environ().artifacts).mark()
+        _held.mark = Registry(settings().artifacts).mark()
         _held.artifact = application().extensions["hakam"].artifact
         _try_out(_held.artifact)
     except ModerationError as error:
@@ -117,26 +124,28 @@ def _look(registry: Registry) -> None:
 
 def load_shadow(complain: Callable[[str], object]) -> None:
     """Hold what is compared with the artefact in use; without it all goes on."""
-    settings = Settings.from_environ()
-    wanted = settings.shadow
+    wanted = settings().shadow
     in_use = _held.artifact.version if _held.artifact else ""
     if not wanted or wanted == in_use:
         _held.shadow = None
     elif _held.shadow is None or _held.shadow.version != wanted:
         try:
-            _held.shadow = artifact_in_use(settings, Registry(settings.artifacts).load(wanted))
+            _held.shadow = artifact_in_use(settings(), Registry(settings().artifacts).load(wanted))
         except ModerationError as error:
             _held.shadow = None
             complain(f"HAKAM_SHADOW={wanted} cannot be loaded: {error}")
 
 
 def take_up(complain: Callable[[str], object]) -> None:
-    """Hold the artefact that is promoted now, if a process can serve with it; else complain."""
+    """Hold the artefact that is promoted now, if a process can serve with it; else complain.
+
+    The same goes for the settings, some of which may stand in files that were replaced.
+    """
     try:
-        settings = Settings.from_environ()
-        registry = Registry(settings.artifacts)
+        new = Settings.from_environ()
+        registry = Registry(new.artifacts)
         _held.mark, _held.tried_at = registry.mark(), time.monotonic()
-        unshared = settings.model_copy(update={"prometheus_multiproc_dir": None})
+        unshared = new.model_copy(update={"prometheus_multiproc_dir": None})
         rehearsal = subprocess.run(
             parent_death.tied([sys.executable, "-m", "service.run.application"], signal.SIGKILL),
             env=unshared.to_environ(),
@@ -150,7 +159,7 @@ def take_up(complain: Callable[[str], object]) -> None:
         said = rehearsal.stderr.strip().rpartition("\n")[2].removeprefix("Error: ")
         if rehearsal.returncode != 0 or not version:
             raise LaunchFailed(said or f"loading it ended with status {rehearsal.returncode}")
-        _held.artifact, _held.notice = registry.load(version), ""
+        _held.artifact, _held.settings, _held.notice = registry.load(version), new, ""
         structlog.get_logger().info("artifact", version=version)
     except (ModerationError, OSError, subprocess.TimeoutExpired) as error:
         in_use = _held.artifact.version if _held.artifact else "none"

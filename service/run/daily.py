@@ -10,6 +10,7 @@ from threading import Event
 
 import structlog
 
+from service import tracing
 from service.run.parent_death import tied
 
 FIRST_SECONDS = 600.0  # after the start, which has enough to do
@@ -32,7 +33,9 @@ def run(
     while not stop.is_set():
         try:
             whole = tied(list(command), signal.SIGKILL)
-            done = subprocess.run(whole, timeout=MOST_SECONDS, check=False)
+            with tracing.span("watch"):
+                done = subprocess.run(whole, timeout=MOST_SECONDS, check=False)
+                tracing.note(status=done.returncode)
             if done.returncode:
                 log.warning("watch", status=done.returncode)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from service.config import Settings, shared_metrics, traces_wanted
+from service.config import shared_metrics, traces_wanted
 
 # prometheus-client chooses at its import where the workers add up their numbers.
 # A reload reads this file again, in the same process, and goes on with the same folder.
@@ -24,7 +24,7 @@ from models.registry import Registry
 from service import tracing
 from service.run import application, parent_death, web_worker
 
-_settings = Settings.from_environ()
+_settings = application.settings()
 
 wsgi_app = "service.run.application:application()"
 bind = f"{_settings.host}:{_settings.port}"

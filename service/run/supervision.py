@@ -1,7 +1,11 @@
-"""Supervision: processes that run beside this one, are started again once, and end with it."""
+"""Supervision: processes that run beside this one, are started again once, and end with it.
+
+What has started this one is told how it fares (sd_notify(3)), where it wants to be told.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -12,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn, Self
+
+from gunicorn.systemd import sd_notify
 
 from service.errors import LaunchFailed
 from service.run import parent_death
@@ -98,6 +104,15 @@ class Command(Child):
         self._running.send_signal(number)
 
 
+def tell_ready() -> None:
+    """Say that the work has begun; gunicorn says so itself."""
+    _tell("READY=1")
+
+
+def _tell(state: str) -> None:
+    sd_notify(state, logging.getLogger(__name__))  # which does nothing without $NOTIFY_SOCKET
+
+
 @dataclass
 class HangUp:
     """Whether a SIGHUP came; an Event must not be set where the same thread may be waiting."""
@@ -114,6 +129,7 @@ def stopped_by_signals() -> Iterator[HangUp]:
     def stop(*_: object) -> None:
         for number in signals:
             signal.signal(number, signal.SIG_IGN)
+        _tell("STOPPING=1")
         raise KeyboardInterrupt
 
     def hung_up(*_: object) -> None:

@@ -56,12 +56,18 @@ def connect(
 ) -> Redis:
     """Return a client that gives up soon, behind a circuit breaker; it connects when first used.
 
-    With `n_replicas` no write is acknowledged before so many replicas have it.
+    With `n_replicas` no write is acknowledged before so many replicas have it. ConfigError where
+    the address has options that redis-py does not have, or cannot read.
     """
     if not url:
         raise ConfigError(["HAKAM_REDIS_URL is not set: expected the address of a Redis"])
     address = RedisAddress.parse(url)
-    places: list[Any] = [parse_url(one) for one in address.urls]  # type: ignore[no-untyped-call]
+    try:
+        places: list[Any] = [parse_url(one) for one in address.urls]  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise ConfigError(
+            ["HAKAM_REDIS_URL: one of its options has a value that it cannot have"]
+        ) from error
     options = {
         **places[0],
         "decode_responses": True,
