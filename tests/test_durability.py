@@ -436,6 +436,18 @@ def test_a_redis_that_was_emptied_is_noticed_until_the_loss_is_accepted(
     durability.check()
 
 
+def test_a_file_that_cannot_be_written_is_said_and_the_running_service_goes_on(
+    redis: Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "var").touch()  # no folder
+    durability = Durability(redis, tmp_path / "var" / "store")
+    durability.check()
+    assert "HAKAM_VAR" in durability.unwritten
+    (tmp_path / "var").unlink()
+    durability.check()
+    assert not durability.unwritten
+
+
 def test_without_a_file_the_running_service_notices_an_emptied_redis(redis: Redis) -> None:
     durability = Durability(redis)
     durability.check()

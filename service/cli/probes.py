@@ -103,8 +103,11 @@ def artifact(case: Case) -> Iterator[Fact]:
 
 def store(case: Case) -> Iterator[Fact]:
     """Check that Redis keeps what it is given."""
-    case.durability.check()
+    durability = case.durability
+    durability.check()
     yield Fact("redis", "keeps what it is given")
+    if durability.unwritten:
+        yield Fact("HAKAM_VAR", None, durability.unwritten)
 
 
 def reach(case: Case) -> Iterator[Fact]:

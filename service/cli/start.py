@@ -124,8 +124,7 @@ def serve() -> None:
             "HAKAM_REDIS_URL is not set: name a Redis (redis://, rediss:// or unix:// address), or "
             "let `hakam run` start a private one."
         )
-    if not settings.secret_key:
-        launch.check_writable(settings.var)
+    launch.check_writable(settings.var)
     launch.become_web_server(launch.listen(settings.host, settings.port))
 
 

@@ -15,6 +15,7 @@ from service.delivery.webhooks import Deliveries
 from service.queue.repeats import Repeats
 from service.queue.review_queue import ReviewQueue
 from service.rules.times import iso_time
+from service.run.launch import check_writable
 from service.run.supervision import stopped_by_signals, tell_ready
 from service.sites.sites import Sites
 from service.store.connect import TIMEOUT_SECONDS
@@ -32,6 +33,7 @@ def webhooks(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     settings, stop = Settings.from_environ(), Event()
+    check_writable(settings.var)
     logs.configure(settings.log_level)
     if traces_wanted():
         tracing.start("hakam-webhooks")

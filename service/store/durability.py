@@ -105,6 +105,7 @@ class Durability:
         self._vouched = vouched  # people answer for the settings, and Redis is not asked
         self._id = ""
         self._marks: dict[str, int] = {}
+        self.unwritten = ""  # what is wrong with the file, after a check
         self.failing_since = 0.0  # since when the checks of `run` have failed, Unix time; 0 for not
 
     def check(self) -> None:
@@ -123,12 +124,12 @@ class Durability:
         while not stop.is_set():
             try:
                 self.check()
-                said, self.failing_since = "", 0.0
-            except ServiceError as problem:
-                self.failing_since = self.failing_since or time.time()
-                if str(problem) != said:
-                    said = str(problem)
-                    log.warning("store", problem=said)
+                problem, self.failing_since = self.unwritten, 0.0
+            except ServiceError as error:
+                problem, self.failing_since = str(error), self.failing_since or time.time()
+            if problem and problem != said:
+                log.warning("store", problem=problem)
+            said = problem
             stop.wait(CHECK_EVERY_SECONDS)
 
     def lost(self) -> tuple[float, float] | None:
@@ -225,9 +226,15 @@ class Durability:
             return
         lines = [f"{store_id} {marks[KEY]}"]
         lines += [f"{place} {mark}" for place, mark in marks.items() if place != KEY]
-        with contextlib.suppress(OSError):  # then it is known to this process only
+        try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(self._file, "\n".join(lines).encode("ascii"))
+            self.unwritten = ""
+        except OSError as error:
+            self.unwritten = (
+                f"{self._file} cannot be written ({error.strerror}): what Redis loses is noticed "
+                "only as long as this process lives. Make room in HAKAM_VAR, or make it writable."
+            )
 
 
 def _keys(place: str) -> tuple[str, str, str]:
