@@ -5,6 +5,16 @@
 # Redis writes its file anew, a second process may come to hold as much as the first.
 set -eu
 umask 077
+case ${REDISCLI_AUTH:?} in
+    *[!A-Za-z0-9._~-]*)
+        echo 'HAKAM_REDIS_PASSWORD: letters and digits only, because it is part of an address' >&2
+        exit 1
+        ;;
+esac
+if [ ! -w /data ]; then
+    echo "The volume queue cannot be written: it must be user $(id -u)'s, of group $(id -g)" >&2
+    exit 1
+fi
 digest=$(printf %s "${REDISCLI_AUTH:?}" | sha256sum)
 
 keys='+del +exists +expire +scan +ttl +type +unlink'
