@@ -4,8 +4,9 @@
 set -eu
 umask 027
 files=/certificates
+fetched=$files/acme/live/hakam
 
-if [ -z "$HAKAM_DOMAIN" ] || { [ -e $files/fullchain.pem ] && [ ! -e $files/acme/live/hakam ]; }; then
+if [ -z "$HAKAM_DOMAIN" ] || { [ -e $files/fullchain.pem ] && [ ! -e $fetched ]; }; then
     exec tail -f /dev/null
 fi
 
@@ -15,18 +16,28 @@ else
     set -- --register-unsafely-without-email
 fi
 [ -z "$HAKAM_ACME_SERVER" ] || set -- "$@" --server "$HAKAM_ACME_SERVER"
-mkdir -p $files/challenges
+# Who vouches for an authority that only your network knows.
+[ ! -e $files/authority.pem ] || export REQUESTS_CA_BUNDLE=$files/authority.pem
+
+# The key first: until the certificate is there nginx asks for neither. Each file is exchanged in one
+# step, and the key stays the same from one certificate to the next, so that no connection ever meets
+# one that does not fit the other.
+hand_over() {
+    for name in privkey.pem fullchain.pem; do
+        cmp -s $fetched/$name $files/$name || {
+            install -m 640 $fetched/$name $files/new.pem && mv $files/new.pem $files/$name
+        } || return 1
+    done
+}
+
 while :; do
-    # certbot runs the hook where it got a certificate, not where the old one is good enough.
-    if certbot certonly "$@" --non-interactive --agree-tos --quiet \
+    if mkdir -p $files/challenges && certbot certonly "$@" --non-interactive --agree-tos \
         --config-dir $files/acme --work-dir /tmp/work --logs-dir /tmp/logs \
         --webroot --webroot-path $files/challenges \
-        --cert-name hakam --domain "$HAKAM_DOMAIN" --keep-until-expiring \
-        --deploy-hook "install -m 640 \$RENEWED_LINEAGE/privkey.pem $files/privkey.pem && \
-            install -m 640 \$RENEWED_LINEAGE/fullchain.pem $files/fullchain.pem"; then
+        --cert-name hakam --domain "$HAKAM_DOMAIN" --keep-until-expiring --reuse-key && hand_over; then
         sleep 43200
     else
-        echo "no certificate for $HAKAM_DOMAIN yet; asked again in twenty minutes" >&2
+        echo "no new certificate for $HAKAM_DOMAIN; asked again in twenty minutes" >&2
         sleep 1200
     fi
 done
