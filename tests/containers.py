@@ -1,8 +1,8 @@
 """Containers without an engine: what a Dockerfile and a compose file say, done by the kernel.
 
-Root file systems come from ``debootstrap``, ``bwrap`` mounts them, ``setpriv`` takes rights away
-and ``ip`` lays the networks. It needs root. What it understands is what our two files say; anything
-else in them is an error, so that nothing is left out unseen.
+Root file systems come from ``debootstrap``, ``bwrap`` mounts them, ``setpriv`` takes rights away,
+``ip`` lays the networks and control groups hold the limits. It needs root. What it understands is
+what our two files say; anything else in them is an error, so that nothing is left out unseen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import control_groups
+import psutil
 import yaml
+from control_groups import ControlGroup
 
 from conftest import await_condition
 
@@ -32,6 +35,7 @@ SUITE = "trixie"  # the Debian of python:3.13-slim
 TOOLS = ("bwrap", "debootstrap", "dnsmasq", "ip", "nsenter", "setpriv")
 # What the images of others hold, in the packages of Debian.
 SERVERS = ("redis-server", "nginx-light", "gettext-base", "certbot", "openssl", "tini", "wget")
+AUTHORITY = ("pebble",)  # an authority that speaks ACME, for tests; in none of the images
 KEYS = {
     "build",
     "cap_drop",
@@ -73,6 +77,8 @@ def missing() -> str:
     """What this machine lacks to run containers so; empty where it lacks nothing."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     lacking = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
+    if not control_groups.available():
+        lacking.append("control groups")
     return ", ".join([*lacking, *(["root"] if os.geteuid() else [])])
 
 
@@ -122,6 +128,12 @@ def seconds(period: str) -> float:
     """Return a period such as 90s or 2m."""
     number, unit = re.fullmatch(r"(\d+)(s|m)", period).groups()  # type: ignore[union-attr]
     return float(number) * {"s": 1, "m": 60}[unit]
+
+
+def megabytes(size: str) -> int:
+    """Return a size such as 768m or 2g."""
+    number, unit = re.fullmatch(r"(\d+)([mg])", size).groups()  # type: ignore[union-attr]
+    return int(number) * {"m": 1, "g": 1024}[unit]
 
 
 @dataclass
@@ -207,7 +219,8 @@ def servers() -> Path:
         policy = root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
-        install = ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *SERVERS)
+        install = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends"]
+        install += [*SERVERS, *AUTHORITY]
         _with_network(root, *install, env={"DEBIAN_FRONTEND": "noninteractive"})
         # Users and folders as those images have them.
         for name, user, group in (("redis", 999, 1000), ("nginx", 101, 101)):
@@ -219,7 +232,7 @@ def servers() -> Path:
             (root / f"var/log/nginx/{kind}.log").unlink(missing_ok=True)
             (root / f"var/log/nginx/{kind}.log").symlink_to(f"/dev/{stream}")
 
-    return _layer(f"{SUITE} {SERVERS} 1", _debian(), make)
+    return _layer(f"{SUITE} {SERVERS} {AUTHORITY} 1", _debian(), make)
 
 
 def _mount_point(there: Path, place: Path) -> None:
@@ -303,6 +316,17 @@ def build(dockerfile: Path, folder: Path) -> Image:
     return image
 
 
+def images(folder: Path) -> dict[str, Image]:
+    """Return what each service of the compose file is started from; `folder` gets Hakam's own."""
+    others = servers()
+    hakam = build(ROOT / "service" / "Dockerfile", folder)
+    return dict.fromkeys(("web", "webhooks", "background"), hakam) | {
+        "redis": Image(others),
+        "proxy": Image(others, entrypoint=["sh", "-c", FILL_IN, "fill-in"]),
+        "certificates": Image(others),
+    }
+
+
 @dataclass
 class Container:
     """A running service of the compose file."""
@@ -312,6 +336,7 @@ class Container:
     pid: int  # of its first process
     inside: list[str]  # what makes a command one of the container
     spec: Mapping[str, Any]
+    group: ControlGroup
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as ``docker compose exec`` does."""
@@ -324,6 +349,14 @@ class Container:
         assert kind == "CMD"
         return self.run(*command).returncode == 0
 
+    def takes(self) -> float:
+        """Return how many megabytes its processes take, of what they share their part."""
+        tree, n_bytes = psutil.Process(self.pid), 0
+        for one in (tree, *tree.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                n_bytes += one.memory_full_info().pss
+        return n_bytes / 2**20
+
     def stop(self) -> int:
         """Stop it as ``docker compose stop`` does; -9 where it did not end within its period."""
         number = signal.Signals[self.spec.get("stop_signal", "SIGTERM")]
@@ -335,6 +368,43 @@ class Container:
             os.kill(self.pid, signal.SIGKILL)
             self.bwrap.wait()
             return -signal.SIGKILL
+
+
+@dataclass
+class _Wrapped:
+    """What stands around the command of a container."""
+
+    uid: int
+    gid: int
+    group: ControlGroup
+    walls: list[str]
+    first: list[str]
+    env: dict[str, str]
+    workdir: str
+
+    def command(self, words: list[str], *options: str) -> list[str]:
+        """Return the command that makes a container and runs `words` there."""
+        return [
+            *self.group.entering(),
+            *self.walls,
+            *options,
+            "--",
+            *self._lowered,
+            *self.first,
+            *words,
+        ]
+
+    def inside(self, pid: int) -> list[str]:
+        """Return what makes a command one of the container whose first process is `pid`."""
+        words = [*self.group.entering(), "nsenter", f"--target={pid}", "--mount", "--pid", "--net"]
+        words += ["--ipc", "--uts", "--root", f"--wdns={self.workdir}", "--"]
+        words += ["env", "--ignore-environment", *(f"{key}={one}" for key, one in self.env.items())]
+        return [*words, *self._lowered]
+
+    @property
+    def _lowered(self) -> list[str]:
+        words = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        return [*words, "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]
 
 
 class Engine:
@@ -361,6 +431,9 @@ class Engine:
         """Return the address at which containers of a network find this machine."""
         return f"{self._range}.{list(self.networks).index(network)}.1"
 
+    def _group(self, service: str) -> ControlGroup:
+        return ControlGroup(f"{self._id}-{service}")
+
     def log(self, service: str) -> str:
         """Return what a service wrote."""
         return (self._folder / f"{service}.log").read_text(errors="replace")
@@ -386,6 +459,8 @@ class Engine:
                     self._plug(None, f"{self._id}n{number}", self.outside(network), switch, bridge)
             for name, service in self.services.items():
                 self._resolve(name, service)
+            (self._folder / "resolv.conf").write_text("nameserver 127.0.0.11\n")
+            (self._folder / "hosts").write_text("127.0.0.1 localhost\n")
             yield self
         finally:
             for one in reversed(list(self.running)):
@@ -395,6 +470,10 @@ class Engine:
                 resolver.wait()
             for space in spaces:
                 subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
+            for name in self.services:
+                group = self._group(name)
+                await_condition(group.is_left, what=f"the end of {name}")
+                group.remove()
 
     def _plug(self, space: str | None, name: str, address: str, switch: str, bridge: str) -> None:
         here = ["-n", space] if space else []
@@ -425,22 +504,57 @@ class Engine:
 
     def start(self, name: str) -> Container:
         """Start a service."""
-        service = self.services[name]
-        image = self._images[name]
+        wrapped = self._wrapped(name)
+        reading, writing = os.pipe()
+        with (self._folder / f"{name}.log").open("ab") as log:
+            os.fchown(log.fileno(), wrapped.uid, -1)
+            whole = wrapped.command(self._words(name), "--info-fd", str(writing))
+            bwrap = subprocess.Popen(
+                whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writing]
+            )
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            text = told.read()
+        assert text, self.log(name)
+        pid = int(json.loads(text)["child-pid"])
+        container = Container(
+            name, bwrap, pid, wrapped.inside(pid), self.services[name], wrapped.group
+        )
+        self.running[name] = container
+        return container
+
+    def once(self, name: str, command: list[str], *streams: int) -> int:
+        """Run a command in a container of its own, as ``docker compose run --rm`` does."""
+        stdin, stdout, stderr = streams
+        whole = self._wrapped(name).command(command)
+        return subprocess.run(
+            whole, stdin=stdin, stdout=stdout, stderr=stderr, check=False
+        ).returncode
+
+    def _words(self, name: str) -> list[str]:
+        """Return what a service runs."""
+        service, image = self.services[name], self._images[name]
+        if entrypoint := service.get("entrypoint"):
+            return [*entrypoint, *service.get("command", ())]
+        return [*image.entrypoint, *(service.get("command") or image.command)]
+
+    def _wrapped(self, name: str) -> _Wrapped:
+        service, image = self.services[name], self._images[name]
         user = str(service.get("user", image.user))
         if not user[0].isdigit():
             lines = (image.root / "etc/passwd").read_text().splitlines()
             user = next(
                 ":".join(one.split(":")[2:4]) for one in lines if one.startswith(f"{user}:")
             )
-        uid, gid = user.split(":")
+        uid, gid = map(int, user.split(":"))
         env = image.env | {key: str(one) for key, one in (service.get("environment") or {}).items()}
-        env = {"PATH": PATH, "HOSTNAME": name, "HOME": self._home(image, int(uid)), **env}
+        env = {"PATH": PATH, "HOSTNAME": name, "HOME": self._home(image, uid), **env}
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        lowered = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-        lowered += ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]
-        command = [
+        group = self._group(name)
+        n_bytes = megabytes(service["mem_limit"]) * 2**20
+        group.make(n_bytes, float(service["cpus"]), int(service["pids_limit"]))
+        walls = [
             *("ip", "netns", "exec", f"{self._id}-{name}", "bwrap"),
             *("--ro-bind" if service["read_only"] else "--bind", str(image.root), "/"),
             *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),
@@ -450,30 +564,11 @@ class Engine:
             *("--chdir", image.workdir, "--clearenv"),
             *(word for pair in env.items() for word in ("--setenv", *pair)),
         ]
-        words = list(service.get("entrypoint") or image.entrypoint)
-        words += service.get("command") or ([] if service.get("entrypoint") else image.command)
         first = []
         if service.get("init"):  # Docker brings its own, which is tini as well
-            command += ["--ro-bind", str(servers() / "usr/bin/tini-static"), "/dev/init"]
+            walls += ["--ro-bind", str(servers() / "usr/bin/tini-static"), "/dev/init"]
             first = ["/dev/init", "--"]
-        reading, writing = os.pipe()
-        with (self._folder / f"{name}.log").open("ab") as log:
-            os.fchown(log.fileno(), int(uid), int(gid))
-            whole = [*command, "--info-fd", str(writing), "--", *lowered, *first, *words]
-            bwrap = subprocess.Popen(
-                whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writing]
-            )
-        os.close(writing)
-        with os.fdopen(reading) as told:
-            text = told.read()
-        assert text, self.log(name)
-        pid = int(json.loads(text)["child-pid"])
-        inside = ["nsenter", f"--target={pid}", "--mount", "--pid", "--net", "--ipc", "--uts"]
-        inside += ["--root", f"--wdns={image.workdir}", "--", "env", "--ignore-environment"]
-        inside += [f"{key}={one}" for key, one in env.items()]
-        container = Container(name, bwrap, pid, [*inside, *lowered], service)
-        self.running[name] = container
-        return container
+        return _Wrapped(uid, gid, group, walls, first, env, image.workdir)
 
     def stop(self, name: str) -> int:
         """Stop a service; return its exit status."""
@@ -496,10 +591,7 @@ class Engine:
         return next((one.split(":")[5] for one in lines if one.split(":")[2] == str(uid)), "/")
 
     def _mounts(self, service: Mapping[str, Any], image: Image) -> list[str]:
-        resolve = self._folder / "resolv.conf"
-        resolve.write_text("nameserver 127.0.0.11\n")
-        hosts = self._folder / "hosts"
-        hosts.write_text("127.0.0.1 localhost\n")
+        resolve, hosts = self._folder / "resolv.conf", self._folder / "hosts"
         words = [
             "--ro-bind",
             str(resolve),
@@ -526,12 +618,15 @@ class Engine:
             words += ["--ro-bind" if mode else "--bind", str(place), target]
         return words
 
+    def volume(self, name: str) -> Path:
+        """Return the folder of a named volume."""
+        return self._folder / "volumes" / name
+
     def _volume(self, name: str, there: Path) -> Path:
         """Return the folder of a named volume; an empty one begins as what the image has there."""
-        place = self._folder / "volumes" / name
+        place = self.volume(name)
         if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            place.mkdir(mode=0o755)
+            place.mkdir(mode=0o755, parents=True)
         if there.exists() and not any(place.iterdir()):
             _run("cp", "--archive", f"{there}/.", place)
         return place

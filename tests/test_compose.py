@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import secrets
-import shlex
+import shutil
 import socket
 import ssl
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import containers
@@ -22,10 +21,13 @@ import jsonschema
 import psutil
 import pytest
 import yaml
-from containers import Engine, Image, composed, seconds
+from acme_authority import Authority, authority, certify
+from compose_lines import Compose, lines_of
+from containers import Engine, Image, composed, megabytes, seconds
 from fake_sites import Endpoint, answering
 from standardwebhooks import Webhook
 
+from conftest import await_condition
 from service.config import VARIABLES
 from service.delivery.http import TIMEOUT_SECONDS
 from service.delivery.webhooks import DELIVERY_SECONDS
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()
 OURS = ("web", "webhooks", "background")  # from the image that the Dockerfile makes
+PLAIN = "\u0634\u0643\u0631\u0627 \u0639\u0644\u0649 \u0627\u0644\u062e\u0628\u0631"
 INSULT = "\u0623\u0646\u062a \u063a\u0628\u064a \u0648\u0644\u0627 \u062a\u0641\u0647\u0645"
 DOMAIN = "hakam.news.example"
 SECRET = {"HAKAM_SECRET_KEY": "k" * 64, "HAKAM_REDIS_PASSWORD": "p" * 64}
@@ -189,57 +192,44 @@ def test_the_user_of_redis_may_do_all_that_the_scripts_do() -> None:
 # What they make
 
 
-def certify(folder: Path) -> tuple[Path, dict[str, bytes]]:
-    """Make a certification authority and a certificate for the domain; return both, by openssl."""
-    authority, key = str(folder / "ca.pem"), str(folder / "ca.key")
-    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    words = [*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-out", authority]
-    subprocess.run([*words, "-keyout", key], check=True, capture_output=True)
-    leaf, leaf_key = str(folder / "fullchain.pem"), str(folder / "privkey.pem")
-    words = [*new, "-x509", "-days", "20", "-subj", f"/CN={DOMAIN}", "-out", leaf]
-    words += ["-addext", f"subjectAltName=DNS:{DOMAIN}", "-addext", "basicConstraints=CA:FALSE"]
-    words += ["-CA", authority, "-CAkey", key, "-keyout", leaf_key]
-    subprocess.run(words, check=True, capture_output=True)
-    return Path(authority), {Path(one).name: Path(one).read_bytes() for one in (leaf, leaf_key)}
+# Where what an operator types cannot be carried out here, and why.
+NOT_HERE = {
+    "docker network inspect hakam_front": "shows an address that Docker gave",
+    "docker compose exec web": "is the beginning of a line",
+}
+GUIDES = ("docs/operations.md", "docs/backup.md", "docs/upgrade.md", "docs/network.md")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
+    """What the services of the compose file are started from."""
+    if lacking := containers.missing():
+        pytest.skip(f"it takes {lacking}")
+    return containers.images(tmp_path_factory.mktemp("images") / "hakam")
 
 
 @pytest.mark.timeout(1500)
-def test_the_files_make_a_service_that_keeps_what_it_was_given(tmp_path: Path) -> None:
-    if lacking := containers.missing():
-        pytest.skip(f"it takes {lacking}")
-    compose = composed(
-        {
-            "HAKAM_SECRET_KEY": secrets.token_hex(32),
-            "HAKAM_REDIS_PASSWORD": secrets.token_hex(32),
-            "HAKAM_DOMAIN": DOMAIN,
-        }
-    )
-    hakam = containers.build(ROOT / "service" / "Dockerfile", tmp_path / "hakam")
-    others = containers.servers()
-    filling_in = ["sh", "-c", containers.FILL_IN, "fill-in"]
-    images = dict.fromkeys(OURS, hakam) | {
-        "redis": Image(others),
-        "proxy": Image(others, entrypoint=filling_in),
-        "certificates": Image(others),
-    }
-    authority, certificate = certify(tmp_path)
-    place = tmp_path / "volumes" / "certificates"
-    place.mkdir(parents=True)
-    for name, content in certificate.items():
-        (place / name).write_bytes(content)
-        (place / name).chmod(0o600)  # as `docker compose cp` leaves it
-    with Engine(compose, images, tmp_path).laid() as engine:
-        _Story(engine, authority).tell()
+def test_the_files_make_a_service_that_keeps_what_it_was_given(
+    images: dict[str, Image], tmp_path: Path
+) -> None:
+    with Compose(tmp_path, images).listening() as compose:
+        _Story(compose).tell()
 
 
 class _Story:
     """A newsroom's first day with the containers, and the morning after."""
 
-    def __init__(self, engine: Engine, authority: Path) -> None:
-        self.engine, self.authority = engine, authority
-        self.proxy = engine.address("proxy", "front")
-        self.trust = ssl.create_default_context(cafile=str(authority))
+    def __init__(self, compose: Compose) -> None:
+        self.compose = compose
         self.key = ""
+
+    @property
+    def engine(self) -> Engine:
+        return self.compose.engine
+
+    @property
+    def proxy(self) -> str:
+        return self.engine.address("proxy", "front")
 
     def client(self, **options: Any) -> httpx.Client:
         """A client that speaks TLS with the domain and checks its certificate."""
@@ -256,38 +246,123 @@ class _Story:
             **options,
         )
 
+    def trusts(self, issued_by: Path) -> None:
+        """Let clients know certificates by that of who gives them."""
+        self.issued_by, self.trust = issued_by, ssl.create_default_context(cafile=str(issued_by))
+
     def start(self) -> None:
-        for name in self.engine.services:
-            self.engine.start(name)
-            if name == "redis":
-                self.engine.await_health(name)
+        self.compose.run("docker compose up --detach")
         for name in self.engine.services:
             self.engine.await_health(name)
 
     def tell(self) -> None:
+        (self.compose.folder / "service").symlink_to(ROOT / "service")
+        said = self.compose.follow("docs/operations.md", having="docker compose up --build")
+        key, password = said.split()
+        self.key = key
         engine = self.engine
-        self.start()
-        self.has_no_rights()
-        self.keeps_redis_to_itself()
-        web = engine.running["web"]
+        self.awaits_a_certificate()
+        with authority(
+            self.compose.folder / "authority",
+            engine.outside("outside"),
+            {DOMAIN: self.proxy},
+            port=8000,
+        ) as giving:
+            self.is_given_a_certificate(giving)
+            self.has_no_rights()
+            self.keeps_redis_to_itself()
+            self.speaks_only_tls()
+            self.is_given_another_while_it_answers()
         with answering(engine.outside("outside")) as site:
-            added = web.run("hakam", "sites", "add", "demo", "--webhook-url", site.url)
-            assert added.returncode == 0, added.stderr
-            self.key, secret = added.stdout.split()
+            web = engine.running["web"]
+            told = web.run("hakam", "sites", "set", "demo", "--webhook-url", site.url)
+            assert told.returncode == 0, told.stderr
             opened = web.run("hakam", "sites", "set", "demo", "--webhook-private")
             assert opened.returncode == 0, opened.stderr
-            made = web.run("hakam", "moderators", "add", "admin", "--role", "admin")
-            assert made.returncode == 0, made.stderr
-            self.speaks_only_tls()
-            self.decides(made.stdout.strip())
-            self.tells_while_it_stops(site, secret)
+            self.decides(password)
+            self.carries_a_load()
+            self.tells_while_it_stops(site, told.stdout.strip())
             assert self.refused() == self.n_refused, "Hakam asked for nothing that is not allowed"
+            self.takes_the_certificate_of_the_newsroom()
+            self.answers_what_is_asked_beside()
+            self.is_upgraded()
             self.is_backed_up()
-            self.stays_within_its_memory()
             ended = {name: self.stopped(name) for name in reversed(list(engine.running))}
             assert ended == dict.fromkeys(engine.services, 0)
             self.start()
             self.has_kept_everything(site)
+            self.is_restored(site)
+            self.stayed_within_its_limits()
+        open_lines = {line for one in GUIDES for line in lines_of(one)} - self.compose.followed
+        assert open_lines == set(NOT_HERE)
+
+    def awaits_a_certificate(self) -> None:
+        """Without a certificate, who comes is told so, and the log says why there is none."""
+        (asked,) = [one for one in lines_of("docs/operations.md") if "logs" in one]
+        answer = self.asks_plainly("/console/")
+        assert (answer.status_code, DOMAIN in answer.json()["title"]) == (503, True)
+        await_condition(
+            lambda: f"no new certificate for {DOMAIN}" in self.compose.run(asked),
+            what="a word about the certificate",
+            seconds=60.0,
+        )
+        assert not self.engine.running["certificates"].is_well()
+
+    def is_given_a_certificate(self, giving: Authority) -> None:
+        shutil.copy(giving.vouching, self.compose.folder / "authority.pem")
+        with (self.compose.folder / ".env").open("a") as file:
+            file.write(f"HAKAM_ACME_SERVER={giving.directory}\n")
+        self.compose.follow("docs/operations.md", having="authority.pem")
+        self.start()
+        self.trusts(giving.issued_by)
+
+    def is_given_another_while_it_answers(self) -> None:
+        """Renew the certificate; nobody who connects meanwhile meets anything but an answer."""
+        before, answers, over = self.shown(), list[int](), Event()
+
+        def asks() -> None:
+            while not over.is_set():
+                with self.client() as client:  # a connection of its own, and no second try
+                    answers.append(client.get("/healthz").status_code)
+
+        certificates = self.engine.running["certificates"]
+        # It is due: what is left of its time is less than this.
+        conf = "/certificates/acme/renewal/hakam.conf"
+        due = certificates.run("sed", "-i", "1i renew_before_expiry = 3650 days", conf)
+        assert due.returncode == 0, due.stderr
+        with ThreadPoolExecutor() as pool:
+            asking = [pool.submit(asks) for _ in range(4)]
+            try:
+                self.compose.run("docker compose restart certificates")
+                await_condition(lambda: self.shown() != before, what="a renewal", seconds=60.0)
+                n_before = len(answers)
+                await_condition(lambda: len(answers) > n_before + 20, what="answers")
+            finally:
+                over.set()
+            for one in asking:
+                one.result()
+        assert set(answers) == {200}
+
+    def shown(self) -> str:
+        """Return the certificate that a visitor is shown."""
+        with (
+            socket.create_connection((self.proxy, 8443), timeout=30.0) as plain,
+            self.trust.wrap_socket(plain, server_hostname=DOMAIN) as encrypted,
+        ):
+            return ssl.DER_cert_to_PEM_cert(encrypted.getpeercert(binary_form=True) or b"")
+
+    def takes_the_certificate_of_the_newsroom(self) -> None:
+        folder = self.compose.folder
+        by, *pair = certify(folder / "own", f"DNS:{DOMAIN}")
+        for one in pair:
+            shutil.copy(one, folder / one.name)
+        self.compose.follow("docs/operations.md", having="docker compose cp fullchain.pem")
+        self.trusts(by)
+        assert self.shown() == pair[0].read_text()
+        self.engine.await_health("certificates")
+
+    def asks_plainly(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://{self.proxy}:8000{path}", headers={"Host": "evil.example"})
 
     def stopped(self, name: str) -> int:
         status = self.engine.stop(name)
@@ -340,21 +415,16 @@ class _Story:
         )
 
     def speaks_only_tls(self) -> None:
-        readable = "chgrp 101 /certificates/*.pem && chmod 640 /certificates/*.pem"
-        assert readable in (ROOT / "docs" / "operations.md").read_text()
-        assert self.engine.running["certificates"].run("sh", "-c", readable).returncode == 0
         with self.client() as client:
             answer = client.get("/healthz")
             assert answer.status_code == 200
             assert answer.headers["strict-transport-security"].startswith("max-age=")
-        plain = httpx.get(
-            f"http://{self.proxy}:8000/console/?a=b", headers={"Host": "evil.example"}
-        )
+        plain = self.asks_plainly("/console/?a=b")
         assert plain.status_code == 308
         assert plain.headers["location"] == f"https://{DOMAIN}/console/?a=b"
         with pytest.raises(httpx.ConnectError):  # no name, no certificate
             httpx.get(f"https://{self.proxy}:8443/healthz", verify=False)
-        modern = ssl.create_default_context(cafile=str(self.authority))
+        modern = ssl.create_default_context(cafile=str(self.issued_by))
         modern.set_alpn_protocols(["h2"])
         with (
             socket.create_connection((self.proxy, 8443), timeout=30.0) as plain_socket,
@@ -384,6 +454,37 @@ class _Story:
             assert all(cookie.secure for cookie in browser.cookies.jar)
             assert browser.get("/console/overview").status_code == 200
 
+    def carries_a_load(self) -> None:
+        """Send comments, and bodies as long as they may be, all at a time; note what it takes."""
+        comments, too_many = [{"text": PLAIN}] * 100, [{"text": "a" * 33_000}] * 1_001
+        longest = self.engine.services["web"]["environment"]["HAKAM_MAX_BODY_BYTES"]
+        assert len(json.dumps(too_many)) < int(longest)
+        headers = {"Authorization": f"Bearer {self.key}"}
+        most, over = dict.fromkeys(self.engine.running, 0.0), Event()
+
+        def looks() -> None:
+            while not over.wait(0.1):
+                for name, container in self.engine.running.items():
+                    most[name] = max(most[name], container.takes())
+
+        def sends(body: list[dict[str, str]]) -> int:
+            with self.client(headers=headers) as client:
+                sent = client.post("/v1/score", json=body, timeout=300.0)
+                return sent.status_code
+
+        with ThreadPoolExecutor(13) as pool:
+            looking = pool.submit(looks)
+            try:
+                answers = set(pool.map(sends, [comments, too_many, too_many] * 4))
+            finally:
+                over.set()
+            looking.result()
+        assert answers == {200, 422}
+        guide = (ROOT / "docs" / "operations.md").read_text()
+        for name, taken in most.items():
+            (said,) = re.findall(rf"(?m)^\| `{name}` .*\| (\d+) MB \|$", guide)
+            assert taken <= int(said) <= megabytes(self.engine.services[name]["mem_limit"]), name
+
     def tells_while_it_stops(self, site: Endpoint, secret: str) -> None:
         """Decide, and stop the deliveries while the site has not answered yet."""
         site.may_answer.clear()
@@ -412,28 +513,46 @@ class _Story:
         self.engine.start("webhooks")
         self.engine.await_health("webhooks")
 
+    def answers_what_is_asked_beside(self) -> None:
+        """Do what the guide says of the memory of Redis and of the artefact of a newer image."""
+        (asked,) = [one for one in lines_of("docs/operations.md") if "info memory" in one]
+        assert "used_memory_human" in self.compose.run(asked)
+        version = (ROOT / "models" / "artifacts" / "CURRENT").read_text().strip()
+        shutil.rmtree(self.engine.volume("artifacts") / version)
+        block = "docker compose run --rm web"
+        self.compose.follow("docs/operations.md", having=block, VERSION=version)
+
+    def is_upgraded(self) -> None:
+        (line,) = lines_of("docs/upgrade.md")
+        self.compose.run(line)
+        for name in self.engine.services:
+            self.engine.await_health(name)
+
     def is_backed_up(self) -> None:
-        """Follow the guide's lines for a backup."""
-        guide = (ROOT / "docs" / "backup.md").read_text()
-        lines = re.findall(r"^docker compose exec -T (\w+) (.+?)(?: >(\S+))?$", guide, re.MULTILINE)
-        copies: dict[str, bytes] = {}
-        for service, command, file in lines:
-            words = [*self.engine.running[service].inside, *shlex.split(command)]
-            done = subprocess.run(words, capture_output=True, check=False, env={})
-            assert done.returncode == 0, (command, done.stderr)
-            copies[file] = done.stdout
-        assert copies["redis.rdb"].startswith(b"REDIS")
-        assert copies["audit.txt"].startswith(b"demo\t")
-        with tarfile.open(fileobj=io.BytesIO(copies["var.tar"])) as archive:
+        self.compose.follow("docs/backup.md", having="docker compose exec -T web hakam audit")
+        folder = self.compose.folder
+        assert (folder / "redis.rdb").read_bytes().startswith(b"REDIS")
+        assert (folder / "audit.txt").read_text().startswith("demo\t")
+        with tarfile.open(folder / "var.tar") as archive:
             folders = {name.split("/")[0] for name in archive.getnames()}
         assert folders == {"var", "artifacts"}
 
-    def stays_within_its_memory(self) -> None:
+    def is_restored(self, site: Endpoint) -> None:
+        """Lose what Redis and Hakam keep, and go back to the copy, which the site is told."""
+        said = self.compose.follow("docs/backup.md", having="docker volume rm")
+        assert "its webhook was told" in said
+        self.start()
+        with self.client(headers={"Authorization": f"Bearer {self.key}"}) as client:
+            assert client.get("/v1/queue/stats").json()["pending"] == 2
+            noticed = client.get("/v1/decisions")
+            assert noticed.status_code == 410
+            after = noticed.json()["after"]
+            assert client.get(f"/v1/decisions?after={after}").status_code == 200
+        assert site.bodies()[-1]["type"] == "store.set_back"
+
+    def stayed_within_its_limits(self) -> None:
         for name, container in self.engine.running.items():
-            tree = psutil.Process(container.pid)
-            taken = sum(one.memory_info().rss for one in (tree, *tree.children(recursive=True)))
-            number, unit = re.fullmatch(r"(\d+)([mg])", container.spec["mem_limit"]).groups()  # type: ignore[union-attr]
-            assert taken < int(number) * {"m": 2**20, "g": 2**30}[unit], name
+            assert container.group.refused() == {"killed": 0, "not started": 0}, name
 
     def has_kept_everything(self, site: Endpoint) -> None:
         headers = {"Authorization": f"Bearer {self.key}"}
