@@ -65,6 +65,11 @@ class Explanation:
     by_words: NDArray[np.float64] | None = None
 
     @property
+    def logit(self) -> float:
+        """The uncalibrated logit of the label."""
+        return float(self.contributions.sum()) + self.intercept + self.sentence
+
+    @property
     def said_by_words(self) -> float:
         """Sum of what the word scorer finds that speaks for the label."""
         return float(np.maximum(self.contributions, 0).sum())

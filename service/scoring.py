@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from models.artifact import Artifact
-from models.classifier import READ, READERS
+from models.classifier import READ, READERS, Explanation
 from models.normalize import normalize
 from models.registry import Registry
 from models.schema import Evidence, Field, SentenceEvidence
 from service.config import Settings
-from service.rules.disguises import readings
+from service.rules.disguises import Reading, readings
 
 MAX_TEXT_BYTES = 20_480  # in UTF-8; what an interface of ours takes
 # Some interfaces take texts that are longer. Such a text is scored in pieces of so many letters,
@@ -80,7 +80,7 @@ class Scorer:
         if not texts:
             return []
         labels = self._classifier.labels
-        pieces = [list(chain(*map(_pieces, readings(text)))) for text in texts]
+        pieces = [list(chain(*(_pieces(one.text) for one in readings(text)))) for text in texts]
         probabilities, states = self._classifier.judge(list(chain(*pieces)))
         rows, told = iter(probabilities.tolist()), iter(states.tolist())
         return [
@@ -94,35 +94,46 @@ class Scorer:
     def why(self, flagged: Sequence[Flagged]) -> dict[int, Why]:
         """Find what made the labels of flagged fields, by the number of the comment.
 
-        The heaviest part of each field first; only of the first `MAX_EVIDENCE_CHARACTERS`, and not
-        of very long texts. Where the sentence says more than its words do, the sentence scorer is
-        asked about each word, for the first `MAX_ASKED` fields.
+        It is looked for in the reading that has the highest score, and stands where the text has
+        it as sent. The heaviest part of each field first; only of the first
+        `MAX_EVIDENCE_CHARACTERS`, and not of very long texts. Where the sentence says more than
+        its words do, the sentence scorer is asked about each word, for the first `MAX_ASKED`
+        fields.
         """
-        by_label: dict[str, list[Flagged]] = defaultdict(list)
+        by_label: dict[str, list[tuple[Flagged, Reading]]] = defaultdict(list)
         n_characters = 0
         for one in flagged:
             if n_characters >= MAX_EVIDENCE_CHARACTERS:
                 break
             if len(one.text) <= MAX_TEXT_BYTES:
-                by_label[one.label].append(one)
-                n_characters += len(one.text)
+                as_read = readings(one.text)
+                by_label[one.label] += [(one, reading) for reading in as_read]
+                n_characters += sum(len(reading.text) for reading in as_read)
         found: dict[int, Why] = defaultdict(Why)
         n_asked = 0
         for label, fields in by_label.items():
-            explanations = self._classifier.explain([one.text for one in fields], label)
-            for one, explained in zip(fields, explanations, strict=True):
+            told = self._classifier.explain([reading.text for _, reading in fields], label)
+            heard: dict[Flagged, tuple[Explanation, Reading]] = {}
+            for (one, reading), explained in zip(fields, told, strict=True):
+                if one not in heard or explained.logit > heard[one][0].logit:
+                    heard[one] = explained, reading
+            for one, (explained, reading) in heard.items():
                 explanation, why = explained, found[one.comment]
                 if explained.sentence > explained.said_by_words and n_asked < MAX_ASKED:
                     explanation = self._classifier.explain_sentence(explained)
                     n_asked += 1
                 why.parts += [
-                    replace(part, weight=round(part.weight, 4))
-                    for part in explanation.evidence(MAX_PARTS, one.field)
+                    _as_sent(part, reading) for part in explanation.evidence(MAX_PARTS, one.field)
                 ]
                 if explained.sentence:
                     weight = round(explained.sentence, 4)
                     why.sentence.append(SentenceEvidence(one.field, label, weight))
         return found
+
+
+def _as_sent(part: Evidence, reading: Reading) -> Evidence:
+    start, end = reading.written(part.start, part.end)
+    return replace(part, start=start, end=end, weight=round(part.weight, 4))
 
 
 def _pieces(text: str) -> list[str]:

@@ -7,12 +7,31 @@ from collections import Counter
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from turbohtml import TokenType, tokenize
 
-from service.rules.html_text import plain_text
+from service.rules.html_text import markup, plain_text
 
 WORD = "\u0643\u0644\u0645\u0629"  # "word"
 LINK = "https://news.example/?a=1&amp;b=2"
 CORALS_OWN = 'target="_blank" rel="noopener noreferrer ugc" class="coral-comment-content-link"'
+HTML = [
+    *(
+        "<",
+        "</",
+        ">",
+        "</>",
+        "</b>",
+        "<br>",
+        "<!--",
+        "-->",
+        "<script>",
+        "</script>",
+        "<title>",
+        "<?",
+    ),
+    *("<![CDATA[", "]]>", "<textarea>", "<svg>", "<plaintext>", "=", "'", "&amp;", "&#1603;"),
+    *("&#12", "&not", "&nGt;", "&#x80;", "&#0;", "\n", "a", WORD),
+]
 KEPT = ";!-\"'=#9?"
 
 
@@ -94,3 +113,15 @@ def test_a_megabyte_of_unfinished_markup_is_read_to_its_end(shape: str) -> None:
     # It ends at all: what takes the square of the length takes hours here.
     body = (shape * 1_000_000)[:1_000_000]
     assert len(plain_text(body)) <= len(body)
+
+
+@given(st.lists(st.sampled_from(HTML), max_size=12).map("".join))
+def test_markup_leaves_what_the_html_standard_shows(text: str) -> None:
+    shown, n_read = "", 0
+    for start, end, new in markup(text):
+        shown, n_read = shown + text[n_read:start] + new, end
+    whole = (
+        (token.data or "") if token.type == TokenType.TEXT else "\n" * (token.tag == "br")
+        for token in tokenize(text)
+    )
+    assert shown + text[n_read:] == "".join(whole)

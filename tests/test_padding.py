@@ -51,6 +51,9 @@ UNREADABLE = {
     "Thai": "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
     "Ethiopic": "\u1230\u120b\u121d",
 }
+# "Thanks for the news."
+PLAIN = "\u0634\u0643\u0631\u0627 \u0639\u0644\u0649 \u0627\u0644\u062e\u0628\u0631"
+SIGNS = "@\u202c\u202d"  # around a word, which belong to it or not
 WORDLESS = ["\N{GRINNING FACE}", "12 %", "!?", "\u0661\u0662", "\N{HEAVY BLACK HEART} ..."]
 
 Ask = Callable[[str], bool]
@@ -204,6 +207,20 @@ def test_no_way_in_takes_an_insult_that_a_page_shows(
     ]
     assert len(words) == 3
     assert passed == []
+
+
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+def test_evidence_marks_a_disguised_insult_where_it_is_written(
+    send: Callable[..., TestResponse], insults: list[str], disguise: Callable[[str], str]
+) -> None:
+    for word in (text for text in insults if " " not in text):
+        written = disguise(word)
+        text = f"{PLAIN} <p> {written}\r\n&lt;{PLAIN}</p>"
+        answer = send("/v1/score", {"text": text}).json
+        assert answer is not None
+        heaviest = answer["evidence"][0]
+        marked = text[heaviest["start"] : heaviest["end"]]
+        assert marked.strip(SIGNS) == written.strip(SIGNS), ascii(text)
 
 
 @pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)

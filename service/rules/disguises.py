@@ -11,8 +11,12 @@ Standard 39 (confusable characters).
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
-from service.rules.html_text import without_markup
+from service.rules.html_text import markup
 
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _PICTURED = {
@@ -59,30 +63,84 @@ _AGAIN = re.compile(r"(.)\1+")
 _SUSPECT = re.compile(f"[<&\u202d\u202e{''.join(_ALIKE)}{''.join(map(chr, _PICTURED))}]")
 
 
-def readings(text: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as somebody may read it, and where each letter of it is written."""
+
+    text: str
+    starts: Sequence[int]  # for each letter, in the text as it was sent
+    ends: Sequence[int]
+
+    def written(self, start: int, end: int) -> tuple[int, int]:
+        """Return where letters of this reading are written, with all that is between them."""
+        return min(self.starts[start:end]), max(self.ends[start:end])
+
+    def edited(self, edits: Iterable[tuple[int, int, str]]) -> Reading:
+        """Replace parts, from start to end; each new letter is written where the whole part is."""
+        n_read, texts, starts, ends = 0, list[str](), array("i"), array("i")
+        for start, end, new in chain(edits, [(len(self.text), len(self.text), "")]):
+            texts += self.text[n_read:start], new
+            starts.extend(self.starts[n_read:start])
+            ends.extend(self.ends[n_read:start])
+            if new:
+                starts.extend([self.starts[start]] * len(new))
+                ends.extend([self.ends[end - 1]] * len(new))
+            n_read = end
+        return Reading("".join(texts), starts, ends)
+
+    def reordered(self, order: Sequence[int]) -> Reading:
+        """Return these letters, by their places in this reading, and no other."""
+        return Reading(
+            "".join(self.text[at] for at in order),
+            array("i", (self.starts[at] for at in order)),
+            array("i", (self.ends[at] for at in order)),
+        )
+
+
+def readings(text: str) -> list[Reading]:
     r"""Return a text and, where a reader could see other words, those.
 
-    >>> readings("so b<b></b>a&#100;"), readings("\u202edab"), readings("b\u0430d")
-    (['so b<b></b>a&#100;', 'so bad'], ['\u202edab', 'bad'], ['b\u0430d', 'bad'])
-    >>> readings("good"), readings("1 < 2 & 3")
-    (['good'], ['1 < 2 & 3'])
-    >>> ascii(readings("\u0628x\u0627\u0628"))  # bab, a door
-    "['\\u0628x\\u0627\\u0628', '\\u0628\\u0627\\u0628']"
+    >>> [one.text for one in readings("so b<b></b>a&#100;")]
+    ['so b<b></b>a&#100;', 'so bad']
+    >>> [one.text for one in (*readings("\u202edab"), *readings("b\u0430d"))]
+    ['\u202edab', 'bad', 'b\u0430d', 'bad']
+    >>> len(readings("good")), len(readings("1 < 2 & 3"))
+    (1, 1)
+    >>> [ascii(one.text) for one in readings("\u0628x\u0627\u0628")]  # bab, a door
+    ["'\\u0628x\\u0627\\u0628'", "'\\u0628\\u0627\\u0628'"]
     """
-    shown = text
+    shown = as_sent = Reading(text, range(len(text)), range(1, len(text) + 1))
     if _SUSPECT.search(text):
-        shown = without_markup(text) if "<" in text or "&" in text else text
-        shown = _OVERRIDDEN.sub(_as_shown, shown)
-        shown = _WORD.sub(_in_latin, shown).translate(_PICTURED)
-    passed_over = _DOUBLED.sub(_once_each, _BETWEEN_ARABIC.sub("", shown))
-    return list(dict.fromkeys((text, shown, passed_over)))
+        if "<" in text or "&" in text:
+            if "\r\n" in text:
+                shown = shown.edited((*end.span(), "\n") for end in re.finditer("\r\n", text))
+            shown = shown.edited(markup(shown.text))
+        if _OVERRIDDEN.search(shown.text):
+            shown = shown.reordered(array("i", _order_shown(shown.text)))
+        latin = _WORD.sub(_in_latin, shown.text).translate(_PICTURED)  # a letter for a letter
+        shown = replace(shown, text=latin)
+    passed_over = shown
+    if _BETWEEN_ARABIC.search(shown.text):
+        between = _BETWEEN_ARABIC.finditer(shown.text)
+        passed_over = shown.edited((*foreign.span(), "") for foreign in between)
+    if _DOUBLED.search(passed_over.text):
+        passed_over = passed_over.edited(_doubled(passed_over.text))
+    found = dict[str, Reading]()
+    for one in (as_sent, shown, passed_over):
+        found.setdefault(one.text, one)
+    return list(found.values())
 
 
-def _as_shown(overridden: re.Match[str]) -> str:
-    override, letters = overridden.groups()
-    rightwards = override == _TO_THE_RIGHT
-    wanted = _FROM_THE_RIGHT if rightwards else _LATIN_LETTER
-    return letters[::-1] if wanted.search(letters) else overridden[0]
+def _order_shown(text: str) -> Iterator[int]:
+    n_read = 0
+    for overridden in _OVERRIDDEN.finditer(text):
+        override, letters = overridden.groups()
+        wanted = _FROM_THE_RIGHT if override == _TO_THE_RIGHT else _LATIN_LETTER
+        if wanted.search(letters):
+            yield from range(n_read, overridden.start())
+            yield from reversed(range(*overridden.span(2)))
+            n_read = overridden.end()
+    yield from range(n_read, len(text))
 
 
 def _in_latin(word: re.Match[str]) -> str:
@@ -90,5 +148,7 @@ def _in_latin(word: re.Match[str]) -> str:
     return word[0].translate(_TO_LATIN) if mixed else word[0]
 
 
-def _once_each(doubled: re.Match[str]) -> str:
-    return _AGAIN.sub(r"\1", doubled[0])
+def _doubled(text: str) -> Iterator[tuple[int, int, str]]:
+    for doubled in _DOUBLED.finditer(text):
+        for again in _AGAIN.finditer(text, *doubled.span()):
+            yield *again.span(), again[1]

@@ -37,16 +37,24 @@ def plain_text(body: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def without_markup(text: str) -> str:
-    r"""Return what a page shows that takes a text for HTML: no tag, and a line for each block.
+def markup(text: str) -> Iterator[tuple[int, int, str]]:
+    r"""Yield start and end of all that a page shows otherwise that takes a text for HTML, and how.
 
-    >>> without_markup("<i x>o</i>n<!-- -->e<br>&#116;wo <")
-    'one\ntwo <'
+    Tags show nothing, or a new line where a block begins or ends; references are letters. A line of
+    the text may not end with CR LF, of which the tokenizer makes one letter.
+
+    >>> list(markup("<i x>o</i>n<!-- -->e<br>&#116;wo <b"))  # doctest: +NORMALIZE_WHITESPACE
+    [(0, 5, ''), (6, 10, ''), (11, 19, ''), (20, 24, '\n'), (24, 30, 't'), (33, 35, '')]
     """
-    return "".join(
-        (token.data or "") if token.type in _WORDS else "\n" if token.tag in _BLOCK else ""
-        for token in tokenize(text)
-    )
+    text, n_read = text.replace("</>", "<!>"), 0  # the former makes no token
+    for token in tokenize(text, resolve_references=False, capture_source=True):
+        start, n_read = n_read, n_read + len(token.source or token.data or "")
+        if token.type not in _WORDS:
+            yield start, n_read, "\n" if token.tag in _BLOCK else ""
+        elif token.type == TokenType.CHARACTER_REFERENCE:
+            yield start, n_read, token.data or ""
+    if n_read < len(text):  # a tag that does not end
+        yield n_read, len(text), ""
 
 
 def _pieces(body: str) -> Iterator[str]:
