@@ -207,10 +207,16 @@ def test_what_the_user_may_not_do_is_the_trouble_of_the_store_and_no_site_counts
         ("rediss://127.0.0.1/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names no file"),
         ("rediss://127.0.0.1/0?ssl_ca_file=ca.pem", "'ssl_ca_file' is no option"),
         ("redis://127.0.0.1/0?ssl_keyfile=/dev/null", "'ssl_keyfile' is no option"),
+        ("redis+cluster://127.0.0.1?retry=3", "'retry' is no option"),
+        ("redis+sentinel://127.0.0.1/hakam?retry_on_error=x", "'retry_on_error' is no option"),
+        ("rediss://127.0.0.1/0?ssl_cert_reqs=zzz", "a value that it cannot have"),
+        ("rediss+cluster://127.0.0.1?ssl_min_version=zzz", "a value that it cannot have"),
+        ("redis://127.0.0.1/0?protocol=9", "a value that it cannot have"),
+        ("redis://127.0.0.1/0?max_connections=-1", "a value that it cannot have"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused_before_anything_is_asked(
     url: str, said: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=f"HAKAM_REDIS_URL: .*{said}"):
         connect(url)

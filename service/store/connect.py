@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.commands.core import Script
 from redis.connection import Connection as PlainConnection
-from redis.connection import ConnectionPool, parse_url
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS, ConnectionPool, parse_url
 from redis.exceptions import BusyLoadingError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -47,6 +47,13 @@ TIMEOUT_SECONDS = 0.45
 WAIT_SHARE = 0.7  # of that time, for the replicas
 MOST_NAMES = 100_000  # tried for a key on each primary; one of a thousand takes some 10,000
 
+_UNUSABLE_OPTION = "HAKAM_REDIS_URL: one of its options has a value that it cannot have"
+# What redis-py is given otherwise is an object, which no address can hold.
+_WRITTEN_OPTIONS = frozenset(URL_QUERY_ARGUMENT_PARSERS) - {"retry_on_error"} | {
+    *("client_name", "decode_responses", "host", "lib_name", "lib_version", "password", "path"),
+    *("port", "username"),
+}
+
 
 def connect(
     url: str,
@@ -65,9 +72,7 @@ def connect(
     try:
         places: list[Any] = [parse_url(one) for one in address.urls]  # type: ignore[no-untyped-call]
     except ValueError as error:
-        raise ConfigError(
-            ["HAKAM_REDIS_URL: one of its options has a value that it cannot have"]
-        ) from error
+        raise ConfigError([_UNUSABLE_OPTION]) from error
     options = {
         **places[0],
         "decode_responses": True,
@@ -140,16 +145,21 @@ def connect(
 
 
 def _check(connection: type[Any], options: Mapping[str, Any]) -> None:
-    """Raise ConfigError where options are unknown, or name files that cannot be read."""
-    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+    """Raise ConfigError where options are unknown, cannot be, or name files that cannot be read."""
+    for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
         if name in options and not os.access(options[name], os.R_OK):
             raise ConfigError([f"HAKAM_REDIS_URL: {name} names no file that can be read"])
+    for name in options:
+        if not name.startswith("ssl_") and name not in _WRITTEN_OPTIONS:
+            raise ConfigError([f"HAKAM_REDIS_URL: '{name}' is no option of such an address"])
     try:
-        own = {name: one for name, one in options.items() if name != "max_connections"}
-        connection(**own)  # which connects nowhere yet
+        # Neither connects anywhere yet.
+        ConnectionPool(connection_class=connection, **options).make_connection()
     except TypeError as fault:
         name = str(fault).rpartition("argument ")[2]
         raise ConfigError([f"HAKAM_REDIS_URL: {name} is no option of such an address"]) from None
+    except (ValueError, RedisError) as fault:
+        raise ConfigError([_UNUSABLE_OPTION]) from fault
 
 
 class Sentinels(Sentinel):
