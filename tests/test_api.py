@@ -879,7 +879,7 @@ def test_nothing_of_a_comment_or_a_key_is_logged(
     [
         ({}, "text", "is missing"),
         ({"text": 7}, "text", "must be a string"),
-        ({"text": ""}, "text", "must have at least 1 characters"),
+        ({"text": ""}, "text", "must not be empty"),
         ({"text": "x", "reach": 1.5}, "reach", "must be a whole number"),
         ({"text": "x", "reach": -1}, "reach", "must be 0 or more"),
         ({"text": "x", "author": []}, "author", "must be an object"),

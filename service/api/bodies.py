@@ -110,7 +110,10 @@ def _field_error(detail: ErrorDetails) -> FieldError:
     if kind in _PYDANTICS_OWN:
         if limits.get("field_type") == "Value":  # a string that another check has seen before
             kind = f"string_{kind}"
-        message = _SENTENCES.get(kind, "is not what this field holds").format(**limits)
+        sentence = _SENTENCES.get(kind, "is not what this field holds")
+        message = (
+            "must not be empty" if limits.get("min_length") == 1 else sentence.format(**limits)
+        )
     else:
         message = detail["msg"]  # a sentence of ours
     return FieldError(_path(detail["loc"]), message)
