@@ -45,6 +45,18 @@ def install(app: Flask) -> None:
     app.after_request(_end)
 
 
+def new_id() -> str:
+    """Return an id for a request that brought none."""
+    return secrets.token_hex(8)
+
+
+def refused(status: int, error: Exception, request_id: str) -> None:
+    """Write the line of a request that the framework never saw."""
+    seen = {"method": "", "route": "", "duration_ms": 0.0, "site": None, "n_comments": None}
+    name = type(error).__name__
+    log.info("request", **seen, status=status, request_id=request_id, error=name)
+
+
 def places(error: BaseException) -> list[str]:
     """Where in the code an exception came from, without a value of any variable."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -54,7 +66,7 @@ def places(error: BaseException) -> list[str]:
 def _begin() -> None:
     g.started = time.perf_counter()
     theirs = request.headers.get(REQUEST_ID, "")
-    g.request_id = theirs if _OWN_ID.fullmatch(theirs) else secrets.token_hex(8)
+    g.request_id = theirs if _OWN_ID.fullmatch(theirs) else new_id()
 
 
 def _end(response: Response) -> Response:

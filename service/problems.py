@@ -29,6 +29,7 @@ _SENTENCES = {
     404: "there is nothing at this address",
     405: "the address does not take this method",
     413: "the body is too long",
+    431: "the address and the headers are too long",
 }
 
 
@@ -40,7 +41,7 @@ def problem(
     **more: object,
 ) -> Response:
     """Render an error answer as problem+json (RFC 9457) with the id of the request."""
-    return _response(kind, _body(kind, detail, errors, more))
+    return _response(kind, _body(kind, detail, g.get("request_id", ""), errors, more))
 
 
 def _response(kind: ProblemType, body: Mapping[str, object]) -> Response:
@@ -50,20 +51,35 @@ def _response(kind: ProblemType, body: Mapping[str, object]) -> Response:
     return answer
 
 
+def problem_before(status: int, request_id: str) -> dict[str, object]:
+    """Return what is said of a request that was refused before the framework saw it."""
+    return _body(_found(status), _SENTENCES.get(status, ""), request_id)
+
+
 def _body(
-    kind: ProblemType, detail: str, errors: Sequence[FieldError], more: Mapping[str, object]
+    kind: ProblemType,
+    detail: str,
+    request_id: str,
+    errors: Sequence[FieldError] = (),
+    more: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     body: dict[str, object] = {
         "type": f"urn:hakam:problem:{kind.slug}",
         "title": kind.title,
         "status": kind.status,
-        "request_id": g.get("request_id", ""),
+        "request_id": request_id,
     }
     if detail:
         body["detail"] = detail
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
-    return body | dict(more)
+    return body | dict(more or {})
+
+
+def _found(status: int) -> ProblemType:
+    """Name what no error of ours stands for by the words of HTTP."""
+    words = http.HTTPStatus(status).phrase
+    return ProblemType(status, words.lower().replace(" ", "-"), words)
 
 
 def problem_about(error: Exception) -> dict[str, object]:
@@ -71,7 +87,7 @@ def problem_about(error: Exception) -> dict[str, object]:
     kind = problem_of(error)
     told = {name: value for name in _TOLD if (value := getattr(error, name, None))}
     detail = "" if kind.status == 500 else str(error)
-    return _body(kind, detail, getattr(error, "errors", ()), told)
+    return _body(kind, detail, g.get("request_id", ""), getattr(error, "errors", ()), told)
 
 
 def note(error: Exception) -> None:
@@ -86,9 +102,7 @@ def answer_error(error: Exception) -> Response:
         code = error.code or 500
         if error.response is not None or code < 400:  # a redirect, or an answer made elsewhere
             return cast(Response, error.get_response())
-        status = http.HTTPStatus(code)
-        slug = status.phrase.lower().replace(" ", "-")
-        answer = problem(ProblemType(status, slug, status.phrase), sentence_of(error))
+        answer = problem(_found(code), sentence_of(error))
     else:
         note(error)
         answer = _response(problem_of(error), problem_about(error))

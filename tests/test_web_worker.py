@@ -173,6 +173,12 @@ def test_what_is_no_request_gets_an_answer_that_says_so(
     answer = said(server, request_)
     assert re.match(rb"HTTP/1\.[01] %s " % status, answer)
     assert b"application/problem+json" in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert problem["type"].startswith("urn:hakam:problem:")
+    assert problem["detail"]
+    assert f"x-request-id: {problem['request_id']}" in head.decode().lower()
+    assert len(problem["request_id"]) > 8
 
 
 def test_a_body_may_be_as_long_as_the_settings_say_and_coral_s_question_longer(
@@ -193,6 +199,23 @@ def test_a_body_may_be_as_long_as_the_settings_say_and_coral_s_question_longer(
         question = f"{url}/integrations/coral/moderate?site=demo"
         withheld = httpx.post(question, content=raw, headers=signed, timeout=30.0)
     assert (withheld.status_code, withheld.json()) == (200, {"status": "SYSTEM_WITHHELD"})
+
+
+def test_what_the_worker_refuses_for_its_length_is_answered_and_logged_as_by_the_application(
+    environ: dict[str, str], redis: Redis, tmp_path: Path
+) -> None:
+    head = b"POST /v1/score HTTP/1.1\r\nHost: hakam\r\nContent-Length: %d\r\n\r\n" % 2**40
+    with served(environ, tmp_path / "log") as url:
+        problem = json.loads(said(url, head).partition(b"\r\n\r\n")[2])
+        by_application = httpx.post(f"{url}/nowhere", content=b"").json()
+    assert problem["status"] == 413
+    assert problem["detail"] == "the body is too long"
+    assert problem["type"].startswith("urn:hakam:problem:")
+    assert set(problem) == set(by_application)
+    lines = [json.loads(one) for one in (tmp_path / "log").read_text().splitlines() if "{" in one]
+    told = {line["request_id"]: line for line in lines if line["event"] == "request"}
+    assert told[problem["request_id"]]["status"] == 413
+    assert set(told[problem["request_id"]]) == set(told[by_application["request_id"]])
 
 
 def test_it_serves_an_ipv6_address(environ: dict[str, str], redis: Redis, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
+from service import logs
 from service.compat import coral
 from service.config import Settings
+from service.problems import problem_before
 from service.run.turns import Turns
 
 IDLE_SECONDS = 20.0  # that a connection may wait for its first or next request
@@ -109,11 +111,14 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
     """Answers what is no HTTP, or too long, as every other error is answered (RFC 9457)."""
 
     def execute(self) -> None:
-        fault = self.request.error
-        body = {"type": "about:blank", "title": fault.reason, "status": fault.code}
-        content = json.dumps(body).encode()
+        fault, request_id = self.request.error, logs.new_id()
+        content = json.dumps(problem_before(fault.code, request_id)).encode()
         self.status = f"{fault.code} {fault.reason}"
-        self.response_headers.append(("Content-Type", "application/problem+json"))
+        self.response_headers += [
+            ("Content-Type", "application/problem+json"),
+            (logs.REQUEST_ID, request_id),
+        ]
+        logs.refused(fault.code, fault, request_id)
         self.content_length = len(content)
         self.set_close_on_finish()
         self.write(content)

@@ -19,8 +19,8 @@ from redis._parsers import Encoder
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.commands.core import Script
-from redis.connection import Connection as PlainConnection
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, ConnectionPool, parse_url
+from redis.connection import Connection as PlainConnection
 from redis.exceptions import BusyLoadingError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
