@@ -214,7 +214,8 @@ class Settings(BaseSettings):
         "Address under which sites and moderators reach Hakam; the console and what tells "
         "addresses are refused under other names. Unset: taken from the request.",
         "",
-        form="http:// or https:// address without a path",
+        form="http:// or https:// address without a path (docker-compose.yml makes it of "
+        "HAKAM_DOMAIN, which is a name alone)",
     )
     proxies: _Whole = _variable(
         "Reverse proxies in front of the service; what that many say of the client is believed.",

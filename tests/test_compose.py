@@ -26,10 +26,11 @@ from containers import Engine, Image, composed, megabytes, seconds
 from fake_sites import Endpoint, answering
 from standardwebhooks import Webhook
 
-from conftest import await_condition
+from conftest import await_condition, settings_in
 from service.config import VARIABLES
 from service.delivery.http import TIMEOUT_SECONDS
 from service.delivery.webhooks import DELIVERY_SECONDS
+from service.errors import ConfigError
 from service.run.supervision import STOP_SECONDS
 
 pytestmark = pytest.mark.slow
@@ -172,6 +173,14 @@ def test_the_domain_makes_the_address_that_links_begin_with() -> None:
     assert web["environment"]["HAKAM_PUBLIC_URL"] == f"https://{DOMAIN}"
 
 
+@pytest.mark.parametrize("domain", [f"https://{DOMAIN}", f"{DOMAIN}/hakam"])
+def test_a_domain_that_is_no_name_is_refused_by_the_name_of_its_variable(domain: str) -> None:
+    web = composed(SECRET | {"HAKAM_DOMAIN": domain})["services"]["web"]
+    given = {name: str(value) for name, value in web["environment"].items()}
+    with pytest.raises(ConfigError, match="HAKAM_DOMAIN, which is a name alone"):
+        settings_in(given)
+
+
 RIGHTS = set(
     re.findall(
         r"\+([a-z|]+)",
@@ -195,7 +204,9 @@ def test_the_user_of_redis_may_do_all_that_the_scripts_do() -> None:
 NOT_HERE = {
     "docker network inspect hakam_front": "shows an address that Docker gave",
 }
-GUIDES = ("docs/operations.md", "docs/backup.md", "docs/upgrade.md", "docs/network.md")
+GUIDES = tuple(
+    f"docs/{one}.md" for one in ("operations", "backup", "upgrade", "network", "secrets")
+)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +223,33 @@ def test_the_files_make_a_service_that_keeps_what_it_was_given(
 ) -> None:
     with Compose(tmp_path, images).listening() as compose:
         _Story(compose).tell()
+
+
+@pytest.mark.timeout(600)
+def test_the_lines_of_the_guide_change_the_password_of_redis_and_nothing_is_lost(
+    images: dict[str, Image], tmp_path: Path
+) -> None:
+    (tmp_path / "service").symlink_to(ROOT / "service")
+    (tmp_path / ".env").write_text("".join(f"{name}={one}\n" for name, one in SECRET.items()))
+    with Compose(tmp_path, images).listening() as compose:
+        compose.run("docker compose up --detach redis web")
+        compose.engine.await_health("web")
+        added = compose.engine.running["web"].run("hakam", "sites", "add", "demo")
+        assert added.returncode == 0, added.stderr
+        compose.follow("docs/secrets.md", having="docker compose up --detach")
+        assert SECRET["HAKAM_REDIS_PASSWORD"] not in (tmp_path / ".env").read_text()
+        for name in ("redis", *OURS):
+            compose.engine.await_health(name)
+        sites = compose.engine.running["web"].run("hakam", "sites", "list")
+        assert "demo" in sites.stdout, sites.stderr
+        redis = compose.engine.running["redis"]
+        old = f"REDISCLI_AUTH={SECRET['HAKAM_REDIS_PASSWORD']}"
+        refused = redis.run("env", old, "redis-cli", "-e", "--user", "hakam", "ping")
+        assert refused.returncode != 0
+        (line,) = re.findall(
+            r"(?m)^redis-cli (.*NEW'.*?) +#", (ROOT / "docs/secrets.md").read_text()
+        )
+        assert "NOPERM" in redis.run("redis-cli", "--user", "hakam", *line.split()).stdout
 
 
 class _Story:
