@@ -178,7 +178,7 @@ def test_an_address_that_is_no_redis_is_a_problem(url: str) -> None:
 )
 def test_a_public_address_has_a_host_and_nothing_behind_it(url: str) -> None:
     (problem,) = problems(HAKAM_PUBLIC_URL=url)
-    assert problem.endswith("expected http:// or https:// address without a path")
+    assert "expected http:// or https:// address without a path" in problem
 
 
 def test_a_public_address_is_kept_as_clients_write_it() -> None:
