@@ -161,7 +161,8 @@ def _from_lua(pattern: str) -> str:
     r"""Translate a pattern; ``%b``, ``%f`` and the lazy ``-`` would need a second thought."""
     assert not re.search(r"%[bf]", pattern), pattern
     assert not re.search(r"(?<!\[)(?:\]|\.|%\w)-", pattern), pattern
-    return pattern.replace("%l", "[a-z]").replace("%x", "[0-9A-Fa-f]").replace("%", "\\")
+    pattern = pattern.replace("[%l", "[a-z").replace("%l", "[a-z]")
+    return pattern.replace("%x", "[0-9A-Fa-f]").replace("%", "\\")
 
 
 def browser_uses() -> Iterator[Use]:
