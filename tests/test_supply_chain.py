@@ -204,6 +204,11 @@ def test_make_pin_changes_nothing_the_second_time_and_the_digest_alone_on_anothe
     assert not set(images(later)) & set(images(first[1]))
 
 
+def test_every_image_of_others_is_pinned_by_digest() -> None:
+    named = images([(ROOT / file).read_text() for file in PINNED])
+    assert [image for image in named if not re.search(r"@sha256:[0-9a-f]{64}$", image)] == []
+
+
 def test_make_pin_knows_every_file_that_names_an_image_of_others() -> None:
     named = {
         str(path.relative_to(ROOT))
