@@ -272,6 +272,7 @@ LEADS_ON = {
     "console.items.take",
     "console.items.undo",
     "console.login.delete",
+    "console.login.restore",
     "console.notes.delete",
     "console.overview.replay",
     "console.practice.decide",

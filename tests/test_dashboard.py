@@ -26,6 +26,7 @@ from service.reports.drift_alarms import ABOUT, DriftAlarms
 from service.run.private_redis import PrivateRedis
 from service.sites.site import Site
 from service.sites.sites import Sites
+from service.store.backup import note_backup
 from service.store.connect import connect
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +86,7 @@ def prometheus(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
         DriftAlarms(redis).keep("demo", [], 0.25)
         redis.hset("{hakam:demo}:drift", ABOUT[0], "0.100 0")
+        note_backup(redis)
         web = stack.enter_context(served(environ, folder / "log"))
         for command in WORK:
             running = hakam(command, environ=environ)

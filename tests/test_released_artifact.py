@@ -115,6 +115,7 @@ def test_words_before_or_behind_an_insult_do_not_hide_it(
         assert flagged(classifier, padded).mean() >= 0.97
 
 
+@pytest.mark.timeout(900)  # many texts, and long ones
 def test_repeats_and_blanks_do_not_hide_an_insult(
     classifier: Classifier, insults: list[str]
 ) -> None:

@@ -325,7 +325,9 @@ def test_an_artefact_that_was_not_taken_up_is_tried_again_after_a_while_and_no_m
 ) -> None:
     sent: list[int] = []
     monkeypatch.setattr(os, "kill", lambda _pid, number: sent.append(number))
-    held = application._Held(artifact, mark=own_artifacts.mark(), tried_at=time.monotonic())
+    held = application._Held(
+        artifact=artifact, mark=own_artifacts.mark(), tried_at=time.monotonic()
+    )
     monkeypatch.setattr(application, "_held", held)
 
     def look() -> int:

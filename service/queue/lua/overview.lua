@@ -2,7 +2,7 @@
 -- people hold, and what they keep leaving. `ages` are bounds in milliseconds, separated by blanks.
 -- KEYS: items texts lines leases
 -- ARGV: ages unlabelled most shown facets...
--- returns: { { waits with the facet, ... }, { waits or is held and is younger than the bound, ..., or older },
+-- returns: { { waits with the facet, ... }, { waits or is held and is younger than the bound, ..., older },
 -- returns:   { reason of the first `most` without a label, ... }, of the first `shown` cannot be read,
 -- returns:   { held, ... }, { keeps being left, the first `shown`, ... } }
 -- include: queue/clock queue/line_length queue/walk queue/shown_all
