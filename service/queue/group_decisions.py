@@ -22,7 +22,7 @@ from typing import Any, Literal
 from service.errors import Conflict, Forbidden, InvalidRequest, ItemNotFound
 from service.queue.encoding import draft_json, read_decision, words_json
 from service.queue.records import Decision, facet, short_digest
-from service.queue.review_queue import MAX_BULK, check_draft, refusal
+from service.queue.review_queue import MAX_BULK, check_draft, refusal, undo_words
 from service.store.connect import Redis
 from service.store.scripts import Verbs
 
@@ -159,20 +159,9 @@ class GroupDecisions:
         From the first call on nothing more is decided by that request. ItemNotFound where there is
         none, Forbidden where it is another's and the moderator no senior.
         """
-        draft = Decision("approve", moderator=moderator, request_id=request_id)
-        check_draft(draft)
         found: Any
-        outcome, *found = self._verbs(
-            site_id,
-            "undo_all",
-            decided=decided,
-            moderator=moderator,
-            senior=int(senior),
-            request=request_id,
-            window_ms=self._undo_ms,
-            draft=draft_json(draft, "undo"),
-            withdrawal=draft_json(draft, "withdraw"),
-        )
+        told = undo_words(moderator, request_id, senior=senior, window_ms=self._undo_ms)
+        outcome, *found = self._verbs(site_id, "undo_all", decided=decided, **told)
         if outcome == "missing":
             raise ItemNotFound("No decision has this request id.")
         if outcome == "foreign":

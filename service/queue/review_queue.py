@@ -329,20 +329,8 @@ class ReviewQueue:
         Without a decision id it is the decision that the item has now. Seniors may take back what
         others decided.
         """
-        draft = Decision("approve", moderator=moderator, request_id=request_id)
-        check_draft(draft)
-        found = self._done(
-            site_id,
-            "undo",
-            id=item_id,
-            decision=decision_id,
-            moderator=moderator,
-            senior=int(senior),
-            request=request_id,
-            window_ms=self._undo_ms,
-            draft=draft_json(draft, "undo"),
-            withdrawal=draft_json(draft, "withdraw"),
-        )
+        told = undo_words(moderator, request_id, senior=senior, window_ms=self._undo_ms)
+        found = self._done(site_id, "undo", id=item_id, decision=decision_id, **told)
         return read_decision(*found[0])
 
     def decide_again(
@@ -542,6 +530,22 @@ _DRAFT_LENGTHS = {
     "note": 4_000,
     "reply": 1_000,
 }
+
+
+def undo_words(
+    moderator: str, request_id: str, *, senior: bool, window_ms: int
+) -> Mapping[str, str | int]:
+    """Return who takes a decision back, and what is written of it; errors as `check_draft`."""
+    draft = Decision("approve", moderator=moderator, request_id=request_id)
+    check_draft(draft)
+    return {
+        "moderator": moderator,
+        "senior": int(senior),
+        "request": request_id,
+        "window_ms": window_ms,
+        "draft": draft_json(draft, "undo"),
+        "withdrawal": draft_json(draft, "withdraw"),
+    }
 
 
 def check_draft(draft: Decision) -> None:
