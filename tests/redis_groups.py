@@ -167,7 +167,7 @@ class Server:
 
     @property
     def leads(self) -> bool:
-        return bool(self.role()) and self.role()[0] == "master"
+        return self.role()[:1] == ["master"]
 
 
 def _follows(role: Sequence[Any]) -> bool:
@@ -310,7 +310,7 @@ class SentinelTrio(Group):
     def is_whole(self) -> bool:
         leader = self.primary()
         role = leader.role() if leader else ()
-        if not role or len(role[2]) != 2:
+        if role[:1] != ["master"] or len(role[2]) != 2:
             return False
         links = [server.role() for server in self.replicas()]
         named = {int(a[1]) for a in self._said("SENTINEL", "get-master-addr-by-name", SERVICE)}
