@@ -41,11 +41,9 @@ sentence: $(VENV)/.sentence  ## install what learning the sentence scorer needs,
 	@$(BIN)/hakam-train sentence --help
 
 bench: $(VENV)/.test  ## measure the classifier, the service, the queue and the console
-	$(BIN)/python tests/bench_classifier.py
-	$(BIN)/python tests/bench_service.py
-	$(BIN)/python tests/bench_hostile.py
-	$(BIN)/python tests/bench_queue.py
-	$(BIN)/python tests/bench_console.py
+	@missed=; for one in classifier service hostile queue console; do \
+		$(BIN)/python tests/bench_$$one.py || missed="$$missed $$one"; \
+	done; [ -z "$$missed" ] || { echo "bench: limits not kept, or failed:$$missed" >&2; exit 1; }
 
 fuzz: $(VENV)/.test  ## send 100,000 random requests to every route
 	$(BIN)/python tests/fuzz_service.py 100000

@@ -618,7 +618,7 @@ def pages(redis: Redis, sizes: Sequence[int]) -> None:
             more = took - at_few.setdefault(name, took)
             what = f"{name}, after {n_decided:,} decisions, {n_shown} shown"
             show(what, took, "ms", f"< {PAGE_MS:g} ms more", more < PAGE_MS)
-    keys = ("{hakam:demo}:decided", "{hakam:demo}:figures")
+    keys = ("{hakam:demo}:listed", "{hakam:demo}:figures")
     used: Any = sum(redis.memory_usage(key, samples=0) or 0 for key in keys)
     show("memory of the read models per decision", used / n_decided, "bytes")
     info: Any = redis.info("memory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,14 @@ def test_sentences_hold_everything_but_the_space_between_them(text: str) -> None
 )
 def test_a_sentence_ends_where_a_reader_pauses(text: str, parts: list[str]) -> None:
     assert [text[a:b] for a, b in sentences(text)] == parts
+
+
+@pytest.mark.parametrize("n_sentences", [100, 101, 250, 6_000])
+def test_of_many_sentences_neighbours_go_together(n_sentences: int) -> None:
+    text = "a. " * n_sentences
+    spans = sentences(text)
+    assert len(spans) == math.ceil(n_sentences / math.ceil(n_sentences / 100))
+    assert " ".join(text[a:b] for a, b in spans) == text.strip()
 
 
 @given(st.text(alphabet='.!a")\n ', max_size=30))

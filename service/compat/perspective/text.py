@@ -27,6 +27,9 @@ _CLOSING = r"\"')\]\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}\N{RIGHT DOUBLE
 _END = re.compile(rf"(?<![{_MARKS}])[{_MARKS}]++[{_CLOSING}]*+(?=\s|\Z)|\n")
 
 
+MOST_SENTENCES = 100  # each is scored by itself, and thousands fit into a short text
+
+
 def detect(text: str) -> list[str]:
     r"""Return the language tags of the scripts of a text, the most frequent first.
 
@@ -53,6 +56,8 @@ def _is_arabizi(word: str) -> bool:
 def sentences(text: str) -> list[tuple[int, int]]:
     """Return where the sentences of a text begin and end, without the space between them.
 
+    Where there are more than `MOST_SENTENCES`, neighbours go together, as many everywhere.
+
     >>> sentences(" One. Two?  Three")
     [(1, 5), (6, 10), (12, 17)]
     """
@@ -63,7 +68,9 @@ def sentences(text: str) -> list[tuple[int, int]]:
         if start < stop:
             spans.append((start, stop))
         behind = end
-    return spans
+    size = -(-len(spans) // MOST_SENTENCES) or 1
+    groups = (spans[at : at + size] for at in range(0, len(spans), size))
+    return [(group[0][0], group[-1][1]) for group in groups]
 
 
 def in_utf16(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
