@@ -16,7 +16,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,12 +216,7 @@ def servers() -> Path:
     """Debian with the servers that the compose file takes from the images of others."""
 
     def make(root: Path) -> None:
-        policy = root / "usr/sbin/policy-rc.d"
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-        install = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends"]
-        install += [*SERVERS, *AUTHORITY]
-        _with_network(root, *install, env={"DEBIAN_FRONTEND": "noninteractive"})
+        _install(root, (*SERVERS, *AUTHORITY))
         # Users and folders as those images have them.
         for name, user, group in (("redis", 999, 1000), ("nginx", 101, 101)):
             with (root / "etc/passwd").open("a") as file:
@@ -233,6 +228,28 @@ def servers() -> Path:
             (root / f"var/log/nginx/{kind}.log").symlink_to(f"/dev/{stream}")
 
     return _layer(f"{SUITE} {SERVERS} {AUTHORITY} 1", _debian(), make)
+
+
+def _install(root: Path, packages: Iterable[str]) -> None:
+    """Install packages of Debian, and start none of their services."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    install = ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages)
+    _with_network(root, *install, env={"DEBIAN_FRONTEND": "noninteractive"})
+
+
+def debian(folder: Path, packages: Iterable[str], lines: str) -> None:
+    """Make a Debian with packages in a folder, and run lines of bash in it, as root.
+
+    They find this checkout in /srv/repository, as git clones it.
+    """
+    wanted = sorted(packages)
+    key = f"{SUITE} {' '.join(wanted)} with units"
+    _copy(_layer(key, _debian(), lambda root: _install(root, wanted)), folder)
+    repository = folder / "srv/repository"
+    _run("git", "clone", "--quiet", "--bare", ROOT, repository)
+    _with_network(folder, "bash", "-euc", lines, env={"HOME": "/root"})
 
 
 def _mount_point(there: Path, place: Path) -> None:

@@ -166,6 +166,7 @@ WHOLE = {
     "damaged_site",
     "deployment",
     "dashboard",
+    "debian_guide",
     "documents",
     "failover",
     "first_run",
