@@ -195,6 +195,11 @@ def _parts(
         coral=CoralSync(redis),
         coral_sites=coral_sites,
         coral_moderation=moderation(coral_queue, Chosen(coral_redis), coral_repeats),
+        flushes=(
+            *(one.flush for one in (verdict_counts, shadow.counts)),
+            *(one.flush for one in (repeats, coral_repeats)),
+            *(signal_sample.flush, articles.flush, key_uses.flush),
+        ),
     )
     writes = (
         *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -96,6 +97,7 @@ class Services:
     coral: CoralSync
     coral_sites: KnownSites
     coral_moderation: Moderation
+    flushes: Sequence[Callable[[], object]]  # write what was counted, at the end of the process
 
 
 def services() -> Services:

@@ -26,6 +26,8 @@ from redis import Redis
 
 from conftest import await_condition, free_port, hakam, served
 from service.config import Settings
+from service.queue.articles import Articles
+from service.reports.verdict_counts import VerdictCounts
 from service.run import web_worker
 from service.run.launch import GUNICORN_CONFIG
 from service.sites.site import Site
@@ -341,6 +343,24 @@ def test_who_is_sending_when_the_server_is_told_to_stop_gets_an_answer(
     assert b"HTTP/1.1 200 OK" in rest
     assert b"connection: close" in rest.lower()
     process.wait(timeout=30.0)
+
+
+def test_what_was_counted_in_the_last_moments_is_written_before_the_server_has_ended(
+    own_server: tuple[str, psutil.Process], redis: Redis
+) -> None:
+    url, process = own_server
+    headers = {"Authorization": f"Bearer {Sites(redis).add(Site('demo'))}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=30.0) as client:
+        for number in range(20):  # faster than they are written
+            article = {"id": "a", "title": "Weather"}
+            body = {"id": f"c-{number}", "text": "شكرا جزيلا", "article": article}  # "many thanks"
+            client.post("/v1/comments", json=body).raise_for_status()
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=30.0)
+    (counted,) = VerdictCounts(redis).days("demo", 1).values()
+    assert counted["action:approve"] == 20
+    (hour,) = Articles(redis).page("demo", "a").hours
+    assert hour.n_passed == 20
 
 
 def has_read(one: socket.socket) -> bool:

@@ -63,7 +63,10 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Send the traces that are left."""
+    """Write what was counted and not written yet, and send the traces that are left."""
+    if app := getattr(worker, "wsgi", None):  # not where the worker could not start
+        for flush in app.extensions["hakam"].flushes:
+            flush()
     tracing.stop()
 
 

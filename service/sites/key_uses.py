@@ -48,9 +48,12 @@ class KeyUses:
             self._noted[which] = self._unsent[which] = hour
 
     def flush_if_due(self) -> None:
+        """Tell Redis what was noted, if anything was."""
+        if self._unsent:
+            self.flush()
+
+    def flush(self) -> None:
         """Tell Redis what was noted; keep it for later where Redis does not take it."""
-        if not self._unsent:
-            return
         with self._lock:
             sent, self._unsent = self._unsent, {}
         try:
