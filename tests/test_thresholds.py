@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +202,25 @@ def test_the_command_is_told_what_a_newsrooms_own_columns_and_words_mean(
     assert answer.exit_code == 0, answer.output
     assert "decisions: 20 approved, 20 rejected, 0 without" in answer.output
     assert "judged by people's decisions" in answer.output
+
+
+def test_the_example_of_the_guide_has_the_form_of_what_the_command_says(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (Path(__file__).parent.parent / "docs/settings.md").read_text(encoding="utf-8")
+    [(command, shown)] = re.findall(r"(?s)```\n\$ hakam (thresholds .*?)\n(.*?)```", guide)
+    with Path("export.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, delimiter=";")
+        rows.writerow(["text", "status"])
+        for comment in read_comments(SAMPLE_COMMENTS):
+            toxic = comment.labels.get("toxicity", 0.0) > 0.5
+            rows.writerow([comment.text, "rejected" if toxic else "approved"])
+    answer = CliRunner().invoke(hakam, command.split(), env=environ)
+    assert answer.exit_code == 0, answer.output
+    assert form_of(answer.output) == form_of(shown)
+
+
+def form_of(lines: str) -> list[str]:
+    """Lines without their figures and the widths of their columns."""
+    return [" ".join(re.sub(r"\d[\d.,-]*", "N ", line).split()) for line in lines.splitlines()]

@@ -9,7 +9,7 @@ expected to be what the label says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,8 @@ def read_export(
 ) -> tuple[list[PastComment], Understood]:
     """Read what is known of comments, and say what of the file was understood.
 
-    What was observed of the label counts as a decision where there is none.
+    What was observed of the label counts as a decision where there is none; nothing is said of
+    other labels, which are not asked about.
     """
     with open_comments(path, names) as file:
         comments = [
@@ -62,7 +63,8 @@ def read_export(
         ]
     if not comments:
         raise RecordError(f"{path}: holds no comment")
-    return comments, file.understood
+    seen = file.understood.labels
+    return comments, replace(file.understood, labels={label: seen[label]} if label in seen else {})
 
 
 def _rejected(comment: LabeledComment, label: str) -> bool | None:
