@@ -57,8 +57,9 @@ def connect() -> Redis:
         return connect_to(settings.redis_url, n_replicas=settings.n_replicas)
     if not private_redis.socket_path(settings.var).exists():
         raise LaunchFailed(
-            f"HAKAM_REDIS_URL is not set, and no `hakam run` is working on {settings.var}: "
-            "start one, or name a Redis (redis://, rediss:// or unix:// address)."
+            "HAKAM_REDIS_URL is not set, and no `hakam run` is working on "
+            f"{settings.var.resolve()}: start one, or name a Redis (redis://, rediss:// or unix:// "
+            "address)."
         )
     return connect_to(private_redis.socket_url(settings.var))
 
