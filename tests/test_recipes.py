@@ -63,6 +63,20 @@ def code_of(document: str, language: str) -> str:
     return code
 
 
+def start_of(
+    document: str, program: str, environ: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """The lines by which a document starts a program, filled in; and variables they do not name."""
+    text = (DOCS / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"(?ms)^ *```sh\n(.*?)^ *```", text)
+    (block,) = [one for one in blocks if program in one]
+    lines = re.sub(r"\b([A-Z_]+)=\S+", lambda found: f"{found[1]}='{environ[found[1]]}'", block)
+    *before, last = lines.strip().splitlines()
+    rest = {name: value for name, value in environ.items() if f"{name}=" not in block}
+    # In the place of the shell, so that who ends the one ends the other.
+    return ["sh", "-euc", "\n".join([*before, f"exec {last.strip()}"])], rest
+
+
 @contextmanager
 def running(
     command: Sequence[str], url: str, folder: Path, environ: dict[str, str]
@@ -207,11 +221,10 @@ def isso(isso_python: Path, desk: Desk, tmp_path: Path) -> Iterator[Isso]:
     )
     desk.tell(f"{url}/hakam")
     environ = desk.environ | {"ISSO_SETTINGS": "isso.cfg"}
-    command = [str(isso_python.parent / "gunicorn"), "--threads", "8", "-b", url[7:]]
-    with (
-        running([*command, "isso_hakam:application"], url, tmp_path, environ),
-        httpx.Client() as reader,
-    ):
+    (*shell, lines), rest = start_of("isso.md", "isso_hakam", environ)
+    command = [*shell, lines.replace("127.0.0.1:8080", url.removeprefix("http://"))]
+    path = {"PATH": f"{isso_python.parent}:{os.environ['PATH']}"}
+    with running(command, url, tmp_path, rest | path), httpx.Client() as reader:
         yield Isso(url, desk, tmp_path, isso_python, environ, reader)
 
 
@@ -422,7 +435,8 @@ def waline_at(url: str, desk: Desk, folder: Path, **environ: str) -> Iterator[Wa
         "AKISMET_KEY": "false",
         **environ,
     }
-    with running(["node", "server.cjs"], url, folder, environ):
+    command, rest = start_of("waline.md", "server.cjs", environ)
+    with running(command, url, folder, rest):
         yield Waline(url, desk)
 
 
@@ -582,13 +596,13 @@ def standing_in(
     desk.tell("https://news.example/unused")
     with StandIn(answering) as server:
         Thread(target=server.serve_forever, daemon=True).start()
+        urls = {"GHOST_URL": server.url, "REMARK_URL": server.url}
+        command, _ = start_of("polling.md", program, desk.environ | urls | environ)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         run = subprocess.Popen(
-            [sys.executable, program],
+            command,
             cwd=folder,
-            env=desk.environ
-            | environ
-            | {"EVERY_SECONDS": "0.1", "GHOST_URL": server.url}
-            | {"REMARK_URL": server.url},
+            env={"EVERY_SECONDS": "0.1", "PATH": path},
             stderr=subprocess.DEVNULL,
         )
         yield server
