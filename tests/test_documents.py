@@ -8,20 +8,25 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import click
 import openai
 import pytest
 import reference
+from click.testing import CliRunner
+from fake_sites import answering
 from flask import Flask
 from flask.testing import FlaskClient
 from googleapiclient import discovery  # type: ignore[import-untyped]
+from redis import Redis
 
 from models.comment_files import open_comments
 from models.schema import read_comments
@@ -29,6 +34,8 @@ from service.cli.main import hakam
 from service.compat.openai import CATEGORIES
 from service.compat.perspective.routes import ATTRIBUTES, NOT_MEASURED
 from service.queue.records import Comment, content_digest
+from service.sites.site import Site
+from service.sites.sites import Sites
 from training.cli import main as hakam_train
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +99,11 @@ def test_one_table_names_every_command() -> None:
     assert sorted(table) == sorted(live)
 
 
+def fenced(document: str) -> str:
+    """Return a document in which the lines of its code blocks stand without their prompts."""
+    return re.sub(r"(?m)^(\$ |    +)", "", DOCUMENTS[document])
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_in_a_document_exists_with_its_options(document: str) -> None:
     roots = {"hakam": hakam, "hakam-train": hakam_train}
@@ -112,9 +124,69 @@ def test_every_command_in_a_document_exists_with_its_options(document: str) -> N
             assert option in known | {"--help"}, f"{document}: {line}"
 
 
-def fenced(document: str) -> str:
-    """Return a document in which the lines of its code blocks stand without their prompts."""
-    return re.sub(r"(?m)^(\$ |    +)", "", DOCUMENTS[document])
+# What documents leave open, and what stands there when they are tried
+FILLED = {
+    "ID": "demo",
+    "SITE": "demo",
+    "NAME": "samira",
+    "COMMENT": "c-1",
+    "ADDRESS": "https://news.example/hakam",
+    "https://...": "https://news.example/hakam",
+}
+# Its table is of names of commands; the test before holds that they exist.
+GUIDES = [document for document in DOCUMENTS if document != "docs/operations.md"]
+
+
+def words_of(line: str) -> list[str]:
+    """Words of a line as a shell divides them, without its remark."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="<>|")
+    lexer.whitespace_split = True
+    return list(lexer)
+
+
+def lines_about_sites(document: str) -> list[str]:
+    """Return the commands of a document that say which site or moderator they are about."""
+    code = re.findall(r"(?m)`(hakam [^`\n]+)`|^((?:[^|\n]* \| )?hakam .*)$", fenced(document))
+    named = {"demo", "news", "yoursite", *FILLED}
+    return [line for line in map("".join, code) if named & set(words_of(line))]
+
+
+@pytest.mark.parametrize("document", [name for name in GUIDES if lines_about_sites(name)])
+def test_each_command_that_a_document_says_about_a_site_is_carried_out(
+    document: str,
+    redis: Redis,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = {"id": "1", "text": "a", "labels": {"insult": 0}, "source": "moderator"}
+    Path("known.jsonl").write_text('{"id": "1", "action": "review"}\n')
+    for name in ("FILE", "EXPORT"):
+        Path(name).write_text(json.dumps(known) + "\n")
+    for name in ("secrets.txt", "old.txt", "new.txt"):
+        Path(name).write_text(f"{token_hex(32)}\n")
+    site = Site("demo", webhook_private=True).changed({"webhook_url": "http://127.0.0.1:9/"})
+    Sites(redis).add(site)
+    if any("NAME" in line for line in lines_about_sites(document)):
+        account = ["moderators", "add", "samira", "--role", "trainee"]
+        assert CliRunner().invoke(hakam, account, env=environ).exit_code == 0
+    with answering() as channel:
+        Path("notices.txt").write_text(channel.url.replace("http:", "json:"))
+        for line in lines_about_sites(document):
+            words, given = words_of(line), token_hex(32)
+            if "|" in words:  # something random
+                words = words[words.index("|") + 1 :]
+            if "<" in words:
+                given = Path(words.pop()).read_text()
+            is_new = words[1:3] == ["sites", "add"]
+            filled = FILLED | ({"ID": "another", "SITE": "another"} if is_new else {})
+            *words, file = words if ">" in words else [*words, ""]
+            words = [filled.get(word, word) for word in words if word not in {"<", ">"}]
+            done = CliRunner().invoke(hakam, words[1:], env=environ, input=given)
+            assert done.exit_code == 0, f"{line}: {done.output}"
+            if file:
+                Path(file).write_text(done.stdout)
 
 
 def test_the_readme_shows_the_answer_that_its_curl_gets(client: FlaskClient, api_key: str) -> None:
