@@ -756,3 +756,33 @@ def test_rows_that_nobody_can_tick_have_no_buttons_for_ticked_ones(
         shown = re.sub(r'(?s)<div class="decide" hidden>.*?</div>', "", page)
         assert "data-tick=" not in shown, path
         assert 'value="reject"' not in shown, path
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "wrong", "said"),
+    [
+        ("/admin/sites", {"id": "NO", "name": "<b>n"}, "id", "1 to 63"),
+        ("/admin/sites", {"id": "demo", "name": "<b>n"}, "id", "exists already"),
+        ("/admin/sites", {"id": "fresh", "name": "n" * 300}, "name", "at most 200"),
+        ("/demo/admin", {"action": "rename", "name": "n" * 300}, "name", "at most 200"),
+        ("/people", {"name": "\N{RIGHT-TO-LEFT OVERRIDE}x", "role": "senior"}, "name", "letters"),
+        ("/people", {"name": "OMAR", "role": "senior"}, "name", "is taken"),
+        ("/demo/retention", {"action": "erase", "author_id": "a" * 2000}, "author_id", "1 to 1"),
+        ("/demo/exports/transparency", {"start": "2026-02-30", "end": ""}, "start", "two days"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(
+    browser: Browser, path: str, fields: dict[str, str], wrong: str, said: str
+) -> None:
+    page = browser.post(path, **fields)
+    assert browser.last.status_code == 422
+    (field,) = re.findall(r'<input[^>]* aria-invalid="true"[^>]*>', page)
+    assert f' name="{wrong}"' in field
+    described = re.findall(r'aria-describedby="([\w-]+)', field)
+    ((at, sentence),) = re.findall(
+        r'<p class="complaint" role="alert" id="([\w-]+)">(.+?)</p>', page
+    )
+    assert described == [at]
+    assert said in sentence
+    for name, typed in fields.items():
+        assert name in ("action", "role") or f'value="{typed}"' in page

@@ -18,7 +18,7 @@ import pytest
 from argon2 import PasswordHasher
 from arriving import enqueue
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from redis import Redis
 
 from conftest import csrf_token
@@ -637,7 +637,112 @@ def test_a_comment_withdrawn_by_its_site_is_told_while_it_is_read(console: Conso
     page.clock.fast_forward(31_000)
     page.mouse.move(100, 100)  # whoever moves is reading
     page.clock.run_for(2_000)
-    expect(page.locator(".lease.ended")).to_be_visible()
+    gone = "لم يعد هذا التعليق في قائمة الانتظار."  # "This comment is no longer in the queue."
+    expect(page.locator(".lease.ended")).to_have_text(gone)
+    page.locator("button.reject").click()
+    expect(page.locator("main section [role=alert]")).to_have_text(gone)
+
+
+def test_an_edit_that_comes_while_somebody_decides_is_told_as_what_it_is(
+    console: Console,
+) -> None:
+    console.flag("c1", "first")
+    page = console.page()
+    expect(page.locator("#comment bdi")).to_have_text("first")
+    console.flag("c1", "first, edited")
+    page.locator("button.approve").click()
+    expect(page.locator("main [role=alert]")).to_contain_text(
+        "\u0639\u064f\u062f\u0651\u0644"
+    )  # "edited"
+    page.locator("main a.primary").click()
+    expect(page.locator("#comment bdi")).to_have_text("first, edited")
+    assert console.actions == []
+
+
+# A network or a store that fails
+
+
+def test_a_decision_that_got_no_answer_stays_on_the_screen_and_counts_once_when_it_is_sent_again(
+    console: Console,
+) -> None:
+    console.flag("c1", "first", score=0.9)
+    console.flag("c2", "second", score=0.8)
+    page = console.page()
+    page.keyboard.press("n")
+    page.keyboard.type("third time")
+    page.context.set_offline(True)
+    said = page.locator("form.verdict [data-unanswered]")
+    for _press in range(2):  # where there is no network, the browser would only leave the page
+        page.locator("button.reject").click()
+        expect(said).to_be_visible()
+    assert accessible(page) == []
+    page.context.set_offline(False)
+    assert console.actions == []
+    assert page.input_value("#note") == "third time"
+    page.reload()  # as who has lost patience does
+    page.keyboard.press("n")
+    page.keyboard.type("third time")
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/demo/items/*", lose_the_answer, times=1)
+    page.locator("button.reject").click()
+    expect(said).to_be_visible()
+    assert console.actions == ["reject"]
+    page.locator("button.reject").click()
+    expect(page.locator("#comment bdi")).to_have_text("second")
+    expect(page.locator(".notice.reject")).to_be_visible()
+    assert [(d.action, d.note) for d in console.decisions.read("demo")] == [
+        ("reject", "third time")
+    ]
+
+
+def test_a_decision_that_was_refused_for_the_moment_is_sent_again_from_the_page_that_says_so(
+    console: Console,
+) -> None:
+    console.flag("c1", "first")
+    page = console.page(path="/demo/work")
+    page.keyboard.press("n")
+    page.keyboard.type("third time")
+    page.evaluate("document.querySelector('form.verdict [name=csrf_token]').value = 'too old'")
+    page.locator("button.reject").click()
+    expect(page.locator("main [role=alert]")).to_be_visible()
+    assert console.actions == []
+    page.locator("main button.primary").click()
+    expect(page.locator(".notice.reject")).to_be_visible()
+    assert [d.note for d in console.decisions.read("demo")] == ["third time"]
+
+
+def test_a_button_pressed_twice_on_a_slow_network_counts_once(console: Console) -> None:
+    page = console.page("layla", "/demo/keys")
+    slow = {"latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+    session = page.context.new_cdp_session(page)
+    session.send("Network.emulateNetworkConditions", {"offline": False, **slow})
+    shows_progress = page.evaluate(
+        """() => {
+            const button = document.querySelector('button[value=add]');
+            button.click();
+            setTimeout(() => button.click(), 100);
+            return button.form.matches('[aria-busy=true]');
+        }"""
+    )
+    assert shows_progress
+    expect(page.locator("code.link")).to_be_visible()
+    record = console.sites.record("demo")
+    assert record
+    assert len(record.keys.stored) == 2
+
+
+def test_the_overview_goes_on_by_itself_after_an_error(console: Console) -> None:
+    page = console.page("layla", "/overview")
+    page.route("**/overview/events", lambda route: route.fulfill(status=503))
+    expect(page.locator("[data-live][aria-busy=true]")).to_be_visible()
+    console.flag("c1", "first")
+    page.unroute("**/overview/events")
+    expect(page.locator("[data-figure=pending]")).to_have_text("1")
+    expect(page.locator("[data-live]")).not_to_have_attribute("aria-busy", "true")
 
 
 # Hostile text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from playwright.sync_api import Page, expect
 from test_console_browser import Console
 from test_console_browser import console as console  # noqa: PLC0414 - a fixture
 
 from service.accounts.account import Preferences
+from service.rules.phrases import LANGUAGES
 
 
 def at(page: Page) -> str:
@@ -120,3 +122,25 @@ def test_the_list_works_without_javascript(console: Console) -> None:
     expect(page.locator(".item")).to_have_count(2)
     page.locator("form.notice button").click()
     expect(page.locator(".item")).to_have_count(3)
+
+
+@pytest.mark.parametrize("path", ["queue", "search"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_on_a_telephone_no_filter_that_is_not_set_is_cut(
+    console: Console, language: str, path: str
+) -> None:
+    console.accounts.save_preferences("samira", Preferences(language=language))
+    page = console.page("samira", f"/demo/{path}", viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    cut = page.locator("main select").evaluate_all(
+        """all => all.filter((select) => {
+            const words = document.createElement('span');
+            words.textContent = select.selectedOptions[0].textContent.trim();
+            Object.assign(words.style, {font: getComputedStyle(select).font, position: 'absolute'});
+            document.body.append(words);
+            const {paddingLeft, paddingRight} = getComputedStyle(select);
+            const room = select.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+            return words.offsetWidth > room - 18;  // of the arrow
+        }).map(select => select.name)"""
+    )
+    assert cut == []

@@ -47,10 +47,11 @@ def create() -> ResponseReturnValue:
     try:
         key = services().sites.add(Site(site_id, name=name), by=by_me())
     except SiteExists:
-        return _page(complaint=_("A site with this id exists already.")), 422
-    except InvalidRequest:
-        told = _("An id has 1 to 63 of a-z, 0-9 and hyphen; a name at most 200 characters.")
-        return _page(complaint=told), 422
+        return _page(wrong={"id": _("A site with this id exists already.")}), 422
+    except InvalidRequest as refusal:
+        told = {"id": _("An id has 1 to 63 of a-z, 0-9 and hyphen."), "name": _name_too_long()}
+        wrong = {one.field: told[one.field] for one in refusal.errors}
+        return _page(wrong=wrong), 422
     session.setdefault("site", site_id)
     return _page(new_key=key, new_site=services().sites.get(site_id))
 
@@ -98,14 +99,16 @@ def _renamed(found: Site) -> ResponseReturnValue:
     try:
         stored = update(found, lambda base: base.changed({"name": name}))
     except InvalidRequest:
-        most = formats.number(SETTINGS["name"].length)
-        told = _("A name has at most %(num)s characters.", num=most)
         formed = replace(found, revision=request.form.get("revision", found.revision))
-        return _site_page(formed, complaint=told), 422
+        return _site_page(formed, complaint=_name_too_long()), 422
     if isinstance(stored, Stale):
         return _site_page(stored.wanted, meanwhile=stored.since), 409
     flash(_("Saved."))
     return redirect(url_for(".site", site_id=found.id), 303)
+
+
+def _name_too_long() -> str:
+    return _("A name has at most %(num)s characters.", num=formats.number(SETTINGS["name"].length))
 
 
 def _question(found: Site) -> ResponseReturnValue | None:

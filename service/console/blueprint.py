@@ -275,7 +275,7 @@ def _explain(error: Exception) -> tuple[str, int, dict[str, str]]:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     kept = unsent() if isinstance(error, (CSRFError, StoreUnavailable)) else None
     if kept is not None:  # nothing is wrong with what was typed, only with the moment
-        page = render_template("unsent.html", sentence=sentence, kept=kept.fields)
+        page = render_template("unsent.html", sentence=sentence, kept=kept)
     else:
         page = render_template("message.html", sentence=sentence, status=status)
     return page, status, headers

@@ -263,7 +263,7 @@ def _again(kept: Unsent) -> Response:
     check_open(g.account, endpoint)
     if endpoint == "console.work.decide":
         return make_response(work.offer_again(kept=kept, **values))
-    return make_response(render_template("unsent.html", kept=kept.fields, action=kept.path))
+    return make_response(render_template("unsent.html", kept=kept))
 
 
 def _address() -> str:

@@ -29,6 +29,7 @@ from service.errors import (
     InvalidRequest,
     ItemNotFound,
     LeaseLost,
+    ServiceError,
 )
 from service.queue.group_decisions import Group
 from service.queue.records import Decision, Lease
@@ -86,7 +87,9 @@ def decide(site_id: str, item_id: str) -> ResponseReturnValue:
         raise InvalidRequest.of("action", "expected a button of this page") from error
     except (Conflict, ItemNotFound) as conflict:
         return _show_conflict(site, item_id, conflict, _typed), 409
-    leases.forget(site.id)
+    leases.forget_item(
+        site.id, item_id
+    )  # of one that was sent again, the next may be leased already
     return elsewhere or redirect(url_for(".index", site_id=site.id), 303)
 
 
@@ -159,11 +162,13 @@ def take_break() -> ResponseReturnValue:
 
 
 @bp.post("/<site_id>/items/<item_id>/renew")
-def renew(site_id: str, item_id: str) -> dict[str, float]:
+def renew(site_id: str, item_id: str) -> ResponseReturnValue:
     """Prolong the lease of the comment on the screen while somebody is reading it."""
-    lease = services().queue.renew(
-        site_for(site_id).id, item_id, request.form.get("token", 0, type=int)
-    )
+    site, token = site_for(site_id), request.form.get("token", 0, type=int)
+    try:
+        lease = services().queue.renew(site.id, item_id, token)
+    except (Conflict, ItemNotFound) as conflict:
+        return {"sentence": _why_lost(conflict)}, 409
     return {"expires_in_seconds": lease.expires_at - time.time()}
 
 
@@ -300,25 +305,29 @@ def _show_empty(site: Site) -> str:
     )
 
 
-def _show_conflict(site: Site, item_id: str, conflict: ModerationError, typed: Fields) -> str:
+def _show_conflict(site: Site, item_id: str, conflict: ServiceError, typed: Fields) -> str:
     """Say what happened to a decision that could not be taken, and keep what was written."""
     leases.forget(site.id)
     action = typed("action")
-    if isinstance(conflict, AlreadyDecided):
-        sentence = _("This comment has been decided already. That decision stands.")
-    elif isinstance(conflict, ItemNotFound):
-        sentence = _("This comment is no longer in the queue.")
-    else:
-        sentence = _(
-            "Your time for this comment had run out, so it went back to the queue. "
-            "Nothing was decided."
-        )
     return render_template(
         "work_conflict.html",
         site=site,
         decided=item_id if isinstance(conflict, AlreadyDecided) else "",
-        sentence=sentence,
+        sentence=_why_lost(conflict),
         intended=action_name(action) if action in ("approve", "reject") else "",
         reason=REASON_NAMES.get(typed("reason"), "") if action == "reject" else "",
         note=typed("note"),
+    )
+
+
+def _why_lost(conflict: ServiceError) -> str:
+    """Say in a sentence why a comment is no longer this moderator's to decide."""
+    if isinstance(conflict, AlreadyDecided):
+        return _("This comment has been decided already. That decision stands.")
+    if conflict.why == "edited":
+        return _("This comment was edited since you saw it. Read it again.")
+    if conflict.why in ("withdrawn", "missing"):
+        return _("This comment is no longer in the queue.")
+    return _(
+        "Your time for this comment had run out, so it went back to the queue. Nothing was decided."
     )

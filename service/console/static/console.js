@@ -1,6 +1,8 @@
 // Keys, the lease on the screen, and the next comment without a flicker. Every page works without it.
 const one = (selector, root = document) => root.querySelector(selector);
 const csrfToken = () => one("meta[name=csrf-token]").content;
+// Where no answer comes, it is one that is not well.
+const asked = (...what) => fetch(...what).catch(() => Response.error());
 
 // -- Keys: a letter works on every keyboard layout, the Arabic one included ---------------------
 
@@ -130,12 +132,50 @@ document.addEventListener("submit", async (event) => {
     });
     show(new DOMParser().parseFromString(await answer.text(), "text/html"), elsewhere ? location.href : answer.url);
   } catch {
-    form.removeAttribute("data-swap"); // let the browser try, and say what is wrong in its own words
-    sending = false;
-    form.requestSubmit(event.submitter);
+    unanswered(form, event.submitter);
   } finally {
+    form.removeAttribute("aria-busy");
     sending = false;
   }
+});
+
+// What was typed stays, and counts once however often it arrives. At the second time with a network
+// the browser tries, and says what is wrong in its own words.
+function unanswered(form, submitter) {
+  const said = one("[data-unanswered]", form);
+  if (said.hidden || !navigator.onLine) {
+    said.hidden = true; // so that it is read out again
+    said.hidden = false;
+    said.scrollIntoView({ block: "nearest" });
+    return;
+  }
+  sending = false;
+  form.removeAttribute("data-swap");
+  form.requestSubmit(submitter);
+}
+
+// -- A form that leads to another page ----------------------------------------------------------
+
+const SAME_PRESS_MS = 10000; // after which a press is meant; an answer that is a file leaves the page here
+const sent = new Map();
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  const content = new URLSearchParams(new FormData(form, event.submitter)).toString();
+  if (sent.get(form) === content) return event.preventDefault();
+  sent.set(form, content);
+  form.setAttribute("aria-busy", "true");
+  setTimeout(() => {
+    sent.delete(form);
+    form.removeAttribute("aria-busy");
+  }, SAME_PRESS_MS);
+});
+
+// The page of before, shown again as it was left.
+addEventListener("pageshow", () => {
+  for (const form of sent.keys()) form.removeAttribute("aria-busy");
+  sent.clear();
 });
 
 function show(next, address) {
@@ -193,9 +233,11 @@ async function renew() {
   const body = new FormData();
   body.set("token", one("form.verdict [name=token]").value);
   body.set("csrf_token", csrfToken());
-  const answer = await fetch(lease.dataset.renew, { method: "POST", body });
+  const answer = await asked(lease.dataset.renew, { method: "POST", body });
   if (answer.ok) leaseEnds = Date.now() + 1000 * (await answer.json()).expires_in_seconds;
-  if (answer.status === 409) leaseEnds = Date.now(); // withdrawn, edited, or gone to somebody else
+  if (answer.status !== 409) return;
+  lease.dataset.ended = (await answer.json()).sentence; // withdrawn, edited, or gone to somebody else
+  leaseEnds = Date.now();
 }
 
 setInterval(tick, 1000);
@@ -207,13 +249,24 @@ arrive();
 // -- What changes by itself ---------------------------------------------------------------------
 
 const live = one("[data-live]");
-if (live) {
-  new EventSource(live.dataset.live).onmessage = (event) => {
+const AGAIN_MS = 5000;
+
+// The browser asks again by itself, but not where the answer was an error.
+function follow() {
+  const events = new EventSource(live.dataset.live);
+  events.onmessage = (event) => {
+    live.removeAttribute("aria-busy");
     if (live.contains(document.activeElement)) return; // not under somebody's fingers
     const next = new DOMParser().parseFromString(event.data, "text/html");
     live.replaceChildren(...document.importNode(next.body, true).childNodes);
   };
+  events.onerror = () => {
+    if (events.readyState !== EventSource.CLOSED) return;
+    live.setAttribute("aria-busy", "true"); // what is shown is older than it seems
+    setTimeout(follow, AGAIN_MS);
+  };
 }
+if (live) follow();
 
 // -- What a threshold would have meant ----------------------------------------------------------
 
@@ -225,11 +278,13 @@ document.addEventListener("change", async (event) => {
   if (!form) return;
   const turned = new URLSearchParams(new FormData(form));
   turned.delete("csrf_token");
-  const asked = `${form.dataset.try}?${turned}`;
-  form.dataset.asked = asked;
-  const answer = await fetch(asked);
+  const address = `${form.dataset.try}?${turned}`;
+  form.dataset.asked = address;
+  one("#tried").setAttribute("aria-busy", "true"); // until it is of these switches
+  const answer = await asked(address);
   const text = await answer.text();
-  if (!answer.ok || form.dataset.asked !== asked) return;
+  if (!answer.ok || form.dataset.asked !== address) return;
+  one("#tried").removeAttribute("aria-busy");
   one("#tried").replaceChildren(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
 });
 
@@ -239,7 +294,7 @@ document.addEventListener("input", (event) => {
   clearTimeout(asking);
   asking = setTimeout(async () => {
     const address = `${field.dataset.preview}&threshold=${field.value || field.dataset.otherwise}`;
-    const answer = await fetch(address);
+    const answer = await asked(address);
     if (answer.ok) document.getElementById(field.getAttribute("aria-describedby")).textContent = await answer.text();
   }, 150);
 });
