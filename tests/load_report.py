@@ -377,7 +377,7 @@ def picture(play: Play, file: Path) -> None:
     for one in axes:
         for burst in day.bursts:
             one.axvspan(burst.at, burst.at + burst.seconds, color="#d62728", alpha=0.15)
-        one.legend(loc="upper left", fontsize="small")
+        one.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
     axes[3].set_xticks([day.seconds * hour / 24 for hour in range(0, 25, 3)])
     axes[3].set_xticklabels([str(hour) for hour in range(0, 25, 3)])
     figure.suptitle(f"A day in {day.seconds / 60:g} minutes, seed {day.seed}; red: bursts")
