@@ -149,7 +149,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtifactDamaged(f"{path}: field {error} is missing") from None
     except NotJson as error:
         raise ArtifactDamaged(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise ArtifactDamaged(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, AttributeError) as error:
         raise ArtifactDamaged(f"{path}: not a manifest: {error}") from None
     return manifest
 
@@ -261,7 +263,9 @@ def _mapped(path: Path, sha256: str) -> mmap.mmap:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise ArtifactDamaged(f"{path}: missing") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ArtifactDamaged(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ArtifactDamaged(f"{path}: cannot be read: {error}") from None
     # The digest is taken from the very map the array will come from, not from a second reading.
     if hashlib.sha256(mapped).hexdigest() != sha256:

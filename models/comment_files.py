@@ -299,7 +299,6 @@ class CommentFile:
         """
         told = self.understood
         if self.is_labeled:
-            self.table.binary.seek(0)
             for comment in read_comments(cast("IO[bytes]", _Named(self.table))):
                 told.n_rows += 1
                 self._count(comment)
@@ -455,14 +454,14 @@ _KNOWN = frozenset(name for names in _COLUMNS.values() for name in names)
 
 
 class _Named:
-    """The bytes of a table, under the name that the user knows it by."""
+    """The lines of a table, under the name that the user knows it by."""
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
-        self._binary = table.binary
+        self._lines = table.lines
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._binary)
+    def __iter__(self) -> Iterator[str]:
+        return self._lines()
 
 
 def iso_time(written: str) -> str | None:

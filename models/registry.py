@@ -14,7 +14,8 @@ stops half way. Whether a version is good enough to be promoted, `training.gate`
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Hashable, Mapping
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +24,16 @@ from typing import Any
 from models import artifact
 from models.artifact import Artifact
 from models.classifier import Classifier
-from models.errors import ArtifactMissing
-from models.files import sync, write_durably
+from models.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
+from models.files import sync, write_together
 
 VERSION = "[0-9]{4}[.][0-9]{2}[.][0-9]{2}-[0-9]+"
 """The form of a version: the day it was saved, and its number on that day."""
 
+SAVING_SECONDS = 3600.0
+"""No save takes so long: what is as old and not whole was left by one that was killed."""
+
+_SAVING = ".saving-"
 _VERSION = re.compile(VERSION)
 _PROMOTION = re.compile(
     rf"[^\t]*\t(?P<verb>promote|promote --force|rollback)\t(?P<version>{_VERSION.pattern})"
@@ -47,6 +52,21 @@ class Registry:
 
     def __init__(self, root: Path = Path(__file__).parent / "artifacts") -> None:
         self.root = Path(root)
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what saves that were killed left in it.
+
+        Raises
+        ------
+        OSError
+            If nothing can be saved there; who is going to work for hours asks first.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        for left in self.root.glob(f"{_SAVING}*"):
+            with suppress(OSError):  # somebody else removes it
+                if time.time() - left.stat().st_mtime > SAVING_SECONDS:
+                    shutil.rmtree(left)
+        tempfile.TemporaryDirectory(prefix=_SAVING, dir=self.root).cleanup()
 
     def save(
         self,
@@ -74,9 +94,11 @@ class Registry:
         ArtifactError
             If the classifier holds anything but finite numbers, or does not know plain abuse from
             plain kindness (`models.artifact.check_canaries`).
+        OSError
+            If it cannot be written; nothing of it is left.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".saving-", dir=self.root))
+        self.prepare()
+        folder = Path(tempfile.mkdtemp(prefix=_SAVING, dir=self.root))
         try:
             complete = (
                 dict(manifest)
@@ -172,11 +194,19 @@ class Registry:
         ------
         ArtifactMissing
             If none has been promoted.
+        ArtifactDamaged
+            If ``CURRENT`` cannot be read, or names no version.
         """
+        path = self.root / "CURRENT"
         try:
-            return (self.root / "CURRENT").read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            version = path.read_text(encoding="utf-8", errors="replace").strip()
+        except (FileNotFoundError, NotADirectoryError):
             raise ArtifactMissing(f"{self.root}: no artefact has been promoted") from None
+        except OSError as error:
+            raise ArtifactDamaged(f"{path}: cannot be read: {error.strerror}") from None
+        if not _VERSION.fullmatch(version):
+            raise ArtifactDamaged(f"{path}: names no version; promote one, or roll back")
+        return version
 
     def mark(self) -> tuple[Hashable, ...]:
         """Return what changes with every promotion, and with the files of the promoted version.
@@ -186,7 +216,7 @@ class Registry:
         """
         try:
             mark: list[Hashable] = [self.current()]
-        except ArtifactMissing:
+        except ArtifactError:
             return ()
         paths = [self.root / "CURRENT"]
         with suppress(ArtifactMissing, OSError):
@@ -210,6 +240,8 @@ class Registry:
         ------
         ArtifactMissing, ArtifactDamaged
             If the version cannot be loaded.
+        OSError
+            If the folder cannot be written; the version in use then stays.
         """
         self.load(version)
         self._switch("promote --force" if forced else "promote", version)
@@ -225,8 +257,10 @@ class Registry:
             If no earlier promotion is known, or its version is gone.
         ArtifactDamaged
             If the earlier version cannot be loaded; the one in use then stays.
+        OSError
+            If the folder cannot be written; the same.
         """
-        stack = self._stack()
+        stack = _stack(self._history())
         if len(stack) < 2:
             raise ArtifactMissing(f"{self.root}: there is no earlier artefact to roll back to")
         self.load(stack[-2])
@@ -246,29 +280,39 @@ class Registry:
 
     def _switch(self, verb: str, version: str) -> None:
         """Point ``CURRENT`` to a version, then note it: a crash between the two is repaired."""
-        write_durably(self.root / "CURRENT", f"{version}\n".encode())
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        with (self.root / "HISTORY").open("a", encoding="utf-8") as history:
-            history.write(f"{time}\t{verb}\t{version}\n")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        noted = [*self._history(), f"{now}\t{verb}\t{version}"]
+        write_together(
+            {
+                self.root / "CURRENT": f"{version}\n".encode(),
+                self.root / "HISTORY": "".join(f"{line}\n" for line in noted).encode(),
+            }
+        )
 
-    def _stack(self) -> list[str]:
-        """Return the promoted versions that a rollback would walk back through, newest last."""
-        stack: list[str] = []
-        try:
-            lines = (self.root / "HISTORY").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            lines = []
-        for line in lines:
-            told = _PROMOTION.fullmatch(line)
-            if not told:  # a crash cut it off
-                continue
-            if told["verb"] == "rollback":
-                del stack[-1:]
-            elif stack[-1:] != [told["version"]]:
-                stack.append(told["version"])
-        if self.has_current() and stack[-1:] != [self.current()]:
-            stack.append(self.current())
-        return stack
+    def _history(self) -> list[str]:
+        """Read the lines of ``HISTORY``, with that of a promotion which a crash kept from it."""
+        lines: list[str] = []
+        with suppress(FileNotFoundError):
+            content = (self.root / "HISTORY").read_text(encoding="utf-8", errors="replace")
+            lines = content.splitlines()
+        with suppress(ArtifactError):
+            if _stack(lines)[-1:] != [self.current()]:
+                lines.append(f"\tpromote\t{self.current()}")
+        return lines
+
+
+def _stack(history: Sequence[str]) -> list[str]:
+    """Return the promoted versions that a rollback would walk back through, newest last."""
+    stack: list[str] = []
+    for line in history:
+        told = _PROMOTION.fullmatch(line)
+        if not told:  # a crash cut it off
+            continue
+        if told["verb"] == "rollback":
+            del stack[-1:]
+        elif stack[-1:] != [told["version"]]:
+            stack.append(told["version"])
+    return stack
 
 
 def _age(version: str) -> tuple[int, ...]:

@@ -191,9 +191,7 @@ class LabeledComment:
                 known = ", ".join(LABELS)
                 raise RecordError(f'field "labels": unknown label {label!r}; known are {known}')
             if not (_is_number(share) and 0 <= share <= 1):
-                raise RecordError(
-                    f'field "labels.{label}": expected a number between 0 and 1, got {share!r}'
-                )
+                raise RecordError(f'field "labels.{label}": expected a number between 0 and 1')
         likely = self.sampling_probability
         if likely is not None and not (_is_number(likely) and 0 < likely <= 1):
             raise RecordError('field "sampling_probability": expected a number above 0 and up to 1')

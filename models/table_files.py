@@ -72,19 +72,19 @@ class Table:
         Names of the columns; of JSON Lines those of the first row.
     rows : callable
         Reads from the start: the line (of Parquet and spreadsheets the row) and the cells of each.
-    binary : file
-        The bytes, unpacked.
     share : callable
         How much was read so far, from 0 to 1.
+    lines : callable
+        Reads JSON Lines from the start as they are written; of other forms there are none.
     """
 
     name: str
     form: str
     columns: tuple[str, ...]
     rows: Callable[[], Iterator[tuple[int, Row]]]
-    binary: IO[bytes]
     share: Callable[[], float]
     is_json: bool = False
+    lines: Callable[[], Iterator[str]] = lambda: iter(())
 
 
 @contextmanager
@@ -134,6 +134,8 @@ def open_table(
             return min(1.0, raw.tell() / size) if size and not raw.closed else 1.0
 
         first = _first_sign(binary, encoding)
+        if not first:
+            raise RecordError(f"{name}: is empty")
         if first == "[":
             raise RecordError(f"{name}: is one JSON array; write each of its objects on a line")
         if first == "{":
@@ -249,8 +251,11 @@ def _lines(name: str, text: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _json_lines(name: str, binary: IO[bytes], encoding: str, share: Callable[[], float]) -> Table:
+    def lines() -> Iterator[str]:
+        return _lines(name, _text(binary, encoding, "\n"))
+
     def rows() -> Iterator[tuple[int, Row]]:
-        for number, line in enumerate(_lines(name, _text(binary, encoding, "\n")), start=1):
+        for number, line in enumerate(lines(), start=1):
             if not line.strip():
                 continue
             try:
@@ -263,7 +268,7 @@ def _json_lines(name: str, binary: IO[bytes], encoding: str, share: Callable[[],
 
     first = next(rows(), (1, {}))[1]
     form = f"JSON Lines in {_encoding_name(encoding)}"
-    return Table(name, form, tuple(first), rows, binary, share, is_json=True)
+    return Table(name, form, tuple(first), rows, share, is_json=True, lines=lines)
 
 
 def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -340,7 +345,7 @@ def _delimited(
 
     by = {"\t": "divided by tabs", _NONE: "one column"}.get(delimiter, f"divided by {delimiter!r}")
     form = f"text in {_encoding_name(encoding)}, {by}" + ", unquoted" * (not is_quoted)
-    return Table(name, form, columns, rows, binary, share)
+    return Table(name, form, columns, rows, share)
 
 
 def _quoted(
@@ -429,7 +434,7 @@ def _parquet(name: str, binary: IO[bytes]) -> Table:
             raise RecordError(f"{name}, after row {n_read}: is damaged Parquet") from None
 
     columns = tuple(_leaves(file.schema_arrow))
-    return Table(name, "Parquet", columns, rows, binary, lambda: n_read / n_rows if n_rows else 1.0)
+    return Table(name, "Parquet", columns, rows, lambda: n_read / n_rows if n_rows else 1.0)
 
 
 def _leaves(fields: Any, before: str = "") -> Iterator[str]:
@@ -484,6 +489,6 @@ def _spreadsheet(name: str, binary: IO[bytes], stack: ExitStack) -> Table:
 
     n_rows = sheet.max_row or 0
     return Table(
-        name, "spreadsheet, its first sheet", columns, rows, binary,
+        name, "spreadsheet, its first sheet", columns, rows,
         lambda: min(1.0, n_read / n_rows) if n_rows else 1.0,
     )  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -258,6 +260,24 @@ def test_an_output_that_is_there_or_that_another_run_writes_is_left_alone(
     output.write_text("mine")
     assert "is there already" in run(artifacts, archive, "--output", output).stderr
     assert output.read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(
+    artifacts: Path, tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "scores.csv"
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        refused = run(artifacts, archive, "--output", output)
+    assert refused.exit_code == 2
+    assert f"hakam-train: {output}: cannot be written: No space left on device" in refused.stderr
+    assert "the same command goes on" in refused.stderr
+    assert not output.exists()
+    assert run(artifacts, archive, "--output", output).exit_code == 0
 
 
 def test_a_file_without_texts_is_refused_before_anything_is_scored(

@@ -183,6 +183,15 @@ def test_labelled_comments_are_read_as_they_were_written(tmp_path: Path) -> None
         read(path)
 
 
+def test_labelled_comments_are_read_whatever_encodes_them(path: Path) -> None:
+    text = SAMPLE_COMMENTS.read_text(encoding="utf-8")
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+        rows, understood = read(path)
+        assert [row.comment for row in rows] == list(read_comments(SAMPLE_COMMENTS))
+        assert understood.form == "labelled comments, one a line"
+
+
 def test_standard_input_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text;decision\na;1\n")))
     with open_comments("-") as file:
@@ -250,7 +259,9 @@ def test_it_is_told_what_was_understood_and_no_comment_is_repeated(path: Path) -
 
 def test_a_file_without_texts_is_refused_and_its_first_line_is_not_repeated(path: Path) -> None:
     for text in (f"{SECRET}\nb\n", "", json.dumps({"no": SECRET})):
-        with pytest.raises(RecordError, match=r"no column is named text|has no text") as caught:
+        with pytest.raises(
+            RecordError, match=r"no column is named text|has no text|is empty"
+        ) as caught:
             read_text(path, text)
         assert SECRET not in str(caught.value)
 

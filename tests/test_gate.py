@@ -259,3 +259,17 @@ def test_public_rows_are_judged_only_where_they_are_given(
     with pytest.raises(PromotionRefused) as refusal:
         promote(registry, save(deaf), benchmarks=rows)
     assert "lhsab fold (99)" in [finding.what for finding in refusal.value.findings]
+
+
+def test_beside_a_damaged_version_in_use_a_promotion_must_be_forced(
+    registry: Registry, save: Save
+) -> None:
+    first, second = save(), save()
+    registry.promote(first)
+    table = registry.root / first / "table.npy"
+    table.write_bytes(table.read_bytes()[:-1])
+    with pytest.raises(PromotionRefused, match=rf"{table}: its SHA-256 .*; --force promotes it"):
+        promote(registry, second)
+    assert registry.current() == first
+    promote(registry, second, force=True)
+    assert registry.current() == second

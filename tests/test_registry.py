@@ -1,6 +1,8 @@
 """Registry: versions are saved whole, promoted and rolled back."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +168,88 @@ def test_a_history_whose_last_line_was_cut_off_can_still_be_rolled_back(
     history = registry.root / "HISTORY"
     history.write_text(history.read_text()[:-20])
     assert registry.rollback() == first
+
+
+def test_a_history_of_nonsense_is_kept_and_promotions_go_on_behind_it(
+    registry: Registry, save: Callable[[], str]
+) -> None:
+    first, second = save(), save()
+    (registry.root / "HISTORY").write_bytes(b"\xff\x00\n\xb6 cut off")
+    for version in (first, second):
+        registry.promote(version)
+    assert registry.rollback() == first
+    assert len((registry.root / "HISTORY").read_text().splitlines()) == 5
+
+
+def test_a_promotion_that_a_crash_kept_from_the_history_is_noted_by_the_next(
+    registry: Registry, save: Callable[[], str]
+) -> None:
+    first, second, third = save(), save(), save()
+    registry.promote(first)
+    (registry.root / "CURRENT").write_text(f"{second}\n")
+    registry.promote(third)
+    assert registry.rollback() == second
+    assert registry.rollback() == first
+
+
+def test_a_promotion_without_room_on_the_disk_changes_nothing(
+    registry: Registry, save: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = save(), save()
+    registry.promote(first)
+    history = (registry.root / "HISTORY").read_text()
+    sync, calls = os.fsync, iter(range(99))
+
+    def full(descriptor: int) -> None:
+        if next(calls):  # there is room for CURRENT alone
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device: .*HISTORY"):
+            registry.promote(second)
+    assert registry.current() == first
+    assert (registry.root / "HISTORY").read_text() == history
+    registry.promote(second)
+    assert registry.rollback() == first
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"2026", b"../artifacts"])
+def test_what_says_nothing_of_the_version_in_use_is_told_and_a_rollback_repairs_it(
+    registry: Registry, save: Callable[[], str], content: bytes | None
+) -> None:
+    first, second = save(), save()
+    registry.promote(first)
+    registry.promote(second)
+    path = registry.root / "CURRENT"
+    path.unlink()
+    if content is None:
+        path.mkdir()  # which cannot be read as a file
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ArtifactDamaged, match=f"{path}: (cannot be read|names no version)"):
+        registry.load()
+    assert registry.mark() == ()
+    if content is None:
+        path.rmdir()
+    assert registry.rollback() == first
+    assert registry.current() == first
+
+
+def test_what_a_killed_save_left_is_removed_by_a_later_one_and_what_is_being_saved_is_not(
+    registry: Registry, save: Callable[[], str]
+) -> None:
+    version = save()
+    left, being_saved = registry.root / ".saving-left", registry.root / ".saving-now"
+    for folder in (left, being_saved):
+        shutil.copytree(registry.root / version, folder)
+    os.utime(left, (0, 0))
+    os.utime(being_saved)
+    assert registry.versions() == [version]
+    save()
+    assert not left.exists()
+    assert being_saved.exists()
 
 
 def test_a_damaged_earlier_artefact_is_not_rolled_back_to(

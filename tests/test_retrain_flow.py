@@ -1,6 +1,8 @@
 """The path of a retraining: fit, promote, learn from decisions, refuse what is worse, roll back."""
 
 import csv
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -211,7 +213,7 @@ def test_labels_of_one_kind_cannot_be_learned_and_the_refusal_says_so(
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"{}", "line 1: has no text"), (b"", "no column is named text")],
+    [(b"{}", "line 1: has no text"), (b"", "comments.jsonl: is empty")],
 )
 def test_comments_that_cannot_be_read_are_refused(
     tmp_path: Path, content: bytes, complaint: str
@@ -253,3 +255,78 @@ def test_a_damaged_version_is_listed_as_such_beside_the_others(tmp_path: Path, b
     assert listed.exit_code == 0
     assert good in listed.output
     assert "is not JSON" in listed.output
+
+
+def test_a_version_is_listed_with_what_keeps_it_from_being_promoted(
+    tmp_path: Path, fitted: Path
+) -> None:
+    root = shutil.copytree(fitted, tmp_path / "artifacts")
+    current = Registry(root).current()
+    table = root / current / "table.npy"
+    table.write_bytes(table.read_bytes()[:-1])
+    listed = run("list", "--artifacts", root)
+    assert listed.exit_code == 2  # what is in use cannot be used
+    assert f"hakam-train: {table}: its SHA-256 is not the one in the manifest" in listed.stderr
+    assert "its SHA-256" in listed.stdout
+    (root / "CURRENT").write_text("2020.01.01-1\n")
+    gone = run("list", "--artifacts", root)
+    assert gone.exit_code == 2
+    assert "no artefact '2020.01.01-1'" in gone.stderr
+    assert current in gone.stdout
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_a_damaged_stage_in_the_work_folder_is_made_anew(
+    tmp_path: Path, base: Path, fitted: Path, suffix: str
+) -> None:
+    work = tmp_path / "work"
+    fit(fitted, base, "--work", work)
+    (kept,) = work.glob(f"*{suffix}")
+    kept.write_bytes(kept.read_bytes()[:20])
+    result = run("fit", base, "--work", work, "--out", fitted)
+    assert result.exit_code == 0, result.output
+    assert ".json: is damaged, so it is made anew" in result.stderr
+    registry = Registry(fitted)
+    assert weights(fitted, registry.versions()[-1]) == weights(fitted, registry.current())
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_folder_that_cannot_be_written_is_refused_by_its_name_before_anything_is_fitted(
+    tmp_path: Path, base: Path, option: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    refused = run("fit", base, "--out", tmp_path / "artifacts", option, file / "folder")
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith(f"hakam-train: {file / 'folder'}: Not a directory\n")
+    assert "fitting" not in refused.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_by_its_name_and_the_figures_are_shown(
+    tmp_path: Path, base: Path, fitted: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    report = file / "report.html"
+    refused = run("evaluate", base, "--artifacts", fitted, "--report", report)
+    assert refused.exit_code == 2
+    assert "HakamCheck by function" in refused.stdout
+    assert f"hakam-train: {file}: File exists" in refused.stderr
+
+
+def test_a_fit_that_is_interrupted_says_how_to_go_on_and_saves_nothing(
+    tmp_path: Path, base: Path
+) -> None:
+    root = tmp_path / "artifacts"
+    command = [sys.executable, "-m", "training.cli", "fit", str(base), "--out", str(root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        for line in running.stderr:
+            if line == "fitting labels\n":
+                running.send_signal(signal.SIGINT)
+                break
+        told = running.stderr.read()
+    assert running.returncode == 130
+    assert told.splitlines()[-1].startswith("hakam-train: stopped. The same command begins again")
+    assert "Traceback" not in told
+    assert list(root.iterdir()) == []

@@ -130,6 +130,7 @@ VALID: dict[str, Any] = {"id": "1", "text": "a", "labels": {"insult": 1}, "sourc
         ({"labels": {"insult": 1.5}}, 'field "labels.insult": expected a number between 0 and 1'),
         ({"labels": {"insult": True}}, 'field "labels.insult"'),
         ({"labels": {"insult": "1"}}, 'field "labels.insult"'),
+        ({"labels": {"insult": VALID["text"]}}, 'field "labels.insult": expected a number'),
         ({"labels": {"insult": float("nan")}}, "a number that is not finite"),
         ({"mood": "bad"}, "unknown field 'mood'"),
         ({"site": 3}, 'field "site": expected a string'),

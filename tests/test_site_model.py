@@ -104,6 +104,19 @@ def test_too_few_decisions_are_refused_and_the_sentence_says_what_is_missing(
     assert len(Registry(root).versions()) == 1
 
 
+def test_decisions_of_another_site_or_of_the_policy_are_named_where_nothing_else_is_there(
+    root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "others.jsonl"
+    policy = [replace(one, source="policy") for one in decided(2)]
+    write_comments([*decided(3, "there"), *policy], path)
+    refused = run("fit", "--decisions", path, "--site", "demo", "--out", root)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith(
+        "; 3 decisions are of other sites than 'demo'; 2 decisions the policy took alone\n"
+    )
+
+
 def test_a_second_model_goes_on_from_the_same_version_so_that_no_decision_counts_twice(
     root: Path, decisions: Path
 ) -> None:

@@ -220,8 +220,8 @@ def score(
     if output.exists():
         raise BulkScoringRefused(f"{output}: is there already")
     with (
+        _kept_where_it_fails(output),
         _part(output) as part,
-        _lost_workers(output),
         Parallel(return_as="generator", timeout=patience) as parallel,
     ):
         done = _taken_up(job, output, part)
@@ -255,9 +255,16 @@ _LOST = (BrokenExecutor, multiprocessing.TimeoutError)
 
 
 @contextmanager
-def _lost_workers(output: Path) -> Iterator[None]:
+def _kept_where_it_fails(output: Path) -> Iterator[None]:
     try:
         yield
+    except OSError as error:
+        if not error.errno:  # what a cluster's connection raises
+            raise
+        raise BulkScoringRefused(
+            f"{output}: cannot be written: {error.strerror}; what was scored is in "
+            f"{output}.part, and the same command goes on from there"
+        ) from None
     except _LOST:
         raise BulkScoringRefused(
             f"workers are lost, or have no memory left; what they scored is in {output}.part, and "

@@ -13,7 +13,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from models.comment_files import Names, open_comments
-from models.errors import ArtifactDamaged, ModerationError
+from models.errors import ArtifactError, ModerationError
 from models.registry import Registry
 from training.progress import told
 from training.sentence.commands import sentence
@@ -82,14 +82,28 @@ class _Refusal(click.ClickException):
         click.echo(f"hakam-train: {self.message}", err=True, file=file)
 
 
+class _Stopped(_Refusal):
+    exit_code = 130  # as shells say of what Ctrl-C ended
+
+
 class _Commands(click.Group):
-    """A group whose commands turn the project's errors into refusals."""
+    """A group whose commands turn the project's errors, and those of a disk, into refusals."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except ModerationError as error:
             raise _Refusal(str(error)) from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):  # who read the output has gone
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            raise _Refusal(f"{place}{error.strerror or error}") from None
+        except KeyboardInterrupt:
+            raise _Stopped(
+                "stopped. The same command begins again; `score`, and what is given --work, go on "
+                "from what they had finished"
+            ) from None
 
 
 @click.group(cls=_Commands)
@@ -162,6 +176,7 @@ def fit(
     if places and on:
         raise click.UsageError("--on says what decisions go on from, and there are PLACES")
     registry = Registry(root)
+    registry.prepare()
     with threadpool_limits(threads), parallel_config(n_jobs=threads or 1), told() as tell:
         tell("reading", 0.0)
         names = Names.given(columns, words)
@@ -291,9 +306,9 @@ def evaluate(
         if errors_path:
             review = review_points(artifact.operating_points)
             found = errors(artifact.classifier, review, split.test, n_errors)
-            write_errors(errors_path, found)
     _print_tables(figures)
     if errors_path:
+        write_errors(errors_path, found)
         click.echo(f"wrote {len(found)} errors to {errors_path}; it holds comments, some abusive")
     if report:
         write_report(report, artifact.manifest, figures, drawn)
@@ -491,8 +506,15 @@ def list_versions(root: Path) -> None:
     """List versions with their main figures; * marks that in use."""
     registry = Registry(root)
     versions = registry.versions()
-    current = registry.current() if registry.has_current() else ""
-    if not versions:
+    current = ""
+    fault: ArtifactError | None = None  # of what is in use
+    try:
+        current = registry.current() if registry.has_current() else ""
+        if current and current not in versions:
+            registry.manifest(current)
+    except ArtifactError as error:
+        fault = error
+    if not versions and not fault:
         click.echo(f"no artefact in {root}")
         return
     shown = ("osact4 test", "osact5 dev", "lhsab fold", "mpold fold", "alakrot_youtube fold")
@@ -500,9 +522,10 @@ def list_versions(root: Path) -> None:
     for version in versions:
         star = "*" if version == current else ""
         try:
-            manifest = registry.manifest(version)
-        except ArtifactDamaged as error:
+            manifest = registry.load(version).manifest
+        except ArtifactError as error:
             rows.append((star, version, str(error), "", "", ""))
+            fault = error if version == current else fault
             continue
         metrics = manifest.get("metrics", {})
         names = [name for name in shown if name in metrics] or list(metrics)[:1]
@@ -511,6 +534,8 @@ def list_versions(root: Path) -> None:
         n_learned, license_ = f"{made.get('n_train', 0):,}", made.get("license", "")
         rows.append((star, version, manifest.get("created_at", ""), n_learned, license_, figures))
     _print_table("", ("", "version", "saved", "learned from", "licences", "macro-F1"), rows)
+    if fault:
+        raise fault
 
 
 def _tell(line: str) -> None:

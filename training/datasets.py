@@ -147,16 +147,25 @@ def read_corpus(
             quality = OWN_QUALITY
         rows += read
         sources += _sources(read, path, quality)
+    n_elsewhere = n_of_policy = 0
     for path in map(Path, decisions):
-        read = [
-            _decided_row(replace(comment, site=comment.site or site))
-            for comment in read_file(path, names, tell)
-            if comment.source != "policy" and site in ("", comment.site or site)
-        ]
+        read = []
+        for comment in read_file(path, names, tell):
+            if comment.source == "policy":
+                n_of_policy += 1
+            elif site not in ("", comment.site or site):
+                n_elsewhere += 1
+            else:
+                read.append(_decided_row(replace(comment, site=comment.site or site)))
         rows += read
         sources += _sources(read, path, OWN_QUALITY)
     if not rows:
-        raise RecordError("there is not one labelled comment in what was given")
+        fault = "there is not one labelled comment in what was given"
+        if n_elsewhere:
+            fault += f"; {n_elsewhere:,} decisions are of other sites than {site!r}"
+        if n_of_policy:
+            fault += f"; {n_of_policy:,} decisions the policy took alone"
+        raise RecordError(fault)
     return _merged(rows, tuple(sources))
 
 

@@ -123,18 +123,34 @@ def promote(
     `decisions` are all of a site, those that were learned from among them; `benchmarks` the test
     rows of public sets.
     """
-    current = registry.current() if registry.has_current() else ""
+    present = _in_use(registry, version, force=force)
     found: list[Finding] = []
-    if current != version:
-        present = registry.load(current) if current else None
+    if present is None or present.version != version:
         found = list(findings(registry.load(version), present, decisions, benchmarks, progress))
         reasons = [finding.reason for finding in found if finding.refuses]
         if reasons and not force:
             places = "\n  ".join(reasons)
-            beside = f"worse than {current}, which is in use" if current else "not good enough"
+            beside = f"worse than {present.version}, which is in use" if present else ""
+            beside = beside or "not good enough"
             raise PromotionRefused(f"{version} is {beside}:\n  {places}", found)
     registry.promote(version, forced=force)
     return found
+
+
+def _in_use(registry: Registry, version: str, *, force: bool) -> Artifact | None:
+    """Return what a version is compared with; nothing where it is forced beside what is damaged."""
+    if not registry.has_current():
+        return None
+    try:
+        return registry.load()
+    except ArtifactError as error:
+        if force:
+            return None
+        raise PromotionRefused(
+            f"{version} cannot be compared with what is in use: {error}; --force promotes it "
+            "all the same, if it is good enough by itself",
+            [],
+        ) from None
 
 
 def findings(

@@ -9,10 +9,13 @@ from: the files' digests, the settings and this program's own sources.
 """
 
 import hashlib
+import io
 import json
 import platform
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -25,7 +28,8 @@ import numpy as np
 import models
 import training
 from models.classifier import Classifier
-from models.files import write_durably
+from models.errors import ArtifactError
+from models.files import write_together
 from models.registry import Registry
 from models.schema import LABELS
 from models.sentence_scorer import SentenceScorer
@@ -102,7 +106,7 @@ def release(
         "libraries": libraries(),
         "evaluation": figures,
     }
-    if registry.has_current():
+    with suppress(ArtifactError):  # none is in use, or it is damaged, which its own reader says
         used = registry.manifest(registry.current())
         manifest["beside"] = {key: used.get(key, {}) for key in ("version", "metrics")}
     return registry.save(classifier, manifest, model_card)
@@ -126,19 +130,23 @@ def fit(
     made_from = _digest(digests, asdict(settings), _sources_digest())
     arrays_path = work / f"classifier-{made_from}.npz"
     heads_path = work / f"classifier-{made_from}.json"
-    if heads_path.exists():
-        kept = json.loads(heads_path.read_text(encoding="utf-8"))
-        with np.load(arrays_path, allow_pickle=False) as arrays:
-            return Classifier.from_arrays(kept["labels"], dict(arrays)), kept["own_heads"]
+    with _kept(heads_path, progress) as is_there:
+        if is_there:
+            kept = json.loads(heads_path.read_text(encoding="utf-8"))
+            # Of a damaged file NumPy would leave the descriptor open.
+            content = io.BytesIO(arrays_path.read_bytes())
+            with np.load(content, allow_pickle=False) as arrays:
+                return Classifier.from_arrays(kept["labels"], dict(arrays)), kept["own_heads"]
     clusters = None
     if settings.word_vectors:
         clusters = word_clusters(texts_for_words(split), settings.seed, work, progress)
     learner = build(split, clusters, seed=settings.seed, progress=progress)
     heads = own_heads(learner, split, sentence)
     classifier = head_for(learner, split, settings.site)
-    np.savez(arrays_path, allow_pickle=False, **classifier.arrays())
-    kept = {"labels": classifier.labels, "own_heads": heads}
-    write_durably(heads_path, json.dumps(kept).encode())
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **classifier.arrays())
+    kept = json.dumps({"labels": classifier.labels, "own_heads": heads})
+    write_together({arrays_path: content.getvalue(), heads_path: kept.encode()})
     return classifier, heads
 
 
@@ -219,13 +227,33 @@ def word_clusters(
 
     made_from = _digest(texts, seed, Path(grouping.__file__).read_text(encoding="utf-8"))
     words_path, levels_path = work / f"words-{made_from}.txt", work / f"words-{made_from}.npy"
-    if words_path.exists():
-        words = words_path.read_text(encoding="utf-8").split("\n")
-        return WordClusters(words, np.load(levels_path))
+    with _kept(words_path, progress) as is_there:
+        if is_there:
+            words = words_path.read_text(encoding="utf-8").split("\n")
+            return WordClusters(words, np.load(io.BytesIO(levels_path.read_bytes())))
     clusters = grouping.cluster_words(texts, seed=seed, progress=progress)
-    np.save(levels_path, clusters.levels)
-    write_durably(words_path, "\n".join(clusters.words).encode())  # last: both are whole
+    content = io.BytesIO()
+    np.save(content, clusters.levels)
+    # The words last: where they are, both are whole.
+    write_together(
+        {levels_path: content.getvalue(), words_path: "\n".join(clusters.words).encode()}
+    )
     return clusters
+
+
+@contextmanager
+def _kept(path: Path, progress: Progress | None) -> Iterator[bool]:
+    """Say whether a stage was finished before; what is damaged of it is made anew."""
+    is_there = path.exists()
+    try:
+        yield is_there
+    except _DAMAGED:
+        if progress:
+            progress(f"{path}: is damaged, so it is made anew", 0.0)
+
+
+# What reading anything but the arrays and JSON that were written may raise.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from models.files import write_durably
 from training.evaluation.folds import BOTH
 from training.evaluation.held_out import BENCHMARKS, NEWS_RECALL
 from training.gate import TOLERANCES, value_of
@@ -170,7 +171,7 @@ def write_report(
 ) -> None:
     """Write `html_report` to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html_report(manifest, figures, drawn), encoding="utf-8")
+    write_durably(path, html_report(manifest, figures, drawn).encode())
 
 
 _Column = Callable[[Mapping[str, Any]], str]
