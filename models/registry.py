@@ -205,7 +205,7 @@ class Registry:
         except OSError as error:
             raise ArtifactDamaged(f"{path}: cannot be read: {error.strerror}") from None
         if not _VERSION.fullmatch(version):
-            raise ArtifactDamaged(f"{path}: names no version; promote one, or roll back")
+            raise ArtifactDamaged(f"{path}: names no version")
         return version
 
     def mark(self) -> tuple[Hashable, ...]:

@@ -148,7 +148,7 @@ def _in_use(registry: Registry, version: str, *, force: bool) -> Artifact | None
             return None
         raise PromotionRefused(
             f"{version} cannot be compared with what is in use: {error}; --force promotes it "
-            "all the same, if it is good enough by itself",
+            "without that",
             [],
         ) from None
 
