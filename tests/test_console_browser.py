@@ -741,7 +741,7 @@ def test_the_overview_goes_on_by_itself_after_an_error(console: Console) -> None
     expect(page.locator("[data-live][aria-busy=true]")).to_be_visible()
     console.flag("c1", "first")
     page.unroute("**/overview/events")
-    expect(page.locator("[data-figure=pending]")).to_have_text("1")
+    expect(page.locator("[data-figure=pending]")).to_have_text("1", timeout=30_000)
     expect(page.locator("[data-live]")).not_to_have_attribute("aria-busy", "true")
 
 
