@@ -63,8 +63,9 @@ def _written(path: Path, content: bytes, mode: int) -> Iterator[Path]:
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
-        except OSError as error:  # which names another file, or none
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        except OSError as error:
+            error.filename = str(path)  # it names another, or none
+            raise
         yield Path(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import re
@@ -185,7 +186,7 @@ def test_a_crash_while_the_file_is_written_leaves_stream_and_folder_as_they_were
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_arguments: Any) -> None:
-        raise OSError("no space left on the device")
+        raise OSError(errno.ENOSPC, "no space left on the device")
 
     monkeypatch.setattr("models.files.os.fsync", full)
     with pytest.raises(OSError, match="space"):

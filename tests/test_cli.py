@@ -521,3 +521,21 @@ def test_without_a_redis_every_command_says_what_to_do(command: Command, tmp_pat
     for words in (["serve"], ["sites", "list"], ["webhooks"], ["background"]):
         result = command(*words, HAKAM_REDIS_URL="", HAKAM_VAR=str(tmp_path))
         assert (result.exit_code, "HAKAM_REDIS_URL is not set" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [
+        ("background", "service.cli.background.daily.run"),
+        ("webhooks", "service.cli.webhooks.Deliveries.run"),
+    ],
+)
+def test_a_process_ends_at_whatever_moment_it_is_told_to(
+    command: Command, monkeypatch: pytest.MonkeyPatch, name: str, work: str
+) -> None:
+    def interrupted(*arguments: Any) -> None:
+        arguments[-1]._cond.acquire()  # as where a signal comes when `wait` has taken the lock
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, interrupted)
+    assert command(name).exit_code == 0

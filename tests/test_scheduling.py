@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 
 import pytest
@@ -112,3 +112,24 @@ def test_a_failing_site_rests_twice_as_long_each_time_up_to_a_minute(
     assert state.n_allowed == 1
     state.note(well=True)
     assert (state.n_failures, state.n_allowed) == (0, 2)
+
+
+class Interrupted(Event):
+    """An event of which a signal ends the `wait` just when it has taken the lock."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._cond.acquire()  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+
+def test_the_loop_ends_at_whatever_moment_a_signal_comes() -> None:
+    made = Scheduler(list, lambda _: (0, True), lambda _: None)
+
+    def run() -> None:
+        with suppress(KeyboardInterrupt):
+            made.run(Interrupted())
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()

@@ -38,7 +38,8 @@ def background() -> None:
             Thread(target=one.run, args=(stop,), daemon=True).start()
         tell_ready()
         try:
-            daily.run(stop)  # a signal ends it, and the command that it runs
+            # A signal ends it, and its command; it may leave the lock of the event taken.
+            daily.run(Event())
         finally:
             stop.set()
             heartbeat.join(TIMEOUT_SECONDS)  # which says that it ends

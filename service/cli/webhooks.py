@@ -57,8 +57,10 @@ def webhooks(context: click.Context) -> None:
             thread.start()
         tell_ready()
         try:
-            deliveries.run(stop)  # a signal ends it, after what is under way
+            # A signal ends it, after what is under way; it may leave the event's lock taken.
+            deliveries.run(Event())
         finally:
+            stop.set()
             threads[-1].join(TIMEOUT_SECONDS)  # the heartbeat says that it ends
             tracing.stop()
 

@@ -84,14 +84,15 @@ class Scheduler:
         self._crowded = False
 
     def run(self, stop: Event) -> None:
-        """Serve until `stop` is set, and set it where something else ends the loop."""
-        available = True
+        """Serve until `stop` is set, or a signal ends the loop."""
+        # Not `stop`: a signal may have ended its `wait` with its lock taken.
+        over, available = Event(), True
         with ThreadPoolExecutor(self._n_threads, thread_name_prefix=self._name) as threads:
             try:
                 while not stop.is_set():
                     spent = thread_time()
                     try:
-                        self._look(threads, stop)
+                        self._look(threads, over)
                         self._after_each_look()
                         available = True
                     except StoreUnavailable as fault:
@@ -103,9 +104,9 @@ class Scheduler:
                     spent = thread_time() - spent
                     stop.wait(max(self._poll_seconds, spent / LOOKING_SHARE))
             finally:
-                stop.set()
+                over.set()
 
-    def _look(self, threads: ThreadPoolExecutor, stop: Event) -> None:
+    def _look(self, threads: ThreadPoolExecutor, over: Event) -> None:
         sites = {site.id: site for site in self._sites()}
         with self._lock:
             kept = {name: one for name, one in self._states.items() if name in sites or one.n_busy}
@@ -113,8 +114,6 @@ class Scheduler:
         crowded = False
         for name in sorted(sites, key=lambda name: self._states[name].last_turn):
             state = self._states[name]
-            if stop.is_set():
-                return
             if state.rests_until > monotonic() or state.n_busy >= state.n_allowed:
                 continue
             try:
@@ -128,7 +127,7 @@ class Scheduler:
                 if not self._take_thread(state, well=well):
                     crowded = True
                     break
-                threads.submit(self._turn, sites[name], state, stop, well=well)
+                threads.submit(self._turn, sites[name], state, over, well=well)
         self._crowded = crowded
 
     def _take_thread(self, state: _State, *, well: bool) -> bool:
@@ -144,17 +143,17 @@ class Scheduler:
             state.last_turn = monotonic()
             return True
 
-    def _turn(self, site: Site, state: _State, stop: Event, *, well: bool) -> None:
+    def _turn(self, site: Site, state: _State, over: Event, *, well: bool) -> None:
         began = monotonic()
         try:
-            while not stop.is_set():
+            while not over.is_set():
                 went_well = self._serve(site)
                 if went_well is None:
                     break
                 with self._lock:
                     state.note(well=went_well)
-                over = self._crowded and monotonic() - began > TURN_SECONDS
-                if over or not (well and went_well):
+                had_its_turn = self._crowded and monotonic() - began > TURN_SECONDS
+                if had_its_turn or not (well and went_well):
                     break
         except Exception as error:  # noqa: BLE001 - the thread serves all sites
             if _is_its_own(error):  # else the next look says so, and waits
