@@ -1,6 +1,7 @@
 """The path of a retraining: fit, promote, learn from decisions, refuse what is worse, roll back."""
 
 import csv
+import os
 import shutil
 import signal
 import subprocess
@@ -317,14 +318,14 @@ def test_a_report_that_cannot_be_written_is_refused_by_its_name_and_the_figures_
 def test_a_fit_that_is_interrupted_says_how_to_go_on_and_saves_nothing(
     tmp_path: Path, base: Path
 ) -> None:
-    root = tmp_path / "artifacts"
-    command = [sys.executable, "-m", "training.cli", "fit", str(base), "--out", str(root)]
+    root, endless = tmp_path / "artifacts", tmp_path / "more.jsonl"
+    os.mkfifo(endless)  # nobody writes to it, so that reading it does not end
+    places = [str(base), str(endless)]
+    command = [sys.executable, "-m", "training.cli", "fit", *places, "--out", str(root)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr
-        for line in running.stderr:
-            if line == "fitting labels\n":
-                running.send_signal(signal.SIGINT)
-                break
+        assert running.stderr.readline().startswith("reading")
+        running.send_signal(signal.SIGINT)
         told = running.stderr.read()
     assert running.returncode == 130
     assert told.splitlines()[-1].startswith("hakam-train: stopped. The same command begins again")
