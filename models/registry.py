@@ -211,13 +211,15 @@ class Registry:
     def mark(self) -> tuple[Hashable, ...]:
         """Return what changes with every promotion, and with the files of the promoted version.
 
-        Its first part is the version; it is empty where none is promoted. Only ``CURRENT`` is read;
-        a version that is missing, or not whole yet, has a mark too.
+        Its first part is the version, or what is wrong with ``CURRENT``; it is empty where none is
+        promoted. Nothing else is read: a version that is missing, or not whole yet, has a mark too.
         """
         try:
             mark: list[Hashable] = [self.current()]
-        except ArtifactError:
+        except ArtifactMissing:
             return ()
+        except ArtifactDamaged as fault:
+            mark = [str(fault)]
         paths = [self.root / "CURRENT"]
         with suppress(ArtifactMissing, OSError):
             paths += sorted(self._folder(str(mark[0])).iterdir())

@@ -230,7 +230,7 @@ def test_what_says_nothing_of_the_version_in_use_is_told_and_a_rollback_repairs_
         path.write_bytes(content)
     with pytest.raises(ArtifactDamaged, match=f"{path}: (cannot be read|names no version)"):
         registry.load()
-    assert registry.mark() == ()
+    assert str(path) in str(registry.mark()[0]), "a service that runs hears of it"
     if content is None:
         path.rmdir()
     assert registry.rollback() == first
