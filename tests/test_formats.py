@@ -163,7 +163,7 @@ def reader(app: Flask, language: str = "ar", **chosen: Any) -> Iterator[None]:
     [
         ("UTC", "en", ("8:00", "UTC")),
         ("Asia/Riyadh", "en", ("11:00", "Riyadh time")),
-        ("Africa/Casablanca", "en", ("9:00", "Casablanca time")),
+        ("Africa/Tunis", "en", ("9:00", "Tunis time")),
         ("Asia/Riyadh", "ar", ("11:00", "بتوقيت الرياض")),
         ("Africa/Cairo", "ar", ("10:00", "بتوقيت القاهرة")),
     ],

