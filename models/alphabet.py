@@ -64,10 +64,11 @@ def unicode_alphabet() -> Alphabet:
     spellings: list[str] = []
     # Hangul syllables stay whole: their decomposition says nothing about Arabic.
     known = [*range(0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, _SHARED_PLANES)]
+    since = NEW_SPELLINGS.keys() | (NEW_LETTERS - FOLD.keys()) | NEW_NUMBERS
     for code, becomes in zip(known, _canonical(map(chr, known)), strict=True):
         if len(becomes) == 1:
             letters[code] = ord(becomes)
-        else:
+        elif code not in since:  # of which a newer Python knows more than is wanted here
             letters[code] = EXPANDS | len(spellings) if becomes else DROPPED
             spellings += [becomes] * bool(becomes)
         if becomes == chr(code):
