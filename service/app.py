@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 from flask import Flask, Response, g
@@ -68,6 +69,16 @@ from service.store.trail import Trail
 # Coral publishes what is not answered within 200 ms.
 CORAL_REDIS_TIMEOUT_SECONDS = 0.07
 MODEL_VERSION = "Hakam-Model-Version"
+
+
+class Counting(Protocol):
+    """What counts in memory, and writes it once an answer has gone out, or the process ends."""
+
+    def flush_if_due(self) -> None:
+        """Write what was counted, if it is time to."""
+
+    def flush(self) -> None:
+        """Write what was counted."""
 
 
 def create_app(
@@ -136,6 +147,8 @@ def _parts(
     repeats, coral_repeats = Repeats(redis), Repeats(coral_redis)
     notices = Notices(redis, sites, queue, deliveries, repeats)
     articles = Articles(redis)
+    counting: list[Counting] = [verdict_counts, signal_sample, repeats, coral_repeats]
+    counting += [articles, key_uses]
     with contextlib.suppress(StoreUnavailable):
         known_sites.remember()
         coral_sites.remember()
@@ -195,16 +208,11 @@ def _parts(
         coral=CoralSync(redis),
         coral_sites=coral_sites,
         coral_moderation=moderation(coral_queue, Chosen(coral_redis), coral_repeats),
-        flushes=(
-            *(one.flush for one in (verdict_counts, shadow.counts)),
-            *(one.flush for one in (repeats, coral_repeats)),
-            *(signal_sample.flush, articles.flush, key_uses.flush),
-        ),
+        flushes=[one.flush for one in (*counting, shadow.counts)],
     )
     writes = (
-        *(one.flush_if_due for one in (verdict_counts, signal_sample, repeats, coral_repeats)),
-        *(articles.flush_if_due, hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
-        key_uses.flush_if_due,
+        *(one.flush_if_due for one in counting),
+        *(hesitation.refresh_if_due, quota.exchange_if_due, shadow.release),
     )
     return parts, writes
 

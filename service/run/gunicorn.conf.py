@@ -8,6 +8,7 @@ An artefact that cannot be loaded is not taken up.
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Write what was counted and not written yet, and send the traces that are left."""
-    if app := getattr(worker, "wsgi", None):  # not where the worker could not start
-        for flush in app.extensions["hakam"].flushes:
-            flush()
-    tracing.stop()
+    with ExitStack() as stack:  # one that fails keeps no other from being done
+        stack.callback(tracing.stop)
+        if app := getattr(worker, "wsgi", None):  # not where the worker could not start
+            for flush in app.extensions["hakam"].flushes:
+                stack.callback(flush)
 
 
 def child_exit(server: Any, worker: Any) -> None:
